@@ -1,0 +1,149 @@
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define QUEUE_CAP (256ull << 20)
+#define BATCH_CAP (64ull << 20)
+#define MIN_BYTES (1ull << 20)
+#define MAX_BYTES (1ull << 45) /* what a map of 47 bits holds, with room for other maps */
+
+void fg_cache_logf(struct fg_cache *c, enum fg_cache_log_level level, const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+
+    if (!c->opt.log)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    c->opt.log(c->opt.log_ctx, level, line);
+}
+
+static void destroy(struct fg_cache *c)
+{
+    while (c->head) {
+        struct fg_item *it = c->head;
+
+        c->head = it->next;
+        fg_queue_free(it);
+    }
+    fg_store_close(c);
+    fg_index_finish(&c->ix);
+    free(c->touches);
+    free(c->batch);
+    if (c->lock_fd >= 0)
+        close(c->lock_fd); /* unlocks */
+    if (c->dir_fd >= 0)
+        close(c->dir_fd);
+    pthread_cond_destroy(&c->done);
+    pthread_cond_destroy(&c->work);
+    pthread_mutex_destroy(&c->mu);
+    pthread_rwlock_destroy(&c->env_lock);
+    free((char *)c->opt.dir);
+    free(c);
+}
+
+static struct fg_cache *create(const struct fg_cache_options *opt)
+{
+    struct fg_cache *c = calloc(1, sizeof *c);
+    char *dir = strdup(opt->dir);
+
+    if (!c || !dir || fg_index_init(&c->ix) != 0) {
+        free(c);
+        free(dir);
+        return NULL;
+    }
+    c->opt = *opt;
+    c->opt.dir = dir;
+    c->dir_fd = c->lock_fd = -1;
+    c->tail = &c->head;
+    c->queue_cap = QUEUE_CAP;
+    /* Evicting for a batch frees pages for a later one only, so batches stay small. */
+    c->batch_cap = opt->max_bytes / 32 < BATCH_CAP ? opt->max_bytes / 32 : BATCH_CAP;
+    pthread_rwlock_init(&c->env_lock, NULL);
+    pthread_mutex_init(&c->mu, NULL);
+    pthread_cond_init(&c->work, NULL);
+    pthread_cond_init(&c->done, NULL);
+    return c;
+}
+
+int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, struct fg_err *err)
+{
+    struct fg_cache *c;
+    int rc;
+
+    *out = NULL;
+    if (!opt->dir || !*opt->dir)
+        return fg_fail(err, FG_EINVAL, "the cache directory has no name");
+    if (opt->max_bytes < MIN_BYTES || opt->max_bytes > MAX_BYTES)
+        return fg_fail(err, FG_EINVAL,
+                       "cache directory %s: a budget of %llu bytes; from %llu to %llu are possible",
+                       opt->dir, (unsigned long long)opt->max_bytes, MIN_BYTES, MAX_BYTES);
+    c = create(opt);
+    if (!c)
+        return fg_fail(err, FG_ENOMEM, "no memory for the cache");
+    rc = fg_dir_open(c, err);
+    if (!rc)
+        rc = fg_store_open(c, false, err);
+    if (rc) {
+        destroy(c);
+        return rc;
+    }
+    fg_cache_logf(c, FG_CACHE_LOG_INFO, "event=open dir=%s blocks=%llu states=%llu bytes=%llu",
+                  c->opt.dir, (unsigned long long)c->ix.n[FG_KIND_BLOCK],
+                  (unsigned long long)c->ix.n[FG_KIND_STATE],
+                  (unsigned long long)(c->ix.bytes[FG_KIND_BLOCK] + c->ix.bytes[FG_KIND_STATE]));
+    rc = fg_writer_start(c, err);
+    if (rc) {
+        destroy(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+void fg_cache_close(struct fg_cache *c)
+{
+    if (!c)
+        return;
+    fg_writer_stop(c);
+    destroy(c);
+}
+
+static uint64_t file_bytes(struct fg_cache *c)
+{
+    uint64_t n = 0;
+
+    if (pthread_rwlock_tryrdlock(&c->env_lock) != 0)
+        return 0;
+    if (c->env)
+        n = fg_store_file_bytes(c);
+    pthread_rwlock_unlock(&c->env_lock);
+    return n;
+}
+
+void fg_cache_stats(struct fg_cache *c, struct fg_cache_stats *out)
+{
+    memset(out, 0, sizeof *out);
+    out->file_bytes = file_bytes(c);
+    out->max_bytes = c->opt.max_bytes;
+    pthread_mutex_lock(&c->mu);
+    out->blocks = c->ix.n[FG_KIND_BLOCK];
+    out->states = c->ix.n[FG_KIND_STATE];
+    out->block_bytes = c->ix.bytes[FG_KIND_BLOCK];
+    out->state_bytes = c->ix.bytes[FG_KIND_STATE];
+    out->queued_bytes = c->queue_bytes;
+    pthread_mutex_unlock(&c->mu);
+    out->evicted = atomic_load(&c->count[FG_N_EVICTED]);
+    out->dropped_corrupt = atomic_load(&c->count[FG_N_CORRUPT]);
+    out->dropped_full = atomic_load(&c->count[FG_N_FULL]);
+    out->dropped_queue = atomic_load(&c->count[FG_N_QUEUE]);
+    out->dropped_orphan = atomic_load(&c->count[FG_N_ORPHAN]);
+    out->write_errors = atomic_load(&c->count[FG_N_WRITE_ERRORS]);
+    out->hits_blocks = atomic_load(&c->count[FG_N_HIT_BLOCKS]);
+    out->hits_states = atomic_load(&c->count[FG_N_HIT_STATES]);
+    out->bytes_written = atomic_load(&c->count[FG_N_WRITTEN]);
+}

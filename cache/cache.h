@@ -1,0 +1,108 @@
+/* The prompt cache's store: KV blocks and lightning-attention states in LMDB, found by prefix keys.
+ *
+ * Knows no Vulkan, no libevent and no model: payloads are opaque bytes. One process a directory
+ * (lock file; a second one gets FG_EBUSY). Reads go through the memory map; writes are queued to
+ * one writer thread that commits batches in one transaction each and evicts least recently used
+ * records within a byte budget, a block only after everything that continues it. kill -9, a full
+ * disk or a torn file may cost a hit, never a wrong payload: every record carries its token ids and
+ * a checksum, both checked on read; a bad record is dropped and counted, and reads as a miss. The
+ * bytes on disk: docs/disk-format.md. */
+#ifndef FG_CACHE_H
+#define FG_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fulgur/error.h"
+#include "key.h"
+
+struct fg_cache;
+struct fg_cache_read; /* a read transaction: payload pointers live until it ends */
+
+enum fg_cache_log_level { FG_CACHE_LOG_ERROR, FG_CACHE_LOG_WARN, FG_CACHE_LOG_INFO };
+
+struct fg_cache_options {
+    const char *dir; /* created 0700 (with parents) when missing */
+    /* Budget of the records, data and overhead; 1 MiB to 32 TiB. Records take up to about 7/8 of
+     * it; the file stays about as large as it, and never grows beyond 9/8 (plus 64 pages). */
+    uint64_t max_bytes;
+    /* Receives whole lines `key=value ...`; any thread; must not call the cache. May be NULL. */
+    void (*log)(void *ctx, enum fg_cache_log_level level, const char *line);
+    void *log_ctx;
+};
+
+/* Opens or creates. Unknown or older formats are refused by name, never silently deleted. A damaged
+ * data file is moved aside (data.mdb.damaged-N, the newest is kept) and an empty one begun; the log
+ * says so. Reads every tree page once: no payloads. Not for several threads at once.
+ * FG_EBUSY (another process), FG_EACCESS, FG_EIO, FG_EFORMAT, FG_EFULL, FG_EINVAL, FG_ENOMEM. */
+int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, struct fg_err *err);
+/* Writes what is queued, stops the writer, unlocks. NULL is fine. No reads may be open, and no
+ * other thread may use the cache. */
+void fg_cache_close(struct fg_cache *c);
+
+/* What a prompt would hit. keys[i] and tokens[i*64 ..] describe block i of the prompt (n blocks).
+ * n_blocks: how many leading blocks are stored (payload present, tokens equal).
+ * restore_blocks: the longest prefix, in blocks, that can be restored: n_blocks itself when
+ * need_state is false, else the longest b <= n_blocks with a state at the end of block b-1. */
+struct fg_cache_hit {
+    uint32_t n_blocks;
+    uint32_t restore_blocks;
+};
+/* Looks up without reading payloads (checksums are checked when they are read); what is queued is
+ * not found yet. Any thread; never waits: nothing is found while a damaged store is reopened.
+ * 0 or FG_EIO. */
+int fg_cache_find(struct fg_cache *c, const struct fg_key *keys, const int32_t *tokens,
+                  uint32_t n_blocks, bool need_state, struct fg_cache_hit *hit, struct fg_err *err);
+bool fg_cache_has_block(struct fg_cache *c, const struct fg_key *key);
+bool fg_cache_has_state(struct fg_cache *c, const struct fg_key *key);
+
+/* Reading payloads: begin, get any number, end; by one thread, short-lived (an open read keeps the
+ * file from reusing pages). Payload pointers point into the map, aligned to 64 bytes.
+ * FG_EBUSY (too many reads, or a damaged store is being reopened: a miss), FG_EIO, FG_ENOMEM. */
+int fg_cache_read_begin(struct fg_cache *c, struct fg_cache_read **out, struct fg_err *err);
+void fg_cache_read_end(struct fg_cache_read *r);
+/* The verified KV payload of the block `key`, whose token ids must equal tokens[64] and whose size
+ * must equal `bytes`. FG_ENOTFOUND when absent, other tokens, or dropped as corrupt
+ * (err->code says FG_ECORRUPT then; a record of another size is dropped as corrupt too). FG_EIO
+ * when the file's structure is damaged; the store reopens itself when no read is open. */
+int fg_cache_read_block(struct fg_cache_read *r, const struct fg_key *key, const int32_t *tokens,
+                        size_t bytes, const void **payload, struct fg_err *err);
+/* The same for the state at the end of the block `key`. */
+int fg_cache_read_state(struct fg_cache_read *r, const struct fg_key *key, const int32_t *tokens,
+                        size_t bytes, const void **payload, struct fg_err *err);
+/* Notes a use of blocks keys[0..n), and of the state at the end of the last one, for the order of
+ * eviction: the first block counts as the most recently used. Written with a later batch. */
+void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n);
+
+/* Queues a record; never waits for the disk. The cache takes over `payload` (from malloc) in every
+ * case, also on failure. parent: key of block index-1, or the root for index 0. A record that is
+ * stored or queued already is dropped silently (0). FG_EBUSY when the queue is over its byte cap,
+ * 256 MiB or twice the largest payload; FG_EFULL when the record alone is over the budget (both are
+ * dropped and counted); FG_EINVAL: no payload, or over 4 GiB; FG_ENOMEM. The caller goes on.
+ * A block whose parent is neither stored nor queued before it is dropped by the writer and counted.
+ * Any thread. */
+int fg_cache_put_block(struct fg_cache *c, const struct fg_key *key, const struct fg_key *parent,
+                       uint32_t index, const int32_t tokens[FG_BLOCK_TOKENS], void *payload,
+                       size_t bytes);
+/* The state at the end of block `key` (stored or queued before it); else as above. */
+int fg_cache_put_state(struct fg_cache *c, const struct fg_key *key,
+                       const int32_t tokens[FG_BLOCK_TOKENS], void *payload, size_t bytes);
+/* Returns when all that was queued before is committed and synced (or failed and counted). */
+void fg_cache_flush(struct fg_cache *c);
+
+struct fg_cache_stats {
+    uint64_t blocks, states;           /* records stored */
+    uint64_t block_bytes, state_bytes; /* their payloads */
+    uint64_t file_bytes, max_bytes;    /* the data file; the budget */
+    uint64_t queued_bytes;             /* payloads waiting for the writer, or being written */
+    /* Since open. Records: evicted for the budget; that did not verify; too large for the budget or
+     * the file; refused by a full queue; put without the block they continue. */
+    uint64_t evicted, dropped_corrupt, dropped_full, dropped_queue, dropped_orphan;
+    uint64_t write_errors;             /* transactions that failed; their records are lost */
+    uint64_t hits_blocks, hits_states; /* payloads read */
+    uint64_t bytes_written;            /* payloads committed */
+};
+void fg_cache_stats(struct fg_cache *c, struct fg_cache_stats *out); /* any thread */
+
+#endif

@@ -1,0 +1,185 @@
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The lock file's content: one line, so that a directory can be told from a foreign one, and its
+ * version from ours, without trusting the data file. */
+#define TAG_FORMAT "fulgur-cache %u\n"
+#define DAMAGED_PREFIX FG_DATA_FILE ".damaged-"
+
+int fg_errno_code(int e)
+{
+    switch (e) {
+    case ENOMEM: return FG_ENOMEM;
+    case EACCES:
+    case EPERM:
+    case EROFS: return FG_EACCESS;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: return FG_EFULL;
+    case ENOTDIR:
+    case EISDIR:
+    case ENAMETOOLONG:
+    case ELOOP: return FG_EINVAL;
+    }
+    return FG_EIO;
+}
+
+static int make_dirs(const char *dir, struct fg_err *err)
+{
+    char *path = strdup(dir);
+    int rc = 0;
+
+    if (!path)
+        return fg_fail(err, FG_ENOMEM, "no memory for a path");
+    for (char *p = path + 1; !rc; p++) {
+        char c = *p;
+
+        if (c != '/' && c != '\0')
+            continue;
+        *p = '\0';
+        if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+            int e = errno;
+            struct stat st;
+
+            /* A parent on a read-only file system says EROFS although it exists. */
+            if (stat(path, &st) != 0)
+                rc = fg_fail(err, fg_errno_code(e == ENOENT ? EACCES : e),
+                             "cache directory %s: cannot create %s: %s", dir, path, strerror(e));
+        }
+        *p = c;
+        if (c == '\0')
+            break;
+    }
+    free(path);
+    return rc;
+}
+
+static void read_tag(struct fg_cache *c, unsigned *version)
+{
+    char buf[64];
+    ssize_t n = pread(c->lock_fd, buf, sizeof buf - 1, 0);
+
+    *version = 0;
+    if (n <= 0)
+        return;
+    buf[n] = '\0';
+    if (sscanf(buf, TAG_FORMAT, version) != 1)
+        *version = 0;
+}
+
+int fg_dir_tag(struct fg_cache *c, struct fg_err *err)
+{
+    char buf[64];
+    int n = snprintf(buf, sizeof buf, TAG_FORMAT, (unsigned)FG_FORMAT_VERSION);
+
+    errno = EIO;
+    if (ftruncate(c->lock_fd, 0) != 0 || pwrite(c->lock_fd, buf, (size_t)n, 0) != n ||
+        fsync(c->lock_fd) != 0 || fsync(c->dir_fd) != 0)
+        return fg_fail(err, fg_errno_code(errno), "%s/%s: cannot write: %s", c->opt.dir,
+                       FG_LOCK_FILE, strerror(errno));
+    c->ours = true;
+    return 0;
+}
+
+static int take_lock(struct fg_cache *c, struct fg_err *err)
+{
+    const char *dir = c->opt.dir;
+    unsigned version;
+
+    c->lock_fd = openat(c->dir_fd, FG_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (c->lock_fd < 0)
+        return fg_fail(err, fg_errno_code(errno), "cache directory %s: cannot open %s/%s: %s", dir,
+                       dir, FG_LOCK_FILE, strerror(errno));
+    if (flock(c->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            return fg_fail(err, FG_EBUSY,
+                           "cache directory %s is in use by another process; give this one "
+                           "another directory or stop that one",
+                           dir);
+        return fg_fail(err, fg_errno_code(errno), "%s/%s: cannot lock: %s", dir, FG_LOCK_FILE,
+                       strerror(errno));
+    }
+    read_tag(c, &version);
+    c->ours = version == FG_FORMAT_VERSION;
+    if (version && !c->ours)
+        return fg_fail(err, FG_EFORMAT,
+                       "cache directory %s has format %u, this build reads and writes format %u; "
+                       "use another directory, or remove this one to begin anew",
+                       dir, version, (unsigned)FG_FORMAT_VERSION);
+    return 0;
+}
+
+int fg_dir_open(struct fg_cache *c, struct fg_err *err)
+{
+    const char *dir = c->opt.dir;
+    struct stat st;
+    int rc = make_dirs(dir, err);
+
+    if (rc)
+        return rc;
+    c->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (c->dir_fd < 0)
+        return fg_fail(err, fg_errno_code(errno), "cache directory %s: %s", dir, strerror(errno));
+    if (fstat(c->dir_fd, &st) == 0 && (st.st_mode & 077))
+        fg_cache_logf(c, FG_CACHE_LOG_WARN,
+                      "event=open_permissions dir=%s mode=%03o hint=\"others may look in; 0700 "
+                      "is right\"",
+                      dir, (unsigned)st.st_mode & 0777);
+    return take_lock(c, err);
+}
+
+/* The number of the newest file that was moved aside; older ones are removed: they are copies of a
+ * cache, and each may be as large as the budget. */
+static unsigned long newest_aside(struct fg_cache *c, bool remove_others, unsigned long keep)
+{
+    int fd = openat(c->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    unsigned long newest = 0;
+    struct dirent *ent;
+
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
+        return 0;
+    }
+    while ((ent = readdir(d))) {
+        unsigned long n;
+
+        if (strncmp(ent->d_name, DAMAGED_PREFIX, strlen(DAMAGED_PREFIX)) != 0)
+            continue;
+        n = strtoul(ent->d_name + strlen(DAMAGED_PREFIX), NULL, 10);
+        newest = n > newest ? n : newest;
+        if (remove_others && n != keep && unlinkat(c->dir_fd, ent->d_name, 0) == 0)
+            fg_cache_logf(c, FG_CACHE_LOG_INFO, "event=removed file=%s/%s", c->opt.dir,
+                          ent->d_name);
+    }
+    closedir(d);
+    return newest;
+}
+
+int fg_dir_move_aside(struct fg_cache *c, const char *why, struct fg_err *err)
+{
+    char name[64], cause[256];
+    unsigned long n = newest_aside(c, false, 0) + 1;
+
+    /* `why` may lie in err. */
+    snprintf(cause, sizeof cause, "%s", why);
+    snprintf(name, sizeof name, DAMAGED_PREFIX "%lu", n);
+    if (renameat(c->dir_fd, FG_DATA_FILE, c->dir_fd, name) != 0 || fsync(c->dir_fd) != 0)
+        return fg_fail(err, fg_errno_code(errno),
+                       "%s/%s is damaged (%s) and could not be moved aside: %s", c->opt.dir,
+                       FG_DATA_FILE, cause, strerror(errno));
+    fg_cache_logf(c, FG_CACHE_LOG_ERROR,
+                  "event=damaged file=%s/%s kept_as=%s reason=\"%s\" action=\"begins empty\"",
+                  c->opt.dir, FG_DATA_FILE, name, cause);
+    newest_aside(c, true, n);
+    return 0;
+}

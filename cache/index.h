@@ -1,0 +1,72 @@
+/* The store's records in memory: what is stored or queued, who continues whom, and a heap of what
+ * may be evicted, least recently used first. Derived from the meta records at open; about 130 bytes
+ * a record. Not thread-safe: guarded by fg_cache.mu. */
+#ifndef FG_CACHE_INDEX_H
+#define FG_CACHE_INDEX_H
+
+#include "record.h"
+
+enum fg_rec_flag {
+    FG_REC_STORED = 1,  /* committed, and not known to be bad */
+    FG_REC_QUEUED = 2,  /* waits for the writer */
+    FG_REC_WRITING = 4, /* in the writer's current batch */
+};
+
+/* One key: a block, the state at its end, both; or neither, while something stored continues it. */
+struct fg_entry {
+    struct fg_key key;
+    struct fg_entry *next;   /* in the hash bucket */
+    struct fg_entry *parent; /* set by fg_index_link */
+    uint64_t use[FG_KINDS];
+    uint64_t bytes[FG_KINDS]; /* payload */
+    size_t heap_pos[FG_KINDS];
+    uint32_t children; /* linked entries whose parent this is */
+    uint32_t refs;     /* the writer's batch holds it */
+    uint8_t flags[FG_KINDS];
+    bool touched[FG_KINDS]; /* `use` is newer than the stored one */
+};
+
+struct fg_heap_slot {
+    struct fg_entry *e;
+    enum fg_kind kind;
+};
+
+struct fg_index {
+    struct fg_entry **buckets;
+    size_t n_buckets, n_entries; /* n_buckets: a power of two */
+    struct fg_heap_slot *heap;
+    size_t heap_n, heap_cap;
+    uint32_t psize;
+    uint64_t n[FG_KINDS], bytes[FG_KINDS]; /* stored records and their payloads */
+    uint64_t cost;                         /* what the stored records take in the file */
+};
+
+int fg_index_init(struct fg_index *ix); /* 0 or FG_ENOMEM */
+void fg_index_finish(struct fg_index *ix);
+
+/* Bytes that a record takes in the file: its value's pages, its meta record, its place in trees. */
+uint64_t fg_index_cost(const struct fg_index *ix, enum fg_kind kind, uint64_t bytes);
+
+struct fg_entry *fg_index_find(const struct fg_index *ix, const struct fg_key *key);
+/* Finds or adds an entry without flags. NULL: no memory. */
+struct fg_entry *fg_index_get(struct fg_index *ix, const struct fg_key *key);
+/* Frees `e` (NULL is fine) and then its parents as far as nothing needs them. */
+void fg_index_release(struct fg_index *ix, struct fg_entry *e);
+
+/* `e` continues `parent`, which is not evicted while it does. Linking twice is linking once. */
+void fg_index_link(struct fg_index *ix, struct fg_entry *e, struct fg_entry *parent);
+/* Releases the parent as well when nothing needs it. */
+void fg_index_unlink(struct fg_index *ix, struct fg_entry *e);
+
+void fg_index_store(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, uint64_t bytes);
+void fg_index_unstore(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind);
+void fg_index_flag(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, unsigned set,
+                   unsigned clear);
+void fg_index_use(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, uint64_t clock);
+/* The least recently used record that may go; NULL when there is none. A state may go when stored;
+ * a block when nothing continues it and it has no state. */
+struct fg_entry *fg_index_oldest(const struct fg_index *ix, enum fg_kind *kind);
+/* Forgets everything that is stored; what is queued stays. No entry may be held by a batch. */
+void fg_index_reset(struct fg_index *ix);
+
+#endif

@@ -1,0 +1,20 @@
+/* Prefix keys. The key of block n is XXH3-128 of (key of block n-1, its 64 token ids as
+ * little-endian i32); block 0 continues the root, XXH3-128 of (model fingerprint, numerics id,
+ * tenant salt). Keys find; stored token ids prove. Pure functions, any thread. */
+#ifndef FG_KEY_H
+#define FG_KEY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FG_BLOCK_TOKENS = 64 };
+
+struct fg_key {
+    uint8_t b[16]; /* canonical (big-endian) XXH3-128 */
+};
+
+struct fg_key fg_key_root(const uint8_t model[16], const uint8_t numerics[16], const void *salt,
+                          size_t salt_bytes);
+struct fg_key fg_key_next(const struct fg_key *prev, const int32_t tokens[FG_BLOCK_TOKENS]);
+
+#endif

@@ -1,0 +1,123 @@
+#include "store.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The value of a meta record is there and as long as it says. */
+static int value_fits(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, MDB_val *k,
+                      uint64_t bytes, bool *fits)
+{
+    MDB_val v;
+    int rc = mdb_get(txn, c->db[fg_data_db(kind)], k, &v);
+
+    *fits = !rc && bytes <= v.mv_size && fg_value_bytes(bytes, c->psize) == v.mv_size;
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int add(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
+               const struct fg_record *r)
+{
+    struct fg_entry *parent, *e = fg_index_get(&c->ix, key);
+
+    if (!e)
+        return ENOMEM;
+    e->use[kind] = r->use;
+    fg_index_store(&c->ix, e, kind, r->bytes);
+    if (c->clock < r->use)
+        c->clock = r->use;
+    if (kind == FG_KIND_STATE || r->index == 0)
+        return 0;
+    parent = fg_index_get(&c->ix, &r->parent);
+    if (!parent)
+        return ENOMEM;
+    fg_index_link(&c->ix, e, parent);
+    return 0;
+}
+
+static void drop(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key)
+{
+    fg_queue_drop(c, kind, key, true);
+    fg_count(c, FG_N_CORRUPT, 1);
+}
+
+static int load_meta(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, MDB_val *k, MDB_val *v)
+{
+    struct fg_record r;
+    struct fg_key key;
+    bool fits = false;
+    int rc = 0;
+
+    if (k->mv_size != sizeof key.b)
+        return MDB_CORRUPTED;
+    memcpy(key.b, k->mv_data, sizeof key.b);
+    if (fg_meta_decode(kind, &key, v->mv_data, v->mv_size, &r) == 0)
+        rc = value_fits(c, txn, kind, k, r.bytes, &fits);
+    if (rc)
+        return rc;
+    if (fits)
+        return add(c, kind, &key, &r);
+    drop(c, kind, &key);
+    return 0;
+}
+
+/* A value without a meta record was one whose meta record lost its key. */
+static int load_value(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, MDB_val *k)
+{
+    struct fg_key key;
+    MDB_val v;
+    int rc;
+
+    if (k->mv_size != sizeof key.b)
+        return MDB_CORRUPTED;
+    memcpy(key.b, k->mv_data, sizeof key.b);
+    rc = mdb_get(txn, c->db[fg_meta_db(kind)], k, &v);
+    if (rc == MDB_NOTFOUND) {
+        drop(c, kind, &key);
+        rc = 0;
+    }
+    return rc;
+}
+
+static int walk(struct fg_cache *c, MDB_txn *txn, enum fg_db db, enum fg_kind kind)
+{
+    MDB_cursor *cur;
+    MDB_val k, v;
+    int rc = mdb_cursor_open(txn, c->db[db], &cur);
+
+    if (rc)
+        return rc;
+    for (rc = mdb_cursor_get(cur, &k, &v, MDB_FIRST); !rc;) {
+        rc =
+            db == fg_meta_db(kind) ? load_meta(c, txn, kind, &k, &v) : load_value(c, txn, kind, &k);
+        if (!rc)
+            rc = mdb_cursor_get(cur, &k, &v, MDB_NEXT);
+    }
+    mdb_cursor_close(cur);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int fg_store_load(struct fg_cache *c, struct fg_err *err)
+{
+    MDB_val k = {5, (void *)"clock"}, v;
+    uint64_t clock;
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
+
+    if (!rc) {
+        for (enum fg_kind kind = 0; !rc && kind < FG_KINDS; kind++) {
+            rc = walk(c, txn, fg_meta_db(kind), kind);
+            if (!rc)
+                rc = walk(c, txn, fg_data_db(kind), kind);
+        }
+        if (!rc && mdb_get(txn, c->db[FG_DB_META], &k, &v) == 0 &&
+            fg_clock_decode(v.mv_data, v.mv_size, &clock) == 0 && clock > c->clock)
+            c->clock = clock;
+        mdb_txn_abort(txn);
+    }
+    if (rc == ENOMEM)
+        return fg_fail(err, FG_ENOMEM, "%s: no memory for the index", c->opt.dir);
+    if (rc)
+        return fg_fail(err, fg_mdb_damaged(rc) ? FG_ECORRUPT : FG_EIO, "%s/%s: reading records: %s",
+                       c->opt.dir, FG_DATA_FILE, mdb_strerror(rc));
+    return 0;
+}

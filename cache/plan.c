@@ -1,0 +1,254 @@
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void add_victim(struct fg_cache *c, struct fg_batch *b, struct fg_entry *e,
+                       enum fg_kind kind, bool drop, bool forced)
+{
+    struct fg_victim *v = &b->victims[b->n_victims++];
+
+    *v = (struct fg_victim){.e = e, .kind = kind, .bytes = e->bytes[kind]};
+    v->drop = drop;
+    v->forced = forced;
+    e->refs++;
+    fg_index_unstore(&c->ix, e, kind);
+    if (kind == FG_KIND_BLOCK && e->parent) {
+        v->parent = e->parent;
+        v->parent->refs++;
+        if (!e->flags[kind])
+            fg_index_unlink(&c->ix, e);
+    }
+}
+
+int fg_plan_room(struct fg_cache *c, struct fg_batch *b, uint64_t bytes)
+{
+    while (c->ix.cost + c->writing + bytes > c->target) {
+        enum fg_kind kind;
+        struct fg_entry *e = fg_index_oldest(&c->ix, &kind);
+
+        if (!e)
+            return FG_EFULL;
+        if (b->n_victims == FG_BATCH_VICTIMS)
+            return FG_EBUSY;
+        add_victim(c, b, e, kind, false, false);
+    }
+    return 0;
+}
+
+void fg_plan_evict(struct fg_cache *c, struct fg_batch *b, uint64_t bytes)
+{
+    uint64_t from = c->ix.cost;
+
+    while (b->n_victims < FG_BATCH_VICTIMS && from - c->ix.cost < bytes) {
+        enum fg_kind kind;
+        struct fg_entry *e = fg_index_oldest(&c->ix, &kind);
+
+        if (!e)
+            return;
+        add_victim(c, b, e, kind, false, false);
+    }
+}
+
+/* The block that a state ends, or that a block continues, is stored or in this batch. */
+static bool rooted(struct fg_cache *c, const struct fg_item *it)
+{
+    struct fg_entry *on = it->e;
+
+    if (it->kind == FG_KIND_BLOCK) {
+        if (it->rec.index == 0)
+            return true;
+        on = fg_index_find(&c->ix, &it->rec.parent);
+        if (on)
+            fg_index_link(&c->ix, it->e, on);
+    }
+    return on && on->flags[FG_KIND_BLOCK] & (FG_REC_STORED | FG_REC_WRITING);
+}
+
+static void forget_put(struct fg_cache *c, struct fg_item *it, unsigned flag)
+{
+    fg_index_flag(&c->ix, it->e, it->kind, 0, flag);
+    if (it->kind == FG_KIND_BLOCK && !it->e->flags[it->kind])
+        fg_index_unlink(&c->ix, it->e);
+    fg_index_release(&c->ix, it->e);
+    c->queue_bytes -= it->rec.bytes;
+    fg_queue_free(it);
+}
+
+void fg_plan_skip(struct fg_cache *c)
+{
+    struct fg_item *it = c->head;
+
+    if (!it || it->op != FG_OP_PUT)
+        return;
+    c->head = it->next;
+    if (!c->head)
+        c->tail = &c->head;
+    forget_put(c, it, FG_REC_QUEUED);
+}
+
+/* 0: taken, or dropped for good; FG_EBUSY: for the next batch. */
+static int plan_put(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
+{
+    struct fg_entry *e = it->e;
+    uint64_t cost = fg_index_cost(&c->ix, it->kind, it->rec.bytes);
+    int rc = FG_ENOTFOUND;
+
+    if (e->flags[it->kind] & FG_REC_STORED)
+        goto drop; /* its predecessor could not be deleted, or was right after all */
+    if (!rooted(c, it)) {
+        fg_count(c, FG_N_ORPHAN, 1);
+        goto drop;
+    }
+    rc = fg_plan_room(c, b, cost);
+    if (rc == FG_EBUSY)
+        return rc;
+    if (rc) {
+        fg_count(c, FG_N_FULL, 1);
+        goto drop;
+    }
+    fg_index_flag(&c->ix, e, it->kind, FG_REC_WRITING, FG_REC_QUEUED);
+    it->rec.use = e->use[it->kind];
+    c->writing += cost;
+    b->puts[b->n_puts++] = it;
+    b->bytes += it->rec.bytes;
+    b->cost += cost;
+    return 0;
+drop:
+    forget_put(c, it, FG_REC_QUEUED);
+    return 0;
+}
+
+static int plan_drop(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
+{
+    struct fg_entry *e;
+
+    if (b->n_victims == FG_BATCH_VICTIMS)
+        return FG_EBUSY;
+    e = fg_index_get(&c->ix, &it->key);
+    if (e)
+        add_victim(c, b, e, it->kind, true, it->forced);
+    else
+        c->pending_drops--;
+    fg_queue_free(it);
+    return 0;
+}
+
+static int plan_item(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
+{
+    switch (it->op) {
+    case FG_OP_PUT: return plan_put(c, b, it);
+    case FG_OP_DROP: return plan_drop(c, b, it);
+    case FG_OP_FLUSH: break;
+    }
+    it->next = b->flushes;
+    b->flushes = it;
+    return 0;
+}
+
+static void take_touches(struct fg_cache *c, struct fg_batch *b)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n_touches; i++) {
+        struct fg_touch *t = &c->touches[i];
+        struct fg_entry *e = fg_index_find(&c->ix, &t->key);
+
+        if (!e)
+            continue;
+        e->touched[t->kind] = false;
+        if (!(e->flags[t->kind] & FG_REC_STORED))
+            continue;
+        t->use = e->use[t->kind];
+        c->touches[n++] = *t;
+    }
+    b->touches = c->touches;
+    b->n_touches = n;
+    c->touches = NULL;
+    c->n_touches = c->touch_cap = 0;
+}
+
+void fg_plan(struct fg_cache *c, struct fg_batch *b)
+{
+    b->n_puts = b->n_victims = 0;
+    b->bytes = b->cost = 0;
+    b->flushes = NULL;
+    b->more = false;
+    while (c->head) {
+        struct fg_item *it = c->head, *next = it->next;
+
+        if (b->n_puts == FG_BATCH_ITEMS || (b->n_puts && b->bytes + it->rec.bytes > c->batch_cap) ||
+            plan_item(c, b, it) == FG_EBUSY) {
+            b->more = true;
+            break;
+        }
+        c->head = next;
+        if (!next)
+            c->tail = &c->head;
+    }
+    /* Only a smaller budget than the last run's leaves something to do here. */
+    if (fg_plan_room(c, b, 0) == FG_EBUSY)
+        b->more = true;
+    take_touches(c, b);
+    b->clock = c->clock;
+}
+
+/* Touches that were not written wait for the next batch, unless newer ones came. */
+static void give_back_touches(struct fg_cache *c, struct fg_batch *b)
+{
+    if (c->touches)
+        return;
+    c->touches = b->touches;
+    c->n_touches = c->touch_cap = b->n_touches;
+    for (size_t i = 0; i < b->n_touches; i++) {
+        struct fg_entry *e = fg_index_find(&c->ix, &b->touches[i].key);
+
+        if (e)
+            e->touched[b->touches[i].kind] = true;
+    }
+    b->touches = NULL;
+}
+
+void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok)
+{
+    for (size_t i = 0; i < b->n_victims; i++) {
+        struct fg_victim *v = &b->victims[i];
+
+        if ((!ok || v->kept) && v->bytes) {
+            fg_index_store(&c->ix, v->e, v->kind, v->bytes);
+            if (v->parent)
+                fg_index_link(&c->ix, v->e, v->parent);
+        } else if (!v->drop) {
+            fg_count(c, FG_N_EVICTED, 1);
+        }
+        if (v->drop)
+            c->pending_drops--;
+        v->e->refs--;
+        fg_index_release(&c->ix, v->e);
+        if (v->parent) {
+            v->parent->refs--;
+            fg_index_release(&c->ix, v->parent);
+        }
+    }
+    b->n_victims = 0;
+    if (!ok && b->n_touches)
+        give_back_touches(c, b);
+    free(b->touches);
+    b->touches = NULL;
+    b->n_touches = 0;
+}
+
+void fg_plan_settle_puts(struct fg_cache *c, struct fg_batch *b, bool ok)
+{
+    for (size_t i = 0; i < b->n_puts; i++) {
+        struct fg_item *it = b->puts[i];
+
+        c->writing -= fg_index_cost(&c->ix, it->kind, it->rec.bytes);
+        if (ok) {
+            fg_index_store(&c->ix, it->e, it->kind, it->rec.bytes);
+            fg_count(c, FG_N_WRITTEN, it->rec.bytes);
+        }
+        forget_put(c, it, FG_REC_WRITING);
+    }
+    b->n_puts = 0;
+}

@@ -1,0 +1,223 @@
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void fg_queue_push(struct fg_cache *c, struct fg_item *it)
+{
+    it->next = NULL;
+    *c->tail = it;
+    c->tail = &it->next;
+    c->kick = true;
+    pthread_cond_signal(&c->work);
+}
+
+void fg_queue_free(struct fg_item *it)
+{
+    free(it->payload);
+    free(it);
+}
+
+void fg_queue_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key, bool forced)
+{
+    struct fg_item *it = calloc(1, sizeof *it);
+
+    if (!it)
+        return;
+    it->op = FG_OP_DROP;
+    it->kind = kind;
+    it->key = *key;
+    it->forced = forced;
+    c->pending_drops++;
+    fg_queue_push(c, it);
+}
+
+void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key, bool forced)
+{
+    struct fg_entry *e;
+    bool news;
+
+    pthread_mutex_lock(&c->mu);
+    e = fg_index_find(&c->ix, key);
+    news = e && e->flags[kind] & FG_REC_STORED;
+    if (news) {
+        fg_index_unstore(&c->ix, e, kind);
+        fg_queue_drop(c, kind, key, forced);
+        fg_count(c, FG_N_CORRUPT, 1);
+    }
+    pthread_mutex_unlock(&c->mu);
+    if (news)
+        fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=corrupt_record dir=%s kind=%s action=dropped",
+                      c->opt.dir, kind == FG_KIND_BLOCK ? "block" : "state");
+}
+
+void fg_report_damage(struct fg_cache *c, const char *what)
+{
+    if (atomic_exchange(&c->damaged, true))
+        return;
+    fg_cache_logf(c, FG_CACHE_LOG_ERROR, "event=damage dir=%s reason=\"%s\"", c->opt.dir, what);
+    pthread_mutex_lock(&c->mu);
+    c->kick = true;
+    pthread_cond_signal(&c->work);
+    pthread_mutex_unlock(&c->mu);
+}
+
+/* mu held. On success the queue owns `it`. */
+static int enqueue(struct fg_cache *c, struct fg_item *it)
+{
+    struct fg_index *ix = &c->ix;
+    struct fg_entry *e, *parent = NULL;
+    uint64_t cap;
+
+    e = fg_index_find(ix, &it->key);
+    if (e && e->flags[it->kind])
+        return FG_ENOTFOUND; /* nothing to do */
+    if (fg_index_cost(ix, it->kind, it->rec.bytes) > c->target) {
+        fg_count(c, FG_N_FULL, 1);
+        return FG_EFULL;
+    }
+    c->largest = it->rec.bytes > c->largest ? it->rec.bytes : c->largest;
+    cap = c->queue_cap > 2 * c->largest ? c->queue_cap : 2 * c->largest;
+    if (c->queue_bytes + it->rec.bytes > cap) {
+        fg_count(c, FG_N_QUEUE, 1);
+        return FG_EBUSY;
+    }
+    e = fg_index_get(ix, &it->key);
+    if (e && it->kind == FG_KIND_BLOCK && it->rec.index > 0) {
+        parent = fg_index_get(ix, &it->rec.parent);
+        if (!parent) {
+            fg_index_release(ix, e);
+            e = NULL;
+        }
+    }
+    if (!e)
+        return FG_ENOMEM;
+    fg_index_flag(ix, e, it->kind, FG_REC_QUEUED, 0);
+    if (parent)
+        fg_index_link(ix, e, parent);
+    fg_index_use(ix, e, it->kind, ++c->clock);
+    it->e = e;
+    c->queue_bytes += it->rec.bytes;
+    fg_queue_push(c, it);
+    return 0;
+}
+
+static int put(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
+               const struct fg_key *parent, uint32_t index, const int32_t *tokens, void *payload,
+               size_t bytes)
+{
+    struct fg_item *it;
+    int rc;
+
+    /* LMDB counts a value's bytes in 32 bits. */
+    if (!payload || bytes == 0 || bytes > UINT32_MAX - FG_HEAD_BYTES || (index > 0 && !parent)) {
+        free(payload);
+        return FG_EINVAL;
+    }
+    it = calloc(1, sizeof *it);
+    if (!it) {
+        free(payload);
+        return FG_ENOMEM;
+    }
+    it->op = FG_OP_PUT;
+    it->kind = kind;
+    it->key = *key;
+    it->payload = payload;
+    it->rec.bytes = bytes;
+    it->rec.index = index;
+    if (parent)
+        it->rec.parent = *parent;
+    memcpy(it->rec.tokens, tokens, sizeof it->rec.tokens);
+    pthread_mutex_lock(&c->mu);
+    rc = enqueue(c, it);
+    pthread_mutex_unlock(&c->mu);
+    if (rc)
+        fg_queue_free(it);
+    return rc == FG_ENOTFOUND ? 0 : rc;
+}
+
+int fg_cache_put_block(struct fg_cache *c, const struct fg_key *key, const struct fg_key *parent,
+                       uint32_t index, const int32_t tokens[FG_BLOCK_TOKENS], void *payload,
+                       size_t bytes)
+{
+    return put(c, FG_KIND_BLOCK, key, parent, index, tokens, payload, bytes);
+}
+
+int fg_cache_put_state(struct fg_cache *c, const struct fg_key *key,
+                       const int32_t tokens[FG_BLOCK_TOKENS], void *payload, size_t bytes)
+{
+    return put(c, FG_KIND_STATE, key, NULL, 0, tokens, payload, bytes);
+}
+
+static bool has(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key)
+{
+    struct fg_entry *e;
+    bool yes;
+
+    pthread_mutex_lock(&c->mu);
+    e = fg_index_find(&c->ix, key);
+    yes = e && e->flags[kind];
+    pthread_mutex_unlock(&c->mu);
+    return yes;
+}
+
+bool fg_cache_has_block(struct fg_cache *c, const struct fg_key *key)
+{
+    return has(c, FG_KIND_BLOCK, key);
+}
+
+bool fg_cache_has_state(struct fg_cache *c, const struct fg_key *key)
+{
+    return has(c, FG_KIND_STATE, key);
+}
+
+static void touch(struct fg_cache *c, struct fg_entry *e, enum fg_kind kind)
+{
+    if (!e->flags[kind])
+        return;
+    fg_index_use(&c->ix, e, kind, ++c->clock);
+    if (e->touched[kind])
+        return;
+    if (c->n_touches == c->touch_cap) {
+        size_t cap = c->touch_cap ? 2 * c->touch_cap : 256;
+        struct fg_touch *t = realloc(c->touches, cap * sizeof *t);
+
+        if (!t)
+            return; /* the order on disk stays a little older */
+        c->touches = t;
+        c->touch_cap = cap;
+    }
+    c->touches[c->n_touches++] = (struct fg_touch){e->key, kind, 0};
+    e->touched[kind] = true;
+}
+
+void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n)
+{
+    pthread_mutex_lock(&c->mu);
+    /* The first block last, so that the most shared one is the most recently used. */
+    for (uint32_t i = n; i-- > 0;) {
+        struct fg_entry *e = fg_index_find(&c->ix, &keys[i]);
+
+        if (!e)
+            continue;
+        if (i == n - 1)
+            touch(c, e, FG_KIND_STATE);
+        touch(c, e, FG_KIND_BLOCK);
+    }
+    if (c->n_touches >= FG_TOUCH_WAKE) {
+        c->kick = true;
+        pthread_cond_signal(&c->work);
+    }
+    pthread_mutex_unlock(&c->mu);
+}
+
+void fg_cache_flush(struct fg_cache *c)
+{
+    struct fg_item it = {.op = FG_OP_FLUSH};
+
+    pthread_mutex_lock(&c->mu);
+    fg_queue_push(c, &it);
+    while (!it.done)
+        pthread_cond_wait(&c->done, &c->mu);
+    pthread_mutex_unlock(&c->mu);
+}

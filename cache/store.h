@@ -1,0 +1,191 @@
+/* What the cache's files share: the open store, the writer's queue, its batches. Private.
+ *
+ * Locks, in this order: env_lock (held for reading by every open read, for writing while the store
+ * is reopened; only ever tried, so nobody waits for it), then mu. Only the writer thread writes to
+ * LMDB. No lock is held across a disk write but LMDB's own. */
+#ifndef FG_CACHE_STORE_H
+#define FG_CACHE_STORE_H
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "cache.h"
+#include "index.h"
+
+#define FG_DATA_FILE "data.mdb"
+#define FG_LOCK_FILE "lock"
+
+enum fg_op { FG_OP_PUT, FG_OP_DROP, FG_OP_FLUSH };
+
+/* A request to the writer; FLUSH lies on its caller's stack. */
+struct fg_item {
+    struct fg_item *next;
+    struct fg_entry *e; /* PUT: has FG_REC_QUEUED or FG_REC_WRITING; DROP: resolved by the writer */
+    void *payload;
+    enum fg_op op;
+    enum fg_kind kind;
+    bool forced; /* DROP: whatever the stored bytes say */
+    bool done;   /* FLUSH */
+    struct fg_key key;
+    struct fg_record rec;
+};
+
+/* A record that leaves the store, and what putting it back into the index takes. */
+struct fg_victim {
+    struct fg_entry *e, *parent;
+    enum fg_kind kind;
+    uint64_t bytes; /* payload; 0: there is nothing to put back */
+    bool drop;      /* reported as corrupt, not evicted */
+    bool forced;    /* without another look at the bytes */
+    bool kept;      /* had another look: the bytes are right */
+};
+
+struct fg_touch {
+    struct fg_key key;
+    enum fg_kind kind;
+    uint64_t use;
+};
+
+enum { FG_BATCH_ITEMS = 1024, FG_BATCH_VICTIMS = 4096, FG_TOUCH_WAKE = 4096 };
+
+/* What goes into one transaction. */
+struct fg_batch {
+    struct fg_item *puts[FG_BATCH_ITEMS];
+    size_t n_puts;
+    struct fg_victim victims[FG_BATCH_VICTIMS];
+    size_t n_victims;
+    struct fg_touch *touches;
+    size_t n_touches;
+    struct fg_item *flushes;
+    uint64_t bytes, cost; /* of the puts: payloads; pages */
+    uint64_t clock;
+    bool more; /* something was left for the next batch */
+};
+
+enum fg_counter {
+    FG_N_EVICTED,
+    FG_N_CORRUPT,
+    FG_N_FULL,
+    FG_N_QUEUE,
+    FG_N_ORPHAN,
+    FG_N_WRITE_ERRORS,
+    FG_N_HIT_BLOCKS,
+    FG_N_HIT_STATES,
+    FG_N_WRITTEN,
+    FG_COUNTERS
+};
+
+enum fg_db { FG_DB_META, FG_DB_BLOCKS, FG_DB_STATES, FG_DB_BLOCK_DATA, FG_DB_STATE_DATA, FG_DBS };
+
+struct fg_cache {
+    struct fg_cache_options opt; /* dir: a copy */
+    int dir_fd, lock_fd;
+    bool ours; /* the lock file says that this is a cache directory */
+
+    pthread_rwlock_t env_lock;
+    MDB_env *env; /* NULL while the store could not be reopened */
+    MDB_dbi db[FG_DBS];
+    uint32_t psize;
+    const char *map;                 /* where LMDB mapped the file */
+    atomic_uint_fast64_t file_bytes; /* never becomes less: behind the end the map is SIGBUS */
+    atomic_bool damaged; /* LMDB met a page that makes no sense: reopen with a deep check */
+
+    pthread_mutex_t mu; /* all below but the counters */
+    pthread_cond_t work, done;
+    bool kick, stop;
+    bool started; /* the writer thread */
+    bool failing; /* the last batch did; the writer's */
+    struct fg_index ix;
+    uint64_t target;      /* for ix.cost + writing */
+    uint64_t writing;     /* cost of the puts in the writer's batch */
+    uint64_t clock;       /* of uses; ascends across restarts */
+    uint64_t queue_bytes; /* payloads queued or being written */
+    uint64_t queue_cap, batch_cap;
+    uint64_t largest; /* payload seen */
+    uint64_t pending_drops;
+    struct fg_item *head, **tail;
+    struct fg_touch *touches; /* of records; `use` unused */
+    size_t n_touches, touch_cap;
+
+    atomic_uint_fast64_t count[FG_COUNTERS];
+    struct fg_batch *batch; /* the writer's */
+    pthread_t thread;
+};
+
+/* cache.c */
+__attribute__((format(printf, 3, 4))) void
+fg_cache_logf(struct fg_cache *c, enum fg_cache_log_level level, const char *fmt, ...);
+static inline void fg_count(struct fg_cache *c, enum fg_counter n, uint64_t by)
+{
+    atomic_fetch_add_explicit(&c->count[n], by, memory_order_relaxed);
+}
+static inline MDB_val fg_key_val(const struct fg_key *key)
+{
+    return (MDB_val){sizeof key->b, (void *)key->b};
+}
+static inline enum fg_db fg_meta_db(enum fg_kind k)
+{
+    return k == FG_KIND_BLOCK ? FG_DB_BLOCKS : FG_DB_STATES;
+}
+static inline enum fg_db fg_data_db(enum fg_kind k)
+{
+    return k == FG_KIND_BLOCK ? FG_DB_BLOCK_DATA : FG_DB_STATE_DATA;
+}
+
+/* dir.c: the directory, its lock, files moved aside */
+int fg_dir_open(struct fg_cache *c, struct fg_err *err); /* dir_fd, lock_fd, ours */
+int fg_dir_tag(struct fg_cache *c, struct fg_err *err);  /* marks the directory as a cache's */
+int fg_dir_move_aside(struct fg_cache *c, const char *why, struct fg_err *err);
+int fg_errno_code(int e); /* an errno as FG_E* */
+
+/* store.c: the LMDB environment */
+/* Checks, opens or creates, fills the index (empty of stored records). A damaged file is moved
+ * aside and an empty one begun, when the directory is a cache's. */
+int fg_store_open(struct fg_cache *c, bool deep, struct fg_err *err);
+void fg_store_close(struct fg_cache *c);
+/* Writer thread, no batch held: closes and reopens after damage, unless a read is open. */
+void fg_store_recover(struct fg_cache *c);
+/* The data file's size now; 0 when it became smaller, which is reported as damage. env is open. */
+uint64_t fg_store_file_bytes(struct fg_cache *c);
+/* True when the code says that the file's structure is not to be trusted. */
+bool fg_mdb_damaged(int rc);
+
+/* load.c: meta records into the index; what does not verify is queued to be dropped */
+int fg_store_load(struct fg_cache *c, struct fg_err *err);
+
+/* queue.c */
+void fg_queue_push(struct fg_cache *c, struct fg_item *it); /* mu held; kicks */
+void fg_queue_free(struct fg_item *it);                     /* and its payload */
+/* mu held: queues a DROP; without memory the record stays as it is. */
+void fg_queue_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key, bool forced);
+/* A reader met a bad record: takes it out of the index, queues its drop, counts. Any thread. */
+void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
+                       bool forced);
+/* A reader met bad structure: the writer will reopen. Any thread. */
+void fg_report_damage(struct fg_cache *c, const char *what);
+
+/* plan.c: what the next transaction does; mu held */
+void fg_plan(struct fg_cache *c, struct fg_batch *b);
+/* Adds victims until `bytes` fit within the target. 0; FG_EFULL: nothing left that may go;
+ * FG_EBUSY: the batch holds no more victims. */
+int fg_plan_room(struct fg_cache *c, struct fg_batch *b, uint64_t bytes);
+/* Victims whatever the target says, until about `bytes` are given up. */
+void fg_plan_evict(struct fg_cache *c, struct fg_batch *b, uint64_t bytes);
+/* Gives up the put at the queue's head: the evictions that it needs cannot be written. */
+void fg_plan_skip(struct fg_cache *c);
+/* Settles victims and touches (ok: they are committed) or puts. */
+void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok);
+void fg_plan_settle_puts(struct fg_cache *c, struct fg_batch *b, bool ok);
+
+/* commit.c: one transaction; writer thread, no lock held */
+enum { FG_COMMIT_CHORES = 1, FG_COMMIT_PUTS = 2 };
+/* Victims, touches and the clock; puts. 0 or LMDB's or the system's code; nothing is written then.
+ */
+int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what);
+
+/* writer.c */
+int fg_writer_start(struct fg_cache *c, struct fg_err *err);
+void fg_writer_stop(struct fg_cache *c); /* after the queue is written */
+
+#endif

@@ -1,0 +1,163 @@
+#include "store.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+enum { SQUEEZES = 4 };
+
+static int commit_chores(struct fg_cache *c, struct fg_batch *b)
+{
+    int rc = fg_commit(c, b, FG_COMMIT_CHORES);
+
+    pthread_mutex_lock(&c->mu);
+    fg_plan_settle_chores(c, b, rc == 0);
+    pthread_mutex_unlock(&c->mu);
+    return rc;
+}
+
+/* The map is full although the budget is not: free pages are scattered, or still waiting. Evicts,
+ * lets the freed pages become usable, and tries again with more. */
+static int squeeze(struct fg_cache *c, struct fg_batch *b)
+{
+    for (int i = 0;; i++) {
+        size_t n;
+        int rc = commit_chores(c, b);
+
+        if (!rc)
+            rc = commit_chores(c, b); /* nothing but a transaction that passes */
+        if (!rc)
+            rc = fg_commit(c, b, FG_COMMIT_PUTS);
+        if (rc != MDB_MAP_FULL || i == SQUEEZES)
+            return rc;
+        pthread_mutex_lock(&c->mu);
+        fg_plan_evict(c, b, b->cost << i);
+        n = b->n_victims;
+        pthread_mutex_unlock(&c->mu);
+        if (n == 0)
+            return rc;
+    }
+}
+
+/* LMDB calls a write that came out short an input/output error: a full disk shows here. */
+static unsigned long long free_bytes(const char *dir)
+{
+    struct statvfs fs;
+
+    return statvfs(dir, &fs) == 0 ? (unsigned long long)fs.f_bavail * fs.f_frsize : 0;
+}
+
+/* A line when writing begins to fail, and one when it works again. */
+static void note_result(struct fg_cache *c, int rc)
+{
+    if (fg_mdb_damaged(rc))
+        fg_report_damage(c, mdb_strerror(rc));
+    if (rc && !c->failing)
+        fg_cache_logf(c, FG_CACHE_LOG_ERROR,
+                      "event=write_failed dir=%s error=\"%s\" free_bytes=%llu action=\"records "
+                      "dropped; later ones are tried\"",
+                      c->opt.dir, mdb_strerror(rc), free_bytes(c->opt.dir));
+    else if (!rc && c->failing)
+        fg_cache_logf(c, FG_CACHE_LOG_INFO, "event=write_works_again dir=%s", c->opt.dir);
+    c->failing = rc != 0;
+}
+
+static void run_batch(struct fg_cache *c, struct fg_batch *b)
+{
+    bool only_chores = b->n_puts == 0;
+    int rc;
+
+    if (!b->n_puts && !b->n_victims && !b->n_touches)
+        return;
+    rc = fg_commit(c, b, FG_COMMIT_CHORES | FG_COMMIT_PUTS);
+    if (rc == MDB_MAP_FULL)
+        rc = squeeze(c, b);
+    if (rc == MDB_MAP_FULL)
+        fg_count(c, FG_N_FULL, b->n_puts);
+    else if (rc)
+        fg_count(c, FG_N_WRITE_ERRORS, 1);
+    pthread_mutex_lock(&c->mu);
+    fg_plan_settle_chores(c, b, rc == 0);
+    fg_plan_settle_puts(c, b, rc == 0);
+    if (rc && only_chores && b->more)
+        fg_plan_skip(c);
+    if (rc && !c->head)
+        b->more = false; /* what is over the budget waits for the next request */
+    pthread_mutex_unlock(&c->mu);
+    note_result(c, rc);
+}
+
+static void finish_flushes(struct fg_cache *c, struct fg_batch *b)
+{
+    while (b->flushes) {
+        struct fg_item *it = b->flushes;
+
+        b->flushes = it->next; /* `it` is gone once its owner sees `done` */
+        it->done = true;
+    }
+    pthread_cond_broadcast(&c->done);
+}
+
+static void *writer_main(void *arg)
+{
+    struct fg_cache *c = arg;
+    struct fg_batch *b = c->batch;
+    bool end = false;
+
+    pthread_mutex_lock(&c->mu);
+    while (!end) {
+        while (!c->kick)
+            pthread_cond_wait(&c->work, &c->mu);
+        c->kick = false;
+        if (atomic_load(&c->damaged)) {
+            pthread_mutex_unlock(&c->mu);
+            fg_store_recover(c);
+            pthread_mutex_lock(&c->mu);
+        }
+        fg_plan(c, b);
+        pthread_mutex_unlock(&c->mu);
+        run_batch(c, b);
+        pthread_mutex_lock(&c->mu);
+        free(b->touches);
+        b->touches = NULL;
+        finish_flushes(c, b);
+        if (b->more)
+            c->kick = true;
+        end = c->stop && !c->head && !b->more;
+    }
+    pthread_mutex_unlock(&c->mu);
+    return NULL;
+}
+
+int fg_writer_start(struct fg_cache *c, struct fg_err *err)
+{
+    sigset_t all, old;
+    int e;
+
+    c->batch = calloc(1, sizeof *c->batch);
+    if (!c->batch)
+        return fg_fail(err, FG_ENOMEM, "no memory for the cache writer");
+    c->kick = true; /* drops found at open; a budget that shrank */
+    /* Signals are the main thread's. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    e = pthread_create(&c->thread, NULL, writer_main, c);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (e)
+        return fg_fail(err, FG_ENOMEM, "cannot start the cache writer: %s", strerror(e));
+    c->started = true;
+    return 0;
+}
+
+void fg_writer_stop(struct fg_cache *c)
+{
+    if (!c->started)
+        return;
+    pthread_mutex_lock(&c->mu);
+    c->stop = c->kick = true;
+    pthread_cond_signal(&c->work);
+    pthread_mutex_unlock(&c->mu);
+    pthread_join(c->thread, NULL);
+    c->started = false;
+}

@@ -1,0 +1,218 @@
+#include "answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "http.h"
+#include "json.h"
+#include "logprobs.h"
+
+static int canceled(struct fg_client_answer *a, int callback)
+{
+    return callback == 0 ? 0 : fg_fail(a->err, FG_ECANCELED, "canceled by the callback");
+}
+
+static int take_text(struct fg_client_answer *a, const char *text, size_t bytes)
+{
+    if (bytes == 0) {
+        return 0;
+    }
+    if (a->result->first_text_ms < 0) {
+        a->result->first_text_ms = fg_client_now_ms() - a->started;
+    }
+    if (a->handler->on_text) {
+        return canceled(a, a->handler->on_text(a->handler->ctx, text, bytes));
+    }
+    int rc = fg_client_buffer_add(&a->text, text, bytes, FG_CLIENT_ANSWER_MAX);
+    return rc == 0 ? 0 : fg_fail(a->err, rc, "the answer: %s", fg_strerror(rc));
+}
+
+static int take_progress(struct fg_client_answer *a, const json_t *object)
+{
+    struct fg_client_json j = {object, "fulgur.progress", a->err};
+    struct fg_client_progress p = {0};
+    int rc = fg_client_json_count(&j, "done", &p.done);
+
+    rc = rc < 0 ? rc : fg_client_json_count(&j, "total", &p.total);
+    rc = rc < 0 ? rc : fg_client_json_count(&j, "reused", &p.reused);
+    if (rc < 0 || !a->handler->on_progress) {
+        return rc < 0 ? rc : 0;
+    }
+    /* What the header promises holds whatever was sent. */
+    p.done = p.done > p.total ? p.total : p.done;
+    p.reused = p.reused > p.done ? p.done : p.reused;
+    return canceled(a, a->handler->on_progress(a->handler->ctx, &p));
+}
+
+static int take_source(const struct fg_client_json *j, enum fg_client_source *out)
+{
+    const char *s;
+    size_t n;
+    int rc = fg_client_json_string(j, "source", &s, &n);
+
+    if (rc <= 0) {
+        return rc;
+    }
+    *out = FG_CLIENT_SOURCE_OTHER;
+    for (int i = FG_CLIENT_SOURCE_NONE; i < FG_CLIENT_SOURCE_OTHER; i++) {
+        if (strcmp(s, fg_client_source_name((enum fg_client_source)i)) == 0) {
+            *out = (enum fg_client_source)i;
+        }
+    }
+    return 0;
+}
+
+static int take_account(struct fg_client_answer *a, const json_t *object)
+{
+    struct fg_client_json j = {object, "fulgur.cache", a->err};
+    struct fg_client_account *c = &a->result->account;
+    struct {
+        const char *key;
+        double *out;
+    } times[] = {
+        {"queue_ms", &c->queue_ms},     {"restore_ms", &c->restore_ms},
+        {"prefill_ms", &c->prefill_ms}, {"first_token_ms", &c->first_token_ms},
+        {"decode_ms", &c->decode_ms},
+    };
+    int rc = fg_client_json_count(&j, "reused_tokens", &c->reused_tokens);
+
+    rc = rc < 0 ? rc : fg_client_json_count(&j, "recomputed_tokens", &c->recomputed_tokens);
+    rc = rc < 0 ? rc : take_source(&j, &c->source);
+    for (size_t i = 0; rc >= 0 && i < sizeof times / sizeof times[0]; i++) {
+        rc = fg_client_json_number(&j, times[i].key, times[i].out);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    a->result->has_account = true;
+    return 0;
+}
+
+static int take_fulgur(struct fg_client_answer *a, const json_t *object)
+{
+    struct fg_client_json j = {object, "fulgur", a->err};
+    const json_t *part;
+    int rc = fg_client_json_object(&j, "progress", &part);
+
+    if (rc > 0) {
+        rc = take_progress(a, part);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = fg_client_json_object(&j, "cache", &part);
+    return rc > 0 ? take_account(a, part) : rc;
+}
+
+static int take_usage(struct fg_client_answer *a, const json_t *object)
+{
+    struct fg_client_json j = {object, "usage", a->err};
+    int rc = fg_client_json_count(&j, "prompt_tokens", &a->result->prompt_tokens);
+
+    rc = rc < 0 ? rc : fg_client_json_count(&j, "completion_tokens", &a->result->completion_tokens);
+    if (rc < 0) {
+        return rc;
+    }
+    a->result->has_usage = true;
+    return 0;
+}
+
+static int take_finish(struct fg_client_answer *a, const struct fg_client_json *choice)
+{
+    const char *s;
+    size_t n;
+    int rc = fg_client_json_string(choice, "finish_reason", &s, &n);
+
+    if (rc <= 0) {
+        return rc;
+    }
+    a->result->finish = strcmp(s, "stop") == 0     ? FG_CLIENT_FINISH_STOP
+                        : strcmp(s, "length") == 0 ? FG_CLIENT_FINISH_LENGTH
+                                                   : FG_CLIENT_FINISH_OTHER;
+    return 0;
+}
+
+/* A completion's choice has "text", a chat's "delta": {"content"}. */
+static int take_choice(struct fg_client_answer *a, const json_t *object)
+{
+    struct fg_client_json j = {object, "choices[0]", a->err};
+    struct fg_client_json delta = {NULL, "choices[0].delta", a->err};
+    const json_t *logprobs;
+    const char *text;
+    size_t n;
+    int rc = fg_client_json_string(&j, "text", &text, &n);
+
+    if (rc == 0) {
+        rc = fg_client_json_object(&j, "delta", &delta.object);
+        rc = rc > 0 ? fg_client_json_string(&delta, "content", &text, &n) : rc;
+    }
+    if (rc > 0) {
+        rc = take_text(a, text, n);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = fg_client_json_object(&j, "logprobs", &logprobs);
+    if (rc > 0 && a->handler->on_tokens) {
+        struct fg_client_logprobs l;
+        rc = fg_client_logprobs_read(logprobs, &l, a->err);
+        if (rc == 0 && l.n > 0) {
+            rc = canceled(a, a->handler->on_tokens(a->handler->ctx, l.tokens, l.n));
+        }
+        fg_client_logprobs_finish(&l);
+    }
+    return rc < 0 ? rc : take_finish(a, &j);
+}
+
+static int take_chunk(struct fg_client_answer *a, const json_t *root)
+{
+    struct fg_client_json j = {root, "chunk", a->err};
+    const json_t *part;
+    const char *model;
+    size_t n;
+    int rc = fg_client_json_string(&j, "model", &model, &n);
+
+    if (rc > 0) {
+        size_t keep = n < sizeof a->result->model ? n : sizeof a->result->model - 1;
+        memcpy(a->result->model, model, keep);
+        a->result->model[keep] = '\0';
+    }
+    rc = rc < 0 ? rc : fg_client_json_array(&j, "choices", &part);
+    if (rc == 0) {
+        rc = fg_client_json_missing(&j, "choices", "an array");
+    }
+    if (rc > 0 && json_array_size(part) > 0) {
+        const json_t *choice = json_array_get(part, 0);
+        if (json_array_size(part) > 1 || !json_is_object(choice)) {
+            return fg_fail(a->err, FG_EFORMAT,
+                           "the daemon's answer: choices should be at most one object");
+        }
+        rc = take_choice(a, choice);
+    }
+    rc = rc < 0 ? rc : fg_client_json_object(&j, "usage", &part);
+    rc = rc > 0 ? take_usage(a, part) : rc;
+    rc = rc < 0 ? rc : fg_client_json_object(&j, "fulgur", &part);
+    return rc > 0 ? take_fulgur(a, part) : rc;
+}
+
+int fg_client_answer_event(void *ctx, const char *data, size_t bytes)
+{
+    struct fg_client_answer *a = ctx;
+    json_t *root;
+
+    if (a->done) {
+        return 0;
+    }
+    if (bytes == 6 && memcmp(data, "[DONE]", 6) == 0) {
+        a->done = true;
+        return 0;
+    }
+    int rc = fg_client_json_parse(data, bytes, "chunk", &root, a->err);
+    if (rc == 0) {
+        const json_t *error = json_object_get(root, "error");
+        rc = error && !json_is_null(error) ? fg_client_stream_error(root, a->err)
+                                           : take_chunk(a, root);
+        json_decref(root);
+    }
+    return rc;
+}

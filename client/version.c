@@ -1,0 +1,6 @@
+#include "fulgur/version.h"
+
+const char *fg_version(void)
+{
+    return FG_VERSION;
+}

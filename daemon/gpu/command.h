@@ -1,0 +1,46 @@
+/* Pipelines and command recording. One thread at a time.
+ *
+ * A fg_cmd records dispatches and copies and runs them as one submission. Recording errors stick:
+ * fg_cmd_run() returns the first one. Nothing between two barriers may depend on each other. */
+#ifndef FG_COMMAND_H
+#define FG_COMMAND_H
+
+#include "buffer.h"
+
+struct fg_pipeline;
+struct fg_cmd;
+
+enum { FG_SPEC_COUNT = 5, FG_BIND_MAX = 8 };
+
+/* The pipeline of shader `name` (a row of the table in CMake) with specialization constants 0..4;
+ * made on first use and kept by the device. FG_ENOTFOUND (no such shader), FG_EDEVICE. */
+int fg_pipeline_get(struct fg_device *d, const char *name, const uint32_t spec[FG_SPEC_COUNT],
+                    struct fg_pipeline **out, struct fg_err *err);
+
+struct fg_bind {
+    struct fg_buffer *buffer;
+    uint64_t offset; /* bytes, a multiple of 256 */
+    uint64_t bytes;  /* 0: to the end; at most the device's max_storage_range */
+};
+
+int fg_cmd_create(struct fg_device *d, struct fg_cmd **out, struct fg_err *err);
+void fg_cmd_destroy(struct fg_cmd *c); /* NULL is fine */
+void fg_cmd_begin(struct fg_cmd *c);
+/* Workgroups gx x gy x gz of `p`; n binds for bindings 0..n-1; push constants of the shader's size. A
+ * count of 0 records nothing. */
+void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bind *binds, uint32_t n,
+                     const void *push, uint32_t push_bytes, uint32_t gx, uint32_t gy, uint32_t gz);
+/* All that was recorded before is done and visible to all that follows, copies and host included. */
+void fg_cmd_barrier(struct fg_cmd *c);
+void fg_cmd_copy(struct fg_cmd *c, struct fg_buffer *src, uint64_t src_at, struct fg_buffer *dst,
+                 uint64_t dst_at, uint64_t bytes);
+void fg_cmd_zero(struct fg_cmd *c, struct fg_buffer *dst, uint64_t at, uint64_t bytes);
+/* Makes fg_cmd_run() fail with this code and text, unless something failed before. */
+void fg_cmd_fail(struct fg_cmd *c, int code, const char *text);
+/* Submits and waits. FG_EDEVICE, FG_EDEVICELOST; err names the call, the result and the device. */
+int fg_cmd_run(struct fg_cmd *c, struct fg_err *err);
+
+/* Names of all embedded shaders: i from 0 until NULL. */
+const char *fg_shader_name(uint32_t i);
+
+#endif

@@ -1,0 +1,263 @@
+#include "priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "../../shaders/abi/params.h"
+
+/* What a shader takes, by the part of its name before the first '.': a letter a binding (s: storage
+ * buffer, u: texel buffer of uvec4, f: texel buffer of vec4), for plain names and for those with ".tex". */
+static const struct {
+    const char *base, *plain, *texel;
+    uint32_t push_bytes;
+} signatures[] = {
+    {"repack", "ss", "", sizeof(struct fg_repack_push)},
+    {"embed", "sss", "", sizeof(struct fg_embed_push)},
+    {"rmsnorm", "ssss", "", sizeof(struct fg_norm_push)},
+    {"matmul", "ssss", "ufss", sizeof(struct fg_matmul_push)},
+    {"matmul_moe", "ssssss", "ufssss", sizeof(struct fg_matmul_push)},
+    {"rope_kv", "ssssssss", "", sizeof(struct fg_rope_push)},
+    {"softmax_attend", "sssssss", "fussss" "s", sizeof(struct fg_attend_push)},
+    {"softmax_combine", "sss", "", sizeof(struct fg_merge_push)},
+    {"lightning_rows", "sssss", "", sizeof(struct fg_lightning_push)},
+    {"lightning_attend", "sssssss", "ffffsss", sizeof(struct fg_lightning_push)},
+    {"lightning_fold", "sssss", "", sizeof(struct fg_lightning_push)},
+    {"lightning_gate", "ssss", "", sizeof(struct fg_gate_push)},
+    {"moe_route", "sss", "", sizeof(struct fg_route_push)},
+    {"moe_group", "sss", "", sizeof(struct fg_group_push)},
+    {"moe_combine", "ssss", "", sizeof(struct fg_combine_push)},
+    {"swiglu", "ss", "", sizeof(struct fg_swiglu_push)},
+    {"battery_canon", "ss", "", 4},
+    {"battery_half", "s", "", 0},
+};
+
+const char *fg_shader_name(uint32_t i)
+{
+    for (uint32_t j = 0; j <= i; j++)
+        if (!fg_shaders[j].name)
+            return NULL;
+    return fg_shaders[i].name;
+}
+
+static const struct fg_shader *find_shader(const char *name)
+{
+    for (const struct fg_shader *s = fg_shaders; s->name; s++)
+        if (strcmp(s->name, name) == 0)
+            return s;
+    return NULL;
+}
+
+static int find_signature(const char *name, struct fg_pipeline *p)
+{
+    size_t n = strcspn(name, ".");
+    for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++)
+        if (strlen(signatures[i].base) == n && memcmp(signatures[i].base, name, n) == 0) {
+            p->kinds = strstr(name, ".tex") ? signatures[i].texel : signatures[i].plain;
+            p->n_binds = (uint32_t)strlen(p->kinds);
+            p->push_bytes = signatures[i].push_bytes;
+            return 0;
+        }
+    return FG_ENOTFOUND;
+}
+
+static void destroy(struct fg_device *d, struct fg_pipeline *p)
+{
+    if (p->pipeline)
+        vkDestroyPipeline(d->device, p->pipeline, NULL);
+    if (p->layout)
+        vkDestroyPipelineLayout(d->device, p->layout, NULL);
+    if (p->set_layout)
+        vkDestroyDescriptorSetLayout(d->device, p->set_layout, NULL);
+    free(p);
+}
+
+VkDescriptorType fg_bind_type(char kind)
+{
+    return kind == 's' ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
+                       : VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
+}
+
+static int create_layout(struct fg_device *d, struct fg_pipeline *p, struct fg_err *err)
+{
+    VkDescriptorSetLayoutBinding binds[FG_BIND_MAX] = {0};
+    VkResult r;
+    for (uint32_t i = 0; i < p->n_binds; i++)
+        binds[i] = (VkDescriptorSetLayoutBinding){.binding = i,
+                                                  .descriptorType = fg_bind_type(p->kinds[i]),
+                                                  .descriptorCount = 1,
+                                                  .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
+    VkDescriptorSetLayoutCreateInfo set = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+        .bindingCount = p->n_binds,
+        .pBindings = binds};
+    r = vkCreateDescriptorSetLayout(d->device, &set, NULL, &p->set_layout);
+    if (r != VK_SUCCESS)
+        return fg_vk_fail(d, err, "vkCreateDescriptorSetLayout", r);
+    VkPushConstantRange range = {VK_SHADER_STAGE_COMPUTE_BIT, 0, p->push_bytes};
+    VkPipelineLayoutCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                       .setLayoutCount = 1,
+                                       .pSetLayouts = &p->set_layout,
+                                       .pushConstantRangeCount = p->push_bytes ? 1 : 0,
+                                       .pPushConstantRanges = &range};
+    r = vkCreatePipelineLayout(d->device, &info, NULL, &p->layout);
+    return r == VK_SUCCESS ? 0 : fg_vk_fail(d, err, "vkCreatePipelineLayout", r);
+}
+
+static int create_pipeline(struct fg_device *d, struct fg_pipeline *p, struct fg_err *err)
+{
+    VkSpecializationMapEntry entries[FG_SPEC_COUNT];
+    VkShaderModule module;
+    VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+                                     .codeSize = p->shader->code_bytes,
+                                     .pCode = p->shader->code};
+    VkResult r = vkCreateShaderModule(d->device, &code, NULL, &module);
+    if (r != VK_SUCCESS)
+        return fg_vk_fail(d, err, "vkCreateShaderModule", r);
+    for (uint32_t i = 0; i < FG_SPEC_COUNT; i++)
+        entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
+    VkSpecializationInfo spec = {FG_SPEC_COUNT, entries, sizeof p->spec, p->spec};
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                  .module = module,
+                  .pName = "main",
+                  .pSpecializationInfo = &spec},
+        .layout = p->layout};
+    r = vkCreateComputePipelines(d->device, d->pipeline_cache, 1, &info, NULL, &p->pipeline);
+    vkDestroyShaderModule(d->device, module, NULL);
+    return r == VK_SUCCESS ? 0 : fg_vk_fail(d, err, "vkCreateComputePipelines", r);
+}
+
+int fg_pipeline_get(struct fg_device *d, const char *name, const uint32_t spec[FG_SPEC_COUNT],
+                    struct fg_pipeline **out, struct fg_err *err)
+{
+    struct fg_pipeline *p;
+    const struct fg_shader *shader = find_shader(name);
+    int rc;
+
+    *out = NULL;
+    if (!shader)
+        return fg_fail(err, FG_ENOTFOUND, "no shader is called \"%s\"", name);
+    for (p = d->pipelines; p; p = p->next)
+        if (p->shader == shader && memcmp(p->spec, spec, sizeof p->spec) == 0) {
+            *out = p;
+            return 0;
+        }
+    p = calloc(1, sizeof *p);
+    if (!p)
+        return fg_fail(err, FG_ENOMEM, "out of memory for a pipeline");
+    p->shader = shader;
+    memcpy(p->spec, spec, sizeof p->spec);
+    rc = find_signature(name, p);
+    if (rc)
+        fg_fail(err, rc, "shader \"%s\" has no signature", name);
+    if (rc == 0)
+        rc = create_layout(d, p, err);
+    if (rc == 0)
+        rc = create_pipeline(d, p, err);
+    if (rc) {
+        destroy(d, p);
+        return rc;
+    }
+    p->next = d->pipelines;
+    d->pipelines = p;
+    *out = p;
+    return 0;
+}
+
+/* The file: 8 bytes of XXH3-64 over the rest, then the driver's data. Drivers check what is theirs,
+ * few survive a flipped byte. */
+static void *read_cache(const char *path, size_t *bytes)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    char *data = NULL;
+    uint64_t sum;
+    *bytes = 0;
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 8 && st.st_size < (1 << 28))
+        data = malloc((size_t)st.st_size);
+    if (data && read(fd, data, (size_t)st.st_size) == st.st_size) {
+        memcpy(&sum, data, 8);
+        if (sum == XXH3_64bits(data + 8, (size_t)st.st_size - 8))
+            *bytes = (size_t)st.st_size;
+    }
+    close(fd);
+    if (*bytes == 0) {
+        free(data);
+        return NULL;
+    }
+    return data;
+}
+
+int fg_pipeline_cache_open(struct fg_device *d, const char *dir, struct fg_err *err)
+{
+    char *data = NULL;
+    size_t bytes = 0;
+    VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+    VkResult r;
+
+    if (dir) {
+        size_t n = strlen(dir) + 96;
+        d->pipeline_cache_path = malloc(n);
+        if (!d->pipeline_cache_path)
+            return fg_fail(err, FG_ENOMEM, "out of memory for a path");
+        snprintf(d->pipeline_cache_path, n, "%s/pipelines-%04x-%04x-%08x-%u.bin", dir,
+                 d->info.vendor_id, d->info.device_id, d->info.driver_version,
+                 d->info.subgroup_size);
+        data = read_cache(d->pipeline_cache_path, &bytes);
+    }
+    if (data) {
+        info.initialDataSize = bytes - 8;
+        info.pInitialData = data + 8;
+    }
+    r = vkCreatePipelineCache(d->device, &info, NULL, &d->pipeline_cache);
+    free(data);
+    return r == VK_SUCCESS ? 0 : fg_vk_fail(d, err, "vkCreatePipelineCache", r);
+}
+
+/* Written beside and renamed, so that a reader sees all or nothing. Losing it costs a start. */
+static void write_cache(struct fg_device *d)
+{
+    size_t n = 0, path_bytes = strlen(d->pipeline_cache_path) + 8;
+    char *data = NULL, *temp = malloc(path_bytes);
+    int fd = -1;
+    if (temp && vkGetPipelineCacheData(d->device, d->pipeline_cache, &n, NULL) == VK_SUCCESS &&
+        n > 0)
+        data = malloc(n + 8);
+    if (data && vkGetPipelineCacheData(d->device, d->pipeline_cache, &n, data + 8) == VK_SUCCESS) {
+        uint64_t sum = XXH3_64bits(data + 8, n);
+        memcpy(data, &sum, 8);
+        snprintf(temp, path_bytes, "%s.XXXXXX", d->pipeline_cache_path);
+        fd = mkostemp(temp, O_CLOEXEC);
+    }
+    if (fd >= 0) {
+        bool ok = write(fd, data, n + 8) == (ssize_t)(n + 8);
+        if (close(fd) || !ok || rename(temp, d->pipeline_cache_path))
+            unlink(temp);
+    }
+    free(temp);
+    free(data);
+}
+
+void fg_pipeline_cache_close(struct fg_device *d)
+{
+    while (d->pipelines) {
+        struct fg_pipeline *p = d->pipelines;
+        d->pipelines = p->next;
+        destroy(d, p);
+    }
+    if (d->pipeline_cache) {
+        if (d->pipeline_cache_path)
+            write_cache(d);
+        vkDestroyPipelineCache(d->device, d->pipeline_cache, NULL);
+    }
+    free(d->pipeline_cache_path);
+}

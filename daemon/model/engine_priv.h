@@ -1,0 +1,151 @@
+/* What the files behind engine.h share. */
+#ifndef FG_ENGINE_PRIV_H
+#define FG_ENGINE_PRIV_H
+
+#include "engine.h"
+#include "gpu/command.h"
+#include "weights.h"
+
+#include "../../shaders/abi/params.h"
+
+/* Weights of one layer; what the family lacks stays empty. */
+struct fg_layer {
+    bool recurrent;
+    uint32_t kind_index; /* index among the layers of its kind */
+    struct fg_buffer *attn_norm, *ffn_norm, *attn_norm_2;
+    struct fg_matrix qkv, gate;       /* lightning */
+    struct fg_matrix q, k, v;         /* softmax */
+    struct fg_matrix output;          /* both */
+    struct fg_matrix router;          /* MoE */
+    struct fg_matrix ffn_gate, ffn_up, ffn_down;
+    struct fg_buffer *kv;             /* softmax: [n_pages] pages */
+    struct fg_buffer *state, *k_rows, *v_rows, *decay; /* lightning: [n_seq] slots */
+};
+
+/* How matrix products are spread: specialization constants of matmul.comp. Never changes bits. */
+struct fg_tiling {
+    uint32_t lanes, slices, rows, tokens;
+    uint32_t spread; /* 0, 4 or 8: the subgroup variant */
+    bool texel;      /* weights and x through texel buffers (with spread only) */
+};
+
+/* Activations and step tables, rows of n_batch tokens; strides in floats, multiples of 32. */
+struct fg_scratch {
+    struct fg_buffer *x, *n, *q, *k, *v, *rotated, *attn, *gate; /* qkv of lightning lies in q */
+    struct fg_buffer *gated, *ff_gate, *ff_up, *ff_down, *router;
+    struct fg_buffer *experts, *expert_weights, *pairs, *pair_tiles;
+    struct fg_buffer *partial;          /* segments of softmax attention */
+    struct fg_buffer *last, *logits;    /* [FG_HEAD_ROWS] */
+    struct fg_buffer *readback;         /* host */
+    struct fg_buffer *tokens, *rope, *table, *chunks, *groups, *index; /* host, written a step */
+    uint32_t ld_embd, ld_q, ld_kv, ld_heads, ld_ff, ld_router;
+    uint64_t bytes;
+};
+
+enum {
+    FG_HEAD_ROWS = 64,    /* logits rows of one pass of the head */
+    FG_ATTEND_TOKENS = 4, /* tokens of one sequence that share keys in a workgroup */
+    FG_ATTEND_TOKENS_SUBGROUP = 2,
+};
+
+struct fg_seq {
+    struct fg_engine *engine;
+    uint32_t slot, length;
+    bool state_ready; /* the slot's state is the one at the last chunk boundary */
+    uint32_t *pages;  /* [max_pages] */
+    uint32_t n_pages;
+};
+
+struct fg_engine {
+    struct fg_device *device;
+    const struct fg_gguf *gguf;
+    struct fg_hparams hp;
+    struct fg_engine_options opt;
+    uint32_t n_softmax, n_lightning, max_pages;
+    uint64_t page_layer_bytes, state_layer_bytes, rows_layer_bytes; /* rows: k or v of one slot */
+    struct fg_matrix embd, head; /* head: empty when tied */
+    struct fg_buffer *output_norm;
+    struct fg_layer *layers;
+    struct fg_tiling one, many;
+    uint32_t native_f16;
+    uint32_t attend_spread; /* lanes of the subgroup kernel of softmax attention; 0: shared memory */
+    struct fg_scratch s;
+    struct fg_cmd *cmd;
+    struct fg_buffer *transfer;   /* host; pages and states on their way, where not mapped */
+    struct fg_buffer **saved;     /* [n_states] */
+    double *inv_freq;             /* [rope_dim / 2] */
+    uint16_t *page_refs;          /* [n_pages] */
+    uint32_t *free_pages, n_free; /* a stack */
+    bool *slot_used;              /* [n_seq] */
+    uint8_t numerics_id[16];
+    bool canonical;
+    uint64_t weight_bytes, kv_bytes, seq_bytes;
+};
+
+/* --- kernels.c: one operation into e->cmd --- */
+
+/* y[t][y_at ..] = W x[t] (+ alpha * r[t]) for n_tokens rows; residual may be NULL. */
+void fg_record_matmul(struct fg_engine *e, const struct fg_matrix *m, struct fg_buffer *x,
+                      uint32_t ldx, struct fg_buffer *y, uint32_t ldy, uint32_t n_tokens,
+                      struct fg_buffer *residual, uint32_t ldr, float alpha);
+/* The same for (token, rank) pairs grouped by expert: row of x = pair / x_div, row of y = pair. */
+void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct fg_buffer *x,
+                          uint32_t ldx, struct fg_buffer *y, uint32_t ldy, uint32_t n_pairs,
+                          uint32_t x_div);
+void fg_record_embed(struct fg_engine *e, uint32_t n_tokens);
+/* y[i] = rmsnorm(x[index ? index[index_at + i] : i]) */
+void fg_record_norm(struct fg_engine *e, struct fg_buffer *x, uint32_t ldx, struct fg_buffer *w,
+                    struct fg_buffer *y, uint32_t ldy, uint32_t n_rows, struct fg_buffer *index,
+                    uint32_t index_at);
+/* The pipeline `name` with spec; a failure sticks to e->cmd. NULL then. */
+struct fg_pipeline *fg_kernel(struct fg_engine *e, const char *name, const uint32_t *spec);
+const char *fg_type_suffix(enum fg_dtype type);
+/* Tilings for the device; probes unpackHalf2x16. */
+int fg_kernels_init(struct fg_engine *e, struct fg_err *err);
+
+/* --- forward.c: the layers of a step whose tables are filled --- */
+
+struct fg_step_shape {
+    uint32_t n_tokens;
+    uint32_t n_single, single_tiles;  /* leading one-token pieces; key tiles of the longest */
+    uint32_t n_groups;                /* of the others, behind the single ones in `groups` */
+    uint32_t n_rounds;                /* lightning rounds */
+    const uint32_t *round_at;         /* [n_rounds + 1] into `chunks` */
+};
+/* Tokens of one sequence that softmax attention takes as a group. */
+uint32_t fg_attend_tokens(const struct fg_engine *e);
+void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape);
+
+/* --- scratch.c, tables.c, battery.c --- */
+
+int fg_scratch_init(struct fg_engine *e, struct fg_err *err);
+void fg_scratch_finish(struct fg_scratch *s);
+/* lambda^0 .. lambda^64 for each head of layer l: out [n_head][65]. */
+void fg_decay_table(const struct fg_hparams *hp, uint32_t layer, float *out);
+/* inv_freq[i], i < rope_dim / 2. */
+void fg_rope_frequencies(const struct fg_hparams *hp, double *inv_freq);
+/* Runs the known-answer battery; sets e->canonical and e->numerics_id. */
+int fg_battery_run(struct fg_engine *e, struct fg_err *err);
+
+/* The battery's inputs and the committed XXH3-64 of its outputs: tests compute these from the plain C
+ * reference as well. */
+enum {
+    FG_BATTERY_INPUTS = 4096, /* bit patterns; six results each, in order of battery/canon.comp */
+    FG_BATTERY_ROWS = 96,
+    FG_BATTERY_K = 352, /* 11 blocks: a partial slice */
+    FG_BATTERY_TOKENS = 5,
+};
+struct fg_battery_hashes {
+    uint64_t canon, q8_0, q4_1; /* the products: y [tokens][rows] */
+};
+extern const struct fg_battery_hashes fg_battery_known;
+void fg_battery_canon_inputs(uint32_t bits[FG_BATTERY_INPUTS]);
+/* raw: [rows] raw rows of k elements, a quantized type; x: [tokens][k]. */
+void fg_battery_matmul_inputs(enum fg_dtype type, uint8_t *raw, float *x);
+
+static inline uint32_t fg_round_up(uint32_t n, uint32_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+#endif

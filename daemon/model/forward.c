@@ -1,0 +1,316 @@
+/* The layers of both families, recorded from the step's tables. Buffers flow
+ *   x -> n -> q/k/v or qkv -> attn -> x -> n -> feed-forward -> x
+ * with a barrier wherever the next kernel reads what the last one wrote. */
+#include "engine_priv.h"
+
+#include <math.h>
+
+static const uint32_t no_spec[FG_SPEC_COUNT] = {0};
+
+static const char *kv_name(const struct fg_engine *e, const char *f16, const char *f32)
+{
+    return e->opt.kv_type == FG_KV_F16 ? f16 : f32;
+}
+
+static void record_rope(struct fg_engine *e, const struct fg_layer *l, uint32_t n)
+{
+    const struct fg_hparams *hp = &e->hp;
+    struct fg_pipeline *p = fg_kernel(e, kv_name(e, "rope_kv.f16", "rope_kv.f32"), no_spec);
+    struct fg_rope_push push = {.n_tokens = n,
+                                .n_head = hp->n_head,
+                                .n_head_kv = hp->n_head_kv,
+                                .head_dim = hp->head_dim,
+                                .rope_dim = hp->rope_dim,
+                                .neox = hp->rope_neox,
+                                .ldq = e->s.ld_q,
+                                .ldk = e->s.ld_kv,
+                                .ldv = e->s.ld_kv,
+                                .max_pages = e->max_pages};
+    struct fg_bind binds[] = {{e->s.q, 0, 0},       {e->s.k, 0, 0},  {e->s.v, 0, 0},
+                              {e->s.rotated, 0, 0}, {l->kv, 0, 0},   {e->s.tokens, 0, 0},
+                              {e->s.rope, 0, 0},    {e->s.table, 0, 0}};
+    uint32_t lanes = (hp->n_head + 2 * hp->n_head_kv) * (hp->head_dim / 8);
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 8, &push, sizeof push, (lanes + 31) / 32, n, 1);
+}
+
+/* The largest divisor of the query heads of a kv head with at most `most` rows of `tokens` tokens. */
+static uint32_t heads_a_group(const struct fg_hparams *hp, uint32_t tokens, uint32_t most)
+{
+    uint32_t per_kv = hp->n_head / hp->n_head_kv, best = 1;
+    for (uint32_t h = 1; h <= per_kv; h++)
+        if (per_kv % h == 0 && h * tokens <= most)
+            best = h;
+    return best;
+}
+
+uint32_t fg_attend_tokens(const struct fg_engine *e)
+{
+    return e->attend_spread ? FG_ATTEND_TOKENS_SUBGROUP : FG_ATTEND_TOKENS;
+}
+
+/* The attention kernel for groups of `tokens` tokens; *heads: query heads of a workgroup. */
+static struct fg_pipeline *attend_kernel(struct fg_engine *e, uint32_t tokens, uint32_t *heads)
+{
+    const struct fg_hparams *hp = &e->hp;
+    const char *type = e->opt.kv_type == FG_KV_F16 ? "f16" : "f32";
+    char name[48];
+    if (e->attend_spread) {
+        *heads = heads_a_group(hp, tokens, hp->head_dim > 64 ? 4 : 6);
+        snprintf(name, sizeof name, "softmax_attend.%s.t%u.sg%u.tex", type, tokens,
+                 e->attend_spread);
+    } else {
+        /* Queries and scores of the rows lie in the 16 KiB of shared memory that every device has. */
+        uint32_t rows = 16000 / 4 / (hp->head_dim + 68);
+        *heads = heads_a_group(hp, tokens, rows < 12 ? rows : 12);
+        snprintf(name, sizeof name, "softmax_attend.%s", type);
+    }
+    const uint32_t spec[FG_SPEC_COUNT] = {tokens, *heads, hp->head_dim, 0, e->native_f16};
+    return fg_kernel(e, name, spec);
+}
+
+static void record_attend_groups(struct fg_engine *e, const struct fg_layer *l, uint32_t tokens,
+                                 uint32_t group0, uint32_t n_groups, uint32_t n_segments)
+{
+    const struct fg_hparams *hp = &e->hp;
+    uint32_t heads;
+    struct fg_pipeline *p = attend_kernel(e, tokens, &heads);
+    struct fg_attend_push push = {.n_tokens = n_groups,
+                                  .n_head = hp->n_head,
+                                  .n_head_kv = hp->n_head_kv,
+                                  .head_dim = hp->head_dim,
+                                  .ldq = hp->n_head * hp->head_dim,
+                                  .ldo = e->s.ld_heads,
+                                  .max_pages = e->max_pages,
+                                  .n_segments = n_segments,
+                                  .group0 = group0,
+                                  .scale = (float)(1.0 / sqrt((double)hp->head_dim))};
+    struct fg_bind binds[] = {{e->s.rotated, 0, 0}, {l->kv, 0, 0},       {e->s.attn, 0, 0},
+                              {e->s.tokens, 0, 0},  {e->s.table, 0, 0},  {e->s.groups, 0, 0},
+                              {e->s.partial, 0, 0}};
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 7, &push, sizeof push, hp->n_head / heads, n_groups,
+                        n_segments ? n_segments : 1);
+}
+
+static void record_combine(struct fg_engine *e, uint32_t n, uint32_t n_segments)
+{
+    const struct fg_hparams *hp = &e->hp;
+    struct fg_pipeline *p = fg_kernel(e, "softmax_combine", no_spec);
+    struct fg_merge_push push = {.n_tokens = n,
+                                 .n_head = hp->n_head,
+                                 .head_dim = hp->head_dim,
+                                 .ldo = e->s.ld_heads,
+                                 .n_segments = n_segments};
+    struct fg_bind binds[] = {{e->s.partial, 0, 0}, {e->s.tokens, 0, 0}, {e->s.attn, 0, 0}};
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 3, &push, sizeof push, (hp->head_dim + 63) / 64,
+                        hp->n_head, n);
+}
+
+static void record_softmax(struct fg_engine *e, const struct fg_layer *l,
+                           const struct fg_step_shape *shape)
+{
+    const struct fg_hparams *hp = &e->hp;
+    uint32_t n = shape->n_tokens;
+    fg_record_matmul(e, &l->q, e->s.n, e->s.ld_embd, e->s.q, e->s.ld_q, n, NULL, 0, 0);
+    fg_record_matmul(e, &l->k, e->s.n, e->s.ld_embd, e->s.k, e->s.ld_kv, n, NULL, 0, 0);
+    fg_record_matmul(e, &l->v, e->s.n, e->s.ld_embd, e->s.v, e->s.ld_kv, n, NULL, 0, 0);
+    fg_cmd_barrier(e->cmd);
+    record_rope(e, l, n);
+    fg_cmd_barrier(e->cmd);
+    if (shape->n_single) {
+        uint32_t segments = (shape->single_tiles + FG_C_SEGMENT_TILES - 1) / FG_C_SEGMENT_TILES;
+        uint64_t partial =
+            4ull * shape->n_single * hp->n_head * segments * (hp->head_dim + 2);
+        if (segments == 1 || partial > fg_buffer_bytes(e->s.partial))
+            segments = 0;
+        record_attend_groups(e, l, 1, 0, shape->n_single, segments);
+        if (segments) {
+            fg_cmd_barrier(e->cmd);
+            record_combine(e, shape->n_single, segments);
+        }
+    }
+    record_attend_groups(e, l, fg_attend_tokens(e), shape->n_single, shape->n_groups, 0);
+    fg_cmd_barrier(e->cmd);
+}
+
+static void record_lightning_round(struct fg_engine *e, const struct fg_layer *l, uint32_t row0,
+                                   uint32_t n_rows, bool single)
+{
+    const struct fg_hparams *hp = &e->hp;
+    uint32_t tokens = single ? 1 : FG_ATTEND_TOKENS;
+    const uint32_t spec[FG_SPEC_COUNT] = {tokens, 0, hp->head_dim, 0, 0};
+    struct fg_pipeline *rows = fg_kernel(e, "lightning_rows", no_spec);
+    struct fg_pipeline *attend = fg_kernel(e, "lightning_attend", spec);
+    struct fg_pipeline *fold = fg_kernel(e, "lightning_fold", no_spec);
+    struct fg_lightning_push push = {.row0 = row0,
+                                     .n_head = hp->n_head,
+                                     .head_dim = hp->head_dim,
+                                     .ldx = e->s.ld_q,
+                                     .ldo = e->s.ld_heads};
+    struct fg_bind rows_binds[] = {{e->s.q, 0, 0},
+                                   {e->s.rotated, 0, 0},
+                                   {l->k_rows, 0, 0},
+                                   {l->v_rows, 0, 0},
+                                   {e->s.chunks, 0, 0}};
+    struct fg_bind attend_binds[] = {{e->s.rotated, 0, 0}, {l->k_rows, 0, 0},   {l->v_rows, 0, 0},
+                                     {l->state, 0, 0},     {l->decay, 0, 0},    {e->s.chunks, 0, 0},
+                                     {e->s.attn, 0, 0}};
+    struct fg_bind fold_binds[] = {{l->k_rows, 0, 0},
+                                   {l->v_rows, 0, 0},
+                                   {l->state, 0, 0},
+                                   {l->decay, 0, 0},
+                                   {e->s.chunks, 0, 0}};
+    uint32_t d4 = hp->head_dim / 4, most = single ? 1 : FG_CHUNK;
+    if (!rows || !attend || !fold)
+        return;
+    fg_cmd_dispatch(e->cmd, rows, rows_binds, 5, &push, sizeof push, (hp->n_head * d4 + 31) / 32,
+                    most, n_rows);
+    fg_cmd_barrier(e->cmd);
+    fg_cmd_dispatch(e->cmd, attend, attend_binds, 7, &push, sizeof push, hp->n_head,
+                    (most + tokens - 1) / tokens, n_rows);
+    fg_cmd_barrier(e->cmd);
+    fg_cmd_dispatch(e->cmd, fold, fold_binds, 5, &push, sizeof push,
+                    (hp->head_dim * d4 + 63) / 64, hp->n_head, n_rows);
+    fg_cmd_barrier(e->cmd);
+}
+
+static void record_lightning(struct fg_engine *e, const struct fg_layer *l,
+                             const struct fg_step_shape *shape)
+{
+    const struct fg_hparams *hp = &e->hp;
+    uint32_t n = shape->n_tokens, heads = hp->n_head * hp->head_dim;
+    fg_record_matmul(e, &l->qkv, e->s.n, e->s.ld_embd, e->s.q, e->s.ld_q, n, NULL, 0, 0);
+    fg_record_matmul(e, &l->gate, e->s.n, e->s.ld_embd, e->s.gate, e->s.ld_heads, n, NULL, 0, 0);
+    fg_cmd_barrier(e->cmd);
+    for (uint32_t r = 0; r < shape->n_rounds; r++)
+        record_lightning_round(e, l, shape->round_at[r],
+                               shape->round_at[r + 1] - shape->round_at[r],
+                               shape->n_single == n);
+    struct fg_pipeline *p = fg_kernel(e, "lightning_gate", no_spec);
+    struct fg_gate_push push = {.n_tokens = n,
+                                .n = heads,
+                                .ldo = e->s.ld_heads,
+                                .ldg = e->s.ld_heads,
+                                .ldy = e->s.ld_heads,
+                                .inv_n = (float)(1.0 / heads),
+                                .eps = 1e-6f};
+    struct fg_bind binds[] = {{e->s.attn, 0, 0},
+                              {e->s.gate, 0, 0},
+                              {l->attn_norm_2, 0, 0},
+                              {e->s.gated, 0, 0}};
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, n, 1, 1);
+    fg_cmd_barrier(e->cmd);
+}
+
+static void record_swiglu(struct fg_engine *e, uint32_t n_rows)
+{
+    struct fg_pipeline *p = fg_kernel(e, "swiglu", no_spec);
+    struct fg_swiglu_push push = {.n_rows = n_rows, .n = e->hp.n_ff, .ld = e->s.ld_ff};
+    struct fg_bind binds[] = {{e->s.ff_gate, 0, 0}, {e->s.ff_up, 0, 0}};
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 2, &push, sizeof push, (e->hp.n_ff + 63) / 64, n_rows, 1);
+}
+
+static void record_dense(struct fg_engine *e, const struct fg_layer *l, uint32_t n,
+                         struct fg_buffer *residual)
+{
+    fg_record_matmul(e, &l->ffn_gate, e->s.n, e->s.ld_embd, e->s.ff_gate, e->s.ld_ff, n, NULL, 0,
+                     0);
+    fg_record_matmul(e, &l->ffn_up, e->s.n, e->s.ld_embd, e->s.ff_up, e->s.ld_ff, n, NULL, 0, 0);
+    fg_cmd_barrier(e->cmd);
+    record_swiglu(e, n);
+    fg_cmd_barrier(e->cmd);
+    fg_record_matmul(e, &l->ffn_down, e->s.ff_gate, e->s.ld_ff, e->s.x, e->s.ld_embd, n, residual,
+                     e->s.ld_embd, e->hp.residual_scale);
+    fg_cmd_barrier(e->cmd);
+}
+
+static void record_route(struct fg_engine *e, const struct fg_layer *l, uint32_t n)
+{
+    const struct fg_hparams *hp = &e->hp;
+    struct fg_pipeline *route = fg_kernel(e, "moe_route", no_spec);
+    struct fg_pipeline *group = fg_kernel(e, "moe_group", no_spec);
+    struct fg_route_push route_push = {n, hp->n_expert, hp->n_expert_used, e->s.ld_router};
+    struct fg_group_push group_push = {n * hp->n_expert_used, hp->n_expert, e->many.tokens};
+    struct fg_bind route_binds[] = {{e->s.router, 0, 0},
+                                    {e->s.experts, 0, 0},
+                                    {e->s.expert_weights, 0, 0}};
+    struct fg_bind group_binds[] = {{e->s.experts, 0, 0},
+                                    {e->s.pairs, 0, 0},
+                                    {e->s.pair_tiles, 0, 0}};
+    fg_record_matmul(e, &l->router, e->s.n, e->s.ld_embd, e->s.router, e->s.ld_router, n, NULL, 0,
+                     0);
+    fg_cmd_barrier(e->cmd);
+    if (!route || !group)
+        return;
+    fg_cmd_dispatch(e->cmd, route, route_binds, 3, &route_push, sizeof route_push, (n + 7) / 8, 1,
+                    1);
+    fg_cmd_barrier(e->cmd);
+    fg_cmd_dispatch(e->cmd, group, group_binds, 3, &group_push, sizeof group_push, 1, 1, 1);
+    fg_cmd_barrier(e->cmd);
+}
+
+static void record_moe(struct fg_engine *e, const struct fg_layer *l, uint32_t n,
+                       struct fg_buffer *residual)
+{
+    const struct fg_hparams *hp = &e->hp;
+    uint32_t pairs = n * hp->n_expert_used;
+    record_route(e, l, n);
+    fg_record_matmul_moe(e, &l->ffn_gate, e->s.n, e->s.ld_embd, e->s.ff_gate, e->s.ld_ff, pairs,
+                         hp->n_expert_used);
+    fg_record_matmul_moe(e, &l->ffn_up, e->s.n, e->s.ld_embd, e->s.ff_up, e->s.ld_ff, pairs,
+                         hp->n_expert_used);
+    fg_cmd_barrier(e->cmd);
+    record_swiglu(e, pairs);
+    fg_cmd_barrier(e->cmd);
+    fg_record_matmul_moe(e, &l->ffn_down, e->s.ff_gate, e->s.ld_ff, e->s.ff_down, e->s.ld_embd,
+                         pairs, 1);
+    fg_cmd_barrier(e->cmd);
+    struct fg_pipeline *p = fg_kernel(e, "moe_combine", no_spec);
+    struct fg_combine_push push = {.n_tokens = n,
+                                   .n = hp->n_embd,
+                                   .n_used = hp->n_expert_used,
+                                   .ldy = e->s.ld_embd,
+                                   .ldr = e->s.ld_embd,
+                                   .ldx = e->s.ld_embd,
+                                   .alpha = hp->residual_scale};
+    struct fg_bind binds[] = {{e->s.ff_down, 0, 0},
+                              {e->s.expert_weights, 0, 0},
+                              {residual, 0, 0},
+                              {e->s.x, 0, 0}};
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, (hp->n_embd + 63) / 64, n, 1);
+    fg_cmd_barrier(e->cmd);
+}
+
+void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape)
+{
+    const struct fg_hparams *hp = &e->hp;
+    uint32_t n = shape->n_tokens;
+    /* The residual is the normed input (post-norm) or the input itself. */
+    struct fg_buffer *residual = hp->post_norm ? e->s.n : e->s.x;
+
+    fg_record_embed(e, n);
+    fg_cmd_barrier(e->cmd);
+    for (uint32_t i = 0; i < hp->n_layer; i++) {
+        const struct fg_layer *l = &e->layers[i];
+        fg_record_norm(e, e->s.x, e->s.ld_embd, l->attn_norm, e->s.n, e->s.ld_embd, n, NULL, 0);
+        fg_cmd_barrier(e->cmd);
+        if (l->recurrent)
+            record_lightning(e, l, shape);
+        else
+            record_softmax(e, l, shape);
+        fg_record_matmul(e, &l->output, l->recurrent ? e->s.gated : e->s.attn, e->s.ld_heads,
+                         e->s.x, e->s.ld_embd, n, residual, e->s.ld_embd, hp->residual_scale);
+        fg_cmd_barrier(e->cmd);
+        fg_record_norm(e, e->s.x, e->s.ld_embd, l->ffn_norm, e->s.n, e->s.ld_embd, n, NULL, 0);
+        fg_cmd_barrier(e->cmd);
+        if (hp->n_expert)
+            record_moe(e, l, n, residual);
+        else
+            record_dense(e, l, n, residual);
+    }
+}

@@ -1,0 +1,183 @@
+#include "engine_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+const char *fg_type_suffix(enum fg_dtype type)
+{
+    switch (type) {
+    case FG_F32: return "f32";
+    case FG_F16: return "f16";
+    case FG_BF16: return "bf16";
+    case FG_Q8_0: return "q8_0";
+    case FG_Q4_0: return "q4_0";
+    case FG_Q4_1: return "q4_1";
+    }
+    return "unknown";
+}
+
+struct fg_pipeline *fg_kernel(struct fg_engine *e, const char *name, const uint32_t *spec)
+{
+    struct fg_pipeline *p = NULL;
+    struct fg_err err;
+    int rc = fg_pipeline_get(e->device, name, spec, &p, &err);
+    if (rc)
+        fg_cmd_fail(e->cmd, rc, err.text);
+    return p;
+}
+
+static struct fg_pipeline *matmul_pipeline(struct fg_engine *e, const char *base,
+                                           enum fg_dtype type, const struct fg_tiling *t)
+{
+    const uint32_t spec[FG_SPEC_COUNT] = {t->lanes, t->slices, 0, 0, e->native_f16};
+    char name[48];
+    int n = snprintf(name, sizeof name, "%s.%s.r%ut%u", base, fg_type_suffix(type), t->rows,
+                     t->tokens);
+    if (t->spread)
+        snprintf(name + n, sizeof name - (size_t)n, ".sg%u%s", t->spread, t->texel ? ".tex" : "");
+    return fg_kernel(e, name, spec);
+}
+
+/* Workgroups along the rows of a matrix. */
+static uint32_t row_groups(const struct fg_tiling *t, uint32_t n_rows)
+{
+    uint32_t tiles = (n_rows + 31) / 32, tiles_a_group = t->lanes * t->rows / 32;
+    return (tiles + tiles_a_group - 1) / tiles_a_group;
+}
+
+void fg_record_matmul(struct fg_engine *e, const struct fg_matrix *m, struct fg_buffer *x,
+                      uint32_t ldx, struct fg_buffer *y, uint32_t ldy, uint32_t n_tokens,
+                      struct fg_buffer *residual, uint32_t ldr, float alpha)
+{
+    const struct fg_tiling *t = n_tokens == 1 ? &e->one : &e->many;
+    struct fg_pipeline *p = matmul_pipeline(e, "matmul", m->type, t);
+    for (uint32_t i = 0; p && i < m->n_parts; i++) {
+        const struct fg_matrix_part *part = &m->parts[i];
+        struct fg_matmul_push push = {.n_tokens = n_tokens,
+                                      .n_rows = part->n_rows,
+                                      .n_blocks = m->n_blocks,
+                                      .scale_at = part->scale_at,
+                                      .ldx4 = ldx / 4,
+                                      .ldy = ldy,
+                                      .y_at = part->row0,
+                                      .ldr = ldr,
+                                      .residual = residual != NULL,
+                                      .alpha = alpha};
+        struct fg_bind binds[] = {{part->buffer, 0, 0},
+                                  {x, 0, 0},
+                                  {y, 0, 0},
+                                  {residual ? residual : x, 0, 0}};
+        fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, row_groups(t, part->n_rows),
+                        (n_tokens + t->tokens - 1) / t->tokens, 1);
+    }
+}
+
+void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct fg_buffer *x,
+                          uint32_t ldx, struct fg_buffer *y, uint32_t ldy, uint32_t n_pairs,
+                          uint32_t x_div)
+{
+    const struct fg_tiling *t = &e->many;
+    struct fg_pipeline *p = matmul_pipeline(e, "matmul_moe", m->type, t);
+    uint32_t experts = e->hp.n_expert < n_pairs ? e->hp.n_expert : n_pairs;
+    for (uint32_t i = 0; p && i < m->n_parts; i++) {
+        const struct fg_matrix_part *part = &m->parts[i];
+        struct fg_matmul_push push = {.n_rows = m->n_rows,
+                                      .n_blocks = m->n_blocks,
+                                      .scale_at = part->scale_at,
+                                      .ldx4 = ldx / 4,
+                                      .ldy = ldy,
+                                      .expert0 = part->expert0,
+                                      .n_experts = part->n_experts,
+                                      .x_div = x_div};
+        struct fg_bind binds[] = {{part->buffer, 0, 0}, {x, 0, 0},
+                                  {y, 0, 0},            {x, 0, 0},
+                                  {e->s.pair_tiles, 0, 0}, {e->s.pairs, 0, 0}};
+        fg_cmd_dispatch(e->cmd, p, binds, 6, &push, sizeof push, row_groups(t, m->n_rows),
+                        n_pairs / t->tokens + experts, 1);
+    }
+}
+
+void fg_record_embed(struct fg_engine *e, uint32_t n_tokens)
+{
+    const struct fg_matrix *m = &e->embd;
+    const uint32_t spec[FG_SPEC_COUNT] = {0, 0, 0, 0, e->native_f16};
+    char name[32];
+    snprintf(name, sizeof name, "embed.%s", fg_type_suffix(m->type));
+    struct fg_pipeline *p = fg_kernel(e, name, spec);
+    for (uint32_t i = 0; p && i < m->n_parts; i++) {
+        const struct fg_matrix_part *part = &m->parts[i];
+        struct fg_embed_push push = {.n_tokens = n_tokens,
+                                     .k = m->k,
+                                     .ldy = e->s.ld_embd,
+                                     .n_blocks = m->n_blocks,
+                                     .scale_at = part->scale_at,
+                                     .row0 = part->row0,
+                                     .n_rows = part->n_rows};
+        struct fg_bind binds[] = {
+            {part->buffer, 0, 0}, {e->s.tokens, 0, 0}, {e->s.x, 0, 0}};
+        fg_cmd_dispatch(e->cmd, p, binds, 3, &push, sizeof push, (m->n_blocks + 31) / 32, n_tokens,
+                        1);
+    }
+}
+
+void fg_record_norm(struct fg_engine *e, struct fg_buffer *x, uint32_t ldx, struct fg_buffer *w,
+                    struct fg_buffer *y, uint32_t ldy, uint32_t n_rows, struct fg_buffer *index,
+                    uint32_t index_at)
+{
+    const uint32_t spec[FG_SPEC_COUNT] = {0};
+    struct fg_pipeline *p = fg_kernel(e, "rmsnorm", spec);
+    struct fg_norm_push push = {.n_rows = n_rows,
+                                .n = e->hp.n_embd,
+                                .ldx = ldx,
+                                .ldy = ldy,
+                                .gather = index != NULL,
+                                .inv_n = (float)(1.0 / e->hp.n_embd),
+                                .eps = e->hp.norm_eps};
+    struct fg_bind binds[] = {
+        {x, 0, 0}, {w, 0, 0}, {y, 0, 0}, {index ? index : e->s.index, (uint64_t)index_at * 4, 0}};
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, n_rows, 1, 1);
+}
+
+/* Counts the f16 values that unpackHalf2x16 expands inexactly here. */
+static int probe_half(struct fg_engine *e, struct fg_err *err)
+{
+    const uint32_t spec[FG_SPEC_COUNT] = {0};
+    struct fg_buffer *out = NULL;
+    struct fg_pipeline *p;
+    int rc = fg_pipeline_get(e->device, "battery_half", spec, &p, err);
+    if (rc == 0)
+        rc = fg_buffer_create(e->device, 16, FG_BUFFER_HOST, "f16 probe", &out, err);
+    if (rc == 0) {
+        struct fg_bind bind = {out, 0, 0};
+        memset(fg_buffer_map(out), 0, 16);
+        fg_cmd_begin(e->cmd);
+        fg_cmd_dispatch(e->cmd, p, &bind, 1, NULL, 0, 65536 / 64, 1, 1);
+        rc = fg_cmd_run(e->cmd, err);
+        e->native_f16 = rc == 0 && *(uint32_t *)fg_buffer_map(out) == 0;
+    }
+    fg_buffer_destroy(out);
+    return rc;
+}
+
+int fg_kernels_init(struct fg_engine *e, struct fg_err *err)
+{
+    const struct fg_device_info *d = fg_device_info(e->device);
+    bool cpu = strcmp(d->type, "cpu") == 0;
+    uint32_t spread = d->subgroup_ballot && d->subgroup_size >= 4 ? (d->subgroup_size >= 8 ? 8 : 4)
+                                                                  : 0;
+    if (cpu) {
+        /* A subgroup is one vector register: a lane owns several rows, x is broadcast. */
+        uint32_t lanes = d->subgroup_size > 8 ? 16 : 8;
+        bool texel = d->max_texel_elements >= d->max_storage_range / 16;
+        e->one = (struct fg_tiling){lanes, 1, 4, 1, spread, texel};
+        e->many = (struct fg_tiling){lanes, 1, 4, 4, spread, texel};
+        if (texel && spread && e->hp.head_dim % (4 * spread) == 0)
+            e->attend_spread = spread;
+    } else {
+        uint32_t slices = d->max_workgroup_threads >= 256 ? 8 : 4;
+        e->one = (struct fg_tiling){32, slices, 1, 1, 0, false};
+        e->many = (struct fg_tiling){64, 1, 2, 4, 0, false};
+    }
+    return probe_half(e, err);
+}

@@ -1,0 +1,187 @@
+/* A step: fills the tables, records the layers and the head, runs, hands out logits. */
+#include "engine_priv.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err);
+
+static int check_pieces(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
+                        uint32_t *n_tokens, struct fg_err *err)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        total += p[i].n;
+        if (p[i].n < 1 || p[i].n_logits > p[i].n || (p[i].n_logits && !p[i].logits))
+            return fg_fail(err, FG_EINVAL, "piece %u: %u tokens, %u logits", i, p[i].n,
+                           p[i].n_logits);
+        if (!p[i].seq->state_ready)
+            return fg_fail(err, FG_EINVAL, "piece %u: pages were restored, but no state", i);
+        for (uint32_t j = 0; j < i; j++)
+            if (p[j].seq == p[i].seq)
+                return fg_fail(err, FG_EINVAL, "pieces %u and %u are of one sequence", j, i);
+        for (uint32_t j = 0; j < p[i].n; j++)
+            if (p[i].tokens[j] < 0 || (uint32_t)p[i].tokens[j] >= e->hp.n_vocab)
+                return fg_fail(err, FG_EINVAL, "token %d is outside the vocabulary of %u",
+                               p[i].tokens[j], e->hp.n_vocab);
+    }
+    if (total == 0 || total > e->opt.n_batch)
+        return fg_fail(err, FG_EINVAL, "a step of %llu tokens; 1 to %u fit",
+                       (unsigned long long)total, e->opt.n_batch);
+    *n_tokens = (uint32_t)total;
+    return 0;
+}
+
+/* Rows of one token: id, position, slot; cos and sin of its angles, in double, rounded once. */
+static void fill_token(struct fg_engine *e, uint32_t row, int32_t id, uint32_t pos, uint32_t slot)
+{
+    struct fg_token_row *tokens = fg_buffer_map(e->s.tokens);
+    float *rope = fg_buffer_map(e->s.rope);
+    uint32_t half = e->hp.rope_dim / 2;
+    tokens[row] = (struct fg_token_row){(uint32_t)id, pos, slot, 0};
+    for (uint32_t i = 0; e->n_softmax && i < half; i++) {
+        double angle = pos * e->inv_freq[i];
+        rope[(row * half + i) * 2] = (float)cos(angle);
+        rope[(row * half + i) * 2 + 1] = (float)sin(angle);
+    }
+}
+
+/* Pieces of one token come first, so that they form their own groups. */
+static void fill_tokens(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
+                        uint32_t *row_of, struct fg_step_shape *shape)
+{
+    uint32_t *groups = fg_buffer_map(e->s.groups), row = 0, g = 0;
+    for (int single = 1; single >= 0; single--)
+        for (uint32_t i = 0; i < n; i++) {
+            if ((p[i].n == 1) != (single == 1))
+                continue;
+            uint32_t pos = p[i].seq->length, step = single ? 1 : fg_attend_tokens(e);
+            row_of[i] = row;
+            for (uint32_t j = 0; j < p[i].n; j += step, g++) {
+                groups[2 * g] = row + j;
+                groups[2 * g + 1] = p[i].n - j < step ? p[i].n - j : step;
+            }
+            for (uint32_t j = 0; j < p[i].n; j++)
+                fill_token(e, row + j, p[i].tokens[j], pos + j, p[i].seq->slot);
+            row += p[i].n;
+            if (single) {
+                shape->n_single++;
+                if (pos / FG_CHUNK + 1 > shape->single_tiles)
+                    shape->single_tiles = pos / FG_CHUNK + 1;
+            } else {
+                shape->n_groups += (p[i].n + step - 1) / step;
+            }
+        }
+    shape->n_tokens = row;
+}
+
+/* Runs of tokens inside one chunk: round r holds the r-th run of every piece. */
+static void fill_chunks(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
+                        const uint32_t *row_of, uint32_t *round_at, struct fg_step_shape *shape)
+{
+    struct fg_chunk_row *rows = fg_buffer_map(e->s.chunks);
+    uint32_t at = 0, before = UINT32_MAX;
+    round_at[0] = 0;
+    for (uint32_t r = 0; before != at; r++) {
+        before = at;
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t first = p[i].seq->length % FG_CHUNK;
+            /* Run 0 ends at the first boundary, run r begins at boundary r. */
+            uint32_t from = r == 0 ? 0 : r * FG_CHUNK - first;
+            uint32_t to = (r + 1) * FG_CHUNK - first;
+            to = to < p[i].n ? to : p[i].n;
+            if (from >= to)
+                continue;
+            rows[at++] = (struct fg_chunk_row){row_of[i] + from, to - from,
+                                               (first + from) % FG_CHUNK, p[i].seq->slot};
+        }
+        if (at != before) {
+            shape->n_rounds = r + 1;
+            round_at[r + 1] = at;
+        }
+    }
+    shape->round_at = round_at;
+}
+
+/* The rows whose logits are wanted, in the order of pieces; returns how many. */
+static uint32_t fill_index(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
+                           const uint32_t *row_of)
+{
+    uint32_t *index = fg_buffer_map(e->s.index), at = 0;
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t j = p[i].n - p[i].n_logits; j < p[i].n; j++)
+            index[at++] = row_of[i] + j;
+    return at;
+}
+
+/* The head on rows [from, from + rows) of the index, and their copy to the host. */
+static void record_head(struct fg_engine *e, uint32_t from, uint32_t rows)
+{
+    const struct fg_matrix *head = e->hp.tied_output ? &e->embd : &e->head;
+    fg_record_norm(e, e->s.x, e->s.ld_embd, e->output_norm, e->s.last, e->s.ld_embd, rows,
+                   e->s.index, from);
+    fg_cmd_barrier(e->cmd);
+    fg_record_matmul(e, head, e->s.last, e->s.ld_embd, e->s.logits, e->hp.n_vocab, rows, NULL, 0,
+                     0);
+    fg_cmd_barrier(e->cmd);
+    fg_cmd_copy(e->cmd, e->s.logits, 0, e->s.readback, 0, (uint64_t)rows * e->hp.n_vocab * 4);
+}
+
+/* Row `i` of all wanted logits belongs to a piece: where it goes. */
+static float *logits_row(const struct fg_engine *e, const struct fg_step_piece *p, uint32_t i)
+{
+    while (i >= p->n_logits) {
+        i -= p->n_logits;
+        p++;
+    }
+    return p->logits + (size_t)i * e->hp.n_vocab;
+}
+
+static int run(struct fg_engine *e, const struct fg_step_piece *p,
+               const struct fg_step_shape *shape, uint32_t n_logits, struct fg_err *err)
+{
+    uint32_t from = 0;
+    int rc;
+    fg_cmd_begin(e->cmd);
+    fg_record_layers(e, shape);
+    do {
+        uint32_t rows = n_logits - from < FG_HEAD_ROWS ? n_logits - from : FG_HEAD_ROWS;
+        if (rows)
+            record_head(e, from, rows);
+        rc = fg_cmd_run(e->cmd, err);
+        if (rc)
+            return rc;
+        for (uint32_t i = 0; i < rows; i++)
+            memcpy(logits_row(e, p, from + i),
+                   (float *)fg_buffer_map(e->s.readback) + (size_t)i * e->hp.n_vocab,
+                   (size_t)e->hp.n_vocab * 4);
+        from += rows;
+        if (from < n_logits)
+            fg_cmd_begin(e->cmd);
+    } while (from < n_logits);
+    return 0;
+}
+
+int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
+                   struct fg_err *err)
+{
+    struct fg_step_shape shape = {0};
+    uint32_t row_of[64], round_at[4096 / FG_CHUNK + 3], n_tokens;
+    int rc;
+
+    if (n_pieces < 1 || n_pieces > e->opt.n_seq)
+        return fg_fail(err, FG_EINVAL, "a step of %u pieces; 1 to %u fit", n_pieces, e->opt.n_seq);
+    rc = check_pieces(e, pieces, n_pieces, &n_tokens, err);
+    for (uint32_t i = 0; rc == 0 && i < n_pieces; i++)
+        rc = fg_seq_reserve(pieces[i].seq, pieces[i].seq->length + pieces[i].n, err);
+    if (rc)
+        return rc;
+    fill_tokens(e, pieces, n_pieces, row_of, &shape);
+    fill_chunks(e, pieces, n_pieces, row_of, round_at, &shape);
+    uint32_t n_logits = fill_index(e, pieces, n_pieces, row_of);
+    rc = run(e, pieces, &shape, n_logits, err);
+    for (uint32_t i = 0; rc == 0 && i < n_pieces; i++)
+        pieces[i].seq->length += pieces[i].n;
+    return rc;
+}

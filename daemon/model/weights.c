@@ -1,0 +1,228 @@
+#include "engine_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Raw rows travel in pieces of this many bytes at most. */
+enum { STAGING_BYTES = 16 << 20 };
+
+struct fg_uploader {
+    struct fg_device *device;
+    struct fg_cmd *cmd;
+    struct fg_buffer *staging;
+    void (*progress)(void *ctx, uint64_t done, uint64_t all);
+    void *progress_ctx;
+    uint64_t done, all;
+    bool import; /* the device reads the mapped file itself */
+};
+
+int fg_uploader_create(struct fg_device *d, void (*progress)(void *ctx, uint64_t done, uint64_t all),
+                       void *progress_ctx, uint64_t all_bytes, struct fg_uploader **out,
+                       struct fg_err *err)
+{
+    struct fg_uploader *u = calloc(1, sizeof *u);
+    int rc;
+    *out = NULL;
+    if (!u)
+        return fg_fail(err, FG_ENOMEM, "out of memory for the upload");
+    u->device = d;
+    u->progress = progress;
+    u->progress_ctx = progress_ctx;
+    u->all = all_bytes;
+    u->import = fg_device_info(d)->unified && fg_device_info(d)->host_import;
+    rc = fg_cmd_create(d, &u->cmd, err);
+    if (rc == 0)
+        rc = fg_buffer_create(d, STAGING_BYTES, FG_BUFFER_HOST, "weight upload", &u->staging, err);
+    if (rc) {
+        fg_uploader_destroy(u);
+        return rc;
+    }
+    *out = u;
+    return 0;
+}
+
+void fg_uploader_destroy(struct fg_uploader *u)
+{
+    if (!u)
+        return;
+    fg_cmd_destroy(u->cmd);
+    fg_buffer_destroy(u->staging);
+    free(u);
+}
+
+/* uvec4 of quants of one row's block, and of scales of one row. */
+static void layout(enum fg_dtype type, uint32_t n_blocks, uint32_t *qw, uint32_t *scales)
+{
+    *scales = 0;
+    switch (type) {
+    case FG_F32: *qw = 8; break;
+    case FG_F16:
+    case FG_BF16: *qw = 4; break;
+    case FG_Q8_0:
+        *qw = 2;
+        *scales = (n_blocks + 7) / 8;
+        break;
+    case FG_Q4_0:
+        *qw = 1;
+        *scales = (n_blocks + 7) / 8;
+        break;
+    case FG_Q4_1:
+        *qw = 1;
+        *scales = (n_blocks + 3) / 4;
+        break;
+    }
+}
+
+/* Splits m into parts whose buffers fit a binding, and creates the buffers. */
+static int create_parts(struct fg_matrix *m, struct fg_device *d, const struct fg_tensor *t,
+                        struct fg_err *err)
+{
+    uint32_t qw = 0, scales, tiles = (m->n_rows + 31) / 32;
+    layout(m->type, m->n_blocks, &qw, &scales);
+    uint64_t quant_bytes = (uint64_t)m->n_blocks * qw * 32 * 16;
+    uint64_t tile_bytes = quant_bytes + (uint64_t)scales * 32 * 16;
+    uint64_t most = fg_device_info(d)->max_storage_range / tile_bytes; /* tiles of a part */
+    bool moe = m->n_experts > 1;
+    uint64_t unit = moe ? tiles : 1, units = moe ? m->n_experts : tiles;
+    uint64_t a_part = most / unit;
+
+    if (a_part == 0)
+        return fg_fail(err, FG_EUNSUPPORTED,
+                       "%.*s: %llu bytes of one piece exceed the largest binding of %s (%llu bytes)",
+                       (int)t->name.n, t->name.p, (unsigned long long)(unit * tile_bytes),
+                       fg_device_info(d)->name,
+                       (unsigned long long)fg_device_info(d)->max_storage_range);
+    m->n_parts = (uint32_t)((units + a_part - 1) / a_part);
+    m->parts = calloc(m->n_parts, sizeof *m->parts);
+    if (!m->parts)
+        return fg_fail(err, FG_ENOMEM, "out of memory for %u matrix parts", m->n_parts);
+    for (uint32_t i = 0; i < m->n_parts; i++) {
+        struct fg_matrix_part *part = &m->parts[i];
+        uint64_t u0 = i * a_part, u1 = u0 + a_part < units ? u0 + a_part : units;
+        uint64_t n_tiles = (u1 - u0) * unit;
+        char what[128];
+        int rc;
+        part->expert0 = moe ? (uint32_t)u0 : 0;
+        part->n_experts = moe ? (uint32_t)(u1 - u0) : 1;
+        part->row0 = moe ? 0 : (uint32_t)u0 * 32;
+        part->n_rows = moe ? m->n_rows
+                           : (u1 * 32 < m->n_rows ? (uint32_t)u1 * 32 : m->n_rows) - part->row0;
+        part->scale_at = (uint32_t)(n_tiles * quant_bytes / 16);
+        snprintf(what, sizeof what, "weights of %.*s", (int)t->name.n, t->name.p);
+        rc = fg_buffer_create(d, n_tiles * tile_bytes, FG_BUFFER_DEVICE, what, &part->buffer, err);
+        if (rc)
+            return rc;
+        m->bytes += n_tiles * tile_bytes;
+    }
+    return 0;
+}
+
+/* Repacks n_rows raw rows at `rows` as rows row0.. of the matrix whose first tile in part is tile0. */
+static int upload_rows(struct fg_uploader *u, const struct fg_matrix *m,
+                       const struct fg_matrix_part *part, struct fg_pipeline *repack,
+                       const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t row0,
+                       uint32_t tile0, struct fg_err *err)
+{
+    uint64_t bytes = row_bytes * n_rows, offset = 0;
+    struct fg_buffer *import = NULL;
+    int rc;
+
+    if (u->import && fg_buffer_import(u->device, rows, bytes, &import, &offset, NULL))
+        u->import = false;
+    if (!import)
+        memcpy(fg_buffer_map(u->staging), rows, bytes);
+    struct fg_repack_push push = {.k = m->k,
+                                  .row_bytes = (uint32_t)row_bytes,
+                                  .n_rows = n_rows,
+                                  .row0 = row0,
+                                  .tile0 = tile0,
+                                  .n_blocks = m->n_blocks,
+                                  .scale_at = part->scale_at,
+                                  .src_at = (uint32_t)offset};
+    struct fg_bind binds[] = {{import ? import : u->staging, 0, (offset + bytes + 3) / 4 * 4},
+                              {part->buffer, 0, 0}};
+    fg_cmd_begin(u->cmd);
+    fg_cmd_dispatch(u->cmd, repack, binds, 2, &push, sizeof push, (m->n_blocks + 7) / 8,
+                    (n_rows + 31) / 32, 1);
+    rc = fg_cmd_run(u->cmd, err);
+    fg_buffer_destroy(import);
+    u->done += bytes;
+    if (rc == 0 && u->progress)
+        u->progress(u->progress_ctx, u->done, u->all);
+    return rc;
+}
+
+int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_tensor *t,
+                   struct fg_err *err)
+{
+    const uint32_t spec[FG_SPEC_COUNT] = {0};
+    struct fg_pipeline *repack;
+    char name[32];
+    uint64_t row_bytes = fg_dtype_row_bytes(t->type, t->ne[0]);
+    int rc;
+
+    memset(m, 0, sizeof *m);
+    m->type = t->type;
+    m->k = (uint32_t)t->ne[0];
+    m->n_blocks = (m->k + 31) / 32;
+    m->n_rows = (uint32_t)t->ne[1];
+    m->n_experts = (uint32_t)t->ne[2];
+    if (row_bytes > STAGING_BYTES / 32)
+        return fg_fail(err, FG_EUNSUPPORTED, "%.*s: rows of %llu bytes, at most %u are supported",
+                       (int)t->name.n, t->name.p, (unsigned long long)row_bytes,
+                       STAGING_BYTES / 32);
+    snprintf(name, sizeof name, "repack.%s", fg_type_suffix(m->type));
+    rc = fg_pipeline_get(u->device, name, spec, &repack, err);
+    if (rc == 0)
+        rc = create_parts(m, u->device, t, err);
+    uint32_t step = (uint32_t)(STAGING_BYTES / row_bytes / 32 * 32);
+    if (step > 32768 * 32)
+        step = 32768 * 32;
+    for (uint32_t i = 0; rc == 0 && i < m->n_parts; i++) {
+        const struct fg_matrix_part *part = &m->parts[i];
+        for (uint32_t e = 0; rc == 0 && e < part->n_experts; e++) {
+            uint64_t first = (uint64_t)(part->expert0 + e) * m->n_rows + part->row0;
+            for (uint32_t r = 0; rc == 0 && r < part->n_rows; r += step) {
+                uint32_t n = part->n_rows - r < step ? part->n_rows - r : step;
+                rc = upload_rows(u, m, part, repack,
+                                 (const uint8_t *)t->data + (first + r) * row_bytes, row_bytes, n,
+                                 r, e * ((m->n_rows + 31) / 32), err);
+            }
+        }
+    }
+    if (rc)
+        fg_matrix_finish(m);
+    return rc;
+}
+
+void fg_matrix_finish(struct fg_matrix *m)
+{
+    for (uint32_t i = 0; m->parts && i < m->n_parts; i++)
+        fg_buffer_destroy(m->parts[i].buffer);
+    free(m->parts);
+    memset(m, 0, sizeof *m);
+}
+
+int fg_vector_upload(struct fg_uploader *u, const struct fg_tensor *t, struct fg_buffer **out,
+                     struct fg_err *err)
+{
+    uint64_t bytes = t->ne[0] * 4;
+    int rc;
+    *out = NULL;
+    if (bytes > STAGING_BYTES)
+        return fg_fail(err, FG_EUNSUPPORTED, "%.*s: %llu elements are too many", (int)t->name.n,
+                       t->name.p, (unsigned long long)t->ne[0]);
+    rc = fg_buffer_create(u->device, bytes, FG_BUFFER_DEVICE, "norm weights", out, err);
+    if (rc)
+        return rc;
+    fg_dtype_expand(t->type, t->data, fg_buffer_map(u->staging), t->ne[0]);
+    fg_cmd_begin(u->cmd);
+    fg_cmd_copy(u->cmd, u->staging, 0, *out, 0, bytes);
+    rc = fg_cmd_run(u->cmd, err);
+    u->done += t->size;
+    if (rc) {
+        fg_buffer_destroy(*out);
+        *out = NULL;
+    }
+    return rc;
+}

@@ -1,0 +1,41 @@
+/* Weights on the device: matrices in the tile layout of shaders/matmul/weights.glsl, vectors in f32. */
+#ifndef FG_WEIGHTS_H
+#define FG_WEIGHTS_H
+
+#include "gguf.h"
+#include "gpu/command.h"
+
+/* A run of rows (or of whole experts) that fits one binding. */
+struct fg_matrix_part {
+    struct fg_buffer *buffer;
+    uint32_t row0, n_rows;       /* dense: rows of the matrix */
+    uint32_t expert0, n_experts; /* MoE: experts, all rows of each */
+    uint32_t scale_at;           /* uvec4 index of the scales in the buffer */
+};
+
+/* y = W x; W is [n_experts][n_rows][k], one expert where there are none. */
+struct fg_matrix {
+    enum fg_dtype type;
+    uint32_t n_rows, k, n_blocks, n_experts;
+    uint32_t n_parts;
+    struct fg_matrix_part *parts;
+    uint64_t bytes; /* on the device */
+};
+
+/* Copies tensors to the device and repacks them there; one for a whole load. */
+struct fg_uploader;
+int fg_uploader_create(struct fg_device *d, void (*progress)(void *ctx, uint64_t done, uint64_t all),
+                       void *progress_ctx, uint64_t all_bytes, struct fg_uploader **out,
+                       struct fg_err *err);
+void fg_uploader_destroy(struct fg_uploader *u);
+
+/* A tensor [k, rows] or [k, rows, experts]. FG_ENOMEM, FG_EUNSUPPORTED (one expert is larger than the
+ * device's largest binding), FG_EDEVICE. End with fg_matrix_finish(). */
+int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_tensor *t,
+                   struct fg_err *err);
+void fg_matrix_finish(struct fg_matrix *m);
+/* A tensor of one dimension, expanded to f32. */
+int fg_vector_upload(struct fg_uploader *u, const struct fg_tensor *t, struct fg_buffer **out,
+                     struct fg_err *err);
+
+#endif

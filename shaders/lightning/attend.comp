@@ -1,0 +1,103 @@
+// o_i = lambda^(i+1) (q_i S) + sum_{j<=i} (lambda^(i-j) (q_i . k_j)) v_j,   i, j counted in the chunk
+//
+// Order: q . k is four partial sums over d = c mod 4, (s0 + s1) + (s2 + s3); q S ascends in d; the sum over j
+// ascends; then lambda^(i+1) * (q S) + sum. S is the state at the chunk's start, [slot][head][D (of k)][D (of v)].
+// A workgroup of 64: up to QT tokens of one chunk row and one head.
+// Dispatch: x = n_head, y = 64 / QT, z = chunk rows.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#define FG_GLSL
+#include "../abi/params.h"
+#include "../lib/canon.glsl"
+
+layout(local_size_x = 64) in;
+layout(constant_id = 0) const uint QT = 1; // 1..8 tokens
+layout(constant_id = 2) const uint D = 64; // head dimension, multiple of 8, at most 256
+
+layout(push_constant) uniform Push { fg_lightning_push p; };
+layout(std430, binding = 0) readonly buffer Q { vec4 q[]; };
+layout(std430, binding = 1) readonly buffer K { vec4 k_rows[]; };
+layout(std430, binding = 2) readonly buffer V { vec4 v_rows[]; };
+layout(std430, binding = 3) readonly buffer S { vec4 state[]; };
+layout(std430, binding = 4) readonly buffer Decay { float decay[]; }; // [head][65] lambda^n
+layout(std430, binding = 5) readonly buffer Rows { fg_chunk_row rows[]; };
+layout(std430, binding = 6) writeonly buffer O { vec4 o[]; };
+
+const uint D4 = D / 4u;
+const uint E_LANES = D4;
+const uint T_LANES = 64u / E_LANES < QT ? 64u / E_LANES : QT;
+const uint T_STEPS = (QT + T_LANES - 1u) / T_LANES;
+
+shared float q_rows[QT * D];
+shared float w_rows[QT * 64u];
+
+void main()
+{
+    uint lane = gl_LocalInvocationID.x;
+    uint head = gl_WorkGroupID.x;
+    fg_chunk_row row = rows[p.row0 + gl_WorkGroupID.z];
+    uint t0 = gl_WorkGroupID.y * QT;
+    if (t0 >= row.n)
+        return;
+    uint n = min(QT, row.n - t0);
+    uint slot = row.seq * p.n_head + head;
+    uint i0 = row.first + t0; // in the chunk
+
+    for (uint i = lane; i < QT * D4; i += 64u) {
+        vec4 v = q[((row.token + t0 + min(i / D4, n - 1u)) * p.n_head + head) * D4 + i % D4];
+        q_rows[4u * i] = v.x;
+        q_rows[4u * i + 1u] = v.y;
+        q_rows[4u * i + 2u] = v.z;
+        q_rows[4u * i + 3u] = v.w;
+    }
+    barrier();
+    // Weights: lane = j.
+    if (lane < i0 + n) {
+        vec4 acc[QT];
+        [[unroll]] for (uint t = 0u; t < QT; t++)
+            acc[t] = vec4(0.0);
+        for (uint d = 0u; d < D4; d++) {
+            vec4 k = k_rows[(slot * D4 + d) * 64u + lane];
+            [[unroll]] for (uint t = 0u; t < QT; t++)
+                acc[t] = fg_madd4(acc[t],
+                                  vec4(q_rows[t * D + 4u * d], q_rows[t * D + 4u * d + 1u],
+                                       q_rows[t * D + 4u * d + 2u], q_rows[t * D + 4u * d + 3u]),
+                                  k);
+        }
+        [[unroll]] for (uint t = 0u; t < QT; t++) {
+            uint i = i0 + t;
+            w_rows[t * 64u + lane] =
+                fg_mul(decay[head * 65u + (lane <= i ? i - lane : 0u)], fg_sum4(acc[t]));
+        }
+    }
+    barrier();
+    // Outputs: lane = 4 dimensions of v.
+    uint e = lane % E_LANES, tl = lane / E_LANES;
+    if (tl >= T_LANES)
+        return;
+    vec4 inter[T_STEPS], intra[T_STEPS];
+    [[unroll]] for (uint s = 0u; s < T_STEPS; s++)
+        inter[s] = intra[s] = vec4(0.0);
+    for (uint d = 0u; d < D; d++) {
+        vec4 sv = state[(slot * D + d) * D4 + e];
+        [[unroll]] for (uint s = 0u; s < T_STEPS; s++) {
+            uint t = min(tl + s * T_LANES, QT - 1u);
+            inter[s] = fg_madd4(inter[s], vec4(q_rows[t * D + d]), sv);
+        }
+    }
+    for (uint j = 0u; j < i0 + n; j++) {
+        vec4 v = v_rows[(slot * 64u + j) * D4 + e];
+        [[unroll]] for (uint s = 0u; s < T_STEPS; s++) {
+            uint t = min(tl + s * T_LANES, QT - 1u);
+            intra[s] = j <= i0 + t ? fg_madd4(intra[s], vec4(w_rows[t * 64u + j]), v) : intra[s];
+        }
+    }
+    [[unroll]] for (uint s = 0u; s < T_STEPS; s++) {
+        uint t = tl + s * T_LANES;
+        if (t < n) {
+            vec4 y = fg_madd4(intra[s], vec4(decay[head * 65u + i0 + t + 1u]), inter[s]);
+            o[(row.token + t0 + t) * (p.ldo / 4u) + head * D4 + e] = fg_flush4(y);
+        }
+    }
+}

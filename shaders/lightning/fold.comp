@@ -1,0 +1,36 @@
+// S' = lambda^64 S + sum_j (lambda^(63-j) k_j) v_j^T, for chunk rows that end their chunk. The sum ascends in j.
+// One invocation: 4 dimensions of v for one dimension of k. Dispatch: x = ceil(D * D/4 / 64), y = n_head, z = chunk rows.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#define FG_GLSL
+#include "../abi/params.h"
+#include "../lib/canon.glsl"
+
+layout(local_size_x = 64) in;
+layout(push_constant) uniform Push { fg_lightning_push p; };
+layout(std430, binding = 0) readonly buffer K { float k_rows[]; };
+layout(std430, binding = 1) readonly buffer V { vec4 v_rows[]; };
+layout(std430, binding = 2) buffer S { vec4 state[]; };
+layout(std430, binding = 3) readonly buffer Decay { float decay[]; };
+layout(std430, binding = 4) readonly buffer Rows { fg_chunk_row rows[]; };
+
+void main()
+{
+    fg_chunk_row row = rows[p.row0 + gl_WorkGroupID.z];
+    if (row.first + row.n != 64u)
+        return;
+    uint d4 = p.head_dim / 4u;
+    uint d = gl_GlobalInvocationID.x / d4, e = gl_GlobalInvocationID.x % d4;
+    if (d >= p.head_dim)
+        return;
+    uint head = gl_WorkGroupID.y;
+    uint slot = row.seq * p.n_head + head;
+    precise vec4 acc = vec4(0.0);
+    for (uint j = 0u; j < 64u; j++) {
+        precise float k = decay[head * 65u + 63u - j] * k_rows[((slot * d4 + d / 4u) * 64u + j) * 4u + d % 4u];
+        acc = acc + k * v_rows[(slot * 64u + j) * d4 + e];
+    }
+    uint at = (slot * p.head_dim + d) * d4 + e;
+    precise vec4 s = decay[head * 65u + 64u] * state[at] + acc;
+    state[at] = fg_flush4(s);
+}

@@ -1,0 +1,77 @@
+// One block of 32 k for this lane's ROWS rows and TOKENS tokens: acc[t * ROWS + j] += W x.
+// Included in the loop of matmul.comp; uses tile, lane, b, x_row, acc.
+{
+    uvec4 q[ROWS][FG_QW];
+    [[unroll]] for (uint j = 0u; j < ROWS; j++)
+        [[unroll]] for (uint w = 0u; w < FG_QW; w++)
+            q[j][w] = FG_WEIGHT(((tile * p.n_blocks + b) * FG_QW + w) * 32u + lane +
+                                j * LANES_A_TILE);
+    float sum[TOKENS * ROWS];
+    [[unroll]] for (uint i = 0u; i < TOKENS * ROWS; i++)
+        sum[i] = 0.0;
+#if FG_SCALED == 2
+    float x_sum[TOKENS];
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+        x_sum[t] = 0.0;
+#define FG_ADD_X(t, xv) \
+    x_sum[t] = fg_add(fg_add(fg_add(fg_add(x_sum[t], xv.x), xv.y), xv.z), xv.w);
+#else
+#define FG_ADD_X(t, xv)
+#endif
+
+#ifdef FG_SUBGROUP
+    vec4 x_lane[TOKENS * (8u / SPREAD)];
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+        [[unroll]] for (uint i = 0u; i < 8u / SPREAD; i++)
+            x_lane[t * (8u / SPREAD) + i] =
+                FG_X_AT(x_row[t] + b * 8u + i * SPREAD + gl_SubgroupInvocationID % SPREAD);
+#define FG_X(t, g) subgroupBroadcast(x_lane[t * (8u / SPREAD) + (g) / SPREAD], (g) % SPREAD)
+#else
+#define FG_X(t, g) FG_X_AT(x_row[t] + b * 8u + (g))
+#endif
+
+#define FG_GROUP(g)                                                              \
+    {                                                                            \
+        vec4 wv[ROWS];                                                           \
+        [[unroll]] for (uint j = 0u; j < ROWS; j++)                              \
+            wv[j] = FG_EXPAND(q[j], g);                                          \
+        [[unroll]] for (uint t = 0u; t < TOKENS; t++) {                          \
+            vec4 xv = FG_X(t, g);                                                \
+            FG_ADD_X(t, xv)                                                      \
+            [[unroll]] for (uint j = 0u; j < ROWS; j++) {                        \
+                sum[t * ROWS + j] = fg_madd(sum[t * ROWS + j], wv[j].x, xv.x);   \
+                sum[t * ROWS + j] = fg_madd(sum[t * ROWS + j], wv[j].y, xv.y);   \
+                sum[t * ROWS + j] = fg_madd(sum[t * ROWS + j], wv[j].z, xv.z);   \
+                sum[t * ROWS + j] = fg_madd(sum[t * ROWS + j], wv[j].w, xv.w);   \
+            }                                                                    \
+        }                                                                        \
+    }
+    FG_GROUP(0)
+    FG_GROUP(1)
+    FG_GROUP(2)
+    FG_GROUP(3)
+    FG_GROUP(4)
+    FG_GROUP(5)
+    FG_GROUP(6)
+    FG_GROUP(7)
+
+    [[unroll]] for (uint j = 0u; j < ROWS; j++) {
+#if FG_SCALED == 1
+        float d = fg_scale_d(scale[j], b);
+        [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+            acc[t * ROWS + j] = fg_madd(acc[t * ROWS + j], d, sum[t * ROWS + j]);
+#elif FG_SCALED == 2
+        vec2 dm = fg_scale_dm(scale[j], b);
+        [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
+            float scaled = fg_madd(fg_mul(dm.x, sum[t * ROWS + j]), dm.y, x_sum[t]);
+            acc[t * ROWS + j] = fg_add(acc[t * ROWS + j], scaled);
+        }
+#else
+        [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+            acc[t * ROWS + j] = fg_add(acc[t * ROWS + j], sum[t * ROWS + j]);
+#endif
+    }
+#undef FG_GROUP
+#undef FG_X
+#undef FG_ADD_X
+}

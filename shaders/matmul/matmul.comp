@@ -1,0 +1,141 @@
+// y[t][r] = sum_k W[r][k] x[t][k]      (+ alpha * residual[t][r])
+//
+// The canonical order: within a block of 32 k one running sum in ascending k; a block's sum is scaled
+// and added to its slice (4 blocks); slices are added in ascending order. Quantized types: slice +=
+// d * sum (+ m * (sum of x) for Q4_1). One token or many, one thread or several to a row: same order.
+//
+// A lane owns ROWS rows of a tile of 32 (lane, lane + 32/ROWS, ...) and TOKENS tokens.
+// Dispatch: x = tiles / TILES, y = token groups. MoE: y = entries of the tile table.
+// local_size_x = TILES * 32 / ROWS lanes, local_size_y = SLICES threads that share the slices.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#ifdef FG_SUBGROUP
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_ballot : require
+#endif
+#define FG_GLSL
+#include "../abi/params.h"
+
+layout(local_size_x_id = 0, local_size_y_id = 1) in;
+layout(constant_id = 0) const uint LANES = 8;  // TILES * 32 / ROWS
+layout(constant_id = 1) const uint SLICES = 1; // 1..32
+// ROWS (1, 2, 4, 8 rows a lane) and TOKENS (1..8 tokens a lane) come from the variant table.
+layout(constant_id = 4) const uint FG_NATIVE_F16 = 0; // 0, 1
+// FG_SUBGROUP (4 or 8): x is loaded once by that many lanes and broadcast; the subgroup size is a
+// multiple of it. A block is 8 vec4 of x.
+#ifdef FG_SUBGROUP
+#define SPREAD FG_SUBGROUP
+#endif
+
+#include "weights.glsl"
+
+layout(push_constant) uniform Push { fg_matmul_push p; };
+#ifdef FG_TEXEL
+layout(binding = 1) uniform samplerBuffer x;
+#define FG_X_AT(i) texelFetch(x, int(i))
+#else
+layout(std430, binding = 1) readonly buffer X { vec4 x[]; };
+#define FG_X_AT(i) x[i]
+#endif
+layout(std430, binding = 2) writeonly buffer Y { float y[]; };
+layout(std430, binding = 3) readonly buffer Residual { float residual[]; };
+#ifdef FG_MATMUL_MOE
+layout(std430, binding = 4) readonly buffer Tiles { uvec4 tiles[]; }; // expert, first, count, 0
+layout(std430, binding = 5) readonly buffer Pairs { uint pairs[]; };  // grouped by expert
+#endif
+
+shared float partial[SLICES > 1 ? SLICES * LANES * ROWS * TOKENS : 1];
+
+#define LANES_A_TILE (32u / ROWS)
+
+void main()
+{
+    uint lane = gl_LocalInvocationID.x % LANES_A_TILE;
+    uint tile = gl_WorkGroupID.x * (LANES / LANES_A_TILE) + gl_LocalInvocationID.x / LANES_A_TILE;
+    uint n_tiles = (p.n_rows + 31u) / 32u;
+    bool tile_ok = tile < n_tiles;
+    tile = tile_ok ? tile : 0u;
+
+    uint x_row[TOKENS];
+    uint y_row[TOKENS];
+#ifdef FG_MATMUL_MOE
+    uvec4 group = tiles[gl_WorkGroupID.y];
+    uint n_tokens = group.z;
+    if (n_tokens == 0u || group.x < p.expert0 || group.x - p.expert0 >= p.n_experts)
+        return;
+    tile += (group.x - p.expert0) * n_tiles;
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
+        uint pair = pairs[group.y + min(t, n_tokens - 1u)];
+        x_row[t] = pair / p.x_div;
+        y_row[t] = pair;
+    }
+#else
+    uint t0 = gl_WorkGroupID.y * TOKENS;
+    uint n_tokens = p.n_tokens - t0;
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
+        x_row[t] = t0 + min(t, n_tokens - 1u);
+        y_row[t] = t0 + t;
+    }
+#endif
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+        x_row[t] *= p.ldx4;
+
+    float total[TOKENS * ROWS];
+    [[unroll]] for (uint i = 0u; i < TOKENS * ROWS; i++)
+        total[i] = 0.0;
+
+    uint n_slices = (p.n_blocks + FG_C_SLICE_BLOCKS - 1u) / FG_C_SLICE_BLOCKS;
+    for (uint s0 = 0u; s0 < n_slices; s0 += SLICES) {
+        float acc[TOKENS * ROWS];
+        [[unroll]] for (uint i = 0u; i < TOKENS * ROWS; i++)
+            acc[i] = 0.0;
+        uint slice = s0 + gl_LocalInvocationID.y;
+        uint b1 = min((slice + 1u) * FG_C_SLICE_BLOCKS, p.n_blocks);
+#if FG_SCALED != 0
+        uvec4 scale[ROWS];
+        uint n_groups = (p.n_blocks + FG_SCALE_BLOCKS - 1u) / FG_SCALE_BLOCKS;
+        uint scale_group = min(slice * FG_C_SLICE_BLOCKS / FG_SCALE_BLOCKS, n_groups - 1u);
+        [[unroll]] for (uint j = 0u; j < ROWS; j++)
+            scale[j] = FG_WEIGHT(p.scale_at + (tile * n_groups + scale_group) * 32u + lane +
+                                 j * LANES_A_TILE);
+#endif
+        for (uint b = slice * FG_C_SLICE_BLOCKS; b < b1; b++) {
+#include "block.glsl"
+        }
+        if (SLICES == 1u) {
+            [[unroll]] for (uint i = 0u; i < TOKENS * ROWS; i++)
+                total[i] = fg_add(total[i], acc[i]);
+        } else {
+            uint at = gl_LocalInvocationID.y * LANES + gl_LocalInvocationID.x;
+            [[unroll]] for (uint i = 0u; i < TOKENS * ROWS; i++)
+                partial[i * SLICES * LANES + at] = acc[i];
+            barrier();
+            if (gl_LocalInvocationID.y == 0u) {
+                uint n = min(SLICES, n_slices - s0);
+                for (uint j = 0u; j < n; j++)
+                    [[unroll]] for (uint i = 0u; i < TOKENS * ROWS; i++)
+                        total[i] = fg_add(total[i], partial[i * SLICES * LANES + j * LANES +
+                                                            gl_LocalInvocationID.x]);
+            }
+            barrier();
+        }
+    }
+
+    if (gl_LocalInvocationID.y != 0u || !tile_ok)
+        return;
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
+        [[unroll]] for (uint j = 0u; j < ROWS; j++) {
+            uint in_matrix = (gl_WorkGroupID.x * (LANES / LANES_A_TILE) +
+                              gl_LocalInvocationID.x / LANES_A_TILE) * 32u +
+                             lane + j * LANES_A_TILE;
+            if (t < n_tokens && in_matrix < p.n_rows) {
+                uint col = p.y_at + in_matrix;
+                float v = total[t * ROWS + j];
+                if (p.residual != 0u)
+                    v = fg_madd(v, p.alpha, residual[y_row[t] * p.ldr + col]);
+                y[y_row[t] * p.ldy + col] = fg_flush(v);
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+// The experts of a token: p = softmax(logits), the n_used largest (lower index first on a tie), divided by
+// their sum. m = max; p_e = e^(l_e - m) / sum, sums ascend in e; the chosen are summed in rank order.
+// Out: experts [token * n_used + rank], weights likewise. One invocation a token. Dispatch: x = ceil(tokens / 8).
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#define FG_GLSL
+#include "../abi/params.h"
+#include "../lib/canon.glsl"
+
+layout(local_size_x = 8) in;
+layout(push_constant) uniform Push { fg_route_push p; };
+layout(std430, binding = 0) buffer Logits { float logits[]; }; // becomes p
+layout(std430, binding = 1) writeonly buffer Experts { uint experts[]; };
+layout(std430, binding = 2) buffer Weights { float weights[]; };
+
+void main()
+{
+    uint t = gl_GlobalInvocationID.x;
+    if (t >= p.n_tokens)
+        return;
+    uint at = t * p.ld;
+    float m = logits[at];
+    for (uint e = 1u; e < p.n_expert; e++)
+        m = m < logits[at + e] ? logits[at + e] : m;
+    precise float sum = 0.0;
+    for (uint e = 0u; e < p.n_expert; e++) {
+        precise float d = logits[at + e] - m;
+        float v = fg_exp(d);
+        logits[at + e] = v;
+        sum = sum + v;
+    }
+    float inv = fg_rcp(sum);
+    for (uint e = 0u; e < p.n_expert; e++) {
+        precise float v = logits[at + e] * inv;
+        logits[at + e] = v;
+    }
+    precise float chosen = 0.0;
+    for (uint r = 0u; r < p.n_used; r++) {
+        uint best = 0u;
+        float high = -1.0;
+        for (uint e = 0u; e < p.n_expert; e++) {
+            float v = logits[at + e];
+            if (v > high) {
+                high = v;
+                best = e;
+            }
+        }
+        logits[at + best] = -2.0; // taken
+        experts[t * p.n_used + r] = best;
+        weights[t * p.n_used + r] = high;
+        chosen = chosen + high;
+    }
+    float scale = fg_rcp(chosen);
+    for (uint r = 0u; r < p.n_used; r++) {
+        precise float v = weights[t * p.n_used + r] * scale;
+        weights[t * p.n_used + r] = fg_flush(v);
+    }
+}

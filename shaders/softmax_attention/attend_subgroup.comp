@@ -1,0 +1,240 @@
+// The operation of attend.comp, in its order, for devices where a subgroup is a vector register and texel
+// buffers hold a layer's pages: a workgroup
+// is one subgroup of S lanes (4 or 8), and what other shaders share through memory is broadcast between lanes.
+//   scores: lane = key (64/S of them in registers); values: lane = D/S dimensions, 8 or 4 at a time
+// S divides the subgroup size; D is a multiple of 4 S. In f16 pages every value is finite, so that keys behind a
+// token, whose weight is 0, add nothing; f32 pages are masked.
+// Dispatch: x = n_head / QH, y = token groups, z = segments (1 when n_segments is 0).
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_ballot : require
+#define FG_GLSL
+#include "../abi/params.h"
+
+#define S FG_SUBGROUP
+layout(local_size_x = S) in;
+// QT (1, 2 tokens) comes from the variant table.
+layout(constant_id = 1) const uint QH = 1; // 1..4 query heads, divides n_head / n_head_kv
+layout(constant_id = 2) const uint D = 64; // head dimension, multiple of 4 S
+layout(constant_id = 4) const uint FG_NATIVE_F16 = 0; // 0, 1
+
+#define FG_HALF_IN_USE
+#include "../lib/canon.glsl"
+#include "page.glsl"
+#include "merge.glsl"
+
+layout(push_constant) uniform Push { fg_attend_push p; };
+layout(binding = 0) uniform samplerBuffer q;
+layout(binding = 1) uniform usamplerBuffer pages;
+#define FG_Q(i) texelFetch(q, int(i))
+#define FG_PAGE(i) texelFetch(pages, int(i))
+layout(std430, binding = 2) writeonly buffer O { float o[]; };
+layout(std430, binding = 3) readonly buffer Tokens { fg_token_row tokens[]; };
+layout(std430, binding = 4) readonly buffer Table { uint table[]; };
+layout(std430, binding = 5) readonly buffer Groups { uvec2 groups[]; }; // first token, count
+layout(std430, binding = 6) writeonly buffer Partial { float part[]; }; // [token][head][segment][D + 2]
+
+const uint R = QT * QH;
+const uint M = 64u / S;                           // keys of a lane
+const uint PANELS = D / (4u * S);                 // vec4 of a query row that a lane holds
+const uint V_STEPS = (D / 8u + S - 1u) / S;       // groups of 8 dimensions of a lane
+const uint NV = 2u * V_STEPS;                     // vec4 of them
+
+#if S == 8
+#define EACH_PAIR(F) F(0) F(2) F(4) F(6)
+#define EACH_LANE(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
+#else
+#define EACH_PAIR(F) F(0) F(2)
+#define EACH_LANE(F) F(0) F(1) F(2) F(3)
+#endif
+
+uint kv_head;
+
+// Dimensions 8 at .. 8 at + 7 of key j, and of value j.
+void load_k(uint page, uint at, uint j, out vec4 a, out vec4 b)
+{
+#ifdef FG_KV_F32
+    a = uintBitsToFloat(FG_PAGE(fg_k_at(page, p.n_head_kv, D, kv_head, 2u * at, j)));
+    b = uintBitsToFloat(FG_PAGE(fg_k_at(page, p.n_head_kv, D, kv_head, 2u * at + 1u, j)));
+#else
+    uvec4 w = FG_PAGE(fg_k_at(page, p.n_head_kv, D, kv_head, at, j));
+    a = vec4(fg_f16x2(w.x), fg_f16x2(w.y));
+    b = vec4(fg_f16x2(w.z), fg_f16x2(w.w));
+#endif
+}
+
+void load_v(uint page, uint at, uint j, out vec4 a, out vec4 b)
+{
+#ifdef FG_KV_F32
+    a = uintBitsToFloat(FG_PAGE(fg_v_at(page, p.n_head_kv, D, kv_head, 2u * at, j)));
+    b = uintBitsToFloat(FG_PAGE(fg_v_at(page, p.n_head_kv, D, kv_head, 2u * at + 1u, j)));
+#else
+    uvec4 w = FG_PAGE(fg_v_at(page, p.n_head_kv, D, kv_head, at, j));
+    a = vec4(fg_f16x2(w.x), fg_f16x2(w.y));
+    b = vec4(fg_f16x2(w.z), fg_f16x2(w.w));
+#endif
+}
+
+void main()
+{
+    uint lane = gl_SubgroupInvocationID % S;
+    uint head0 = gl_WorkGroupID.x * QH;
+    kv_head = head0 / (p.n_head / p.n_head_kv);
+    uvec2 group = groups[p.group0 + gl_WorkGroupID.y];
+    uint pos0 = tokens[group.x].pos;
+    uint pages_at = tokens[group.x].seq * p.max_pages;
+    // Software devices run the loop below until lanes beyond the workgroup have left it too, and what those
+    // loaded is 0: one tile for them, not 2^26.
+    uint n_tiles = (pos0 + max(group.y, 1u) - 1u) / 64u + 1u;
+    uint tile0 = 0u, tile1 = n_tiles;
+    if (p.n_segments != 0u) {
+        tile0 = gl_WorkGroupID.z * FG_C_SEGMENT_TILES;
+        tile1 = min(tile0 + FG_C_SEGMENT_TILES, n_tiles);
+        if (tile0 >= n_tiles)
+            return;
+    }
+    // Row r: token r / QH of the group, head r % QH. Rows of absent tokens repeat the last.
+    vec4 q_lane[R * PANELS];
+    uint pos[R];
+    [[unroll]] for (uint r = 0u; r < R; r++) {
+        uint t = min(r / QH, group.y - 1u);
+        pos[r] = pos0 + t;
+        [[unroll]] for (uint n = 0u; n < PANELS; n++)
+            q_lane[r * PANELS + n] =
+                FG_Q(((group.x + t) * p.ldq + (head0 + r % QH) * D) / 4u + n * S + lane);
+    }
+    vec4 o_seg[R * NV], o_all[R * NV];
+    float m_seg[R], l_seg[R], m_all[R], l_all[R];
+    [[unroll]] for (uint r = 0u; r < R; r++) {
+        m_seg[r] = m_all[r] = FG_LOWEST;
+        l_seg[r] = l_all[r] = 0.0;
+        [[unroll]] for (uint n = 0u; n < NV; n++)
+            o_seg[r * NV + n] = o_all[r * NV + n] = vec4(0.0);
+    }
+
+    for (uint tile = tile0; tile < tile1; tile++) {
+        uint page = table[pages_at + tile];
+        bool fresh = tile % FG_C_SEGMENT_TILES == 0u;
+        float s[R * M];
+        [[unroll]] for (uint i = 0u; i < R * M; i++)
+            s[i] = FG_LOWEST;
+        // Loops over m stay loops, for the compiler's sake: element m of an array in registers is chosen.
+        for (uint m = 0u; m < M; m++) {
+            vec4 acc[R];
+            [[unroll]] for (uint r = 0u; r < R; r++)
+                acc[r] = vec4(0.0);
+            [[unroll]] for (uint n = 0u; n < PANELS; n++) {
+                vec4 a, b;
+#define SCORE(i)                                                                              \
+    load_k(page, (n * S + i) / 2u, m * S + lane, a, b);                                       \
+    [[unroll]] for (uint r = 0u; r < R; r++) {                                                \
+        acc[r] = fg_madd4(acc[r], subgroupBroadcast(q_lane[r * PANELS + n], i), a);           \
+        acc[r] = fg_madd4(acc[r], subgroupBroadcast(q_lane[r * PANELS + n], i + 1), b);       \
+    }
+                EACH_PAIR(SCORE)
+            }
+            [[unroll]] for (uint r = 0u; r < R; r++) {
+                float score = tile * 64u + m * S + lane <= pos[r] ? fg_mul(fg_sum4(acc[r]), p.scale)
+                                                                  : FG_LOWEST;
+                [[unroll]] for (uint k = 0u; k < M; k++)
+                    s[r * M + k] = k == m ? score : s[r * M + k];
+            }
+        }
+        float c[R], l[R];
+        [[unroll]] for (uint r = 0u; r < R; r++) {
+            float before = fresh ? FG_LOWEST : m_seg[r], top = before, high = FG_LOWEST;
+            [[unroll]] for (uint m = 0u; m < M; m++)
+                high = high < s[r * M + m] ? s[r * M + m] : high;
+#define HIGHEST(i)                                 \
+    {                                              \
+        float other = subgroupBroadcast(high, i);  \
+        top = top < other ? other : top;           \
+    }
+            EACH_LANE(HIGHEST)
+            precise float step = before - top;
+            c[r] = fg_exp(step);
+            m_seg[r] = top;
+            l[r] = 0.0;
+            [[unroll]] for (uint m = 0u; m < M; m++) {
+                precise float d = s[r * M + m] - top;
+                s[r * M + m] = tile * 64u + m * S + lane <= pos[r] ? fg_exp(d) : 0.0;
+            }
+        }
+        vec4 acc[R * NV];
+        [[unroll]] for (uint i = 0u; i < R * NV; i++)
+            acc[i] = vec4(0.0);
+        uint n_keys = min(64u, pos0 + group.y - tile * 64u);
+        for (uint m = 0u; m * S < n_keys; m++) {
+            float weight[R];
+            [[unroll]] for (uint r = 0u; r < R; r++) {
+                weight[r] = s[r * M];
+                [[unroll]] for (uint k = 1u; k < M; k++)
+                    weight[r] = k == m ? s[r * M + k] : weight[r];
+            }
+#ifdef FG_KV_F32
+#define WEIGHTED(r, i, at, v)                                                                 \
+    acc[at] = tile * 64u + m * S + i <= pos[r] ? fg_madd4(acc[at], vec4(w), v) : acc[at];
+#else
+#define WEIGHTED(r, i, at, v) acc[at] = fg_madd4(acc[at], vec4(w), v);
+#endif
+#define VALUE(i)                                                                              \
+    {                                                                                         \
+        vec4 v[NV];                                                                           \
+        [[unroll]] for (uint n = 0u; n < V_STEPS; n++)                                        \
+            load_v(page, min(n * S + lane, D / 8u - 1u), m * S + i, v[2u * n], v[2u * n + 1u]); \
+        [[unroll]] for (uint r = 0u; r < R; r++) {                                            \
+            float w = subgroupBroadcast(weight[r], i);                                        \
+            l[r] = fg_add(l[r], w);                                                           \
+            [[unroll]] for (uint n = 0u; n < NV; n++)                                         \
+                WEIGHTED(r, i, r * NV + n, v[n])                                              \
+        }                                                                                     \
+    }
+            EACH_LANE(VALUE)
+        }
+        bool full = tile % FG_C_SEGMENT_TILES == FG_C_SEGMENT_TILES - 1u || tile + 1u == tile1;
+        bool merge = full && p.n_segments == 0u;
+        [[unroll]] for (uint r = 0u; r < R; r++) {
+            l_seg[r] = fresh ? l[r] : fg_madd(l[r], l_seg[r], c[r]);
+            [[unroll]] for (uint n = 0u; n < NV; n++)
+                o_seg[r * NV + n] = fresh ? acc[r * NV + n]
+                                          : fg_madd4(acc[r * NV + n], o_seg[r * NV + n], vec4(c[r]));
+            bool first = tile < FG_C_SEGMENT_TILES;
+            // A segment that begins behind the row's token holds none of its keys.
+            if (merge && (first || tile / FG_C_SEGMENT_TILES * FG_C_SEGMENT_TILES * 64u <= pos[r])) {
+                fg_merge_factors f = fg_merge(m_all[r], m_seg[r]);
+                m_all[r] = first ? m_seg[r] : f.m;
+                l_all[r] = first ? l_seg[r] : fg_merge_value(f, l_all[r], l_seg[r]);
+                [[unroll]] for (uint n = 0u; n < NV; n++)
+                    o_all[r * NV + n] =
+                        first ? o_seg[r * NV + n]
+                              : fg_madd4(fg_mul4(o_all[r * NV + n], f.c1), o_seg[r * NV + n],
+                                         vec4(f.c2));
+            }
+        }
+    }
+
+    [[unroll]] for (uint r = 0u; r < R; r++) {
+        bool live = r / QH < group.y;
+        uint t = group.x + r / QH, head = head0 + r % QH;
+        uint part_at = ((t * p.n_head + head) * p.n_segments + gl_WorkGroupID.z) * (D + 2u);
+        uint o_at = t * p.ldo + head * D;
+        float inv = p.n_segments == 0u ? fg_rcp(l_all[r]) : 0.0;
+        if (live && p.n_segments != 0u && lane == 0u) {
+            part[part_at + D] = m_seg[r];
+            part[part_at + D + 1u] = l_seg[r];
+        }
+        [[unroll]] for (uint n = 0u; n < NV; n++) {
+            uint d = ((n / 2u) * S + lane) * 8u + (n % 2u) * 4u;
+            if (live && d < D) {
+                vec4 y = fg_mul4(o_all[r * NV + n], inv);
+                [[unroll]] for (uint k = 0u; k < 4u; k++)
+                    if (p.n_segments != 0u)
+                        part[part_at + d + k] = o_seg[r * NV + n][k];
+                    else
+                        o[o_at + d + k] = fg_flush(y[k]);
+            }
+        }
+    }
+}

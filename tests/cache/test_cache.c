@@ -1,0 +1,323 @@
+/* The store as its callers see it: put, find, read, restart. */
+#include "util.h"
+
+#include "cache/store.h"
+
+enum { BYTES = 5000, STATE_BYTES = 70001 };
+
+static void test_round_trip_and_restart(void **state)
+{
+    char *dir = dir_make();
+    struct chain *ch = chain_make(1, 0, 40);
+    struct fg_cache_stats s;
+    struct fg_err err;
+    struct stat st;
+    (void)state;
+
+    for (int run = 0; run < 3; run++) {
+        struct fg_cache *c = cache_open(dir, 64 * MIB);
+
+        if (run == 0) {
+            put_blocks(c, ch, 0, 40, BYTES);
+            assert_int_equal(put_state(c, ch, 19, STATE_BYTES), 0);
+            assert_true(fg_cache_has_block(c, &ch->keys[39]));
+            assert_true(fg_cache_has_state(c, &ch->keys[19]));
+            fg_cache_flush(c);
+        }
+        assert_int_equal(find_blocks(c, ch), 40);
+        for (uint32_t i = 0; i < 40; i++)
+            assert_int_equal(read_one(c, ch, i, 0, BYTES, &err), 1);
+        assert_int_equal(read_one(c, ch, 19, 1, STATE_BYTES, &err), 1);
+        assert_int_equal(read_one(c, ch, 20, 1, STATE_BYTES, &err), 0);
+        assert_false(fg_cache_has_state(c, &ch->keys[20]));
+        s = stats(c);
+        assert_int_equal(s.blocks, 40);
+        assert_int_equal(s.states, 1);
+        assert_int_equal(s.block_bytes, 40 * BYTES);
+        assert_int_equal(s.state_bytes, STATE_BYTES);
+        assert_int_equal(s.queued_bytes, 0);
+        assert_int_equal(s.hits_blocks, 40);
+        assert_int_equal(s.hits_states, 1);
+        assert_int_equal(s.bytes_written, run ? 0 : 40 * BYTES + STATE_BYTES);
+        assert_int_equal(s.dropped_corrupt + s.dropped_full + s.dropped_orphan + s.write_errors, 0);
+        assert_int_equal(s.max_bytes, 64 * MIB);
+        assert_int_equal(stat(path_in(dir, "data.mdb"), &st), 0);
+        assert_int_equal(s.file_bytes, st.st_size);
+        assert_int_equal(st.st_mode & 0777, 0600);
+        fg_cache_close(c);
+    }
+    assert_int_equal(stat(path_in(dir, "lock"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    free(ch);
+    dir_remove(dir);
+}
+
+/* Every size class: in one page, at its edge, over it, a real KV block's. */
+static void test_sizes_and_alignment(void **state)
+{
+    static const size_t sizes[] = {1, 7, 2000, 3711, 3712, 3713, 4096, 65536, 2621440};
+    enum { N = sizeof sizes / sizeof sizes[0] };
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, 64 * MIB);
+    struct chain *ch = chain_make(2, 0, N);
+    struct fg_err err;
+    (void)state;
+
+    for (uint32_t i = 0; i < N; i++) {
+        assert_int_equal(put_block(c, ch, i, sizes[i]), 0);
+        assert_int_equal(put_state(c, ch, i, sizes[N - 1 - i]), 0);
+    }
+    fg_cache_flush(c);
+    for (uint32_t i = 0; i < N; i++) { /* read_one asserts on 64-byte alignment */
+        assert_int_equal(read_one(c, ch, i, 0, sizes[i], &err), 1);
+        assert_int_equal(read_one(c, ch, i, 1, sizes[N - 1 - i], &err), 1);
+    }
+    fg_cache_close(c);
+    free(ch);
+    dir_remove(dir);
+}
+
+static void test_find(void **state)
+{
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, 64 * MIB);
+    struct chain *ch = chain_make(3, 10, 30), *fork = chain_make(4, 10, 30);
+    struct fg_cache_hit hit;
+    (void)state;
+
+    assert_int_equal(find_blocks(c, ch), 0);
+    put_blocks(c, ch, 0, 20, 100);
+    assert_int_equal(put_state(c, ch, 4, 100), 0);
+    assert_int_equal(put_state(c, ch, 14, 100), 0);
+    fg_cache_flush(c);
+    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 30, true, &hit, NULL), 0);
+    assert_int_equal(hit.n_blocks, 20);
+    assert_int_equal(hit.restore_blocks, 15);
+    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 30, false, &hit, NULL), 0);
+    assert_int_equal(hit.restore_blocks, 20);
+    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 14, true, &hit, NULL), 0);
+    assert_int_equal(hit.n_blocks, 14);
+    assert_int_equal(hit.restore_blocks, 5);
+    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 4, true, &hit, NULL), 0);
+    assert_int_equal(hit.n_blocks, 4);
+    assert_int_equal(hit.restore_blocks, 0);
+    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 0, true, &hit, NULL), 0);
+    assert_int_equal(hit.n_blocks, 0);
+    assert_int_equal(find_blocks(c, fork), 10); /* a prompt that parts from it after 10 */
+    assert_int_equal(fg_cache_find(c, fork->keys, fork->tokens, 30, true, &hit, NULL), 0);
+    assert_int_equal(hit.restore_blocks, 5);
+    fg_cache_close(c);
+    free(ch);
+    free(fork);
+    dir_remove(dir);
+}
+
+/* A key that other tokens hash to: found by xxHash, refused by the tokens, and left in place. */
+static void test_collision_is_a_miss(void **state)
+{
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, 64 * MIB);
+    struct chain *ch = chain_make(5, 0, 6);
+    struct fg_err err;
+    (void)state;
+
+    put_blocks(c, ch, 0, 6, 100);
+    assert_int_equal(put_state(c, ch, 3, 100), 0);
+    fg_cache_flush(c);
+    ch->tokens[3 * FG_BLOCK_TOKENS + 63] ^= 1;
+    assert_int_equal(find_blocks(c, ch), 3);
+    assert_int_equal(read_one(c, ch, 3, 0, 100, &err), 0);
+    assert_int_equal(err.code, FG_ENOTFOUND);
+    assert_int_equal(read_one(c, ch, 3, 1, 100, &err), 0);
+    assert_int_equal(err.code, FG_ENOTFOUND);
+    ch->tokens[3 * FG_BLOCK_TOKENS + 63] ^= 1;
+    assert_int_equal(find_blocks(c, ch), 6);
+    assert_int_equal(read_one(c, ch, 3, 1, 100, &err), 1);
+    assert_int_equal(stats(c).dropped_corrupt, 0);
+    fg_cache_close(c);
+    free(ch);
+    dir_remove(dir);
+}
+
+static void test_wrong_size_is_dropped(void **state)
+{
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, 64 * MIB);
+    struct chain *ch = chain_make(6, 0, 3);
+    struct fg_err err;
+    (void)state;
+
+    put_blocks(c, ch, 0, 3, 100);
+    fg_cache_flush(c);
+    assert_int_equal(read_one(c, ch, 1, 0, 101, &err), 0);
+    assert_int_equal(err.code, FG_ECORRUPT);
+    assert_int_equal(find_blocks(c, ch), 1); /* at once, though not yet deleted */
+    assert_false(fg_cache_has_block(c, &ch->keys[1]));
+    assert_int_equal(put_block(c, ch, 1, 200), 0);
+    fg_cache_flush(c);
+    assert_int_equal(read_one(c, ch, 1, 0, 200, &err), 1);
+    assert_int_equal(find_blocks(c, ch), 3); /* the chain is whole again */
+    assert_int_equal(stats(c).dropped_corrupt, 1);
+    assert_int_equal(stats(c).blocks, 3);
+    fg_cache_close(c);
+    free(ch);
+    dir_remove(dir);
+}
+
+static void test_orphans_and_duplicates(void **state)
+{
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, 64 * MIB);
+    struct chain *ch = chain_make(7, 0, 10);
+    struct fg_cache_stats s;
+    (void)state;
+
+    put_blocks(c, ch, 0, 2, 100);
+    put_blocks(c, ch, 3, 5, 100);                  /* block 2 is missing */
+    assert_int_equal(put_state(c, ch, 8, 100), 0); /* its block is */
+    put_blocks(c, ch, 0, 2, 100);
+    fg_cache_flush(c);
+    s = stats(c);
+    assert_int_equal(s.blocks, 2);
+    assert_int_equal(s.states, 0);
+    assert_int_equal(s.dropped_orphan, 3);
+    assert_int_equal(s.bytes_written, 200);
+    assert_false(fg_cache_has_block(c, &ch->keys[3]));
+    assert_false(fg_cache_has_state(c, &ch->keys[8]));
+    put_blocks(c, ch, 0, 6, 100); /* two of them again */
+    fg_cache_flush(c);
+    s = stats(c);
+    assert_int_equal(s.blocks, 6);
+    assert_int_equal(s.bytes_written, 600);
+    assert_int_equal(s.queued_bytes, 0);
+    fg_cache_close(c);
+    free(ch);
+    dir_remove(dir);
+}
+
+static void test_bad_arguments(void **state)
+{
+    char *dir = dir_make();
+    struct fg_cache_options opt = {.dir = dir, .max_bytes = MIB - 1};
+    struct fg_cache *c;
+    struct chain *ch = chain_make(8, 0, 2);
+    struct fg_err err;
+    (void)state;
+
+    assert_int_equal(fg_cache_open(&opt, &c, &err), FG_EINVAL);
+    assert_null(c);
+    opt.max_bytes = UINT64_MAX;
+    assert_int_equal(fg_cache_open(&opt, &c, &err), FG_EINVAL);
+    opt = (struct fg_cache_options){.dir = "", .max_bytes = MIB};
+    assert_int_equal(fg_cache_open(&opt, &c, &err), FG_EINVAL);
+    fg_cache_close(NULL);
+    c = cache_open(dir, MIB);
+    assert_int_equal(fg_cache_put_block(c, &ch->keys[0], &ch->root, 0, ch->tokens, malloc(1), 0),
+                     FG_EINVAL);
+    assert_int_equal(fg_cache_put_block(c, &ch->keys[0], &ch->root, 0, ch->tokens, NULL, 9),
+                     FG_EINVAL);
+    assert_int_equal(fg_cache_put_block(c, &ch->keys[1], NULL, 1, ch->tokens, malloc(9), 9),
+                     FG_EINVAL);
+    assert_int_equal(put_block(c, ch, 0, MIB), FG_EFULL); /* over the budget alone */
+    assert_int_equal(stats(c).dropped_full, 1);
+    assert_false(fg_cache_has_block(c, &ch->keys[0]));
+    fg_cache_close(c);
+    free(ch);
+    dir_remove(dir);
+}
+
+/* With the writer held up by LMDB's own lock: the queue has an end, and puts do not wait. */
+static void test_queue_cap(void **state)
+{
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, 64 * MIB);
+    struct chain *ch = chain_make(9, 0, 40);
+    struct fg_cache_hit hit;
+    MDB_txn *txn;
+    (void)state;
+
+    assert_int_equal(mdb_txn_begin(c->env, NULL, 0, &txn), 0);
+    c->queue_cap = 100000;
+    put_blocks(c, ch, 0, 10, 10000);
+    assert_int_equal(put_block(c, ch, 10, 10000), FG_EBUSY);
+    assert_int_equal(stats(c).dropped_queue, 1);
+    assert_int_equal(stats(c).queued_bytes, 100000);
+    assert_true(fg_cache_has_block(c, &ch->keys[9]));
+    assert_false(fg_cache_has_block(c, &ch->keys[10]));
+    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 40, false, &hit, NULL), 0);
+    assert_int_equal(hit.n_blocks, 0);                /* queued is not stored */
+    assert_int_equal(put_block(c, ch, 3, 10000), 0);  /* queued already: no room needed */
+    assert_int_equal(put_state(c, ch, 9, 300000), 0); /* one that is larger gets its turn */
+    mdb_txn_abort(txn);
+    fg_cache_flush(c);
+    assert_int_equal(find_blocks(c, ch), 10);
+    assert_true(fg_cache_has_state(c, &ch->keys[9]));
+    assert_int_equal(stats(c).queued_bytes, 0);
+    fg_cache_close(c);
+    free(ch);
+    dir_remove(dir);
+}
+
+/* What was queued when the cache closes is written. */
+static void test_close_writes_queue(void **state)
+{
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, 64 * MIB);
+    struct chain *ch = chain_make(10, 0, 100);
+    (void)state;
+
+    put_blocks(c, ch, 0, 100, 20000);
+    fg_cache_close(c);
+    c = cache_open(dir, 64 * MIB);
+    assert_int_equal(find_blocks(c, ch), 100);
+    fg_cache_close(c);
+    free(ch);
+    dir_remove(dir);
+}
+
+/* An open read keeps seeing what it saw, whatever is evicted meanwhile. */
+static void test_read_is_a_snapshot(void **state)
+{
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, 4 * MIB);
+    struct chain *ch = chain_make(11, 0, 10), *other = chain_make(12, 0, 400);
+    struct fg_cache_read *r;
+    struct fg_err err;
+    const void *p;
+    (void)state;
+
+    put_blocks(c, ch, 0, 10, 20000);
+    fg_cache_flush(c);
+    assert_int_equal(fg_cache_read_begin(c, &r, &err), 0);
+    assert_int_equal(fg_cache_read_block(r, &ch->keys[9], chain_tokens(ch, 9), 20000, &p, &err), 0);
+    put_blocks(c, other, 0, 400, 10000); /* some of these find no room while pages are held */
+    fg_cache_flush(c);
+    assert_false(fg_cache_has_block(c, &ch->keys[9]));
+    assert_true(payload_is(&ch->keys[9], 0, p, 20000));
+    for (uint32_t i = 0; i < 10; i++)
+        assert_int_equal(try_read(r, ch, i, 0, 20000, &err), 1);
+    fg_cache_read_end(r);
+    assert_int_equal(read_one(c, ch, 9, 0, 20000, &err), 0);
+    fg_cache_close(c);
+    free(ch);
+    free(other);
+    dir_remove(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip_and_restart),
+        cmocka_unit_test(test_sizes_and_alignment),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_collision_is_a_miss),
+        cmocka_unit_test(test_wrong_size_is_dropped),
+        cmocka_unit_test(test_orphans_and_duplicates),
+        cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_queue_cap),
+        cmocka_unit_test(test_close_writes_queue),
+        cmocka_unit_test(test_read_is_a_snapshot),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

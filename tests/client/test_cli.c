@@ -1,0 +1,498 @@
+/* The `fulgur` command as a program: its output, error lines and exit codes. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "fulgur/version.h"
+#include "scripted_server.h"
+
+#define OK "200 OK"
+#define SSE "text/event-stream"
+#define JSON "application/json"
+
+#define ANSWER                                                                                     \
+    "data: {\"model\":\"tiny\",\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n"               \
+    "data: {\"choices\":[{\"delta\":{\"content\":\"lo\\u001b.\"}}]}\n\n"                           \
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"fulgur\":{\"cache\":"        \
+    "{\"reused_tokens\":64,\"recomputed_tokens\":36,\"source\":\"vram\",\"queue_ms\":0,"           \
+    "\"restore_ms\":1,\"prefill_ms\":40,\"first_token_ms\":50,\"decode_ms\":100}}}\n\n"            \
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":3,"              \
+    "\"total_tokens\":103}}\n\n"                                                                   \
+    "data: [DONE]\n\n"
+
+/* One run of the program. */
+struct run {
+    struct scripted_server server;
+    const char *input; /* standard input; NULL: /dev/null */
+    const char *args[16];
+    const char *terminal; /* the path of a terminal for standard error, or NULL */
+    char out[8192], err[8192];
+    int code; /* 128 + N: killed by signal N */
+};
+
+static char program[512];
+
+/* Where the program is; false, said aloud, when it was not built. */
+static int find_program(void **state)
+{
+    const char *dir = getenv("FG_BIN_DIR");
+
+    (void)state;
+#ifdef FG_TEST_CLI
+    snprintf(program, sizeof program, "%s", FG_TEST_CLI);
+#endif
+    if (dir) {
+        snprintf(program, sizeof program, "%s/fulgur", dir);
+    }
+    if (access(program, X_OK) != 0) {
+        print_message("SKIP: no fulgur command at '%s': set FG_BIN_DIR\n", program);
+        program[0] = '\0';
+    }
+    return 0;
+}
+
+static void need_program(void)
+{
+    if (!program[0]) {
+        print_message("SKIP: the fulgur command was not built\n");
+        skip();
+    }
+}
+
+/* The child's side: standard streams, environment, exec. */
+static void become_program(const struct run *r, int in, int out, int err)
+{
+    char *argv[18] = {program};
+
+    for (size_t i = 0; i < 16 && r->args[i]; i++) {
+        argv[i + 1] = (char *)r->args[i];
+    }
+    if (r->terminal) {
+        err = open(r->terminal, O_RDWR | O_NOCTTY);
+    }
+    dup2(in, 0);
+    dup2(out, 1);
+    dup2(err, 2);
+    setenv("FULGUR_SOCKET", r->server.path, 1);
+    unsetenv("FULGUR_API_KEY");
+    signal(SIGINT, SIG_DFL);
+    execv(program, argv);
+    _exit(127);
+}
+
+static int temporary(const char *content)
+{
+    char path[] = "/tmp/fulgur-test-XXXXXX";
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    unlink(path);
+    if (content) {
+        assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+        lseek(fd, 0, SEEK_SET);
+    }
+    return fd;
+}
+
+/* Reads fd to its end (or to `stop_after`, a text) into out. */
+static void read_text(int fd, char *out, size_t room, const char *stop_after)
+{
+    size_t n = strlen(out);
+    ssize_t k;
+
+    while (n + 1 < room && (k = read(fd, out + n, room - 1 - n)) > 0) {
+        n += (size_t)k;
+        out[n] = '\0';
+        if (stop_after && strstr(out, stop_after)) {
+            return;
+        }
+    }
+}
+
+/* Runs the program. With `interrupt_after`, sends SIGINT once that is in its output. */
+static void go(struct run *r, const char *interrupt_after)
+{
+    int in = temporary(r->input), err = temporary(NULL), out[2], status = 0;
+
+    r->out[0] = r->err[0] = '\0';
+    assert_int_equal(pipe(out), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(out[0]);
+        become_program(r, in, out[1], err);
+    }
+    assert_true(pid > 0);
+    close(out[1]);
+    if (interrupt_after) {
+        read_text(out[0], r->out, sizeof r->out, interrupt_after);
+        kill(pid, SIGINT);
+    }
+    read_text(out[0], r->out, sizeof r->out, NULL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    lseek(err, 0, SEEK_SET);
+    read_text(err, r->err, sizeof r->err, NULL);
+    r->code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    close(in);
+    close(err);
+    close(out[0]);
+}
+
+/* Runs against a server with one script; scripted_server_finish() is the caller's. */
+static void serve_and_go(struct run *r, const struct script *script, const char *interrupt_after)
+{
+    need_program();
+    scripted_server_start(&r->server, script, 1);
+    go(r, interrupt_after);
+    scripted_server_stop(&r->server);
+}
+
+static void check(const struct run *r, int code, const char *out, const char *err)
+{
+    if (r->code != code || strcmp(r->out, out) != 0 || strcmp(r->err, err) != 0) {
+        fail_msg("exit %d\nout: %s\nerr: %s", r->code, r->out, r->err);
+    }
+}
+
+static void test_run_chat(void **state)
+{
+    static const struct script script = {OK, SSE, ANSWER, SCRIPT_BYTES};
+    struct run r = {.args = {"run", "--system", "be brief", "-n", "5", "--temp=0", "Why", "so?"}};
+
+    (void)state;
+    serve_and_go(&r, &script, NULL);
+    check(&r, 0, "Hello\033.", ""); /* a pipe gets the bytes */
+    assert_memory_equal(r.server.head, "POST /v1/chat/completions ", 26);
+    assert_non_null(strstr(r.server.body,
+                           "\"messages\":[{\"role\":\"system\",\"content\":\"be brief\"},"
+                           "{\"role\":\"user\",\"content\":\"Why so?\"}]"));
+    assert_non_null(strstr(r.server.body, "\"max_tokens\":5"));
+    assert_non_null(strstr(r.server.body, "\"temperature\":0.0"));
+    assert_null(strstr(r.server.body, "progress")); /* nobody would see it */
+    scripted_server_finish(&r.server);
+}
+
+static void test_run_options(void **state)
+{
+    static const struct script script = {OK, SSE, ANSWER, SCRIPT_WHOLE};
+    struct run r = {.input = "doc\n",
+                    .args = {"--api-key", "k", "run", "--file", "-", "--top-k=4", "--top-p=0.5",
+                             "--min-p=0.25", "--seed=9", "--stop=a", "--stop=b", "--no-cache",
+                             "--stats", "--", "-q"}};
+
+    (void)state;
+    serve_and_go(&r, &script, NULL);
+    assert_int_equal(r.code, 0);
+    assert_non_null(strstr(r.server.head, "Authorization: Bearer k"));
+    assert_non_null(strstr(r.server.body, "\"content\":\"doc\\n\\n-q\""));
+    assert_non_null(strstr(r.server.body, "\"top_k\":4,\"top_p\":0.5,\"min_p\":0.25,\"seed\":9"));
+    assert_non_null(strstr(r.server.body, "\"stop\":[\"a\",\"b\"]"));
+    assert_non_null(strstr(r.server.body, "\"cache\":false"));
+    assert_non_null(strstr(r.err,
+                           " ms (50 ms in the daemon), reused 64 of 100 prompt tokens (vram), "
+                           "prefill 40 ms, decode 20.0 tok/s, 3 tokens]\n"));
+    assert_memory_equal(r.err, "[first token ", 13);
+    scripted_server_finish(&r.server);
+}
+
+static void test_run_raw_stdin(void **state)
+{
+    static const struct script script = {
+        OK, SSE,
+        "data: {\"choices\":[{\"text\":\"x\",\"finish_reason\":\"length\"}]}\n\n"
+        "data: [DONE]\n\n",
+        SCRIPT_WHOLE};
+    struct run r = {.input = "as it is\n", .args = {"run", "--raw"}};
+
+    (void)state;
+    serve_and_go(&r, &script, NULL);
+    check(&r, 0, "x", "");
+    assert_memory_equal(r.server.head, "POST /v1/completions ", 21);
+    assert_non_null(strstr(r.server.body, "\"prompt\":\"as it is\\n\""));
+    scripted_server_finish(&r.server);
+}
+
+static void test_run_json(void **state)
+{
+    static const struct script script = {OK, SSE, ANSWER, SCRIPT_WHOLE};
+    static const char wanted[] =
+        "{\"text\":\"Hello\\u001B.\",\"finish_reason\":\"stop\",\"model\":\"tiny\","
+        "\"prompt_tokens\":100,\"completion_tokens\":3,\"cache\":{\"reused_tokens\":64,"
+        "\"recomputed_tokens\":36,\"source\":\"vram\",\"queue_ms\":0.0,\"restore_ms\":1.0,"
+        "\"prefill_ms\":40.0,\"first_token_ms\":50.0,\"decode_ms\":100.0},\"first_text_ms\":";
+    struct run r = {.args = {"run", "--json", "hi"}};
+
+    (void)state;
+    serve_and_go(&r, &script, NULL);
+    assert_int_equal(r.code, 0);
+    r.out[sizeof wanted - 1] = '\0'; /* the times measured here follow */
+    check(&r, 0, wanted, "");
+    scripted_server_finish(&r.server);
+}
+
+static void test_run_errors(void **state)
+{
+    static const struct script refusal = {
+        "400 Bad Request", JSON,
+        "{\"error\":{\"message\":\"9000 tokens, context 512\",\"code\":"
+        "\"context_length_exceeded\"}}",
+        SCRIPT_WHOLE};
+    static const struct script cut = {OK, SSE,
+                                      "data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}"
+                                      "\n\n",
+                                      SCRIPT_CUT};
+    char wanted[256];
+    struct run r = {.args = {"run", "hi"}};
+
+    (void)state;
+    serve_and_go(&r, &refusal, NULL);
+    check(&r, 1, "", "fulgur run: 9000 tokens, context 512\n");
+    scripted_server_finish(&r.server);
+
+    serve_and_go(&r, &cut, NULL);
+    snprintf(wanted, sizeof wanted,
+             "fulgur run: %s closed the connection before its answer ended\n", r.server.path);
+    check(&r, 1, "Hel", wanted);
+    scripted_server_finish(&r.server);
+
+    go(&r, NULL); /* the server is gone */
+    snprintf(wanted, sizeof wanted,
+             "fulgur run: no daemon at %s; start it with: fulgurd --model FILE\n", r.server.path);
+    check(&r, 1, "", wanted);
+
+    r = (struct run){.input = "ab\xFF", .args = {"run"}};
+    go(&r, NULL);
+    check(&r, 1, "",
+          "fulgur run: standard input: not UTF-8 at byte 2 (0xFF); should be UTF-8 text\n");
+}
+
+static void test_interrupt(void **state)
+{
+    static const struct script script = {
+        OK, SSE, "data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n", SCRIPT_HOLD};
+    struct run r = {.args = {"run", "hi"}};
+
+    (void)state;
+    serve_and_go(&r, &script, "Hel");
+    check(&r, 130, "Hel", "fulgur run: interrupted\n");
+    assert_true(r.server.saw_close);
+    scripted_server_finish(&r.server);
+}
+
+static void test_progress_bar(void **state)
+{
+    static const struct script script = {
+        OK, SSE,
+        "data: {\"choices\":[],\"fulgur\":{\"progress\":{\"done\":64,\"total\":100,"
+        "\"reused\":64}}}\n\n" ANSWER,
+        SCRIPT_WHOLE};
+    static const char bar[] =
+        "\r 64% [=========================...............] 64/100 tokens, 64 reused\033[K\r\033[K"
+        "[first token ";
+    struct run r = {.args = {"run", "hi"}};
+
+    (void)state;
+    need_program();
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) {
+        print_message("SKIP: no pseudo-terminal to be had\n");
+        skip();
+    }
+    r.terminal = ptsname(master);
+    int slave = open(r.terminal, O_RDWR | O_NOCTTY); /* keeps what is written until it is read */
+    serve_and_go(&r, &script, NULL);
+    assert_non_null(strstr(r.server.body, "\"fulgur\":{\"progress\":true}"));
+    read_text(master, r.err, sizeof r.err, "tokens]");
+    close(slave);
+    close(master);
+    assert_int_equal(r.code, 0);
+    assert_string_equal(r.out, "Hello\033.");
+    if (strncmp(r.err, bar, sizeof bar - 1) != 0) {
+        fail_msg("the terminal got: %s", r.err);
+    }
+    scripted_server_finish(&r.server);
+}
+
+static void test_tokens(void **state)
+{
+    static const struct script ids = {OK, JSON, "{\"tokens\":[5,0,77]}", SCRIPT_WHOLE};
+    static const struct script text = {OK, JSON, "{\"content\":\"h\xC3\xA9\"}", SCRIPT_WHOLE};
+    struct run r = {.input = "abc\n", .args = {"tokenize"}};
+
+    (void)state;
+    serve_and_go(&r, &ids, NULL);
+    check(&r, 0, "5 0 77\n", "");
+    assert_string_equal(r.server.body,
+                        "{\"content\":\"abc\\n\",\"add_special\":false,\"parse_special\":true}");
+    scripted_server_finish(&r.server);
+
+    r = (struct run){.args = {"tokenize", "--count", "--special", "--plain", "a", "b"}};
+    serve_and_go(&r, &ids, NULL);
+    check(&r, 0, "3\n", "");
+    assert_string_equal(r.server.body,
+                        "{\"content\":\"a b\",\"add_special\":true,\"parse_special\":false}");
+    scripted_server_finish(&r.server);
+
+    r = (struct run){.input = " 5\n6\t7 ", .args = {"detokenize"}};
+    serve_and_go(&r, &text, NULL);
+    check(&r, 0, "h\xC3\xA9", "");
+    assert_string_equal(r.server.body, "{\"tokens\":[5,6,7]}");
+    scripted_server_finish(&r.server);
+}
+
+static void test_service(void **state)
+{
+    static const struct script status = {
+        OK, JSON,
+        "{\"version\":\"0.1.0\",\"model\":{\"id\":\"tiny\",\"architecture\":\"llama\","
+        "\"context_tokens\":512},\"device\":\"cpu\",\"jobs\":[{\"id\":7,\"phase\":"
+        "\"prefill\",\"prompt_tokens\":100,\"done_tokens\":64,\"reused_tokens\":32,"
+        "\"generated_tokens\":1,\"age_ms\":12500}]}",
+        SCRIPT_WHOLE};
+    static const struct script cache = {
+        OK, JSON,
+        "{\"dir\":\"/c\",\"blocks\":3,\"block_bytes\":1536,\"file_bytes\":1048576,"
+        "\"max_bytes\":4194304,\"evicted\":2}",
+        SCRIPT_WHOLE};
+    static const struct script models = {OK, JSON, "{\"data\":[{\"id\":\"tiny\"}]}", SCRIPT_WHOLE};
+    static const struct script draining = {"503 No", JSON, "{\"status\":\"draining\"}",
+                                           SCRIPT_WHOLE};
+    struct run r = {.args = {"ps"}};
+
+    (void)state;
+    serve_and_go(&r, &status, NULL);
+    check(&r, 0,
+          "model    tiny (llama, 512 tokens of context)\n"
+          "device   cpu\n"
+          "driver   -\n"
+          "version  0.1.0\n"
+          "\n"
+          "   JOB  PHASE      PROMPT     DONE   REUSED GENERATED       AGE\n"
+          "     7  prefill       100       64       32         1    12.5 s\n",
+          "");
+    scripted_server_finish(&r.server);
+
+    r = (struct run){.args = {"cache", "stats"}};
+    serve_and_go(&r, &cache, NULL);
+    check(&r, 0,
+          "directory  /c\n"
+          "file       1.0 MiB of 4.0 MiB (25.0%)\n"
+          "blocks     3 (1.5 KiB), hit 0 times\n"
+          "states     0 (0 bytes), hit 0 times\n"
+          "writer     0 bytes written, 0 bytes queued, 0 errors\n"
+          "evicted    2\n"
+          "dropped    0 corrupt, 0 for a full disk, 0 for a full queue\n",
+          "");
+    scripted_server_finish(&r.server);
+
+    r = (struct run){.args = {"cache", "stats", "--json"}};
+    serve_and_go(&r, &cache, NULL);
+    assert_memory_equal(r.out, cache.body, strlen(cache.body));
+    assert_string_equal(r.out + strlen(cache.body), "\n");
+    scripted_server_finish(&r.server);
+
+    r = (struct run){.args = {"models"}};
+    serve_and_go(&r, &models, NULL);
+    assert_int_equal(r.code, 0);
+    assert_non_null(strstr(r.out, "\ntiny  "));
+    scripted_server_finish(&r.server);
+
+    r = (struct run){.args = {"health"}};
+    serve_and_go(&r, &draining, NULL);
+    check(&r, 1, "draining: - on -\n", "");
+    scripted_server_finish(&r.server);
+}
+
+static void test_usage(void **state)
+{
+    static const struct {
+        const char *args[4];
+        const char *err;
+    } cases[] = {
+        {{NULL}, "fulgur: no command given\nTry 'fulgur --help'.\n"},
+        {{"walk"}, "fulgur: no command 'walk'\nTry 'fulgur --help'.\n"},
+        {{"--nope"}, "fulgur: unrecognized option '--nope'\nTry 'fulgur --help'.\n"},
+        {{"run", "--nope"}, "fulgur run: unrecognized option '--nope'\nTry 'fulgur run --help'.\n"},
+        {{"run", "-n", "0", "x"},
+         "fulgur run: -n '0': should be a whole number from 1 to 2147483647\n"
+         "Try 'fulgur run --help'.\n"},
+        {{"run", "--temp=hot", "x"},
+         "fulgur run: --temp 'hot': should be a number from 0 to 1000\nTry 'fulgur run --help'.\n"},
+        {{"run", "--top-p=nan", "x"},
+         "fulgur run: --top-p 'nan': should be a number from 0 to 1\nTry 'fulgur run --help'.\n"},
+        {{"run", "--raw", "--system=x", "y"},
+         "fulgur run: --system goes with a chat: should not be given with --raw\n"
+         "Try 'fulgur run --help'.\n"},
+        {{"run", "--url=ftp://x", "y"},
+         "fulgur run: base URL 'ftp://x': should be like http://127.0.0.1:8080\n"
+         "Try 'fulgur run --help'.\n"},
+        {{"run", "-", "-"},
+         "fulgur run: standard input ('-') is asked for twice\nTry 'fulgur run --help'.\n"},
+        {{"detokenize", "5", "x"},
+         "fulgur detokenize: ID 'x': should be a whole number from 0 to 2147483647\n"
+         "Try 'fulgur detokenize --help'.\n"},
+        {{"cache"},
+         "fulgur cache: what to do with the cache: should be 'fulgur cache stats'\n"
+         "Try 'fulgur cache --help'.\n"},
+        {{"ps", "x"}, "fulgur ps: 'x': should have no arguments\nTry 'fulgur ps --help'.\n"},
+        {{"health", "--json"},
+         "fulgur health: unrecognized option '--json'\nTry 'fulgur health --help'.\n"},
+        {{"tokenize", "--file=x", "y"},
+         "fulgur tokenize: both --file and TEXT: give one\nTry 'fulgur tokenize --help'.\n"},
+    };
+
+    (void)state;
+    need_program();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct run r = {0};
+        memcpy(r.args, cases[i].args, sizeof cases[i].args);
+        go(&r, NULL);
+        check(&r, 2, "", cases[i].err);
+    }
+}
+
+static void test_help(void **state)
+{
+    static const char *const names[] = {"run",   "tokenize", "detokenize", "ps",
+                                        "cache", "models",   "health"};
+    struct run r = {.args = {"--version"}};
+    char wanted[64];
+
+    (void)state;
+    need_program();
+    go(&r, NULL);
+    check(&r, 0, "fulgur " FG_VERSION "\n", "");
+    r = (struct run){.args = {"--help"}};
+    go(&r, NULL);
+    assert_int_equal(r.code, 0);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(wanted, sizeof wanted, "\n  %s ", names[i]);
+        assert_non_null(strstr(r.out, wanted));
+        struct run one = {.args = {names[i], "--help"}};
+        go(&one, NULL);
+        assert_int_equal(one.code, 0);
+        snprintf(wanted, sizeof wanted, "Usage: fulgur %s ", names[i]);
+        assert_memory_equal(one.out, wanted, strlen(wanted));
+        assert_non_null(strstr(one.out, "--socket PATH"));
+        assert_non_null(strstr(one.out, "\nExit codes: 0 "));
+        assert_string_equal(one.err, "");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_run_chat),      cmocka_unit_test(test_run_options),
+        cmocka_unit_test(test_run_raw_stdin), cmocka_unit_test(test_run_json),
+        cmocka_unit_test(test_run_errors),    cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_progress_bar),  cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_service),       cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_help),
+    };
+    return cmocka_run_group_tests(tests, find_program, NULL);
+}

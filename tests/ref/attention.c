@@ -1,0 +1,111 @@
+#include "canon.h"
+#include "ops.h"
+
+/* Four partial sums over d mod 4. */
+static float dot(const float *a, const float *b, size_t d)
+{
+    float part[4] = {0};
+
+    for (size_t i = 0; i < d; i++)
+        part[i % 4] = part[i % 4] + a[i] * b[i];
+    return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
+/* A softmax over some of the keys: o / l is its result, m the greatest score. */
+struct partial {
+    float m, l, o[FG_REF_HEAD_DIM_MAX];
+};
+
+/* Takes in a tile of n <= 64 keys. */
+static void add_tile(struct partial *p, const float *q, const float *k, const float *v, size_t ld,
+                     size_t n, size_t d, float scale)
+{
+    float s[FG_REF_CHUNK], max = p->m, sum = 0, keep;
+
+    for (size_t j = 0; j < n; j++) {
+        s[j] = dot(q, k + j * ld, d) * scale;
+        max = max < s[j] ? s[j] : max;
+    }
+    keep = fg_ref_exp(p->m - max);
+    for (size_t j = 0; j < n; j++) {
+        s[j] = fg_ref_exp(s[j] - max);
+        sum = sum + s[j];
+    }
+    p->m = max;
+    p->l = p->l * keep + sum;
+    for (size_t i = 0; i < d; i++) {
+        float o = 0;
+
+        for (size_t j = 0; j < n; j++)
+            o = o + s[j] * v[j * ld + i];
+        p->o[i] = p->o[i] * keep + o;
+    }
+}
+
+/* a: the earlier keys; becomes both. */
+static void merge(struct partial *a, const struct partial *b, size_t d)
+{
+    float max = a->m < b->m ? b->m : a->m;
+    float ca = fg_ref_exp(a->m - max), cb = fg_ref_exp(b->m - max);
+
+    a->m = max;
+    a->l = a->l * ca + b->l * cb;
+    for (size_t i = 0; i < d; i++)
+        a->o[i] = a->o[i] * ca + b->o[i] * cb;
+}
+
+void fg_ref_attend(const float *q, const float *k, const float *v, size_t ld, size_t n_keys,
+                   size_t d, float scale, float *o)
+{
+    struct partial all = {.m = FG_REF_LOWEST}, part = all;
+    float inv;
+
+    for (size_t at = 0; at < n_keys; at += FG_REF_CHUNK) {
+        size_t n = n_keys - at < FG_REF_CHUNK ? n_keys - at : FG_REF_CHUNK;
+
+        if (at % FG_REF_SEGMENT == 0)
+            part = (struct partial){.m = FG_REF_LOWEST}; /* starts afresh */
+        add_tile(&part, q, k + at * ld, v + at * ld, ld, n, d, scale);
+        if ((at + FG_REF_CHUNK) % FG_REF_SEGMENT != 0 && at + n != n_keys)
+            continue;
+        if (at < FG_REF_SEGMENT)
+            all = part;
+        else
+            merge(&all, &part, d);
+    }
+    inv = fg_ref_rcp(all.l);
+    for (size_t i = 0; i < d; i++)
+        o[i] = fg_ref_flush(all.o[i] * inv);
+}
+
+void fg_ref_lightning_attend(const float *q, const float *k, const float *v, size_t ld,
+                             const float *state, const float decay[FG_REF_CHUNK + 1], size_t i,
+                             size_t d, float *o)
+{
+    float w[FG_REF_CHUNK];
+
+    for (size_t j = 0; j <= i; j++)
+        w[j] = decay[i - j] * dot(q, k + j * ld, d);
+    for (size_t e = 0; e < d; e++) {
+        float before = 0, within = 0;
+
+        for (size_t c = 0; c < d; c++)
+            before = before + q[c] * state[c * d + e];
+        for (size_t j = 0; j <= i; j++)
+            within = within + w[j] * v[j * ld + e];
+        o[e] = fg_ref_flush(decay[i + 1] * before + within);
+    }
+}
+
+void fg_ref_lightning_fold(float *state, const float *k, const float *v, size_t ld,
+                           const float decay[FG_REF_CHUNK + 1], size_t d)
+{
+    for (size_t c = 0; c < d; c++)
+        for (size_t e = 0; e < d; e++) {
+            float sum = 0;
+
+            for (size_t j = 0; j < FG_REF_CHUNK; j++)
+                sum = sum + (decay[FG_REF_CHUNK - 1 - j] * k[j * ld + c]) * v[j * ld + e];
+            state[c * d + e] = fg_ref_flush(decay[FG_REF_CHUNK] * state[c * d + e] + sum);
+        }
+}

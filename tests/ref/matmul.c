@@ -1,0 +1,196 @@
+#include "canon.h"
+#include "ops.h"
+
+#include <string.h>
+
+/* Rows and tokens are computed side by side for speed; each output's own sum keeps its order. */
+enum { TILE = 32, TOKENS = 64 };
+
+/* GCC and Clang: four outputs at a time, lane by lane the same operations. */
+typedef float v4 __attribute__((vector_size(16)));
+
+/* One block of 32 k of up to 32 rows. */
+struct tile {
+    v4 w[FG_REF_BLOCK][TILE / 4]; /* [k][row]; rows past the matrix are 0 */
+    float d[TILE], m[TILE];       /* scale and minimum of each row, for the types that have them */
+};
+
+static uint16_t load_u16(const unsigned char *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static bool has_scale(enum fg_dtype type)
+{
+    return type == FG_Q8_0 || type == FG_Q4_0 || type == FG_Q4_1;
+}
+
+static void expand_nibbles(const unsigned char *p, int minus, float q[FG_REF_BLOCK])
+{
+    for (int i = 0; i < 16; i++) {
+        q[i] = (float)((p[i] & 15) - minus);
+        q[16 + i] = (float)((p[i] >> 4) - minus);
+    }
+}
+
+/* Block b of a row of k elements: quants or the elements themselves; 0 past k. *d and *m are 1 and
+ * 0 where the type has none. */
+static void load_block(enum fg_dtype type, const unsigned char *row, size_t k, size_t b,
+                       float q[FG_REF_BLOCK], float *d, float *m)
+{
+    size_t n = k - b * FG_REF_BLOCK < FG_REF_BLOCK ? k - b * FG_REF_BLOCK : FG_REF_BLOCK;
+    const unsigned char *p =
+        row + b * (FG_REF_BLOCK / fg_dtype_block_elems(type)) * fg_dtype_block_bytes(type);
+
+    *d = has_scale(type) ? fg_ref_f16_expand(load_u16(p)) : 1.0f;
+    *m = type == FG_Q4_1 ? fg_ref_f16_expand(load_u16(p + 2)) : 0.0f;
+    memset(q, 0, FG_REF_BLOCK * sizeof *q);
+    switch (type) {
+    case FG_F32: memcpy(q, p, n * sizeof *q); break;
+    case FG_F16:
+        for (size_t i = 0; i < n; i++)
+            q[i] = fg_ref_f16_expand(load_u16(p + 2 * i));
+        break;
+    case FG_BF16:
+        for (size_t i = 0; i < n; i++)
+            q[i] = fg_ref_float((uint32_t)load_u16(p + 2 * i) << 16);
+        break;
+    case FG_Q8_0:
+        for (size_t i = 0; i < n; i++)
+            q[i] = (float)(int8_t)p[2 + i];
+        break;
+    case FG_Q4_0: expand_nibbles(p + 2, 8, q); break;
+    case FG_Q4_1: expand_nibbles(p + 4, 0, q); break;
+    }
+}
+
+static void load_tile(const struct fg_ref_matrix *w, size_t row0, size_t b, struct tile *tile)
+{
+    uint64_t row_bytes = fg_dtype_row_bytes(w->type, w->k);
+    size_t n = w->n_rows - row0 < TILE ? w->n_rows - row0 : TILE;
+
+    if (n < TILE)
+        memset(tile, 0, sizeof *tile);
+    for (size_t r = 0; r < n; r++) {
+        float q[FG_REF_BLOCK];
+
+        load_block(w->type, (const unsigned char *)w->rows + (row0 + r) * row_bytes, w->k, b, q,
+                   &tile->d[r], &tile->m[r]);
+        for (size_t i = 0; i < FG_REF_BLOCK; i++)
+            tile->w[i][r / 4][r % 4] = q[i];
+    }
+}
+
+/* sum[r] = the running sums of 32 products, k ascending. */
+static void sum_block(const struct tile *tile, const float *x, float sum[TILE])
+{
+    v4 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
+    v4 all[TILE / 4];
+
+    for (size_t i = 0; i < FG_REF_BLOCK; i++) {
+        const v4 *w = tile->w[i];
+        v4 xv = {x[i], x[i], x[i], x[i]};
+
+        s0 = s0 + w[0] * xv;
+        s1 = s1 + w[1] * xv;
+        s2 = s2 + w[2] * xv;
+        s3 = s3 + w[3] * xv;
+        s4 = s4 + w[4] * xv;
+        s5 = s5 + w[5] * xv;
+        s6 = s6 + w[6] * xv;
+        s7 = s7 + w[7] * xv;
+    }
+    all[0] = s0, all[1] = s1, all[2] = s2, all[3] = s3;
+    all[4] = s4, all[5] = s5, all[6] = s6, all[7] = s7;
+    memcpy(sum, all, sizeof all);
+}
+
+/* acc[r] += the block's sum, scaled as its type is. */
+static void add_block(enum fg_dtype type, const struct tile *tile, const float *x, float acc[TILE])
+{
+    float sum[TILE], x_sum = 0;
+
+    sum_block(tile, x, sum);
+    if (!has_scale(type)) {
+        for (size_t r = 0; r < TILE; r++)
+            acc[r] = acc[r] + sum[r];
+    } else if (type != FG_Q4_1) {
+        for (size_t r = 0; r < TILE; r++)
+            acc[r] = acc[r] + tile->d[r] * sum[r];
+    } else {
+        for (size_t i = 0; i < FG_REF_BLOCK; i++)
+            x_sum = x_sum + x[i];
+        for (size_t r = 0; r < TILE; r++)
+            acc[r] = acc[r] + (tile->d[r] * sum[r] + tile->m[r] * x_sum);
+    }
+}
+
+/* One tile of rows times up to TOKENS rows of x. */
+static void multiply_tile(const struct fg_ref_matrix *w, size_t row0, const float *x, size_t ldx,
+                          size_t n_tokens, float total[TOKENS][TILE])
+{
+    size_t n_blocks = (w->k + FG_REF_BLOCK - 1) / FG_REF_BLOCK;
+    float acc[TOKENS][TILE];
+    struct tile tile;
+
+    memset(total, 0, n_tokens * sizeof *total);
+    for (size_t b = 0; b < n_blocks; b++) {
+        size_t k0 = b * FG_REF_BLOCK, n = w->k - k0 < FG_REF_BLOCK ? w->k - k0 : FG_REF_BLOCK;
+        bool slice_ends = b % FG_REF_SLICE == FG_REF_SLICE - 1 || b + 1 == n_blocks;
+
+        if (b % FG_REF_SLICE == 0)
+            memset(acc, 0, n_tokens * sizeof *acc);
+        load_tile(w, row0, b, &tile);
+        for (size_t t = 0; t < n_tokens; t++) {
+            float xb[FG_REF_BLOCK] = {0};
+
+            memcpy(xb, x + t * ldx + k0, n * sizeof *xb);
+            add_block(w->type, &tile, xb, acc[t]);
+            for (size_t r = 0; slice_ends && r < TILE; r++)
+                total[t][r] = total[t][r] + acc[t][r];
+        }
+    }
+}
+
+void fg_ref_matmul(const struct fg_ref_matrix *w, const float *x, size_t ldx, size_t n_tokens,
+                   const struct fg_ref_residual *residual, float *y, size_t ldy)
+{
+    float total[TOKENS][TILE];
+
+    for (size_t t0 = 0; t0 < n_tokens; t0 += TOKENS) {
+        size_t nt = n_tokens - t0 < TOKENS ? n_tokens - t0 : TOKENS;
+
+        for (size_t row0 = 0; row0 < w->n_rows; row0 += TILE) {
+            size_t nr = w->n_rows - row0 < TILE ? w->n_rows - row0 : TILE;
+
+            multiply_tile(w, row0, x + t0 * ldx, ldx, nt, total);
+            for (size_t t = 0; t < nt; t++)
+                for (size_t r = 0; r < nr; r++) {
+                    float v = total[t][r];
+
+                    if (residual)
+                        v = residual->alpha * residual->rows[(t0 + t) * residual->ld + row0 + r] +
+                            v;
+                    y[(t0 + t) * ldy + row0 + r] = fg_ref_flush(v);
+                }
+        }
+    }
+}
+
+void fg_ref_embed(const struct fg_ref_matrix *w, uint32_t id, float *y)
+{
+    const unsigned char *row =
+        (const unsigned char *)w->rows + id * fg_dtype_row_bytes(w->type, w->k);
+    float q[FG_REF_BLOCK], d, m;
+
+    for (size_t i = 0; i < w->k; i++) {
+        if (i % FG_REF_BLOCK == 0)
+            load_block(w->type, row, w->k, i / FG_REF_BLOCK, q, &d, &m);
+        y[i] = q[i % FG_REF_BLOCK];
+        if (has_scale(w->type))
+            y[i] = d * y[i];
+        if (w->type == FG_Q4_1)
+            y[i] = y[i] + m;
+        y[i] = fg_ref_flush(y[i]);
+    }
+}

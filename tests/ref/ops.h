@@ -1,0 +1,87 @@
+/* Every shader operation as one plain C function: the formula in its canonical order, and nothing
+ * of how a GPU spreads the work. A shader in the mode `exact` gives the same bits
+ * (docs/numerics.md).
+ *
+ * Matrices of activations are rows of floats; ld* are row strides in floats. Outputs are flushed as
+ * the shaders flush them. Pure functions of their arguments, any thread; nothing is allocated.
+ * Arguments are trusted: these serve tests. */
+#ifndef FG_REF_OPS_H
+#define FG_REF_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/dtype.h"
+
+enum {
+    FG_REF_CHUNK = 64,      /* tokens of a chunk, keys of a tile */
+    FG_REF_SEGMENT = 512,   /* keys of a softmax attention segment */
+    FG_REF_BLOCK = 32,      /* k of a weight block */
+    FG_REF_SLICE = 4,       /* weight blocks of a slice */
+    FG_REF_NORM_PARTS = 64, /* partial sums of a norm */
+    FG_REF_HEAD_DIM_MAX = 512,
+};
+
+/* --- weights: matmul.c --- */
+
+/* Plain GGUF rows, one after the other, of k elements each. k need not be a multiple of 32 where
+ * the type allows that. */
+struct fg_ref_matrix {
+    enum fg_dtype type;
+    const void *rows; /* [n_rows] rows of fg_dtype_row_bytes(type, k), any alignment */
+    size_t k, n_rows;
+};
+
+/* y = alpha * rows + W x. */
+struct fg_ref_residual {
+    const float *rows;
+    size_t ld;
+    float alpha;
+};
+
+/* y[t][r] = sum_k W[r][k] x[t][k], plus the residual unless that is NULL. y may be the residual's
+ * rows, not x. */
+void fg_ref_matmul(const struct fg_ref_matrix *w, const float *x, size_t ldx, size_t n_tokens,
+                   const struct fg_ref_residual *residual, float *y, size_t ldy);
+/* y[k] = row `id` of w: d * q (+ m), or the element itself. */
+void fg_ref_embed(const struct fg_ref_matrix *w, uint32_t id, float *y);
+
+/* --- rows: rows.c --- */
+
+/* y[i] = (x[i] * r) * w[i], r = rsqrt(sum of x^2 * inv_n + eps), inv_n = (float)(1.0 / n). y may be
+ * x. */
+void fg_ref_rmsnorm(const float *x, const float *w, size_t n, float eps, float *y);
+/* y[i] = sigmoid(g[i]) * ((o[i] * r) * w[i]), r as for the norm, of o. y may be o or g. */
+void fg_ref_gate(const float *o, const float *g, const float *w, size_t n, float eps, float *y);
+/* g[i] = silu(g[i]) * u[i] */
+void fg_ref_swiglu(float *g, const float *u, size_t n);
+/* x[i] = silu(x[i]): q, k and v of lightning attention. */
+void fg_ref_silu_rows(float *x, size_t n);
+/* One head: x[0..rope_dim) rotated, the rest of x[head_dim] only flushed. cos_sin: [rope_dim /
+ * 2][2]. neox: element i pairs with i + rope_dim / 2; else 2i with 2i + 1. */
+void fg_ref_rope(float *x, size_t head_dim, size_t rope_dim, bool neox, const float *cos_sin);
+/* The n_used best of n_expert logits by softmax, and their weights; experts and weights in rank
+ * order. The logits are overwritten. */
+void fg_ref_route(float *logits, size_t n_expert, size_t n_used, uint32_t *experts, float *weights);
+/* x[i] = alpha * residual[i] + sum over ranks of weights[rank] * y[rank * ldy + i]. x may be
+ * residual. */
+void fg_ref_combine(const float *y, size_t ldy, const float *weights, size_t n_used,
+                    const float *residual, float alpha, size_t n, float *x);
+
+/* --- attention: attention.c. One token and one head each. --- */
+
+/* o[d] = softmax(scale * q K^T) V over n_keys >= 1 keys, the token's own last. Rows k + j * ld and
+ * v + j * ld hold what the cache holds, already rounded to its type. d <= FG_REF_HEAD_DIM_MAX. */
+void fg_ref_attend(const float *q, const float *k, const float *v, size_t ld, size_t n_keys,
+                   size_t d, float scale, float *o);
+/* Lightning attention of token i (0..63) of its chunk: q[d], rows k + j * ld and v + j * ld for
+ * j = 0..i of the chunk, state [d of k][d of v] at the chunk's start, decay[n] = lambda^n. */
+void fg_ref_lightning_attend(const float *q, const float *k, const float *v, size_t ld,
+                             const float *state, const float decay[FG_REF_CHUNK + 1], size_t i,
+                             size_t d, float *o);
+/* Folds a full chunk of 64 rows into the state. */
+void fg_ref_lightning_fold(float *state, const float *k, const float *v, size_t ld,
+                           const float decay[FG_REF_CHUNK + 1], size_t d);
+
+#endif

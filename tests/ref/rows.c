@@ -1,0 +1,113 @@
+#include "canon.h"
+#include "ops.h"
+
+/* 1 / sqrt(mean of x^2 + eps): 64 interleaved partial sums, added up by halves. */
+static float inverse_rms(const float *x, size_t n, float eps)
+{
+    float inv_n = (float)(1.0 / (double)n);
+    float part[FG_REF_NORM_PARTS] = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        float *p = &part[i % FG_REF_NORM_PARTS];
+
+        *p = *p + x[i] * x[i];
+    }
+    for (size_t half = FG_REF_NORM_PARTS / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            part[i] = part[i] + part[i + half];
+    return fg_ref_rsqrt(part[0] * inv_n + eps);
+}
+
+void fg_ref_rmsnorm(const float *x, const float *w, size_t n, float eps, float *y)
+{
+    float r = inverse_rms(x, n, eps);
+
+    for (size_t i = 0; i < n; i++)
+        y[i] = fg_ref_flush((x[i] * r) * w[i]);
+}
+
+void fg_ref_gate(const float *o, const float *g, const float *w, size_t n, float eps, float *y)
+{
+    float r = inverse_rms(o, n, eps);
+
+    for (size_t i = 0; i < n; i++)
+        y[i] = fg_ref_flush(fg_ref_sigmoid(g[i]) * ((o[i] * r) * w[i]));
+}
+
+void fg_ref_swiglu(float *g, const float *u, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        g[i] = fg_ref_flush(fg_ref_silu(g[i]) * u[i]);
+}
+
+void fg_ref_silu_rows(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = fg_ref_flush(fg_ref_silu(x[i]));
+}
+
+void fg_ref_rope(float *x, size_t head_dim, size_t rope_dim, bool neox, const float *cos_sin)
+{
+    size_t n = rope_dim / 2;
+
+    for (size_t i = 0; i < n; i++) {
+        float *first = neox ? &x[i] : &x[2 * i];
+        float *second = neox ? &x[i + n] : &x[2 * i + 1];
+        float c = cos_sin[2 * i], s = cos_sin[2 * i + 1];
+        float y0 = *first * c - *second * s;
+        float y1 = *first * s + *second * c;
+
+        *first = y0;
+        *second = y1;
+    }
+    for (size_t i = 0; i < head_dim; i++)
+        x[i] = fg_ref_flush(x[i]);
+}
+
+static void softmax(float *x, size_t n)
+{
+    float max = x[0], sum = 0, inv;
+
+    for (size_t i = 1; i < n; i++)
+        max = max < x[i] ? x[i] : max;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = fg_ref_exp(x[i] - max);
+        sum = sum + x[i];
+    }
+    inv = fg_ref_rcp(sum);
+    for (size_t i = 0; i < n; i++)
+        x[i] = x[i] * inv;
+}
+
+void fg_ref_route(float *logits, size_t n_expert, size_t n_used, uint32_t *experts, float *weights)
+{
+    float chosen = 0, scale;
+
+    softmax(logits, n_expert);
+    for (size_t r = 0; r < n_used; r++) {
+        size_t best = 0;
+
+        for (size_t e = 1; e < n_expert; e++)
+            if (logits[e] > logits[best]) /* the lower index on a tie */
+                best = e;
+        experts[r] = (uint32_t)best;
+        weights[r] = logits[best];
+        chosen = chosen + logits[best];
+        logits[best] = -2; /* below every probability: taken */
+    }
+    scale = fg_ref_rcp(chosen);
+    for (size_t r = 0; r < n_used; r++)
+        weights[r] = fg_ref_flush(weights[r] * scale);
+}
+
+void fg_ref_combine(const float *y, size_t ldy, const float *weights, size_t n_used,
+                    const float *residual, float alpha, size_t n, float *x)
+{
+    for (size_t i = 0; i < n; i++) {
+        float sum = 0;
+
+        for (size_t r = 0; r < n_used; r++)
+            sum = sum + weights[r] * y[r * ldy + i];
+        x[i] = fg_ref_flush(alpha * residual[i] + sum);
+    }
+}

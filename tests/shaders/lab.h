@@ -1,0 +1,99 @@
+/* An open device for tests of single shaders: buffers, one dispatch at a time, deterministic values, and
+ * comparisons bit for bit. The device is the default one, or the one that FG_TEST_DEVICE selects (an index
+ * or a part of a name). Every failure fails the running test. */
+#ifndef LAB_H
+#define LAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gpu/command.h"
+#include "model/engine_priv.h"
+#include "ops.h"
+
+struct lab {
+    struct fg_device *device;
+    const struct fg_device_info *info;
+    /* No model: what fg_record_matmul() and its like use of an engine. The tilings are the device's. */
+    struct fg_engine engine;
+    struct fg_uploader *uploader;
+};
+
+/* cmocka's group setup and teardown; *state is a struct lab. */
+int lab_open(void **state);
+int lab_close(void **state);
+
+/* --- memory --- */
+
+/* Zeroed; the caller frees it. */
+void *lab_alloc(size_t n, size_t size);
+/* A mapped buffer with a copy of data, or filled with LAB_CANARY when data is NULL. */
+struct fg_buffer *lab_buffer(struct lab *lab, const void *data, size_t bytes);
+/* Fills it with LAB_CANARY again. */
+void lab_wipe(struct fg_buffer *b);
+#define LAB_CANARY 0xa5a5a5a5u /* as f32: finite, and no result of a test */
+/* fg_device_info()->max_storage_range, which tests lower to see matrices split; returns what it was. */
+uint64_t lab_set_storage_range(struct lab *lab, uint64_t bytes);
+
+/* --- running --- */
+
+/* One dispatch, by itself. Bindings are whole buffers. spec may be NULL: zeros. */
+void lab_dispatch(struct lab *lab, const char *shader, const uint32_t *spec,
+                  struct fg_buffer *const *buffers, uint32_t n, const void *push, uint32_t push_bytes,
+                  uint32_t gx, uint32_t gy, uint32_t gz);
+/* Runs what was recorded into lab->engine.cmd after lab_begin(). */
+void lab_begin(struct lab *lab);
+void lab_run(struct lab *lab);
+/* Shader variants whose names begin with `base` and then end or go on with '.', from i = 0 until NULL. Those
+ * that the device cannot run (subgroups too small for .sg4 and .sg8, texel buffers below texel_bytes for
+ * .tex) are left out. */
+const char *lab_variant(const struct lab *lab, const char *base, uint64_t texel_bytes, uint32_t i);
+
+/* --- values --- */
+
+uint32_t lab_bits(uint64_t *seed);               /* 32 random bits */
+uint32_t lab_below(uint64_t *seed, uint32_t n);  /* 0 .. n - 1 */
+float lab_noise(uint64_t *seed);                 /* [-1, 1) */
+/* Magnitudes from 2^low to 2^high, all exponents alike, some zeros. */
+float lab_wide(uint64_t *seed, int low, int high);
+void lab_fill_noise(uint64_t *seed, float *v, size_t n, float range);
+/* The float of LAB_CANARY. */
+float lab_canary(void);
+
+/* --- weights --- */
+
+extern const enum fg_dtype lab_types[6];
+enum { LAB_TYPES = 6 };
+/* Random raw rows: quants of all values, scales positive, negative, zero and denormal. Freed by the
+ * caller. */
+void *lab_rows(uint64_t *seed, enum fg_dtype type, size_t n_rows, size_t k);
+/* rows as a matrix on the device; n_experts of n_rows each, 1 for a dense one. */
+void lab_upload(struct lab *lab, enum fg_dtype type, const void *rows, size_t k, size_t n_rows,
+                size_t n_experts, struct fg_matrix *m);
+
+/* Bytes on the device of 32 rows of k elements. */
+uint64_t lab_tile_bytes(enum fg_dtype type, size_t k);
+
+/* --- experts --- */
+
+/* What moe/group.comp makes of experts[n_pairs]: pairs[n_pairs] and tiles [n_pairs / tile_tokens +
+ * min(n_expert, n_pairs)][4]. Returns how many tiles are used. */
+uint32_t lab_group(const uint32_t *experts, uint32_t n_pairs, uint32_t n_expert,
+                   uint32_t tile_tokens, uint32_t *pairs, uint32_t *tiles);
+
+/* --- KV pages --- */
+
+/* Index of the value (f16 or f32) that is dimension `dim` of kv head `head` at row j of `page`. */
+size_t lab_page_at(enum fg_kv_type kv, bool is_v, uint32_t page, uint32_t n_kv, uint32_t d,
+                   uint32_t head, uint32_t dim, uint32_t j);
+size_t lab_page_values(uint32_t n_kv, uint32_t d);
+
+/* --- comparing --- */
+
+/* Fails, naming the first index that differs, unless n words are equal. */
+void lab_equal(const char *what, const void *got, const void *want, size_t n);
+/* Fails unless n words still hold LAB_CANARY. */
+void lab_untouched(const char *what, const void *got, size_t n);
+
+#endif

@@ -1,0 +1,189 @@
+/* Rotation and the writing of KV pages against C: both layouts, partial rotation, both cache types. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "canon.h"
+#include "lab.h"
+#include "tables.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct shape {
+    uint32_t n_head, n_kv, d, rope_dim;
+};
+
+static const struct shape shapes[] = {
+    {1, 1, 16, 16}, {3, 1, 24, 8}, {8, 2, 64, 64}, {6, 3, 40, 32}, {4, 4, 128, 64}, {2, 1, 256, 2},
+};
+
+/* Tokens of two sequences: a run over a page border, another elsewhere. */
+static const struct fg_token_row tokens[] = {
+    {0, 62, 0, 0}, {0, 63, 0, 0}, {0, 64, 0, 0}, {0, 65, 0, 0}, {0, 0, 1, 0},
+    {0, 191, 1, 0}, {0, 128, 0, 0}, {0, 32000, 2, 0},
+};
+enum { TOKENS = sizeof tokens / sizeof *tokens, MAX_PAGES = 512, N_PAGES = 9 };
+
+/* Page tables in disorder; each used page is used once. */
+static uint32_t *page_table(void)
+{
+    uint32_t *table = lab_alloc((size_t)3 * MAX_PAGES, 4);
+
+    table[0] = 7, table[1] = 2, table[2] = 8;
+    table[MAX_PAGES] = 4, table[MAX_PAGES + 2] = 1;
+    table[2 * MAX_PAGES + 500] = 5;
+    return table;
+}
+
+struct rows {
+    float *q, *k, *v;
+    uint32_t ldq, ldk, ldv;
+};
+
+/* What the page holds then, in the place where it lies. */
+static void put(void *pages, enum fg_kv_type kv, size_t at, float x)
+{
+    if (kv == FG_KV_F16)
+        ((uint16_t *)pages)[at] = fg_ref_f16_round(x);
+    else
+        ((float *)pages)[at] = x;
+}
+
+static void reference(const struct shape *s, enum fg_kv_type kv, bool neox, const float *rope,
+                      struct rows *r, const uint32_t *table, void *pages)
+{
+    for (uint32_t t = 0; t < TOKENS; t++) {
+        uint32_t page = table[tokens[t].seq * MAX_PAGES + tokens[t].pos / FG_CHUNK];
+        uint32_t j = tokens[t].pos % FG_CHUNK;
+        const float *cs = rope + (size_t)t * s->rope_dim;
+        float *q = r->q + (size_t)t * r->ldq, *k = r->k + (size_t)t * r->ldk;
+        const float *v = r->v + (size_t)t * r->ldv;
+
+        for (uint32_t h = 0; h < s->n_head; h++)
+            fg_ref_rope(q + h * s->d, s->d, s->rope_dim, neox, cs);
+        for (uint32_t h = 0; h < s->n_kv; h++) {
+            fg_ref_rope(k + h * s->d, s->d, s->rope_dim, neox, cs);
+            for (uint32_t i = 0; i < s->d; i++) {
+                put(pages, kv, lab_page_at(kv, false, page, s->n_kv, s->d, h, i, j),
+                    k[h * s->d + i]);
+                put(pages, kv, lab_page_at(kv, true, page, s->n_kv, s->d, h, i, j),
+                    v[h * s->d + i]);
+            }
+        }
+    }
+}
+
+/* Magnitudes that f16 clamps, rounds and makes denormal; flushed, as products are. */
+static float *make_rows(uint64_t *seed, uint32_t ld)
+{
+    float *x = lab_alloc((size_t)TOKENS * ld, 4);
+
+    for (size_t i = 0; i < (size_t)TOKENS * ld; i++)
+        x[i] = lab_wide(seed, i % 7 == 0 ? -99 : -27, i % 5 == 0 ? 18 : 3);
+    return x;
+}
+
+static void check_shape(struct lab *lab, const struct shape *s, enum fg_kv_type kv, bool neox,
+                        uint64_t *seed)
+{
+    struct rows r = {.ldq = s->n_head * s->d + 3, .ldk = s->n_kv * s->d + 1,
+                     .ldv = s->n_kv * s->d + 2};
+    struct fg_rope_push push = {TOKENS, s->n_head, s->n_kv, s->d, s->rope_dim, neox,
+                                r.ldq, r.ldk, r.ldv, MAX_PAGES};
+    size_t page_bytes = N_PAGES * lab_page_values(s->n_kv, s->d) * (kv == FG_KV_F16 ? 2 : 4);
+    uint32_t *table = page_table(), heads = s->n_head + 2 * s->n_kv;
+    float *rope = lab_alloc((size_t)TOKENS * s->rope_dim, 4);
+    void *pages = malloc(page_bytes);
+    char what[96];
+
+    assert_non_null(pages);
+    memset(pages, LAB_CANARY & 0xff, page_bytes);
+    r.q = make_rows(seed, r.ldq);
+    r.k = make_rows(seed, r.ldk);
+    r.v = make_rows(seed, r.ldv);
+    for (uint32_t t = 0; t < TOKENS; t++)
+        fg_ref_rope_table(tokens[t].pos, s->rope_dim, 10000, NULL, rope + (size_t)t * s->rope_dim);
+    struct fg_buffer *b[] = {lab_buffer(lab, r.q, (size_t)TOKENS * r.ldq * 4),
+                             lab_buffer(lab, r.k, (size_t)TOKENS * r.ldk * 4),
+                             lab_buffer(lab, r.v, (size_t)TOKENS * r.ldv * 4),
+                             lab_buffer(lab, NULL, ((size_t)TOKENS * s->n_head * s->d + 16) * 4),
+                             lab_buffer(lab, NULL, page_bytes),
+                             lab_buffer(lab, tokens, sizeof tokens),
+                             lab_buffer(lab, rope, (size_t)TOKENS * s->rope_dim * 4),
+                             lab_buffer(lab, table, (size_t)3 * MAX_PAGES * 4)};
+    lab_dispatch(lab, kv == FG_KV_F16 ? "rope_kv.f16" : "rope_kv.f32", NULL, b, 8, &push,
+                 sizeof push, (heads * (s->d / 8) + 31) / 32, TOKENS, 1);
+    reference(s, kv, neox, rope, &r, table, pages);
+    snprintf(what, sizeof what, "rope: %u and %u heads of %u, %u rotated, neox %d, %s", s->n_head,
+             s->n_kv, s->d, s->rope_dim, neox, kv == FG_KV_F16 ? "f16" : "f32");
+    for (uint32_t t = 0; t < TOKENS; t++)
+        lab_equal(what, (float *)fg_buffer_map(b[3]) + (size_t)t * s->n_head * s->d,
+                  r.q + (size_t)t * r.ldq, s->n_head * s->d);
+    lab_untouched(what, (float *)fg_buffer_map(b[3]) + (size_t)TOKENS * s->n_head * s->d, 16);
+    lab_equal(what, fg_buffer_map(b[4]), pages, page_bytes / 4); /* other rows untouched too */
+    for (int i = 0; i < 8; i++)
+        fg_buffer_destroy(b[i]);
+    free(r.q);
+    free(r.k);
+    free(r.v);
+    free(rope);
+    free(table);
+    free(pages);
+}
+
+static void test_rope(void **state)
+{
+    uint64_t seed = 1;
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int kv = FG_KV_F16; kv <= FG_KV_F32; kv++)
+            for (int neox = 0; neox < 2; neox++)
+                check_shape(*state, &shapes[i], (enum fg_kv_type)kv, neox, &seed);
+}
+
+/* The host's tables are those of the reference. */
+static void test_tables(void **state)
+{
+    static const uint32_t heads[] = {1, 2, 3, 6, 8, 12, 64};
+    static float factors[8] = {1, 1, 1.5f, 2, 2, 4, 8, 8};
+    float *got = lab_alloc(64 * 65, 4), want[65], cos_sin[16];
+    struct fg_hparams hp = {.rope_dim = 16, .rope_freq_base = 10000};
+    double inv_freq[8];
+
+    (void)state;
+    for (uint32_t n_layer = 1; n_layer <= 80; n_layer = n_layer * 3 + 1)
+        for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+            for (uint32_t layer = 0; layer < n_layer; layer++) {
+                hp.n_layer = n_layer;
+                hp.n_head = heads[i];
+                fg_decay_table(&hp, layer, got);
+                for (uint32_t h = 0; h < heads[i]; h++) {
+                    fg_ref_decay_table(fg_ref_slope(h, heads[i], layer, n_layer), want);
+                    lab_equal("decay", got + h * 65, want, 65);
+                }
+            }
+    for (int with = 0; with < 2; with++) {
+        hp.rope_factors = with ? factors : NULL;
+        fg_rope_frequencies(&hp, inv_freq);
+        fg_ref_rope_table(1, 16, 10000, hp.rope_factors, cos_sin);
+        for (int i = 0; i < 8; i++)
+            assert_true((float)cos(inv_freq[i]) == cos_sin[2 * i]);
+    }
+    free(got);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_tables),
+    };
+
+    return cmocka_run_group_tests(tests, lab_open, lab_close);
+}
