@@ -1,0 +1,317 @@
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help_text[] =
+    "usage: fulgurd --model FILE [options]\n"
+    "\n"
+    "Serves a language model over a Unix socket and never computes the same prompt prefix twice.\n"
+    "\n"
+    "  -m, --model FILE       the model, a GGUF file\n"
+    "      --alias NAME       the name that requests use (default: the file's name)\n"
+    "      --device WHICH     GPU: its number, or a part of its name (default: the best one)\n"
+    "  -c, --ctx N            tokens of the longest sequence (default: the model's, cut to "
+    "memory)\n"
+    "      --kv f16|f32       type of the stored keys and values (default: f16)\n"
+    "      --parallel N       requests computed at a time, 1..64 (default: 4)\n"
+    "      --batch N          tokens of a step, a multiple of 64 up to 4096\n"
+    "      --cache-dir DIR    where prompts are kept (default: $XDG_CACHE_HOME/fulgur or\n"
+    "                         ~/.cache/fulgur)\n"
+    "      --cache-size SIZE  how much of the disk they may take (default: 16G, and no more than\n"
+    "                         80% of what is free)\n"
+    "      --no-cache         keep nothing on disk\n"
+    "      --socket PATH      the Unix socket (default: $FULGUR_SOCKET,\n"
+    "                         $XDG_RUNTIME_DIR/fulgur/fulgur.sock or /run/fulgur/fulgur.sock)\n"
+    "      --tcp HOST:PORT    listen on TCP as well; other than loopback needs a key\n"
+    "      --api-key KEY      what TCP clients must show (or the environment's FULGUR_API_KEY)\n"
+    "      --api-key-file F   the same, from the first line of a file\n"
+    "      --max-body SIZE    longest request (default: 64M)\n"
+    "      --log-level LEVEL  error, warn, info or debug (default: info)\n"
+    "      --version          print the version\n"
+    "  -h, --help             print this\n";
+
+enum option_id {
+    OPT_ALIAS = 256,
+    OPT_DEVICE,
+    OPT_KV,
+    OPT_PARALLEL,
+    OPT_BATCH,
+    OPT_CACHE_DIR,
+    OPT_CACHE_SIZE,
+    OPT_NO_CACHE,
+    OPT_SOCKET,
+    OPT_TCP,
+    OPT_API_KEY,
+    OPT_API_KEY_FILE,
+    OPT_MAX_BODY,
+    OPT_LOG_LEVEL,
+    OPT_VERSION
+};
+
+static const struct option options[] = {
+    {"model", required_argument, NULL, 'm'},
+    {"alias", required_argument, NULL, OPT_ALIAS},
+    {"device", required_argument, NULL, OPT_DEVICE},
+    {"ctx", required_argument, NULL, 'c'},
+    {"kv", required_argument, NULL, OPT_KV},
+    {"parallel", required_argument, NULL, OPT_PARALLEL},
+    {"batch", required_argument, NULL, OPT_BATCH},
+    {"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
+    {"cache-size", required_argument, NULL, OPT_CACHE_SIZE},
+    {"no-cache", no_argument, NULL, OPT_NO_CACHE},
+    {"socket", required_argument, NULL, OPT_SOCKET},
+    {"tcp", required_argument, NULL, OPT_TCP},
+    {"api-key", required_argument, NULL, OPT_API_KEY},
+    {"api-key-file", required_argument, NULL, OPT_API_KEY_FILE},
+    {"max-body", required_argument, NULL, OPT_MAX_BODY},
+    {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+const char *fg_config_help(void)
+{
+    return help_text;
+}
+
+bool fg_config_size(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "KMGT";
+    const char *unit;
+    char *end;
+    double v;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    v = strtod(text, &end);
+    if (errno || end == text || strpbrk(text, "xXpPeEnN"))
+        return false;
+    unit = *end ? strchr(units, *end & ~0x20) : NULL;
+    if (unit) {
+        v *= (double)(UINT64_C(1) << (10 * (unit - units + 1)));
+        end++;
+    }
+    if (*end || !(v >= 1) || v > 0x1p62)
+        return false;
+    *bytes = (uint64_t)v;
+    return true;
+}
+
+static int set_string(char **out, const char *option, const char *value, struct fg_err *err)
+{
+    if (!*value)
+        return fg_fail(err, FG_EINVAL, "--%s is empty", option);
+    free(*out);
+    *out = strdup(value);
+    return *out ? 0 : fg_fail(err, FG_ENOMEM, "no memory for --%s", option);
+}
+
+static int set_number(uint32_t *out, const char *option, const char *value, uint32_t min,
+                      uint32_t max, uint32_t step, struct fg_err *err)
+{
+    unsigned long long v;
+    char *end;
+
+    errno = 0;
+    v = strtoull(value, &end, 10);
+    if (errno || *end || *value < '0' || *value > '9' || v < min || v > max || v % step)
+        return step == 1
+                   ? fg_fail(err, FG_EINVAL, "--%s is `%s`; it must be a number within %u..%u",
+                             option, value, min, max)
+                   : fg_fail(err, FG_EINVAL,
+                             "--%s is `%s`; it must be a multiple of %u within %u..%u", option,
+                             value, step, min, max);
+    *out = (uint32_t)v;
+    return 0;
+}
+
+static int set_size(uint64_t *out, const char *option, const char *value, uint64_t min,
+                    struct fg_err *err)
+{
+    if (!fg_config_size(value, out) || *out < min)
+        return fg_fail(err, FG_EINVAL,
+                       "--%s is `%s`; it must be a size like 512M or 20G, 1M at least", option,
+                       value);
+    return 0;
+}
+
+/* The index of value among n names, or FG_EINVAL. */
+static int choose(const char *const *names, int n, const char *option, const char *value,
+                  const char *list, struct fg_err *err)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(names[i], value) == 0)
+            return i;
+    return fg_fail(err, FG_EINVAL, "--%s is `%s`; it must be %s", option, value, list);
+}
+
+static int read_key_file(char **out, const char *path, struct fg_err *err)
+{
+    char line[1024];
+    FILE *f = fopen(path, "re");
+
+    if (!f)
+        return fg_fail(err, FG_EIO, "--api-key-file: %s: %s", path, strerror(errno));
+    line[0] = '\0';
+    if (!fgets(line, sizeof line, f))
+        line[0] = '\0';
+    fclose(f);
+    line[strcspn(line, "\r\n")] = '\0';
+    if (!line[0])
+        return fg_fail(err, FG_EINVAL, "--api-key-file: %s has no key in its first line", path);
+    return set_string(out, "api-key-file", line, err);
+}
+
+static int set_choice(struct fg_config *c, int id, struct fg_err *err)
+{
+    static const char *const types[] = {"f16", "f32"};
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    int i;
+
+    if (id == OPT_KV) {
+        i = choose(types, 2, "kv", optarg, "f16 or f32", err);
+        c->kv_type = i == 1 ? FG_KV_F32 : FG_KV_F16;
+    } else {
+        i = choose(levels, 4, "log-level", optarg, "error, warn, info or debug", err);
+        c->log_level = i >= 0 ? (enum fg_log_level)i : FG_LOG_INFO;
+    }
+    return i < 0 ? i : 0;
+}
+
+static int set(struct fg_config *c, int id, struct fg_err *err)
+{
+    uint64_t bytes;
+    int rc;
+
+    switch (id) {
+    case 'm': return set_string(&c->model, "model", optarg, err);
+    case 'c': return set_number(&c->ctx, "ctx", optarg, 1, 1 << 30, 1, err);
+    case 'h': c->action = FG_CONFIG_HELP; return 0;
+    case OPT_ALIAS: return set_string(&c->alias, "alias", optarg, err);
+    case OPT_DEVICE: return set_string(&c->device, "device", optarg, err);
+    case OPT_KV:
+    case OPT_LOG_LEVEL: return set_choice(c, id, err);
+    case OPT_PARALLEL: return set_number(&c->parallel, "parallel", optarg, 1, 64, 1, err);
+    case OPT_BATCH: return set_number(&c->batch, "batch", optarg, 64, 4096, 64, err);
+    case OPT_CACHE_DIR: return set_string(&c->cache_dir, "cache-dir", optarg, err);
+    case OPT_CACHE_SIZE: return set_size(&c->cache_bytes, "cache-size", optarg, 1 << 20, err);
+    case OPT_NO_CACHE: c->use_cache = false; return 0;
+    case OPT_SOCKET: return set_string(&c->socket, "socket", optarg, err);
+    case OPT_TCP: return set_string(&c->tcp, "tcp", optarg, err);
+    case OPT_API_KEY: return set_string(&c->api_key, "api-key", optarg, err);
+    case OPT_API_KEY_FILE: return read_key_file(&c->api_key, optarg, err);
+    case OPT_MAX_BODY:
+        rc = set_size(&bytes, "max-body", optarg, 1 << 20, err);
+        c->max_body = rc ? 0 : (size_t)bytes;
+        return rc;
+    case OPT_VERSION: c->action = FG_CONFIG_VERSION; return 0;
+    }
+    return FG_EINVAL;
+}
+
+/* What getopt found wrong: optopt is the option without its value, or the unknown letter. */
+static int refuse(int id, char **argv, int at, struct fg_err *err)
+{
+    const char *word = argv[at];
+
+    if (id == ':')
+        return fg_fail(err, FG_EINVAL, "%s needs a value; see --help", word);
+    if (optopt > 0 && optopt < 256 && strncmp(word, "--", 2) != 0)
+        return fg_fail(err, FG_EINVAL, "-%c is no option; see --help", optopt);
+    if (optopt)
+        return fg_fail(err, FG_EINVAL, "%s takes no value; see --help", word);
+    return fg_fail(err, FG_EINVAL, "%s is no option, or more than one; see --help", word);
+}
+
+static int parse(struct fg_config *c, int argc, char **argv, struct fg_err *err)
+{
+    int id, rc = 0, at;
+
+    optind = 0; /* tests parse more than once */
+    opterr = 0;
+    do {
+        at = optind ? optind : 1;
+        id = getopt_long(argc, argv, ":m:c:h", options, NULL);
+        if (id == '?' || id == ':')
+            return refuse(id, argv, at, err);
+        if (id != -1)
+            rc = set(c, id, err);
+    } while (id != -1 && rc == 0);
+    if (rc)
+        return rc;
+    if (optind < argc)
+        return fg_fail(err, FG_EINVAL, "`%s` is not expected; see --help", argv[optind]);
+    if (c->action == FG_CONFIG_RUN && !c->model)
+        return fg_fail(err, FG_EINVAL, "--model is missing: name a GGUF file; see --help");
+    return 0;
+}
+
+/* $XDG_CACHE_HOME/fulgur or ~/.cache/fulgur; NULL when neither is there. */
+static char *default_cache_dir(void)
+{
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    char *dir = NULL;
+    int n;
+
+    if (xdg && xdg[0] == '/')
+        n = asprintf(&dir, "%s/fulgur", xdg);
+    else if (home && home[0] == '/')
+        n = asprintf(&dir, "%s/.cache/fulgur", home);
+    else
+        return NULL;
+    return n < 0 ? NULL : dir;
+}
+
+static int resolve(struct fg_config *c, struct fg_err *err)
+{
+    const char *key = getenv("FULGUR_API_KEY");
+
+    if (!c->cache_dir)
+        c->cache_dir = default_cache_dir();
+    if (!c->cache_dir && c->use_cache)
+        return fg_fail(err, FG_EINVAL,
+                       "--cache-dir is missing, and neither XDG_CACHE_HOME nor HOME says where; or "
+                       "use --no-cache");
+    if (c->cache_dir && asprintf(&c->pipeline_dir, "%s/pipelines", c->cache_dir) < 0) {
+        c->pipeline_dir = NULL;
+        return fg_fail(err, FG_ENOMEM, "no memory for the settings");
+    }
+    if (!c->use_cache) {
+        free(c->cache_dir);
+        c->cache_dir = NULL;
+    }
+    if (!c->api_key && key && *key)
+        return set_string(&c->api_key, "api-key", key, err);
+    return 0;
+}
+
+int fg_config_init(struct fg_config *c, int argc, char **argv, struct fg_err *err)
+{
+    int rc;
+
+    *c = (struct fg_config){.use_cache = true, .log_level = FG_LOG_INFO};
+    rc = parse(c, argc, argv, err);
+    if (rc == 0 && c->action == FG_CONFIG_RUN)
+        rc = resolve(c, err);
+    if (rc)
+        fg_config_finish(c);
+    return rc;
+}
+
+void fg_config_finish(struct fg_config *c)
+{
+    free(c->model);
+    free(c->alias);
+    free(c->device);
+    free(c->cache_dir);
+    free(c->pipeline_dir);
+    free(c->socket);
+    free(c->tcp);
+    free(c->api_key);
+    *c = (struct fg_config){0};
+}

@@ -1,0 +1,43 @@
+/* The daemon's settings, from its command line and environment. One thread. */
+#ifndef FG_CONFIG_H
+#define FG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fulgur/error.h"
+#include "log.h"
+#include "model/engine.h"
+
+enum fg_config_action { FG_CONFIG_RUN, FG_CONFIG_HELP, FG_CONFIG_VERSION };
+
+/* Strings are owned; NULL where nothing was said. */
+struct fg_config {
+    enum fg_config_action action;
+    char *model, *alias, *device;
+    enum fg_kv_type kv_type;
+    uint32_t ctx, parallel, batch; /* 0: chosen later */
+    bool use_cache;
+    char *cache_dir;      /* of the store; default resolved; NULL only without cache */
+    char *pipeline_dir;   /* of compiled pipelines; NULL when there is no place for them */
+    uint64_t cache_bytes; /* 0: the default */
+    char *socket, *tcp, *api_key;
+    enum fg_log_level log_level;
+    size_t max_body;
+};
+
+/* Reads argv (as getopt_long does, which it calls: once a process at a time) and the environment:
+ * FULGUR_API_KEY, XDG_CACHE_HOME, HOME. On failure *c needs no fg_config_finish().
+ * FG_EINVAL: err names the option; FG_EIO: the key file; FG_ENOMEM. */
+int fg_config_init(struct fg_config *c, int argc, char **argv, struct fg_err *err);
+void fg_config_finish(struct fg_config *c);
+
+/* The text of --help, static storage. */
+const char *fg_config_help(void);
+
+/* "20G" and the like: a number, which may have a fraction, and K, M, G or T for powers of 1024.
+ * False when it is none, or is below 1 byte or above 2^62. */
+bool fg_config_size(const char *text, uint64_t *bytes);
+
+#endif

@@ -1,0 +1,144 @@
+/* A job: one completion on its way through the flow, as the API sees it.
+ *
+ * The API fills a fg_job_request and submits it from the loop thread; events come back through
+ * `sink`, called on the flow's threads, one job's events in order: any number of PROGRESS and DELTA,
+ * then exactly one DONE or FAILED, after which the flow no longer touches the sink. The sink must not
+ * block (post the event to the loop and return). */
+#ifndef FG_JOB_H
+#define FG_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fulgur/error.h"
+
+struct fg_flow; /* the running engine: flow.h */
+struct fg_job;
+
+enum fg_prompt_kind { FG_PROMPT_TEXT, FG_PROMPT_TOKENS, FG_PROMPT_CHAT };
+
+struct fg_job_message {
+    char *role;    /* system, user, assistant, tool */
+    char *content; /* UTF-8; parts already joined */
+    size_t content_bytes;
+    char *name; /* or NULL */
+};
+
+struct fg_sampling {
+    float temperature; /* 0: greedy */
+    int32_t top_k;     /* 0: off */
+    float top_p;       /* 1: off */
+    float min_p;       /* 0: off */
+    uint64_t seed;
+};
+
+struct fg_job_request {
+    enum fg_prompt_kind kind;
+    char *text; /* FG_PROMPT_TEXT */
+    size_t text_bytes;
+    int32_t *tokens; /* FG_PROMPT_TOKENS */
+    size_t n_tokens;
+    struct fg_job_message *messages; /* FG_PROMPT_CHAT */
+    size_t n_messages;
+    char *tools_json; /* FG_PROMPT_CHAT: a JSON array, or NULL */
+    int32_t max_tokens; /* -1: until the context is full */
+    struct fg_sampling sampling;
+    char **stop; /* UTF-8 strings; the answer ends before the first that appears */
+    size_t n_stop;
+    int32_t n_logprobs; /* -1: none; n >= 0: the chosen token's and the n best alternatives' */
+    bool use_cache;     /* false: neither reads nor writes the cache */
+    bool ignore_eos;    /* go on past end tokens until max_tokens */
+    bool want_progress; /* send PROGRESS events */
+};
+/* Frees what the fields point to (malloc'd each); the struct itself is the caller's. */
+void fg_job_request_finish(struct fg_job_request *r);
+
+enum { FG_MAX_LOGPROBS = 20 };
+
+struct fg_token_logprob {
+    int32_t token;
+    float logprob;          /* natural log of the softmax at temperature 1 */
+    char piece[256];        /* the token's bytes (cut at 256), not NUL-terminated */
+    uint32_t piece_bytes;
+};
+
+/* One generated token. */
+struct fg_job_token {
+    struct fg_token_logprob chosen;
+    uint32_t n_top;
+    struct fg_token_logprob *top; /* best first */
+};
+
+enum fg_finish_reason { FG_FINISH_STOP, FG_FINISH_LENGTH };
+
+enum fg_cache_source { FG_SOURCE_NONE, FG_SOURCE_VRAM, FG_SOURCE_STORE };
+
+/* What a job cost and what was reused. Times in milliseconds. */
+struct fg_job_account {
+    uint32_t prompt_tokens, completion_tokens;
+    uint32_t reused_tokens;     /* prompt tokens restored, not computed */
+    uint32_t recomputed_tokens; /* prompt tokens computed */
+    enum fg_cache_source source;
+    double queue_ms, restore_ms, prefill_ms, first_token_ms, decode_ms;
+};
+
+enum fg_event_kind { FG_EVENT_PROGRESS, FG_EVENT_DELTA, FG_EVENT_DONE, FG_EVENT_FAILED };
+
+/* Pointers live during the sink's call only. */
+struct fg_job_event {
+    enum fg_event_kind kind;
+    uint32_t done, total; /* PROGRESS: prompt tokens in place of all */
+    uint32_t reused;      /* PROGRESS: of `done`, how many were restored */
+    const char *text;     /* DELTA: complete UTF-8, may be empty while a stop string is undecided */
+    size_t text_bytes;
+    const struct fg_job_token *tokens; /* DELTA: tokens that ended in this delta (with n_logprobs) */
+    size_t n_tokens;
+    enum fg_finish_reason finish; /* DONE */
+    struct fg_job_account account; /* DONE */
+    struct fg_err error;           /* FAILED; FG_EINVAL, FG_ETOOLONG: the request's fault */
+};
+
+typedef void fg_job_sink(void *ctx, const struct fg_job_event *event);
+
+/* Takes over what `request` points to (and zeroes it). FG_EBUSY when the queue is full or the daemon
+ * is draining, FG_ENOMEM. On success *job is the caller's until fg_job_release(). Any thread. */
+int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_sink *sink,
+                   void *sink_ctx, struct fg_job **job, struct fg_err *err);
+/* Stops the job's work within one chunk; it ends with FAILED, FG_ECANCELED. Any thread. */
+void fg_job_cancel(struct fg_job *job);
+/* Gives back the handle, once DONE or FAILED has been seen; NULL is fine. */
+void fg_job_release(struct fg_job *job);
+uint64_t fg_job_id(const struct fg_job *job);
+
+/* Text to ids and back, without a job; run on the caller's thread, safe beside everything. ids and
+ * text are malloc'd, the caller's. add_special: the model's begin token, as a prompt would get. */
+int fg_flow_tokenize(struct fg_flow *flow, const char *text, size_t bytes, bool add_special,
+                     bool parse_special, int32_t **ids, size_t *n, struct fg_err *err);
+int fg_flow_detokenize(struct fg_flow *flow, const int32_t *ids, size_t n, char **text,
+                       size_t *bytes, struct fg_err *err);
+
+/* What `fulgur ps` and /health show. Strings live as long as the flow. */
+struct fg_flow_info {
+    const char *model_name; /* the name that requests use */
+    const char *model_path, *architecture, *device, *driver, *numerics_id;
+    uint32_t context_tokens, n_vocab;
+    uint64_t weight_bytes, model_created; /* unix seconds of the file */
+};
+void fg_flow_info(const struct fg_flow *flow, struct fg_flow_info *out);
+
+enum fg_job_phase { FG_PHASE_QUEUED, FG_PHASE_RESTORE, FG_PHASE_PREFILL, FG_PHASE_DECODE };
+struct fg_job_status {
+    uint64_t id;
+    enum fg_job_phase phase;
+    uint32_t prompt_tokens, done_tokens, reused_tokens, generated_tokens;
+    double age_ms;
+};
+/* Up to max rows into out, oldest first; returns how many jobs there are. Any thread. */
+size_t fg_flow_jobs(struct fg_flow *flow, struct fg_job_status *out, size_t max);
+
+struct fg_cache_stats;
+/* FG_ENOTFOUND when the daemon runs without a store. Any thread. */
+int fg_flow_cache_stats(struct fg_flow *flow, struct fg_cache_stats *out, const char **dir);
+
+#endif

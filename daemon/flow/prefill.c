@@ -1,0 +1,107 @@
+/* Prefill: the way of a prompt into its sequence, restored as far as stored, then computed in
+ * pieces that end where blocks and states are to be kept. */
+#include "log.h"
+#include "parts.h"
+
+enum {
+    RESTORE_BLOCKS = 64,  /* restored between two steps, so that other jobs go on */
+    STATE_SPACING = 1024, /* tokens between states on long prompts */
+};
+
+static bool has_states(const struct fg_flow *flow, const struct fg_job *job)
+{
+    return job->caching && flow->machine.reuse.state_bytes > 0;
+}
+
+/* What was reused is settled: when the first restore ends. */
+static void settle(struct fg_job *job)
+{
+    uint32_t n = fg_seq_length(job->seq);
+
+    if (job->accounted)
+        return;
+    job->accounted = true;
+    fg_account_mark(&job->marks.restored);
+    job->account.reused_tokens = n;
+    job->account.recomputed_tokens = job->n_prompt - n;
+    if (n)
+        job->account.source = job->restore.store_records ? FG_SOURCE_STORE : FG_SOURCE_VRAM;
+}
+
+int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
+{
+    int rc =
+        fg_restore_advance(&job->restore, &flow->machine.reuse, &job->seq, RESTORE_BLOCKS, err);
+
+    if (rc)
+        return rc;
+    if (!job->restore.done) {
+        fg_job_show(job, FG_PHASE_RESTORE);
+        return 0;
+    }
+    settle(job);
+    fg_job_show(job, FG_PHASE_PREFILL);
+    if (job->account.completion_tokens == 0)
+        fg_job_progress(job);
+    return 0;
+}
+
+/* Boundaries whose state is kept for good: where the prompt ends (and the last one that leaves a
+ * token to compute, should the same prompt come again), where prompts part, and now and then. */
+static bool keeps_state(const struct fg_job *job, uint32_t at)
+{
+    return at == job->n_prompt / FG_CHUNK * FG_CHUNK ||
+           at == (job->n_prompt - 1) / FG_CHUNK * FG_CHUNK || at == job->part ||
+           at % STATE_SPACING == 0;
+}
+
+uint32_t fg_prefill_piece(const struct fg_flow *flow, const struct fg_job *job, uint32_t budget)
+{
+    uint32_t from = fg_seq_length(job->seq), end = job->n_tokens, last = end / FG_CHUNK * FG_CHUNK;
+
+    if (end - from > budget) {
+        end = (from + budget) / FG_CHUNK * FG_CHUNK;
+        if (end <= from)
+            end = from + budget;
+    }
+    if (!has_states(flow, job))
+        return end - from;
+    for (uint32_t at = (from / FG_CHUNK + 1) * FG_CHUNK; at < end; at += FG_CHUNK)
+        if (keeps_state(job, at) || at == last)
+            return at - from;
+    return end - from;
+}
+
+static int keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
+{
+    const struct fg_reuse *r = &flow->machine.reuse;
+    uint32_t at = fg_seq_length(job->seq);
+    int rc = fg_store_blocks(r, &job->trail, job->seq, &job->prefix, job->tokens, err);
+
+    if (rc || at % FG_CHUNK || !has_states(flow, job))
+        return rc;
+    if (keeps_state(job, at))
+        return fg_store_state(r, &job->trail, job->seq, &job->prefix, job->tokens, err);
+    /* Inside the answer: its last boundary is known only when it ends. */
+    if (at > job->n_prompt)
+        return fg_store_note_state(r, &job->trail, job->seq, &job->prefix, err);
+    return 0;
+}
+
+int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
+{
+    uint32_t at = fg_seq_length(job->seq);
+    int rc = job->caching ? keep(flow, job, err) : 0;
+
+    if (rc == FG_EDEVICELOST)
+        return rc;
+    if (rc) {
+        fg_log(FG_LOG_WARN, "flow", "job=%llu store=off cause=\"%s\"", (unsigned long long)job->id,
+               err->text);
+        job->caching = false;
+    }
+    fg_job_show(job, job->account.completion_tokens ? FG_PHASE_DECODE : FG_PHASE_PREFILL);
+    if (job->account.completion_tokens == 0 && at - job->piece < job->n_prompt)
+        fg_job_progress(job);
+    return 0;
+}

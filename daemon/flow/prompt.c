@@ -1,0 +1,150 @@
+/* Prompt: a request's chat, text or token ids to the tokens and prefix keys of a job. Everything
+ * that a request can get wrong is found here, on the text thread, before the GPU hears of it. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parts.h"
+
+static struct fg_str view(const char *s, size_t n)
+{
+    return s ? (struct fg_str){s, n} : (struct fg_str){"", 0};
+}
+
+static int encode_chat(const struct fg_vocabulary *v, const struct fg_job_request *req,
+                       int32_t **ids, size_t *n, struct fg_err *err)
+{
+    struct fg_chat_message *messages;
+    struct fg_chat_request chat = {.n_messages = req->n_messages, .add_generation_prompt = true};
+    struct fg_chat_text text = {0};
+    int rc;
+
+    if (!v->has_chat)
+        return fg_fail(err, v->chat_err.code, "this model cannot chat: %s", v->chat_err.text);
+    if (req->n_messages == 0)
+        return fg_fail(err, FG_EINVAL, "messages is empty; a chat needs at least one");
+    messages = calloc(req->n_messages, sizeof *messages);
+    if (!messages)
+        return fg_fail(err, FG_ENOMEM, "no memory for %zu messages", req->n_messages);
+    for (size_t i = 0; i < req->n_messages; i++) {
+        const struct fg_job_message *m = &req->messages[i];
+
+        messages[i].role = view(m->role, m->role ? strlen(m->role) : 0);
+        messages[i].content = view(m->content, m->content_bytes);
+        messages[i].name = view(m->name, m->name ? strlen(m->name) : 0);
+    }
+    chat.messages = messages;
+    chat.tools = view(req->tools_json, req->tools_json ? strlen(req->tools_json) : 0);
+    rc = fg_chat_render(&v->chat, &chat, &text, err);
+    free(messages);
+    if (rc)
+        return rc;
+    rc = fg_tokenizer_encode_chat(v->tokenizer, text.text.p ? text.text.p : "", text.text.n,
+                                  text.content, text.n_content, ids, n, err);
+    fg_chat_text_finish(&text);
+    return rc;
+}
+
+static int check_ids(const int32_t *ids, size_t n, uint32_t n_vocab, struct fg_err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= n_vocab)
+            return fg_fail(err, FG_EINVAL,
+                           "prompt token %zu is %" PRId32 "; the vocabulary has ids 0..%u", i,
+                           ids[i], n_vocab - 1);
+    return 0;
+}
+
+static int encode(struct fg_flow *flow, struct fg_job_request *req, int32_t **ids, size_t *n,
+                  struct fg_err *err)
+{
+    switch (req->kind) {
+    case FG_PROMPT_TEXT:
+        /* Control tokens are found in it: a text prompt is the caller's own, chat markup included.
+         */
+        return fg_tokenizer_encode(flow->vocabulary.tokenizer, req->text ? req->text : "",
+                                   req->text_bytes, true, true, ids, n, err);
+    case FG_PROMPT_TOKENS:
+        *ids = req->tokens;
+        *n = req->n_tokens;
+        req->tokens = NULL;
+        return check_ids(*ids, *n, flow->n_vocab, err);
+    case FG_PROMPT_CHAT: return encode_chat(&flow->vocabulary, req, ids, n, err);
+    }
+    return fg_fail(err, FG_EINVAL, "unknown kind of prompt");
+}
+
+static int check_request(const struct fg_job_request *req, struct fg_err *err)
+{
+    int rc = fg_sampling_check(&req->sampling, err);
+
+    if (rc)
+        return rc;
+    if (req->max_tokens < -1)
+        return fg_fail(err, FG_EINVAL, "max_tokens is %" PRId32 "; it must be at least 0",
+                       req->max_tokens);
+    if (req->n_logprobs < -1 || req->n_logprobs > FG_MAX_LOGPROBS)
+        return fg_fail(err, FG_EINVAL, "logprobs is %" PRId32 "; at most %d are given",
+                       req->n_logprobs, FG_MAX_LOGPROBS);
+    for (size_t i = 0; i < req->n_stop; i++)
+        if (!req->stop[i] || !req->stop[i][0])
+            return fg_fail(err, FG_EINVAL, "stop string %zu is empty", i);
+    return 0;
+}
+
+/* The texts are of no more use; the stop strings are. */
+static void drop_texts(struct fg_job_request *req)
+{
+    struct fg_job_request texts = {.text = req->text,
+                                   .tokens = req->tokens,
+                                   .messages = req->messages,
+                                   .n_messages = req->n_messages,
+                                   .tools_json = req->tools_json};
+
+    fg_job_request_finish(&texts);
+    req->text = req->tools_json = NULL;
+    req->tokens = NULL;
+    req->messages = NULL;
+    req->n_messages = 0;
+}
+
+int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
+{
+    int32_t *ids = NULL;
+    size_t n = 0;
+    uint32_t room;
+    int rc = check_request(&job->req, err);
+
+    if (rc)
+        return rc;
+    rc = encode(flow, &job->req, &ids, &n, err);
+    job->tokens = ids;
+    if (rc)
+        return rc;
+    if (n == 0)
+        return fg_fail(err, FG_EINVAL, "the prompt is empty; it needs at least one token");
+    if (n > flow->context)
+        return fg_fail(err, FG_ETOOLONG, "prompt has %zu tokens, the context holds %u", n,
+                       flow->context);
+    job->n_tokens = job->cap_tokens = job->n_prompt = (uint32_t)n;
+    job->account.prompt_tokens = job->n_prompt;
+    room = flow->context - job->n_prompt;
+    job->max_new = job->req.max_tokens >= 0 && (uint32_t)job->req.max_tokens < room
+                       ? (uint32_t)job->req.max_tokens
+                       : room;
+    drop_texts(&job->req);
+    return fg_prefix_extend(&job->prefix, job->tokens, job->n_tokens, err);
+}
+
+int fg_flow_tokenize(struct fg_flow *flow, const char *text, size_t bytes, bool add_special,
+                     bool parse_special, int32_t **ids, size_t *n, struct fg_err *err)
+{
+    return fg_tokenizer_encode(flow->vocabulary.tokenizer, text, bytes, parse_special, add_special,
+                               ids, n, err);
+}
+
+int fg_flow_detokenize(struct fg_flow *flow, const int32_t *ids, size_t n, char **text,
+                       size_t *bytes, struct fg_err *err)
+{
+    return fg_tokenizer_decode(flow->vocabulary.tokenizer, ids, n, text, bytes, err);
+}

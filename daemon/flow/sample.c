@@ -1,0 +1,246 @@
+#include "sample.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct fg_candidate {
+    int32_t id;
+    float logit;
+    double p;
+};
+
+int fg_sampler_init(struct fg_sampler *s, uint32_t n_vocab, struct fg_err *err)
+{
+    s->n_vocab = n_vocab;
+    s->cand = calloc(n_vocab ? n_vocab : 1, sizeof *s->cand);
+    if (!s->cand)
+        return fg_fail(err, FG_ENOMEM, "no memory to sample from %u tokens", n_vocab);
+    return 0;
+}
+
+void fg_sampler_finish(struct fg_sampler *s)
+{
+    free(s->cand);
+    s->cand = NULL;
+}
+
+int fg_sampling_check(const struct fg_sampling *p, struct fg_err *err)
+{
+    /* Written so that NaN fails. */
+    if (!(p->temperature >= 0) || !isfinite(p->temperature))
+        return fg_fail(err, FG_EINVAL, "temperature is %g; it must be finite and at least 0",
+                       (double)p->temperature);
+    if (p->top_k < 0)
+        return fg_fail(err, FG_EINVAL, "top_k is %d; it must be at least 0 (0 is off)", p->top_k);
+    if (!(p->top_p >= 0 && p->top_p <= 1))
+        return fg_fail(err, FG_EINVAL, "top_p is %g; it must lie within 0..1", (double)p->top_p);
+    if (!(p->min_p >= 0 && p->min_p <= 1))
+        return fg_fail(err, FG_EINVAL, "min_p is %g; it must lie within 0..1", (double)p->min_p);
+    return 0;
+}
+
+uint64_t fg_sample_random(uint64_t seed, uint64_t n)
+{
+    uint64_t z = seed + (n + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+/* The best logit's id, lowest on ties; checks all of them. */
+static int find_best(const float *logits, uint32_t n, int32_t *best, struct fg_err *err)
+{
+    *best = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (isnan(logits[i]) || logits[i] == INFINITY)
+            return fg_fail(err, FG_EDEVICE, "the device computed a logit of %s for token %u",
+                           isnan(logits[i]) ? "NaN" : "infinity", i);
+        if (logits[i] > logits[*best])
+            *best = (int32_t)i;
+    }
+    if (n == 0 || logits[*best] == -INFINITY)
+        return fg_fail(err, FG_EDEVICE, "the device computed no finite logit");
+    return 0;
+}
+
+static bool ranks_before(const struct fg_candidate *a, const struct fg_candidate *b)
+{
+    return a->logit > b->logit || (a->logit == b->logit && a->id < b->id);
+}
+
+static void sift_down(struct fg_candidate *h, uint32_t n, uint32_t i)
+{
+    struct fg_candidate x = h[i];
+
+    for (;;) {
+        uint32_t c = 2 * i + 1;
+
+        if (c >= n)
+            break;
+        if (c + 1 < n && ranks_before(&h[c + 1], &h[c]))
+            c++;
+        if (!ranks_before(&h[c], &x))
+            break;
+        h[i] = h[c];
+        i = c;
+    }
+    h[i] = x;
+}
+
+static void make_heap(struct fg_candidate *h, uint32_t n)
+{
+    for (uint32_t i = n / 2; i-- > 0;)
+        sift_down(h, n, i);
+}
+
+/* Moves the best of the heap h[0..n) behind it, to h[n-1]: the ranked ones grow from the array's
+ * end downwards, so that only as many as are wanted get sorted. */
+static void pop_best(struct fg_candidate *h, uint32_t n)
+{
+    struct fg_candidate best = h[0];
+
+    h[0] = h[n - 1];
+    sift_down(h, n - 1, 0);
+    h[n - 1] = best;
+}
+
+static void reverse(struct fg_candidate *c, uint32_t n)
+{
+    for (uint32_t i = 0; i < n / 2; i++) {
+        struct fg_candidate t = c[i];
+
+        c[i] = c[n - 1 - i];
+        c[n - 1 - i] = t;
+    }
+}
+
+/* Keeps the k best, ranked, at the front. */
+static uint32_t keep_top_k(struct fg_candidate *c, uint32_t n, uint32_t k)
+{
+    make_heap(c, n);
+    for (uint32_t i = 0; i < k; i++)
+        pop_best(c, n - i);
+    reverse(c, n);
+    return k;
+}
+
+/* Keeps the shortest ranked run whose probability reaches top_p, one at least. */
+static uint32_t keep_top_p(struct fg_candidate *c, uint32_t n, double sum, double top_p,
+                           bool ranked)
+{
+    double cum = 0;
+    uint32_t kept = 0;
+
+    if (!ranked)
+        make_heap(c, n);
+    while (kept < n) {
+        if (ranked) {
+            cum += c[kept].p;
+        } else {
+            pop_best(c, n - kept);
+            cum += c[n - 1 - kept].p;
+        }
+        kept++;
+        if (cum >= top_p * sum)
+            break;
+    }
+    if (!ranked)
+        reverse(c, n);
+    return kept;
+}
+
+static uint32_t keep_min_p(struct fg_candidate *c, uint32_t n, double min_p)
+{
+    uint32_t kept = 0;
+
+    /* The best one's weight is exp(0) = 1. */
+    for (uint32_t i = 0; i < n; i++)
+        if (c[i].p >= min_p)
+            c[kept++] = c[i];
+    return kept;
+}
+
+static double sum_weights(const struct fg_candidate *c, uint32_t n)
+{
+    double sum = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        sum += c[i].p;
+    return sum;
+}
+
+int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_sampling *p,
+              uint64_t index, int32_t *token, struct fg_err *err)
+{
+    struct fg_candidate *c = s->cand;
+    uint32_t n = s->n_vocab;
+    bool ranked = false;
+    double max, u, cum = 0;
+    int rc = find_best(logits, n, token, err);
+
+    if (rc || !(p->temperature > 0))
+        return rc;
+    max = logits[*token];
+    for (uint32_t i = 0; i < n; i++)
+        c[i] = (struct fg_candidate){.id = (int32_t)i, .logit = logits[i]};
+    if (p->top_k > 0 && (uint32_t)p->top_k < n) {
+        n = keep_top_k(c, n, (uint32_t)p->top_k);
+        ranked = true;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        c[i].p = exp((c[i].logit - max) / p->temperature);
+    if (p->top_p < 1)
+        n = keep_top_p(c, n, sum_weights(c, n), p->top_p, ranked);
+    if (p->min_p > 0)
+        n = keep_min_p(c, n, p->min_p);
+    u = (double)(fg_sample_random(p->seed, index) >> 11) * 0x1p-53 * sum_weights(c, n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (c[i].p > 0)
+            *token = c[i].id; /* the last one with weight stands if rounding eats the end */
+        cum += c[i].p;
+        if (cum > u)
+            break;
+    }
+    return 0;
+}
+
+static void insert_top(struct fg_token_logprob *top, uint32_t *n, uint32_t cap, int32_t id, float v)
+{
+    uint32_t i = *n;
+
+    /* Ids ascend, so an equal logit ranks behind those already there. */
+    if (i == cap && !(v > top[i - 1].logprob))
+        return;
+    if (i < cap)
+        *n = i + 1;
+    else
+        i--;
+    for (; i > 0 && v > top[i - 1].logprob; i--) {
+        top[i].token = top[i - 1].token;
+        top[i].logprob = top[i - 1].logprob;
+    }
+    top[i].token = id;
+    top[i].logprob = v;
+}
+
+void fg_sample_logprobs(const float *logits, uint32_t n_vocab, struct fg_token_logprob *chosen,
+                        struct fg_token_logprob *top, uint32_t n_top)
+{
+    double max = -INFINITY, sum = 0, lse;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < n_vocab; i++)
+        if (logits[i] > max)
+            max = logits[i];
+    for (uint32_t i = 0; i < n_vocab; i++)
+        sum += exp(logits[i] - max);
+    lse = max + log(sum);
+    chosen->logprob = (float)(logits[chosen->token] - lse);
+    if (n_top > n_vocab)
+        n_top = n_vocab;
+    for (uint32_t i = 0; n_top && i < n_vocab; i++)
+        insert_top(top, &n, n_top, (int32_t)i, logits[i]);
+    for (uint32_t i = 0; i < n; i++)
+        top[i].logprob = (float)(top[i].logprob - lse);
+}

@@ -1,0 +1,41 @@
+/* Sampling: from one token's logits to the next token, and log-probabilities.
+ *
+ * The filters run in this order: top_k, softmax at the temperature, top_p, min_p; then one draw.
+ * The draw for the n-th token of an answer depends on (seed, n) only, so an answer does not depend
+ * on what else was in the batch. All sums are doubles in a fixed order. Pure; any thread, one
+ * sampler a thread. */
+#ifndef FG_SAMPLE_H
+#define FG_SAMPLE_H
+
+#include "job.h"
+
+/* Scratch of one thread: [n_vocab] candidates. */
+struct fg_sampler {
+    struct fg_candidate *cand;
+    uint32_t n_vocab;
+};
+
+/* FG_ENOMEM. Ends with fg_sampler_finish(). */
+int fg_sampler_init(struct fg_sampler *s, uint32_t n_vocab, struct fg_err *err);
+void fg_sampler_finish(struct fg_sampler *s);
+
+/* FG_EINVAL, naming the field: temperature finite and not negative, top_k not negative, top_p and
+ * min_p within 0..1. */
+int fg_sampling_check(const struct fg_sampling *p, struct fg_err *err);
+
+/* The token chosen from logits[n_vocab]. `index` counts the answer's tokens from 0. Temperature 0
+ * takes the highest logit; equal logits rank by lower id, here and in top_k and top_p.
+ * FG_EDEVICE when a logit is NaN or +infinity, or all are -infinity. */
+int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_sampling *p,
+              uint64_t index, int32_t *token, struct fg_err *err);
+
+/* Natural-log softmax at temperature 1 over all logits, summed in double by ascending id.
+ * Fills chosen->logprob for chosen->token, and token and logprob of the n_top (<= FG_MAX_LOGPROBS,
+ * <= n_vocab) best, ties by lower id. The pieces are left alone. */
+void fg_sample_logprobs(const float *logits, uint32_t n_vocab, struct fg_token_logprob *chosen,
+                        struct fg_token_logprob *top, uint32_t n_top);
+
+/* SplitMix64's n-th output (from 0) for `seed`: a counter-based generator. */
+uint64_t fg_sample_random(uint64_t seed, uint64_t n);
+
+#endif

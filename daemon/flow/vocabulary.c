@@ -1,0 +1,117 @@
+#include "vocabulary.h"
+
+#include <string.h>
+
+/* Absent is fine, malformed is not. */
+static int optional(int rc)
+{
+    return rc == FG_ENOTFOUND ? 0 : rc;
+}
+
+static int read_id(const struct fg_gguf *g, const char *key, size_t n_tokens, int32_t *id,
+                   struct fg_err *err)
+{
+    uint32_t v;
+    int rc = fg_gguf_u32(g, key, &v, err);
+
+    *id = -1;
+    if (rc)
+        return optional(rc);
+    /* Some files write -1, as an unsigned number, for none. */
+    if (v == UINT32_MAX)
+        return 0;
+    if (v >= n_tokens)
+        return fg_fail(err, FG_EFORMAT, "%s: %s is %u, but the vocabulary has %zu tokens",
+                       fg_gguf_name(g), key, v, n_tokens);
+    *id = (int32_t)v;
+    return 0;
+}
+
+static bool is(struct fg_str s, const char *text)
+{
+    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
+}
+
+static int read_tokens(const struct fg_gguf *g, uint32_t n_vocab, struct fg_vocab_spec *spec,
+                       struct fg_err *err)
+{
+    struct fg_str model;
+    size_t n_types = 0;
+    int rc = fg_gguf_str(g, "tokenizer.ggml.model", &model, err);
+
+    if (rc == 0 && !is(model, "gpt2"))
+        return fg_fail(err, FG_EUNSUPPORTED,
+                       "%s: tokenizer.ggml.model is `%.*s`; byte-level BPE (`gpt2`) is supported",
+                       fg_gguf_name(g), (int)(model.n < 64 ? model.n : 64), model.p);
+    if (rc == 0)
+        rc = fg_gguf_str_array(g, "tokenizer.ggml.tokens", &spec->tokens, &spec->n_tokens, err);
+    if (rc == 0 && spec->n_tokens > n_vocab)
+        return fg_fail(err, FG_EFORMAT,
+                       "%s: tokenizer.ggml.tokens has %zu entries, but the model %u",
+                       fg_gguf_name(g), spec->n_tokens, n_vocab);
+    if (rc == 0)
+        rc = fg_gguf_str_array(g, "tokenizer.ggml.merges", &spec->merges, &spec->n_merges, err);
+    if (rc)
+        return rc;
+    rc = optional(fg_gguf_i32_array(g, "tokenizer.ggml.token_type", &spec->types, &n_types, err));
+    if (rc == 0 && spec->types && n_types != spec->n_tokens)
+        return fg_fail(err, FG_EFORMAT,
+                       "%s: tokenizer.ggml.token_type has %zu entries, but there are %zu tokens",
+                       fg_gguf_name(g), n_types, spec->n_tokens);
+    return rc;
+}
+
+static int read_specials(const struct fg_gguf *g, struct fg_vocab_spec *spec, struct fg_err *err)
+{
+    struct {
+        const char *key;
+        int32_t *id;
+    } ids[] = {{"tokenizer.ggml.bos_token_id", &spec->bos},
+               {"tokenizer.ggml.eos_token_id", &spec->eos},
+               {"tokenizer.ggml.eot_token_id", &spec->eot},
+               {"tokenizer.ggml.unknown_token_id", &spec->unk}};
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < sizeof ids / sizeof *ids; i++)
+        rc = read_id(g, ids[i].key, spec->n_tokens, ids[i].id, err);
+    if (rc == 0)
+        rc = optional(fg_gguf_str(g, "tokenizer.ggml.pre", &spec->pre, err));
+    /* Llama 3 files leave the key out and mean true. */
+    spec->add_bos =
+        is(spec->pre, "llama-bpe") || is(spec->pre, "llama3") || is(spec->pre, "llama-v3");
+    if (rc == 0)
+        rc = optional(fg_gguf_bool(g, "tokenizer.ggml.add_bos_token", &spec->add_bos, err));
+    if (rc == 0)
+        rc = optional(
+            fg_gguf_bool(g, "tokenizer.ggml.add_space_prefix", &spec->add_space_prefix, err));
+    if (rc == 0)
+        rc = optional(fg_gguf_str(g, "tokenizer.chat_template", &spec->chat_template, err));
+    /* add_eos stays false: a prompt is to be continued. */
+    return rc;
+}
+
+int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
+                       struct fg_err *err)
+{
+    struct fg_vocab_spec spec = {.pre = {"", 0}, .chat_template = {"", 0}};
+    int rc = read_tokens(g, n_vocab, &spec, err);
+
+    *v = (struct fg_vocabulary){0};
+    if (rc == 0)
+        rc = read_specials(g, &spec, err);
+    if (rc == 0)
+        rc = fg_tokenizer_create(&spec, &v->tokenizer, err);
+    if (rc)
+        return rc;
+    v->has_chat = fg_chat_init(&v->chat, fg_tokenizer_chat_template(v->tokenizer),
+                               (struct fg_str){"", 0}, &v->chat_err) == 0;
+    return 0;
+}
+
+void fg_vocabulary_finish(struct fg_vocabulary *v)
+{
+    if (v->has_chat)
+        fg_chat_finish(&v->chat);
+    fg_tokenizer_destroy(v->tokenizer);
+    *v = (struct fg_vocabulary){0};
+}

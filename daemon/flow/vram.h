@@ -1,0 +1,70 @@
+/* The VRAM cache: which KV pages and saved states on the device belong to which prefix.
+ *
+ * An index over the engine's pages and saved-state slots by prefix key. It holds one reference to
+ * each page it knows; sequences share those pages. What no sequence uses is given back, least
+ * recently used first, when the pool runs out. Token ids are compared on every hit.
+ * For models without KV pages (page_bytes 0) blocks are known by key alone.
+ * One thread: the engine's. */
+#ifndef FG_VRAM_H
+#define FG_VRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/key.h"
+#include "fulgur/error.h"
+#include "model/engine.h"
+
+struct fg_vram;
+
+enum { FG_VRAM_NONE = UINT32_MAX };
+
+/* FG_ENOMEM. The engine must outlive the index. */
+int fg_vram_create(struct fg_engine *e, struct fg_vram **out, struct fg_err *err);
+/* Gives all pages back. NULL is fine. */
+void fg_vram_destroy(struct fg_vram *v);
+
+/* --- blocks --- */
+
+/* Is block `key` with tokens[64] on the device? *page gets its page (FG_VRAM_NONE for a model
+ * without pages); `page` may be NULL. */
+bool fg_vram_find(const struct fg_vram *v, const struct fg_key *key, const int32_t *tokens,
+                  uint32_t *page);
+/* Notes a use of those of keys[0..n) that are known, the first as the most recent. */
+void fg_vram_touch(struct fg_vram *v, const struct fg_key *keys, uint32_t n);
+/* Counts a sequence as user of block `key`, which fg_vram_find() just found. */
+void fg_vram_use(struct fg_vram *v, const struct fg_key *key);
+/* Makes full page `index` of seq, block `key`, known with seq as its user. Does nothing when the
+ * key is known already. Never fails: when there is no room nothing is kept. */
+void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const int32_t *tokens,
+                    const struct fg_seq *seq, uint32_t index);
+/* seq, of keys[0..n), is about to be destroyed: ends the uses that fg_vram_use() and
+ * fg_vram_insert() counted for it, the last block as the least recently used. */
+void fg_vram_leave(struct fg_vram *v, const struct fg_key *keys, uint32_t n,
+                   const struct fg_seq *seq);
+/* Frees pages that no sequence uses, least recently used first, until the engine has `want` free
+ * ones. False when that is not to be had (all that could go is gone then). */
+bool fg_vram_make_room(struct fg_vram *v, uint32_t want);
+/* Pages that fg_vram_make_room() could free, and of those how many lie among keys[0..n). */
+uint32_t fg_vram_evictable(const struct fg_vram *v);
+uint32_t fg_vram_evictable_among(const struct fg_vram *v, const struct fg_key *keys, uint32_t n);
+
+/* --- states --- */
+
+/* The slot of the state at the end of block `key`, block number `block`; FG_VRAM_NONE when none. */
+uint32_t fg_vram_state(const struct fg_vram *v, const struct fg_key *key, uint32_t block);
+/* A slot to save into: a free one, else the least recently used that is not pinned, which is
+ * forgotten; FG_VRAM_NONE when all are pinned or there are none. The slot stays without a key, and
+ * pinned, until fg_vram_state_set(). */
+uint32_t fg_vram_state_take(struct fg_vram *v);
+/* Slot now holds the state at the end of block `key`; `pinned`: not to be taken for another use. */
+void fg_vram_state_set(struct fg_vram *v, uint32_t slot, const struct fg_key *key, uint32_t block,
+                       bool pinned);
+/* Ends the pin; a slot without a key becomes free. */
+void fg_vram_state_unpin(struct fg_vram *v, uint32_t slot);
+/* Forgets what slot holds; it becomes free. */
+void fg_vram_state_drop(struct fg_vram *v, uint32_t slot);
+/* Notes a use. */
+void fg_vram_state_touch(struct fg_vram *v, uint32_t slot);
+
+#endif

@@ -1,0 +1,504 @@
+#include "fake_engine.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gpu/device.h"
+#include "model/engine.h"
+
+#define CHECK(cond)                                                                                \
+    do {                                                                                           \
+        if (!(cond)) {                                                                             \
+            fprintf(stderr, "fake engine: %s: broken contract: %s\n", __func__, #cond);            \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+struct fg_device {
+    struct fg_device_info info;
+};
+
+struct page {
+    uint64_t rows[FG_CHUNK];
+    uint64_t index; /* which chunk of a sequence it is */
+    uint64_t marker;
+    uint32_t refs;
+    bool full;
+};
+
+struct state {
+    uint64_t s;
+    uint64_t at; /* tokens before it */
+    uint64_t marker;
+};
+
+struct fg_seq {
+    struct fg_engine *e;
+    uint32_t n;
+    uint32_t *pages;
+    struct state s;          /* at the start of the current chunk */
+    uint64_t rows[FG_CHUNK]; /* of the current chunk */
+    bool lacks_state;
+};
+
+struct fg_engine {
+    struct fg_engine_info info;
+    struct fg_hparams hp;
+    struct page *pages;
+    uint32_t free_pages;
+    struct state *slots;
+    uint32_t n_live;
+    bool lost;
+    pthread_t thread;
+    bool has_thread;
+};
+
+static struct fake_settings settings = {.softmax = true, .n_ctx = 4096};
+static struct {
+    _Atomic uint64_t steps, tokens, engines, shared_steps, page_reads, state_reads;
+} counts;
+
+void fake_engine_set(const struct fake_settings *s)
+{
+    settings = *s;
+    counts.steps = counts.tokens = counts.engines = counts.shared_steps = 0;
+    counts.page_reads = counts.state_reads = 0;
+}
+
+void fake_engine_counts(struct fake_counts *out)
+{
+    *out = (struct fake_counts){counts.steps,        counts.tokens,     counts.engines,
+                                counts.shared_steps, counts.page_reads, counts.state_reads};
+}
+
+/* --- the model --- */
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    uint64_t z = a * UINT64_C(0x9e3779b97f4a7c15) + b + 0x632be59bd9b4e019u;
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+/* The two memories behind a token: all rows (softmax), and the state with the chunk's rows. */
+struct memory {
+    uint64_t all, chunk;
+};
+
+static uint64_t next_row(const struct memory *m, int32_t token)
+{
+    return mix(mix(m->all, m->chunk), (uint64_t)(uint32_t)token);
+}
+
+static void remember(struct memory *m, bool softmax, bool lightning, uint64_t row)
+{
+    if (softmax)
+        m->all = mix(m->all, row);
+    if (lightning)
+        m->chunk = mix(m->chunk, row);
+}
+
+static uint64_t fold(uint64_t chunk)
+{
+    return mix(chunk, 0xf01d);
+}
+
+/* Coarse, so that equal logits happen. */
+static void write_logits(const struct memory *m, float *logits)
+{
+    uint64_t h = mix(m->all, m->chunk);
+
+    for (uint32_t i = 0; i < FAKE_VOCAB; i++)
+        logits[i] = (float)(mix(h, i) >> 54) / 64 - 8;
+}
+
+void fake_model_logits(bool softmax, bool lightning, const int32_t *tokens, uint32_t n,
+                       float logits[FAKE_VOCAB])
+{
+    struct memory m = {0};
+
+    for (uint32_t i = 0; i < n; i++) {
+        remember(&m, softmax, lightning, next_row(&m, tokens[i]));
+        if (lightning && i % FG_CHUNK == FG_CHUNK - 1)
+            m.chunk = fold(m.chunk);
+    }
+    write_logits(&m, logits);
+}
+
+/* --- device --- */
+
+int fg_device_open(const char *select, const char *cache_dir, struct fg_device **out,
+                   struct fg_err *err)
+{
+    (void)select;
+    (void)cache_dir;
+    if (settings.no_reopen && counts.engines)
+        return fg_fail(err, FG_EDEVICE, "the fake device is gone");
+    *out = calloc(1, sizeof **out);
+    CHECK(*out);
+    strcpy((*out)->info.name, "fake device");
+    strcpy((*out)->info.driver, "fake driver 1");
+    return 0;
+}
+
+void fg_device_close(struct fg_device *d)
+{
+    free(d);
+}
+
+const struct fg_device_info *fg_device_info(const struct fg_device *d)
+{
+    return &d->info;
+}
+
+/* --- engine --- */
+
+static uint32_t or (uint32_t v, uint32_t fallback)
+{
+    return v ? v : fallback;
+}
+
+int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *g,
+                     struct fg_device *dev,
+                     void (*progress)(void *ctx, uint64_t done, uint64_t all), void *progress_ctx,
+                     struct fg_engine **out, struct fg_err *err)
+{
+    struct fg_engine *e = calloc(1, sizeof *e);
+    struct fg_engine_info *i = &e->info;
+
+    (void)err;
+    CHECK(e && g && dev && opt->n_batch % FG_CHUNK == 0);
+    if (progress)
+        progress(progress_ctx, 1, 1);
+    e->hp.n_vocab = FAKE_VOCAB;
+    i->hp = &e->hp;
+    i->n_ctx = or (opt->n_ctx, settings.n_ctx);
+    i->n_seq = opt->n_seq;
+    i->n_pages = settings.softmax ? or (opt->n_pages, opt->n_seq * (i->n_ctx / FG_CHUNK)) : 0;
+    i->n_states = settings.lightning ? opt->n_states : 0;
+    i->n_batch = or (opt->n_batch, FG_CHUNK);
+    i->page_bytes = settings.softmax ? sizeof(uint64_t) * (FG_CHUNK + 2) : 0;
+    i->state_bytes = settings.lightning ? sizeof(struct state) : 0;
+    /* Here the settings, not the file, make the model: no store may mix them up. */
+    memset(i->numerics_id, 0x40 + settings.softmax + 2 * settings.lightning, sizeof i->numerics_id);
+    i->canonical = true;
+    e->pages = calloc(i->n_pages + 1, sizeof *e->pages);
+    e->slots = calloc(i->n_states + 1, sizeof *e->slots);
+    CHECK(e->pages && e->slots);
+    e->free_pages = i->n_pages;
+    counts.engines++;
+    *out = e;
+    return 0;
+}
+
+void fg_engine_destroy(struct fg_engine *e)
+{
+    if (!e)
+        return;
+    CHECK(e->n_live == 0);
+    CHECK(e->free_pages == e->info.n_pages);
+    free(e->slots);
+    free(e->pages);
+    free(e);
+}
+
+void fg_engine_info(const struct fg_engine *e, struct fg_engine_info *out)
+{
+    *out = e->info;
+}
+
+static void check_thread(struct fg_engine *e)
+{
+    if (!e->has_thread)
+        e->thread = pthread_self();
+    e->has_thread = true;
+    CHECK(pthread_equal(e->thread, pthread_self()));
+}
+
+static int lost(const struct fg_engine *e, struct fg_err *err)
+{
+    return e->lost ? fg_fail(err, FG_EDEVICELOST, "the fake device was lost") : 0;
+}
+
+int fg_seq_create(struct fg_engine *e, struct fg_seq **out, struct fg_err *err)
+{
+    check_thread(e);
+    *out = NULL;
+    if (e->n_live == e->info.n_seq)
+        return fg_fail(err, FG_EBUSY, "all %u sequences are in use", e->info.n_seq);
+    *out = calloc(1, sizeof **out);
+    CHECK(*out);
+    (*out)->e = e;
+    (*out)->s.marker = FAKE_MARKER;
+    (*out)->pages = calloc(e->info.n_ctx / FG_CHUNK + 1, sizeof *(*out)->pages);
+    CHECK((*out)->pages);
+    e->n_live++;
+    return 0;
+}
+
+static void unref(struct fg_engine *e, uint32_t p)
+{
+    CHECK(p < e->info.n_pages && e->pages[p].refs > 0);
+    if (--e->pages[p].refs == 0)
+        e->free_pages++;
+}
+
+static uint32_t page_count(const struct fg_seq *s)
+{
+    return s->e->info.page_bytes ? (s->n + FG_CHUNK - 1) / FG_CHUNK : 0;
+}
+
+void fg_seq_destroy(struct fg_seq *s)
+{
+    if (!s)
+        return;
+    check_thread(s->e);
+    for (uint32_t i = 0; i < page_count(s); i++)
+        unref(s->e, s->pages[i]);
+    s->e->n_live--;
+    free(s->pages);
+    free(s);
+}
+
+uint32_t fg_seq_length(const struct fg_seq *s)
+{
+    return s->n;
+}
+
+static uint32_t take_page(struct fg_engine *e, uint64_t index)
+{
+    uint32_t p = 0;
+
+    CHECK(e->free_pages);
+    while (e->pages[p].refs)
+        p++;
+    e->free_pages--;
+    memset(&e->pages[p], 0xee, sizeof e->pages[p]);
+    e->pages[p].refs = 1;
+    e->pages[p].full = false;
+    e->pages[p].index = index;
+    e->pages[p].marker = FAKE_MARKER;
+    return p;
+}
+
+static struct memory recall(const struct fg_seq *s)
+{
+    struct memory m = {.chunk = s->s.s};
+
+    CHECK(s->s.at == s->n / FG_CHUNK * FG_CHUNK || !s->e->info.state_bytes);
+    for (uint32_t i = 0; s->e->info.page_bytes && i < s->n; i++) {
+        const struct page *p = &s->e->pages[s->pages[i / FG_CHUNK]];
+
+        CHECK(p->index == i / FG_CHUNK);
+        remember(&m, true, false, p->rows[i % FG_CHUNK]);
+    }
+    for (uint32_t i = 0; s->e->info.state_bytes && i < s->n % FG_CHUNK; i++)
+        remember(&m, false, true, s->rows[i]);
+    return m;
+}
+
+static void compute(struct fg_seq *s, const struct fg_step_piece *piece)
+{
+    bool softmax = s->e->info.page_bytes, lightning = s->e->info.state_bytes;
+    struct memory m = recall(s);
+
+    for (uint32_t i = 0; i < piece->n; i++) {
+        uint64_t row = next_row(&m, piece->tokens[i]);
+        uint32_t at = s->n % FG_CHUNK, index = s->n / FG_CHUNK;
+
+        if (softmax && at == 0)
+            s->pages[index] = take_page(s->e, index);
+        if (softmax) {
+            CHECK(!s->e->pages[s->pages[index]].full);
+            s->e->pages[s->pages[index]].rows[at] = row;
+            s->e->pages[s->pages[index]].full = at == FG_CHUNK - 1;
+        }
+        s->rows[at] = row;
+        remember(&m, softmax, lightning, row);
+        s->n++;
+        if (lightning && at == FG_CHUNK - 1) {
+            m.chunk = fold(m.chunk);
+            s->s.s = m.chunk;
+            s->s.at = s->n;
+        }
+        if (i + piece->n_logits >= piece->n)
+            write_logits(&m, piece->logits + (size_t)(i + piece->n_logits - piece->n) * FAKE_VOCAB);
+    }
+}
+
+/* The step as a whole; *pages: what it takes from the pool. */
+static void check_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n,
+                       uint32_t *pages)
+{
+    uint32_t tokens = 0;
+
+    CHECK(n >= 1);
+    *pages = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct fg_step_piece *p = &pieces[i];
+
+        CHECK(p->seq->e == e && !p->seq->lacks_state);
+        CHECK(p->n >= 1 && p->n_logits <= p->n && (p->logits || !p->n_logits));
+        for (uint32_t j = 0; j < i; j++)
+            CHECK(pieces[j].seq != p->seq);
+        for (uint32_t j = 0; j < p->n; j++)
+            CHECK(p->tokens[j] >= 0 && p->tokens[j] < FAKE_VOCAB);
+        CHECK(p->seq->n + p->n <= e->info.n_ctx);
+        tokens += p->n;
+        if (e->info.page_bytes)
+            *pages += (p->seq->n + p->n + FG_CHUNK - 1) / FG_CHUNK - page_count(p->seq);
+    }
+    CHECK(tokens <= e->info.n_batch);
+    counts.tokens += tokens;
+}
+
+int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
+                   struct fg_err *err)
+{
+    uint64_t step = ++counts.steps;
+    uint32_t pages;
+
+    check_thread(e);
+    if (settings.on_step)
+        settings.on_step(settings.on_step_ctx, step);
+    e->lost = e->lost || step == settings.lose_at || step == settings.lose_again_at;
+    if (lost(e, err))
+        return FG_EDEVICELOST;
+    check_step(e, pieces, n_pieces, &pages);
+    counts.shared_steps += n_pieces > 1;
+    if (pages > e->free_pages)
+        return fg_fail(err, FG_EBUSY, "the step needs %u pages, %u are free", pages, e->free_pages);
+    for (uint32_t i = 0; i < n_pieces; i++) {
+        compute(pieces[i].seq, &pieces[i]);
+        if (step == settings.nan_at && pieces[i].n_logits)
+            pieces[i].logits[17] = NAN;
+    }
+    return 0;
+}
+
+/* --- capture and restore --- */
+
+static void note_capture(struct fg_engine *e, _Atomic uint64_t *count)
+{
+    ++*count;
+    if (counts.page_reads + counts.state_reads == settings.lose_capture_at)
+        e->lost = true;
+}
+
+int fg_seq_capture_page(struct fg_seq *s, uint32_t index, void *dst, struct fg_err *err)
+{
+    check_thread(s->e);
+    CHECK(s->e->info.page_bytes && index < s->n / FG_CHUNK);
+    note_capture(s->e, &counts.page_reads);
+    memcpy(dst, &s->e->pages[s->pages[index]], s->e->info.page_bytes);
+    return lost(s->e, err);
+}
+
+int fg_seq_capture_state(struct fg_seq *s, void *dst, struct fg_err *err)
+{
+    check_thread(s->e);
+    CHECK(s->e->info.state_bytes && s->n && s->n % FG_CHUNK == 0 && !s->lacks_state);
+    CHECK(s->s.at == s->n);
+    note_capture(s->e, &counts.state_reads);
+    memcpy(dst, &s->s, sizeof s->s);
+    return lost(s->e, err);
+}
+
+static void grow(struct fg_seq *s)
+{
+    CHECK(s->n + FG_CHUNK <= s->e->info.n_ctx);
+    s->n += FG_CHUNK;
+    s->lacks_state = s->e->info.state_bytes > 0;
+}
+
+int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
+{
+    check_thread(s->e);
+    CHECK(s->n % FG_CHUNK == 0 && src);
+    if (s->e->info.page_bytes) {
+        uint32_t index = s->n / FG_CHUNK;
+
+        if (!s->e->free_pages)
+            return fg_fail(err, FG_EBUSY, "no page is free");
+        s->pages[index] = take_page(s->e, index);
+        memcpy(&s->e->pages[s->pages[index]], src, s->e->info.page_bytes);
+        CHECK(s->e->pages[s->pages[index]].index == index);
+        CHECK(s->e->pages[s->pages[index]].marker == FAKE_MARKER);
+        s->e->pages[s->pages[index]].full = true;
+    }
+    grow(s);
+    return lost(s->e, err);
+}
+
+static int load(struct fg_seq *s, const struct state *from, struct fg_err *err)
+{
+    check_thread(s->e);
+    CHECK(s->e->info.state_bytes && s->n && s->n % FG_CHUNK == 0);
+    CHECK(from->marker == FAKE_MARKER && from->at == s->n);
+    s->s = *from;
+    s->lacks_state = false;
+    return lost(s->e, err);
+}
+
+int fg_seq_restore_state(struct fg_seq *s, const void *src, struct fg_err *err)
+{
+    struct state from;
+
+    memcpy(&from, src, sizeof from);
+    return load(s, &from, err);
+}
+
+uint32_t fg_seq_page(const struct fg_seq *s, uint32_t index)
+{
+    CHECK(s->e->info.page_bytes && index < s->n / FG_CHUNK);
+    return s->pages[index];
+}
+
+void fg_page_ref(struct fg_engine *e, uint32_t page)
+{
+    check_thread(e);
+    CHECK(page < e->info.n_pages && e->pages[page].refs > 0 && e->pages[page].full);
+    e->pages[page].refs++;
+}
+
+void fg_page_unref(struct fg_engine *e, uint32_t page)
+{
+    unref(e, page);
+}
+
+uint32_t fg_engine_free_pages(const struct fg_engine *e)
+{
+    return e->free_pages;
+}
+
+int fg_seq_share_page(struct fg_seq *s, uint32_t page, struct fg_err *err)
+{
+    check_thread(s->e);
+    CHECK(s->n % FG_CHUNK == 0 && page < s->e->info.n_pages);
+    CHECK(s->e->pages[page].full && s->e->pages[page].index == s->n / FG_CHUNK);
+    fg_page_ref(s->e, page);
+    s->pages[s->n / FG_CHUNK] = page;
+    grow(s);
+    return lost(s->e, err);
+}
+
+int fg_seq_save_state(struct fg_seq *s, uint32_t slot, struct fg_err *err)
+{
+    check_thread(s->e);
+    CHECK(slot < s->e->info.n_states && s->n && s->n % FG_CHUNK == 0 && s->s.at == s->n);
+    CHECK(!s->lacks_state);
+    s->e->slots[slot] = s->s;
+    return lost(s->e, err);
+}
+
+int fg_seq_load_state(struct fg_seq *s, uint32_t slot, struct fg_err *err)
+{
+    CHECK(slot < s->e->info.n_states);
+    return load(s, &s->e->slots[slot], err);
+}

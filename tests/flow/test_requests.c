@@ -1,0 +1,594 @@
+/* What a request can ask for and get wrong, and how jobs come and go. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/cache.h"
+#include "fake_engine.h"
+#include "fixture.h"
+
+/* Holds the GPU thread before a step until it is opened. */
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    uint64_t allowed, reached; /* steps */
+    struct fg_job *cancel;     /* canceled when step cancel_at is reached */
+    uint64_t cancel_at;
+};
+
+struct env {
+    char *dir, *model, *cache;
+    struct fg_flow_options opt;
+    struct fake_settings settings;
+    struct gate gate;
+};
+
+static int set_up(void **state)
+{
+    struct env *env = calloc(1, sizeof *env);
+
+    env->dir = fixture_dir();
+    env->model = fixture_model(env->dir);
+    env->cache = malloc(strlen(env->dir) + 8);
+    sprintf(env->cache, "%s/cache", env->dir);
+    env->opt = (struct fg_flow_options){.model_path = env->model, .n_ctx = 1024, .n_seq = 2};
+    env->settings = (struct fake_settings){.softmax = true, .lightning = true};
+    pthread_mutex_init(&env->gate.lock, NULL);
+    pthread_cond_init(&env->gate.change, NULL);
+    *state = env;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct env *env = *state;
+
+    pthread_cond_destroy(&env->gate.change);
+    pthread_mutex_destroy(&env->gate.lock);
+    fixture_remove(env->dir);
+    free(env->cache);
+    free(env->model);
+    free(env);
+    return 0;
+}
+
+static void pass_gate(void *ctx, uint64_t step)
+{
+    struct gate *g = ctx;
+
+    pthread_mutex_lock(&g->lock);
+    g->reached = step;
+    pthread_cond_broadcast(&g->change);
+    while (g->allowed < step)
+        pthread_cond_wait(&g->change, &g->lock);
+    if (g->cancel && step == g->cancel_at)
+        fg_job_cancel(g->cancel);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void allow(struct gate *g, uint64_t steps)
+{
+    pthread_mutex_lock(&g->lock);
+    g->allowed = steps;
+    pthread_cond_broadcast(&g->change);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void wait_for_step(struct gate *g, uint64_t step)
+{
+    pthread_mutex_lock(&g->lock);
+    while (g->reached < step)
+        pthread_cond_wait(&g->change, &g->lock);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static struct fg_flow *open_flow(struct env *env, bool gated)
+{
+    struct fg_err err = {0};
+    struct fg_flow *flow;
+
+    env->settings.on_step = gated ? pass_gate : NULL;
+    env->settings.on_step_ctx = &env->gate;
+    fake_engine_set(&env->settings);
+    if (fg_flow_create(&env->opt, &flow, &err))
+        fail_msg("%s", err.text);
+    return flow;
+}
+
+static void fill(int32_t *tokens, uint32_t n)
+{
+    uint64_t rng = (uint64_t)n << 32;
+
+    for (uint32_t i = 0; i < n; i++)
+        tokens[i] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
+}
+
+static struct fg_job_request request_of(uint32_t n, int32_t max_new)
+{
+    int32_t *tokens = malloc(n * sizeof *tokens + 1);
+    struct fg_job_request req;
+
+    fill(tokens, n);
+    req = fixture_request(tokens, n, max_new);
+    free(tokens);
+    req.ignore_eos = true;
+    return req;
+}
+
+static void run(struct fg_flow *flow, struct fg_job_request *req, struct reply *r)
+{
+    assert_int_equal(reply_start(r, flow, req, NULL), 0);
+    assert_null(req->tokens); /* taken over */
+    reply_wait(r);
+}
+
+/* --- what is refused --- */
+
+static void check_refusal(struct fg_flow *flow, struct fg_job_request req, int code,
+                          const char *text)
+{
+    struct reply r;
+
+    run(flow, &req, &r);
+    assert_true(r.failed);
+    if (r.error.code != code || strcmp(r.error.text, text) != 0)
+        fail_msg("%d `%s` is not %d `%s`", r.error.code, r.error.text, code, text);
+    reply_finish(&r);
+}
+
+static void test_refusals(void **state)
+{
+    struct fg_flow *flow = open_flow(*state, false);
+    struct fg_job_request req;
+
+    check_refusal(flow, request_of(0, 1), FG_EINVAL,
+                  "the prompt is empty; it needs at least one token");
+    check_refusal(flow, request_of(1025, 1), FG_ETOOLONG,
+                  "prompt has 1025 tokens, the context holds 1024");
+    req = request_of(5, 1);
+    req.tokens[3] = FAKE_VOCAB;
+    check_refusal(flow, req, FG_EINVAL, "prompt token 3 is 300; the vocabulary has ids 0..299");
+    req = request_of(5, 1);
+    req.tokens[4] = -1;
+    check_refusal(flow, req, FG_EINVAL, "prompt token 4 is -1; the vocabulary has ids 0..299");
+    req = request_of(5, -2);
+    check_refusal(flow, req, FG_EINVAL, "max_tokens is -2; it must be at least 0");
+    req = request_of(5, 1);
+    req.sampling.top_p = 2;
+    check_refusal(flow, req, FG_EINVAL, "top_p is 2; it must lie within 0..1");
+    req = request_of(5, 1);
+    req.n_logprobs = 21;
+    check_refusal(flow, req, FG_EINVAL, "logprobs is 21; at most 20 are given");
+    req = request_of(5, 1);
+    req.stop = calloc(1, sizeof *req.stop);
+    req.stop[0] = fixture_copy("");
+    req.n_stop = 1;
+    check_refusal(flow, req, FG_EINVAL, "stop string 0 is empty");
+    req = request_of(0, 1);
+    req.kind = FG_PROMPT_CHAT;
+    check_refusal(flow, req, FG_EINVAL, "messages is empty; a chat needs at least one");
+    fg_flow_destroy(flow);
+}
+
+/* A pool smaller than the context bounds the context. */
+static void test_small_pool(void **state)
+{
+    struct env *env = *state;
+    struct fg_flow *flow;
+    struct fg_flow_info info;
+
+    env->opt.n_pages = 3;
+    flow = open_flow(env, false);
+    fg_flow_info(flow, &info);
+    assert_int_equal(info.context_tokens, 192);
+    check_refusal(flow, request_of(193, 1), FG_ETOOLONG,
+                  "prompt has 193 tokens, the context holds 192");
+    fg_flow_destroy(flow);
+}
+
+/* --- prompts --- */
+
+static void test_prompts(void **state)
+{
+    static const char text[] = "hi <|im_end|><think>";
+    struct fg_flow *flow = open_flow(*state, false);
+    struct fg_job_request req = {.kind = FG_PROMPT_TEXT, .max_tokens = 1, .n_logprobs = -1};
+    struct reply r;
+    int32_t *ids;
+    char *back;
+    size_t n;
+
+    req.sampling.top_p = 1;
+    req.text = fixture_copy(text);
+    req.text_bytes = strlen(text);
+    run(flow, &req, &r);
+    assert_false(r.failed);
+    assert_int_equal(r.account.prompt_tokens, 3 + 2); /* control tokens are found */
+    reply_finish(&r);
+    req = (struct fg_job_request){.kind = FG_PROMPT_CHAT, .max_tokens = 1, .n_logprobs = -1};
+    req.sampling.top_p = 1;
+    req.messages = calloc(1, sizeof *req.messages);
+    req.messages[0].role = fixture_copy("user");
+    req.messages[0].content = fixture_copy(text);
+    req.messages[0].content_bytes = strlen(text);
+    req.n_messages = 1;
+    run(flow, &req, &r);
+    if (r.failed)
+        fail_msg("%s", r.error.text);
+    /* <|im_start|> user\n, the content with its markup as plain bytes, <|im_end|> \n, and the head
+     * of the answer. */
+    assert_int_equal(r.account.prompt_tokens, 1 + 5 + 3 + 10 + 1 + 1 + 1 + 1 + 10);
+    reply_finish(&r);
+    assert_int_equal(fg_flow_tokenize(flow, text, strlen(text), true, true, &ids, &n, NULL), 0);
+    assert_int_equal(n, 5);
+    assert_int_equal(ids[3], FIXTURE_END);
+    assert_int_equal(fg_flow_detokenize(flow, ids, n, &back, &n, NULL), 0);
+    assert_int_equal(n, strlen(text));
+    assert_memory_equal(back, text, n);
+    free(back);
+    free(ids);
+    fg_flow_destroy(flow);
+}
+
+/* --- answers --- */
+
+static void test_lengths(void **state)
+{
+    struct fg_flow *flow = open_flow(*state, false);
+    struct fg_job_request req = request_of(900, -1);
+    struct reply r;
+
+    run(flow, &req, &r); /* as far as the context goes */
+    assert_false(r.failed);
+    assert_int_equal(r.account.completion_tokens, 124);
+    assert_int_equal(r.finish, FG_FINISH_LENGTH);
+    reply_finish(&r);
+    req = request_of(900, 500);
+    run(flow, &req, &r);
+    assert_int_equal(r.account.completion_tokens, 124);
+    reply_finish(&r);
+    req = request_of(1024, 5);
+    run(flow, &req, &r); /* a full context leaves room for no answer */
+    assert_false(r.failed);
+    assert_int_equal(r.account.completion_tokens, 0);
+    reply_finish(&r);
+    req = request_of(800, 0); /* no answer wanted: the prompt is computed and kept */
+    run(flow, &req, &r);
+    assert_false(r.failed);
+    assert_int_equal(r.n_text, 0);
+    assert_int_equal(r.finish, FG_FINISH_LENGTH);
+    reply_finish(&r);
+    req = request_of(800, 1);
+    run(flow, &req, &r);
+    assert_int_equal(r.account.reused_tokens, 768);
+    reply_finish(&r);
+    fg_flow_destroy(flow);
+}
+
+/* Control tokens have no text; the end token ends unless it is to be ignored. */
+static void test_end_tokens(void **state)
+{
+    struct fg_flow *flow = open_flow(*state, false);
+    uint32_t stopped = 0;
+
+    for (uint32_t n = 1; n < 40; n++) {
+        struct fg_job_request req = request_of(n, 120);
+        struct reply whole, cut;
+        uint32_t at = 0;
+
+        run(flow, &req, &whole);
+        assert_int_equal(whole.account.completion_tokens, 120);
+        assert_null(strstr(whole.text, "<|im_"));
+        while (at < whole.n_tokens && whole.tokens[at] != FIXTURE_END)
+            at++;
+        req = request_of(n, 120);
+        req.ignore_eos = false;
+        run(flow, &req, &cut);
+        assert_int_equal(cut.finish, at < 120 ? FG_FINISH_STOP : FG_FINISH_LENGTH);
+        assert_int_equal(cut.n_tokens, at);
+        assert_int_equal(cut.account.completion_tokens, at < 120 ? at + 1 : at);
+        stopped += at < 120;
+        reply_finish(&whole);
+        reply_finish(&cut);
+    }
+    assert_in_range(stopped, 1, 38); /* both happened */
+    fg_flow_destroy(flow);
+}
+
+/* A stop string taken from the middle of an answer cuts it there, whatever the tokens are. */
+static void test_stop_strings(void **state)
+{
+    struct fg_flow *flow = open_flow(*state, false);
+    uint32_t checked = 0;
+
+    for (uint32_t n = 1; n < 30; n++) {
+        struct fg_job_request req = request_of(n, 60);
+        struct reply whole, cut;
+        const char *first;
+        char stop[16];
+        size_t from, to;
+
+        run(flow, &req, &whole);
+        from = whole.n_text / 2;
+        while ((whole.text[from] & 0xc0) == 0x80)
+            from++;
+        to = from + 4;
+        while (to < whole.n_text && (whole.text[to] & 0xc0) == 0x80)
+            to++;
+        memcpy(stop, whole.text + from, to - from);
+        stop[to - from] = '\0';
+        if (strlen(stop) == to - from && strlen(whole.text) > to) { /* no NUL before */
+            req = request_of(n, 60);
+            req.stop = calloc(1, sizeof *req.stop);
+            req.stop[0] = fixture_copy(stop);
+            req.n_stop = 1;
+            run(flow, &req, &cut);
+            first = strstr(whole.text, stop);
+            assert_int_equal(cut.finish, FG_FINISH_STOP);
+            assert_int_equal(cut.n_text, first - whole.text);
+            assert_memory_equal(cut.text, whole.text, cut.n_text);
+            assert_true(cut.account.completion_tokens < 60);
+            reply_finish(&cut);
+            checked++;
+        }
+        reply_finish(&whole);
+    }
+    assert_true(checked > 10);
+    fg_flow_destroy(flow);
+}
+
+static void test_logprobs(void **state)
+{
+    struct env *env = *state;
+    struct fg_flow *flow = open_flow(env, false);
+    struct fg_job_request req = request_of(70, 5);
+    float logits[FAKE_VOCAB];
+    int32_t tokens[75];
+    struct reply r;
+
+    fill(tokens, 70);
+    run(flow, &req, &r);
+    assert_int_equal(r.n_tokens, 5);
+    for (uint32_t k = 0; k < 5; k++) {
+        double sum = 0;
+
+        fake_model_logits(true, true, tokens, 70 + k, logits);
+        for (int i = 0; i < FAKE_VOCAB; i++)
+            sum += exp(logits[i]);
+        assert_float_equal(r.logprobs[k], logits[r.tokens[k]] - log(sum), 1e-5);
+        tokens[70 + k] = r.tokens[k];
+    }
+    reply_finish(&r);
+    fg_flow_destroy(flow);
+}
+
+static void test_progress(void **state)
+{
+    struct env *env = *state;
+    struct fg_flow *flow = open_flow(env, false);
+
+    for (int round = 0; round < 2; round++) {
+        struct fg_job_request req = request_of(1000, 2);
+        struct reply r;
+
+        req.want_progress = true;
+        run(flow, &req, &r);
+        assert_int_equal(r.last_done, 1000);
+        assert_int_equal(r.last_reused, round ? 960 : 0);
+        assert_in_range(r.progress, round ? 2 : 16, round ? 2 : 20);
+        reply_finish(&r);
+    }
+    fg_flow_destroy(flow);
+}
+
+/* Neither reads nor writes. */
+static void test_without_cache(void **state)
+{
+    struct env *env = *state;
+    struct fg_cache_stats stats;
+    struct fg_flow *flow;
+    const char *dir;
+
+    env->opt.cache_dir = env->cache;
+    env->opt.cache_bytes = 8 << 20;
+    flow = open_flow(env, false);
+    for (int i = 0; i < 3; i++) {
+        struct fg_job_request req = request_of(500, 100);
+        struct reply r;
+
+        req.use_cache = i == 1;
+        run(flow, &req, &r);
+        assert_int_equal(r.account.reused_tokens, 0);
+        reply_finish(&r);
+        assert_int_equal(fg_flow_cache_stats(flow, &stats, &dir), 0);
+        if (i == 0)
+            assert_int_equal(stats.blocks + stats.states + stats.queued_bytes, 0);
+        assert_string_equal(dir, env->cache);
+    }
+    fg_flow_destroy(flow);
+    env->opt.cache_dir = NULL;
+    flow = open_flow(env, false);
+    assert_int_equal(fg_flow_cache_stats(flow, &stats, &dir), FG_ENOTFOUND);
+    fg_flow_destroy(flow);
+}
+
+/* --- coming and going --- */
+
+static void test_cancel(void **state)
+{
+    struct env *env = *state;
+    struct fg_flow *flow = open_flow(env, true);
+    struct fg_job_request req = request_of(640, 200);
+    struct reply r;
+
+    /* Held at the first step, canceled at the fifth, in the middle of the prompt. */
+    assert_int_equal(reply_start(&r, flow, &req, NULL), 0);
+    wait_for_step(&env->gate, 1);
+    env->gate.cancel = r.job;
+    env->gate.cancel_at = 5;
+    allow(&env->gate, 1000);
+    reply_wait(&r);
+    assert_true(r.failed);
+    assert_int_equal(r.error.code, FG_ECANCELED);
+    assert_int_equal(env->gate.reached, 5); /* no step came after */
+    assert_int_equal(fg_flow_jobs(flow, NULL, 0), 0);
+    reply_finish(&r);
+    fg_flow_destroy(flow);
+}
+
+static void test_queue(void **state)
+{
+    struct env *env = *state;
+    struct reply r[5];
+    struct fg_job_status rows[5];
+    struct fg_job_request req;
+    struct fg_flow *flow;
+    struct fg_err err;
+
+    env->opt.max_jobs = 4;
+    flow = open_flow(env, true);
+    for (int i = 0; i < 4; i++) {
+        req = request_of(200 + (uint32_t)i, 10);
+        assert_int_equal(reply_start(&r[i], flow, &req, &err), 0);
+        if (i == 0)
+            wait_for_step(&env->gate, 1);
+    }
+    req = request_of(10, 10);
+    assert_int_equal(reply_start(&r[4], flow, &req, &err), FG_EBUSY);
+    assert_string_equal(err.text, "4 requests are in the queue already; try again later");
+    assert_null(req.tokens);
+    reply_finish(&r[4]);
+    assert_int_equal(fg_flow_jobs(flow, rows, 2), 4);
+    assert_true(rows[0].id < rows[1].id);
+    assert_int_equal(rows[0].id, fg_job_id(r[0].job));
+    assert_int_equal(rows[0].phase, FG_PHASE_PREFILL);
+    assert_int_equal(rows[0].prompt_tokens, 200);
+    assert_int_equal(rows[0].done_tokens, 0);
+    assert_int_equal(rows[1].phase, FG_PHASE_QUEUED);
+    allow(&env->gate, 1000);
+    for (int i = 0; i < 4; i++) {
+        reply_wait(&r[i]);
+        assert_false(r[i].failed);
+        reply_finish(&r[i]);
+    }
+    fg_flow_destroy(flow);
+}
+
+static void test_drain(void **state)
+{
+    struct env *env = *state;
+    struct fg_flow *flow = open_flow(env, true);
+    struct fg_job_request req = request_of(100, 10);
+    struct reply r, late;
+    struct fg_err err;
+
+    assert_int_equal(reply_start(&r, flow, &req, &err), 0);
+    wait_for_step(&env->gate, 1);
+    fg_flow_drain(flow);
+    req = request_of(100, 10);
+    assert_int_equal(reply_start(&late, flow, &req, &err), FG_EBUSY);
+    reply_finish(&late);
+    allow(&env->gate, 1000);
+    reply_wait(&r);
+    assert_false(r.failed);
+    reply_finish(&r);
+    fg_flow_destroy(flow);
+}
+
+/* Destroying a busy flow ends every job, those that wait as well. */
+static void test_destroy_busy(void **state)
+{
+    struct env *env = *state;
+    struct fg_flow *flow = open_flow(env, true);
+    struct reply r[6];
+
+    for (int i = 0; i < 6; i++) {
+        struct fg_job_request req = request_of(300, 500);
+
+        assert_int_equal(reply_start(&r[i], flow, &req, NULL), 0);
+    }
+    wait_for_step(&env->gate, 1);
+    fg_flow_cancel_all(flow);
+    allow(&env->gate, 1000);
+    fg_flow_destroy(flow);
+    for (int i = 0; i < 6; i++) {
+        reply_wait(&r[i]);
+        assert_true(r[i].failed);
+        assert_int_equal(r[i].error.code, FG_ECANCELED);
+        reply_finish(&r[i]);
+    }
+}
+
+/* A short prompt that comes later is not held up by a long one. */
+static void test_fairness(void **state)
+{
+    struct env *env = *state;
+    struct fg_flow *flow = open_flow(env, true);
+    struct fg_job_request req = request_of(1000, 1);
+    struct reply slow, quick;
+
+    assert_int_equal(reply_start(&slow, flow, &req, NULL), 0);
+    wait_for_step(&env->gate, 1);
+    req = request_of(30, 1);
+    assert_int_equal(reply_start(&quick, flow, &req, NULL), 0);
+    /* Prompts are prepared in order: once this one is refused, the short one is with the GPU
+     * thread. */
+    check_refusal(flow, request_of(0, 1), FG_EINVAL,
+                  "the prompt is empty; it needs at least one token");
+    allow(&env->gate, 1000);
+    reply_wait(&slow);
+    reply_wait(&quick);
+    assert_false(slow.failed || quick.failed);
+    assert_true(quick.order < slow.order);
+    reply_finish(&slow);
+    reply_finish(&quick);
+    fg_flow_destroy(flow);
+}
+
+static void test_startup_failures(void **state)
+{
+    struct env *env = *state;
+    struct fg_flow_options opt = env->opt;
+    struct fg_flow *flow, *other;
+    struct fg_err err;
+
+    fake_engine_set(&env->settings);
+    opt.model_path = "/nonexistent/model.gguf";
+    assert_int_equal(fg_flow_create(&opt, &flow, &err), FG_ENOTFOUND);
+    assert_null(flow);
+    assert_non_null(strstr(err.text, "/nonexistent/model.gguf"));
+    opt = env->opt;
+    opt.cache_dir = env->cache;
+    opt.cache_bytes = 8 << 20;
+    assert_int_equal(fg_flow_create(&opt, &flow, &err), 0);
+    assert_int_equal(fg_flow_create(&opt, &other, &err), FG_EBUSY); /* one daemon a directory */
+    fg_flow_destroy(flow);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_small_pool, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_prompts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lengths, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_end_tokens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stop_strings, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_logprobs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_progress, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_without_cache, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cancel, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_queue, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_drain, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_destroy_busy, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fairness, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_startup_failures, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
