@@ -1,0 +1,188 @@
+#include "routes.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api.h"
+#include "info_routes.h"
+#include "reply.h"
+
+struct route {
+    const char *path; /* with a `/` at the end: and whatever follows */
+    bool post;        /* POST, else GET and HEAD */
+    /* Exactly one of the two. */
+    void (*answer)(struct fg_api *api, struct evhttp_request *req, const char *rest);
+    enum { NOT_A_JOB, COMPLETION, CHAT } job;
+};
+
+static const struct route routes[] = {
+    {"/v1/chat/completions", true, NULL, CHAT},
+    {"/v1/completions", true, NULL, COMPLETION},
+    {"/tokenize", true, fg_route_tokenize, NOT_A_JOB},
+    {"/detokenize", true, fg_route_detokenize, NOT_A_JOB},
+    {"/health", false, fg_route_health, NOT_A_JOB},
+    {"/v1/models", false, fg_route_models, NOT_A_JOB},
+    {"/v1/models/", false, fg_route_model, NOT_A_JOB},
+    {"/v1/fulgur/status", false, fg_route_status, NOT_A_JOB},
+    {"/v1/fulgur/cache", false, fg_route_cache, NOT_A_JOB},
+};
+
+static const struct route *find_route(const char *path, const char **rest)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        size_t n = strlen(routes[i].path);
+
+        *rest = path + n;
+        if (routes[i].path[n - 1] == '/' ? strncmp(path, routes[i].path, n) == 0 && path[n] != '\0'
+                                         : strcmp(path, routes[i].path) == 0)
+            return &routes[i];
+    }
+    return NULL;
+}
+
+static bool same_secret(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    unsigned char differ = n != m;
+
+    /* As long for a wrong first byte as for a wrong last one. */
+    for (size_t i = 0; i < n; i++)
+        differ |= (unsigned char)(a[i] ^ b[m ? i % m : 0]);
+    return !differ;
+}
+
+/* A page in a browser may send requests to this machine: they carry Origin, or, where its name was
+ * made to point here, a Host that is not ours. */
+static bool local_host(struct evhttp_request *req)
+{
+    const char *host = evhttp_request_get_host(req);
+    unsigned char addr[16];
+    char bare[64];
+    size_t n;
+
+    if (!host || strcasecmp(host, "localhost") == 0)
+        return true;
+    n = strlen(host);
+    if (n > 2 && n < sizeof bare && host[0] == '[' && host[n - 1] == ']') {
+        memcpy(bare, host + 1, n - 2);
+        bare[n - 2] = '\0';
+        return inet_pton(AF_INET6, bare, addr) == 1;
+    }
+    return inet_pton(AF_INET, host, addr) == 1;
+}
+
+static int check_caller(const struct fg_api_door *door, struct evhttp_request *req,
+                        struct fg_api_error *e)
+{
+    static const char scheme[] = "Bearer ";
+    struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
+    const char *given = evhttp_find_header(headers, "Authorization");
+
+    if (!door->tcp)
+        return 0;
+    if (door->api->api_key) {
+        if (!given || strncasecmp(given, scheme, sizeof scheme - 1) != 0)
+            return fg_api_fail(e, 401, NULL, "invalid_api_key",
+                               "this daemon asks for a key: send Authorization: Bearer KEY");
+        if (!same_secret(given + sizeof scheme - 1, door->api->api_key))
+            return fg_api_fail(e, 401, NULL, "invalid_api_key",
+                               "the key in Authorization is not this daemon's");
+        return 0;
+    }
+    if (evhttp_find_header(headers, "Origin"))
+        return fg_api_fail(e, 403, NULL, NULL,
+                           "requests from web pages (Origin) are refused; run the daemon with an "
+                           "API key to allow them");
+    if (!local_host(req))
+        return fg_api_fail(e, 403, NULL, NULL,
+                           "Host: it must be an address or localhost; run the daemon with an API "
+                           "key to allow names");
+    return 0;
+}
+
+static int check_media(struct evhttp_request *req, struct fg_api_error *e)
+{
+    static const char form[] = "multipart/";
+    struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
+    const char *type = evhttp_find_header(headers, "Content-Type");
+    const char *coding = evhttp_find_header(headers, "Content-Encoding");
+
+    if (type && strncasecmp(type, form, sizeof form - 1) == 0)
+        return fg_api_fail(e, 415, NULL, NULL,
+                           "Content-Type: found %.40s, it must be application/json", type);
+    if (coding && strcasecmp(coding, "identity") != 0)
+        return fg_api_fail(e, 415, NULL, NULL,
+                           "Content-Encoding: found %.40s, the body must not be encoded", coding);
+    return 0;
+}
+
+/* What the method calls for; false: *e says why not. */
+static bool check_method(const struct route *route, struct evhttp_request *req, bool *options,
+                         struct fg_api_error *e)
+{
+    enum evhttp_cmd_type method = evhttp_request_get_command(req);
+
+    *options = method == EVHTTP_REQ_OPTIONS;
+    if (*options || (route->post ? method == EVHTTP_REQ_POST
+                                 : method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD))
+        return !route->post || *options || check_media(req, e) == 0;
+    fg_reply_header(req, "Allow", route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+    fg_api_fail(e, 405, NULL, NULL, "%s: the method must be %s", route->path,
+                route->post ? "POST" : "GET");
+    return false;
+}
+
+static void dispatch(struct fg_api *api, struct fg_conn *conn, struct evhttp_request *req,
+                     const char *path)
+{
+    const struct route *route;
+    struct fg_api_error e;
+    const char *rest;
+    bool options;
+
+    route = find_route(path, &rest);
+    if (!route) {
+        fg_api_fail(&e, 404, NULL, NULL, "%.128s: there is no such path; docs/api.md lists them",
+                    path);
+        fg_reply_error(api, req, &e);
+    } else if (!check_method(route, req, &options, &e)) {
+        fg_reply_error(api, req, &e);
+    } else if (options) {
+        fg_reply_options(api, req, route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+    } else if (route->job != NOT_A_JOB) {
+        fg_exchange_start(api, conn, req, route->job == CHAT);
+    } else {
+        route->answer(api, req, rest);
+    }
+}
+
+void fg_api_route(struct evhttp_request *req, void *arg)
+{
+    struct fg_api_door *door = arg;
+    struct fg_api *api = door->api;
+    struct fg_conn *conn = fg_conn_of(api, req);
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
+    const char *raw = uri ? evhttp_uri_get_path(uri) : NULL;
+    struct fg_api_error e;
+    size_t n = 0;
+    char *path;
+
+    if (!conn) { /* memory ran out when it was accepted */
+        evhttp_connection_free(evhttp_request_get_connection(req));
+        return;
+    }
+    fg_conn_begin(conn, req);
+    path = evhttp_uridecode(raw ? raw : "", 0, &n);
+    if (check_caller(door, req, &e)) {
+        fg_reply_error(api, req, &e);
+    } else if (!path || strlen(path) != n) {
+        fg_api_fail(&e, 400, NULL, NULL, "the path holds a NUL byte");
+        fg_reply_error(api, req, &e);
+    } else {
+        dispatch(api, conn, req, path);
+    }
+    free(path);
+}

@@ -1,0 +1,39 @@
+/* A flow without an engine: implements flow/job.h, keeps what was submitted, and answers what the
+ * test tells it to, or, with `automatic`, "Hello, world" from a thread of its own. */
+#ifndef FG_TEST_FAKE_FLOW_H
+#define FG_TEST_FAKE_FLOW_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "flow/job.h"
+
+struct fake_options {
+    bool automatic;      /* jobs run by themselves */
+    bool fail_on_cancel; /* a canceled job ends by itself */
+    bool no_store;
+    int busy; /* FG_EBUSY for every submit */
+};
+
+struct fg_flow *fake_flow_create(const struct fake_options *opt);
+void fake_flow_destroy(struct fg_flow *flow); /* fails the test when a handle was not released */
+
+/* Blocks until the next job has been submitted (each is returned once). */
+struct fg_job *fake_flow_next(struct fg_flow *flow);
+const struct fg_job_request *fake_job_request(const struct fg_job *job);
+/* Blocks until the API has canceled it. */
+void fake_job_wait_canceled(struct fg_job *job);
+/* Blocks until all handles have been released. */
+void fake_flow_wait_released(struct fg_flow *flow);
+unsigned fake_flow_submitted(struct fg_flow *flow);
+
+void fake_job_progress(struct fg_job *job, uint32_t done, uint32_t total, uint32_t reused);
+void fake_job_delta(struct fg_job *job, const char *text, const struct fg_job_token *tokens,
+                    size_t n);
+void fake_job_done(struct fg_job *job, enum fg_finish_reason finish);
+void fake_job_fail(struct fg_job *job, int code, const char *text);
+
+/* A token whose text is `piece`. */
+struct fg_job_token fake_token(int32_t id, const char *piece, float logprob);
+
+#endif

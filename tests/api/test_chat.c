@@ -1,0 +1,341 @@
+/* /v1/chat/completions: messages and tools on their way in, answers and tool calls on their way
+ * out. */
+#include "fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TOOLS                                                                                      \
+    "\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"add\", \"description\": "     \
+    "\"b before a\", \"parameters\": {\"z\": 1.5, \"a\": 2}}}]"
+#define USER "\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]"
+
+static struct fg_job *post(struct fixture *f, struct client *c, const char *body)
+{
+    client_unix(c, f);
+    client_post(c, "/v1/chat/completions", body);
+    return fake_flow_next(f->flow);
+}
+
+static json_t *finish(struct client *c, struct fg_job *job, enum fg_finish_reason reason)
+{
+    struct reply r;
+    json_t *v;
+
+    fake_job_done(job, reason);
+    client_read(c, &r, false);
+    assert_int_equal(r.status, 200);
+    v = reply_json(&r);
+    reply_free(&r);
+    client_close(c);
+    return v;
+}
+
+/* What the messages below come to. */
+static const struct {
+    const char *role, *content, *name;
+} expected[] = {
+    {"system", "be brief", NULL},
+    {"system", "", NULL},
+    {"user", "one two", "ann"},
+    {"assistant",
+     "let me see\n<tool_calls>\n{\"name\": \"add\", \"arguments\": {\"b\": 2, \"a\": [1, "
+     "1.5]}}\n{\"name\": \"raw\", \"arguments\": \"not json\"}\n</tool_calls>",
+     NULL},
+    {"tool", "3", "add"},
+    {"assistant", "<tool_calls>\n{\"name\": \"x\\\"y\", \"arguments\": {}}\n</tool_calls>", NULL},
+    {"tool", "4", "named"},
+    {"tool", "5", NULL},
+    {"user", "and?", NULL},
+};
+
+static void messages_reach_the_flow(void **state)
+{
+    const struct fg_job_request *r;
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    job =
+        post(&f, &c,
+             "{\"messages\": ["
+             "{\"role\": \"system\", \"content\": \"be brief\"},"
+             "{\"role\": \"developer\", \"content\": []},"
+             "{\"role\": \"user\", \"name\": \"ann\", \"content\": [{\"type\": \"text\", \"text\": "
+             "\"one \"}, {\"type\": \"text\", \"text\": \"two\"}]},"
+             "{\"role\": \"assistant\", \"content\": \"let me see\", \"tool_calls\": ["
+             "{\"id\": \"c1\", \"type\": \"function\", \"function\": {\"name\": \"add\", "
+             "\"arguments\": \"{\\\"b\\\":2,\\\"a\\\":[1,1.5]}\"}},"
+             "{\"id\": \"c2\", \"type\": \"function\", \"function\": {\"name\": \"raw\", "
+             "\"arguments\": \"not json\"}}]},"
+             "{\"role\": \"tool\", \"tool_call_id\": \"c1\", \"content\": \"3\"},"
+             "{\"role\": \"assistant\", \"content\": null, \"tool_calls\": [{\"function\": "
+             "{\"name\": \"x\\\"y\", \"arguments\": \"{}\"}}]},"
+             "{\"role\": \"tool\", \"tool_call_id\": \"c1\", \"name\": \"named\", \"content\": "
+             "\"4\"},"
+             "{\"role\": \"tool\", \"tool_call_id\": \"unknown\", \"content\": \"5\"},"
+             "{\"role\": \"user\", \"content\": \"and?\", \"refusal\": null}], " TOOLS
+             ", \"max_tokens\": 3, \"max_completion_tokens\": 9, \"logprobs\": true, "
+             "\"top_logprobs\": 4, \"tool_choice\": \"auto\", \"response_format\": {\"type\": "
+             "\"text\"}, \"parallel_tool_calls\": true, \"modalities\": [\"text\"]}");
+    r = fake_job_request(job);
+    assert_int_equal(r->kind, FG_PROMPT_CHAT);
+    assert_int_equal(r->n_messages, sizeof expected / sizeof *expected);
+    for (size_t i = 0; i < r->n_messages; i++) {
+        assert_string_equal(r->messages[i].role, expected[i].role);
+        assert_string_equal(r->messages[i].content, expected[i].content);
+        assert_int_equal(r->messages[i].content_bytes, strlen(expected[i].content));
+        if (expected[i].name)
+            assert_string_equal(r->messages[i].name, expected[i].name);
+        else
+            assert_null(r->messages[i].name);
+    }
+    /* As it came: the same request must make the same prompt. */
+    assert_string_equal(r->tools_json,
+                        "[{\"type\":\"function\",\"function\":{\"name\":\"add\",\"description\":"
+                        "\"b before a\",\"parameters\":{\"z\":1.5,\"a\":2}}}]");
+    assert_int_equal(r->max_tokens, 9);
+    assert_int_equal(r->n_logprobs, 4);
+    json_decref(finish(&c, job, FG_FINISH_STOP));
+    job = post(&f, &c, "{" USER ", " TOOLS ", \"tool_choice\": \"none\", \"logprobs\": true}");
+    r = fake_job_request(job);
+    assert_null(r->tools_json);
+    assert_int_equal(r->max_tokens, -1);
+    assert_int_equal(r->n_logprobs, 0);
+    json_decref(finish(&c, job, FG_FINISH_STOP));
+    fixture_stop(&f);
+}
+
+static void whole_answer_has_openai_form(void **state)
+{
+    struct fg_token_logprob top = {
+        .token = 5, .logprob = -0.75f, .piece = "\xC3", .piece_bytes = 1};
+    struct fg_job_token token = fake_token(4, "\xC3\xA9", -0.1f);
+    const char *id, *object, *role, *content, *reason, *text, *top_text;
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    int b0, b1, token_id, top_byte;
+    double logprob, top_logprob;
+    json_t *v;
+
+    (void)state;
+    token.n_top = 1;
+    token.top = &top;
+    fixture_start(&f, NULL, NULL);
+    job = post(&f, &c, "{" USER ", \"logprobs\": true, \"top_logprobs\": 1}");
+    fake_job_delta(job, "\xC3\xA9", &token, 1);
+    v = finish(&c, job, FG_FINISH_STOP);
+    unpack(v, "{s:s, s:s, s:[{s:{s:s, s:s}, s:s}]}", "id", &id, "object", &object, "choices",
+           "message", "role", &role, "content", &content, "finish_reason", &reason);
+    assert_memory_equal(id, "chatcmpl-", 9);
+    assert_string_equal(object, "chat.completion");
+    assert_string_equal(role, "assistant");
+    assert_string_equal(content, "\xC3\xA9");
+    assert_string_equal(reason, "stop");
+    unpack(v, "{s:[{s:{s:[{s:s, s:F, s:[i,i], s:i, s:[{s:s, s:F, s:[i]}]}]}}]}", "choices",
+           "logprobs", "content", "token", &text, "logprob", &logprob, "bytes", &b0, &b1, "id",
+           &token_id, "top_logprobs", "token", &top_text, "logprob", &top_logprob, "bytes",
+           &top_byte);
+    assert_string_equal(text, "\xC3\xA9");
+    assert_true((float)logprob == -0.1f);
+    assert_int_equal(b0, 0xC3);
+    assert_int_equal(b1, 0xA9);
+    assert_int_equal(token_id, 4);
+    assert_string_equal(top_text, "\xEF\xBF\xBD");
+    assert_int_equal(top_byte, 0xC3);
+    assert_true(top_logprob == -0.75);
+    json_decref(v);
+    fixture_stop(&f);
+}
+
+/* The delta of the next event; *v keeps it alive. */
+static json_t *next_delta(struct client *c, json_t **v)
+{
+    *v = client_event(c);
+    assert_string_equal(json_string_value(json_object_get(*v, "object")), "chat.completion.chunk");
+    return json_object_get(json_array_get(json_object_get(*v, "choices"), 0), "delta");
+}
+
+static void expect_content(struct client *c, const char *content)
+{
+    json_t *v, *delta = next_delta(c, &v);
+
+    assert_string_equal(json_string_value(json_object_get(delta, "content")), content);
+    json_decref(v);
+}
+
+static void stream_has_openai_form(void **state)
+{
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    struct reply head;
+    json_t *v, *delta;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    job = post(&f, &c, "{" USER ", \"stream\": true}");
+    fake_job_delta(job, "Hel", NULL, 0);
+    fake_job_delta(job, "lo <tool_calls>", NULL, 0); /* without tools it is text */
+    fake_job_done(job, FG_FINISH_LENGTH);
+    client_read_head(&c, &head);
+    reply_free(&head);
+    delta = next_delta(&c, &v);
+    assert_string_equal(json_string_value(json_object_get(delta, "role")), "assistant");
+    json_decref(v);
+    expect_content(&c, "Hel");
+    expect_content(&c, "lo <tool_calls>");
+    delta = next_delta(&c, &v);
+    assert_int_equal(json_object_size(delta), 0);
+    assert_string_equal(json_string_value(json_object_get(
+                            json_array_get(json_object_get(v, "choices"), 0), "finish_reason")),
+                        "length");
+    assert_non_null(json_object_get(json_object_get(v, "fulgur"), "cache"));
+    json_decref(v);
+    assert_null(client_event(&c));
+    /* An answer without any text still names its role. */
+    client_post(&c, "/v1/chat/completions", "{" USER ", \"stream\": true}");
+    fake_job_done(fake_flow_next(f.flow), FG_FINISH_STOP);
+    client_read_head(&c, &head);
+    reply_free(&head);
+    delta = next_delta(&c, &v);
+    assert_string_equal(json_string_value(json_object_get(delta, "role")), "assistant");
+    json_decref(v);
+    json_decref(client_event(&c));
+    assert_null(client_event(&c));
+    client_close(&c);
+    fixture_stop(&f);
+}
+
+static const struct {
+    const char *text, *content; /* content NULL: JSON null */
+    int n;
+    const char *name, *arguments; /* of the last call */
+} answers[] = {
+    {"plain", "plain", 0, NULL, NULL},
+    {"I add.\n\n<tool_calls>\n{\"name\": \"add\", \"arguments\": {\"b\": 1, \"a\": "
+     "2}}\n</tool_calls>\n",
+     "I add.", 1, "add", "{\"b\": 1, \"a\": 2}"},
+    {"<tool_calls>{\"name\": \"a\"}\n\n{\"name\": \"b\", \"arguments\": {}}", NULL, 2, "b", "{}"},
+    /* Malformed blocks are text, whole. */
+    {"x <tool_calls>\nadd(1)\n</tool_calls>", "x <tool_calls>\nadd(1)\n</tool_calls>", 0, NULL,
+     NULL},
+    {"<tool_calls>\n</tool_calls>", "<tool_calls>\n</tool_calls>", 0, NULL, NULL},
+    {"<tool_calls>\n{\"name\": \"a\", \"arguments\": \"s\"}",
+     "<tool_calls>\n{\"name\": \"a\", "
+     "\"arguments\": \"s\"}",
+     0, NULL, NULL},
+    {"<tool_calls>\n{\"name\": \"a\"}\n</tool_calls> and more",
+     "<tool_calls>\n{\"name\": \"a\"}\n</tool_calls> and more", 0, NULL, NULL},
+    {"<tool_call", "<tool_call", 0, NULL, NULL},
+};
+
+static void tool_calls_are_found_in_whole_answers(void **state)
+{
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    json_t *v;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        json_t *content, *calls, *call, *message;
+        const char *reason;
+
+        job = post(&f, &c, "{" USER ", " TOOLS "}");
+        fake_job_delta(job, answers[i].text, NULL, 0);
+        v = finish(&c, job, FG_FINISH_STOP);
+        unpack(v, "{s:[{s:o, s:s}]}", "choices", "message", &message, "finish_reason", &reason);
+        content = json_object_get(message, "content");
+        calls = json_object_get(message, "tool_calls");
+        assert_string_equal(reason, answers[i].n ? "tool_calls" : "stop");
+        if (answers[i].content)
+            assert_string_equal(json_string_value(content), answers[i].content);
+        else
+            assert_true(json_is_null(content));
+        assert_int_equal(json_array_size(calls), answers[i].n);
+        if (answers[i].n) {
+            const char *id, *type, *name, *arguments;
+
+            call = json_array_get(calls, (size_t)answers[i].n - 1);
+            unpack(call, "{s:s, s:s, s:{s:s, s:s}}", "id", &id, "type", &type, "function", "name",
+                   &name, "arguments", &arguments);
+            assert_memory_equal(id, "call_", 5);
+            assert_string_equal(type, "function");
+            assert_string_equal(name, answers[i].name);
+            assert_string_equal(arguments, answers[i].arguments);
+        }
+        json_decref(v);
+    }
+    fixture_stop(&f);
+}
+
+static void tool_calls_are_found_in_streams(void **state)
+{
+    static const char *const pieces[] = {
+        "A < B",         " <",
+        "tool",          " x <tool_",
+        "calls>\n{\"na", "me\": \"add\", \"arguments\": {\"a\": 1}}\n"};
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    struct reply head;
+    const char *name, *arguments, *reason;
+    json_t *v, *delta;
+    int index;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    job = post(&f, &c, "{" USER ", " TOOLS ", \"stream\": true}");
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
+        fake_job_delta(job, pieces[i], NULL, 0);
+    fake_job_done(job, FG_FINISH_STOP);
+    client_read_head(&c, &head);
+    reply_free(&head);
+    expect_content(&c, "");
+    expect_content(&c, "A < B");
+    expect_content(&c, " ");
+    expect_content(&c, "<tool x ");
+    delta = next_delta(&c, &v);
+    unpack(delta, "{s:[{s:i, s:{s:s, s:s}}]}", "tool_calls", "index", &index, "function", "name",
+           &name, "arguments", &arguments);
+    assert_int_equal(index, 0);
+    assert_string_equal(name, "add");
+    assert_string_equal(arguments, "{\"a\": 1}");
+    json_decref(v);
+    v = client_event(&c);
+    unpack(v, "{s:[{s:s}]}", "choices", "finish_reason", &reason);
+    assert_string_equal(reason, "tool_calls");
+    json_decref(v);
+    assert_null(client_event(&c));
+    /* What only looked like a call is sent in the end. */
+    client_post(&c, "/v1/chat/completions", "{" USER ", " TOOLS ", \"stream\": true}");
+    job = fake_flow_next(f.flow);
+    fake_job_delta(job, "<tool_calls>\nno", NULL, 0);
+    fake_job_done(job, FG_FINISH_STOP);
+    client_read_head(&c, &head);
+    reply_free(&head);
+    expect_content(&c, "");
+    expect_content(&c, "<tool_calls>\nno");
+    json_decref(client_event(&c));
+    assert_null(client_event(&c));
+    client_close(&c);
+    fixture_stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages_reach_the_flow),
+        cmocka_unit_test(whole_answer_has_openai_form),
+        cmocka_unit_test(stream_has_openai_form),
+        cmocka_unit_test(tool_calls_are_found_in_whole_answers),
+        cmocka_unit_test(tool_calls_are_found_in_streams),
+    };
+
+    return cmocka_run_group_tests_name("api chat", tests, NULL, NULL);
+}

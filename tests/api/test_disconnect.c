@@ -1,0 +1,334 @@
+/* Clients that leave, stall or send too much while a job runs. */
+#include "fixture.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define WHOLE "{\"prompt\": \"x\"}"
+#define STREAM "{\"prompt\": \"x\", \"stream\": true}"
+
+static const struct fg_api_options tcp = {.tcp_addr = "127.0.0.1:0"};
+
+static void expect_alive(const struct fixture *f)
+{
+    json_decref(ask(f, "GET", "/health", NULL, 200));
+}
+
+/* Leaves in the way `how`: 0 closes, 1 closes the sending half, 2 resets. */
+static void leave(struct client *c, int how)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    if (how == 1)
+        shutdown(c->fd, SHUT_WR);
+    if (how == 2)
+        setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    if (how != 1)
+        client_close(c);
+}
+
+/* The job is canceled while it computes: nothing has been answered, nothing is being written. */
+static void leaving_before_the_answer_cancels(void **state)
+{
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+
+    (void)state;
+    fixture_start(&f, NULL, &tcp);
+    for (int i = 0; i < 12; i++) {
+        int how = i % 3;
+
+        if (i < 6)
+            client_unix(&c, &f);
+        else
+            client_tcp(&c, &f);
+        client_post(&c, i % 2 ? "/v1/completions" : "/v1/chat/completions",
+                    i % 2 ? (i & 2 ? STREAM : WHOLE)
+                          : "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}");
+        job = fake_flow_next(f.flow);
+        leave(&c, how);
+        fake_job_wait_canceled(job);
+        /* What was on its way already must go nowhere. */
+        fake_job_delta(job, "late", NULL, 0);
+        if (i % 4 == 3)
+            fake_job_done(job, FG_FINISH_STOP);
+        else
+            fake_job_fail(job, FG_ECANCELED, "canceled");
+        fake_flow_wait_released(f.flow);
+        if (how == 1)
+            client_close(&c);
+    }
+    expect_alive(&f);
+    fixture_stop(&f);
+}
+
+static void leaving_inside_the_stream_cancels(void **state)
+{
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    struct reply head;
+
+    (void)state;
+    fixture_start(&f, NULL, &tcp);
+    for (int i = 0; i < 6; i++) {
+        if (i < 3)
+            client_unix(&c, &f);
+        else
+            client_tcp(&c, &f);
+        client_post(&c, "/v1/completions", STREAM);
+        job = fake_flow_next(f.flow);
+        fake_job_delta(job, "one", NULL, 0);
+        client_read_head(&c, &head);
+        reply_free(&head);
+        json_decref(client_event(&c));
+        leave(&c, i % 3);
+        fake_job_wait_canceled(job);
+        fake_job_delta(job, "late", NULL, 0);
+        fake_job_fail(job, FG_ECANCELED, "canceled");
+        fake_flow_wait_released(f.flow);
+        if (i % 3 == 1)
+            client_close(&c);
+    }
+    expect_alive(&f);
+    fixture_stop(&f);
+}
+
+/* The next request arrives while the first is computed, and then the client goes. */
+static void leaving_with_requests_in_the_pipe_cancels(void **state)
+{
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    client_unix(&c, &f);
+    client_post(&c, "/v1/completions", WHOLE);
+    client_post(&c, "/v1/completions", STREAM);
+    client_get(&c, "/health");
+    job = fake_flow_next(f.flow);
+    client_close(&c);
+    fake_job_wait_canceled(job);
+    fake_job_fail(job, FG_ECANCELED, "canceled");
+    fake_flow_wait_released(f.flow);
+    assert_int_equal(fake_flow_submitted(f.flow), 1);
+    expect_alive(&f);
+    fixture_stop(&f);
+}
+
+enum { LATER = 40000 };
+
+struct pipeline {
+    struct client *c;
+    char *bytes;
+    size_t n, sent;
+};
+
+/* Sends until the API has stopped reading: it answers others, and still takes no more. */
+static void send_until_refused(const struct fixture *f, struct pipeline *p)
+{
+    for (int refused = 0; refused < 3 && p->sent < p->n;) {
+        ssize_t r = send(p->c->fd, p->bytes + p->sent, p->n - p->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (r > 0)
+            p->sent += (size_t)r;
+        refused = r > 0 ? 0 : refused + 1;
+        expect_alive(f);
+    }
+}
+
+static void *send_rest(void *arg)
+{
+    struct pipeline *p = arg;
+
+    client_send(p->c, p->bytes + p->sent, p->n - p->sent);
+    return NULL;
+}
+
+/* Requests that arrive while a job runs wait their turn, and not all of them in memory. */
+static void a_long_pipe_is_served_in_order(void **state)
+{
+    static const char *const requests[] = {"GET /v1/models/tiny HTTP/1.1\r\n\r\n",
+                                           "GET /health HTTP/1.1\r\n\r\n"};
+    struct pipeline p = {0};
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    struct reply r;
+    pthread_t rest;
+
+    (void)state;
+    p.c = &c;
+    p.bytes = malloc(LATER * 64);
+    for (int i = 0; i < LATER; i++) {
+        memcpy(p.bytes + p.n, requests[i % 2], strlen(requests[i % 2]));
+        p.n += strlen(requests[i % 2]);
+    }
+    fixture_start(&f, NULL, NULL);
+    client_unix(&c, &f);
+    client_post(&c, "/v1/completions", WHOLE);
+    job = fake_flow_next(f.flow);
+    send_until_refused(&f, &p);
+    assert_true(p.sent < p.n);
+    fake_job_delta(job, "first", NULL, 0);
+    fake_job_done(job, FG_FINISH_STOP);
+    assert_int_equal(pthread_create(&rest, NULL, send_rest, &p), 0);
+    client_read(&c, &r, false);
+    assert_non_null(strstr(r.body, "first"));
+    reply_free(&r);
+    for (int i = 0; i < LATER; i++) {
+        client_read(&c, &r, false);
+        assert_int_equal(r.status, 200);
+        assert_true((strstr(r.body, "status") != NULL) == (i % 2 == 1));
+        reply_free(&r);
+    }
+    pthread_join(rest, NULL);
+    client_close(&c);
+    free(p.bytes);
+    fixture_stop(&f);
+}
+
+/* A stream that nobody reads is given up at the bound, not buffered for ever. */
+static void a_client_that_does_not_read_is_cut_off(void **state)
+{
+    const struct fg_api_options small = {.max_buffered = 256 * 1024};
+    char *text = calloc(1, 8193);
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+
+    (void)state;
+    fixture_start(&f, NULL, &small);
+    client_unix(&c, &f);
+    client_post(&c, "/v1/completions", STREAM);
+    job = fake_flow_next(f.flow);
+    memset(text, 'x', 8192);
+    for (int i = 0; i < 400; i++) /* 3.2 MiB: more than the socket and the bound */
+        fake_job_delta(job, text, NULL, 0);
+    fake_job_wait_canceled(job);
+    fake_job_fail(job, FG_ECANCELED, "canceled");
+    fake_flow_wait_released(f.flow);
+    expect_alive(&f);
+    client_close(&c);
+    free(text);
+    fixture_stop(&f);
+}
+
+/* A reader that is merely slow gets everything. */
+static void a_slow_reader_loses_nothing(void **state)
+{
+    char *text = calloc(1, 8193);
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    struct reply r;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    client_unix(&c, &f);
+    client_post(&c, "/v1/completions", STREAM);
+    job = fake_flow_next(f.flow);
+    memset(text, 'x', 8192);
+    for (int i = 0; i < 400; i++)
+        fake_job_delta(job, text, NULL, 0);
+    fake_job_done(job, FG_FINISH_STOP);
+    fake_flow_wait_released(f.flow);
+    client_read(&c, &r, false);
+    assert_true(r.bytes > 400 * 8192);
+    assert_string_equal(r.body + r.bytes - 14, "data: [DONE]\n\n");
+    reply_free(&r);
+    client_close(&c);
+    free(text);
+    fixture_stop(&f);
+}
+
+/* A connection that sends nothing, one that stops inside a request, and one that is alive. */
+static void silent_clients_are_closed(void **state)
+{
+    const struct fg_api_options hasty = {.idle_s = 1, .request_s = 1};
+    struct pollfd p = {.events = POLLIN};
+    struct client idle, partial, body, trickle;
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, &hasty);
+    client_unix(&idle, &f);
+    client_unix(&partial, &f);
+    client_unix(&body, &f);
+    client_unix(&trickle, &f);
+    client_send(&partial, "GET /hea", 8);
+    client_send(&body, "POST /tokenize HTTP/1.1\r\nContent-Length: 9\r\n\r\n{", 47);
+    client_send(&trickle, "GET / HTTP/1.1\r\nA: ", 19);
+    p.fd = trickle.fd; /* a byte now and then, and the request never ends */
+    while (poll(&p, 1, 10) == 0)
+        client_send(&trickle, "b", 1);
+    assert_true(client_at_end(&trickle));
+    assert_true(client_at_end(&idle));
+    assert_true(client_at_end(&partial));
+    assert_true(client_at_end(&body));
+    client_close(&idle);
+    client_close(&partial);
+    client_close(&body);
+    client_close(&trickle);
+    fixture_stop(&f);
+}
+
+/* Neither deadline runs while a job does. */
+static void a_long_job_is_not_a_silent_client(void **state)
+{
+    const struct fg_api_options hasty = {.idle_s = 1, .request_s = 1};
+    struct client idle, whole, stream;
+    struct fg_job *one, *two;
+    struct fixture f;
+    struct reply r;
+
+    (void)state;
+    fixture_start(&f, NULL, &hasty);
+    client_unix(&whole, &f);
+    client_post(&whole, "/v1/completions", WHOLE);
+    one = fake_flow_next(f.flow);
+    client_unix(&stream, &f);
+    client_post(&stream, "/v1/completions", STREAM);
+    two = fake_flow_next(f.flow);
+    fake_job_delta(two, "a", NULL, 0);
+    /* Two connections that idle for the whole time, one after the other: the jobs outlast them. */
+    for (int i = 0; i < 2; i++) {
+        client_unix(&idle, &f);
+        assert_true(client_at_end(&idle));
+        client_close(&idle);
+    }
+    fake_job_done(one, FG_FINISH_STOP);
+    fake_job_done(two, FG_FINISH_STOP);
+    client_read(&whole, &r, false);
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    client_read(&stream, &r, false);
+    assert_non_null(strstr(r.body, "[DONE]"));
+    reply_free(&r);
+    /* And they run again afterwards. */
+    assert_true(client_at_end(&whole));
+    assert_true(client_at_end(&stream));
+    client_close(&whole);
+    client_close(&stream);
+    fixture_stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(leaving_before_the_answer_cancels),
+        cmocka_unit_test(leaving_inside_the_stream_cancels),
+        cmocka_unit_test(leaving_with_requests_in_the_pipe_cancels),
+        cmocka_unit_test(a_long_pipe_is_served_in_order),
+        cmocka_unit_test(a_client_that_does_not_read_is_cut_off),
+        cmocka_unit_test(a_slow_reader_loses_nothing),
+        cmocka_unit_test(silent_clients_are_closed),
+        cmocka_unit_test(a_long_job_is_not_a_silent_client),
+    };
+
+    return cmocka_run_group_tests_name("api disconnect", tests, NULL, NULL);
+}
