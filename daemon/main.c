@@ -1,0 +1,274 @@
+/* fulgurd: settings, flow, API, and the event loop until a signal ends it. */
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "api/server.h"
+#include "config.h"
+#include "flow/account.h"
+#include "flow/flow.h"
+#include "fulgur/socket.h"
+#include "fulgur/version.h"
+#include "log.h"
+
+enum {
+    DRAIN_S = 30, /* how long running jobs may go on after the first signal */
+    CANCEL_S = 5, /* how long canceled ones may take to say so to their clients */
+};
+
+#define DEFAULT_CACHE_BYTES (UINT64_C(16) << 30)
+#define MIN_CACHE_BYTES (UINT64_C(1) << 20)
+
+struct daemon {
+    struct fg_config config;
+    char socket_path[FG_SOCKET_PATH_MAX];
+    struct event_base *base;
+    struct event *term, *interrupt, *timer;
+    struct fg_flow *flow;
+    struct fg_api *api;
+    int signals;
+    bool canceled;
+};
+
+/* Free bytes of the file system that dir is on, or will be; what the store takes already counts as
+ * free. 0 when that cannot be found out. */
+static uint64_t free_bytes(const char *dir)
+{
+    char path[4096];
+    struct statvfs fs;
+    struct stat st;
+    uint64_t held = 0;
+
+    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    if (stat(path, &st) == 0 && st.st_blocks > 0)
+        held = (uint64_t)st.st_blocks * 512;
+    snprintf(path, sizeof path, "%s", dir);
+    while (statvfs(path, &fs) != 0) {
+        char *slash = strrchr(path, '/');
+
+        if (errno != ENOENT || !slash)
+            return 0;
+        slash[slash == path] = '\0';
+    }
+    return (uint64_t)fs.f_bavail * fs.f_frsize + held;
+}
+
+static uint64_t default_cache_bytes(const char *dir)
+{
+    uint64_t room = free_bytes(dir) / 5 * 4;
+
+    if (room == 0 || room > DEFAULT_CACHE_BYTES)
+        return DEFAULT_CACHE_BYTES;
+    return room > MIN_CACHE_BYTES ? room : MIN_CACHE_BYTES;
+}
+
+/* Creates dir and its parents, 0700. Pipelines are only a convenience. */
+static bool make_dirs(const char *dir)
+{
+    char path[4096];
+
+    if ((size_t)snprintf(path, sizeof path, "%s", dir) >= sizeof path)
+        return false;
+    for (char *p = path + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (mkdir(path, 0700) != 0 && errno != EEXIST)
+            return false;
+        *p = '/';
+    }
+    return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
+static int open_flow(struct daemon *d, struct fg_err *err)
+{
+    const struct fg_config *c = &d->config;
+    struct fg_flow_options opt = {.model_path = c->model,
+                                  .model_name = c->alias,
+                                  .device = c->device,
+                                  .kv_type = c->kv_type,
+                                  .n_ctx = c->ctx,
+                                  .n_seq = c->parallel,
+                                  .n_batch = c->batch,
+                                  .cache_dir = c->cache_dir,
+                                  .cache_bytes = c->cache_bytes};
+
+    if (c->cache_dir && !opt.cache_bytes)
+        opt.cache_bytes = default_cache_bytes(c->cache_dir);
+    if (c->pipeline_dir && make_dirs(c->pipeline_dir))
+        opt.pipeline_dir = c->pipeline_dir;
+    else
+        fg_log(FG_LOG_WARN, "main", "pipelines=not_kept dir=%s",
+               c->pipeline_dir ? c->pipeline_dir : "none");
+    return fg_flow_create(&opt, &d->flow, err);
+}
+
+static int find_socket(struct daemon *d, struct fg_err *err)
+{
+    int rc;
+
+    if (d->config.socket) {
+        if (strlen(d->config.socket) >= sizeof d->socket_path)
+            return fg_fail(err, FG_EINVAL, "--socket is longer than %zu bytes: %s",
+                           sizeof d->socket_path - 1, d->config.socket);
+        strcpy(d->socket_path, d->config.socket);
+        return 0;
+    }
+    rc = fg_default_socket_path(d->socket_path, sizeof d->socket_path);
+    if (rc)
+        return fg_fail(err, rc, "no usable place for the socket (%s%s%s); name one with --socket",
+                       fg_strerror(rc), d->socket_path[0] ? ": " : "", d->socket_path);
+    return 0;
+}
+
+static int open_api(struct daemon *d, struct fg_err *err)
+{
+    struct fg_api_options opt = {.base = d->base,
+                                 .flow = d->flow,
+                                 .socket_path = d->socket_path,
+                                 .tcp_addr = d->config.tcp,
+                                 .api_key = d->config.api_key,
+                                 .version = FG_VERSION,
+                                 .max_body = d->config.max_body};
+
+    return fg_api_create(&opt, &d->api, err);
+}
+
+/* --- the end --- */
+
+static void on_drained(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    event_base_loopbreak(d->base);
+}
+
+static void cancel_jobs(struct daemon *d)
+{
+    struct timeval limit = {.tv_sec = CANCEL_S};
+
+    fg_log(FG_LOG_WARN, "main", "cancel jobs=%zu", fg_flow_jobs(d->flow, NULL, 0));
+    d->canceled = true;
+    fg_flow_cancel_all(d->flow);
+    event_add(d->timer, &limit);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+    struct daemon *d = ctx;
+
+    (void)fd;
+    (void)what;
+    if (d->canceled)
+        event_base_loopbreak(d->base);
+    else
+        cancel_jobs(d);
+}
+
+/* The first signal lets running jobs end, the second cancels them, the third waits for nobody. */
+static void on_signal(evutil_socket_t number, short what, void *ctx)
+{
+    struct daemon *d = ctx;
+    struct timeval limit = {.tv_sec = DRAIN_S};
+
+    (void)what;
+    switch (++d->signals) {
+    case 1:
+        fg_log(FG_LOG_INFO, "main", "drain signal=%d jobs=%zu", (int)number,
+               fg_flow_jobs(d->flow, NULL, 0));
+        event_add(d->timer, &limit);
+        fg_flow_drain(d->flow);
+        fg_api_drain(d->api, on_drained, d);
+        break;
+    case 2: cancel_jobs(d); break;
+    default: event_base_loopbreak(d->base); break;
+    }
+}
+
+static int watch_signals(struct daemon *d, struct fg_err *err)
+{
+    d->term = evsignal_new(d->base, SIGTERM, on_signal, d);
+    d->interrupt = evsignal_new(d->base, SIGINT, on_signal, d);
+    d->timer = evtimer_new(d->base, on_timer, d);
+    if (!d->term || !d->interrupt || !d->timer || evsignal_add(d->term, NULL) != 0 ||
+        evsignal_add(d->interrupt, NULL) != 0)
+        return fg_fail(err, FG_ENOMEM, "the signals cannot be watched");
+    return 0;
+}
+
+static void close_all(struct daemon *d)
+{
+    fg_api_destroy(d->api);
+    fg_flow_destroy(d->flow);
+    if (d->timer)
+        event_free(d->timer);
+    if (d->interrupt)
+        event_free(d->interrupt);
+    if (d->term)
+        event_free(d->term);
+    if (d->base)
+        event_base_free(d->base);
+    fg_config_finish(&d->config);
+}
+
+static int serve(struct daemon *d, struct fg_err *err)
+{
+    double begun = fg_account_now();
+    struct fg_flow_info info;
+    int rc = find_socket(d, err);
+
+    if (rc)
+        return rc;
+    d->base = event_base_new();
+    if (!d->base)
+        return fg_fail(err, FG_ENOMEM, "no event loop");
+    rc = open_flow(d, err);
+    if (rc == 0)
+        rc = watch_signals(d, err);
+    if (rc == 0)
+        rc = open_api(d, err);
+    if (rc)
+        return rc;
+    fg_flow_info(d->flow, &info);
+    fg_log(FG_LOG_INFO, "main",
+           "ready socket=%s model=%s context=%u device=\"%s\" numerics=%s cache=%s ms=%.0f",
+           d->socket_path, info.model_name, info.context_tokens, info.device, info.numerics_id,
+           d->config.cache_dir ? d->config.cache_dir : "none", fg_account_now() - begun);
+    if (event_base_dispatch(d->base) != 0)
+        return fg_fail(err, FG_EIO, "the event loop failed");
+    fg_log(FG_LOG_INFO, "main", "stop jobs=%zu", fg_flow_jobs(d->flow, NULL, 0));
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon d = {0};
+    struct fg_err err = {0};
+    int rc = fg_config_init(&d.config, argc, argv, &err);
+
+    if (rc) {
+        fprintf(stderr, "fulgurd: %s\n", err.text);
+        return 2;
+    }
+    if (d.config.action != FG_CONFIG_RUN) {
+        if (d.config.action == FG_CONFIG_HELP)
+            fputs(fg_config_help(), stdout);
+        else
+            printf("fulgurd %s\n", FG_VERSION);
+        fg_config_finish(&d.config);
+        return 0;
+    }
+    fg_log_set_level(d.config.log_level);
+    signal(SIGPIPE, SIG_IGN);
+    rc = serve(&d, &err);
+    if (rc)
+        fprintf(stderr, "fulgurd: %s\n", err.text[0] ? err.text : fg_strerror(rc));
+    close_all(&d);
+    return rc ? 1 : 0;
+}

@@ -1,0 +1,145 @@
+"""OpenAI's own Python client over TCP. Without the package `openai` in this Python it is installed
+into a virtual environment beside the build; where that cannot be done the test is skipped."""
+import os
+import subprocess
+import sys
+
+import e2e
+
+try:
+    import openai
+except ImportError:
+    openai = None
+
+
+def python_with_openai(bin_dir):
+    """The Python of a virtual environment that has the package, or None."""
+    home = os.path.join(os.path.dirname(os.path.abspath(bin_dir)), "tests", "venv-openai")
+    python = os.path.join(home, "bin", "python3")
+
+    def runs(*command):
+        try:
+            return subprocess.run(command, timeout=400, stdout=sys.stderr).returncode == 0
+        except (OSError, subprocess.SubprocessError):
+            return False
+
+    if runs(python, "-c", "import openai"):
+        return python
+    if (runs(sys.executable, "-m", "venv", "--clear", home) and
+            runs(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "openai")):
+        return python
+    return None
+
+
+MESSAGES = [{"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Why is the sky blue?"}]
+
+
+class OpenAI(e2e.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.d = self.daemon("m1-a", "--ctx", "1024", "--tcp", "127.0.0.1:0").start()
+        self.client = self.connect("any")
+
+    def connect(self, key):
+        port = self.d.wait_log(r"^info api listening tcp=\S+ port=(\d+)", 0).group(1)
+        return openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=key, max_retries=0,
+                             timeout=e2e.ANSWER_S)
+
+    def test_models(self):
+        models = self.client.models.list().data
+        self.assertEqual([m.id for m in models], ["m1-a"])
+        self.assertEqual(models[0].owned_by, "fulgur")
+        self.assertEqual(self.client.models.retrieve("m1-a").id, "m1-a")
+
+    def test_completions(self):
+        options = {"model": "m1-a", "prompt": "The sky is", "max_tokens": 16, "temperature": 0,
+                   "logprobs": 3, "extra_body": {"ignore_eos": True}}
+        whole = self.client.completions.create(**options)
+        choice = whole.choices[0]
+        self.assertEqual(choice.finish_reason, "length")
+        self.assertEqual(whole.usage.completion_tokens, 16)
+        self.assertEqual(len(choice.logprobs.tokens), 16)
+        for chosen, top in zip(choice.logprobs.token_logprobs, choice.logprobs.top_logprobs):
+            self.assertLess(chosen, 0)
+            self.assertEqual(max(top.values()), chosen, "the likeliest token was taken")
+        chunks = list(self.client.completions.create(
+            **options, stream=True, stream_options={"include_usage": True}))
+        self.assertEqual("".join(c.choices[0].text for c in chunks if c.choices), choice.text)
+        self.assertEqual([p for c in chunks if c.choices and c.choices[0].logprobs
+                          for p in c.choices[0].logprobs.token_logprobs],
+                         choice.logprobs.token_logprobs)
+        self.assertEqual(chunks[-1].usage.total_tokens, whole.usage.total_tokens)
+
+    def test_chat(self):
+        options = {"model": "m1-a", "messages": MESSAGES, "max_tokens": 16, "temperature": 0.8,
+                   "seed": 5, "top_p": 0.9, "logprobs": True, "top_logprobs": 2}
+        whole = self.client.chat.completions.create(**options)
+        choice = whole.choices[0]
+        self.assertEqual(choice.message.role, "assistant")
+        self.assertIn(choice.finish_reason, ("stop", "length"))
+        self.assertEqual(whole.usage.total_tokens,
+                         whole.usage.prompt_tokens + whole.usage.completion_tokens)
+        for token in choice.logprobs.content:
+            self.assertLess(token.logprob, 0)
+            self.assertEqual(len(token.top_logprobs), 2)
+            self.assertGreaterEqual(token.top_logprobs[0].logprob, token.top_logprobs[1].logprob)
+        chunks = list(self.client.chat.completions.create(**options, stream=True))
+        self.assertEqual(chunks[0].choices[0].delta.role, "assistant")
+        self.assertEqual("".join(c.choices[0].delta.content or "" for c in chunks if c.choices),
+                         choice.message.content)
+        self.assertEqual([t.bytes for c in chunks if c.choices and c.choices[0].logprobs
+                          for t in c.choices[0].logprobs.content],
+                         [t.bytes for t in choice.logprobs.content])
+        self.assertEqual(chunks[-1].choices[0].finish_reason, choice.finish_reason)
+
+    def test_cached_tokens(self):
+        options = {"model": "m1-a", "prompt": self.tokens(300, 510), "max_tokens": 1}
+        first, again = (self.client.completions.create(**options).usage for _ in range(2))
+        self.assertEqual(first.prompt_tokens_details.cached_tokens, 0)
+        self.assertEqual(again.prompt_tokens_details.cached_tokens, 256)
+        off = self.client.completions.create(**options, extra_body={"cache": False})
+        self.assertEqual(off.usage.prompt_tokens_details.cached_tokens, 0)
+        self.assertEqual(off.model_extra["fulgur"]["cache"]["source"], "none")
+
+    def test_errors(self):
+        chat = self.client.chat.completions.create
+        with self.assertRaises(openai.NotFoundError) as caught:
+            chat(model="gpt-4o", messages=MESSAGES)
+        self.assertEqual((caught.exception.code, caught.exception.param),
+                         ("model_not_found", "model"))
+        with self.assertRaises(openai.NotFoundError):
+            self.client.models.retrieve("gpt-4o")
+        with self.assertRaises(openai.BadRequestError) as caught:
+            chat(model="m1-a", messages=MESSAGES, temperature=-1)
+        self.assertEqual(caught.exception.param, "temperature")
+        self.assertIn("temperature", str(caught.exception))
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.client.completions.create(model="m1-a", prompt=[1] * 2000)
+        self.assertEqual(caught.exception.code, "context_length_exceeded")
+        with self.assertRaises(openai.BadRequestError) as caught:
+            chat(model="m1-a", messages=MESSAGES, n=2)
+        self.assertEqual(caught.exception.code, "unsupported_parameter")
+        # A stream that fails before it begins has a status of its own.
+        with self.assertRaises(openai.BadRequestError):
+            self.client.completions.create(model="m1-a", prompt=[1] * 2000, stream=True)
+
+    def test_key(self):
+        self.d.terminate()
+        self.d.start("--api-key", "secret")
+        self.assertEqual(self.connect("secret").models.list().data[0].id, "m1-a")
+        with self.assertRaises(openai.AuthenticationError):
+            self.connect("other").models.list()
+        # The socket's mode is its key.
+        self.assertEqual(self.d.get("/health")["status"], "ok")
+
+
+if __name__ == "__main__":
+    if openai is None:
+        python = len(sys.argv) > 1 and python_with_openai(sys.argv[1])
+        if not python:
+            print("skipped: the package openai is not here and cannot be installed")
+            sys.exit(e2e.SKIPPED)
+        sys.stdout.flush()
+        os.execv(python, [python, *sys.argv])
+    e2e.main()

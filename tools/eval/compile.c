@@ -1,0 +1,90 @@
+/* Compiles every shader variant with the specialization constants in use: what a driver's compiler
+ * has to say is said here, also by drivers that only compile (RADV_FORCE_FAMILY). */
+#include "eval.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "gpu/command.h"
+
+/* The constants of shaders that need more than zeros. */
+static const struct {
+    const char *base;
+    uint32_t spec[FG_SPEC_COUNT];
+} specs[] = {
+    {"softmax_attend", {1, 1, 64, 0, 1}},    {"softmax_attend", {1, 8, 128, 0, 1}},
+    {"softmax_attend", {4, 3, 64, 0, 0}},    {"softmax_attend", {4, 2, 128, 0, 1}},
+    {"lightning_attend", {1, 0, 128, 0, 0}}, {"lightning_attend", {4, 0, 128, 0, 0}},
+    {"lightning_attend", {4, 0, 32, 0, 0}},
+};
+
+static bool is_base(const char *name, const char *base)
+{
+    size_t n = strlen(base);
+    return strncmp(name, base, n) == 0 && (name[n] == 0 || name[n] == '.');
+}
+
+/* Lanes of the product variants: a tile's rows over the rows of a lane. */
+static void matmul_spec(const char *name, bool subgroup, uint32_t spec[FG_SPEC_COUNT])
+{
+    uint32_t rows = strstr(name, ".r1t") ? 1 : strstr(name, ".r2t") ? 2 : 4;
+    memset(spec, 0, FG_SPEC_COUNT * sizeof *spec);
+    spec[0] = 32 / rows;
+    spec[1] = subgroup || rows > 1 ? 1 : 4;
+    spec[4] = 1;
+}
+
+static int compile_one(struct fg_device *d, const char *name, const uint32_t *spec, uint32_t *n)
+{
+    struct fg_pipeline *p;
+    struct fg_err err = {0};
+    if (fg_pipeline_get(d, name, spec, &p, &err))
+        return eval_fail("%s {%u, %u, %u, %u, %u}: %s", name, spec[0], spec[1], spec[2], spec[3],
+                         spec[4], err.text);
+    (*n)++;
+    return EVAL_OK;
+}
+
+int eval_compile(int argc, char **argv)
+{
+    static const struct option options[] = {{"device", required_argument, NULL, 'd'}, {0}};
+    const char *select = NULL, *name;
+    struct fg_device *d;
+    struct fg_err err = {0};
+    uint32_t n = 0;
+    int rc = EVAL_OK, c;
+
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c != 'd')
+            return EVAL_USAGE;
+        select = optarg;
+    }
+    if (fg_device_open(select, NULL, &d, &err))
+        return eval_fail("%s", err.text);
+    const struct fg_device_info *info = fg_device_info(d);
+    for (uint32_t i = 0; rc == EVAL_OK && (name = fg_shader_name(i)); i++) {
+        uint32_t spec[FG_SPEC_COUNT] = {0};
+        bool subgroup = strstr(name, ".sg") != NULL, known = false;
+        if (subgroup && !info->subgroup_ballot)
+            continue;
+        if (subgroup && is_base(name, "softmax_attend")) {
+            /* {.., query heads, head dimension}: as many rows as forward.c lets them have. */
+            const uint32_t rows[FG_SPEC_COUNT] = {0, 3, 64, 0, 1};
+            known = true;
+            rc = compile_one(d, name, rows, &n);
+        }
+        for (size_t j = 0; rc == EVAL_OK && !known && j < sizeof specs / sizeof *specs; j++)
+            if (is_base(name, specs[j].base))
+                rc = compile_one(d, name, specs[j].spec, &n);
+        known = known || is_base(name, "softmax_attend") || is_base(name, "lightning_attend");
+        if (known || rc)
+            continue;
+        if (is_base(name, "matmul") || is_base(name, "matmul_moe"))
+            matmul_spec(name, subgroup, spec);
+        rc = compile_one(d, name, spec, &n);
+    }
+    if (rc == EVAL_OK)
+        printf("%u pipelines compiled for %s (%s)\n", n, info->name, info->driver);
+    fg_device_close(d);
+    return rc;
+}
