@@ -33,6 +33,7 @@ static void destroy(struct fg_cache *c)
     fg_store_close(c);
     fg_index_finish(&c->ix);
     free(c->touches);
+    fg_gone_finish(c);
     free(c->batch);
     if (c->lock_fd >= 0)
         close(c->lock_fd); /* unlocks */
@@ -60,6 +61,7 @@ static struct fg_cache *create(const struct fg_cache_options *opt)
     c->opt.dir = dir;
     c->dir_fd = c->lock_fd = -1;
     c->tail = &c->head;
+    fg_gone_init(c);
     c->queue_cap = QUEUE_CAP;
     /* Evicting for a batch frees pages for a later one only, so batches stay small. */
     c->batch_cap = opt->max_bytes / 32 < BATCH_CAP ? opt->max_bytes / 32 : BATCH_CAP;

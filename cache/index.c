@@ -200,15 +200,29 @@ static void free_entry(struct fg_index *ix, struct fg_entry *e)
     free(e);
 }
 
+/* Takes `e` from its parent, which it has. */
+static void detach(struct fg_index *ix, struct fg_entry *e)
+{
+    struct fg_entry *parent = e->parent;
+
+    if (e->prev_sibling)
+        e->prev_sibling->next_sibling = e->next_sibling;
+    else
+        parent->first_child = e->next_sibling;
+    if (e->next_sibling)
+        e->next_sibling->prev_sibling = e->prev_sibling;
+    e->parent = e->prev_sibling = e->next_sibling = NULL;
+    parent->children--;
+    update(ix, parent);
+}
+
 void fg_index_release(struct fg_index *ix, struct fg_entry *e)
 {
     while (e && !needed(e)) {
         struct fg_entry *parent = e->parent;
 
-        if (parent) {
-            parent->children--;
-            update(ix, parent);
-        }
+        if (parent)
+            detach(ix, e);
         free_entry(ix, e);
         e = parent;
     }
@@ -219,6 +233,10 @@ void fg_index_link(struct fg_index *ix, struct fg_entry *e, struct fg_entry *par
     if (e->parent || e == parent)
         return;
     e->parent = parent;
+    e->next_sibling = parent->first_child;
+    if (parent->first_child)
+        parent->first_child->prev_sibling = e;
+    parent->first_child = e;
     parent->children++;
     update(ix, parent);
 }
@@ -229,9 +247,7 @@ void fg_index_unlink(struct fg_index *ix, struct fg_entry *e)
 
     if (!parent)
         return;
-    e->parent = NULL;
-    parent->children--;
-    update(ix, parent);
+    detach(ix, e);
     fg_index_release(ix, parent);
 }
 
@@ -285,11 +301,8 @@ void fg_index_reset(struct fg_index *ix)
         for (struct fg_entry *e = ix->buckets[i]; e; e = e->next) {
             fg_index_unstore(ix, e, FG_KIND_BLOCK);
             fg_index_unstore(ix, e, FG_KIND_STATE);
-            if (e->parent && !e->flags[FG_KIND_BLOCK]) {
-                e->parent->children--;
-                update(ix, e->parent);
-                e->parent = NULL;
-            }
+            if (e->parent && !e->flags[FG_KIND_BLOCK])
+                detach(ix, e);
         }
     }
     for (size_t i = 0; i < ix->n_buckets; i++) {

@@ -1,5 +1,5 @@
 /* The store's records in memory: what is stored or queued, who continues whom, and a heap of what
- * may be evicted, least recently used first. Derived from the meta records at open; about 130 bytes
+ * may be evicted, least recently used first. Derived from the meta records at open; about 150 bytes
  * a record. Not thread-safe: guarded by fg_cache.mu. */
 #ifndef FG_CACHE_INDEX_H
 #define FG_CACHE_INDEX_H
@@ -12,11 +12,13 @@ enum fg_rec_flag {
     FG_REC_WRITING = 4, /* in the writer's current batch */
 };
 
-/* One key: a block, the state at its end, both; or neither, while something stored continues it. */
+/* One key: a block, the state at its end, both; or neither, while something stored continues it. The
+ * root of a model's keys is such an entry: what first blocks continue. */
 struct fg_entry {
     struct fg_key key;
     struct fg_entry *next;   /* in the hash bucket */
     struct fg_entry *parent; /* set by fg_index_link */
+    struct fg_entry *first_child, *prev_sibling, *next_sibling; /* the latest linked first */
     uint64_t use[FG_KINDS];
     uint64_t bytes[FG_KINDS]; /* payload */
     size_t heap_pos[FG_KINDS];

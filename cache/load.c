@@ -25,7 +25,7 @@ static int add(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
     fg_index_store(&c->ix, e, kind, r->bytes);
     if (c->clock < r->use)
         c->clock = r->use;
-    if (kind == FG_KIND_STATE || r->index == 0)
+    if (kind == FG_KIND_STATE)
         return 0;
     parent = fg_index_get(&c->ix, &r->parent);
     if (!parent)
@@ -38,6 +38,7 @@ static void drop(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key
 {
     fg_queue_drop(c, kind, key, true);
     fg_count(c, FG_N_CORRUPT, 1);
+    fg_gone_note(c, kind, key, FG_GONE_CORRUPT);
 }
 
 static int load_meta(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, MDB_val *k, MDB_val *v)

@@ -56,11 +56,11 @@ static bool rooted(struct fg_cache *c, const struct fg_item *it)
     struct fg_entry *on = it->e;
 
     if (it->kind == FG_KIND_BLOCK) {
-        if (it->rec.index == 0)
-            return true;
         on = fg_index_find(&c->ix, &it->rec.parent);
         if (on)
             fg_index_link(&c->ix, it->e, on);
+        if (it->rec.index == 0)
+            return true;
     }
     return on && on->flags[FG_KIND_BLOCK] & (FG_REC_STORED | FG_REC_WRITING);
 }
@@ -220,6 +220,7 @@ void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok)
                 fg_index_link(&c->ix, v->e, v->parent);
         } else if (!v->drop) {
             fg_count(c, FG_N_EVICTED, 1);
+            fg_gone_note(c, v->kind, &v->e->key, FG_GONE_EVICTED);
         }
         if (v->drop)
             c->pending_drops--;

@@ -44,6 +44,7 @@ void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
         fg_index_unstore(&c->ix, e, kind);
         fg_queue_drop(c, kind, key, forced);
         fg_count(c, FG_N_CORRUPT, 1);
+        fg_gone_note(c, kind, key, FG_GONE_CORRUPT);
     }
     pthread_mutex_unlock(&c->mu);
     if (news)
@@ -83,7 +84,7 @@ static int enqueue(struct fg_cache *c, struct fg_item *it)
         return FG_EBUSY;
     }
     e = fg_index_get(ix, &it->key);
-    if (e && it->kind == FG_KIND_BLOCK && it->rec.index > 0) {
+    if (e && it->kind == FG_KIND_BLOCK) {
         parent = fg_index_get(ix, &it->rec.parent);
         if (!parent) {
             fg_index_release(ix, e);
@@ -110,7 +111,8 @@ static int put(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
     int rc;
 
     /* LMDB counts a value's bytes in 32 bits. */
-    if (!payload || bytes == 0 || bytes > UINT32_MAX - FG_HEAD_BYTES || (index > 0 && !parent)) {
+    if (!payload || bytes == 0 || bytes > UINT32_MAX - FG_HEAD_BYTES ||
+        (kind == FG_KIND_BLOCK && !parent)) {
         free(payload);
         return FG_EINVAL;
     }

@@ -146,6 +146,64 @@ int fg_cache_find(struct fg_cache *c, const struct fg_key *keys, const int32_t *
     return rc;
 }
 
+/* Keys of the stored blocks that continue `parent`, at most max of them. */
+static size_t continuations(struct fg_cache *c, const struct fg_key *parent, struct fg_key *keys,
+                            size_t max)
+{
+    struct fg_entry *e;
+    size_t n = 0;
+
+    pthread_mutex_lock(&c->mu);
+    e = fg_index_find(&c->ix, parent);
+    for (e = e ? e->first_child : NULL; e && n < max; e = e->next_sibling)
+        if (e->flags[FG_KIND_BLOCK] & FG_REC_STORED)
+            keys[n++] = e->key;
+    pthread_mutex_unlock(&c->mu);
+    return n;
+}
+
+static uint32_t agree(const int32_t *a, const int32_t *b, uint32_t n)
+{
+    uint32_t i = 0;
+
+    while (i < n && a[i] == b[i])
+        i++;
+    return i;
+}
+
+int fg_cache_nearest(struct fg_cache *c, const struct fg_key *parent, const int32_t *tokens,
+                     uint32_t n, uint32_t *common, int32_t nearest[FG_BLOCK_TOKENS])
+{
+    enum { MOST = 512 };
+    struct fg_key *keys = malloc(MOST * sizeof *keys);
+    struct fg_cache_read r;
+    struct fg_record meta;
+    int rc = FG_ENOTFOUND;
+    size_t n_keys;
+
+    *common = 0;
+    if (!keys)
+        return FG_ENOMEM;
+    n_keys = continuations(c, parent, keys, MOST);
+    if (n_keys && begin(c, &r, NULL) == 0) {
+        for (size_t i = 0; i < n_keys; i++) {
+            uint32_t same;
+
+            if (get_meta(&r, FG_KIND_BLOCK, &keys[i], &meta, NULL))
+                continue;
+            same = agree(meta.tokens, tokens, n);
+            if (rc == 0 && same <= *common)
+                continue;
+            rc = 0;
+            *common = same;
+            memcpy(nearest, meta.tokens, sizeof meta.tokens);
+        }
+        end(&r);
+    }
+    free(keys);
+    return rc;
+}
+
 int fg_cache_read_begin(struct fg_cache *c, struct fg_cache_read **out, struct fg_err *err)
 {
     struct fg_cache_read *r = calloc(1, sizeof *r);

@@ -107,6 +107,7 @@ struct fg_cache {
     struct fg_item *head, **tail;
     struct fg_touch *touches; /* of records; `use` unused */
     size_t n_touches, touch_cap;
+    struct fg_gone_slot *gone; /* NULL: there was no memory for it */
 
     atomic_uint_fast64_t count[FG_COUNTERS];
     struct fg_batch *batch; /* the writer's */
@@ -132,6 +133,13 @@ static inline enum fg_db fg_data_db(enum fg_kind k)
 {
     return k == FG_KIND_BLOCK ? FG_DB_BLOCK_DATA : FG_DB_STATE_DATA;
 }
+
+/* gone.c: what went, and why; mu held, but for init and finish */
+struct fg_gone_slot;
+void fg_gone_init(struct fg_cache *c);
+void fg_gone_finish(struct fg_cache *c);
+void fg_gone_note(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
+                  enum fg_cache_gone why);
 
 /* dir.c: the directory, its lock, files moved aside */
 int fg_dir_open(struct fg_cache *c, struct fg_err *err); /* dir_fd, lock_fd, ours */

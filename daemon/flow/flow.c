@@ -122,10 +122,9 @@ static void measure(struct fg_flow *flow, const struct fg_flow_options *opt)
 {
     const struct fg_engine_info *info = &flow->machine.info;
     uint64_t held = (uint64_t)info->n_pages * FG_CHUNK;
-    uint8_t model[16];
 
-    fg_gguf_fingerprint(flow->machine.gguf, model);
-    flow->root = fg_key_root(model, info->numerics_id, opt->salt, opt->salt ? opt->salt_bytes : 0);
+    fg_gguf_fingerprint(flow->machine.gguf, flow->model);
+    memcpy(flow->numerics, info->numerics_id, sizeof flow->numerics);
     flow->n_vocab = info->hp->n_vocab;
     flow->n_seq = info->n_seq < FG_MAX_ACTIVE ? info->n_seq : FG_MAX_ACTIVE;
     flow->context = info->n_ctx;
@@ -133,6 +132,14 @@ static void measure(struct fg_flow *flow, const struct fg_flow_options *opt)
     if (info->page_bytes && held < flow->context)
         flow->context = (uint32_t)held;
     flow->max_jobs = opt->max_jobs ? opt->max_jobs : DEFAULT_MAX_JOBS;
+}
+
+struct fg_key fg_flow_root(const struct fg_flow *flow, const struct fg_tenant *tenant)
+{
+    static const struct fg_tenant shared;
+    bool own = memcmp(tenant, &shared, sizeof shared) != 0;
+
+    return fg_key_root(flow->model, flow->numerics, tenant->id, own ? sizeof tenant->id : 0);
 }
 
 static int start_threads(struct fg_flow *flow, struct fg_err *err)

@@ -24,8 +24,6 @@ struct fg_flow_options {
     uint32_t n_states;     /* 0: n_seq + 4 */
     const char *cache_dir; /* the store's directory; NULL: no store */
     uint64_t cache_bytes;  /* the store's budget */
-    const void *salt;      /* the tenant's, part of every key; NULL: none */
-    size_t salt_bytes;
     uint32_t max_jobs; /* unfinished jobs, waiting ones included; 0: 256 */
 };
 

@@ -90,6 +90,7 @@ int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_
                    void *sink_ctx, struct fg_job **out, struct fg_err *err)
 {
     struct fg_job *job = calloc(1, sizeof *job);
+    struct fg_key root;
     int rc = 0;
 
     *out = NULL;
@@ -103,7 +104,8 @@ int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_
     job->sink_ctx = sink_ctx;
     atomic_init(&job->refs, 2);
     fg_trail_init(&job->trail);
-    fg_prefix_init(&job->prefix, &flow->root);
+    root = fg_flow_root(flow, &job->req.tenant);
+    fg_prefix_init(&job->prefix, &root);
     fg_account_mark(&job->marks.submitted);
     pthread_mutex_lock(&flow->lock);
     if (flow->draining)

@@ -18,6 +18,12 @@ struct fg_job;
 
 enum fg_prompt_kind { FG_PROMPT_TEXT, FG_PROMPT_TOKENS, FG_PROMPT_CHAT };
 
+/* Whose cache entries a request finds and leaves: part of the root of its keys, so that one tenant's
+ * entries do not exist for another. Zeros: the tenant that all share who have no other. */
+struct fg_tenant {
+    uint8_t id[16];
+};
+
 struct fg_job_message {
     char *role;    /* system, user, assistant, tool */
     char *content; /* UTF-8; parts already joined */
@@ -42,6 +48,7 @@ struct fg_job_request {
     struct fg_job_message *messages; /* FG_PROMPT_CHAT */
     size_t n_messages;
     char *tools_json; /* FG_PROMPT_CHAT: a JSON array, or NULL */
+    struct fg_tenant tenant;
     int32_t max_tokens; /* -1: until the context is full */
     struct fg_sampling sampling;
     char **stop; /* UTF-8 strings; the answer ends before the first that appears */

@@ -70,7 +70,7 @@ struct fg_flow {
     struct fg_vocabulary vocabulary;
     struct fg_cache *cache; /* or NULL */
     char *cache_dir;
-    struct fg_key root;
+    uint8_t model[16], numerics[16]; /* the file's fingerprint, the engine's numerics id */
     struct fg_flow_info info;
     char *model_name, *model_path, *architecture, *device, *driver;
     char numerics_hex[33];
@@ -91,6 +91,10 @@ struct fg_flow {
     struct fg_sched sched;
     struct fg_sampler sampler;
 };
+
+/* --- flow.c: any thread --- */
+/* The root of a tenant's keys, with this model and the device's numerics. */
+struct fg_key fg_flow_root(const struct fg_flow *flow, const struct fg_tenant *tenant);
 
 /* --- job.c: any thread that has the job --- */
 void fg_job_unref(struct fg_job *job);
