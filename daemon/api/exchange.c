@@ -8,6 +8,7 @@
 #include <event2/http_struct.h>
 
 #include "api.h"
+#include "cache_json.h"
 #include "json_in.h"
 #include "log.h"
 #include "reply.h"
@@ -22,7 +23,7 @@ struct fg_exchange {
     struct evhttp_request *req; /* likewise */
     struct fg_job *job;
     struct fg_answer answer;
-    bool tools;
+    bool tools, dry_run;
     bool started; /* the stream's status and headers are out */
     bool role_sent;
     int status; /* answered with; 0: the client left first */
@@ -263,9 +264,11 @@ static void finish_whole(struct fg_exchange *x, const struct fg_job_event *e)
     json_t *calls = NULL, *root;
     struct fg_api *api = x->api;
 
-    if (x->tools)
+    if (x->tools && !x->dry_run)
         calls = fg_tool_calls_read(text, x->n_text, x->answer.nonce, &content);
-    root = fg_answer_whole(&x->answer, text, content, calls, x->logprobs, e->finish, &e->account);
+    root = x->dry_run ? fg_cache_forecast_json(x->answer.model, &e->account)
+                      : fg_answer_whole(&x->answer, text, content, calls, x->logprobs, e->finish,
+                                        &e->account);
     json_decref(calls);
     x->status = root ? 200 : 500;
     fg_reply_json(api, let_go(x), x->status, root);
@@ -347,6 +350,7 @@ static struct fg_exchange *new_exchange(struct fg_api *api, const struct fg_api_
         return NULL;
     x->api = api;
     x->tools = r->tools;
+    x->dry_run = r->job.dry_run;
     x->answer.chat = r->chat;
     x->answer.stream = r->stream;
     x->answer.include_usage = r->include_usage;
@@ -382,8 +386,22 @@ static int submit(struct fg_api *api, struct fg_conn *conn, struct evhttp_reques
     return 0;
 }
 
+static int parse(struct fg_api *api, const json_t *body, enum fg_exchange_kind kind,
+                 struct fg_api_request *out, struct fg_api_error *e)
+{
+    bool explain = kind == FG_EXCHANGE_EXPLAIN;
+    bool chat = explain ? json_object_get(body, "messages") != NULL : kind == FG_EXCHANGE_CHAT;
+    int r = fg_api_request_parse(body, chat, &api->info, out, e);
+
+    if (r == 0 && explain) {
+        out->job.dry_run = true;
+        out->stream = false;
+    }
+    return r;
+}
+
 void fg_exchange_start(struct fg_api *api, struct fg_conn *conn, struct evhttp_request *req,
-                       bool chat)
+                       enum fg_exchange_kind kind)
 {
     struct evbuffer *in = evhttp_request_get_input_buffer(req);
     size_t n = evbuffer_get_length(in);
@@ -401,7 +419,7 @@ void fg_exchange_start(struct fg_api *api, struct fg_conn *conn, struct evhttp_r
         r = fg_json_parse(bytes, n, &body, &e);
     }
     if (!r)
-        r = fg_api_request_parse(body, chat, &api->info, &parsed, &e);
+        r = parse(api, body, kind, &parsed, &e);
     json_decref(body);
     evbuffer_drain(in, n);
     if (!r) {

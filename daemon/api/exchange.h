@@ -12,9 +12,15 @@ struct fg_conn;
 struct fg_exchange;
 TAILQ_HEAD(fg_exchange_list, fg_exchange);
 
-/* Answers a request to /v1/chat/completions (chat) or /v1/completions. */
+enum fg_exchange_kind {
+    FG_EXCHANGE_COMPLETION, /* /v1/completions */
+    FG_EXCHANGE_CHAT,       /* /v1/chat/completions */
+    FG_EXCHANGE_EXPLAIN,    /* a body of either, "messages" telling which; a dry run */
+};
+
+/* Answers a request of that kind. */
 void fg_exchange_start(struct fg_api *api, struct fg_conn *conn, struct evhttp_request *req,
-                       bool chat);
+                       enum fg_exchange_kind kind);
 
 /* The connection is going down (from its close callback): stops the job. */
 void fg_exchange_lost(struct fg_exchange *x);

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "cache_json.h"
 #include "lossy.h"
 
 int fg_answer_init(struct fg_answer *a, const struct fg_flow_info *info)
@@ -40,17 +41,6 @@ static json_t *usage_json(const struct fg_job_account *u)
                      "completion_tokens", (json_int_t)u->completion_tokens, "total_tokens",
                      (json_int_t)total, "prompt_tokens_details", "cached_tokens",
                      (json_int_t)u->reused_tokens);
-}
-
-static json_t *cache_json(const struct fg_job_account *u)
-{
-    static const char *const sources[] = {"none", "vram", "store"};
-
-    return json_pack("{s:{s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:f}}", "cache", "reused_tokens",
-                     (json_int_t)u->reused_tokens, "recomputed_tokens",
-                     (json_int_t)u->recomputed_tokens, "source", sources[u->source], "restore_ms",
-                     u->restore_ms, "prefill_ms", u->prefill_ms, "first_token_ms",
-                     u->first_token_ms, "decode_ms", u->decode_ms, "queue_ms", u->queue_ms);
 }
 
 /* What every answer and chunk begins with. Takes over `choices`. */
@@ -110,7 +100,7 @@ json_t *fg_answer_whole(const struct fg_answer *a, const char *text, size_t byte
     json_t *root = envelope(a, choice(a->chat ? "message" : "text", body, logprobs,
                                       calls ? "tool_calls" : finish_name(finish)));
 
-    return with(with(root, "usage", usage_json(account)), "fulgur", cache_json(account));
+    return with(with(root, "usage", usage_json(account)), "fulgur", fg_cache_json(account));
 }
 
 json_t *fg_answer_chunk_role(const struct fg_answer *a)
@@ -151,13 +141,13 @@ json_t *fg_answer_chunk_finish(const struct fg_answer *a, bool with_calls,
     const char *reason = with_calls ? "tool_calls" : finish_name(finish);
 
     return with(chunk(a, choice(a->chat ? "delta" : "text", body, NULL, reason)), "fulgur",
-                cache_json(account));
+                fg_cache_json(account));
 }
 
 json_t *fg_answer_chunk_usage(const struct fg_answer *a, const struct fg_job_account *account)
 {
     return with(with(envelope(a, json_array()), "usage", usage_json(account)), "fulgur",
-                cache_json(account));
+                fg_cache_json(account));
 }
 
 json_t *fg_answer_chunk_progress(const struct fg_answer *a, uint32_t done, uint32_t total,

@@ -13,21 +13,22 @@
 struct route {
     const char *path; /* with a `/` at the end: and whatever follows */
     bool post;        /* POST, else GET and HEAD */
-    /* Exactly one of the two. */
     void (*answer)(struct fg_api *api, struct evhttp_request *req, const char *rest);
-    enum { NOT_A_JOB, COMPLETION, CHAT } job;
+    bool job; /* instead of an answer at once */
+    enum fg_exchange_kind kind; /* of a job */
 };
 
 static const struct route routes[] = {
-    {"/v1/chat/completions", true, NULL, CHAT},
-    {"/v1/completions", true, NULL, COMPLETION},
-    {"/tokenize", true, fg_route_tokenize, NOT_A_JOB},
-    {"/detokenize", true, fg_route_detokenize, NOT_A_JOB},
-    {"/health", false, fg_route_health, NOT_A_JOB},
-    {"/v1/models", false, fg_route_models, NOT_A_JOB},
-    {"/v1/models/", false, fg_route_model, NOT_A_JOB},
-    {"/v1/fulgur/status", false, fg_route_status, NOT_A_JOB},
-    {"/v1/fulgur/cache", false, fg_route_cache, NOT_A_JOB},
+    {"/v1/chat/completions", true, NULL, true, FG_EXCHANGE_CHAT},
+    {"/v1/completions", true, NULL, true, FG_EXCHANGE_COMPLETION},
+    {"/v1/fulgur/cache/explain", true, NULL, true, FG_EXCHANGE_EXPLAIN},
+    {"/tokenize", true, fg_route_tokenize, false, 0},
+    {"/detokenize", true, fg_route_detokenize, false, 0},
+    {"/health", false, fg_route_health, false, 0},
+    {"/v1/models", false, fg_route_models, false, 0},
+    {"/v1/models/", false, fg_route_model, false, 0},
+    {"/v1/fulgur/status", false, fg_route_status, false, 0},
+    {"/v1/fulgur/cache", false, fg_route_cache, false, 0},
 };
 
 static const struct route *find_route(const char *path, const char **rest)
@@ -152,8 +153,8 @@ static void dispatch(struct fg_api *api, struct fg_conn *conn, struct evhttp_req
         fg_reply_error(api, req, &e);
     } else if (options) {
         fg_reply_options(api, req, route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
-    } else if (route->job != NOT_A_JOB) {
-        fg_exchange_start(api, conn, req, route->job == CHAT);
+    } else if (route->job) {
+        fg_exchange_start(api, conn, req, route->kind);
     } else {
         route->answer(api, req, rest);
     }

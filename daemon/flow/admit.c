@@ -58,7 +58,7 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     job->restore = (struct fg_restore){.done = true};
     if (job->caching) {
         /* At least one token is left to compute: its logits are wanted. */
-        fg_restore_begin(&job->restore, r, job->prefix.keys, job->tokens,
+        fg_restore_begin(&job->restore, r, &job->prefix, job->tokens,
                          (job->n_tokens - 1) / FG_BLOCK_TOKENS);
         /* Blocks that were seen before, without a state where the prompts part: leave one there. */
         if (job->restore.found > job->restore.target)
@@ -116,7 +116,7 @@ void fg_admit_remove(struct fg_flow *flow, struct fg_job *job)
         s->active[i] = s->active[i + 1];
 }
 
-void fg_admit_fail(struct fg_flow *flow, struct fg_job *job, const struct fg_err *err)
+void fg_admit_withdraw(struct fg_flow *flow, struct fg_job *job)
 {
     struct fg_job **at = &flow->sched.waiting;
 
@@ -124,6 +124,11 @@ void fg_admit_fail(struct fg_flow *flow, struct fg_job *job, const struct fg_err
         at = &(*at)->next;
     if (*at)
         *at = job->next;
+}
+
+void fg_admit_fail(struct fg_flow *flow, struct fg_job *job, const struct fg_err *err)
+{
+    fg_admit_withdraw(flow, job);
     fg_admit_remove(flow, job);
     fg_job_failed(flow, job, err);
     fg_job_unref(job);

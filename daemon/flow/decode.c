@@ -51,6 +51,8 @@ static int end(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason f
     }
     fg_job_delta(job, (struct fg_str){text, n}, NULL);
     free(text);
+    job->account.saved_ms =
+        1e3 * fg_rate_seconds(&flow->prefill_rate, 0, job->account.reused_tokens);
     fg_job_done(flow, job, finish);
     if (job->caching) {
         rc = fg_store_end(r, &job->trail, job->seq, &job->prefix, job->tokens, err);

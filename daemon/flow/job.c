@@ -197,10 +197,12 @@ void fg_job_done(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason
 {
     struct fg_job_event e = {.kind = FG_EVENT_DONE, .finish = finish};
 
-    fg_account_mark(&job->marks.ended);
-    fg_account_times(&job->marks, &job->account);
+    if (!job->req.dry_run) {
+        fg_account_mark(&job->marks.ended);
+        fg_account_times(&job->marks, &job->account);
+        fg_account_log(job->id, &job->account, finish);
+    }
     e.account = job->account;
-    fg_account_log(job->id, &job->account, finish);
     delist(flow, job);
     job->sink(job->sink_ctx, &e);
 }

@@ -47,8 +47,6 @@ void fg_lookup_prefix(const struct fg_reuse *r, const struct fg_key *keys, const
     if (n == 0 || (!r->vram && !r->cache))
         return;
     out->found = count_blocks(r, keys, tokens, n);
-    if (r->vram)
-        fg_vram_touch(r->vram, keys, out->found);
     b = out->found;
     while (r->state_bytes && b > 0) {
         if (r->vram && fg_vram_state(r->vram, &keys[b - 1], b - 1) != FG_VRAM_NONE)

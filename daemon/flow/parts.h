@@ -8,10 +8,12 @@
 
 #include "account.h"
 #include "answer.h"
+#include "explain.h"
 #include "flow.h"
 #include "machine.h"
 #include "inbox.h"
 #include "prefix.h"
+#include "rate.h"
 #include "restore.h"
 #include "sample.h"
 #include "store.h"
@@ -34,6 +36,9 @@ struct fg_job {
     int32_t *tokens; /* prompt and answer */
     uint32_t n_tokens, cap_tokens;
     uint32_t n_prompt;
+    /* Of a chat, boundaries in tokens, at or before the end of the system prompt and tools, and the
+     * start of the last user message: others are likely to part there. 0: none. */
+    uint32_t bounds[2];
     uint32_t max_new; /* tokens to generate at most */
     struct fg_prefix prefix;
 
@@ -90,6 +95,7 @@ struct fg_flow {
 
     struct fg_sched sched;
     struct fg_sampler sampler;
+    struct fg_rate prefill_rate, restore_rate; /* of tokens */
 };
 
 /* --- flow.c: any thread --- */
@@ -131,12 +137,18 @@ void fg_admit_waiting(struct fg_flow *flow);
 bool fg_admit_preempt(struct fg_flow *flow);
 /* Takes job from the active list, its sequence dropped. */
 void fg_admit_remove(struct fg_flow *flow, struct fg_job *job);
+/* Takes job from the waiting list; nothing when it is not there. */
+void fg_admit_withdraw(struct fg_flow *flow, struct fg_job *job);
 /* Ends an active or waiting job with an error. */
 void fg_admit_fail(struct fg_flow *flow, struct fg_job *job, const struct fg_err *err);
 /* The device is lost: reopens it and lets every active job begin again, once. */
 void fg_admit_recover(struct fg_flow *flow, const struct fg_err *cause);
 /* Pages of `n` tokens. */
 uint32_t fg_admit_pages(const struct fg_flow *flow, uint32_t n);
+
+/* --- forecast.c: the GPU thread --- */
+/* Ends a waiting job that is a dry run: its account tells what would be. */
+void fg_forecast(struct fg_flow *flow, struct fg_job *job);
 
 /* --- prefill.c: the GPU thread --- */
 /* Brings in the next piece of job's stored prefix. The errors of fg_restore_advance(). */

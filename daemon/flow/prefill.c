@@ -13,8 +13,26 @@ static bool has_states(const struct fg_flow *flow, const struct fg_job *job)
     return job->caching && flow->machine.reuse.state_bytes > 0;
 }
 
+static void explain(const struct fg_flow *flow, struct fg_job *job)
+{
+    const struct fg_restore *w = &job->restore;
+    struct fg_explain_prompt p = {.prefix = &job->prefix,
+                                  .tokens = job->tokens,
+                                  .n_tokens = job->n_prompt,
+                                  .found = w->found,
+                                  .reused = job->account.reused_tokens / FG_CHUNK,
+                                  .corrupt = w->corrupt,
+                                  .busy = w->fallbacks > 0};
+
+    if (job->caching)
+        fg_explain(&flow->machine.reuse, flow->vocabulary.tokenizer, &p, &job->account.why);
+    else
+        job->account.why =
+            (struct fg_cache_why){.reason = FG_REASON_DISABLED, .diverged_at = -1};
+}
+
 /* What was reused is settled: when the first restore ends. */
-static void settle(struct fg_job *job)
+static void settle(struct fg_flow *flow, struct fg_job *job)
 {
     uint32_t n = fg_seq_length(job->seq);
 
@@ -26,6 +44,10 @@ static void settle(struct fg_job *job)
     job->account.recomputed_tokens = job->n_prompt - n;
     if (n)
         job->account.source = job->restore.store_records ? FG_SOURCE_STORE : FG_SOURCE_VRAM;
+    if (job->account.source == FG_SOURCE_STORE)
+        fg_rate_add(&flow->restore_rate, n, 0,
+                    (job->marks.restored - job->marks.admitted) / 1e3);
+    explain(flow, job);
 }
 
 int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
@@ -39,7 +61,7 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
         fg_job_show(job, FG_PHASE_RESTORE);
         return 0;
     }
-    settle(job);
+    settle(flow, job);
     fg_job_show(job, FG_PHASE_PREFILL);
     if (job->account.completion_tokens == 0)
         fg_job_progress(job);
@@ -47,11 +69,13 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
 }
 
 /* Boundaries whose state is kept for good: where the prompt ends (and the last one that leaves a
- * token to compute, should the same prompt come again), where prompts part, and now and then. */
+ * token to compute, should the same prompt come again), where prompts part or are likely to, and now
+ * and then. */
 static bool keeps_state(const struct fg_job *job, uint32_t at)
 {
     return at == job->n_prompt / FG_CHUNK * FG_CHUNK ||
            at == (job->n_prompt - 1) / FG_CHUNK * FG_CHUNK || at == job->part ||
+           at == job->bounds[0] || at == job->bounds[1] ||
            at % STATE_SPACING == 0;
 }
 

@@ -11,8 +11,9 @@ static struct fg_str view(const char *s, size_t n)
     return s ? (struct fg_str){s, n} : (struct fg_str){"", 0};
 }
 
+/* bounds: tokens before the first turn, and before the last user message; 0: there is none. */
 static int encode_chat(const struct fg_vocabulary *v, const struct fg_job_request *req,
-                       int32_t **ids, size_t *n, struct fg_err *err)
+                       int32_t **ids, size_t *n, size_t bounds[2], struct fg_err *err)
 {
     struct fg_chat_message *messages;
     struct fg_chat_request chat = {.n_messages = req->n_messages, .add_generation_prompt = true};
@@ -41,6 +42,11 @@ static int encode_chat(const struct fg_vocabulary *v, const struct fg_job_reques
         return rc;
     rc = fg_tokenizer_encode_chat(v->tokenizer, text.text.p ? text.text.p : "", text.text.n,
                                   text.content, text.n_content, ids, n, err);
+    if (rc == 0) {
+        bounds[0] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.head_end);
+        if (text.last_user != FG_CHAT_NOWHERE)
+            bounds[1] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.last_user);
+    }
     fg_chat_text_finish(&text);
     return rc;
 }
@@ -56,7 +62,7 @@ static int check_ids(const int32_t *ids, size_t n, uint32_t n_vocab, struct fg_e
 }
 
 static int encode(struct fg_flow *flow, struct fg_job_request *req, int32_t **ids, size_t *n,
-                  struct fg_err *err)
+                  size_t bounds[2], struct fg_err *err)
 {
     switch (req->kind) {
     case FG_PROMPT_TEXT:
@@ -69,7 +75,7 @@ static int encode(struct fg_flow *flow, struct fg_job_request *req, int32_t **id
         *n = req->n_tokens;
         req->tokens = NULL;
         return check_ids(*ids, *n, flow->n_vocab, err);
-    case FG_PROMPT_CHAT: return encode_chat(&flow->vocabulary, req, ids, n, err);
+    case FG_PROMPT_CHAT: return encode_chat(&flow->vocabulary, req, ids, n, bounds, err);
     }
     return fg_fail(err, FG_EINVAL, "unknown kind of prompt");
 }
@@ -111,13 +117,13 @@ static void drop_texts(struct fg_job_request *req)
 int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
     int32_t *ids = NULL;
-    size_t n = 0;
+    size_t n = 0, bounds[2] = {0, 0};
     uint32_t room;
     int rc = check_request(&job->req, err);
 
     if (rc)
         return rc;
-    rc = encode(flow, &job->req, &ids, &n, err);
+    rc = encode(flow, &job->req, &ids, &n, bounds, err);
     job->tokens = ids;
     if (rc)
         return rc;
@@ -127,6 +133,8 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
         return fg_fail(err, FG_ETOOLONG, "prompt has %zu tokens, the context holds %u", n,
                        flow->context);
     job->n_tokens = job->cap_tokens = job->n_prompt = (uint32_t)n;
+    for (int i = 0; i < 2; i++)
+        job->bounds[i] = (uint32_t)bounds[i] / FG_CHUNK * FG_CHUNK;
     job->account.prompt_tokens = job->n_prompt;
     room = flow->context - job->n_prompt;
     job->max_new = job->req.max_tokens >= 0 && (uint32_t)job->req.max_tokens < room

@@ -41,10 +41,11 @@ static int read_block(const struct fg_reuse *r, struct fg_cache_read **read, str
     return fg_seq_restore_page(seq, payload, err);
 }
 
-int fg_restore_blocks(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_key *keys,
+int fg_restore_blocks(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_prefix *prefix,
                       const int32_t *tokens, uint32_t to, uint32_t *store_records,
                       struct fg_err *err)
 {
+    const struct fg_key *keys = prefix->keys;
     struct fg_cache_read *read = NULL;
     int rc = 0;
 
@@ -59,7 +60,7 @@ int fg_restore_blocks(const struct fg_reuse *r, struct fg_seq *seq, const struct
             break;
         (*store_records)++;
         if (r->vram)
-            fg_vram_insert(r->vram, &keys[b], t, seq, b);
+            fg_vram_insert(r->vram, &keys[b], b ? &keys[b - 1] : &prefix->root, t, seq, b);
     }
     if (read)
         fg_cache_read_end(read);
@@ -103,20 +104,22 @@ static void aim(struct fg_restore *w, const struct fg_reuse *r, uint32_t max_blo
 {
     struct fg_lookup hit;
 
-    fg_lookup_prefix(r, w->keys, w->tokens, max_blocks, &hit);
+    fg_lookup_prefix(r, w->prefix->keys, w->tokens, max_blocks, &hit);
+    if (r->vram)
+        fg_vram_touch(r->vram, w->prefix->keys, hit.found);
     w->target = hit.restore;
     if (hit.found > w->found)
         w->found = hit.found;
     w->done = w->target == 0;
 }
 
-void fg_restore_begin(struct fg_restore *w, const struct fg_reuse *r, const struct fg_key *keys,
-                      const int32_t *tokens, uint32_t max_blocks)
+void fg_restore_begin(struct fg_restore *w, const struct fg_reuse *r,
+                      const struct fg_prefix *prefix, const int32_t *tokens, uint32_t max_blocks)
 {
-    *w = (struct fg_restore){.keys = keys, .tokens = tokens};
+    *w = (struct fg_restore){.prefix = prefix, .tokens = tokens};
     aim(w, r, max_blocks);
     if (r->cache && w->target)
-        fg_cache_touch(r->cache, keys, w->target);
+        fg_cache_touch(r->cache, prefix->keys, w->target);
 }
 
 void fg_restore_drop(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_key *keys)
@@ -133,6 +136,7 @@ static int fall_back(struct fg_restore *w, const struct fg_reuse *r, struct fg_s
     int rc;
 
     w->fallbacks++;
+    w->corrupt = w->corrupt || err->code == FG_ECORRUPT;
     /* A record that still waits for the store's writer is no cause for alarm. */
     fg_log(err->code == FG_ECORRUPT ? FG_LOG_WARN : FG_LOG_DEBUG, "flow",
            "restore=fallback blocks=%u of=%u cause=\"%s\"", whole, w->target, err->text);
@@ -142,7 +146,7 @@ static int fall_back(struct fg_restore *w, const struct fg_reuse *r, struct fg_s
         return 0;
     }
     /* Without a state at its end the sequence is of no use, and it cannot be cut. */
-    fg_restore_drop(r, *seq, w->keys);
+    fg_restore_drop(r, *seq, w->prefix->keys);
     *seq = NULL;
     rc = fg_seq_create(r->engine, seq, err);
     if (rc == 0)
@@ -162,13 +166,13 @@ int fg_restore_advance(struct fg_restore *w, const struct fg_reuse *r, struct fg
     if (w->done)
         return 0;
     to = n_blocks < w->target - from ? from + n_blocks : w->target;
-    rc = fg_restore_blocks(r, *seq, w->keys, w->tokens, to, &w->store_records, err);
+    rc = fg_restore_blocks(r, *seq, w->prefix, w->tokens, to, &w->store_records, err);
     if (rc == FG_ENOTFOUND)
         return fall_back(w, r, seq, blocks_of(*seq), err);
     if (rc || to < w->target)
         return rc;
     if (r->state_bytes)
-        rc = fg_restore_state(r, *seq, w->keys, w->tokens, to - 1, &w->store_records, err);
+        rc = fg_restore_state(r, *seq, w->prefix->keys, w->tokens, to - 1, &w->store_records, err);
     if (rc == FG_ENOTFOUND)
         return fall_back(w, r, seq, w->target - 1, err);
     if (rc == 0)

@@ -3,6 +3,8 @@
 #include "log.h"
 #include "parts.h"
 
+enum { MEASURED_TOKENS = 16 }; /* of a step that tells what prefill costs: decode costs more */
+
 struct step {
     struct fg_job *jobs[FG_MAX_ACTIVE];
     struct fg_step_piece pieces[FG_MAX_ACTIVE];
@@ -140,6 +142,35 @@ static void follow_up(struct fg_flow *flow, const struct step *st)
     }
 }
 
+/* Runs the step, and learns from it what prefill costs. */
+static int run_step(struct fg_flow *flow, const struct step *st, struct fg_err *err)
+{
+    double begun = fg_account_now(), positions = 0;
+    uint32_t n = 0;
+    int rc;
+
+    for (uint32_t i = 0; i < st->n; i++) {
+        uint32_t from = fg_seq_length(st->pieces[i].seq);
+
+        n += st->pieces[i].n;
+        positions += fg_rate_positions(from, from + st->pieces[i].n);
+    }
+    rc = fg_engine_step(flow->machine.engine, st->pieces, st->n, err);
+    if (rc == 0 && n >= MEASURED_TOKENS)
+        fg_rate_add(&flow->prefill_rate, n, positions, (fg_account_now() - begun) / 1e3);
+    return rc;
+}
+
+/* Forecasts hold up nobody and wait for nobody. */
+static void answer_dry_runs(struct fg_flow *flow)
+{
+    for (struct fg_job *job = flow->sched.waiting, *next; job; job = next) {
+        next = job->next;
+        if (job->req.dry_run)
+            fg_forecast(flow, job);
+    }
+}
+
 void fg_sched_turn(struct fg_flow *flow)
 {
     struct step st;
@@ -147,6 +178,7 @@ void fg_sched_turn(struct fg_flow *flow)
     int rc;
 
     drop_canceled(flow);
+    answer_dry_runs(flow);
     fg_admit_waiting(flow);
     if (!restore_some(flow))
         return;
@@ -159,7 +191,7 @@ void fg_sched_turn(struct fg_flow *flow)
             fail_step(flow, &st, &err);
         return;
     }
-    rc = fg_engine_step(flow->machine.engine, st.pieces, st.n, &err);
+    rc = run_step(flow, &st, &err);
     if (rc == FG_EDEVICELOST)
         fg_admit_recover(flow, &err);
     else if (rc)

@@ -6,7 +6,7 @@
 enum { PAGELESS_BLOCKS = 16384 }; /* entries for a model without pages: 5 MiB on the host */
 
 struct entry {
-    struct fg_key key;
+    struct fg_key key, parent;
     int32_t tokens[FG_BLOCK_TOKENS];
     uint32_t page;
     uint32_t users;
@@ -189,8 +189,8 @@ static bool evict_one(struct fg_vram *v)
     return true;
 }
 
-void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const int32_t *tokens,
-                    const struct fg_seq *seq, uint32_t index)
+void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const struct fg_key *parent,
+                    const int32_t *tokens, const struct fg_seq *seq, uint32_t index)
 {
     uint32_t i, b = bucket_of(v, key);
     struct entry *e;
@@ -203,6 +203,7 @@ void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const int32_t *
     e = &v->entries[i];
     v->free_list = e->chain;
     e->key = *key;
+    e->parent = *parent;
     memcpy(e->tokens, tokens, sizeof e->tokens);
     e->page = FG_VRAM_NONE;
     e->users = 1;
@@ -213,6 +214,29 @@ void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const int32_t *
     e->chain = v->buckets[b];
     v->buckets[b] = i;
     link_newest(v, i);
+}
+
+bool fg_vram_nearest(const struct fg_vram *v, const struct fg_key *parent, const int32_t *tokens,
+                     uint32_t n, uint32_t *common, int32_t nearest[FG_BLOCK_TOKENS])
+{
+    bool known = false;
+
+    *common = 0;
+    for (uint32_t i = v->newest; i != FG_VRAM_NONE; i = v->entries[i].older) {
+        const struct entry *e = &v->entries[i];
+        uint32_t same = 0;
+
+        if (memcmp(&e->parent, parent, sizeof *parent) != 0)
+            continue;
+        while (same < n && e->tokens[same] == tokens[same])
+            same++;
+        if (known && same <= *common)
+            continue;
+        known = true;
+        *common = same;
+        memcpy(nearest, e->tokens, sizeof e->tokens);
+    }
+    return known;
 }
 
 void fg_vram_leave(struct fg_vram *v, const struct fg_key *keys, uint32_t n,

@@ -34,10 +34,14 @@ bool fg_vram_find(const struct fg_vram *v, const struct fg_key *key, const int32
 void fg_vram_touch(struct fg_vram *v, const struct fg_key *keys, uint32_t n);
 /* Counts a sequence as user of block `key`, which fg_vram_find() just found. */
 void fg_vram_use(struct fg_vram *v, const struct fg_key *key);
-/* Makes full page `index` of seq, block `key`, known with seq as its user. Does nothing when the
- * key is known already. Never fails: when there is no room nothing is kept. */
-void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const int32_t *tokens,
-                    const struct fg_seq *seq, uint32_t index);
+/* Makes full page `index` of seq, block `key`, known with seq as its user. `parent`: the key of the
+ * block before it, or the root. Does nothing when the key is known already. Never fails: when there
+ * is no room nothing is kept. */
+void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const struct fg_key *parent,
+                    const int32_t *tokens, const struct fg_seq *seq, uint32_t index);
+/* As fg_cache_nearest(), of the blocks on the device: whether there is one. */
+bool fg_vram_nearest(const struct fg_vram *v, const struct fg_key *parent, const int32_t *tokens,
+                     uint32_t n, uint32_t *common, int32_t nearest[FG_BLOCK_TOKENS]);
 /* seq, of keys[0..n), is about to be destroyed: ends the uses that fg_vram_use() and
  * fg_vram_insert() counted for it, the last block as the least recently used. */
 void fg_vram_leave(struct fg_vram *v, const struct fg_key *keys, uint32_t n,

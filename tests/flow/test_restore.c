@@ -104,7 +104,7 @@ static void check_restore(struct bench *b, uint32_t limit, uint32_t step, uint32
     struct fg_seq *seq;
 
     assert_int_equal(fg_seq_create(b->engine, &seq, NULL), 0);
-    fg_restore_begin(&w, &b->reuse, b->prefix.keys, b->tokens, limit);
+    fg_restore_begin(&w, &b->reuse, &b->prefix, b->tokens, limit);
     assert_int_equal(w.found, limit);
     while (!w.done)
         assert_int_equal(fg_restore_advance(&w, &b->reuse, &seq, step, NULL), 0);

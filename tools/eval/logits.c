@@ -164,7 +164,7 @@ static int restore(struct work *w, struct fg_err *err)
     int rc = 0;
     if (!w->cache)
         return 0;
-    fg_restore_begin(&r, &w->reuse, w->prefix.keys, w->tokens, (w->n_tokens - 1) / FG_CHUNK);
+    fg_restore_begin(&r, &w->reuse, &w->prefix, w->tokens, (w->n_tokens - 1) / FG_CHUNK);
     while (rc == 0 && !r.done)
         rc = fg_restore_advance(&r, &w->reuse, &w->seq, 64, err);
     w->restored = w->seq ? fg_seq_length(w->seq) : 0;

@@ -1,0 +1,126 @@
+#include "explain.h"
+
+#include <string.h>
+
+enum { TEXT_TOKENS = 12 };
+
+/* The tokens' text, as much as fits in whole tokens; from the end when `tail`. */
+static uint32_t text_of(const struct fg_tokenizer *t, const int32_t *tokens, uint32_t n, bool tail,
+                        char out[FG_WHY_TEXT])
+{
+    uint32_t used = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        size_t bytes;
+        const char *piece = fg_tokenizer_piece(t, tokens[tail ? n - 1 - i : i], &bytes);
+
+        if (bytes > FG_WHY_TEXT - used)
+            break;
+        if (bytes == 0)
+            continue;
+        if (tail)
+            memmove(out + bytes, out, used);
+        memcpy(tail ? out : out + used, piece, bytes);
+        used += (uint32_t)bytes;
+    }
+    return used;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What is stored or on the device behind the blocks that were found, that agrees with the prompt the
+ * longest. False: nothing is there. */
+static bool nearest(const struct fg_reuse *r, const struct fg_explain_prompt *p, uint32_t *common,
+                    int32_t tokens[FG_BLOCK_TOKENS])
+{
+    const struct fg_key *parent =
+        p->found ? &p->prefix->keys[p->found - 1] : &p->prefix->root;
+    const int32_t *rest = p->tokens + (size_t)p->found * FG_BLOCK_TOKENS;
+    uint32_t n = least(p->n_tokens - p->found * FG_BLOCK_TOKENS, FG_BLOCK_TOKENS), same;
+    int32_t other[FG_BLOCK_TOKENS];
+    bool known = r->cache && fg_cache_nearest(r->cache, parent, rest, n, common, tokens) == 0;
+
+    if (r->vram && fg_vram_nearest(r->vram, parent, rest, n, &same, other) &&
+        (!known || same > *common)) {
+        *common = same;
+        memcpy(tokens, other, sizeof other);
+        known = true;
+    }
+    return known;
+}
+
+/* Fills where and how the prompt parts from `stored`, a block behind the found ones. */
+static void tell(const struct fg_tokenizer *t, const struct fg_explain_prompt *p, uint32_t common,
+                 const int32_t *stored, struct fg_cache_why *why)
+{
+    uint32_t at = p->found * FG_BLOCK_TOKENS + common, n = least(at, TEXT_TOKENS);
+
+    why->diverged_at = at;
+    why->before_bytes = text_of(t, p->tokens + at - n, n, true, why->before);
+    why->prompt_bytes =
+        text_of(t, p->tokens + at, least(p->n_tokens - at, TEXT_TOKENS), false, why->prompt);
+    why->stored_bytes = text_of(t, stored + common, least(FG_BLOCK_TOKENS - common, TEXT_TOKENS),
+                                false, why->stored);
+}
+
+/* A state behind one of the blocks that were found but not restored: what became of it. */
+static enum fg_cache_reason missing_state(const struct fg_reuse *r,
+                                          const struct fg_explain_prompt *p)
+{
+    for (uint32_t b = p->found; r->cache && b > p->reused; b--) {
+        switch (fg_cache_gone_state(r->cache, &p->prefix->keys[b - 1])) {
+        case FG_GONE_EVICTED: return FG_REASON_EVICTED;
+        case FG_GONE_CORRUPT: return FG_REASON_CORRUPT_DROPPED;
+        case FG_GONE_UNKNOWN: break;
+        }
+    }
+    return FG_REASON_STATE_MISSING;
+}
+
+static enum fg_cache_reason missing_block(const struct fg_reuse *r,
+                                          const struct fg_explain_prompt *p, bool parts,
+                                          uint32_t common)
+{
+    enum fg_cache_gone gone =
+        r->cache ? fg_cache_gone_block(r->cache, &p->prefix->keys[p->found]) : FG_GONE_UNKNOWN;
+
+    if (gone == FG_GONE_CORRUPT)
+        return FG_REASON_CORRUPT_DROPPED;
+    if (gone == FG_GONE_EVICTED)
+        return FG_REASON_EVICTED;
+    if (parts && (p->found > 0 || common > 0))
+        return FG_REASON_DIVERGED;
+    return p->found > 0 ? FG_REASON_EXTENDED : FG_REASON_NEW_PREFIX;
+}
+
+void fg_explain(const struct fg_reuse *r, const struct fg_tokenizer *t,
+                const struct fg_explain_prompt *p, struct fg_cache_why *why)
+{
+    uint32_t possible = (p->n_tokens - 1) / FG_BLOCK_TOKENS, common = 0;
+    int32_t stored[FG_BLOCK_TOKENS];
+    bool parts = false;
+
+    *why = (struct fg_cache_why){.diverged_at = -1};
+    if (possible == 0) {
+        why->reason = FG_REASON_TOO_SHORT;
+        return;
+    }
+    if (p->reused >= possible)
+        return; /* complete */
+    if (p->found < possible) {
+        parts = nearest(r, p, &common, stored) && (p->found > 0 || common > 0);
+        if (parts)
+            tell(t, p, common, stored, why);
+    }
+    if (p->corrupt)
+        why->reason = FG_REASON_CORRUPT_DROPPED;
+    else if (p->busy)
+        why->reason = FG_REASON_STORE_BUSY;
+    else if (p->reused < p->found)
+        why->reason = missing_state(r, p);
+    else
+        why->reason = missing_block(r, p, parts, common);
+}

@@ -1,0 +1,53 @@
+/* Forecast: what a prompt would find in the caches, and how long its first token would take. */
+#include "parts.h"
+
+/* Would the first `n` blocks come from the device, without a look at the store? */
+static bool all_in_vram(const struct fg_flow *flow, const struct fg_job *job, uint32_t n)
+{
+    const struct fg_reuse *r = &flow->machine.reuse;
+    const struct fg_key *keys = job->prefix.keys;
+
+    for (uint32_t b = 0; b < n; b++)
+        if (!fg_vram_find(r->vram, &keys[b], job->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL))
+            return false;
+    return r->state_bytes == 0 || fg_vram_state(r->vram, &keys[n - 1], n - 1) != FG_VRAM_NONE;
+}
+
+static void predict(const struct fg_flow *flow, struct fg_job *job)
+{
+    struct fg_job_account *a = &job->account;
+    uint32_t reused = a->reused_tokens;
+
+    if (a->source == FG_SOURCE_STORE)
+        a->restore_ms = 1e3 * fg_rate_seconds(&flow->restore_rate, 0, reused);
+    a->prefill_ms = 1e3 * fg_rate_seconds(&flow->prefill_rate, reused, job->n_prompt);
+    a->saved_ms = 1e3 * fg_rate_seconds(&flow->prefill_rate, 0, reused);
+    a->first_token_ms = a->prefill_ms > 0 ? a->restore_ms + a->prefill_ms : 0;
+}
+
+void fg_forecast(struct fg_flow *flow, struct fg_job *job)
+{
+    struct fg_explain_prompt p = {
+        .prefix = &job->prefix, .tokens = job->tokens, .n_tokens = job->n_prompt};
+    struct fg_job_account *a = &job->account;
+    struct fg_lookup hit;
+    struct fg_err err = {0};
+
+    if (!flow->machine.engine && fg_machine_reopen(&flow->machine, &err)) {
+        fg_admit_fail(flow, job, &err);
+        return;
+    }
+    fg_lookup_prefix(&flow->machine.reuse, job->prefix.keys, job->tokens,
+                     (job->n_prompt - 1) / FG_BLOCK_TOKENS, &hit);
+    p.found = hit.found;
+    p.reused = hit.restore;
+    a->reused_tokens = hit.restore * FG_BLOCK_TOKENS;
+    a->recomputed_tokens = job->n_prompt - a->reused_tokens;
+    if (hit.restore)
+        a->source = all_in_vram(flow, job, hit.restore) ? FG_SOURCE_VRAM : FG_SOURCE_STORE;
+    fg_explain(&flow->machine.reuse, flow->vocabulary.tokenizer, &p, &a->why);
+    predict(flow, job);
+    fg_admit_withdraw(flow, job);
+    fg_job_done(flow, job, FG_FINISH_STOP);
+    fg_job_unref(job);
+}
