@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account.h"
 #include "http.h"
 #include "json.h"
 #include "logprobs.h"
@@ -44,50 +45,6 @@ static int take_progress(struct fg_client_answer *a, const json_t *object)
     return canceled(a, a->handler->on_progress(a->handler->ctx, &p));
 }
 
-static int take_source(const struct fg_client_json *j, enum fg_client_source *out)
-{
-    const char *s;
-    size_t n;
-    int rc = fg_client_json_string(j, "source", &s, &n);
-
-    if (rc <= 0) {
-        return rc;
-    }
-    *out = FG_CLIENT_SOURCE_OTHER;
-    for (int i = FG_CLIENT_SOURCE_NONE; i < FG_CLIENT_SOURCE_OTHER; i++) {
-        if (strcmp(s, fg_client_source_name((enum fg_client_source)i)) == 0) {
-            *out = (enum fg_client_source)i;
-        }
-    }
-    return 0;
-}
-
-static int take_account(struct fg_client_answer *a, const json_t *object)
-{
-    struct fg_client_json j = {object, "fulgur.cache", a->err};
-    struct fg_client_account *c = &a->result->account;
-    struct {
-        const char *key;
-        double *out;
-    } times[] = {
-        {"queue_ms", &c->queue_ms},     {"restore_ms", &c->restore_ms},
-        {"prefill_ms", &c->prefill_ms}, {"first_token_ms", &c->first_token_ms},
-        {"decode_ms", &c->decode_ms},
-    };
-    int rc = fg_client_json_count(&j, "reused_tokens", &c->reused_tokens);
-
-    rc = rc < 0 ? rc : fg_client_json_count(&j, "recomputed_tokens", &c->recomputed_tokens);
-    rc = rc < 0 ? rc : take_source(&j, &c->source);
-    for (size_t i = 0; rc >= 0 && i < sizeof times / sizeof times[0]; i++) {
-        rc = fg_client_json_number(&j, times[i].key, times[i].out);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    a->result->has_account = true;
-    return 0;
-}
-
 static int take_fulgur(struct fg_client_answer *a, const json_t *object)
 {
     struct fg_client_json j = {object, "fulgur", a->err};
@@ -101,7 +58,12 @@ static int take_fulgur(struct fg_client_answer *a, const json_t *object)
         return rc;
     }
     rc = fg_client_json_object(&j, "cache", &part);
-    return rc > 0 ? take_account(a, part) : rc;
+    if (rc <= 0) {
+        return rc;
+    }
+    rc = fg_client_account_read(part, &a->result->account, a->err);
+    a->result->has_account = rc == 0;
+    return rc;
 }
 
 static int take_usage(struct fg_client_answer *a, const json_t *object)

@@ -135,6 +135,10 @@ size_t fg_cli_stats_format(char *out, size_t room, const struct fg_client_result
         add(&l, ", reused %llu of %llu prompt tokens (%s)", (unsigned long long)a->reused_tokens,
             (unsigned long long)(a->reused_tokens + a->recomputed_tokens),
             fg_client_source_name(a->source));
+        if (*a->reason && strcmp(a->reason, "complete") != 0) {
+            add(&l, a->diverged_at >= 0 ? "; %s at token %lld" : "; %s", a->reason,
+                (long long)a->diverged_at);
+        }
         add(&l, ", prefill %.0f ms", a->prefill_ms);
     } else if (r->has_usage) {
         add(&l, ", %llu prompt tokens", (unsigned long long)r->prompt_tokens);

@@ -221,10 +221,11 @@ static int print_result(const struct fg_cli *cli, const struct fg_client_result 
     json_t *cache = json_null();
 
     if (r->has_account) {
-        cache = json_pack("{s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:f}", "reused_tokens",
+        cache = json_pack("{s:I, s:I, s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f}", "reused_tokens",
                           (json_int_t)a->reused_tokens, "recomputed_tokens",
                           (json_int_t)a->recomputed_tokens, "source",
-                          fg_client_source_name(a->source), "queue_ms", a->queue_ms, "restore_ms",
+                          fg_client_source_name(a->source), "reason", a->reason, "diverged_at",
+                          (json_int_t)a->diverged_at, "queue_ms", a->queue_ms, "restore_ms",
                           a->restore_ms, "prefill_ms", a->prefill_ms, "first_token_ms",
                           a->first_token_ms, "decode_ms", a->decode_ms);
     }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "explain.h"
 
 #define JSON_HELP "  --json         print the daemon's JSON as it is\n"
 #define EXIT_HELP "\nExit codes: 0 done, 1 error, 2 wrong usage.\n"
@@ -10,7 +11,10 @@ static const char ps_help[] = "Usage: fulgur ps [OPTION]...\n"
                               "Shows the model, the device, and the jobs under way.\n"
                               "\n" JSON_HELP FG_CLI_OPTIONS_HELP EXIT_HELP;
 static const char cache_help[] = "Usage: fulgur cache stats [OPTION]...\n"
-                                 "Shows what the daemon's prompt cache holds on disk.\n"
+                                 "       fulgur cache explain [OPTION]... [PROMPT]...\n"
+                                 "stats shows what the daemon's prompt cache holds on disk;\n"
+                                 "explain what a prompt would find there ('fulgur cache explain "
+                                 "--help').\n"
                                  "\n" JSON_HELP FG_CLI_OPTIONS_HELP EXIT_HELP;
 static const char models_help[] = "Usage: fulgur models [OPTION]...\n"
                                   "Lists the models that the daemon serves.\n"
@@ -173,14 +177,21 @@ static int show_stats(const struct fg_cli *cli)
 
 static int run_cache(struct fg_cli *cli, int argc, char **argv)
 {
+    char name[] = "fulgur cache explain";
     bool json = false;
-    int code = parse(cli, argc, argv, &json);
+    int code;
 
+    if (argc > 1 && strcmp(argv[1], "explain") == 0) {
+        cli->name = argv[1] = name;
+        return fg_cli_explain(cli, argc - 1, argv + 1);
+    }
+    code = parse(cli, argc, argv, &json);
     if (code >= 0) {
         return code;
     }
     if (argc - optind != 1 || strcmp(argv[optind], "stats") != 0) {
-        return fg_cli_usage(cli, "what to do with the cache: should be 'fulgur cache stats'");
+        return fg_cli_usage(cli, "what to do with the cache: should be 'fulgur cache stats' or "
+                                 "'fulgur cache explain'");
     }
     return json ? fg_cli_print_json(cli, "/v1/fulgur/cache") : show_stats(cli);
 }

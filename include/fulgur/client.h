@@ -180,6 +180,14 @@ struct fg_client_account {
     uint64_t recomputed_tokens; /* prompt tokens computed */
     enum fg_client_source source;
     double queue_ms, restore_ms, prefill_ms, first_token_ms, decode_ms;
+    double saved_ms; /* what computing the reused tokens would have taken; negative: not known */
+    /* Why no more was reused: a word of docs/api.md, such as "complete" or "diverged"; "": not said. */
+    char reason[32];
+    /* The token at which the prompt leaves what is stored; -1: it does not. The text before it,
+     * which is the same, and how the prompt and the stored one go on; UTF-8, NUL-terminated, some
+     * tokens each. */
+    int64_t diverged_at;
+    char before[512], prompt[512], stored[512];
 };
 
 struct fg_client_result {
@@ -207,6 +215,18 @@ FG_API int fg_client_complete(struct fg_client *client, const struct fg_client_r
                               struct fg_client_result *result, struct fg_err *err);
 /* Frees what *result points to. NULL and an all-zero result are fine. */
 FG_API void fg_client_result_finish(struct fg_client_result *result);
+
+/* What a request would find in the daemon's prompt cache. */
+struct fg_client_forecast {
+    uint64_t prompt_tokens;
+    /* Times are predictions, negative where the daemon has measured nothing yet; queue_ms and
+     * decode_ms are 0. */
+    struct fg_client_account account;
+};
+/* Asks for it; nothing is computed, used or kept. *out is written on success only. FG_EINVAL,
+ * FG_ETOOLONG as fg_client_complete(). */
+FG_API int fg_client_explain(struct fg_client *client, const struct fg_client_request *request,
+                             struct fg_client_forecast *out, struct fg_err *err);
 
 /* "stop", "length", "other", "none"; "none", "vram", "store", "other". Static storage. */
 FG_API const char *fg_client_finish_name(enum fg_client_finish finish);

@@ -107,7 +107,16 @@ void fake_job_done(struct fg_job *job, enum fg_finish_reason finish)
                     .restore_ms = 1.25,
                     .prefill_ms = 20.5,
                     .first_token_ms = 25,
-                    .decode_ms = 30.75},
+                    .decode_ms = 30.75,
+                    .saved_ms = 512.5,
+                    .why = {.reason = FG_REASON_DIVERGED,
+                            .diverged_at = 987,
+                            .before = "as \xff",
+                            .before_bytes = 4,
+                            .prompt = "here",
+                            .prompt_bytes = 4,
+                            .stored = "there",
+                            .stored_bytes = 5}},
     };
 
     emit(job, &e);

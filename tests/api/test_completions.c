@@ -114,14 +114,22 @@ static void defaults_and_prompt_forms(void **state)
 
 static void check_account(const json_t *v)
 {
-    double restore, prefill, first, decode, queue;
-    int reused, recomputed;
-    const char *source;
+    const char *source, *reason, *before, *prompt, *stored;
+    double restore, prefill, first, decode, queue, saved;
+    int reused, recomputed, token;
 
-    unpack((json_t *)v, "{s:{s:{s:i, s:i, s:s, s:F, s:F, s:F, s:F, s:F}}}", "fulgur", "cache",
-           "reused_tokens", &reused, "recomputed_tokens", &recomputed, "source", &source,
+    unpack((json_t *)v, "{s:{s:{s:i, s:i, s:s, s:F, s:F, s:F, s:F, s:F, s:F, s:s}}}", "fulgur",
+           "cache", "reused_tokens", &reused, "recomputed_tokens", &recomputed, "source", &source,
            "restore_ms", &restore, "prefill_ms", &prefill, "first_token_ms", &first, "decode_ms",
-           &decode, "queue_ms", &queue);
+           &decode, "queue_ms", &queue, "saved_ms", &saved, "reason", &reason);
+    unpack((json_t *)v, "{s:{s:{s:{s:i, s:s, s:s, s:s}}}}", "fulgur", "cache", "diverged", "token",
+           &token, "before", &before, "prompt", &prompt, "stored", &stored);
+    assert_true(saved == 512.5);
+    assert_string_equal(reason, "diverged");
+    assert_int_equal(token, 987);
+    assert_string_equal(before, "as \xef\xbf\xbd"); /* a piece of a character */
+    assert_string_equal(prompt, "here");
+    assert_string_equal(stored, "there");
     assert_int_equal(reused, 960);
     assert_int_equal(recomputed, 40);
     assert_string_equal(source, "store");
@@ -367,6 +375,41 @@ static void a_full_queue_is_429(void **state)
     fixture_stop(&f);
 }
 
+/* What a body of either endpoint would find in the cache. */
+static void explain_is_a_dry_run(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"prompt\": \"x\", \"stream\": true}",
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}"};
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    for (int chat = 0; chat < 2; chat++) {
+        struct client c;
+        struct fg_job *job;
+        const char *object;
+        int prompt_tokens;
+        json_t *v;
+
+        client_unix(&c, &f);
+        client_post(&c, "/v1/fulgur/cache/explain", bodies[chat]);
+        job = fake_flow_next(f.flow);
+        assert_true(fake_job_request(job)->dry_run);
+        assert_int_equal(fake_job_request(job)->kind, chat ? FG_PROMPT_CHAT : FG_PROMPT_TEXT);
+        v = finish(&c, job, 200);
+        unpack(v, "{s:s, s:i, s:{s:{s:F, s:F, s:F}}}", "object", &object, "prompt_tokens",
+               &prompt_tokens, "fulgur", "cache", "restore_ms", &(double){0}, "prefill_ms",
+               &(double){0}, "first_token_ms", &(double){0});
+        assert_string_equal(object, "fulgur.cache.forecast");
+        assert_int_equal(prompt_tokens, 1000);
+        assert_null(json_object_get(v, "choices"));
+        json_decref(v);
+    }
+    json_decref(ask(&f, "POST", "/v1/fulgur/cache/explain", "{}", 400));
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +421,7 @@ int main(void)
         cmocka_unit_test(failures_have_statuses),
         cmocka_unit_test(failure_inside_a_stream_is_an_event),
         cmocka_unit_test(a_full_queue_is_429),
+        cmocka_unit_test(explain_is_a_dry_run),
     };
 
     return cmocka_run_group_tests_name("api completions", tests, NULL, NULL);

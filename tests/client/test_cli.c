@@ -223,8 +223,8 @@ static void test_run_json(void **state)
     static const char wanted[] =
         "{\"text\":\"Hello\\u001B.\",\"finish_reason\":\"stop\",\"model\":\"tiny\","
         "\"prompt_tokens\":100,\"completion_tokens\":3,\"cache\":{\"reused_tokens\":64,"
-        "\"recomputed_tokens\":36,\"source\":\"vram\",\"queue_ms\":0.0,\"restore_ms\":1.0,"
-        "\"prefill_ms\":40.0,\"first_token_ms\":50.0,\"decode_ms\":100.0},\"first_text_ms\":";
+        "\"recomputed_tokens\":36,\"source\":\"vram\",\"reason\":\"\",\"diverged_at\":-1,"
+        "\"queue_ms\":0.0,\"restore_ms\":1.0,\"prefill_ms\":40.0,\"first_token_ms\":50.0,\"decode_ms\":100.0},\"first_text_ms\":";
     struct run r = {.args = {"run", "--json", "hi"}};
 
     (void)state;
@@ -408,6 +408,48 @@ static void test_service(void **state)
     scripted_server_finish(&r.server);
 }
 
+static void test_explain(void **state)
+{
+    static const struct script script = {
+        OK, JSON,
+        "{\"prompt_tokens\":2000,\"fulgur\":{\"cache\":{\"reused_tokens\":1024,"
+        "\"recomputed_tokens\":976,\"source\":\"store\",\"reason\":\"diverged\",\"diverged\":{"
+        "\"token\":1100,\"before\":\"on\\nMonday\",\"prompt\":\" we\",\"stored\":\" \\u001bthey\"},"
+        "\"restore_ms\":12.5,\"prefill_ms\":null,\"first_token_ms\":null,\"saved_ms\":800}}}",
+        SCRIPT_WHOLE};
+    static const struct script refused = {
+        "400 No", JSON, "{\"error\":{\"message\":\"messages: no\"}}", SCRIPT_WHOLE};
+    struct run r = {.args = {"cache", "explain", "--system", "s", "why", "so"}};
+
+    (void)state;
+    serve_and_go(&r, &script, NULL);
+    check(&r, 0,
+          "prompt       2000 tokens\n"
+          "reused       1024 tokens (store)\n"
+          "recomputed   976 tokens\n"
+          "reason       diverged\n"
+          "diverged at  token 1100\n"
+          "  after        \"on Monday\"\n"
+          "  the prompt   \" we\"\n"
+          "  stored       \"  they\"\n"
+          "restore      12 ms\n"
+          "prefill      not measured yet\n"
+          "first token  not measured yet\n"
+          "saved        800 ms\n",
+          "");
+    assert_non_null(strstr(r.server.head, "POST /v1/fulgur/cache/explain "));
+    assert_non_null(strstr(r.server.body, "\"content\":\"why so\""));
+    assert_non_null(strstr(r.server.body, "\"content\":\"s\""));
+    scripted_server_finish(&r.server);
+
+    r = (struct run){.args = {"cache", "explain", "x"}};
+    serve_and_go(&r, &refused, NULL);
+    assert_int_equal(r.code, 1);
+    assert_non_null(strstr(r.err, "fulgur cache explain: "));
+    assert_non_null(strstr(r.err, "messages: no"));
+    scripted_server_finish(&r.server);
+}
+
 static void test_usage(void **state)
 {
     static const struct {
@@ -437,7 +479,8 @@ static void test_usage(void **state)
          "fulgur detokenize: ID 'x': should be a whole number from 0 to 2147483647\n"
          "Try 'fulgur detokenize --help'.\n"},
         {{"cache"},
-         "fulgur cache: what to do with the cache: should be 'fulgur cache stats'\n"
+         "fulgur cache: what to do with the cache: should be 'fulgur cache stats' or "
+         "'fulgur cache explain'\n"
          "Try 'fulgur cache --help'.\n"},
         {{"ps", "x"}, "fulgur ps: 'x': should have no arguments\nTry 'fulgur ps --help'.\n"},
         {{"health", "--json"},
@@ -491,7 +534,7 @@ int main(void)
         cmocka_unit_test(test_run_raw_stdin), cmocka_unit_test(test_run_json),
         cmocka_unit_test(test_run_errors),    cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_progress_bar),  cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_service),       cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_service),       cmocka_unit_test(test_explain), cmocka_unit_test(test_usage),
         cmocka_unit_test(test_help),
     };
     return cmocka_run_group_tests(tests, find_program, NULL);

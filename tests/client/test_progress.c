@@ -104,6 +104,12 @@ static void test_stats(void **state)
                         "tokens (store), prefill 41 ms, decode 25.0 tok/s, 128 tokens");
     assert_true(fg_cli_stats_format(small, sizeof small, &r) < sizeof small);
 
+    strcpy(r.account.reason, "diverged");
+    r.account.diverged_at = 5960;
+    fg_cli_stats_format(line, sizeof line, &r);
+    assert_non_null(strstr(line, "prompt tokens (store); diverged at token 5960, prefill"));
+
+    strcpy(r.account.reason, "complete");
     r.completion_tokens = 1;
     r.account.reused_tokens = 0;
     r.account.recomputed_tokens = 7;
