@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench.h"
 #include "gpu/device.h"
 #include "model/engine.h"
 
@@ -36,7 +37,8 @@ static const char usage[] =
     "                    [--kv f16|f32] [--device INDEX|NAME]\n"
     "  -p N   prefill of N tokens (default 512; 0: none)\n"
     "  -n N   decode of N tokens after an empty prompt (default 32; 0: none)\n"
-    "  -r N   repetitions after one warm-up (default 3)\n";
+    "  -r N   repetitions after one warm-up (default 3)\n"
+    "       fulgur-bench restore MODEL [OPTION]...    a stored prefix against its prefill\n";
 
 static double seconds(void)
 {
@@ -64,6 +66,12 @@ static int add_tests(struct bench *b, const char *list, bool prompt)
     return 0;
 }
 
+static int wrong(const char *option, const char *text, const char *wanted)
+{
+    fprintf(stderr, "fulgur-bench: %s %s: it must be %s\n", option, text, wanted);
+    return 2;
+}
+
 static int parse(int argc, char **argv, struct bench *b)
 {
     static const struct option options[] = {{"device", required_argument, NULL, 'd'},
@@ -71,20 +79,33 @@ static int parse(int argc, char **argv, struct bench *b)
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     const char *prompts = "512", *gens = "32";
+    char *end;
     int c;
     while ((c = getopt_long(argc, argv, "p:n:r:o:h", options, NULL)) != -1) {
         switch (c) {
         case 'p': prompts = optarg; break;
         case 'n': gens = optarg; break;
-        case 'r': b->reps = (uint32_t)strtoul(optarg, NULL, 10); break;
-        case 'o': b->json = strcmp(optarg, "json") == 0; break;
+        case 'r':
+            b->reps = (uint32_t)strtoul(optarg, &end, 10);
+            if (*end || b->reps < 1 || b->reps > MAX_REPS)
+                return wrong("-r", optarg, "a number from 1 to 1000");
+            break;
+        case 'o':
+            b->json = strcmp(optarg, "json") == 0;
+            if (!b->json && strcmp(optarg, "table") != 0)
+                return wrong("-o", optarg, "table or json");
+            break;
         case 'd': b->device = optarg; break;
-        case 'k': b->kv = strcmp(optarg, "f32") == 0 ? FG_KV_F32 : FG_KV_F16; break;
+        case 'k':
+            b->kv = strcmp(optarg, "f32") == 0 ? FG_KV_F32 : FG_KV_F16;
+            if (strcmp(optarg, "f32") != 0 && strcmp(optarg, "f16") != 0)
+                return wrong("--kv", optarg, "f16 or f32");
+            break;
         case 'h': fputs(usage, stdout); exit(0);
         default: fputs(usage, stderr); return 2;
         }
     }
-    if (optind + 1 != argc || b->reps < 1 || b->reps > MAX_REPS) {
+    if (optind + 1 != argc) {
         fputs(usage, stderr);
         return 2;
     }
@@ -174,6 +195,8 @@ int main(int argc, char **argv)
     struct bench b = {.reps = 3, .kv = FG_KV_F16};
     struct fg_err err = {0};
     uint32_t longest = 64;
+    if (argc > 1 && strcmp(argv[1], "restore") == 0)
+        return bench_restore(argc - 1, argv + 1);
     int rc = parse(argc, argv, &b);
     if (rc)
         return rc;

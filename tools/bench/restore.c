@@ -1,0 +1,270 @@
+/* fulgur-bench restore: a prefix is computed and stored, then restored from the store by an engine that
+ * has never seen it. Prints how much sooner it is there, and the bytes a second beside memcpy's. */
+#include "bench.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "flow/restore.h"
+#include "flow/store.h"
+#include "gpu/device.h"
+
+static const char usage[] =
+    "usage: fulgur-bench restore MODEL [-p N] [-r REPS] [--kv f16|f32] [--device INDEX|NAME]\n"
+    "  -p N     tokens of the prefix, at least 64 (default 4096)\n"
+    "  -r REPS  restores, each into an empty sequence (default 5)\n"
+    "The store lies in $TMPDIR for the time of the run, its file in the page cache.\n";
+
+struct restore_bench {
+    const char *model, *device;
+    uint32_t n_tokens, reps;
+    enum fg_kv_type kv;
+    char dir[256];
+    int32_t *tokens;
+    float *logits;
+    struct fg_gguf *gguf;
+    struct fg_device *dev;
+    struct fg_engine *engine;
+    struct fg_engine_info info;
+    struct fg_cache *cache;
+    struct fg_reuse reuse;
+    struct fg_prefix prefix;
+};
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int wrong(const char *option, const char *text, const char *wanted)
+{
+    fprintf(stderr, "fulgur-bench restore: %s %s: it must be %s\n", option, text, wanted);
+    return 2;
+}
+
+static int parse_count(const char *option, const char *text, unsigned long least,
+                       unsigned long most, uint32_t *out)
+{
+    char wanted[64], *end;
+    unsigned long v = strtoul(text, &end, 10);
+    if (end == text || *end || *text == '-' || v < least || v > most) {
+        snprintf(wanted, sizeof wanted, "a number from %lu to %lu", least, most);
+        return wrong(option, text, wanted);
+    }
+    *out = (uint32_t)v;
+    return 0;
+}
+
+static int parse(int argc, char **argv, struct restore_bench *b)
+{
+    static const struct option options[] = {{"device", required_argument, NULL, 'd'},
+                                            {"kv", required_argument, NULL, 'k'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    int c, rc = 0;
+    while (rc == 0 && (c = getopt_long(argc, argv, "p:r:h", options, NULL)) != -1) {
+        switch (c) {
+        case 'p': rc = parse_count("-p", optarg, 64, 1ul << 24, &b->n_tokens); break;
+        case 'r': rc = parse_count("-r", optarg, 1, 1000, &b->reps); break;
+        case 'd': b->device = optarg; break;
+        case 'k':
+            b->kv = strcmp(optarg, "f32") == 0 ? FG_KV_F32 : FG_KV_F16;
+            if (strcmp(optarg, "f32") != 0 && strcmp(optarg, "f16") != 0)
+                rc = wrong("--kv", optarg, "f16 or f32");
+            break;
+        case 'h': fputs(usage, stdout); exit(0);
+        default: fputs(usage, stderr); rc = 2;
+        }
+    }
+    if (rc == 0 && optind + 1 != argc) {
+        fputs(usage, stderr);
+        rc = 2;
+    }
+    b->model = rc ? NULL : argv[optind];
+    b->n_tokens = b->n_tokens / FG_CHUNK * FG_CHUNK; /* whole blocks are stored */
+    return rc;
+}
+
+static int open_engine(struct restore_bench *b, struct fg_err *err)
+{
+    struct fg_engine_options opt = {.kv_type = b->kv, .n_ctx = b->n_tokens + FG_CHUNK, .n_seq = 1};
+    int rc = fg_engine_create(&opt, b->gguf, b->dev, NULL, NULL, &b->engine, err);
+    if (rc)
+        return rc;
+    fg_engine_info(b->engine, &b->info);
+    fg_reuse_init(&b->reuse, b->engine, NULL, b->cache);
+    return 0;
+}
+
+static int open_all(struct restore_bench *b, struct fg_err *err)
+{
+    struct fg_cache_options cache = {.dir = b->dir, .max_bytes = 64ull << 30};
+    const char *tmp = getenv("TMPDIR");
+    uint8_t model[16];
+    int rc = fg_gguf_open(b->model, &b->gguf, err);
+    if (rc == 0)
+        rc = fg_device_open(b->device, NULL, &b->dev, err);
+    snprintf(b->dir, sizeof b->dir, "%s/fulgur-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (rc == 0 && !mkdtemp(b->dir))
+        rc = fg_fail(err, FG_EIO, "%s: cannot be created", b->dir);
+    if (rc == 0)
+        rc = fg_cache_open(&cache, &b->cache, err);
+    if (rc == 0)
+        rc = open_engine(b, err);
+    if (rc)
+        return rc;
+    b->tokens = calloc(b->n_tokens, sizeof *b->tokens);
+    b->logits = malloc((size_t)b->info.hp->n_vocab * sizeof *b->logits);
+    if (!b->tokens || !b->logits)
+        return fg_fail(err, FG_ENOMEM, "out of memory for %u tokens", b->n_tokens);
+    for (uint32_t i = 0; i < b->n_tokens; i++)
+        b->tokens[i] = (int32_t)(((i + 1) * 2654435761u >> 8) % b->info.hp->n_vocab);
+    fg_gguf_fingerprint(b->gguf, model);
+    struct fg_key root = fg_key_root(model, b->info.numerics_id, NULL, 0);
+    fg_prefix_init(&b->prefix, &root);
+    return fg_prefix_extend(&b->prefix, b->tokens, b->n_tokens, err);
+}
+
+static void close_all(struct restore_bench *b)
+{
+    char path[300];
+    fg_cache_close(b->cache);
+    for (int i = 0; b->cache && i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", b->dir,
+                 (const char *[]){"data.mdb", "lock.mdb", "lock"}[i]);
+        unlink(path);
+    }
+    rmdir(b->dir);
+    fg_prefix_finish(&b->prefix);
+    fg_engine_destroy(b->engine);
+    fg_device_close(b->dev);
+    fg_gguf_close(b->gguf);
+    free(b->tokens);
+    free(b->logits);
+}
+
+/* Computes the prefix and stores it; *took is without the storing. */
+static int prefill(struct restore_bench *b, double *took, struct fg_err *err)
+{
+    struct fg_trail trail;
+    struct fg_seq *seq;
+    int rc = fg_seq_create(b->engine, &seq, err);
+    *took = 0;
+    if (rc)
+        return rc;
+    fg_trail_init(&trail);
+    for (uint32_t at = 0; rc == 0 && at < b->n_tokens;) {
+        uint32_t n = b->n_tokens - at < b->info.n_batch ? b->n_tokens - at : b->info.n_batch;
+        struct fg_step_piece piece = {seq, b->tokens + at, n, 0, b->logits};
+        double start = seconds();
+        rc = fg_engine_step(b->engine, &piece, 1, err);
+        *took += seconds() - start;
+        at += n;
+        if (rc == 0)
+            rc = fg_store_blocks(&b->reuse, &trail, seq, &b->prefix, b->tokens, err);
+        /* The queue is bounded, and this is no time to lose a block. */
+        fg_cache_flush(b->cache);
+    }
+    if (rc == 0)
+        rc = fg_store_state(&b->reuse, &trail, seq, &b->prefix, b->tokens, err);
+    fg_cache_flush(b->cache);
+    fg_trail_finish(&trail, &b->reuse);
+    fg_seq_destroy(seq);
+    return rc;
+}
+
+static int restore(struct restore_bench *b, double *took, struct fg_err *err)
+{
+    struct fg_restore w;
+    struct fg_seq *seq;
+    int rc = fg_seq_create(b->engine, &seq, err);
+    if (rc)
+        return rc;
+    double start = seconds();
+    fg_restore_begin(&w, &b->reuse, &b->prefix, b->tokens, b->n_tokens / FG_CHUNK);
+    while (rc == 0 && !w.done)
+        rc = fg_restore_advance(&w, &b->reuse, &seq, 64, err);
+    *took = seconds() - start;
+    if (rc == 0 && fg_seq_length(seq) != b->n_tokens)
+        rc = fg_fail(err, FG_EIO, "%u of %u tokens came back from the store", fg_seq_length(seq),
+                     b->n_tokens);
+    fg_seq_destroy(seq);
+    return rc;
+}
+
+/* Bytes a second of one thread's memcpy, between buffers of this size that have been touched. */
+static double memcpy_rate(size_t bytes)
+{
+    char *from = malloc(bytes), *to = malloc(bytes);
+    double best = 0;
+    if (from && to) {
+        memset(from, 1, bytes);
+        memset(to, 2, bytes);
+        for (int i = 0; i < 7; i++) {
+            double start = seconds(), rate;
+            memcpy(to, from, bytes);
+            rate = (double)bytes / (seconds() - start);
+            best = rate > best && to[bytes / 2] == 1 ? rate : best;
+        }
+    }
+    free(from);
+    free(to);
+    return best;
+}
+
+static int run(struct restore_bench *b, struct fg_err *err)
+{
+    double computed, first, best = 1e9;
+    int rc = prefill(b, &computed, err);
+    if (rc)
+        return rc;
+    /* Another engine: nothing of the prefix is on the device. */
+    fg_engine_destroy(b->engine);
+    b->engine = NULL;
+    rc = open_engine(b, err);
+    if (rc == 0)
+        rc = restore(b, &first, err);
+    for (uint32_t i = 1; rc == 0 && i < b->reps; i++) {
+        double took;
+        rc = restore(b, &took, err);
+        best = took < best ? took : best;
+    }
+    if (rc)
+        return rc;
+    best = first < best ? first : best;
+    uint64_t bytes = (uint64_t)b->n_tokens / FG_CHUNK * b->info.page_bytes + b->info.state_bytes;
+    double copy = memcpy_rate(bytes);
+    printf("prefix       %u tokens, %.1f MB\n", b->n_tokens, (double)bytes / 1e6);
+    printf("prefill      %.2f s (%.1f tokens/s)\n", computed, b->n_tokens / computed);
+    printf("restore      %.1f ms the first time, %.1f ms at best\n", first * 1e3, best * 1e3);
+    printf("factor       %.0f the first time, %.0f at best\n", computed / first, computed / best);
+    printf("rate         %.2f GB/s the first time, %.2f at best\n", (double)bytes / first / 1e9,
+           (double)bytes / best / 1e9);
+    printf("memcpy       %.2f GB/s of one thread; the restore's is %.2f of it the first time, "
+           "%.2f at best\n",
+           copy / 1e9, (double)bytes / first / copy, (double)bytes / best / copy);
+    return 0;
+}
+
+int bench_restore(int argc, char **argv)
+{
+    struct restore_bench b = {.n_tokens = 4096, .reps = 5, .kv = FG_KV_F16};
+    struct fg_err err = {0};
+    int rc = parse(argc, argv, &b);
+    if (rc)
+        return rc;
+    rc = open_all(&b, &err);
+    if (rc == 0)
+        rc = run(&b, &err);
+    close_all(&b);
+    if (rc)
+        fprintf(stderr, "fulgur-bench restore: %s\n", err.text);
+    return rc ? 1 : 0;
+}
