@@ -1,8 +1,12 @@
 """A cached answer is the same answer: tokens and logprobs equal, digit for digit, those of a daemon
 that computes everything, whatever was asked before, beside it, or before a restart."""
+import os
+import unittest
+
 import e2e
 
-VOCABULARY = {"m1-a": 510, "m1-b": 320}
+SMOLLM2 = os.environ.get("FG_TEST_SMOLLM2")
+VOCABULARY = {"m1-a": 510, "m1-b": 320, SMOLLM2: 49152}
 CONTEXT = 4096
 
 
@@ -131,6 +135,11 @@ class Sequences(e2e.TestCase):
 
     def test_m1_b(self):
         self.run_sequences("m1-b", 30, 260, 0.25, True)
+        self.assertEqual(self.evicted, 0)
+
+    @unittest.skipUnless(SMOLLM2 and e2e.soak(), "the real model: with FG_TEST_SMOLLM2, in a soak")
+    def test_smollm2(self):
+        self.run_sequences(SMOLLM2, 30, 150, 0.25, True)
         self.assertEqual(self.evicted, 0)
 
     def test_eviction(self):
