@@ -34,6 +34,7 @@ static void destroy(struct fg_cache *c)
     fg_index_finish(&c->ix);
     free(c->touches);
     fg_gone_finish(c);
+    free(c->roots);
     free(c->batch);
     if (c->lock_fd >= 0)
         close(c->lock_fd); /* unlocks */

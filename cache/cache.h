@@ -103,6 +103,20 @@ int fg_cache_put_state(struct fg_cache *c, const struct fg_key *key,
 /* Returns when all that was queued before is committed and synced (or failed and counted). */
 void fg_cache_flush(struct fg_cache *c);
 
+/* What a root of keys is made of, and whose it is. */
+enum { FG_ROOT_NAME = 64 };
+struct fg_cache_root {
+    struct fg_key key;
+    uint8_t model[16], numerics[16], tenant[16];
+    char name[FG_ROOT_NAME + 1]; /* of the model; UTF-8, cut */
+};
+/* Makes a root known: it is stored with the first block that continues it. Any thread; again is
+ * once. */
+void fg_cache_note_root(struct fg_cache *c, const struct fg_cache_root *root);
+/* The roots that are stored, up to max of them into out; also those of which every block has gone
+ * since. Returns how many there are. Any thread. */
+size_t fg_cache_roots(struct fg_cache *c, struct fg_cache_root *out, size_t max);
+
 struct fg_cache_stats {
     uint64_t blocks, states;           /* records stored */
     uint64_t block_bytes, state_bytes; /* their payloads */

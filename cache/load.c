@@ -110,6 +110,8 @@ int fg_store_load(struct fg_cache *c, struct fg_err *err)
             if (!rc)
                 rc = walk(c, txn, fg_data_db(kind), kind);
         }
+        if (!rc)
+            rc = fg_roots_load(c, txn);
         if (!rc && mdb_get(txn, c->db[FG_DB_META], &k, &v) == 0 &&
             fg_clock_decode(v.mv_data, v.mv_size, &clock) == 0 && clock > c->clock)
             c->clock = clock;

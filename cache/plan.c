@@ -248,6 +248,8 @@ void fg_plan_settle_puts(struct fg_cache *c, struct fg_batch *b, bool ok)
         if (ok) {
             fg_index_store(&c->ix, it->e, it->kind, it->rec.bytes);
             fg_count(c, FG_N_WRITTEN, it->rec.bytes);
+            if (it->kind == FG_KIND_BLOCK && it->rec.index == 0)
+                fg_roots_settle(c, &it->rec.parent, true);
         }
         forget_put(c, it, FG_REC_WRITING);
     }

@@ -14,7 +14,7 @@ enum fg_kind { FG_KIND_BLOCK, FG_KIND_STATE, FG_KINDS };
 enum {
     FG_META_MAX = 304,   /* bytes of the longest meta record, that of a block */
     FG_HEAD_BYTES = 368, /* before the payload; LMDB's page header of 16 makes it 384 = 6 * 64 */
-    FG_FORMAT_VERSION = 1,
+    FG_FORMAT_VERSION = 2,
     FG_FORMAT_BYTES = 24,
     FG_CLOCK_BYTES = 16,
 };

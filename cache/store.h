@@ -76,7 +76,21 @@ enum fg_counter {
     FG_COUNTERS
 };
 
-enum fg_db { FG_DB_META, FG_DB_BLOCKS, FG_DB_STATES, FG_DB_BLOCK_DATA, FG_DB_STATE_DATA, FG_DBS };
+enum fg_db {
+    FG_DB_META,
+    FG_DB_BLOCKS,
+    FG_DB_STATES,
+    FG_DB_BLOCK_DATA,
+    FG_DB_STATE_DATA,
+    FG_DB_ROOTS,
+    FG_DBS
+};
+
+enum { FG_ROOT_BYTES = 128 };
+struct fg_root_slot {
+    struct fg_cache_root root;
+    bool stored;
+};
 
 struct fg_cache {
     struct fg_cache_options opt; /* dir: a copy */
@@ -108,6 +122,8 @@ struct fg_cache {
     struct fg_touch *touches; /* of records; `use` unused */
     size_t n_touches, touch_cap;
     struct fg_gone_slot *gone; /* NULL: there was no memory for it */
+    struct fg_root_slot *roots; /* noted or stored */
+    size_t n_roots, root_cap;
 
     atomic_uint_fast64_t count[FG_COUNTERS];
     struct fg_batch *batch; /* the writer's */
@@ -140,6 +156,14 @@ void fg_gone_init(struct fg_cache *c);
 void fg_gone_finish(struct fg_cache *c);
 void fg_gone_note(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
                   enum fg_cache_gone why);
+
+/* roots.c */
+/* All of the database into the table; mu held, or nobody else there yet. LMDB's code or ENOMEM. */
+int fg_roots_load(struct fg_cache *c, MDB_txn *txn);
+/* Writer thread, mu not held: writes the root when it is noted and not stored. LMDB's code. */
+int fg_roots_write(struct fg_cache *c, MDB_txn *txn, const struct fg_key *key);
+/* What was written, or deleted, is committed. mu held. */
+void fg_roots_settle(struct fg_cache *c, const struct fg_key *key, bool stored);
 
 /* dir.c: the directory, its lock, files moved aside */
 int fg_dir_open(struct fg_cache *c, struct fg_err *err); /* dir_fd, lock_fd, ours */
