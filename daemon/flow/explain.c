@@ -1,5 +1,6 @@
 #include "explain.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { TEXT_TOKENS = 12 };
@@ -80,10 +81,38 @@ static enum fg_cache_reason missing_state(const struct fg_reuse *r,
     return FG_REASON_STATE_MISSING;
 }
 
-static enum fg_cache_reason missing_block(const struct fg_reuse *r,
-                                          const struct fg_explain_prompt *p, bool parts,
-                                          uint32_t common)
+/* Nothing begins like the prompt: is it there under another root of the same tenant? */
+static enum fg_cache_reason other_root(const struct fg_reuse *r, const struct fg_explain_prompt *p)
 {
+    enum { MOST = 256 };
+    struct fg_cache_root *roots = r->cache ? malloc(MOST * sizeof *roots) : NULL;
+    enum fg_cache_reason reason = FG_REASON_NEW_PREFIX;
+    size_t n = roots ? fg_cache_roots(r->cache, roots, MOST) : 0;
+
+    for (size_t i = 0; i < n && i < MOST; i++) {
+        const struct fg_cache_root *root = &roots[i];
+        struct fg_key first;
+
+        if (memcmp(root->tenant, p->root->tenant, sizeof root->tenant) != 0 ||
+            memcmp(&root->key, &p->root->key, sizeof root->key) == 0)
+            continue;
+        first = fg_key_next(&root->key, p->tokens);
+        if (!fg_cache_has_block(r->cache, &first))
+            continue;
+        reason = memcmp(root->model, p->root->model, sizeof root->model) != 0
+                     ? FG_REASON_MODEL_CHANGED
+                     : FG_REASON_DEVICE_CHANGED;
+        if (reason == FG_REASON_DEVICE_CHANGED)
+            break; /* the nearer one */
+    }
+    free(roots);
+    return reason;
+}
+
+static enum fg_cache_reason missing_block(const struct fg_reuse *r,
+                                          const struct fg_explain_prompt *p, bool parts)
+{
+    enum fg_cache_reason elsewhere = FG_REASON_NEW_PREFIX;
     enum fg_cache_gone gone =
         r->cache ? fg_cache_gone_block(r->cache, &p->prefix->keys[p->found]) : FG_GONE_UNKNOWN;
 
@@ -91,7 +120,12 @@ static enum fg_cache_reason missing_block(const struct fg_reuse *r,
         return FG_REASON_CORRUPT_DROPPED;
     if (gone == FG_GONE_EVICTED)
         return FG_REASON_EVICTED;
-    if (parts && (p->found > 0 || common > 0))
+    /* The whole first block elsewhere says more than its beginning here. */
+    if (p->found == 0)
+        elsewhere = other_root(r, p);
+    if (elsewhere != FG_REASON_NEW_PREFIX)
+        return elsewhere;
+    if (parts)
         return FG_REASON_DIVERGED;
     return p->found > 0 ? FG_REASON_EXTENDED : FG_REASON_NEW_PREFIX;
 }
@@ -122,5 +156,5 @@ void fg_explain(const struct fg_reuse *r, const struct fg_tokenizer *t,
     else if (p->reused < p->found)
         why->reason = missing_state(r, p);
     else
-        why->reason = missing_block(r, p, parts, common);
+        why->reason = missing_block(r, p, parts);
 }

@@ -142,16 +142,25 @@ struct fg_key fg_flow_root(const struct fg_flow *flow, const struct fg_tenant *t
     return fg_key_root(flow->model, flow->numerics, tenant->id, own ? sizeof tenant->id : 0);
 }
 
-void fg_flow_note_root(struct fg_flow *flow, const struct fg_tenant *tenant)
+struct fg_cache_root fg_flow_describe_root(const struct fg_flow *flow,
+                                           const struct fg_tenant *tenant)
 {
     struct fg_cache_root root = {.key = fg_flow_root(flow, tenant)};
 
-    if (!flow->cache)
-        return;
     memcpy(root.model, flow->model, sizeof root.model);
     memcpy(root.numerics, flow->numerics, sizeof root.numerics);
     memcpy(root.tenant, tenant->id, sizeof root.tenant);
     snprintf(root.name, sizeof root.name, "%s", flow->model_name);
+    return root;
+}
+
+void fg_flow_note_root(struct fg_flow *flow, const struct fg_tenant *tenant)
+{
+    struct fg_cache_root root;
+
+    if (!flow->cache)
+        return;
+    root = fg_flow_describe_root(flow, tenant);
     fg_cache_note_root(flow->cache, &root);
 }
 

@@ -101,6 +101,9 @@ struct fg_flow {
 /* --- flow.c: any thread --- */
 /* The root of a tenant's keys, with this model and the device's numerics. */
 struct fg_key fg_flow_root(const struct fg_flow *flow, const struct fg_tenant *tenant);
+/* The same with what it is made of. */
+struct fg_cache_root fg_flow_describe_root(const struct fg_flow *flow,
+                                           const struct fg_tenant *tenant);
 /* Tells the store whose root this is, and of what; it is stored with its first block. */
 void fg_flow_note_root(struct fg_flow *flow, const struct fg_tenant *tenant);
 

@@ -15,8 +15,10 @@ static bool has_states(const struct fg_flow *flow, const struct fg_job *job)
 
 static void explain(const struct fg_flow *flow, struct fg_job *job)
 {
+    struct fg_cache_root root = fg_flow_describe_root(flow, &job->req.tenant);
     const struct fg_restore *w = &job->restore;
-    struct fg_explain_prompt p = {.prefix = &job->prefix,
+    struct fg_explain_prompt p = {.root = &root,
+                                  .prefix = &job->prefix,
                                   .tokens = job->tokens,
                                   .n_tokens = job->n_prompt,
                                   .found = w->found,

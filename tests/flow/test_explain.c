@@ -211,6 +211,38 @@ static void test_evicted(void **state)
     assert_int_equal(ask(env, env->a, 1500, true).why.reason, FG_REASON_EVICTED);
 }
 
+/* What is stored under other roots of the same tenant: by another model, with another KV type. */
+static void test_changed(void **state)
+{
+    struct env *env = *state;
+    struct fg_tenant tenant = {{0}};
+    struct fg_cache_root root;
+    int32_t other[300];
+
+    open_flow(env, false, true, 64 << 20);
+    root = fg_flow_describe_root(env->flow, &tenant);
+    for (int what = 0; what < 3; what++) {
+        struct fg_cache_root elsewhere = root;
+        struct fg_key key;
+
+        memcpy(other, env->a, sizeof other);
+        other[10] = what; /* another prompt each time */
+        *(what == 0 ? elsewhere.model : what == 1 ? elsewhere.numerics : elsewhere.tenant) ^= 1;
+        elsewhere.key = fg_key_root(elsewhere.model, elsewhere.numerics, elsewhere.tenant,
+                                    what == 2 ? sizeof elsewhere.tenant : 0);
+        fg_cache_note_root(env->flow->cache, &elsewhere);
+        key = fg_key_next(&elsewhere.key, other);
+        assert_int_equal(fg_cache_put_block(env->flow->cache, &key, &elsewhere.key, 0, other,
+                                            calloc(1, 100), 100),
+                         0);
+        fg_cache_flush(env->flow->cache);
+        assert_string_equal(fg_reason_name(ask(env, other, 300, true).why.reason),
+                            what == 0   ? "model_changed"
+                            : what == 1 ? "device_changed"
+                                        : "new_prefix"); /* another tenant's is nobody's business */
+    }
+}
+
 static void test_rate(void **state)
 {
     struct fg_rate r = {0};
@@ -244,6 +276,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_disabled, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_evicted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_changed, set_up, tear_down),
         cmocka_unit_test(test_rate),
     };
 
