@@ -164,6 +164,11 @@ void fg_flow_note_root(struct fg_flow *flow, const struct fg_tenant *tenant)
     fg_cache_note_root(flow->cache, &root);
 }
 
+void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenant *out)
+{
+    fg_tenant_derive(flow->secret, who, out);
+}
+
 static int start_threads(struct fg_flow *flow, struct fg_err *err)
 {
     if (pthread_create(&flow->text_thread, NULL, run_text, flow) != 0)
@@ -190,6 +195,8 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
     fg_inbox_init(&flow->gpu_inbox);
     /* First what is quick to fail. */
     rc = open_cache(flow, opt, err);
+    if (rc == 0)
+        rc = fg_tenant_secret(opt->cache_dir, flow->secret, err);
     if (rc == 0)
         rc = fg_machine_init(&flow->machine, opt, err);
     if (rc == 0) {

@@ -19,7 +19,8 @@ struct fg_job;
 enum fg_prompt_kind { FG_PROMPT_TEXT, FG_PROMPT_TOKENS, FG_PROMPT_CHAT };
 
 /* Whose cache entries a request finds and leaves: part of the root of its keys, so that one tenant's
- * entries do not exist for another. Zeros: the tenant that all share who have no other. */
+ * entries do not exist for another. Zeros: the tenant of tools and tests, which callers of the
+ * daemon never are. */
 struct fg_tenant {
     uint8_t id[16];
 };
@@ -170,6 +171,11 @@ void fg_job_cancel(struct fg_job *job);
 /* Gives back the handle, once DONE or FAILED has been seen; NULL is fine. */
 void fg_job_release(struct fg_job *job);
 uint64_t fg_job_id(const struct fg_job *job);
+
+/* The tenant that `who` names: a kind, a colon and a name, as in uid:1000 or key:SECRET. The same
+ * for the same words and the same store, and not to be told from random bits by who does not know
+ * the store's secret (tenant.h). `who` is not kept and not logged. Any thread. */
+void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenant *out);
 
 /* Text to ids and back, without a job; run on the caller's thread, safe beside everything. ids and
  * text are malloc'd, the caller's. add_special: the model's begin token, as a prompt would get. */

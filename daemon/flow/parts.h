@@ -17,6 +17,7 @@
 #include "restore.h"
 #include "sample.h"
 #include "store.h"
+#include "tenant.h"
 #include "vocabulary.h"
 
 enum { FG_MAX_ACTIVE = 64 }; /* sequences that an engine may have */
@@ -76,6 +77,7 @@ struct fg_flow {
     struct fg_cache *cache; /* or NULL */
     char *cache_dir;
     uint8_t model[16], numerics[16]; /* the file's fingerprint, the engine's numerics id */
+    uint8_t secret[FG_SECRET_BYTES]; /* of the tenants */
     struct fg_flow_info info;
     char *model_name, *model_path, *architecture, *device, *driver;
     char numerics_hex[33];
