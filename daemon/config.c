@@ -27,7 +27,10 @@ static const char help_text[] =
     "                         $XDG_RUNTIME_DIR/fulgur/fulgur.sock or /run/fulgur/fulgur.sock)\n"
     "      --tcp HOST:PORT    listen on TCP as well; other than loopback needs a key\n"
     "      --api-key KEY      what TCP clients must show (or the environment's FULGUR_API_KEY)\n"
-    "      --api-key-file F   the same, from the first line of a file\n"
+    "      --api-key-file F   the same, any number of keys: one a line, # begins a comment line;\n"
+    "                         the last of these two options counts\n"
+    "      --tenant NAME      all callers share what is cached. Without it each user of the\n"
+    "                         socket, each key, and TCP without a key has a cache of its own\n"
     "      --max-body SIZE    longest request (default: 64M)\n"
     "      --log-level LEVEL  error, warn, info or debug (default: info)\n"
     "      --version          print the version\n"
@@ -46,6 +49,7 @@ enum option_id {
     OPT_TCP,
     OPT_API_KEY,
     OPT_API_KEY_FILE,
+    OPT_TENANT,
     OPT_MAX_BODY,
     OPT_LOG_LEVEL,
     OPT_VERSION
@@ -66,6 +70,7 @@ static const struct option options[] = {
     {"tcp", required_argument, NULL, OPT_TCP},
     {"api-key", required_argument, NULL, OPT_API_KEY},
     {"api-key-file", required_argument, NULL, OPT_API_KEY_FILE},
+    {"tenant", required_argument, NULL, OPT_TENANT},
     {"max-body", required_argument, NULL, OPT_MAX_BODY},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -150,21 +155,106 @@ static int choose(const char *const *names, int n, const char *option, const cha
     return fg_fail(err, FG_EINVAL, "--%s is `%s`; it must be %s", option, value, list);
 }
 
-static int read_key_file(char **out, const char *path, struct fg_err *err)
+static void forget_keys(struct fg_config *c)
 {
-    char line[1024];
+    for (size_t i = 0; i < c->n_api_keys; i++)
+        free(c->api_keys[i]);
+    free(c->api_keys);
+    c->api_keys = NULL;
+    c->n_api_keys = 0;
+}
+
+static int add_key(struct fg_config *c, const char *key, struct fg_err *err)
+{
+    char **keys = realloc(c->api_keys, (c->n_api_keys + 1) * sizeof *keys);
+
+    if (keys) {
+        c->api_keys = keys;
+        keys[c->n_api_keys] = strdup(key);
+    }
+    if (!keys || !keys[c->n_api_keys])
+        return fg_fail(err, FG_ENOMEM, "no memory for the API keys");
+    c->n_api_keys++;
+    return 0;
+}
+
+static int set_key(struct fg_config *c, const char *key, struct fg_err *err)
+{
+    if (!*key)
+        return fg_fail(err, FG_EINVAL, "--api-key is empty");
+    forget_keys(c);
+    return add_key(c, key, err);
+}
+
+/* The key of a line, without blanks around it; "" when there is none. NULL: what is there cannot be
+ * sent in a header. */
+static char *key_of_line(char *line, size_t n)
+{
+    char *from = line + strspn(line, " \t");
+    size_t m;
+
+    if (strlen(line) != n)
+        return NULL;
+    m = strcspn(from, "\r\n");
+    while (m && (from[m - 1] == ' ' || from[m - 1] == '\t'))
+        m--;
+    from[m] = '\0';
+    if (*from == '#')
+        *from = '\0';
+    for (const char *p = from; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return NULL;
+    return from;
+}
+
+/* Messages name the line and never what is in it. */
+static int read_key_file(struct fg_config *c, const char *path, struct fg_err *err)
+{
     FILE *f = fopen(path, "re");
+    unsigned long number = 0;
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    int rc = 0;
 
     if (!f)
         return fg_fail(err, FG_EIO, "--api-key-file: %s: %s", path, strerror(errno));
-    line[0] = '\0';
-    if (!fgets(line, sizeof line, f))
-        line[0] = '\0';
+    forget_keys(c);
+    while (rc == 0 && (n = getline(&line, &room, f)) >= 0) {
+        const char *key = key_of_line(line, (size_t)n);
+
+        number++;
+        if (!key)
+            rc = fg_fail(err, FG_EINVAL,
+                         "--api-key-file: %s: line %lu holds control characters; a key is text",
+                         path, number);
+        else if (*key && c->n_api_keys == FG_MAX_API_KEYS)
+            rc = fg_fail(err, FG_EINVAL, "--api-key-file: %s has more than %d keys", path,
+                         FG_MAX_API_KEYS);
+        else if (*key)
+            rc = add_key(c, key, err);
+    }
+    if (rc == 0 && ferror(f))
+        rc = fg_fail(err, FG_EIO, "--api-key-file: %s: %s", path, strerror(errno));
+    if (rc == 0 && c->n_api_keys == 0)
+        rc = fg_fail(err, FG_EINVAL, "--api-key-file: %s has no key: one a line", path);
+    free(line);
     fclose(f);
-    line[strcspn(line, "\r\n")] = '\0';
-    if (!line[0])
-        return fg_fail(err, FG_EINVAL, "--api-key-file: %s has no key in its first line", path);
-    return set_string(out, "api-key-file", line, err);
+    return rc;
+}
+
+/* Not quoted when it is refused: it may be a key that was put in the wrong place. */
+static int set_tenant(struct fg_config *c, const char *name, struct fg_err *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789._-";
+
+    if (!*name || strlen(name) > FG_MAX_TENANT_NAME || name[strspn(name, allowed)])
+        return fg_fail(err, FG_EINVAL,
+                       "--tenant: the name must be 1 to %d letters, digits, dots, hyphens or "
+                       "underscores",
+                       FG_MAX_TENANT_NAME);
+    return set_string(&c->tenant, "tenant", name, err);
 }
 
 static int set_choice(struct fg_config *c, int id, struct fg_err *err)
@@ -203,8 +293,9 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
     case OPT_NO_CACHE: c->use_cache = false; return 0;
     case OPT_SOCKET: return set_string(&c->socket, "socket", optarg, err);
     case OPT_TCP: return set_string(&c->tcp, "tcp", optarg, err);
-    case OPT_API_KEY: return set_string(&c->api_key, "api-key", optarg, err);
-    case OPT_API_KEY_FILE: return read_key_file(&c->api_key, optarg, err);
+    case OPT_API_KEY: return set_key(c, optarg, err);
+    case OPT_API_KEY_FILE: return read_key_file(c, optarg, err);
+    case OPT_TENANT: return set_tenant(c, optarg, err);
     case OPT_MAX_BODY:
         rc = set_size(&bytes, "max-body", optarg, 1 << 20, err);
         c->max_body = rc ? 0 : (size_t)bytes;
@@ -285,8 +376,8 @@ static int resolve(struct fg_config *c, struct fg_err *err)
         free(c->cache_dir);
         c->cache_dir = NULL;
     }
-    if (!c->api_key && key && *key)
-        return set_string(&c->api_key, "api-key", key, err);
+    if (!c->n_api_keys && key && *key)
+        return set_key(c, key, err);
     return 0;
 }
 
@@ -312,6 +403,7 @@ void fg_config_finish(struct fg_config *c)
     free(c->pipeline_dir);
     free(c->socket);
     free(c->tcp);
-    free(c->api_key);
+    free(c->tenant);
+    forget_keys(c);
     *c = (struct fg_config){0};
 }

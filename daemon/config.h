@@ -10,6 +10,8 @@
 #include "log.h"
 #include "model/engine.h"
 
+enum { FG_MAX_API_KEYS = 1024, FG_MAX_TENANT_NAME = 64 };
+
 enum fg_config_action { FG_CONFIG_RUN, FG_CONFIG_HELP, FG_CONFIG_VERSION };
 
 /* Strings are owned; NULL where nothing was said. */
@@ -22,7 +24,10 @@ struct fg_config {
     char *cache_dir;      /* of the store; default resolved; NULL only without cache */
     char *pipeline_dir;   /* of compiled pipelines; NULL when there is no place for them */
     uint64_t cache_bytes; /* 0: the default */
-    char *socket, *tcp, *api_key;
+    char *socket, *tcp;
+    char **api_keys; /* [n_api_keys], none of them empty */
+    size_t n_api_keys;
+    char *tenant; /* that all callers share */
     enum fg_log_level log_level;
     size_t max_body;
 };

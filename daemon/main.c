@@ -133,7 +133,9 @@ static int open_api(struct daemon *d, struct fg_err *err)
                                  .flow = d->flow,
                                  .socket_path = d->socket_path,
                                  .tcp_addr = d->config.tcp,
-                                 .api_key = d->config.api_key,
+                                 .api_keys = (const char *const *)d->config.api_keys,
+                                 .n_api_keys = d->config.n_api_keys,
+                                 .tenant = d->config.tenant,
                                  .version = FG_VERSION,
                                  .max_body = d->config.max_body};
 
@@ -153,7 +155,7 @@ static void cancel_jobs(struct daemon *d)
 {
     struct timeval limit = {.tv_sec = CANCEL_S};
 
-    fg_log(FG_LOG_WARN, "main", "cancel jobs=%zu", fg_flow_jobs(d->flow, NULL, 0));
+    fg_log(FG_LOG_WARN, "main", "cancel jobs=%zu", fg_flow_jobs(d->flow, NULL, NULL, 0));
     d->canceled = true;
     fg_flow_cancel_all(d->flow);
     event_add(d->timer, &limit);
@@ -181,7 +183,7 @@ static void on_signal(evutil_socket_t number, short what, void *ctx)
     switch (++d->signals) {
     case 1:
         fg_log(FG_LOG_INFO, "main", "drain signal=%d jobs=%zu", (int)number,
-               fg_flow_jobs(d->flow, NULL, 0));
+               fg_flow_jobs(d->flow, NULL, NULL, 0));
         event_add(d->timer, &limit);
         fg_flow_drain(d->flow);
         fg_api_drain(d->api, on_drained, d);
@@ -242,7 +244,7 @@ static int serve(struct daemon *d, struct fg_err *err)
            d->config.cache_dir ? d->config.cache_dir : "none", fg_account_now() - begun);
     if (event_base_dispatch(d->base) != 0)
         return fg_fail(err, FG_EIO, "the event loop failed");
-    fg_log(FG_LOG_INFO, "main", "stop jobs=%zu", fg_flow_jobs(d->flow, NULL, 0));
+    fg_log(FG_LOG_INFO, "main", "stop jobs=%zu", fg_flow_jobs(d->flow, NULL, NULL, 0));
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 
+#include "caller.h"
 #include "conn.h"
 #include "exchange.h"
 #include "flow/job.h"
@@ -32,8 +33,8 @@ struct fg_api {
     struct fg_api_door doors[FG_DOORS];
     struct fg_unix_socket socket;
     uint16_t tcp_port;
-    bool tcp_open; /* TCP without a key */
-    char *api_key, *version;
+    struct fg_callers callers;
+    char *version;
     size_t max_body, max_buffered;
     uint32_t max_connections, idle_s, request_s;
 

@@ -161,7 +161,8 @@ struct bufferevent *fg_conn_accept(struct event_base *base, void *arg)
     return bev;
 }
 
-static struct fg_conn *new_conn(struct fg_api *api, struct evhttp_connection *evcon)
+/* NULL: memory ran out, or the peer cannot be told. */
+static struct fg_conn *new_conn(struct fg_api *api, struct evhttp_connection *evcon, bool tcp)
 {
     struct fg_conn *c = calloc(1, sizeof *c);
 
@@ -170,6 +171,10 @@ static struct fg_conn *new_conn(struct fg_api *api, struct evhttp_connection *ev
     c->api = api;
     c->evcon = evcon;
     c->bev = evhttp_connection_get_bufferevent(evcon);
+    if (!tcp && !fg_caller_of_socket(&api->callers, bufferevent_getfd(c->bev), &c->caller)) {
+        free(c);
+        return NULL;
+    }
     c->deadline = event_new(api->base, -1, 0, on_deadline, c);
     c->page = event_new(api->base, -1, 0, on_page, c);
     if (c->deadline && c->page)
@@ -199,7 +204,7 @@ void fg_conn_adopt(int fd, short what, void *arg)
 
         STAILQ_REMOVE_HEAD(&api->fresh, link);
         bufferevent_getcb(fresh->bev, NULL, NULL, NULL, &evcon);
-        c = evcon ? new_conn(api, evcon) : NULL;
+        c = evcon ? new_conn(api, evcon, fresh->tcp) : NULL;
         if (c) {
             if (fresh->tcp)
                 setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

@@ -16,7 +16,7 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 
-#include "flow/job.h"
+#include "caller.h"
 
 struct fg_api;
 struct fg_api_door;
@@ -30,7 +30,7 @@ struct fg_conn {
     struct evbuffer_cb_entry *input_cb, *output_cb;
     struct event *deadline;       /* pending while a request arrives */
     struct event *page;           /* evhttp has written something of its own */
-    struct fg_tenant tenant;      /* whose connection it is */
+    struct fg_caller caller;      /* on TCP: of the request that came last */
     bool busy;                    /* a request of ours is being answered */
     bool refused;                 /* evhttp's last word on this connection is written, as JSON */
     struct fg_exchange *exchange; /* that is computed for this connection, or NULL */

@@ -373,7 +373,7 @@ static int submit(struct fg_api *api, struct fg_conn *conn, struct evhttp_reques
 
     if (!x)
         return fg_json_nomem(e);
-    parsed->job.tenant = conn->tenant;
+    parsed->job.tenant = conn->caller.tenant;
     if (fg_flow_submit(api->flow, &parsed->job, sink, x, &x->job, &err)) {
         free(x);
         fg_api_error_from(e, &err, api->draining);

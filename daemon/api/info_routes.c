@@ -68,8 +68,9 @@ static json_t *job_json(const struct fg_job_status *j)
 void fg_route_status(struct fg_api *api, struct evhttp_request *req, const char *rest)
 {
     const struct fg_flow_info *info = &api->info;
+    const struct fg_caller *caller = &fg_conn_of(api, req)->caller;
     struct fg_job_status *rows = calloc(MAX_JOB_ROWS, sizeof *rows);
-    size_t total = rows ? fg_flow_jobs(api->flow, rows, MAX_JOB_ROWS) : 0;
+    size_t total = rows ? fg_flow_jobs(api->flow, &caller->tenant, rows, MAX_JOB_ROWS) : 0;
     size_t n = total < MAX_JOB_ROWS ? total : MAX_JOB_ROWS;
     json_t *jobs = rows ? json_array() : NULL, *root = NULL;
 
@@ -91,11 +92,17 @@ void fg_route_status(struct fg_api *api, struct evhttp_request *req, const char 
             (json_int_t)total, "jobs", jobs);
     if (root)
         json_object_set_new(root, "driver", fg_api_string(info->driver));
+    if (root && caller->owner)
+        json_object_set_new(root, "n_jobs_all",
+                            json_integer((json_int_t)fg_flow_jobs(api->flow, NULL, NULL, 0)));
     fg_reply_json(api, req, 200, root);
 }
 
+/* Counts of what all tenants do together are the owner's: from how they move another could learn
+ * when, how much and whether again somebody asks. */
 void fg_route_cache(struct fg_api *api, struct evhttp_request *req, const char *rest)
 {
+    const bool owner = fg_conn_of(api, req)->caller.owner;
     struct fg_cache_stats s = {0};
     struct fg_api_error e;
     const char *dir = NULL;
@@ -131,8 +138,11 @@ void fg_route_cache(struct fg_api *api, struct evhttp_request *req, const char *
         fg_reply_error(api, req, &e);
         return;
     }
-    root = json_pack("{s:o}", "dir", fg_api_string(dir));
-    for (size_t i = 0; root && i < sizeof rows / sizeof *rows; i++)
+    if (owner)
+        root = json_pack("{s:s, s:o}", "scope", "all", "dir", fg_api_string(dir));
+    else
+        root = json_pack("{s:s, s:I}", "scope", "tenant", "max_bytes", (json_int_t)s.max_bytes);
+    for (size_t i = 0; owner && root && i < sizeof rows / sizeof *rows; i++)
         json_object_set_new(root, rows[i].name, json_integer((json_int_t)rows[i].value));
     fg_reply_json(api, req, 200, root);
 }

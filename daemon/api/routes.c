@@ -1,6 +1,5 @@
 #include "routes.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,66 +41,6 @@ static const struct route *find_route(const char *path, const char **rest)
             return &routes[i];
     }
     return NULL;
-}
-
-static bool same_secret(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    unsigned char differ = n != m;
-
-    /* As long for a wrong first byte as for a wrong last one. */
-    for (size_t i = 0; i < n; i++)
-        differ |= (unsigned char)(a[i] ^ b[m ? i % m : 0]);
-    return !differ;
-}
-
-/* A page in a browser may send requests to this machine: they carry Origin, or, where its name was
- * made to point here, a Host that is not ours. */
-static bool local_host(struct evhttp_request *req)
-{
-    const char *host = evhttp_request_get_host(req);
-    unsigned char addr[16];
-    char bare[64];
-    size_t n;
-
-    if (!host || strcasecmp(host, "localhost") == 0)
-        return true;
-    n = strlen(host);
-    if (n > 2 && n < sizeof bare && host[0] == '[' && host[n - 1] == ']') {
-        memcpy(bare, host + 1, n - 2);
-        bare[n - 2] = '\0';
-        return inet_pton(AF_INET6, bare, addr) == 1;
-    }
-    return inet_pton(AF_INET, host, addr) == 1;
-}
-
-static int check_caller(const struct fg_api_door *door, struct evhttp_request *req,
-                        struct fg_api_error *e)
-{
-    static const char scheme[] = "Bearer ";
-    struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
-    const char *given = evhttp_find_header(headers, "Authorization");
-
-    if (!door->tcp)
-        return 0;
-    if (door->api->api_key) {
-        if (!given || strncasecmp(given, scheme, sizeof scheme - 1) != 0)
-            return fg_api_fail(e, 401, NULL, "invalid_api_key",
-                               "this daemon asks for a key: send Authorization: Bearer KEY");
-        if (!same_secret(given + sizeof scheme - 1, door->api->api_key))
-            return fg_api_fail(e, 401, NULL, "invalid_api_key",
-                               "the key in Authorization is not this daemon's");
-        return 0;
-    }
-    if (evhttp_find_header(headers, "Origin"))
-        return fg_api_fail(e, 403, NULL, NULL,
-                           "requests from web pages (Origin) are refused; run the daemon with an "
-                           "API key to allow them");
-    if (!local_host(req))
-        return fg_api_fail(e, 403, NULL, NULL,
-                           "Host: it must be an address or localhost; run the daemon with an API "
-                           "key to allow names");
-    return 0;
 }
 
 static int check_media(struct evhttp_request *req, struct fg_api_error *e)
@@ -177,7 +116,7 @@ void fg_api_route(struct evhttp_request *req, void *arg)
     }
     fg_conn_begin(conn, req);
     path = evhttp_uridecode(raw ? raw : "", 0, &n);
-    if (check_caller(door, req, &e)) {
+    if (door->tcp && fg_caller_of_request(&api->callers, req, &conn->caller, &e)) {
         fg_reply_error(api, req, &e);
     } else if (!path || strlen(path) != n) {
         fg_api_fail(&e, 400, NULL, NULL, "the path holds a NUL byte");

@@ -1,4 +1,4 @@
-/* Paths to handlers, and who may call them. Loop thread. */
+/* Paths to handlers. Loop thread. */
 #ifndef FG_API_ROUTES_H
 #define FG_API_ROUTES_H
 

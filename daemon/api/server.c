@@ -99,13 +99,13 @@ static int open_doors(struct fg_api *api, const struct fg_api_options *opt, stru
         fg_log(FG_LOG_INFO, "api", "listening socket=%s", opt->socket_path);
     }
     if (opt->tcp_addr) {
-        r = fg_listen_tcp(opt->tcp_addr, opt->api_key != NULL, &fd, &api->tcp_port, err);
+        r = fg_listen_tcp(opt->tcp_addr, opt->n_api_keys > 0, &fd, &api->tcp_port, err);
         if (!r)
             r = open_door(api, &api->doors[FG_DOOR_TCP], fd, err);
         if (r)
             return r;
-        fg_log(FG_LOG_INFO, "api", "listening tcp=%s port=%u key=%s", opt->tcp_addr, api->tcp_port,
-               opt->api_key ? "yes" : "no");
+        fg_log(FG_LOG_INFO, "api", "listening tcp=%s port=%u keys=%zu", opt->tcp_addr,
+               api->tcp_port, opt->n_api_keys);
     }
     return 0;
 }
@@ -114,8 +114,6 @@ static int check_options(const struct fg_api_options *opt, struct fg_err *err)
 {
     if (!opt->socket_path && !opt->tcp_addr)
         return fg_fail(err, FG_EINVAL, "neither a socket path nor a TCP address was given");
-    if (opt->api_key && !*opt->api_key)
-        return fg_fail(err, FG_EINVAL, "the API key is empty; leave it out to use none");
     return 0;
 }
 
@@ -142,9 +140,8 @@ static int set_options(struct fg_api *api, const struct fg_api_options *opt)
     api->idle_s = opt->idle_s ? opt->idle_s : 120;
     api->request_s = opt->request_s ? opt->request_s : 120;
     api->version = strdup(opt->version ? opt->version : "");
-    api->api_key = opt->api_key ? strdup(opt->api_key) : NULL;
     fg_flow_info(opt->flow, &api->info);
-    return api->version && (!opt->api_key || api->api_key) ? 0 : FG_ENOMEM;
+    return api->version ? 0 : FG_ENOMEM;
 }
 
 static void ignore_sigpipe(void)
@@ -174,6 +171,8 @@ int fg_api_create(const struct fg_api_options *opt, struct fg_api **out, struct 
     ignore_sigpipe();
     if (set_options(api, opt))
         r = fg_fail(err, FG_ENOMEM, "out of memory");
+    if (!r)
+        r = fg_callers_init(&api->callers, opt, err);
     if (!r)
         r = fg_mailbox_init(&api->mailbox, err);
     if (!r) {
@@ -218,7 +217,7 @@ void fg_api_destroy(struct fg_api *api)
     if (api->mailbox.wake_fd >= 0)
         fg_mailbox_finish(&api->mailbox);
     fg_unix_socket_finish(&api->socket);
-    free(api->api_key);
+    fg_callers_finish(&api->callers);
     free(api->version);
     free(api);
 }

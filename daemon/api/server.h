@@ -18,7 +18,10 @@ struct fg_api_options {
     struct fg_flow *flow;     /* borrowed, outlives the API */
     const char *socket_path;  /* the Unix socket; NULL: none */
     const char *tcp_addr;     /* host:port, the host an address or "localhost"; NULL: none */
-    const char *api_key;      /* asked of TCP clients; NULL: none, and tcp_addr must be loopback */
+    /* One of them is asked of TCP clients, and each is a tenant; none: tcp_addr must be loopback */
+    const char *const *api_keys;
+    size_t n_api_keys;
+    const char *tenant;       /* the name of the one tenant that all callers are; NULL: caller.h */
     const char *version;      /* shown by the status; NULL: "" */
     size_t max_body;          /* bytes of one request; 0: 64 MiB */
     size_t max_buffered;      /* bytes of a stream that its client has not read; 0: 16 MiB */

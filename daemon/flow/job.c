@@ -126,16 +126,19 @@ int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_
     return rc;
 }
 
-size_t fg_flow_jobs(struct fg_flow *flow, struct fg_job_status *out, size_t max)
+size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant,
+                    struct fg_job_status *out, size_t max)
 {
     double now = fg_account_now();
     size_t n = 0;
 
     pthread_mutex_lock(&flow->lock);
-    for (struct fg_job *j = flow->oldest; j; j = j->newer, n++) {
-        if (n >= max)
+    for (struct fg_job *j = flow->oldest; j; j = j->newer) {
+        if (tenant && memcmp(tenant, &j->req.tenant, sizeof *tenant) != 0)
             continue;
-        out[n] = (struct fg_job_status){.id = j->id,
+        if (n++ >= max)
+            continue;
+        out[n - 1] = (struct fg_job_status){.id = j->id,
                                         .phase = (enum fg_job_phase)atomic_load(&j->phase),
                                         .prompt_tokens = atomic_load(&j->show_prompt),
                                         .done_tokens = atomic_load(&j->show_done),

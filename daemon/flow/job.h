@@ -18,9 +18,9 @@ struct fg_job;
 
 enum fg_prompt_kind { FG_PROMPT_TEXT, FG_PROMPT_TOKENS, FG_PROMPT_CHAT };
 
-/* Whose cache entries a request finds and leaves: part of the root of its keys, so that one tenant's
- * entries do not exist for another. Zeros: the tenant of tools and tests, which callers of the
- * daemon never are. */
+/* Whose cache entries a request finds and leaves: part of the root of its keys, so that one
+ * tenant's entries do not exist for another. Zeros: the tenant of tools and tests, which callers of
+ * the daemon never are. */
 struct fg_tenant {
     uint8_t id[16];
 };
@@ -173,8 +173,8 @@ void fg_job_release(struct fg_job *job);
 uint64_t fg_job_id(const struct fg_job *job);
 
 /* The tenant that `who` names: a kind, a colon and a name, as in uid:1000 or key:SECRET. The same
- * for the same words and the same store, and not to be told from random bits by who does not know
- * the store's secret (tenant.h). `who` is not kept and not logged. Any thread. */
+ * for the same words and the same store, and like random bits to who does not know the store's
+ * secret (tenant.h). `who` is not kept and not logged. Any thread. */
 void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenant *out);
 
 /* Text to ids and back, without a job; run on the caller's thread, safe beside everything. ids and
@@ -200,8 +200,10 @@ struct fg_job_status {
     uint32_t prompt_tokens, done_tokens, reused_tokens, generated_tokens;
     double age_ms;
 };
-/* Up to max rows into out, oldest first; returns how many jobs there are. Any thread. */
-size_t fg_flow_jobs(struct fg_flow *flow, struct fg_job_status *out, size_t max);
+/* Up to max rows into out, oldest first, of the tenant's jobs, or of all when it is NULL; returns
+ * how many there are. Any thread. */
+size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant,
+                    struct fg_job_status *out, size_t max);
 
 struct fg_cache_stats;
 /* FG_ENOTFOUND when the daemon runs without a store. Any thread. */

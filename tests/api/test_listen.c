@@ -53,7 +53,8 @@ static int create(const struct bare *b, const char *socket_path, const char *tcp
                                  .flow = b->flow,
                                  .socket_path = socket_path,
                                  .tcp_addr = tcp,
-                                 .api_key = key};
+                                 .api_keys = &key,
+                                 .n_api_keys = key ? 1 : 0};
 
     memset(err, 0, sizeof *err);
     *api = NULL;
@@ -233,7 +234,9 @@ static int tcp_status(const struct fixture *f, const char *headers, const char *
 
 static void keys_are_asked_of_tcp_only(void **state)
 {
-    const struct fg_api_options opt = {.tcp_addr = "127.0.0.1:0", .api_key = "s3cret"};
+    const char *const keys[] = {"s3cret"};
+    const struct fg_api_options opt = {
+        .tcp_addr = "127.0.0.1:0", .api_keys = keys, .n_api_keys = 1};
     struct fixture f;
 
     (void)state;

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,7 +49,8 @@ static void test_defaults(void **state)
     assert_int_equal(c.ctx + c.parallel + c.batch, 0);
     assert_null(c.socket);
     assert_null(c.tcp);
-    assert_null(c.api_key);
+    assert_int_equal(c.n_api_keys, 0);
+    assert_null(c.tenant);
     assert_int_equal(c.log_level, FG_LOG_INFO);
     fg_config_finish(&c);
     setenv("XDG_CACHE_HOME", "/x", 1);
@@ -78,7 +80,7 @@ static void test_all(void **state)
                            "f32", "--parallel", "8", "--batch", "256", "--cache-dir", "/c",
                            "--cache-size", "1.5G", "--socket", "/s", "--tcp", "127.0.0.1:80",
                            "--api-key", "k", "--alias", "m", "--log-level", "debug", "--max-body",
-                           "2M"),
+                           "2M", "--tenant", "our.team-1_A"),
                      0);
     assert_string_equal(c.model, "b.gguf");
     assert_string_equal(c.device, "1");
@@ -90,7 +92,9 @@ static void test_all(void **state)
     assert_true(c.cache_bytes == UINT64_C(3) << 29);
     assert_string_equal(c.socket, "/s");
     assert_string_equal(c.tcp, "127.0.0.1:80");
-    assert_string_equal(c.api_key, "k");
+    assert_int_equal(c.n_api_keys, 1);
+    assert_string_equal(c.api_keys[0], "k");
+    assert_string_equal(c.tenant, "our.team-1_A");
     assert_string_equal(c.alias, "m");
     assert_int_equal(c.log_level, FG_LOG_DEBUG);
     assert_int_equal(c.max_body, 2 << 20);
@@ -119,6 +123,13 @@ static void test_refusals(void **state)
         {"--cache-size", "1K", "--cache-size is `1K`"},
         {"--max-body", "", "--max-body is ``"},
         {"--socket", "", "--socket is empty"},
+        {"--api-key", "", "--api-key is empty"},
+        {"--tenant", "", "--tenant: the name must be 1 to 64 letters"},
+        {"--tenant", "a b", "--tenant: the name must be"},
+        {"--tenant", "key:s3cret", "--tenant: the name must be"},
+        {"--tenant", "\xc3\xa9", "--tenant: the name must be"},
+        {"--tenant", "0123456789012345678901234567890123456789012345678901234567890123x",
+         "--tenant: the name must be"},
         {"--nonsense", "1", "--nonsense is no option"},
         {"-x", "1", "-x is no option"},
         {"--no-cache=1", NULL, "--no-cache=1 takes no value"},
@@ -141,6 +152,15 @@ static void test_refusals(void **state)
     assert_non_null(strstr(err.text, "--model is missing"));
 }
 
+static void write_file(const char *path, const char *text, size_t n)
+{
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+}
+
 static void test_keys(void **state)
 {
     char path[] = P_tmpdir "/fulgur-key-XXXXXX";
@@ -150,17 +170,76 @@ static void test_keys(void **state)
 
     (void)state;
     assert_true(fd >= 0);
-    assert_int_equal(write(fd, "from file\r\nsecond\n", 18), 18);
     close(fd);
     setenv("FULGUR_API_KEY", "from environment", 1);
     assert_int_equal(PARSE(&c, &err, "-m", "a"), 0);
-    assert_string_equal(c.api_key, "from environment");
+    assert_int_equal(c.n_api_keys, 1);
+    assert_string_equal(c.api_keys[0], "from environment");
     fg_config_finish(&c);
+    write_file(path, "from file\r\n", 11);
     assert_int_equal(PARSE(&c, &err, "-m", "a", "--api-key-file", path), 0);
-    assert_string_equal(c.api_key, "from file");
+    assert_int_equal(c.n_api_keys, 1);
+    assert_string_equal(c.api_keys[0], "from file");
     fg_config_finish(&c);
-    assert_int_equal(truncate(path, 0), 0);
+    /* The last one counts, so that a key that was replaced lets nobody in. */
+    assert_int_equal(PARSE(&c, &err, "-m", "a", "--api-key-file", path, "--api-key", "x"), 0);
+    assert_int_equal(c.n_api_keys, 1);
+    assert_string_equal(c.api_keys[0], "x");
+    fg_config_finish(&c);
+    assert_int_equal(PARSE(&c, &err, "-m", "a", "--api-key", "x", "--api-key-file", path), 0);
+    assert_int_equal(c.n_api_keys, 1);
+    assert_string_equal(c.api_keys[0], "from file");
+    fg_config_finish(&c);
+    unlink(path);
+}
+
+static void test_key_files(void **state)
+{
+    static const char several[] = "# alice\nfirst\n\n  \t \r\n\tsecond key \r\n #third\n"
+                                  "fo#rth\nlast";
+    static const char *const keys[] = {"first", "second key", "fo#rth", "last"};
+    static const struct {
+        const char *text;
+        size_t n;
+        const char *says;
+    } bad[] = {
+        {"", 0, "has no key"},
+        {"\n# none\n \n", 10, "has no key"},
+        {"good\nb\0d\n", 9, "line 2 holds control characters"},
+        {"good\n\nb\033d\n", 10, "line 3 holds control characters"},
+    };
+    char path[] = P_tmpdir "/fulgur-keys-XXXXXX", longer[3000];
+    int fd = mkstemp(path);
+    struct fg_config c;
+    struct fg_err err;
+    FILE *f;
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    write_file(path, several, sizeof several - 1);
+    assert_int_equal(PARSE(&c, &err, "-m", "a", "--api-key-file", path), 0);
+    assert_int_equal(c.n_api_keys, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(c.api_keys[i], keys[i]);
+    fg_config_finish(&c);
+    memset(longer, 'k', sizeof longer);
+    write_file(path, longer, sizeof longer); /* a key is never cut */
+    assert_int_equal(PARSE(&c, &err, "-m", "a", "--api-key-file", path), 0);
+    assert_int_equal(strlen(c.api_keys[0]), sizeof longer);
+    fg_config_finish(&c);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        write_file(path, bad[i].text, bad[i].n);
+        assert_int_equal(PARSE(&c, &err, "-m", "a", "--api-key-file", path), FG_EINVAL);
+        assert_non_null(strstr(err.text, bad[i].says));
+        assert_null(strstr(err.text, "good"));
+    }
+    f = fopen(path, "w");
+    for (int i = 0; f && i <= FG_MAX_API_KEYS; i++)
+        fprintf(f, "key%d\n", i);
+    assert_int_equal(fclose(f), 0);
     assert_int_equal(PARSE(&c, &err, "-m", "a", "--api-key-file", path), FG_EINVAL);
+    assert_non_null(strstr(err.text, "more than 1024 keys"));
     unlink(path);
 }
 
@@ -207,6 +286,7 @@ int main(void)
         cmocka_unit_test_setup(test_all, set_up),
         cmocka_unit_test_setup(test_refusals, set_up),
         cmocka_unit_test_setup(test_keys, set_up),
+        cmocka_unit_test_setup(test_key_files, set_up),
         cmocka_unit_test(test_sizes),
     };
 

@@ -436,7 +436,7 @@ static void test_cancel(void **state)
     assert_true(r.failed);
     assert_int_equal(r.error.code, FG_ECANCELED);
     assert_int_equal(env->gate.reached, 5); /* no step came after */
-    assert_int_equal(fg_flow_jobs(flow, NULL, 0), 0);
+    assert_int_equal(fg_flow_jobs(flow, NULL, NULL, 0), 0);
     reply_finish(&r);
     fg_flow_destroy(flow);
 }
@@ -463,7 +463,7 @@ static void test_queue(void **state)
     assert_string_equal(err.text, "4 requests are in the queue already; try again later");
     assert_null(req.tokens);
     reply_finish(&r[4]);
-    assert_int_equal(fg_flow_jobs(flow, rows, 2), 4);
+    assert_int_equal(fg_flow_jobs(flow, NULL, rows, 2), 4);
     assert_true(rows[0].id < rows[1].id);
     assert_int_equal(rows[0].id, fg_job_id(r[0].job));
     assert_int_equal(rows[0].phase, FG_PHASE_PREFILL);

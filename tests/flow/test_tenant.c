@@ -1,9 +1,11 @@
-/* Tenants: ids from names, the secret beside the store, and that they keep apart what they should. */
+/* Tenants: ids from names, the secret beside the store, and that they keep apart what they should.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,6 +257,60 @@ static void test_apart(void **state)
     }
 }
 
+/* --- jobs --- */
+
+static void wait_at_gate(void *ctx, uint64_t step)
+{
+    (void)step;
+    sem_wait(ctx);
+    sem_post(ctx);
+}
+
+static size_t count_jobs(struct fg_flow *flow, const char *who, struct fg_job_status *row)
+{
+    struct fg_tenant t;
+
+    fg_flow_tenant(flow, who, &t);
+    return fg_flow_jobs(flow, &t, row, 1);
+}
+
+/* A tenant is told of its own jobs only. */
+static void test_jobs(void **state)
+{
+    static const char *const names[] = {"key:a", "key:b", "key:b"};
+    struct fake_settings settings = {.softmax = true, .on_step = wait_at_gate};
+    struct env *env = *state;
+    struct fg_job_status row;
+    struct fg_flow *flow;
+    struct reply r[3];
+    sem_t gate;
+
+    assert_int_equal(sem_init(&gate, 0, 0), 0);
+    settings.on_step_ctx = &gate;
+    fake_engine_set(&settings);
+    flow = open_flow(env);
+    for (int i = 0; i < 3; i++) {
+        struct fg_job_request req = fixture_request((int32_t[]){1, 2, 3}, 3, 2);
+
+        fg_flow_tenant(flow, names[i], &req.tenant);
+        assert_int_equal(reply_start(&r[i], flow, &req, NULL), 0);
+    }
+    assert_int_equal(fg_flow_jobs(flow, NULL, NULL, 0), 3);
+    assert_int_equal(count_jobs(flow, "key:a", &row), 1);
+    assert_int_equal(row.id, fg_job_id(r[0].job));
+    assert_int_equal(count_jobs(flow, "key:b", &row), 2);
+    assert_int_equal(row.id, fg_job_id(r[1].job));
+    assert_int_equal(count_jobs(flow, "key:c", &row), 0);
+    sem_post(&gate);
+    for (int i = 0; i < 3; i++) {
+        reply_wait(&r[i]);
+        reply_finish(&r[i]);
+    }
+    assert_int_equal(count_jobs(flow, "key:b", &row), 0);
+    fg_flow_destroy(flow);
+    sem_destroy(&gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_secret),
         cmocka_unit_test_setup_teardown(test_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_jobs, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

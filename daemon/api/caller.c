@@ -1,0 +1,157 @@
+#include "caller.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <event2/http.h>
+
+#include "server.h"
+
+/* The tenant "kind:name". FG_ENOMEM. */
+static int name_tenant(const struct fg_flow *flow, const char *kind, const char *name,
+                       struct fg_tenant *out)
+{
+    size_t n = strlen(kind) + strlen(name) + 2;
+    char *who = malloc(n);
+
+    if (!who)
+        return FG_ENOMEM;
+    snprintf(who, n, "%s:%s", kind, name);
+    fg_flow_tenant(flow, who, out);
+    free(who);
+    return 0;
+}
+
+static int add_key(struct fg_callers *c, const char *text)
+{
+    struct fg_api_key *key = &c->keys[c->n_keys];
+
+    key->text = strdup(text);
+    if (!key->text)
+        return FG_ENOMEM;
+    c->n_keys++;
+    if (!c->one_tenant)
+        return name_tenant(c->flow, "key", text, &key->tenant);
+    key->tenant = c->tcp;
+    return 0;
+}
+
+int fg_callers_init(struct fg_callers *c, const struct fg_api_options *opt, struct fg_err *err)
+{
+    int r;
+
+    *c = (struct fg_callers){.flow = opt->flow, .one_tenant = opt->tenant != NULL};
+    if (opt->tenant && !*opt->tenant)
+        return fg_fail(err, FG_EINVAL, "the tenant's name is empty; leave it out to use none");
+    for (size_t i = 0; i < opt->n_api_keys; i++)
+        if (!*opt->api_keys[i])
+            return fg_fail(err, FG_EINVAL, "the API key is empty; leave it out to use none");
+    r = opt->tenant ? name_tenant(c->flow, "name", opt->tenant, &c->tcp)
+                    : name_tenant(c->flow, "tcp", "open", &c->tcp);
+    if (!r && opt->n_api_keys) {
+        c->keys = calloc(opt->n_api_keys, sizeof *c->keys);
+        r = c->keys ? 0 : FG_ENOMEM;
+    }
+    for (size_t i = 0; !r && i < opt->n_api_keys; i++)
+        r = add_key(c, opt->api_keys[i]);
+    return r ? fg_fail(err, r, "out of memory") : 0;
+}
+
+void fg_callers_finish(struct fg_callers *c)
+{
+    for (size_t i = 0; i < c->n_keys; i++)
+        free(c->keys[i].text);
+    free(c->keys);
+    *c = (struct fg_callers){0};
+}
+
+bool fg_caller_of_socket(const struct fg_callers *c, int fd, struct fg_caller *out)
+{
+    struct ucred peer;
+    socklen_t n = sizeof peer;
+    char uid[24];
+
+    *out = (struct fg_caller){.tenant = c->tcp, .owner = c->one_tenant};
+    if (c->one_tenant)
+        return true;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0 || n != sizeof peer ||
+        peer.uid == (uid_t)-1)
+        return false;
+    out->owner = peer.uid == 0 || peer.uid == geteuid();
+    snprintf(uid, sizeof uid, "%lu", (unsigned long)peer.uid);
+    return name_tenant(c->flow, "uid", uid, &out->tenant) == 0;
+}
+
+static bool same_secret(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    unsigned char differ = n != m;
+
+    /* As long for a wrong first byte as for a wrong last one. */
+    for (size_t i = 0; i < n; i++)
+        differ |= (unsigned char)(a[i] ^ b[m ? i % m : 0]);
+    return !differ;
+}
+
+static int check_key(const struct fg_callers *c, const char *given, struct fg_caller *out,
+                     struct fg_api_error *e)
+{
+    static const char scheme[] = "Bearer ";
+    const struct fg_api_key *key = NULL;
+
+    if (!given || strncasecmp(given, scheme, sizeof scheme - 1) != 0)
+        return fg_api_fail(e, 401, NULL, "invalid_api_key",
+                           "this daemon asks for a key: send Authorization: Bearer KEY");
+    /* All of them, so that the time does not tell which one it was. */
+    for (size_t i = 0; i < c->n_keys; i++)
+        if (same_secret(given + sizeof scheme - 1, c->keys[i].text))
+            key = &c->keys[i];
+    if (!key)
+        return fg_api_fail(e, 401, NULL, "invalid_api_key",
+                           "the key in Authorization is not this daemon's");
+    out->tenant = key->tenant;
+    return 0;
+}
+
+/* A page in a browser may send requests to this machine: they carry Origin, or, where its name was
+ * made to point here, a Host that is not ours. */
+static bool local_host(struct evhttp_request *req)
+{
+    const char *host = evhttp_request_get_host(req);
+    unsigned char addr[16];
+    char bare[64];
+    size_t n;
+
+    if (!host || strcasecmp(host, "localhost") == 0)
+        return true;
+    n = strlen(host);
+    if (n > 2 && n < sizeof bare && host[0] == '[' && host[n - 1] == ']') {
+        memcpy(bare, host + 1, n - 2);
+        bare[n - 2] = '\0';
+        return inet_pton(AF_INET6, bare, addr) == 1;
+    }
+    return inet_pton(AF_INET, host, addr) == 1;
+}
+
+int fg_caller_of_request(const struct fg_callers *c, struct evhttp_request *req,
+                         struct fg_caller *out, struct fg_api_error *e)
+{
+    struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
+
+    *out = (struct fg_caller){.tenant = c->tcp, .owner = c->one_tenant};
+    if (c->n_keys)
+        return check_key(c, evhttp_find_header(headers, "Authorization"), out, e);
+    if (evhttp_find_header(headers, "Origin"))
+        return fg_api_fail(e, 403, NULL, NULL,
+                           "requests from web pages (Origin) are refused; run the daemon with an "
+                           "API key to allow them");
+    if (!local_host(req))
+        return fg_api_fail(e, 403, NULL, NULL,
+                           "Host: it must be an address or localhost; run the daemon with an API "
+                           "key to allow names");
+    return 0;
+}

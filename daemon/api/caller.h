@@ -1,0 +1,46 @@
+/* Who calls, and which tenant that makes: on the Unix socket the user at its other end, on TCP the
+ * API key that the request shows, or nobody in particular; with a tenant for all, that one. A
+ * tenant's name may hold a key: it is never logged. Loop thread. */
+#ifndef FG_API_CALLER_H
+#define FG_API_CALLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "errors.h"
+#include "flow/job.h"
+
+struct fg_api_options;
+struct evhttp_request;
+
+struct fg_caller {
+    struct fg_tenant tenant;
+    bool owner; /* may see what all tenants have together: runs the daemon, or shares one tenant */
+};
+
+struct fg_api_key {
+    char *text;
+    struct fg_tenant tenant;
+};
+
+struct fg_callers {
+    const struct fg_flow *flow;
+    struct fg_api_key *keys; /* [n_keys]; none: TCP asks for no key */
+    size_t n_keys;
+    bool one_tenant;       /* `tcp` is everybody's */
+    struct fg_tenant tcp;  /* of who comes by TCP without a key */
+};
+
+/* Takes keys and tenant from the options. FG_EINVAL: an empty key or name; FG_ENOMEM. On failure
+ * too *c wants fg_callers_finish(). */
+int fg_callers_init(struct fg_callers *c, const struct fg_api_options *opt, struct fg_err *err);
+void fg_callers_finish(struct fg_callers *c);
+
+/* Who is at the other end of the Unix socket `fd`; false: the kernel does not say. */
+bool fg_caller_of_socket(const struct fg_callers *c, int fd, struct fg_caller *out);
+
+/* Who sends a request that came by TCP. FG_EINVAL with *e filled: it may not (401, 403). */
+int fg_caller_of_request(const struct fg_callers *c, struct evhttp_request *req,
+                         struct fg_caller *out, struct fg_api_error *e);
+
+#endif
