@@ -53,10 +53,10 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
                             job->req.n_stop);
     job->answering = true;
     fg_account_mark(&job->marks.admitted);
-    job->caching = job->req.use_cache;
+    job->caching = job->req.use_cache && !job->req.no_store;
     job->part = 0;
     job->restore = (struct fg_restore){.done = true};
-    if (job->caching) {
+    if (job->req.use_cache) {
         /* At least one token is left to compute: its logits are wanted. */
         fg_restore_begin(&job->restore, r, &job->prefix, job->tokens,
                          (job->n_tokens - 1) / FG_BLOCK_TOKENS);

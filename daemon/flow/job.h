@@ -56,6 +56,7 @@ struct fg_job_request {
     size_t n_stop;
     int32_t n_logprobs; /* -1: none; n >= 0: the chosen token's and the n best alternatives' */
     bool use_cache;     /* false: neither reads nor writes the cache */
+    bool no_store;      /* reads the cache; prompt and answer leave nothing in VRAM or the store */
     bool ignore_eos;    /* go on past end tokens until max_tokens */
     bool want_progress; /* send PROGRESS events */
     /* Only tell what would be reused: DONE comes at once, its account is a forecast (restore_ms,

@@ -14,6 +14,7 @@ struct fg_reuse {
     struct fg_cache *cache;         /* or NULL */
     size_t page_bytes, state_bytes; /* the engine's */
     size_t block_bytes; /* of a block's record: the store wants a byte where there are no pages */
+    bool read_only;     /* what is read and computed becomes known to neither cache */
 };
 
 /* Fills all fields; vram and cache may be NULL. */

@@ -46,7 +46,7 @@ struct fg_job {
     /* The GPU thread's. */
     struct fg_seq *seq; /* tokens[0 .. its length); NULL while the job waits */
     struct fg_restore restore;
-    bool caching; /* reads and writes the caches; off after a capture failed */
+    bool caching; /* writes the caches; off after a capture failed */
     struct fg_trail trail;
     uint32_t part;  /* a boundary, in tokens, where this prompt leaves what is stored; 0: none */
     uint32_t piece; /* tokens in the step that runs */

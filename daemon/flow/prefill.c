@@ -26,7 +26,7 @@ static void explain(const struct fg_flow *flow, struct fg_job *job)
                                   .corrupt = w->corrupt,
                                   .busy = w->fallbacks > 0};
 
-    if (job->caching)
+    if (job->req.use_cache)
         fg_explain(&flow->machine.reuse, flow->vocabulary.tokenizer, &p, &job->account.why);
     else
         job->account.why =
@@ -54,9 +54,11 @@ static void settle(struct fg_flow *flow, struct fg_job *job)
 
 int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
-    int rc =
-        fg_restore_advance(&job->restore, &flow->machine.reuse, &job->seq, RESTORE_BLOCKS, err);
+    struct fg_reuse r = flow->machine.reuse;
+    int rc;
 
+    r.read_only = job->req.no_store;
+    rc = fg_restore_advance(&job->restore, &r, &job->seq, RESTORE_BLOCKS, err);
     if (rc)
         return rc;
     if (!job->restore.done) {

@@ -59,7 +59,7 @@ int fg_restore_blocks(const struct fg_reuse *r, struct fg_seq *seq, const struct
         if (rc)
             break;
         (*store_records)++;
-        if (r->vram)
+        if (r->vram && !r->read_only)
             fg_vram_insert(r->vram, &keys[b], b ? &keys[b - 1] : &prefix->root, t, seq, b);
     }
     if (read)
@@ -89,7 +89,7 @@ int fg_restore_state(const struct fg_reuse *r, struct fg_seq *seq, const struct 
     if (rc)
         return rc;
     (*store_records)++;
-    slot = r->vram ? fg_vram_state_take(r->vram) : FG_VRAM_NONE;
+    slot = r->vram && !r->read_only ? fg_vram_state_take(r->vram) : FG_VRAM_NONE;
     if (slot == FG_VRAM_NONE)
         return 0;
     rc = fg_seq_save_state(seq, slot, err);

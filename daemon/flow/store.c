@@ -55,7 +55,7 @@ static int put_block(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq
 int fg_store_blocks(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
                     const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err)
 {
-    uint32_t n = blocks_of(seq);
+    uint32_t n = r->read_only ? 0 : blocks_of(seq);
     bool full = false;
 
     for (; r->vram && t->indexed < n; t->indexed++)
@@ -121,7 +121,7 @@ int fg_store_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *
     uint32_t n = blocks_of(seq), slot = FG_VRAM_NONE;
     int rc = fg_store_blocks(r, t, seq, prefix, tokens, err);
 
-    if (rc || r->state_bytes == 0 || n == 0)
+    if (rc || r->read_only || r->state_bytes == 0 || n == 0)
         return rc;
     if (r->vram && fg_vram_state(r->vram, &prefix->keys[n - 1], n - 1) == FG_VRAM_NONE)
         slot = fg_vram_state_take(r->vram);
@@ -139,7 +139,7 @@ int fg_store_note_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_
     uint32_t n = blocks_of(seq);
     int rc;
 
-    if (r->state_bytes == 0 || n == 0)
+    if (r->read_only || r->state_bytes == 0 || n == 0)
         return 0;
     t->running = 0;
     if (t->slot == FG_VRAM_NONE && r->vram)

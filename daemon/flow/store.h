@@ -9,6 +9,8 @@
 #include "lookup.h"
 #include "prefix.h"
 
+/* With r->read_only nothing is kept: the calls below only end what they are given. */
+
 /* How far a sequence's traces in the caches go. */
 struct fg_trail {
     uint32_t indexed; /* leading blocks made known to VRAM */

@@ -66,6 +66,7 @@ static void all_fields_reach_the_flow(void **state)
     assert_int_equal(r->n_logprobs, 3);
     assert_true(r->ignore_eos);
     assert_false(r->use_cache);
+    assert_false(r->no_store);
     assert_false(r->want_progress);
     json_decref(finish(&c, job, 200));
     fixture_stop(&f);
@@ -97,6 +98,7 @@ static void defaults_and_prompt_forms(void **state)
         assert_int_equal(r->n_logprobs, -1);
         assert_int_equal(r->n_stop, 1);
         assert_true(r->use_cache);
+        assert_false(r->no_store);
         assert_false(r->ignore_eos);
         /* Without a seed each request draws its own. */
         assert_true(r->sampling.seed != seed);
@@ -105,6 +107,12 @@ static void defaults_and_prompt_forms(void **state)
     }
     job = post(&f, &c, "{\"prompt\": [\"one\"]}");
     assert_string_equal(fake_job_request(job)->text, "one");
+    json_decref(finish(&c, job, 200));
+    job = post(&f, &c, "{\"prompt\": \"x\", \"store\": false}");
+    assert_true(fake_job_request(job)->no_store && fake_job_request(job)->use_cache);
+    json_decref(finish(&c, job, 200));
+    job = post(&f, &c, "{\"prompt\": \"x\", \"store\": null}");
+    assert_false(fake_job_request(job)->no_store);
     json_decref(finish(&c, job, 200));
     job = post(&f, &c, "{\"prompt\": \"\"}");
     assert_int_equal(fake_job_request(job)->text_bytes, 0);

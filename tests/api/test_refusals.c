@@ -80,6 +80,8 @@ static const struct row {
     {"{" P ", \"fulgur\": true}", "fulgur: found true", "fulgur", 0},
     {"{" P ", \"fulgur\": {\"progress\": \"x\"}}", "progress: found the string", "progress", 0},
     {"{" P ", \"cache\": 0}", "cache: found 0", "cache", 0},
+    {"{" P ", \"store\": \"no\"}", "store: found the string \"no\"", "store", 0},
+    {"{" P ", \"store\": 0}", "store: found 0, it must be", "store", 0},
     {"{" P ", \"ignore_eos\": \"no\"}", "ignore_eos", "ignore_eos", 0},
     {"{" P ", \"n\": 2}", "n: found 2", "n", 0},
     {"{" P ", \"n\": \"1\"}", "n: found the string", "n", 0},

@@ -282,6 +282,7 @@ static void start_mix_job(struct mix_job *j, struct fg_flow *flow, uint64_t *rng
 
     req.sampling = j->sampling;
     req.use_cache = fixture_random(rng) % 5 != 0;
+    req.no_store = fixture_random(rng) % 4 == 0;
     req.want_progress = fixture_random(rng) % 2;
     assert_int_equal(reply_start(&j->reply, flow, &req, NULL), 0);
     if (j->cancel)
