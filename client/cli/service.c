@@ -138,6 +138,11 @@ static void print_stats(const struct fg_client_cache_stats *s)
 {
     char a[32], b[32];
 
+    if (!s->dir || !*s->dir) { /* and 0 everywhere: the daemon keeps it to itself */
+        printf("budget     %s\n", size_text(s->max_bytes, b, sizeof b));
+        puts("what it holds is shown to the user who runs the daemon");
+        return;
+    }
     printf("directory  %s\n", or_dash(s->dir));
     printf("file       %s of %s (%.1f%%)\n", size_text(s->file_bytes, a, sizeof a),
            size_text(s->max_bytes, b, sizeof b),
