@@ -59,6 +59,9 @@ class Door:
                         {"prompt": prompt, "max_tokens": 8, "logprobs": 5, "temperature": 0,
                          "ignore_eos": True, **fields})
 
+    def explain(self, prompt):
+        return e2e.cache_of(self.ask("POST", "/v1/fulgur/cache/explain", {"prompt": prompt}))
+
     def status(self):
         return self.ask("GET", "/v1/fulgur/status")
 
@@ -219,6 +222,23 @@ class Tenants(e2e.TestCase):
                                text=True, check=True, timeout=60).stdout
         self.assertIn("the user who runs the daemon", shown)
         self.assertNotIn("blocks", shown)
+
+    def test_explanations(self):
+        """Why a prompt missed tells nothing of what another tenant has stored."""
+        socket, first, second = self.start(keys=("first-key", "second-key"))
+        prompt = self.tokens(300, VOCABULARY)
+        socket.complete(self.tokens(64, VOCABULARY))  # so that there is a rate to predict from
+        new = second.explain(prompt)
+        first.complete(prompt)
+        self.d.wait_written()
+        changed = prompt[:200] + [(prompt[200] + 1) % VOCABULARY] + prompt[201:]
+        self.assertEqual(first.explain(changed)["diverged"]["token"], 200)
+        for asked in (prompt, changed, prompt + changed):
+            told = second.explain(asked)
+            self.assertEqual((told["reason"], told["diverged"], told["reused_tokens"]),
+                             (new["reason"], None, 0))
+        self.assertEqual(new["reason"], "new_prefix")
+        self.assertEqual(e2e.cache_of(second.complete(changed))["reason"], "new_prefix")
 
     def test_not_stored(self):
         """store: false reads what is there, and the same prompt is cold again afterwards."""
