@@ -170,6 +170,9 @@ static int put_options(json_t *root, const struct fg_client_request *r, bool pro
     if (r->no_cache) {
         bad |= json_object_set_new(root, "cache", json_false());
     }
+    if (r->no_store) {
+        bad |= json_object_set_new(root, "store", json_false());
+    }
     if (r->ignore_eos) {
         bad |= json_object_set_new(root, "ignore_eos", json_true());
     }

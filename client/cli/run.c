@@ -31,7 +31,8 @@ static const char help[] =
     "  --min-p P      among those at least P times as likely as the likeliest (default 0: all)\n"
     "  --seed N       the same N gives the same answer (default: random)\n"
     "  --stop S       end before the string S; up to 16 times\n"
-    "  --no-cache     neither read nor write the daemon's prompt cache\n"
+    "  --no-store     leave neither prompt nor answer in the daemon's prompt cache; it is read\n"
+    "  --no-cache     neither read nor write it\n"
     "  --stats        print a line on standard error: times, and what was reused (default where\n"
     "                 standard error is a terminal)\n"
     "  --no-stats     do not\n"
@@ -54,6 +55,7 @@ enum {
     OPT_STATS,
     OPT_NO_STATS,
     OPT_JSON,
+    OPT_NO_STORE,
 };
 
 static const struct option options[] = {
@@ -63,7 +65,8 @@ static const struct option options[] = {
     {"min-p", required_argument, NULL, OPT_MIN_P}, {"seed", required_argument, NULL, OPT_SEED},
     {"stop", required_argument, NULL, OPT_STOP},   {"no-cache", no_argument, NULL, OPT_NO_CACHE},
     {"stats", no_argument, NULL, OPT_STATS},       {"no-stats", no_argument, NULL, OPT_NO_STATS},
-    {"json", no_argument, NULL, OPT_JSON},         FG_CLI_OPTIONS,
+    {"json", no_argument, NULL, OPT_JSON},         {"no-store", no_argument, NULL, OPT_NO_STORE},
+    FG_CLI_OPTIONS,
 };
 
 /* What the command line asks for. */
@@ -114,6 +117,7 @@ static int parse_option(struct fg_cli *cli, int opt, struct task *t)
         t->stops[t->request.n_stop++] = optarg;
         return -1;
     case OPT_NO_CACHE: t->request.no_cache = true; return -1;
+    case OPT_NO_STORE: t->request.no_store = true; return -1;
     case OPT_STATS: t->stats = true; return -1;
     case OPT_NO_STATS: t->stats = false; return -1;
     case OPT_JSON: t->json = true; return -1;

@@ -34,8 +34,8 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
 /* Cancels the jobs that still run (their sinks see FAILED), joins the threads, writes what the
  * store has queued, closes all. Handles may be released later. NULL is fine. */
 void fg_flow_destroy(struct fg_flow *flow);
-/* From now on submits get FG_EBUSY; the jobs there are go on. Done when there are no jobs
- * (fg_flow_jobs()), but for last events on their way; fg_flow_destroy() waits for them. Any thread. */
+/* From now on submits get FG_EBUSY; the jobs there are go on. Done when fg_flow_jobs() counts none,
+ * but for last events on their way; fg_flow_destroy() waits for them. Any thread. */
 void fg_flow_drain(struct fg_flow *flow);
 /* Cancels every job. Any thread. */
 void fg_flow_cancel_all(struct fg_flow *flow);

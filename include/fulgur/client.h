@@ -128,6 +128,7 @@ struct fg_client_request {
     int32_t logprobs;        /* -1: none; 0..20: on_tokens gets that many alternatives a token */
     bool no_cache;           /* neither read nor write the daemon's prompt cache */
     bool ignore_eos;         /* go on past the model's end until max_tokens */
+    bool no_store;           /* read that cache, but leave neither prompt nor answer in it */
 };
 FG_API void fg_client_request_init(struct fg_client_request *request);
 

@@ -183,7 +183,7 @@ static void test_run_options(void **state)
     struct run r = {.input = "doc\n",
                     .args = {"--api-key", "k", "run", "--file", "-", "--top-k=4", "--top-p=0.5",
                              "--min-p=0.25", "--seed=9", "--stop=a", "--stop=b", "--no-cache",
-                             "--stats", "--", "-q"}};
+                             "--no-store", "--stats", "--", "-q"}};
 
     (void)state;
     serve_and_go(&r, &script, NULL);
@@ -192,7 +192,7 @@ static void test_run_options(void **state)
     assert_non_null(strstr(r.server.body, "\"content\":\"doc\\n\\n-q\""));
     assert_non_null(strstr(r.server.body, "\"top_k\":4,\"top_p\":0.5,\"min_p\":0.25,\"seed\":9"));
     assert_non_null(strstr(r.server.body, "\"stop\":[\"a\",\"b\"]"));
-    assert_non_null(strstr(r.server.body, "\"cache\":false"));
+    assert_non_null(strstr(r.server.body, "\"cache\":false,\"store\":false"));
     assert_non_null(strstr(r.err,
                            " ms (50 ms in the daemon), reused 64 of 100 prompt tokens (vram), "
                            "prefill 40 ms, decode 20.0 tok/s, 3 tokens]\n"));
@@ -359,6 +359,8 @@ static void test_service(void **state)
         "{\"dir\":\"/c\",\"blocks\":3,\"block_bytes\":1536,\"file_bytes\":1048576,"
         "\"max_bytes\":4194304,\"evicted\":2}",
         SCRIPT_WHOLE};
+    static const struct script not_owner = {
+        OK, JSON, "{\"scope\":\"tenant\",\"max_bytes\":4194304}", SCRIPT_WHOLE};
     static const struct script models = {OK, JSON, "{\"data\":[{\"id\":\"tiny\"}]}", SCRIPT_WHOLE};
     static const struct script draining = {"503 No", JSON, "{\"status\":\"draining\"}",
                                            SCRIPT_WHOLE};
@@ -387,6 +389,14 @@ static void test_service(void **state)
           "writer     0 bytes written, 0 bytes queued, 0 errors\n"
           "evicted    2\n"
           "dropped    0 corrupt, 0 for a full disk, 0 for a full queue\n",
+          "");
+    scripted_server_finish(&r.server);
+
+    r = (struct run){.args = {"cache", "stats"}};
+    serve_and_go(&r, &not_owner, NULL);
+    check(&r, 0,
+          "budget     4.0 MiB\n"
+          "what it holds is shown to the user who runs the daemon\n",
           "");
     scripted_server_finish(&r.server);
 
