@@ -147,6 +147,50 @@ static void test_restore(void **state)
         }
 }
 
+static void check_vram_empty(const struct bench *b)
+{
+    for (uint32_t i = 0; i < N / 64; i++) {
+        assert_false(fg_vram_find(b->vram, &b->prefix.keys[i], b->tokens + i * 64, NULL));
+        assert_int_equal(fg_vram_state(b->vram, &b->prefix.keys[i], i), FG_VRAM_NONE);
+    }
+}
+
+/* Read only: what comes from the store stays unknown to VRAM, and what is computed to both. */
+static void test_read_only(void **state)
+{
+    (void)state;
+    for (int lightning = 0; lightning < 2; lightning++) {
+        char *dir = fixture_dir(), path[512];
+        struct fg_cache_stats stats;
+        float logits[FAKE_VOCAB];
+        struct fg_trail trail;
+        struct fg_seq *seq;
+        struct bench b;
+
+        snprintf(path, sizeof path, "%s/cache", dir);
+        open_bench(&b, path, true, lightning);
+        b.reuse.read_only = true;
+        fg_trail_init(&trail);
+        assert_int_equal(fg_seq_create(b.engine, &seq, NULL), 0);
+        compute(&b, seq, N, &trail, logits);
+        assert_int_equal(fg_store_end(&b.reuse, &trail, seq, &b.prefix, b.tokens, NULL), 0);
+        fg_cache_flush(b.cache);
+        fg_cache_stats(b.cache, &stats);
+        assert_int_equal(stats.blocks + stats.states + stats.bytes_written, 0);
+        check_vram_empty(&b);
+        b.reuse.read_only = false;
+        fill_caches(&b);
+        close_bench(&b);
+        open_bench(&b, path, true, lightning);
+        b.reuse.read_only = true;
+        for (int i = 0; i < 2; i++)
+            check_restore(&b, 15, 4, 15, true);
+        check_vram_empty(&b);
+        close_bench(&b);
+        fixture_remove(dir);
+    }
+}
+
 /* What no sequence uses goes, oldest and last block first; what is used stays. */
 static void test_vram_room(void **state)
 {
@@ -184,6 +228,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_vram_room),
     };
 
