@@ -54,12 +54,11 @@ struct fg_cache_hit {
  * 0 or FG_EIO. */
 int fg_cache_find(struct fg_cache *c, const struct fg_key *keys, const int32_t *tokens,
                   uint32_t n_blocks, bool need_state, struct fg_cache_hit *hit, struct fg_err *err);
-/* Where a prompt leaves what is stored: of the blocks that continue `parent` (a block's key, or the
- * root), the one whose tokens agree with tokens[0..n) the longest; n <= 64. *common: how many do;
- * nearest: its tokens. Looks at the 512 that came last. FG_ENOTFOUND: nothing continues it. Any
- * thread; reads no payloads. */
-int fg_cache_nearest(struct fg_cache *c, const struct fg_key *parent, const int32_t *tokens,
-                     uint32_t n, uint32_t *common, int32_t nearest[FG_BLOCK_TOKENS]);
+/* Where a prompt leaves what is stored: adds the blocks that continue `parent` (a block's key, or the
+ * root) to *nearest, as many as there are, but only the 512 that came last. Any thread; reads no
+ * payloads. */
+void fg_cache_nearest(struct fg_cache *c, const struct fg_key *parent, const int32_t *tokens,
+                      uint32_t n, struct fg_nearest *nearest);
 /* What has become of a record that is not stored, as far as is remembered: the last 32,768 or so
  * that went since the store was opened. Any thread. */
 enum fg_cache_gone { FG_GONE_UNKNOWN, FG_GONE_EVICTED, FG_GONE_CORRUPT };

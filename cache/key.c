@@ -46,3 +46,23 @@ struct fg_key fg_key_next(const struct fg_key *prev, const int32_t tokens[FG_BLO
     }
     return canonical(XXH3_128bits(buf, sizeof buf));
 }
+
+void fg_nearest_add(struct fg_nearest *nearest, const int32_t *tokens, uint32_t n,
+                    const int32_t block[FG_BLOCK_TOKENS])
+{
+    uint32_t same = 0, at = 0;
+
+    while (same < n && block[same] == tokens[same])
+        same++;
+    if (nearest->known && same < nearest->common)
+        return;
+    if (nearest->known && same == nearest->common) {
+        while (at < FG_BLOCK_TOKENS && block[at] == nearest->tokens[at])
+            at++;
+        if (at == FG_BLOCK_TOKENS || block[at] > nearest->tokens[at])
+            return;
+    }
+    nearest->known = true;
+    nearest->common = same;
+    memcpy(nearest->tokens, block, sizeof nearest->tokens);
+}

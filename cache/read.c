@@ -162,46 +162,22 @@ static size_t continuations(struct fg_cache *c, const struct fg_key *parent, str
     return n;
 }
 
-static uint32_t agree(const int32_t *a, const int32_t *b, uint32_t n)
-{
-    uint32_t i = 0;
-
-    while (i < n && a[i] == b[i])
-        i++;
-    return i;
-}
-
-int fg_cache_nearest(struct fg_cache *c, const struct fg_key *parent, const int32_t *tokens,
-                     uint32_t n, uint32_t *common, int32_t nearest[FG_BLOCK_TOKENS])
+void fg_cache_nearest(struct fg_cache *c, const struct fg_key *parent, const int32_t *tokens,
+                      uint32_t n, struct fg_nearest *nearest)
 {
     enum { MOST = 512 };
     struct fg_key *keys = malloc(MOST * sizeof *keys);
+    size_t n_keys = keys ? continuations(c, parent, keys, MOST) : 0;
     struct fg_cache_read r;
     struct fg_record meta;
-    int rc = FG_ENOTFOUND;
-    size_t n_keys;
 
-    *common = 0;
-    if (!keys)
-        return FG_ENOMEM;
-    n_keys = continuations(c, parent, keys, MOST);
     if (n_keys && begin(c, &r, NULL) == 0) {
-        for (size_t i = 0; i < n_keys; i++) {
-            uint32_t same;
-
-            if (get_meta(&r, FG_KIND_BLOCK, &keys[i], &meta, NULL))
-                continue;
-            same = agree(meta.tokens, tokens, n);
-            if (rc == 0 && same <= *common)
-                continue;
-            rc = 0;
-            *common = same;
-            memcpy(nearest, meta.tokens, sizeof meta.tokens);
-        }
+        for (size_t i = 0; i < n_keys; i++)
+            if (get_meta(&r, FG_KIND_BLOCK, &keys[i], &meta, NULL) == 0)
+                fg_nearest_add(nearest, tokens, n, meta.tokens);
         end(&r);
     }
     free(keys);
-    return rc;
 }
 
 int fg_cache_read_begin(struct fg_cache *c, struct fg_cache_read **out, struct fg_err *err)

@@ -32,25 +32,19 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* What is stored or on the device behind the blocks that were found, that agrees with the prompt the
- * longest. False: nothing is there. */
-static bool nearest(const struct fg_reuse *r, const struct fg_explain_prompt *p, uint32_t *common,
-                    int32_t tokens[FG_BLOCK_TOKENS])
+/* What is stored or on the device behind the blocks that were found. */
+static void find_nearest(const struct fg_reuse *r, const struct fg_explain_prompt *p,
+                         struct fg_nearest *nearest)
 {
     const struct fg_key *parent =
         p->found ? &p->prefix->keys[p->found - 1] : &p->prefix->root;
     const int32_t *rest = p->tokens + (size_t)p->found * FG_BLOCK_TOKENS;
-    uint32_t n = least(p->n_tokens - p->found * FG_BLOCK_TOKENS, FG_BLOCK_TOKENS), same;
-    int32_t other[FG_BLOCK_TOKENS];
-    bool known = r->cache && fg_cache_nearest(r->cache, parent, rest, n, common, tokens) == 0;
+    uint32_t n = least(p->n_tokens - p->found * FG_BLOCK_TOKENS, FG_BLOCK_TOKENS);
 
-    if (r->vram && fg_vram_nearest(r->vram, parent, rest, n, &same, other) &&
-        (!known || same > *common)) {
-        *common = same;
-        memcpy(tokens, other, sizeof other);
-        known = true;
-    }
-    return known;
+    if (r->cache)
+        fg_cache_nearest(r->cache, parent, rest, n, nearest);
+    if (r->vram)
+        fg_vram_nearest(r->vram, parent, rest, n, nearest);
 }
 
 /* Fills where and how the prompt parts from `stored`, a block behind the found ones. */
@@ -133,8 +127,8 @@ static enum fg_cache_reason missing_block(const struct fg_reuse *r,
 void fg_explain(const struct fg_reuse *r, const struct fg_tokenizer *t,
                 const struct fg_explain_prompt *p, struct fg_cache_why *why)
 {
-    uint32_t possible = (p->n_tokens - 1) / FG_BLOCK_TOKENS, common = 0;
-    int32_t stored[FG_BLOCK_TOKENS];
+    uint32_t possible = (p->n_tokens - 1) / FG_BLOCK_TOKENS;
+    struct fg_nearest nearest = {0};
     bool parts = false;
 
     *why = (struct fg_cache_why){.diverged_at = -1};
@@ -145,9 +139,10 @@ void fg_explain(const struct fg_reuse *r, const struct fg_tokenizer *t,
     if (p->reused >= possible)
         return; /* complete */
     if (p->found < possible) {
-        parts = nearest(r, p, &common, stored) && (p->found > 0 || common > 0);
+        find_nearest(r, p, &nearest);
+        parts = nearest.known && (p->found > 0 || nearest.common > 0);
         if (parts)
-            tell(t, p, common, stored, why);
+            tell(t, p, nearest.common, nearest.tokens, why);
     }
     if (p->corrupt)
         why->reason = FG_REASON_CORRUPT_DROPPED;

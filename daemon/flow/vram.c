@@ -216,27 +216,12 @@ void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const struct fg
     link_newest(v, i);
 }
 
-bool fg_vram_nearest(const struct fg_vram *v, const struct fg_key *parent, const int32_t *tokens,
-                     uint32_t n, uint32_t *common, int32_t nearest[FG_BLOCK_TOKENS])
+void fg_vram_nearest(const struct fg_vram *v, const struct fg_key *parent, const int32_t *tokens,
+                     uint32_t n, struct fg_nearest *nearest)
 {
-    bool known = false;
-
-    *common = 0;
-    for (uint32_t i = v->newest; i != FG_VRAM_NONE; i = v->entries[i].older) {
-        const struct entry *e = &v->entries[i];
-        uint32_t same = 0;
-
-        if (memcmp(&e->parent, parent, sizeof *parent) != 0)
-            continue;
-        while (same < n && e->tokens[same] == tokens[same])
-            same++;
-        if (known && same <= *common)
-            continue;
-        known = true;
-        *common = same;
-        memcpy(nearest, e->tokens, sizeof e->tokens);
-    }
-    return known;
+    for (uint32_t i = v->newest; i != FG_VRAM_NONE; i = v->entries[i].older)
+        if (memcmp(&v->entries[i].parent, parent, sizeof *parent) == 0)
+            fg_nearest_add(nearest, tokens, n, v->entries[i].tokens);
 }
 
 void fg_vram_leave(struct fg_vram *v, const struct fg_key *keys, uint32_t n,

@@ -39,9 +39,9 @@ void fg_vram_use(struct fg_vram *v, const struct fg_key *key);
  * is no room nothing is kept. */
 void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const struct fg_key *parent,
                     const int32_t *tokens, const struct fg_seq *seq, uint32_t index);
-/* As fg_cache_nearest(), of the blocks on the device: whether there is one. */
-bool fg_vram_nearest(const struct fg_vram *v, const struct fg_key *parent, const int32_t *tokens,
-                     uint32_t n, uint32_t *common, int32_t nearest[FG_BLOCK_TOKENS]);
+/* As fg_cache_nearest(), of the blocks on the device. */
+void fg_vram_nearest(const struct fg_vram *v, const struct fg_key *parent, const int32_t *tokens,
+                     uint32_t n, struct fg_nearest *nearest);
 /* seq, of keys[0..n), is about to be destroyed: ends the uses that fg_vram_use() and
  * fg_vram_insert() counted for it, the last block as the least recently used. */
 void fg_vram_leave(struct fg_vram *v, const struct fg_key *keys, uint32_t n,

@@ -21,16 +21,14 @@ static void put_twin(struct fg_cache *c, const struct chain *ch, uint32_t i, uin
 static void check_nearest(struct fg_cache *c, const struct chain *ch, uint32_t i, uint32_t n,
                           uint32_t want)
 {
-    int32_t nearest[FG_BLOCK_TOKENS];
-    uint32_t common = 99;
+    struct fg_nearest nearest = {0};
 
-    assert_int_equal(fg_cache_nearest(c, i ? &ch->keys[i - 1] : &ch->root, chain_tokens(ch, i), n,
-                                      &common, nearest),
-                     0);
-    assert_int_equal(common, want);
-    assert_memory_equal(nearest, chain_tokens(ch, i), want * sizeof *nearest);
+    fg_cache_nearest(c, i ? &ch->keys[i - 1] : &ch->root, chain_tokens(ch, i), n, &nearest);
+    assert_true(nearest.known);
+    assert_int_equal(nearest.common, want);
+    assert_memory_equal(nearest.tokens, chain_tokens(ch, i), want * sizeof *nearest.tokens);
     if (want < n)
-        assert_int_not_equal(nearest[want], chain_tokens(ch, i)[want]);
+        assert_int_not_equal(nearest.tokens[want], chain_tokens(ch, i)[want]);
 }
 
 static void test_nearest(void **state)
@@ -41,12 +39,11 @@ static void test_nearest(void **state)
 
     for (int run = 0; run < 2; run++) { /* the second time from the disk */
         struct fg_cache *c = cache_open(dir, 16 * MIB);
-        int32_t nearest[FG_BLOCK_TOKENS];
-        uint32_t common;
+        struct fg_nearest nearest = {0};
 
         if (run == 0) {
-            assert_int_equal(
-                fg_cache_nearest(c, &ch->root, ch->tokens, 64, &common, nearest), FG_ENOTFOUND);
+            fg_cache_nearest(c, &ch->root, ch->tokens, 64, &nearest);
+            assert_false(nearest.known);
             put_blocks(c, ch, 0, 3, BYTES);
             put_twin(c, ch, 3, 0);
             put_twin(c, ch, 3, 41);
@@ -58,13 +55,29 @@ static void test_nearest(void **state)
         check_nearest(c, ch, 3, 30, 30);
         check_nearest(c, ch, 0, 64, 64);
         check_nearest(c, other, 0, 64, 0);
-        assert_int_equal(fg_cache_nearest(c, &ch->keys[4], ch->tokens, 64, &common, nearest),
-                         FG_ENOTFOUND);
+        fg_cache_nearest(c, &ch->keys[4], ch->tokens, 64, &nearest);
+        assert_false(nearest.known);
         fg_cache_close(c);
     }
     free(ch);
     free(other);
     dir_remove(dir);
+}
+
+/* Whatever order they are met in. */
+static void test_ties(void **state)
+{
+    int32_t prompt[FG_BLOCK_TOKENS] = {5, 5, 5}, blocks[3][FG_BLOCK_TOKENS] = {{5, 5, 9}, {5, 5, 7}, {5, 4}};
+    (void)state;
+
+    for (int from = 0; from < 3; from++) {
+        struct fg_nearest nearest = {0};
+
+        for (int i = 0; i < 3; i++)
+            fg_nearest_add(&nearest, prompt, FG_BLOCK_TOKENS, blocks[(from + i) % 3]);
+        assert_int_equal(nearest.common, 2);
+        assert_memory_equal(nearest.tokens, blocks[1], sizeof blocks[1]);
+    }
 }
 
 static void test_what_was_evicted(void **state)
@@ -120,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_ties),
         cmocka_unit_test(test_what_was_evicted),
         cmocka_unit_test(test_what_was_corrupt),
     };
