@@ -17,6 +17,7 @@ int fg_index_init(struct fg_index *ix)
 {
     memset(ix, 0, sizeof *ix);
     ix->psize = 4096;
+    fg_policy_init(&ix->policy);
     ix->n_buckets = FIRST_BUCKETS;
     ix->heap_cap = FIRST_HEAP;
     ix->buckets = calloc(ix->n_buckets, sizeof *ix->buckets);
@@ -51,9 +52,48 @@ uint64_t fg_index_cost(const struct fg_index *ix, enum fg_kind kind, uint64_t by
     return pages * ix->psize + small;
 }
 
-static uint64_t heap_use(const struct fg_index *ix, size_t i)
+static bool has_state(const struct fg_entry *e)
 {
-    return ix->heap[i].e->use[ix->heap[i].kind];
+    return e->flags[FG_KIND_STATE] != 0;
+}
+
+/* What goes with a state: the way back to the state before it is computed again, and the blocks on
+ * it that nothing else continues are of no use any more. */
+static double state_value(const struct fg_index *ix, const struct fg_entry *e)
+{
+    double seconds = 0;
+    uint64_t bytes = fg_index_cost(ix, FG_KIND_STATE, e->bytes[FG_KIND_STATE]);
+    bool alone = e->children == 0;
+
+    for (const struct fg_entry *at = e;
+         at && at->flags[FG_KIND_BLOCK] && (at == e || !has_state(at)); at = at->parent) {
+        alone = alone && (at == e || at->children == 1);
+        seconds += (double)at->seconds;
+        if (alone)
+            bytes += fg_index_cost(ix, FG_KIND_BLOCK, at->bytes[FG_KIND_BLOCK]);
+    }
+    return fg_policy_value(&ix->policy, e->boundary, e->uses[FG_KIND_STATE], seconds, bytes,
+                           ix->clock - e->use[FG_KIND_STATE]);
+}
+
+static double value_of(const struct fg_index *ix, const struct fg_entry *e, enum fg_kind kind)
+{
+    if (ix->by_use)
+        return 0;
+    if (kind == FG_KIND_STATE)
+        return state_value(ix, e);
+    if (e->bare)
+        return FG_POLICY_NOTHING;
+    return fg_policy_value(&ix->policy, FG_AT_BLOCK, e->uses[kind], (double)e->seconds,
+                           fg_index_cost(ix, kind, e->bytes[kind]), ix->clock - e->use[kind]);
+}
+
+/* Among equals the least recently used goes first. */
+static bool before(const struct fg_heap_slot *a, const struct fg_heap_slot *b)
+{
+    double x = a->e->value[a->kind], y = b->e->value[b->kind];
+
+    return x < y || (x == y && a->e->use[a->kind] < b->e->use[b->kind]);
 }
 
 static void heap_place(struct fg_index *ix, size_t i, struct fg_heap_slot s)
@@ -62,22 +102,16 @@ static void heap_place(struct fg_index *ix, size_t i, struct fg_heap_slot s)
     s.e->heap_pos[s.kind] = i;
 }
 
-/* Moves slot i to where its clock belongs. */
-static void heap_fix(struct fg_index *ix, size_t i)
+static void heap_down(struct fg_index *ix, size_t i)
 {
     struct fg_heap_slot s = ix->heap[i];
-    uint64_t use = s.e->use[s.kind];
 
-    while (i > 0 && use < heap_use(ix, (i - 1) / 2)) {
-        heap_place(ix, i, ix->heap[(i - 1) / 2]);
-        i = (i - 1) / 2;
-    }
     for (;;) {
         size_t c = 2 * i + 1;
 
-        if (c + 1 < ix->heap_n && heap_use(ix, c + 1) < heap_use(ix, c))
+        if (c + 1 < ix->heap_n && before(&ix->heap[c + 1], &ix->heap[c]))
             c++;
-        if (c >= ix->heap_n || use <= heap_use(ix, c))
+        if (c >= ix->heap_n || !before(&ix->heap[c], &s))
             break;
         heap_place(ix, i, ix->heap[c]);
         i = c;
@@ -85,9 +119,23 @@ static void heap_fix(struct fg_index *ix, size_t i)
     heap_place(ix, i, s);
 }
 
+/* Moves slot i to where its value belongs. */
+static void heap_fix(struct fg_index *ix, size_t i)
+{
+    struct fg_heap_slot s = ix->heap[i];
+
+    while (i > 0 && before(&s, &ix->heap[(i - 1) / 2])) {
+        heap_place(ix, i, ix->heap[(i - 1) / 2]);
+        i = (i - 1) / 2;
+    }
+    heap_place(ix, i, s);
+    heap_down(ix, i);
+}
+
 static void heap_add(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind)
 {
     /* fg_index_get made room for every entry's two records. */
+    e->value[kind] = value_of(ix, e, kind);
     heap_place(ix, ix->heap_n, (struct fg_heap_slot){e, kind});
     ix->heap_n++;
     heap_fix(ix, ix->heap_n - 1);
@@ -280,19 +328,92 @@ void fg_index_flag(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, u
     update(ix, e);
 }
 
+static enum fg_boundary boundary_of(const struct fg_entry *e, enum fg_kind kind)
+{
+    return kind == FG_KIND_BLOCK ? FG_AT_BLOCK : (enum fg_boundary)e->boundary;
+}
+
+static void renew(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind)
+{
+    if (e->heap_pos[kind] == SIZE_MAX)
+        return;
+    e->value[kind] = value_of(ix, e, kind);
+    heap_fix(ix, e->heap_pos[kind]);
+}
+
+void fg_index_describe(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind,
+                       enum fg_boundary at, double seconds)
+{
+    if (kind == FG_KIND_BLOCK)
+        e->seconds = (float)seconds;
+    else
+        e->boundary = (uint8_t)at;
+    e->uses[kind] = 0;
+    fg_policy_put(&ix->policy, boundary_of(e, kind));
+    renew(ix, e, kind);
+}
+
+void fg_index_count_use(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind)
+{
+    fg_policy_use(&ix->policy, boundary_of(e, kind), e->uses[kind], ix->clock - e->use[kind]);
+    if (e->uses[kind] < UINT8_MAX)
+        e->uses[kind]++;
+    renew(ix, e, kind);
+}
+
 void fg_index_use(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, uint64_t clock)
 {
     e->use[kind] = clock;
-    if (e->heap_pos[kind] != SIZE_MAX)
-        heap_fix(ix, e->heap_pos[kind]);
+    if (ix->clock < clock)
+        ix->clock = clock;
+    if (kind == FG_KIND_BLOCK)
+        e->bare = false;
+    renew(ix, e, kind);
 }
 
-struct fg_entry *fg_index_oldest(const struct fg_index *ix, enum fg_kind *kind)
+/* Values fall at different rates as time passes: in order again often enough, seldom enough. */
+static bool out_of_order(const struct fg_index *ix)
 {
-    if (!ix->heap_n)
-        return NULL;
-    *kind = ix->heap[0].kind;
-    return ix->heap[0].e;
+    return !ix->by_use &&
+           (ix->epoch != ix->policy.epoch || ix->clock - ix->ordered > FG_POLICY_TURN / 64);
+}
+
+static void renew_all(struct fg_index *ix)
+{
+    for (size_t i = 0; i < ix->heap_n; i++)
+        ix->heap[i].e->value[ix->heap[i].kind] = value_of(ix, ix->heap[i].e, ix->heap[i].kind);
+    for (size_t i = ix->heap_n / 2; i-- > 0;)
+        heap_down(ix, i);
+    ix->epoch = ix->policy.epoch;
+    ix->ordered = ix->clock;
+}
+
+struct fg_entry *fg_index_least(struct fg_index *ix, enum fg_kind *kind)
+{
+    if (out_of_order(ix))
+        renew_all(ix);
+    /* A state is worth more since the one before it went: known when its turn comes. */
+    while (ix->heap_n) {
+        struct fg_entry *e = ix->heap[0].e;
+        double value;
+
+        *kind = ix->heap[0].kind;
+        value = value_of(ix, e, *kind);
+        if (value <= e->value[*kind])
+            return e;
+        e->value[*kind] = value;
+        heap_down(ix, 0);
+    }
+    return NULL;
+}
+
+void fg_index_evicted(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind)
+{
+    struct fg_entry *on = kind == FG_KIND_STATE ? e : e->parent;
+
+    fg_policy_evicted(&ix->policy, e->value[kind], ix->clock);
+    if (on && (kind == FG_KIND_STATE || e->bare) && !(kind == FG_KIND_BLOCK && has_state(on)))
+        on->bare = true;
 }
 
 void fg_index_reset(struct fg_index *ix)

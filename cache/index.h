@@ -1,9 +1,10 @@
 /* The store's records in memory: what is stored or queued, who continues whom, and a heap of what
- * may be evicted, least recently used first. Derived from the meta records at open; about 150 bytes
- * a record. Not thread-safe: guarded by fg_cache.mu. */
+ * may be evicted, least value (policy.h) first. Derived from the meta records at open; about 190
+ * bytes a record. Not thread-safe: guarded by fg_cache.mu. */
 #ifndef FG_CACHE_INDEX_H
 #define FG_CACHE_INDEX_H
 
+#include "policy.h"
 #include "record.h"
 
 enum fg_rec_flag {
@@ -12,16 +13,21 @@ enum fg_rec_flag {
     FG_REC_WRITING = 4, /* in the writer's current batch */
 };
 
-/* One key: a block, the state at its end, both; or neither, while something stored continues it. The
- * root of a model's keys is such an entry: what first blocks continue. */
+/* One key: a block, the state at its end, both; or neither, while something stored continues it.
+ * The root of a model's keys is such an entry: what first blocks continue. */
 struct fg_entry {
     struct fg_key key;
-    struct fg_entry *next;   /* in the hash bucket */
-    struct fg_entry *parent; /* set by fg_index_link */
+    struct fg_entry *next;                                      /* in the hash bucket */
+    struct fg_entry *parent;                                    /* set by fg_index_link */
     struct fg_entry *first_child, *prev_sibling, *next_sibling; /* the latest linked first */
     uint64_t use[FG_KINDS];
     uint64_t bytes[FG_KINDS]; /* payload */
+    double value[FG_KINDS];   /* the heap's order; of what is in it */
     size_t heap_pos[FG_KINDS];
+    float seconds;    /* to compute the block */
+    uint8_t boundary; /* enum fg_boundary of the state */
+    uint8_t uses[FG_KINDS];
+    bool bare;         /* a block whose state was evicted: nothing can be restored up to here */
     uint32_t children; /* linked entries whose parent this is */
     uint32_t refs;     /* the writer's batch holds it */
     uint8_t flags[FG_KINDS];
@@ -41,6 +47,11 @@ struct fg_index {
     uint32_t psize;
     uint64_t n[FG_KINDS], bytes[FG_KINDS]; /* stored records and their payloads */
     uint64_t cost;                         /* what the stored records take in the file */
+    struct fg_policy policy;
+    uint64_t clock;   /* the latest use */
+    uint64_t ordered; /* when the heap was put in order, and the policy's epoch then */
+    uint32_t epoch;
+    bool by_use; /* least recently used first instead: to compare with */
 };
 
 int fg_index_init(struct fg_index *ix); /* 0 or FG_ENOMEM */
@@ -64,10 +75,19 @@ void fg_index_store(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, 
 void fg_index_unstore(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind);
 void fg_index_flag(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, unsigned set,
                    unsigned clear);
+/* Sets the clock of the last use. */
 void fg_index_use(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, uint64_t clock);
-/* The least recently used record that may go; NULL when there is none. A state may go when stored;
- * a block when nothing continues it and it has no state. */
-struct fg_entry *fg_index_oldest(const struct fg_index *ix, enum fg_kind *kind);
+/* What a record is worth, before it is stored: a block's seconds of prefill; of a state, where. */
+void fg_index_describe(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind,
+                       enum fg_boundary at, double seconds);
+/* A request was served by the record: what becomes of its like is learnt from that. */
+void fg_index_count_use(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind);
+/* The record of the least value that may go; NULL when there is none. A state may go when stored; a
+ * block when nothing continues it and it has no state. */
+struct fg_entry *fg_index_least(struct fg_index *ix, enum fg_kind *kind);
+/* fg_index_least's record is evicted: tells the policy, and what was only good for this record. The
+ * caller unstores it. */
+void fg_index_evicted(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind);
 /* Forgets everything that is stored; what is queued stays. No entry may be held by a batch. */
 void fg_index_reset(struct fg_index *ix);
 

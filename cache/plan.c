@@ -25,12 +25,13 @@ int fg_plan_room(struct fg_cache *c, struct fg_batch *b, uint64_t bytes)
 {
     while (c->ix.cost + c->writing + bytes > c->target) {
         enum fg_kind kind;
-        struct fg_entry *e = fg_index_oldest(&c->ix, &kind);
+        struct fg_entry *e = fg_index_least(&c->ix, &kind);
 
         if (!e)
             return FG_EFULL;
         if (b->n_victims == FG_BATCH_VICTIMS)
             return FG_EBUSY;
+        fg_index_evicted(&c->ix, e, kind);
         add_victim(c, b, e, kind, false, false);
     }
     return 0;
@@ -42,10 +43,11 @@ void fg_plan_evict(struct fg_cache *c, struct fg_batch *b, uint64_t bytes)
 
     while (b->n_victims < FG_BATCH_VICTIMS && from - c->ix.cost < bytes) {
         enum fg_kind kind;
-        struct fg_entry *e = fg_index_oldest(&c->ix, &kind);
+        struct fg_entry *e = fg_index_least(&c->ix, &kind);
 
         if (!e)
             return;
+        fg_index_evicted(&c->ix, e, kind);
         add_victim(c, b, e, kind, false, false);
     }
 }

@@ -20,7 +20,9 @@ static const struct {
 #define BELIEF_WEIGHT 4.0
 #define BELIEF_WAIT 0.5
 
-enum { MEMORY = 256 }; /* records of a class after which what was seen counts half */
+/* What is older than so many records of a class counts little, and less and less. */
+enum { MEMORY = 256 };
+#define KEPT (MEMORY / (MEMORY + 1.0))
 
 #define MIN_WAIT (1.0 / 256)
 /* Estimates that moved by less than this (log2) leave the values as they are. */
@@ -73,9 +75,9 @@ static void see(struct fg_policy *p, unsigned c)
 {
     p->seen[c]++;
     if (p->seen[c] > MEMORY) {
-        p->seen[c] /= 2;
-        p->used[c] /= 2;
-        p->waited[c] /= 2;
+        p->seen[c] *= KEPT;
+        p->used[c] *= KEPT;
+        p->waited[c] *= KEPT;
     }
     renew(p, c);
 }
