@@ -1,4 +1,5 @@
-/* fulgur-bench: prefill and decode rates of a model on a device, as llama-bench reports them. */
+/* fulgur-bench: prefill and decode rates of a model on a device, as llama-bench reports them; and the
+ * commands beside it. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -9,6 +10,7 @@
 #include <time.h>
 
 #include "bench.h"
+#include "cache_policy/command.h"
 #include "gpu/device.h"
 #include "model/engine.h"
 
@@ -38,7 +40,8 @@ static const char usage[] =
     "  -p N   prefill of N tokens (default 512; 0: none)\n"
     "  -n N   decode of N tokens after an empty prompt (default 32; 0: none)\n"
     "  -r N   repetitions after one warm-up (default 3)\n"
-    "       fulgur-bench restore MODEL [OPTION]...    a stored prefix against its prefill\n";
+    "       fulgur-bench restore MODEL [OPTION]...    a stored prefix against its prefill\n"
+    "       fulgur-bench cache-policy [OPTION]...     what cache policies save, simulated\n";
 
 static double seconds(void)
 {
@@ -197,6 +200,8 @@ int main(int argc, char **argv)
     uint32_t longest = 64;
     if (argc > 1 && strcmp(argv[1], "restore") == 0)
         return bench_restore(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "cache-policy") == 0)
+        return policy_command(argc - 1, argv + 1);
     int rc = parse(argc, argv, &b);
     if (rc)
         return rc;
