@@ -2,11 +2,11 @@
  *
  * Knows no Vulkan, no libevent and no model: payloads are opaque bytes. One process a directory
  * (lock file; a second one gets FG_EBUSY). Reads go through the memory map; writes are queued to
- * one writer thread that commits batches in one transaction each and evicts least recently used
- * records within a byte budget, a block only after everything that continues it. kill -9, a full
- * disk or a torn file may cost a hit, never a wrong payload: every record carries its token ids and
- * a checksum, both checked on read; a bad record is dropped and counted, and reads as a miss. The
- * bytes on disk: docs/disk-format.md. */
+ * one writer thread that commits batches in one transaction each and evicts the records of the
+ * least value (policy.h) within a byte budget, a block only after everything that continues it.
+ * kill -9, a full disk or a torn file may cost a hit, never a wrong payload: every record carries
+ * its token ids and a checksum, both checked on read; a bad record is dropped and counted, and
+ * reads as a miss. The bytes on disk: docs/disk-format.md. */
 #ifndef FG_CACHE_H
 #define FG_CACHE_H
 
@@ -16,6 +16,7 @@
 
 #include "fulgur/error.h"
 #include "key.h"
+#include "policy.h"
 
 struct fg_cache;
 struct fg_cache_read; /* a read transaction: payload pointers live until it ends */
@@ -91,14 +92,20 @@ void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n);
  * stored or queued already is dropped silently (0). FG_EBUSY when the queue is over its byte cap,
  * 256 MiB or twice the largest payload; FG_EFULL when the record alone is over the budget (both are
  * dropped and counted); FG_EINVAL: no payload, or over 4 GiB; FG_ENOMEM. The caller goes on.
+ * seconds: of prefill, to compute the block's 64 tokens; 0 when unknown.
  * A block whose parent is neither stored nor queued before it is dropped by the writer and counted.
  * Any thread. */
 int fg_cache_put_block(struct fg_cache *c, const struct fg_key *key, const struct fg_key *parent,
                        uint32_t index, const int32_t tokens[FG_BLOCK_TOKENS], void *payload,
-                       size_t bytes);
-/* The state at the end of block `key` (stored or queued before it); else as above. */
+                       size_t bytes, double seconds);
+/* The state at the end of block `key` (stored or queued before it), which marks `at`; else as
+ * above. */
 int fg_cache_put_state(struct fg_cache *c, const struct fg_key *key,
-                       const int32_t tokens[FG_BLOCK_TOKENS], void *payload, size_t bytes);
+                       const int32_t tokens[FG_BLOCK_TOKENS], void *payload, size_t bytes,
+                       enum fg_boundary at);
+/* Is a state worth putting that saves so many seconds of prefill, and takes so many bytes together
+ * with the blocks that only it needs? fg_policy_admits(). Any thread. */
+bool fg_cache_admits(struct fg_cache *c, enum fg_boundary at, double seconds, uint64_t bytes);
 /* Returns when all that was queued before is committed and synced (or failed and counted). */
 void fg_cache_flush(struct fg_cache *c);
 

@@ -77,6 +77,7 @@ static int write_touch(struct fg_cache *c, MDB_txn *txn, const struct fg_touch *
     if (fg_meta_decode(t->kind, &t->key, v.mv_data, v.mv_size, &r))
         return 0; /* whoever reads it reports it */
     r.use = t->use;
+    r.uses = t->uses;
     fg_meta_encode(t->kind, &t->key, &r, buf);
     v.mv_data = buf;
     return mdb_put(txn, db, &k, &v, 0);

@@ -353,6 +353,18 @@ void fg_index_describe(struct fg_index *ix, struct fg_entry *e, enum fg_kind kin
     renew(ix, e, kind);
 }
 
+void fg_index_recall(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind,
+                     const struct fg_record *r)
+{
+    if (kind == FG_KIND_BLOCK)
+        e->seconds = (float)r->micros * 1e-6f;
+    else
+        e->boundary = r->boundary < FG_BOUNDARIES ? (uint8_t)r->boundary : FG_AT_SPACING;
+    e->uses[kind] = r->uses < UINT8_MAX ? (uint8_t)r->uses : UINT8_MAX;
+    fg_policy_recall(&ix->policy, boundary_of(e, kind), e->uses[kind]);
+    fg_index_use(ix, e, kind, r->use);
+}
+
 void fg_index_count_use(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind)
 {
     fg_policy_use(&ix->policy, boundary_of(e, kind), e->uses[kind], ix->clock - e->use[kind]);

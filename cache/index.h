@@ -80,6 +80,9 @@ void fg_index_use(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, ui
 /* What a record is worth, before it is stored: a block's seconds of prefill; of a state, where. */
 void fg_index_describe(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind,
                        enum fg_boundary at, double seconds);
+/* The same of a record that was stored before, and its uses. */
+void fg_index_recall(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind,
+                     const struct fg_record *r);
 /* A request was served by the record: what becomes of its like is learnt from that. */
 void fg_index_count_use(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind);
 /* The record of the least value that may go; NULL when there is none. A state may go when stored; a

@@ -21,7 +21,7 @@ static int add(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
 
     if (!e)
         return ENOMEM;
-    e->use[kind] = r->use;
+    fg_index_recall(&c->ix, e, kind, r);
     fg_index_store(&c->ix, e, kind, r->bytes);
     if (c->clock < r->use)
         c->clock = r->use;
@@ -115,6 +115,8 @@ int fg_store_load(struct fg_cache *c, struct fg_err *err)
         if (!rc && mdb_get(txn, c->db[FG_DB_META], &k, &v) == 0 &&
             fg_clock_decode(v.mv_data, v.mv_size, &clock) == 0 && clock > c->clock)
             c->clock = clock;
+        if (c->ix.clock < c->clock)
+            c->ix.clock = c->clock;
         mdb_txn_abort(txn);
     }
     if (rc == ENOMEM)

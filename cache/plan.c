@@ -111,6 +111,7 @@ static int plan_put(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
     }
     fg_index_flag(&c->ix, e, it->kind, FG_REC_WRITING, FG_REC_QUEUED);
     it->rec.use = e->use[it->kind];
+    it->rec.uses = e->uses[it->kind];
     c->writing += cost;
     b->puts[b->n_puts++] = it;
     b->bytes += it->rec.bytes;
@@ -162,6 +163,7 @@ static void take_touches(struct fg_cache *c, struct fg_batch *b)
         if (!(e->flags[t->kind] & FG_REC_STORED))
             continue;
         t->use = e->use[t->kind];
+        t->uses = e->uses[t->kind];
         c->touches[n++] = *t;
     }
     b->touches = c->touches;

@@ -8,11 +8,12 @@
 #define WRITE_SECONDS 0.25e-9
 
 /* What is believed of a class before anything is seen, and how many records that weighs as. The
- * weight is small: a few dozen records count for more. */
+ * weight is small: a few dozen records count for more. Blocks stay as they are: where there are
+ * states, blocks without one serve nothing yet, and where there are none all are alike. */
 static const struct {
     double first, again; /* part that is used once; once more */
 } belief[FG_BOUNDARIES] = {
-    [FG_AT_BLOCK] = {0.5, 0.5},      [FG_AT_SPACING] = {0.1, 0.5},
+    [FG_AT_BLOCK] = {0.1, 0.2},      [FG_AT_SPACING] = {0.1, 0.5},
     [FG_AT_PROMPT_END] = {0.3, 0.3}, [FG_AT_ANSWER_END] = {0.5, 0.2},
     [FG_AT_USER_START] = {0.3, 0.3}, [FG_AT_SYSTEM_END] = {0.5, 0.8},
     [FG_AT_BRANCH] = {0.6, 0.8},
@@ -73,6 +74,8 @@ void fg_policy_init(struct fg_policy *p)
 
 static void see(struct fg_policy *p, unsigned c)
 {
+    if (c / FG_POLICY_USES == FG_AT_BLOCK)
+        return;
     p->seen[c]++;
     if (p->seen[c] > MEMORY) {
         p->seen[c] *= KEPT;
@@ -91,13 +94,20 @@ void fg_policy_use(struct fg_policy *p, enum fg_boundary kind, uint32_t uses, ui
 {
     unsigned from = class_of(kind, uses);
 
-    /* Not the uses of what has been forgotten. */
+    /* Not the uses of what has been forgotten; nor blocks'. */
     if (p->used[from] + 1 <= p->seen[from]) {
         p->used[from]++;
         p->waited[from] += (double)age / (double)FG_POLICY_TURN;
     }
     renew(p, from);
     see(p, class_of(kind, uses < FG_POLICY_USES ? uses + 1 : uses));
+}
+
+void fg_policy_recall(struct fg_policy *p, enum fg_boundary kind, uint32_t uses)
+{
+    fg_policy_put(p, kind);
+    for (uint32_t u = 0; u < uses && u < FG_POLICY_USES; u++)
+        fg_policy_use(p, kind, u, (uint64_t)(p->w[class_of(kind, u)] * (double)FG_POLICY_TURN));
 }
 
 void fg_policy_evicted(struct fg_policy *p, double value, uint64_t now)

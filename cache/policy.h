@@ -4,7 +4,7 @@
  * of tokens of KV, so it is kept where prompts are seen to part or to end, and what goes first is
  * what saves least for its bytes. How likely a record serves again is learnt from what became of
  * its like, so that nothing has to be tuned to a workload. Its like are the records of its class:
- * the same kind of boundary, used as often before.
+ * the same kind of boundary, used as often before. Blocks mark nothing: theirs is fixed.
  *
  *     value = reuse x seconds / bytes
  *     reuse = p S(t) / (1 - p + p S(t)) / (1 + t / 2w)     S(t) = (1 + t / 2w)^-2
@@ -62,6 +62,8 @@ void fg_policy_init(struct fg_policy *p);
 void fg_policy_put(struct fg_policy *p, enum fg_boundary kind);
 /* One was used that had been used `uses` times, the last time (or its put) `age` ticks ago. */
 void fg_policy_use(struct fg_policy *p, enum fg_boundary kind, uint32_t uses, uint64_t age);
+/* A record was found that had been used `uses` times, nobody knows when. */
+void fg_policy_recall(struct fg_policy *p, enum fg_boundary kind, uint32_t uses);
 /* A record of this value went to make room: what bytes cost now. */
 void fg_policy_evicted(struct fg_policy *p, double value, uint64_t now);
 

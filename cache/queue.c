@@ -96,23 +96,25 @@ static int enqueue(struct fg_cache *c, struct fg_item *it)
     fg_index_flag(ix, e, it->kind, FG_REC_QUEUED, 0);
     if (parent)
         fg_index_link(ix, e, parent);
-    fg_index_use(ix, e, it->kind, ++c->clock);
+    c->clock += fg_policy_ticks(fg_index_cost(ix, it->kind, it->rec.bytes), c->target);
+    fg_index_describe(ix, e, it->kind, (enum fg_boundary)it->rec.boundary,
+                      (double)it->rec.micros * 1e-6);
+    fg_index_use(ix, e, it->kind, c->clock);
     it->e = e;
     c->queue_bytes += it->rec.bytes;
     fg_queue_push(c, it);
     return 0;
 }
 
+/* `rec`: index, parent (of a block) and what the record is worth. */
 static int put(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
-               const struct fg_key *parent, uint32_t index, const int32_t *tokens, void *payload,
-               size_t bytes)
+               const struct fg_record *rec, const int32_t *tokens, void *payload, size_t bytes)
 {
     struct fg_item *it;
     int rc;
 
     /* LMDB counts a value's bytes in 32 bits. */
-    if (!payload || bytes == 0 || bytes > UINT32_MAX - FG_HEAD_BYTES ||
-        (kind == FG_KIND_BLOCK && !parent)) {
+    if (!payload || bytes == 0 || bytes > UINT32_MAX - FG_HEAD_BYTES || !rec) {
         free(payload);
         return FG_EINVAL;
     }
@@ -125,10 +127,8 @@ static int put(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
     it->kind = kind;
     it->key = *key;
     it->payload = payload;
+    it->rec = *rec;
     it->rec.bytes = bytes;
-    it->rec.index = index;
-    if (parent)
-        it->rec.parent = *parent;
     memcpy(it->rec.tokens, tokens, sizeof it->rec.tokens);
     pthread_mutex_lock(&c->mu);
     rc = enqueue(c, it);
@@ -140,15 +140,34 @@ static int put(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
 
 int fg_cache_put_block(struct fg_cache *c, const struct fg_key *key, const struct fg_key *parent,
                        uint32_t index, const int32_t tokens[FG_BLOCK_TOKENS], void *payload,
-                       size_t bytes)
+                       size_t bytes, double seconds)
 {
-    return put(c, FG_KIND_BLOCK, key, parent, index, tokens, payload, bytes);
+    struct fg_record rec = {.index = index};
+
+    /* Up to 71 minutes; not a number: 0. */
+    rec.micros = seconds > 0 ? seconds < 4294 ? (uint32_t)(seconds * 1e6) : UINT32_MAX : 0;
+    if (parent)
+        rec.parent = *parent;
+    return put(c, FG_KIND_BLOCK, key, parent ? &rec : NULL, tokens, payload, bytes);
 }
 
 int fg_cache_put_state(struct fg_cache *c, const struct fg_key *key,
-                       const int32_t tokens[FG_BLOCK_TOKENS], void *payload, size_t bytes)
+                       const int32_t tokens[FG_BLOCK_TOKENS], void *payload, size_t bytes,
+                       enum fg_boundary at)
 {
-    return put(c, FG_KIND_STATE, key, NULL, 0, tokens, payload, bytes);
+    struct fg_record rec = {.boundary = (uint32_t)at};
+
+    return put(c, FG_KIND_STATE, key, &rec, tokens, payload, bytes);
+}
+
+bool fg_cache_admits(struct fg_cache *c, enum fg_boundary at, double seconds, uint64_t bytes)
+{
+    bool yes;
+
+    pthread_mutex_lock(&c->mu);
+    yes = fg_policy_admits(&c->ix.policy, at, seconds, bytes, c->clock);
+    pthread_mutex_unlock(&c->mu);
+    return yes;
 }
 
 static bool has(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key)
@@ -177,6 +196,7 @@ static void touch(struct fg_cache *c, struct fg_entry *e, enum fg_kind kind)
 {
     if (!e->flags[kind])
         return;
+    fg_index_count_use(&c->ix, e, kind);
     fg_index_use(&c->ix, e, kind, ++c->clock);
     if (e->touched[kind])
         return;
@@ -189,7 +209,7 @@ static void touch(struct fg_cache *c, struct fg_entry *e, enum fg_kind kind)
         c->touches = t;
         c->touch_cap = cap;
     }
-    c->touches[c->n_touches++] = (struct fg_touch){e->key, kind, 0};
+    c->touches[c->n_touches++] = (struct fg_touch){.key = e->key, .kind = kind};
     e->touched[kind] = true;
 }
 

@@ -8,16 +8,20 @@
 /* Offsets: docs/disk-format.md. */
 enum {
     BM_INDEX = 0,
+    BM_MICROS = 4,
     BM_BYTES = 8,
     BM_USE = 16,
     BM_PARENT = 24,
     BM_TOKENS = 40,
-    BM_SUM = 296,
+    BM_USES = 296,
+    BM_SUM = 304,
 
     SM_BYTES = 0,
     SM_USE = 8,
-    SM_SUM = 16,
-    STATE_META_BYTES = 24,
+    SM_BOUNDARY = 16,
+    SM_USES = 20,
+    SM_SUM = 24,
+    STATE_META_BYTES = 32,
 
     H_BYTES = 8,
     H_KEY = 16,
@@ -86,6 +90,8 @@ void fg_meta_encode(enum fg_kind kind, const struct fg_key *key, const struct fg
     memset(out, 0, n);
     if (kind == FG_KIND_BLOCK) {
         store_u32(out + BM_INDEX, r->index);
+        store_u32(out + BM_MICROS, r->micros);
+        store_u32(out + BM_USES, r->uses);
         fg_store_u64(out + BM_BYTES, r->bytes);
         fg_store_u64(out + BM_USE, r->use);
         memcpy(out + BM_PARENT, r->parent.b, sizeof r->parent.b);
@@ -93,6 +99,8 @@ void fg_meta_encode(enum fg_kind kind, const struct fg_key *key, const struct fg
     } else {
         fg_store_u64(out + SM_BYTES, r->bytes);
         fg_store_u64(out + SM_USE, r->use);
+        store_u32(out + SM_BOUNDARY, r->boundary);
+        store_u32(out + SM_USES, r->uses);
     }
     fg_store_u64(out + n - 8, meta_sum(key, out, n - 8));
 }
@@ -107,6 +115,8 @@ int fg_meta_decode(enum fg_kind kind, const struct fg_key *key, const void *p, s
     memset(r, 0, sizeof *r);
     if (kind == FG_KIND_BLOCK) {
         r->index = load_u32(b + BM_INDEX);
+        r->micros = load_u32(b + BM_MICROS);
+        r->uses = load_u32(b + BM_USES);
         r->bytes = fg_load_u64(b + BM_BYTES);
         r->use = fg_load_u64(b + BM_USE);
         memcpy(r->parent.b, b + BM_PARENT, sizeof r->parent.b);
@@ -114,6 +124,8 @@ int fg_meta_decode(enum fg_kind kind, const struct fg_key *key, const void *p, s
     } else {
         r->bytes = fg_load_u64(b + SM_BYTES);
         r->use = fg_load_u64(b + SM_USE);
+        r->boundary = load_u32(b + SM_BOUNDARY);
+        r->uses = load_u32(b + SM_USES);
     }
     return 0;
 }

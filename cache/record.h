@@ -12,17 +12,21 @@
 enum fg_kind { FG_KIND_BLOCK, FG_KIND_STATE, FG_KINDS };
 
 enum {
-    FG_META_MAX = 304,   /* bytes of the longest meta record, that of a block */
+    FG_META_MAX = 312,   /* bytes of the longest meta record, that of a block */
     FG_HEAD_BYTES = 368, /* before the payload; LMDB's page header of 16 makes it 384 = 6 * 64 */
-    FG_FORMAT_VERSION = 2,
+    FG_FORMAT_VERSION = 3,
     FG_FORMAT_BYTES = 24,
     FG_CLOCK_BYTES = 16,
 };
 
-/* What a meta record holds. A state has no index, parent and tokens there: zeros. */
+/* What a meta record holds. A state has no index, parent, tokens and micros there, a block no
+ * boundary: zeros. */
 struct fg_record {
-    uint64_t bytes; /* of the payload */
-    uint64_t use;   /* logical clock of the last use */
+    uint64_t bytes;    /* of the payload */
+    uint64_t use;      /* logical clock of the last use */
+    uint32_t uses;     /* how often it served, 255 at most */
+    uint32_t micros;   /* of prefill, to compute the block */
+    uint32_t boundary; /* enum fg_boundary: what the state marks */
     uint32_t index;
     struct fg_key parent;
     int32_t tokens[FG_BLOCK_TOKENS];

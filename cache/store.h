@@ -45,6 +45,7 @@ struct fg_touch {
     struct fg_key key;
     enum fg_kind kind;
     uint64_t use;
+    uint32_t uses;
 };
 
 enum { FG_BATCH_ITEMS = 1024, FG_BATCH_VICTIMS = 4096, FG_TOUCH_WAKE = 4096 };
@@ -119,9 +120,9 @@ struct fg_cache {
     uint64_t largest; /* payload seen */
     uint64_t pending_drops;
     struct fg_item *head, **tail;
-    struct fg_touch *touches; /* of records; `use` unused */
+    struct fg_touch *touches; /* of records; use and uses are filled in later */
     size_t n_touches, touch_cap;
-    struct fg_gone_slot *gone; /* NULL: there was no memory for it */
+    struct fg_gone_slot *gone;  /* NULL: there was no memory for it */
     struct fg_root_slot *roots; /* noted or stored */
     size_t n_roots, root_cap;
 

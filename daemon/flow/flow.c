@@ -201,6 +201,7 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         rc = fg_machine_init(&flow->machine, opt, err);
     if (rc == 0) {
         flow->machine.reuse.cache = flow->cache;
+        flow->machine.reuse.rate = &flow->prefill_rate;
         measure(flow, opt);
         rc = fg_vocabulary_init(&flow->vocabulary, flow->machine.gguf, flow->n_vocab, err);
     }

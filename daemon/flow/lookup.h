@@ -4,6 +4,7 @@
 #define FG_LOOKUP_H
 
 #include "cache/cache.h"
+#include "rate.h"
 #include "vram.h"
 
 /* What the stages between lookup and store work on: a device's engine and the two caches beside it.
@@ -15,6 +16,7 @@ struct fg_reuse {
     size_t page_bytes, state_bytes; /* the engine's */
     size_t block_bytes; /* of a block's record: the store wants a byte where there are no pages */
     bool read_only;     /* what is read and computed becomes known to neither cache */
+    const struct fg_rate *rate; /* of prefill; or NULL: unknown */
 };
 
 /* Fills all fields; vram and cache may be NULL. */

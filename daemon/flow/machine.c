@@ -37,6 +37,7 @@ static void close_device(struct fg_machine *m)
 
 static int open_device(struct fg_machine *m, struct fg_err *err)
 {
+    const struct fg_rate *rate;
     unsigned tenth = 0;
     int rc = fg_device_open(m->device_select, m->pipeline_dir, &m->device, err);
 
@@ -49,7 +50,9 @@ static int open_device(struct fg_machine *m, struct fg_err *err)
         return rc;
     }
     fg_engine_info(m->engine, &m->info);
+    rate = m->reuse.rate;
     fg_reuse_init(&m->reuse, m->engine, m->vram, m->reuse.cache);
+    m->reuse.rate = rate;
     return 0;
 }
 

@@ -5,7 +5,7 @@
 
 enum {
     RESTORE_BLOCKS = 64,  /* restored between two steps, so that other jobs go on */
-    STATE_SPACING = 1024, /* tokens between states on long prompts */
+    STATE_SPACING = 1024, /* tokens between states on long prompts, when nothing is known of costs */
 };
 
 static bool has_states(const struct fg_flow *flow, const struct fg_job *job)
@@ -66,21 +66,39 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
         return 0;
     }
     settle(flow, job);
+    job->trail.last = fg_seq_length(job->seq) / FG_BLOCK_TOKENS;
     fg_job_show(job, FG_PHASE_PREFILL);
     if (job->account.completion_tokens == 0)
         fg_job_progress(job);
     return 0;
 }
 
-/* Boundaries whose state is kept for good: where the prompt ends (and the last one that leaves a
- * token to compute, should the same prompt come again), where prompts part or are likely to, and now
- * and then. */
-static bool keeps_state(const struct fg_job *job, uint32_t at)
+/* Is a state in the middle of a long prompt worth its bytes? */
+static bool worth_a_state(const struct fg_flow *flow, const struct fg_job *job, uint32_t at)
 {
-    return at == job->n_prompt / FG_CHUNK * FG_CHUNK ||
-           at == (job->n_prompt - 1) / FG_CHUNK * FG_CHUNK || at == job->part ||
-           at == job->bounds[0] || at == job->bounds[1] ||
-           at % STATE_SPACING == 0;
+    const struct fg_reuse *r = &flow->machine.reuse;
+
+    if (!r->cache || fg_rate_seconds(&flow->prefill_rate, 0, at) == 0)
+        return at % STATE_SPACING == 0;
+    return at >= job->trail.last * FG_BLOCK_TOKENS + FG_POLICY_MIN_SPACING &&
+           fg_store_admits(r, &job->trail, at / FG_BLOCK_TOKENS, FG_AT_SPACING);
+}
+
+/* The boundary at `at` whose state is kept for good: where prompts part or are likely to, where the
+ * prompt ends (and the last one that leaves a token to compute, should the same prompt come again),
+ * and where it is worth it. FG_AT_BLOCK: none. */
+static enum fg_boundary boundary_at(const struct fg_flow *flow, const struct fg_job *job,
+                                    uint32_t at)
+{
+    if (at == job->part)
+        return FG_AT_BRANCH;
+    if (at == job->bounds[0])
+        return FG_AT_SYSTEM_END;
+    if (at == job->bounds[1])
+        return FG_AT_USER_START;
+    if (at == job->n_prompt / FG_CHUNK * FG_CHUNK || at == (job->n_prompt - 1) / FG_CHUNK * FG_CHUNK)
+        return FG_AT_PROMPT_END;
+    return worth_a_state(flow, job, at) ? FG_AT_SPACING : FG_AT_BLOCK;
 }
 
 uint32_t fg_prefill_piece(const struct fg_flow *flow, const struct fg_job *job, uint32_t budget)
@@ -95,7 +113,7 @@ uint32_t fg_prefill_piece(const struct fg_flow *flow, const struct fg_job *job, 
     if (!has_states(flow, job))
         return end - from;
     for (uint32_t at = (from / FG_CHUNK + 1) * FG_CHUNK; at < end; at += FG_CHUNK)
-        if (keeps_state(job, at) || at == last)
+        if (at == last || boundary_at(flow, job, at) != FG_AT_BLOCK)
             return at - from;
     return end - from;
 }
@@ -108,7 +126,8 @@ static int keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 
     if (rc || at % FG_CHUNK || !has_states(flow, job))
         return rc;
-    if (keeps_state(job, at))
+    job->trail.at = boundary_at(flow, job, at);
+    if (job->trail.at != FG_AT_BLOCK)
         return fg_store_state(r, &job->trail, job->seq, &job->prefix, job->tokens, err);
     /* Inside the answer: its last boundary is known only when it ends. */
     if (at > job->n_prompt)

@@ -11,7 +11,7 @@ static uint32_t blocks_of(const struct fg_seq *seq)
 
 void fg_trail_init(struct fg_trail *t)
 {
-    *t = (struct fg_trail){.slot = FG_VRAM_NONE};
+    *t = (struct fg_trail){.slot = FG_VRAM_NONE, .at = FG_AT_PROMPT_END};
 }
 
 void fg_trail_finish(struct fg_trail *t, const struct fg_reuse *r)
@@ -20,6 +20,25 @@ void fg_trail_finish(struct fg_trail *t, const struct fg_reuse *r)
         fg_vram_state_unpin(r->vram, t->slot);
     free(t->held);
     fg_trail_init(t);
+}
+
+static double seconds(const struct fg_reuse *r, uint32_t from, uint32_t to)
+{
+    return r->rate ? fg_rate_seconds(r->rate, from * FG_BLOCK_TOKENS, to * FG_BLOCK_TOKENS) : 0;
+}
+
+bool fg_store_admits(const struct fg_reuse *r, const struct fg_trail *t, uint32_t n,
+                     enum fg_boundary at)
+{
+    uint64_t bytes = r->state_bytes;
+    double saved;
+
+    if (n <= t->last)
+        return false;
+    saved = seconds(r, t->last, n);
+    if (at == FG_AT_PROMPT_END || at == FG_AT_ANSWER_END)
+        bytes += (uint64_t)(n - t->last) * r->block_bytes;
+    return saved == 0 || fg_cache_admits(r->cache, at, saved, bytes);
 }
 
 /* Hands block t->stored to the store. *full: its queue takes no more now. */
@@ -46,7 +65,7 @@ static int put_block(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq
         return rc;
     }
     rc = fg_cache_put_block(r->cache, key, parent, b, tokens + (size_t)b * FG_BLOCK_TOKENS, payload,
-                            r->block_bytes);
+                            r->block_bytes, seconds(r, b, b + 1));
     *full = rc == FG_EBUSY;
     t->refused = rc && rc != FG_EBUSY;
     return 0;
@@ -79,12 +98,12 @@ static bool wants_state(const struct fg_reuse *r, const struct fg_trail *t,
                         const struct fg_prefix *prefix, uint32_t n)
 {
     return r->cache && n > 0 && t->stored >= n &&
-           !fg_cache_has_state(r->cache, &prefix->keys[n - 1]);
+           !fg_cache_has_state(r->cache, &prefix->keys[n - 1]) && fg_store_admits(r, t, n, t->at);
 }
 
 /* Reads the state at seq's end, behind n blocks, and hands it to the store. */
 static int put_state(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_prefix *prefix,
-                     const int32_t *tokens, uint32_t n, struct fg_err *err)
+                     const int32_t *tokens, uint32_t n, enum fg_boundary at, struct fg_err *err)
 {
     void *payload = malloc(r->state_bytes);
     int rc;
@@ -97,7 +116,7 @@ static int put_state(const struct fg_reuse *r, struct fg_seq *seq, const struct 
         return rc;
     }
     fg_cache_put_state(r->cache, &prefix->keys[n - 1], tokens + (size_t)(n - 1) * FG_BLOCK_TOKENS,
-                       payload, r->state_bytes);
+                       payload, r->state_bytes, at);
     return 0;
 }
 
@@ -128,7 +147,9 @@ int fg_store_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *
     if (slot != FG_VRAM_NONE)
         rc = save_slot(r, seq, prefix, slot, false, err);
     if (rc == 0 && wants_state(r, t, prefix, n))
-        rc = put_state(r, seq, prefix, tokens, n, err);
+        rc = put_state(r, seq, prefix, tokens, n, t->at, err);
+    if (r->cache && fg_cache_has_state(r->cache, &prefix->keys[n - 1]))
+        t->last = n;
     t->running = 0; /* what was noted lies behind this one */
     return rc;
 }
@@ -177,7 +198,7 @@ static int put_slot(const struct fg_reuse *r, const uint32_t *pages, uint32_t n,
     if (rc == 0)
         rc = fg_seq_load_state(seq, slot, err);
     if (rc == 0)
-        rc = put_state(r, seq, prefix, tokens, n, err);
+        rc = put_state(r, seq, prefix, tokens, n, FG_AT_ANSWER_END, err);
     fg_seq_destroy(seq);
     return rc;
 }
@@ -212,13 +233,15 @@ int fg_store_end(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *se
     int rc = fg_store_blocks(r, t, seq, prefix, tokens, err);
     uint32_t n = t->running;
 
+    t->at = FG_AT_ANSWER_END;
     if (rc == 0 && wants_state(r, t, prefix, n)) {
         if (t->slot != FG_VRAM_NONE) {
             rc = end_with_slot(r, t, seq, prefix, tokens, err);
             seq = NULL;
         } else {
             fg_cache_put_state(r->cache, &prefix->keys[n - 1],
-                               tokens + (size_t)(n - 1) * FG_BLOCK_TOKENS, t->held, r->state_bytes);
+                               tokens + (size_t)(n - 1) * FG_BLOCK_TOKENS, t->held, r->state_bytes,
+                               FG_AT_ANSWER_END);
             t->held = NULL;
         }
     }

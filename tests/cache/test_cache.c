@@ -212,11 +212,11 @@ static void test_bad_arguments(void **state)
     assert_int_equal(fg_cache_open(&opt, &c, &err), FG_EINVAL);
     fg_cache_close(NULL);
     c = cache_open(dir, MIB);
-    assert_int_equal(fg_cache_put_block(c, &ch->keys[0], &ch->root, 0, ch->tokens, malloc(1), 0),
+    assert_int_equal(fg_cache_put_block(c, &ch->keys[0], &ch->root, 0, ch->tokens, malloc(1), 0, 1),
                      FG_EINVAL);
-    assert_int_equal(fg_cache_put_block(c, &ch->keys[0], &ch->root, 0, ch->tokens, NULL, 9),
+    assert_int_equal(fg_cache_put_block(c, &ch->keys[0], &ch->root, 0, ch->tokens, NULL, 9, 1),
                      FG_EINVAL);
-    assert_int_equal(fg_cache_put_block(c, &ch->keys[1], NULL, 1, ch->tokens, malloc(9), 9),
+    assert_int_equal(fg_cache_put_block(c, &ch->keys[1], NULL, 1, ch->tokens, malloc(9), 9, 1),
                      FG_EINVAL);
     assert_int_equal(put_block(c, ch, 0, MIB), FG_EFULL); /* over the budget alone */
     assert_int_equal(stats(c).dropped_full, 1);

@@ -120,7 +120,7 @@ static void test_unknown_versions_are_refused(void **state)
     assert_int_equal(stat(path_in(dir, "data.mdb"), &before), 0);
     assert_int_equal(try_open(dir, &err), FG_EFORMAT);
     assert_non_null(strstr(err.text, "format 9"));
-    assert_non_null(strstr(err.text, "format 2"));
+    assert_non_null(strstr(err.text, "format 3"));
     assert_non_null(strstr(err.text, dir));
     write_file(path_in(dir, "lock"), "fulgur-cache 12\n");
     assert_int_equal(try_open(dir, &err), FG_EFORMAT);

@@ -9,6 +9,9 @@ static void fill_record(struct fg_record *r, uint64_t bytes)
     r->bytes = bytes;
     r->use = 0x0102030405060708u;
     r->index = 0xa0b0c0d0u;
+    r->micros = 0x01f2e3d4u;
+    r->uses = 200;
+    r->boundary = 5;
     for (int i = 0; i < 16; i++)
         r->parent.b[i] = (uint8_t)(i * 3);
     for (int i = 0; i < FG_BLOCK_TOKENS; i++)
@@ -30,6 +33,9 @@ static void test_meta_round_trip_and_flips(void **state)
         assert_int_equal(fg_meta_decode(k, &key, buf, n, &got), 0);
         assert_int_equal(got.bytes, r.bytes);
         assert_int_equal(got.use, r.use);
+        assert_int_equal(got.uses, r.uses);
+        assert_int_equal(got.micros, k == FG_KIND_BLOCK ? r.micros : 0);
+        assert_int_equal(got.boundary, k == FG_KIND_STATE ? r.boundary : 0);
         assert_int_equal(fg_meta_decode(k, &key, buf, n - 1, &got), FG_ECORRUPT);
         for (size_t bit = 0; bit < 8 * n; bit++) {
             buf[bit / 8] ^= (uint8_t)(1u << (bit % 8));

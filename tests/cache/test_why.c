@@ -15,7 +15,7 @@ static void put_twin(struct fg_cache *c, const struct chain *ch, uint32_t i, uin
         tokens[j] ^= 1;
     key = fg_key_next(parent, tokens);
     assert_int_equal(
-        fg_cache_put_block(c, &key, parent, i, tokens, payload_make(&key, 0, BYTES), BYTES), 0);
+        fg_cache_put_block(c, &key, parent, i, tokens, payload_make(&key, 0, BYTES), BYTES, 1), 0);
 }
 
 static void check_nearest(struct fg_cache *c, const struct chain *ch, uint32_t i, uint32_t n,

@@ -107,13 +107,13 @@ static inline bool payload_is(const struct fg_key *key, int kind, const void *p,
 static inline int put_block(struct fg_cache *c, const struct chain *ch, uint32_t i, size_t n)
 {
     return fg_cache_put_block(c, &ch->keys[i], i ? &ch->keys[i - 1] : &ch->root, i,
-                              chain_tokens(ch, i), payload_make(&ch->keys[i], 0, n), n);
+                              chain_tokens(ch, i), payload_make(&ch->keys[i], 0, n), n, 1);
 }
 
 static inline int put_state(struct fg_cache *c, const struct chain *ch, uint32_t i, size_t n)
 {
     return fg_cache_put_state(c, &ch->keys[i], chain_tokens(ch, i),
-                              payload_make(&ch->keys[i], 1, n), n);
+                              payload_make(&ch->keys[i], 1, n), n, FG_AT_SYSTEM_END);
 }
 
 static inline void put_blocks(struct fg_cache *c, const struct chain *ch, uint32_t from,
