@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "cache/cache.h"
 #include "fake_engine.h"
 #include "fixture.h"
+#include "flow/parts.h"
 
 enum { PROMPT = 300, WHOLE = 256, ANSWER = 150, WINDOW = 4 };
 
@@ -217,24 +219,52 @@ static void test_continuation(void **state)
     }
 }
 
+enum { JOBS = 3 };
+
+/* No step before all jobs are there. */
+struct gate {
+    sem_t open; /* once they are submitted */
+    struct fg_flow *flow;
+    bool passed;
+};
+
+/* Jobs that the text thread has handed on; on the GPU thread, whose lists these are. */
+static uint32_t arrived(struct fg_flow *flow)
+{
+    uint32_t n = flow->sched.n_active;
+
+    for (const struct fg_job *job = flow->sched.waiting; job; job = job->next)
+        n++;
+    pthread_mutex_lock(&flow->gpu_inbox.lock);
+    for (const struct fg_job *job = flow->gpu_inbox.first; job; job = job->next)
+        n++;
+    pthread_mutex_unlock(&flow->gpu_inbox.lock);
+    return n;
+}
+
 static void wait_at_gate(void *ctx, uint64_t step)
 {
+    struct gate *gate = ctx;
+
     (void)step;
-    sem_wait(ctx);
-    sem_post(ctx);
+    if (gate->passed)
+        return;
+    sem_wait(&gate->open);
+    while (arrived(gate->flow) < JOBS)
+        sched_yield();
+    gate->passed = true;
 }
 
 /* Jobs that lose their pages or their device begin again, from nothing, and still leave nothing. */
 static void begin_again(struct env *env, int family, struct fake_settings settings)
 {
-    enum { JOBS = 3 };
     int32_t prompts[JOBS][PROMPT];
     struct reply r[JOBS];
     struct fake_counts counts;
     struct fg_flow *flow;
-    sem_t gate; /* no step before all are there */
+    struct gate gate = {.passed = false};
 
-    assert_int_equal(sem_init(&gate, 0, 0), 0);
+    assert_int_equal(sem_init(&gate.open, 0, 0), 0);
     settings.on_step = wait_at_gate;
     settings.on_step_ctx = &gate;
     fake_engine_set(&settings);
@@ -243,7 +273,8 @@ static void begin_again(struct env *env, int family, struct fake_settings settin
         fill(prompts[i], PROMPT, 10 + (uint64_t)i);
         start(&r[i], flow, prompts[i], false);
     }
-    sem_post(&gate);
+    gate.flow = flow;
+    sem_post(&gate.open);
     for (int i = 0; i < JOBS; i++) {
         reply_wait(&r[i]);
         if (r[i].failed)
@@ -262,7 +293,7 @@ static void begin_again(struct env *env, int family, struct fake_settings settin
     flow = open_flow(env, family);
     assert_int_equal(stats_of(flow).blocks + stats_of(flow).states, 0);
     fg_flow_destroy(flow);
-    sem_destroy(&gate);
+    sem_destroy(&gate.open);
 }
 
 static void test_preempted(void **state)
