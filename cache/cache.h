@@ -123,6 +123,52 @@ void fg_cache_note_root(struct fg_cache *c, const struct fg_cache_root *root);
  * since. Returns how many there are. Any thread. */
 size_t fg_cache_roots(struct fg_cache *c, struct fg_cache_root *out, size_t max);
 
+/* A stored prefix that ends (a leaf) or that at least two stored blocks continue (a branch). */
+struct fg_cache_entry {
+    struct fg_key root, key; /* key: of its last block */
+    uint32_t blocks, states; /* from the root to its end */
+    uint64_t bytes;          /* their payloads */
+    uint64_t own_bytes;      /* of those that lead to nothing else; 0 for a branch */
+    uint64_t uses_ago;       /* uses of other records since the last one of its last block */
+    bool leaf;
+};
+/* What lies below the roots, the last used first: up to max rows into out, *n of them; *total: how
+ * many there are. Any thread, for a moment as long as all blocks take to be looked at. FG_ENOMEM. */
+int fg_cache_list(struct fg_cache *c, const struct fg_key *roots, size_t n_roots,
+                  struct fg_cache_entry *out, size_t max, size_t *n, uint64_t *total);
+/* The one stored block below the roots whose key begins with the hexadecimal digits of `id`.
+ * FG_ENOTFOUND; FG_EINVAL (no such digits, or several begin like this). Any thread. */
+int fg_cache_resolve(struct fg_cache *c, const struct fg_key *roots, size_t n_roots, const char *id,
+                     struct fg_key *key, struct fg_err *err);
+
+/* The blocks from a root to one of them. */
+struct fg_cache_path {
+    struct fg_key root;
+    struct fg_key *keys; /* [n] */
+    int32_t *tokens;     /* [n][64] */
+    bool *has_state;     /* [n]: one is stored at its end */
+    uint32_t n;
+};
+/* The path to the block `key`; on success the caller's until fg_cache_path_finish(). FG_ENOTFOUND
+ * (it has gone, or a block before it has), FG_EBUSY, FG_EIO, FG_ENOMEM. Any thread. */
+int fg_cache_path(struct fg_cache *c, const struct fg_key *key, struct fg_cache_path *out,
+                  struct fg_err *err);
+void fg_cache_path_finish(struct fg_cache_path *p);
+
+/* Removes `key`, which lies below one of the roots, with all that continues it, and with `before`
+ * also the blocks before it back to one that something else continues as well; key NULL: all below
+ * the roots, and the roots. Returns when it is no longer in the data file: freed pages are
+ * overwritten and synced (docs/disk-format.md), copies of damaged files are deleted. A kill in
+ * between is made up for at the next open. What is queued before is removed too. Waits for the
+ * disk, and for reads that are open: not for a thread that has one. FG_ENOTFOUND; FG_EIO, FG_EFULL,
+ * FG_EBUSY: what *out counts is removed, but not yet overwritten. */
+struct fg_cache_forgotten {
+    uint64_t blocks, states, bytes; /* payloads */
+};
+int fg_cache_forget(struct fg_cache *c, const struct fg_key *roots, size_t n_roots,
+                    const struct fg_key *key, bool before, struct fg_cache_forgotten *out,
+                    struct fg_err *err);
+
 struct fg_cache_stats {
     uint64_t blocks, states;           /* records stored */
     uint64_t block_bytes, state_bytes; /* their payloads */

@@ -51,6 +51,9 @@ struct check {
     uint64_t pages, txn; /* of the snapshot */
     uint64_t file_pages; /* of the file: may be fewer, the last ones being free and never written */
     uint8_t *owned;      /* a bit a page */
+    uint8_t *used;       /* the same without free pages; NULL: nobody asks */
+    void (*gap)(void *ctx, uint64_t off, const uint8_t *bytes, size_t n);
+    void *ctx;
     struct fg_err *err;
 };
 
@@ -131,6 +134,16 @@ static int own(struct check *c, uint64_t page, uint64_t n, uint64_t limit)
     return 0;
 }
 
+/* The same for pages that hold something. */
+static int use(struct check *c, uint64_t page, uint64_t n)
+{
+    int rc = own(c, page, n, c->file_pages);
+
+    for (uint64_t i = page; !rc && c->used && i < page + n; i++)
+        c->used[i / 8] |= (uint8_t)(1u << (i % 8));
+    return rc;
+}
+
 static struct db parse_db(const uint8_t *p)
 {
     return (struct db){get32(p), get16(p + 4), get16(p + 6), get64(p + 40)};
@@ -199,6 +212,7 @@ static int check_big(struct tree *t, uint64_t page, const struct node *n)
     uint64_t first = get64(n->data);
     uint64_t pages = (PAGE_HEADER - 1 + n->data_size) / c->psize + 1, have = pages;
     uint8_t head[PAGE_HEADER], *buf;
+    uint64_t all;
     int rc;
 
     if (first < 2 || first >= c->file_pages)
@@ -213,15 +227,19 @@ static int check_big(struct tree *t, uint64_t page, const struct node *n)
             (t->kind == TREE_NAMED && have != pages))
             return bad_page(c, first, "not the value's first page");
     }
-    rc = own(c, first, have, c->file_pages);
+    rc = use(c, first, have);
     if (rc || t->kind != TREE_FREE)
         return rc;
-    buf = malloc(n->data_size);
+    all = have * c->psize - PAGE_HEADER;
+    buf = malloc(all);
     if (!buf)
         return fg_fail(c->err, FG_ENOMEM, "no memory for a free list");
-    rc = read_at(c, buf, n->data_size, first * c->psize + PAGE_HEADER);
+    rc = read_at(c, buf, all, first * c->psize + PAGE_HEADER);
     if (!rc)
         rc = check_free_list(c, page, n, buf);
+    if (!rc && c->gap)
+        c->gap(c->ctx, first * c->psize + PAGE_HEADER + n->data_size, buf + n->data_size,
+               all - n->data_size);
     free(buf);
     return rc;
 }
@@ -310,7 +328,7 @@ static int check_page(struct tree *t, uint64_t page, unsigned level)
     bool is_leaf = level == t->depth;
     unsigned lower, upper, n, least;
     uint8_t *buf, *taken;
-    int rc = own(c, page, 1, c->file_pages);
+    int rc = use(c, page, 1);
 
     if (rc)
         return rc;
@@ -333,6 +351,8 @@ static int check_page(struct tree *t, uint64_t page, unsigned level)
         rc = bad_page(c, page, "bounds are wrong");
     else
         rc = check_nodes(t, page, level, buf, taken, n);
+    if (!rc && c->gap)
+        c->gap(c->ctx, page * c->psize + lower, buf + lower, upper - lower);
 out:
     free(taken);
     free(buf);
@@ -374,8 +394,9 @@ static int read_meta(struct check *c, uint64_t page, uint64_t off, struct meta *
     return 0;
 }
 
-/* The newest snapshot. The two meta pages take turns, so their transactions are neighbours. */
-static int read_metas(struct check *c, struct meta *m)
+/* The newest snapshot, and the one before it. The two meta pages take turns, so their transactions
+ * are neighbours. */
+static int read_metas(struct check *c, struct meta *m, struct meta *older)
 {
     struct meta a = {0}, b = {0};
     int rc = read_meta(c, 0, 0, &a);
@@ -388,6 +409,7 @@ static int read_metas(struct check *c, struct meta *m)
         return fg_fail(c->err, FG_EFORMAT, "LMDB file format %u (this build reads %u)", a.version,
                        META_VERSION);
     *m = b.txn > a.txn ? b : a;
+    *older = b.txn > a.txn ? a : b;
     if (a.version != b.version || a.psize != b.psize || a.txn % 2 ||
         (b.txn % 2 == 0 && (a.txn || b.txn)) ||
         (a.txn + 1 != b.txn && b.txn + 1 != a.txn && m->txn))
@@ -407,36 +429,68 @@ static int check_unwritten(struct check *c)
     return 0;
 }
 
-int fg_check_file(int fd, bool deep, struct fg_err *err)
+/* Walks the snapshot of *m. */
+static int check_snapshot(struct check *c, const struct meta *m)
 {
-    struct check c = {.fd = fd, .deep = deep, .err = err};
-    struct meta m = {0};
     struct stat st;
     int rc;
 
-    if (fstat(fd, &st) != 0)
-        return fg_fail(err, FG_EIO, "%s", strerror(errno));
-    rc = read_metas(&c, &m);
+    if (fstat(c->fd, &st) != 0)
+        return fg_fail(c->err, FG_EIO, "%s", strerror(errno));
+    c->psize = m->psize;
+    c->pages = m->last_page + 1;
+    c->txn = m->txn;
+    c->file_pages = (uint64_t)st.st_size / c->psize;
+    if (c->pages < 2 || c->pages > 2 * c->file_pages + UNWRITTEN_PAGES)
+        return fg_fail(c->err, FG_ECORRUPT,
+                       "the file has %" PRIu64 " bytes, too few for its last page %" PRIu64,
+                       (uint64_t)st.st_size, m->last_page);
+    if (c->file_pages > c->pages)
+        c->file_pages = c->pages;
+    c->owned = calloc(1, c->pages / 8 + 1);
+    if (!c->owned)
+        return fg_fail(c->err, FG_ENOMEM, "no memory for a map of %" PRIu64 " pages", c->pages);
+    rc = check_db(c, TREE_FREE, m->free_db);
+    if (!rc)
+        rc = check_db(c, TREE_MAIN, m->main_db);
+    if (!rc)
+        rc = check_unwritten(c);
+    free(c->owned);
+    c->owned = NULL;
+    return rc;
+}
+
+int fg_check_file(int fd, bool deep, struct fg_err *err)
+{
+    struct check c = {.fd = fd, .deep = deep, .err = err};
+    struct meta m = {0}, older;
+    int rc = read_metas(&c, &m, &older);
+
+    return rc ? rc : check_snapshot(&c, &m);
+}
+
+int fg_check_reach(int fd, void (*gap)(void *ctx, uint64_t off, const uint8_t *bytes, size_t n),
+                   void *ctx, struct fg_reach *out, struct fg_err *err)
+{
+    struct check c = {.fd = fd, .deep = true, .err = err, .gap = gap, .ctx = ctx};
+    struct meta m = {0}, older = {0};
+    int rc = read_metas(&c, &m, &older);
+
+    *out = (struct fg_reach){0};
     if (rc)
         return rc;
-    c.psize = m.psize;
-    c.pages = m.last_page + 1;
-    c.txn = m.txn;
-    c.file_pages = (uint64_t)st.st_size / c.psize;
-    if (c.pages < 2 || c.pages > 2 * c.file_pages + UNWRITTEN_PAGES)
-        return fg_fail(err, FG_ECORRUPT,
-                       "the file has %" PRIu64 " bytes, too few for its last page %" PRIu64,
-                       (uint64_t)st.st_size, m.last_page);
-    if (c.file_pages > c.pages)
-        c.file_pages = c.pages;
-    c.owned = calloc(1, c.pages / 8 + 1);
-    if (!c.owned)
-        return fg_fail(err, FG_ENOMEM, "no memory for a map of %" PRIu64 " pages", c.pages);
-    rc = check_db(&c, TREE_FREE, m.free_db);
+    /* The larger one: a snapshot's last page never has a lower number than its predecessor's. */
+    out->n_pages = (m.last_page > older.last_page ? m.last_page : older.last_page) + 1;
+    out->psize = m.psize;
+    c.used = out->pages = calloc(1, out->n_pages / 8 + 1);
+    if (!out->pages)
+        return fg_fail(err, FG_ENOMEM, "no memory for a map of %" PRIu64 " pages", out->n_pages);
+    rc = check_snapshot(&c, &m);
     if (!rc)
-        rc = check_db(&c, TREE_MAIN, m.main_db);
-    if (!rc)
-        rc = check_unwritten(&c);
-    free(c.owned);
+        rc = check_snapshot(&c, &older);
+    if (rc) {
+        free(out->pages);
+        out->pages = NULL;
+    }
     return rc;
 }

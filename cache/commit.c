@@ -122,10 +122,27 @@ static int write_chores(struct fg_cache *c, MDB_txn *txn, struct fg_batch *b)
     return rc;
 }
 
+/* Something is removed for good: until it is overwritten, every start has to try. */
+static int write_mark(struct fg_cache *c, MDB_txn *txn, const struct fg_batch *b)
+{
+    uint8_t buf[FG_CLOCK_BYTES];
+    MDB_val k = {5, (void *)"scrub"}, v = {sizeof buf, buf};
+    int rc;
+
+    fg_clock_encode(1, buf);
+    rc = mdb_put(txn, c->db[FG_DB_META], &k, &v, 0);
+    for (size_t i = 0; !rc && i < b->n_roots; i++) {
+        k = fg_key_val(&b->roots[i]);
+        rc = mdb_del(txn, c->db[FG_DB_ROOTS], &k, NULL);
+        rc = rc == MDB_NOTFOUND ? 0 : rc;
+    }
+    return rc;
+}
+
 int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
 {
     uint8_t buf[FG_CLOCK_BYTES];
-    MDB_val k = {5, (void *)"clock"}, v = {sizeof buf, buf};
+    MDB_val k = {5, (void *)"clock"}, mark = {5, (void *)"scrub"}, v = {sizeof buf, buf};
     MDB_txn *txn;
     int rc;
 
@@ -139,6 +156,12 @@ int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
     if (what & FG_COMMIT_PUTS)
         for (size_t i = 0; !rc && i < b->n_puts; i++)
             rc = write_record(c, txn, b->puts[i]);
+    if (!rc && what & FG_COMMIT_MARK)
+        rc = write_mark(c, txn, b);
+    if (!rc && what & FG_COMMIT_UNMARK) {
+        rc = mdb_del(txn, c->db[FG_DB_META], &mark, NULL);
+        rc = rc == MDB_NOTFOUND ? 0 : rc;
+    }
     /* Always something to write: LMDB would not count an empty transaction, and pages that were
      * freed wait for the second one after. */
     fg_clock_encode(b->clock, buf);

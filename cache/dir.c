@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -163,6 +164,11 @@ static unsigned long newest_aside(struct fg_cache *c, bool remove_others, unsign
     }
     closedir(d);
     return newest;
+}
+
+void fg_dir_remove_aside(struct fg_cache *c)
+{
+    newest_aside(c, true, ULONG_MAX);
 }
 
 int fg_dir_move_aside(struct fg_cache *c, const char *why, struct fg_err *err)

@@ -99,7 +99,7 @@ static int walk(struct fg_cache *c, MDB_txn *txn, enum fg_db db, enum fg_kind ki
 
 int fg_store_load(struct fg_cache *c, struct fg_err *err)
 {
-    MDB_val k = {5, (void *)"clock"}, v;
+    MDB_val k = {5, (void *)"clock"}, mark = {5, (void *)"scrub"}, v;
     uint64_t clock;
     MDB_txn *txn;
     int rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
@@ -112,6 +112,8 @@ int fg_store_load(struct fg_cache *c, struct fg_err *err)
         }
         if (!rc)
             rc = fg_roots_load(c, txn);
+        if (!rc)
+            c->unscrubbed = mdb_get(txn, c->db[FG_DB_META], &mark, &v) == 0;
         if (!rc && mdb_get(txn, c->db[FG_DB_META], &k, &v) == 0 &&
             fg_clock_decode(v.mv_data, v.mv_size, &clock) == 0 && clock > c->clock)
             c->clock = clock;

@@ -21,6 +21,12 @@ static void add_victim(struct fg_cache *c, struct fg_batch *b, struct fg_entry *
     }
 }
 
+void fg_plan_forget(struct fg_cache *c, struct fg_batch *b, struct fg_entry *e, enum fg_kind kind)
+{
+    add_victim(c, b, e, kind, false, false);
+    b->victims[b->n_victims - 1].forgotten = true;
+}
+
 int fg_plan_room(struct fg_cache *c, struct fg_batch *b, uint64_t bytes)
 {
     while (c->ix.cost + c->writing + bytes > c->target) {
@@ -137,11 +143,21 @@ static int plan_drop(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
     return 0;
 }
 
+/* A task has the batch for itself. */
+static int plan_task(struct fg_batch *b, struct fg_item *it)
+{
+    if (b->n_puts || b->n_victims)
+        return FG_EBUSY;
+    b->task = it;
+    return 0;
+}
+
 static int plan_item(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
 {
     switch (it->op) {
     case FG_OP_PUT: return plan_put(c, b, it);
     case FG_OP_DROP: return plan_drop(c, b, it);
+    case FG_OP_FORGET: return plan_task(b, it);
     case FG_OP_FLUSH: break;
     }
     it->next = b->flushes;
@@ -176,9 +192,10 @@ void fg_plan(struct fg_cache *c, struct fg_batch *b)
 {
     b->n_puts = b->n_victims = 0;
     b->bytes = b->cost = 0;
-    b->flushes = NULL;
+    b->flushes = b->task = NULL;
+    b->n_roots = 0;
     b->more = false;
-    while (c->head) {
+    while (c->head && !b->task) {
         struct fg_item *it = c->head, *next = it->next;
 
         if (b->n_puts == FG_BATCH_ITEMS || (b->n_puts && b->bytes + it->rec.bytes > c->batch_cap) ||
@@ -189,7 +206,13 @@ void fg_plan(struct fg_cache *c, struct fg_batch *b)
         c->head = next;
         if (!next)
             c->tail = &c->head;
+        if (b->task && c->pending_drops) { /* these records have left the index already */
+            fg_queue_push(c, b->task);
+            b->task = NULL;
+        }
     }
+    if (b->task && c->head)
+        b->more = true;
     /* Only a smaller budget than the last run's leaves something to do here. */
     if (fg_plan_room(c, b, 0) == FG_EBUSY)
         b->more = true;
@@ -222,7 +245,7 @@ void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok)
             fg_index_store(&c->ix, v->e, v->kind, v->bytes);
             if (v->parent)
                 fg_index_link(&c->ix, v->e, v->parent);
-        } else if (!v->drop) {
+        } else if (!v->drop && !v->forgotten) {
             fg_count(c, FG_N_EVICTED, 1);
             fg_gone_note(c, v->kind, &v->e->key, FG_GONE_EVICTED);
         }

@@ -233,13 +233,18 @@ void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n)
     pthread_mutex_unlock(&c->mu);
 }
 
+void fg_queue_wait(struct fg_cache *c, struct fg_item *it)
+{
+    pthread_mutex_lock(&c->mu);
+    fg_queue_push(c, it);
+    while (!it->done)
+        pthread_cond_wait(&c->done, &c->mu);
+    pthread_mutex_unlock(&c->mu);
+}
+
 void fg_cache_flush(struct fg_cache *c)
 {
     struct fg_item it = {.op = FG_OP_FLUSH};
 
-    pthread_mutex_lock(&c->mu);
-    fg_queue_push(c, &it);
-    while (!it.done)
-        pthread_cond_wait(&c->done, &c->mu);
-    pthread_mutex_unlock(&c->mu);
+    fg_queue_wait(c, &it);
 }

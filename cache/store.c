@@ -318,6 +318,35 @@ int fg_store_open(struct fg_cache *c, bool deep, struct fg_err *err)
     return rc ? fg_fail(err, rc == FG_ECORRUPT ? FG_EIO : rc, "%s", why.text) : 0;
 }
 
+int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struct fg_err *err),
+                    struct fg_err *err)
+{
+    uint64_t size;
+    int rc, failed = 0;
+
+    pthread_rwlock_wrlock(&c->env_lock);
+    if (!c->env || atomic_load(&c->damaged)) {
+        pthread_rwlock_unlock(&c->env_lock);
+        return fg_fail(err, FG_EBUSY, "%s: the store is damaged and waits to be reopened",
+                       c->opt.dir);
+    }
+    size = fg_store_file_bytes(c);
+    fg_store_close(c);
+    if (between)
+        failed = between(c, err);
+    rc = open_env(c, size, err);
+    if (!rc)
+        rc = open_dbs(c, err);
+    if (!rc)
+        rc = find_map(c, err);
+    if (rc)
+        fg_store_close(c);
+    pthread_rwlock_unlock(&c->env_lock);
+    if (rc)
+        fg_report_damage(c, "the store could not be opened again");
+    return rc ? rc : failed;
+}
+
 void fg_store_recover(struct fg_cache *c)
 {
     struct fg_err err;

@@ -16,9 +16,11 @@
 #define FG_DATA_FILE "data.mdb"
 #define FG_LOCK_FILE "lock"
 
-enum fg_op { FG_OP_PUT, FG_OP_DROP, FG_OP_FLUSH };
+enum fg_op { FG_OP_PUT, FG_OP_DROP, FG_OP_FLUSH, FG_OP_FORGET };
 
-/* A request to the writer; FLUSH lies on its caller's stack. */
+struct fg_forget;
+
+/* A request to the writer; FLUSH and FORGET lie on their callers' stacks. */
 struct fg_item {
     struct fg_item *next;
     struct fg_entry *e; /* PUT: has FG_REC_QUEUED or FG_REC_WRITING; DROP: resolved by the writer */
@@ -26,7 +28,8 @@ struct fg_item {
     enum fg_op op;
     enum fg_kind kind;
     bool forced; /* DROP: whatever the stored bytes say */
-    bool done;   /* FLUSH */
+    bool done;   /* FLUSH, FORGET */
+    struct fg_forget *forget;
     struct fg_key key;
     struct fg_record rec;
 };
@@ -39,6 +42,7 @@ struct fg_victim {
     bool drop;      /* reported as corrupt, not evicted */
     bool forced;    /* without another look at the bytes */
     bool kept;      /* had another look: the bytes are right */
+    bool forgotten; /* at somebody's wish */
 };
 
 struct fg_touch {
@@ -59,6 +63,9 @@ struct fg_batch {
     struct fg_touch *touches;
     size_t n_touches;
     struct fg_item *flushes;
+    struct fg_item *task; /* FORGET: after all that, alone */
+    const struct fg_key *roots; /* FG_COMMIT_MARK: records of roots that go */
+    size_t n_roots;
     uint64_t bytes, cost; /* of the puts: payloads; pages */
     uint64_t clock;
     bool more; /* something was left for the next batch */
@@ -111,6 +118,7 @@ struct fg_cache {
     bool kick, stop;
     bool started; /* the writer thread */
     bool failing; /* the last batch did; the writer's */
+    bool unscrubbed; /* what was forgotten is not overwritten yet; the writer's */
     struct fg_index ix;
     uint64_t target;      /* for ix.cost + writing */
     uint64_t writing;     /* cost of the puts in the writer's batch */
@@ -170,6 +178,7 @@ void fg_roots_settle(struct fg_cache *c, const struct fg_key *key, bool stored);
 int fg_dir_open(struct fg_cache *c, struct fg_err *err); /* dir_fd, lock_fd, ours */
 int fg_dir_tag(struct fg_cache *c, struct fg_err *err);  /* marks the directory as a cache's */
 int fg_dir_move_aside(struct fg_cache *c, const char *why, struct fg_err *err);
+void fg_dir_remove_aside(struct fg_cache *c); /* removes files that were moved aside */
 int fg_errno_code(int e); /* an errno as FG_E* */
 
 /* store.c: the LMDB environment */
@@ -179,6 +188,11 @@ int fg_store_open(struct fg_cache *c, bool deep, struct fg_err *err);
 void fg_store_close(struct fg_cache *c);
 /* Writer thread, no batch held: closes and reopens after damage, unless a read is open. */
 void fg_store_recover(struct fg_cache *c);
+/* Writer thread, no batch held, mu not held: waits for open reads, closes LMDB, calls `between`
+ * unless it is NULL (its failure is returned, after reopening), and opens the same records again.
+ * FG_EIO and the like: the store is reported as damaged, and recovers as such. */
+int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struct fg_err *err),
+                    struct fg_err *err);
 /* The data file's size now; 0 when it became smaller, which is reported as damage. env is open. */
 uint64_t fg_store_file_bytes(struct fg_cache *c);
 /* True when the code says that the file's structure is not to be trusted. */
@@ -190,6 +204,8 @@ int fg_store_load(struct fg_cache *c, struct fg_err *err);
 /* queue.c */
 void fg_queue_push(struct fg_cache *c, struct fg_item *it); /* mu held; kicks */
 void fg_queue_free(struct fg_item *it);                     /* and its payload */
+/* Pushes an item of the caller's stack and waits until the writer is done with it. */
+void fg_queue_wait(struct fg_cache *c, struct fg_item *it);
 /* mu held: queues a DROP; without memory the record stays as it is. */
 void fg_queue_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key, bool forced);
 /* A reader met a bad record: takes it out of the index, queues its drop, counts. Any thread. */
@@ -197,6 +213,31 @@ void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
                        bool forced);
 /* A reader met bad structure: the writer will reopen. Any thread. */
 void fg_report_damage(struct fg_cache *c, const char *what);
+
+/* read.c: the tokens of a stored block, from its meta record. FG_ENOTFOUND, FG_EIO. */
+int fg_read_tokens(struct fg_cache_read *r, const struct fg_key *key,
+                   int32_t tokens[FG_BLOCK_TOKENS], struct fg_err *err);
+
+/* list.c; mu held */
+bool fg_tree_stored(const struct fg_entry *e); /* as a block */
+/* The root that e hangs below, when it is one of `roots`; else NULL. */
+struct fg_entry *fg_tree_root(struct fg_entry *e, const struct fg_key *roots, size_t n_roots);
+
+/* forget.c, scrub.c: writer thread, no lock held */
+/* What goes: `key` and all that continues it, with `before` also the blocks before it that lead to
+ * nothing else; key NULL: all below the roots. */
+struct fg_forget {
+    const struct fg_key *roots;
+    size_t n_roots;
+    const struct fg_key *key;
+    bool before;
+    struct fg_cache_forgotten out;
+    int rc;
+    struct fg_err *err;
+};
+void fg_forget_run(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f);
+/* Overwrites what was removed, and takes back the mark. No batch may be held. */
+int fg_scrub(struct fg_cache *c, struct fg_err *err);
 
 /* plan.c: what the next transaction does; mu held */
 void fg_plan(struct fg_cache *c, struct fg_batch *b);
@@ -207,13 +248,15 @@ int fg_plan_room(struct fg_cache *c, struct fg_batch *b, uint64_t bytes);
 void fg_plan_evict(struct fg_cache *c, struct fg_batch *b, uint64_t bytes);
 /* Gives up the put at the queue's head: the evictions that it needs cannot be written. */
 void fg_plan_skip(struct fg_cache *c);
+/* Adds a stored record as a victim; there must be room for it. */
+void fg_plan_forget(struct fg_cache *c, struct fg_batch *b, struct fg_entry *e, enum fg_kind kind);
 /* Settles victims and touches (ok: they are committed) or puts. */
 void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok);
 void fg_plan_settle_puts(struct fg_cache *c, struct fg_batch *b, bool ok);
 
 /* commit.c: one transaction; writer thread, no lock held */
-enum { FG_COMMIT_CHORES = 1, FG_COMMIT_PUTS = 2 };
-/* Victims, touches and the clock; puts. 0 or LMDB's or the system's code; nothing is written then.
+enum { FG_COMMIT_CHORES = 1, FG_COMMIT_PUTS = 2, FG_COMMIT_MARK = 4, FG_COMMIT_UNMARK = 8 };
+/* Victims, touches and the clock; puts; the mark that something is to be overwritten, and b->roots. 0 or LMDB's or the system's code; nothing is written then.
  */
 int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what);
 

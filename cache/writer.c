@@ -99,6 +99,23 @@ static void finish_flushes(struct fg_cache *c, struct fg_batch *b)
     pthread_cond_broadcast(&c->done);
 }
 
+/* What needs the writer for itself; then whoever waits for it goes on. */
+static void run_task(struct fg_cache *c, struct fg_batch *b)
+{
+    struct fg_item *it = b->task;
+
+    if (c->unscrubbed)
+        fg_scrub(c, NULL);
+    if (!it)
+        return;
+    fg_forget_run(c, b, it->forget);
+    b->task = NULL;
+    pthread_mutex_lock(&c->mu);
+    it->done = true;
+    pthread_cond_broadcast(&c->done);
+    pthread_mutex_unlock(&c->mu);
+}
+
 static void *writer_main(void *arg)
 {
     struct fg_cache *c = arg;
@@ -118,6 +135,7 @@ static void *writer_main(void *arg)
         fg_plan(c, b);
         pthread_mutex_unlock(&c->mu);
         run_batch(c, b);
+        run_task(c, b);
         pthread_mutex_lock(&c->mu);
         free(b->touches);
         b->touches = NULL;

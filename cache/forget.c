@@ -1,0 +1,160 @@
+/* Forget: removes a part of the trees for good. The records go as evicted ones do, in as many
+ * transactions as it takes; then scrub.c overwrites what they left in the file. */
+#include "store.h"
+
+#include <string.h>
+
+/* Where the removal begins: the block, or with `before` the first one that leads to nothing else. */
+static struct fg_entry *top_of(struct fg_cache *c, const struct fg_forget *f)
+{
+    struct fg_entry *e = fg_index_find(&c->ix, f->key);
+
+    if (!e || !e->parent || !fg_tree_root(e, f->roots, f->n_roots))
+        return NULL;
+    while (f->before && e->parent->parent && e->parent->children == 1)
+        e = e->parent;
+    return e;
+}
+
+static struct fg_entry *deepest(struct fg_entry *e)
+{
+    while (e->first_child)
+        e = e->first_child;
+    return e;
+}
+
+/* Adds victims of `top` and below, what continues a block before the block, until the batch is
+ * full. What is only queued stays: its writer will miss its parent. */
+static void collect(struct fg_cache *c, struct fg_batch *b, struct fg_entry *top, bool and_top,
+                    struct fg_cache_forgotten *out)
+{
+    struct fg_entry *next;
+
+    for (struct fg_entry *e = deepest(top); e && b->n_victims + FG_KINDS <= FG_BATCH_VICTIMS;
+         e = next) {
+        next = e == top ? NULL : e->next_sibling ? deepest(e->next_sibling) : e->parent;
+        if (e == top && !and_top)
+            break;
+        if (e->flags[FG_KIND_STATE] & FG_REC_STORED) {
+            out->states++;
+            out->bytes += e->bytes[FG_KIND_STATE];
+            fg_plan_forget(c, b, e, FG_KIND_STATE);
+        }
+        if (e->flags[FG_KIND_BLOCK] & FG_REC_STORED) {
+            out->blocks++;
+            out->bytes += e->bytes[FG_KIND_BLOCK];
+            fg_plan_forget(c, b, e, FG_KIND_BLOCK);
+        }
+    }
+}
+
+static bool known_root(const struct fg_cache *c, const struct fg_key *key)
+{
+    for (size_t i = 0; i < c->n_roots; i++)
+        if (memcmp(&c->roots[i].root.key, key, sizeof *key) == 0)
+            return true;
+    return false;
+}
+
+/* What hangs below a block that was dropped as corrupt: nobody can tell whose it is, and nobody
+ * finds it until that block is put again. Whoever removes everything removes it as well. */
+static void collect_strays(struct fg_cache *c, struct fg_batch *b, struct fg_cache_forgotten *out)
+{
+    for (size_t i = 0; i < c->ix.n_buckets; i++)
+        for (struct fg_entry *e = c->ix.buckets[i]; e; e = e->next)
+            if (!e->parent && !known_root(c, &e->key))
+                collect(c, b, e, true, out);
+}
+
+/* Fills the batch with what is still there to go. mu held. */
+static void fill(struct fg_cache *c, struct fg_batch *b, const struct fg_forget *f,
+                 const struct fg_key *top, struct fg_cache_forgotten *out)
+{
+    size_t n = f->key ? 1 : f->n_roots;
+
+    b->n_victims = 0;
+    b->clock = c->clock;
+    for (size_t i = 0; i < n; i++) {
+        struct fg_entry *e = fg_index_find(&c->ix, f->key ? top : &f->roots[i]);
+
+        if (e)
+            collect(c, b, e, f->key != NULL, out);
+    }
+    if (!f->key)
+        collect_strays(c, b, out);
+}
+
+static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f)
+{
+    struct fg_key top = {{0}};
+    struct fg_entry *e;
+    int rc;
+
+    if (f->key) {
+        pthread_mutex_lock(&c->mu);
+        e = top_of(c, f);
+        if (e)
+            top = e->key;
+        pthread_mutex_unlock(&c->mu);
+        if (!e)
+            return MDB_NOTFOUND;
+    }
+    for (;;) {
+        struct fg_cache_forgotten more = {0};
+
+        pthread_mutex_lock(&c->mu);
+        fill(c, b, f, &top, &more);
+        pthread_mutex_unlock(&c->mu);
+        if (b->n_victims == 0)
+            break;
+        rc = fg_commit(c, b, FG_COMMIT_CHORES | FG_COMMIT_MARK);
+        pthread_mutex_lock(&c->mu);
+        fg_plan_settle_chores(c, b, rc == 0);
+        pthread_mutex_unlock(&c->mu);
+        if (rc)
+            return rc;
+        f->out.blocks += more.blocks;
+        f->out.states += more.states;
+        f->out.bytes += more.bytes;
+    }
+    b->roots = f->key ? NULL : f->roots;
+    b->n_roots = f->key ? 0 : f->n_roots;
+    rc = fg_commit(c, b, FG_COMMIT_MARK);
+    pthread_mutex_lock(&c->mu);
+    for (size_t i = 0; !rc && i < b->n_roots; i++)
+        fg_roots_settle(c, &b->roots[i], false);
+    pthread_mutex_unlock(&c->mu);
+    b->n_roots = 0;
+    return rc;
+}
+
+void fg_forget_run(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f)
+{
+    int rc = remove_all(c, b, f);
+
+    if (rc == MDB_NOTFOUND)
+        f->rc = fg_fail(f->err, FG_ENOTFOUND, "it is not stored");
+    else if (rc)
+        f->rc = fg_fail(f->err, rc > 0 ? fg_errno_code(rc) : FG_EIO,
+                        "%s/%s: records could not be removed: %s", c->opt.dir, FG_DATA_FILE,
+                        mdb_strerror(rc));
+    else
+        f->rc = fg_scrub(c, f->err);
+    fg_cache_logf(c, f->rc && f->rc != FG_ENOTFOUND ? FG_CACHE_LOG_ERROR : FG_CACHE_LOG_INFO,
+                  "event=forget dir=%s blocks=%llu states=%llu bytes=%llu result=\"%s\"",
+                  c->opt.dir, (unsigned long long)f->out.blocks, (unsigned long long)f->out.states,
+                  (unsigned long long)f->out.bytes, fg_strerror(f->rc));
+}
+
+int fg_cache_forget(struct fg_cache *c, const struct fg_key *roots, size_t n_roots,
+                    const struct fg_key *key, bool before, struct fg_cache_forgotten *out,
+                    struct fg_err *err)
+{
+    struct fg_forget f = {
+        .roots = roots, .n_roots = n_roots, .key = key, .before = before, .err = err};
+    struct fg_item it = {.op = FG_OP_FORGET, .forget = &f};
+
+    fg_queue_wait(c, &it);
+    *out = f.out;
+    return f.rc;
+}
