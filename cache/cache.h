@@ -83,6 +83,9 @@ int fg_cache_read_block(struct fg_cache_read *r, const struct fg_key *key, const
 /* The same for the state at the end of the block `key`. */
 int fg_cache_read_state(struct fg_cache_read *r, const struct fg_key *key, const int32_t *tokens,
                         size_t bytes, const void **payload, struct fg_err *err);
+/* The token ids of a stored block. FG_ENOTFOUND, FG_EIO. */
+int fg_cache_read_tokens(struct fg_cache_read *r, const struct fg_key *key,
+                         int32_t tokens[FG_BLOCK_TOKENS], struct fg_err *err);
 /* Notes a use of blocks keys[0..n), and of the state at the end of the last one, for the order of
  * eviction: the first block counts as the most recently used. Written with a later batch. */
 void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n);
@@ -125,7 +128,7 @@ size_t fg_cache_roots(struct fg_cache *c, struct fg_cache_root *out, size_t max)
 
 /* A stored prefix that ends (a leaf) or that at least two stored blocks continue (a branch). */
 struct fg_cache_entry {
-    struct fg_key root, key; /* key: of its last block */
+    struct fg_key root, first, key; /* of the first and of the last block */
     uint32_t blocks, states; /* from the root to its end */
     uint64_t bytes;          /* their payloads */
     uint64_t own_bytes;      /* of those that lead to nothing else; 0 for a branch */

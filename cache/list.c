@@ -97,6 +97,7 @@ static void describe(const struct row *row, uint64_t clock, struct fg_cache_entr
         own = own && (e == row->e ? row->leaf : e->children < 2);
         if (own)
             out->own_bytes += record_bytes(e);
+        out->first = e->key;
         out->root = e->parent->key;
     }
 }
@@ -224,8 +225,8 @@ int fg_cache_path(struct fg_cache *c, const struct fg_key *key, struct fg_cache_
         rc = fg_cache_read_begin(c, &read, err);
     if (!rc) {
         for (uint32_t i = 0; !rc && i < out->n; i++)
-            rc = fg_read_tokens(read, &out->keys[i], out->tokens + (size_t)i * FG_BLOCK_TOKENS,
-                                err);
+            rc = fg_cache_read_tokens(read, &out->keys[i],
+                                      out->tokens + (size_t)i * FG_BLOCK_TOKENS, err);
         fg_cache_read_end(read);
     }
     if (rc)

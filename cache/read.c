@@ -95,8 +95,8 @@ static int get_meta(struct fg_cache_read *r, enum fg_kind kind, const struct fg_
     return rc;
 }
 
-int fg_read_tokens(struct fg_cache_read *r, const struct fg_key *key,
-                   int32_t tokens[FG_BLOCK_TOKENS], struct fg_err *err)
+int fg_cache_read_tokens(struct fg_cache_read *r, const struct fg_key *key,
+                         int32_t tokens[FG_BLOCK_TOKENS], struct fg_err *err)
 {
     struct fg_record meta;
     int rc = get_meta(r, FG_KIND_BLOCK, key, &meta, err);

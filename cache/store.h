@@ -214,10 +214,6 @@ void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
 /* A reader met bad structure: the writer will reopen. Any thread. */
 void fg_report_damage(struct fg_cache *c, const char *what);
 
-/* read.c: the tokens of a stored block, from its meta record. FG_ENOTFOUND, FG_EIO. */
-int fg_read_tokens(struct fg_cache_read *r, const struct fg_key *key,
-                   int32_t tokens[FG_BLOCK_TOKENS], struct fg_err *err);
-
 /* list.c; mu held */
 bool fg_tree_stored(const struct fg_entry *e); /* as a block */
 /* The root that e hangs below, when it is one of `roots`; else NULL. */

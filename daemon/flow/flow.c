@@ -47,6 +47,7 @@ static void *run_gpu(void *arg)
         if (!jobs && fg_sched_idle(&flow->sched))
             open = !fg_inbox_closed(&flow->gpu_inbox);
         fg_sched_add(&flow->sched, jobs);
+        fg_task_gpu_calls(flow);
         fg_sched_turn(flow);
     }
     return NULL;
@@ -191,6 +192,7 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
     if (!flow)
         return fg_fail(err, FG_ENOMEM, "no memory for the flow");
     pthread_mutex_init(&flow->lock, NULL);
+    pthread_cond_init(&flow->tasks_changed, NULL);
     fg_inbox_init(&flow->text_inbox);
     fg_inbox_init(&flow->gpu_inbox);
     /* First what is quick to fail. */
@@ -234,6 +236,7 @@ void fg_flow_destroy(struct fg_flow *flow)
     if (flow->threads_run) {
         fg_flow_drain(flow);
         fg_flow_cancel_all(flow);
+        fg_task_end_all(flow);
         fg_inbox_close(&flow->text_inbox);
         pthread_join(flow->text_thread, NULL);
         fg_inbox_close(&flow->gpu_inbox);
@@ -245,6 +248,7 @@ void fg_flow_destroy(struct fg_flow *flow)
     fg_machine_finish(&flow->machine);
     fg_inbox_finish(&flow->gpu_inbox);
     fg_inbox_finish(&flow->text_inbox);
+    pthread_cond_destroy(&flow->tasks_changed);
     pthread_mutex_destroy(&flow->lock);
     free(flow->cache_dir);
     free(flow->model_name);

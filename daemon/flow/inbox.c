@@ -31,6 +31,14 @@ void fg_inbox_post(struct fg_inbox *b, struct fg_job *job)
     pthread_mutex_unlock(&b->lock);
 }
 
+void fg_inbox_wake(struct fg_inbox *b)
+{
+    pthread_mutex_lock(&b->lock);
+    b->woken = true;
+    pthread_cond_signal(&b->filled);
+    pthread_mutex_unlock(&b->lock);
+}
+
 void fg_inbox_close(struct fg_inbox *b)
 {
     pthread_mutex_lock(&b->lock);
@@ -44,10 +52,11 @@ struct fg_job *fg_inbox_take(struct fg_inbox *b, bool wait)
     struct fg_job *jobs;
 
     pthread_mutex_lock(&b->lock);
-    while (wait && !b->first && !b->closed)
+    while (wait && !b->first && !b->closed && !b->woken)
         pthread_cond_wait(&b->filled, &b->lock);
     jobs = b->first;
     b->first = b->last = NULL;
+    b->woken = false;
     pthread_mutex_unlock(&b->lock);
     return jobs;
 }

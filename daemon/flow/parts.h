@@ -90,6 +90,10 @@ struct fg_flow {
     uint32_t n_jobs, max_jobs;
     uint64_t next_id;
     bool draining;
+    struct fg_task *tasks;
+    uint32_t n_tasks;
+    struct fg_gpu_call *gpu_calls;
+    pthread_cond_t tasks_changed; /* a task ended, a call was made */
 
     struct fg_inbox text_inbox, gpu_inbox;
     pthread_t text_thread, gpu_thread;
@@ -108,6 +112,12 @@ struct fg_cache_root fg_flow_describe_root(const struct fg_flow *flow,
                                            const struct fg_tenant *tenant);
 /* Tells the store whose root this is, and of what; it is stored with its first block. */
 void fg_flow_note_root(struct fg_flow *flow, const struct fg_tenant *tenant);
+
+/* --- task.c --- */
+/* Cancels all tasks and waits for their ends; the GPU thread must run. */
+void fg_task_end_all(struct fg_flow *flow);
+/* The GPU thread: runs what tasks have asked for. */
+void fg_task_gpu_calls(struct fg_flow *flow);
 
 /* --- job.c: any thread that has the job --- */
 void fg_job_unref(struct fg_job *job);

@@ -173,7 +173,8 @@ static void forget(struct fg_vram *v, uint32_t i)
         fg_page_unref(v->engine, e->page);
     e->chain = v->free_list;
     v->free_list = i;
-    v->n_evictable--;
+    if (e->users == 0)
+        v->n_evictable--;
 }
 
 /* Forgets the least recently used entry that no sequence uses. */
@@ -316,4 +317,17 @@ void fg_vram_state_drop(struct fg_vram *v, uint32_t slot)
 void fg_vram_state_touch(struct fg_vram *v, uint32_t slot)
 {
     v->slots[slot].used = ++v->clock;
+}
+
+void fg_vram_sweep(struct fg_vram *v, bool (*stored)(void *ctx, const struct fg_key *key, bool state),
+                   void *ctx)
+{
+    for (uint32_t i = v->oldest, newer; i != FG_VRAM_NONE; i = newer) {
+        newer = v->entries[i].newer;
+        if (!stored(ctx, &v->entries[i].key, false))
+            forget(v, i);
+    }
+    for (uint32_t i = 0; i < v->n_slots; i++)
+        if (v->slots[i].known && !v->slots[i].pinned && !stored(ctx, &v->slots[i].key, true))
+            fg_vram_state_drop(v, i);
 }
