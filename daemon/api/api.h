@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 
+#include "cache_routes.h"
 #include "caller.h"
 #include "conn.h"
 #include "exchange.h"
@@ -38,13 +39,15 @@ struct fg_api {
     size_t max_body, max_buffered;
     uint32_t max_connections, idle_s, request_s;
 
-    struct fg_mailbox mailbox;
+    struct fg_mailbox mailbox, task_mailbox;
     struct fg_exchange_list exchanges;
+    struct fg_cache_call_list calls;
     struct fg_conn_list conns;
     struct fg_bev_list fresh; /* accepted, not yet in conns */
     uint32_t n_conns;
     struct event *adopt; /* fresh connections wait */
     struct event *mail;  /* the mailbox's wake_fd */
+    struct event *task_mail;
 
     bool draining, closing, drain_told;
     struct event *drained;

@@ -10,6 +10,7 @@
 #include <event2/event.h>
 
 #include "api.h"
+#include "cache_routes.h"
 #include "errors.h"
 #include "response_json.h"
 
@@ -136,6 +137,8 @@ static void on_close(struct evhttp_connection *evcon, void *arg)
     evbuffer_remove_cb_entry(bufferevent_get_output(c->bev), c->output_cb);
     if (c->exchange)
         fg_exchange_lost(c->exchange);
+    if (c->call)
+        fg_cache_call_lost(c->call);
     free_conn(c);
     fg_api_update_listeners(api);
     fg_api_check_drained(api);

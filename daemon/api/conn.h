@@ -34,6 +34,7 @@ struct fg_conn {
     bool busy;                    /* a request of ours is being answered */
     bool refused;                 /* evhttp's last word on this connection is written, as JSON */
     struct fg_exchange *exchange; /* that is computed for this connection, or NULL */
+    struct fg_cache_call *call;   /* that it waits for, or NULL */
 };
 LIST_HEAD(fg_conn_list, fg_conn);
 

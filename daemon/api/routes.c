@@ -15,19 +15,23 @@ struct route {
     void (*answer)(struct fg_api *api, struct evhttp_request *req, const char *rest);
     bool job; /* instead of an answer at once */
     enum fg_exchange_kind kind; /* of a job */
+    bool task;                  /* an operation on the store */
 };
 
 static const struct route routes[] = {
-    {"/v1/chat/completions", true, NULL, true, FG_EXCHANGE_CHAT},
-    {"/v1/completions", true, NULL, true, FG_EXCHANGE_COMPLETION},
-    {"/v1/fulgur/cache/explain", true, NULL, true, FG_EXCHANGE_EXPLAIN},
-    {"/tokenize", true, fg_route_tokenize, false, 0},
-    {"/detokenize", true, fg_route_detokenize, false, 0},
-    {"/health", false, fg_route_health, false, 0},
-    {"/v1/models", false, fg_route_models, false, 0},
-    {"/v1/models/", false, fg_route_model, false, 0},
-    {"/v1/fulgur/status", false, fg_route_status, false, 0},
-    {"/v1/fulgur/cache", false, fg_route_cache, false, 0},
+    {"/v1/chat/completions", true, NULL, true, FG_EXCHANGE_CHAT, false},
+    {"/v1/completions", true, NULL, true, FG_EXCHANGE_COMPLETION, false},
+    {"/v1/fulgur/cache/explain", true, NULL, true, FG_EXCHANGE_EXPLAIN, false},
+    {"/tokenize", true, fg_route_tokenize, false, 0, false},
+    {"/detokenize", true, fg_route_detokenize, false, 0, false},
+    {"/health", false, fg_route_health, false, 0, false},
+    {"/v1/models", false, fg_route_models, false, 0, false},
+    {"/v1/models/", false, fg_route_model, false, 0, false},
+    {"/v1/fulgur/status", false, fg_route_status, false, 0, false},
+    {"/v1/fulgur/cache", false, fg_route_cache, false, 0, false},
+    {.path = "/v1/fulgur/cache/ls", .task = true},
+    {.path = "/v1/fulgur/cache/find", .post = true, .task = true},
+    {.path = "/v1/fulgur/cache/forget", .post = true, .task = true},
 };
 
 static const struct route *find_route(const char *path, const char **rest)
@@ -92,6 +96,8 @@ static void dispatch(struct fg_api *api, struct fg_conn *conn, struct evhttp_req
         fg_reply_error(api, req, &e);
     } else if (options) {
         fg_reply_options(api, req, route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+    } else if (route->task) {
+        fg_cache_call_start(api, conn, req, route->path);
     } else if (route->job) {
         fg_exchange_start(api, conn, req, route->kind);
     } else {

@@ -31,7 +31,8 @@ void fg_api_check_drained(struct fg_api *api)
 {
     struct fg_conn *c;
 
-    if (!api->draining || api->drain_told || api->closing || !TAILQ_EMPTY(&api->exchanges))
+    if (!api->draining || api->drain_told || api->closing || !TAILQ_EMPTY(&api->exchanges) ||
+        !TAILQ_EMPTY(&api->calls))
         return;
     LIST_FOREACH(c, &api->conns, link)
     if (c->busy)
@@ -55,6 +56,13 @@ static void on_mail(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     fg_exchange_deliver(arg, false);
+}
+
+static void on_task_mail(evutil_socket_t fd, short what, void *api)
+{
+    (void)fd;
+    (void)what;
+    fg_cache_call_deliver(api, false);
 }
 
 /* Takes over the listening `fd`. */
@@ -163,9 +171,10 @@ int fg_api_create(const struct fg_api_options *opt, struct fg_api **out, struct 
     if (!api)
         return fg_fail(err, FG_ENOMEM, "out of memory");
     TAILQ_INIT(&api->exchanges);
+    TAILQ_INIT(&api->calls);
     LIST_INIT(&api->conns);
     STAILQ_INIT(&api->fresh);
-    api->mailbox.wake_fd = -1;
+    api->mailbox.wake_fd = api->task_mailbox.wake_fd = -1;
     for (int i = 0; i < FG_DOORS; i++)
         api->doors[i] = (struct fg_api_door){.api = api, .tcp = i == FG_DOOR_TCP};
     ignore_sigpipe();
@@ -175,11 +184,16 @@ int fg_api_create(const struct fg_api_options *opt, struct fg_api **out, struct 
         r = fg_callers_init(&api->callers, opt, err);
     if (!r)
         r = fg_mailbox_init(&api->mailbox, err);
+    if (!r)
+        r = fg_mailbox_init(&api->task_mailbox, err);
     if (!r) {
         api->adopt = event_new(api->base, -1, 0, fg_conn_adopt, api);
         api->drained = event_new(api->base, -1, 0, on_drained, api);
         api->mail = event_new(api->base, api->mailbox.wake_fd, EV_READ | EV_PERSIST, on_mail, api);
-        if (!api->adopt || !api->drained || !api->mail || event_add(api->mail, NULL) < 0)
+        api->task_mail = event_new(api->base, api->task_mailbox.wake_fd, EV_READ | EV_PERSIST,
+                                   on_task_mail, api);
+        if (!api->adopt || !api->drained || !api->mail || !api->task_mail ||
+            event_add(api->mail, NULL) < 0 || event_add(api->task_mail, NULL) < 0)
             r = fg_fail(err, FG_ENOMEM, "the API's events could not be made");
     }
     if (!r)
@@ -207,13 +221,19 @@ void fg_api_destroy(struct fg_api *api)
     fg_exchange_cancel_all(api);
     while (!TAILQ_EMPTY(&api->exchanges))
         fg_exchange_deliver(api, true);
+    fg_cache_call_cancel_all(api);
+    while (!TAILQ_EMPTY(&api->calls))
+        fg_cache_call_deliver(api, true);
     fg_conn_adopt(-1, 0, api); /* so that evhttp_free ends them all */
     for (int i = 0; i < FG_DOORS; i++)
         if (api->doors[i].http)
             evhttp_free(api->doors[i].http);
+    free_event(api->task_mail);
     free_event(api->mail);
     free_event(api->drained);
     free_event(api->adopt);
+    if (api->task_mailbox.wake_fd >= 0)
+        fg_mailbox_finish(&api->task_mailbox);
     if (api->mailbox.wake_fd >= 0)
         fg_mailbox_finish(&api->mailbox);
     fg_unix_socket_finish(&api->socket);

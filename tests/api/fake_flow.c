@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "cache/cache.h"
+#include "fake_task.h"
 
 struct fg_job {
     struct fg_job *next;
@@ -206,6 +207,7 @@ struct fg_flow *fake_flow_create(const struct fake_options *opt)
 
 void fake_flow_destroy(struct fg_flow *flow)
 {
+    fake_task_wait_none();
     pthread_mutex_lock(&flow->lock);
     flow->stop = true;
     pthread_cond_broadcast(&flow->changed);
@@ -406,6 +408,11 @@ size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant,
     }
     pthread_mutex_unlock(&flow->lock);
     return n;
+}
+
+bool fake_flow_has_store(const struct fg_flow *flow)
+{
+    return !flow->opt.no_store;
 }
 
 int fg_flow_cache_stats(struct fg_flow *flow, struct fg_cache_stats *out, const char **dir)

@@ -36,4 +36,6 @@ void fake_job_fail(struct fg_job *job, int code, const char *text);
 /* A token whose text is `piece`. */
 struct fg_job_token fake_token(int32_t id, const char *piece, float logprob);
 
+bool fake_flow_has_store(const struct fg_flow *flow);
+
 #endif

@@ -1,0 +1,204 @@
+/* Operations on the store over HTTP: what is asked of the tasks, what comes back, who is refused. */
+#include "fake_task.h"
+#include "fixture.h"
+
+#include <string.h>
+
+static void start(struct fixture *f)
+{
+    struct fake_options flow = {.automatic = true};
+    struct fg_api_options api = {0};
+
+    fixture_start(f, &flow, &api);
+}
+
+static void test_ls(void **state)
+{
+    struct fixture f;
+    json_t *v, *rows;
+    int total, tokens, current;
+    const char *id, *kind, *text, *model;
+    (void)state;
+
+    start(&f);
+    v = ask(&f, "GET", "/v1/fulgur/cache/ls", NULL, 200);
+    unpack(v, "{s:i, s:o}", "total", &total, "entries", &rows);
+    assert_int_equal(total, 2);
+    assert_int_equal(json_array_size(rows), 2);
+    unpack(json_array_get(rows, 0), "{s:s, s:s, s:i, s:s, s:b}", "id", &id, "kind", &kind, "tokens",
+           &tokens, "text", &text, "current", &current);
+    assert_string_equal(id, "00112233445566778899aabbccddeeff");
+    assert_string_equal(kind, "leaf");
+    assert_int_equal(tokens, 640);
+    assert_string_equal(text, "Once \xef\xbf\xbd upon");
+    assert_true(current);
+    unpack(json_array_get(rows, 1), "{s:s, s:s}", "kind", &kind, "model", &model);
+    assert_string_equal(kind, "branch");
+    assert_string_equal(model, "old");
+    json_decref(v);
+    assert_int_equal(fake_task_asked().limit, 100);
+    v = ask(&f, "GET", "/v1/fulgur/cache/ls?limit=1", NULL, 200);
+    assert_int_equal(json_array_size(json_object_get(v, "entries")), 1);
+    json_decref(v);
+    v = ask(&f, "GET", "/v1/fulgur/cache/ls?limit=10001", NULL, 400);
+    assert_non_null(strstr(error_message(v), "limit"));
+    json_decref(v);
+    v = ask(&f, "GET", "/v1/fulgur/cache/ls?limit=many", NULL, 400);
+    assert_non_null(strstr(error_message(v), "limit"));
+    json_decref(v);
+    fixture_stop(&f);
+    fake_task_wait_none();
+}
+
+static void test_find(void **state)
+{
+    struct fixture f;
+    json_t *v;
+    const char *id;
+    int tokens, prompt;
+    (void)state;
+
+    start(&f);
+    v = ask(&f, "POST", "/v1/fulgur/cache/find", "{\"prompt\": \"abc\"}", 200);
+    unpack(v, "{s:s, s:i, s:i}", "id", &id, "tokens", &tokens, "prompt_tokens", &prompt);
+    assert_string_equal(id, "abcdef");
+    assert_int_equal(tokens, 128);
+    assert_int_equal(prompt, 150);
+    json_decref(v);
+    assert_false(fake_task_asked().chat);
+    v = ask(&f, "POST", "/v1/fulgur/cache/find",
+            "{\"messages\": [{\"role\": \"user\", \"content\": \"abc\"}]}", 200);
+    json_decref(v);
+    assert_true(fake_task_asked().chat);
+    v = ask(&f, "POST", "/v1/fulgur/cache/find", "{\"prompt\": 7}", 400);
+    assert_non_null(strstr(error_message(v), "prompt"));
+    json_decref(v);
+    fixture_stop(&f);
+    fake_task_wait_none();
+}
+
+static void test_forget(void **state)
+{
+    struct fixture f;
+    int blocks, states, bytes;
+    unsigned before;
+    json_t *v;
+    (void)state;
+
+    start(&f);
+    v = ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"id\": \"12ab\", \"before\": true}", 200);
+    unpack(v, "{s:i, s:i, s:i}", "blocks", &blocks, "states", &states, "bytes", &bytes);
+    assert_int_equal(blocks, 11);
+    assert_int_equal(states, 12);
+    assert_int_equal(bytes, 13);
+    json_decref(v);
+    assert_true(fake_task_asked().before);
+    assert_false(fake_task_asked().all);
+    json_decref(ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"all\": true}", 200));
+    assert_true(fake_task_asked().all);
+    /* Nothing is removed by leaving something out. */
+    before = fake_task_started();
+    v = ask(&f, "POST", "/v1/fulgur/cache/forget", "{}", 400);
+    assert_non_null(strstr(error_message(v), "id:"));
+    json_decref(v);
+    json_decref(ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"all\": false}", 400));
+    json_decref(ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"all\": true, \"id\": \"1\"}", 400));
+    json_decref(ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"id\": 12}", 400));
+    json_decref(ask(&f, "POST", "/v1/fulgur/cache/forget", "", 400));
+    json_decref(ask(&f, "GET", "/v1/fulgur/cache/forget", NULL, 405));
+    assert_int_equal(fake_task_started(), before);
+    v = ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"id\": \"gone\"}", 404);
+    assert_string_equal(error_message(v), "id 'gone': not stored");
+    json_decref(v);
+    fixture_stop(&f);
+    fake_task_wait_none();
+}
+
+static void test_stream(void **state)
+{
+    struct fixture f;
+    struct client c;
+    struct reply r;
+    json_t *v;
+    int done, total, blocks;
+    (void)state;
+
+    start(&f);
+    client_unix(&c, &f);
+    client_post(&c, "/v1/fulgur/cache/forget", "{\"id\": \"1\", \"stream\": true}");
+    client_read_head(&c, &r);
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    v = client_event(&c);
+    unpack(v, "{s:{s:i, s:i}}", "progress", "done", &done, "total", &total);
+    assert_int_equal(done, 1);
+    assert_int_equal(total, 4);
+    json_decref(v);
+    v = client_event(&c);
+    unpack(v, "{s:{s:i}}", "result", "blocks", &blocks);
+    assert_int_equal(blocks, 11);
+    json_decref(v);
+    assert_null(client_chunk(&c));
+    /* The connection goes on; an error comes as an event. */
+    client_post(&c, "/v1/fulgur/cache/forget", "{\"id\": \"gone\", \"stream\": true}");
+    client_read_head(&c, &r);
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    json_decref(client_event(&c));
+    v = client_event(&c);
+    assert_string_equal(error_message(v), "id 'gone': not stored");
+    json_decref(v);
+    assert_null(client_chunk(&c));
+    client_close(&c);
+    fixture_stop(&f);
+    fake_task_wait_none();
+}
+
+static void test_leaving_cancels(void **state)
+{
+    struct fixture f;
+    struct client c;
+    unsigned n = fake_task_started();
+    (void)state;
+
+    start(&f);
+    client_unix(&c, &f);
+    client_post(&c, "/v1/fulgur/cache/forget", "{\"id\": \"wait\"}");
+    fake_task_wait_started(n + 1);
+    client_close(&c);
+    fake_task_wait_none(); /* which it was for nobody else to end */
+    /* And the API's own end. */
+    client_unix(&c, &f);
+    client_post(&c, "/v1/fulgur/cache/forget", "{\"id\": \"wait\", \"stream\": true}");
+    fake_task_wait_started(n + 2);
+    fixture_stop(&f);
+    fake_task_wait_none();
+    client_close(&c);
+}
+
+static void test_no_store(void **state)
+{
+    struct fake_options flow = {.no_store = true};
+    struct fg_api_options api = {0};
+    struct fixture f;
+    const char *code;
+    json_t *v;
+    (void)state;
+
+    fixture_start(&f, &flow, &api);
+    v = ask(&f, "GET", "/v1/fulgur/cache/ls", NULL, 404);
+    unpack(v, "{s:{s:s}}", "error", "code", &code);
+    assert_string_equal(code, "no_cache");
+    json_decref(v);
+    fixture_stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ls),     cmocka_unit_test(test_find),
+        cmocka_unit_test(test_forget), cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_leaving_cancels), cmocka_unit_test(test_no_store),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
