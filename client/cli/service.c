@@ -1,8 +1,5 @@
-/* fulgur ps, cache, models, health: what the daemon is and does. */
-#include <string.h>
-
+/* fulgur ps, models, health: what the daemon is and does. */
 #include "cli.h"
-#include "explain.h"
 
 #define JSON_HELP "  --json         print the daemon's JSON as it is\n"
 #define EXIT_HELP "\nExit codes: 0 done, 1 error, 2 wrong usage.\n"
@@ -10,12 +7,6 @@
 static const char ps_help[] = "Usage: fulgur ps [OPTION]...\n"
                               "Shows the model, the device, and the jobs under way.\n"
                               "\n" JSON_HELP FG_CLI_OPTIONS_HELP EXIT_HELP;
-static const char cache_help[] = "Usage: fulgur cache stats [OPTION]...\n"
-                                 "       fulgur cache explain [OPTION]... [PROMPT]...\n"
-                                 "stats shows what the daemon's prompt cache holds on disk;\n"
-                                 "explain what a prompt would find there ('fulgur cache explain "
-                                 "--help').\n"
-                                 "\n" JSON_HELP FG_CLI_OPTIONS_HELP EXIT_HELP;
 static const char models_help[] = "Usage: fulgur models [OPTION]...\n"
                                   "Lists the models that the daemon serves.\n"
                                   "\n" JSON_HELP FG_CLI_OPTIONS_HELP EXIT_HELP;
@@ -113,94 +104,6 @@ static int run_ps(struct fg_cli *cli, int argc, char **argv)
     return json ? fg_cli_print_json(cli, "/v1/fulgur/status") : show_status(cli);
 }
 
-/* ---- cache ------------------------------------------------------------------------------------*/
-
-/* "1.5 GiB", "12.0 MiB", "700 bytes" */
-static const char *size_text(uint64_t bytes, char *out, size_t room)
-{
-    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
-    double v = (double)bytes / 1024;
-    size_t i = 0;
-
-    if (bytes < 1024) {
-        snprintf(out, room, "%llu bytes", (unsigned long long)bytes);
-        return out;
-    }
-    while (v >= 1024 && i + 1 < sizeof units / sizeof units[0]) {
-        v /= 1024;
-        i++;
-    }
-    snprintf(out, room, "%.1f %s", v, units[i]);
-    return out;
-}
-
-static void print_stats(const struct fg_client_cache_stats *s)
-{
-    char a[32], b[32];
-
-    if (!s->dir || !*s->dir) { /* and 0 everywhere: the daemon keeps it to itself */
-        printf("budget     %s\n", size_text(s->max_bytes, b, sizeof b));
-        puts("what it holds is shown to the user who runs the daemon");
-        return;
-    }
-    printf("directory  %s\n", or_dash(s->dir));
-    printf("file       %s of %s (%.1f%%)\n", size_text(s->file_bytes, a, sizeof a),
-           size_text(s->max_bytes, b, sizeof b),
-           s->max_bytes ? 100.0 * (double)s->file_bytes / (double)s->max_bytes : 0.0);
-    printf("blocks     %llu (%s), hit %llu times\n", (unsigned long long)s->blocks,
-           size_text(s->block_bytes, a, sizeof a), (unsigned long long)s->hits_blocks);
-    printf("states     %llu (%s), hit %llu times\n", (unsigned long long)s->states,
-           size_text(s->state_bytes, a, sizeof a), (unsigned long long)s->hits_states);
-    printf("writer     %s written, %s queued, %llu errors\n",
-           size_text(s->bytes_written, a, sizeof a), size_text(s->queued_bytes, b, sizeof b),
-           (unsigned long long)s->write_errors);
-    printf("evicted    %llu\n", (unsigned long long)s->evicted);
-    printf("dropped    %llu corrupt, %llu for a full disk, %llu for a full queue\n",
-           (unsigned long long)s->dropped_corrupt, (unsigned long long)s->dropped_full,
-           (unsigned long long)s->dropped_queue);
-}
-
-static int show_stats(const struct fg_cli *cli)
-{
-    struct fg_client_cache_stats s;
-    struct fg_client *client;
-    struct fg_err err;
-    int code = fg_cli_connect(cli, &client);
-
-    if (code != FG_CLI_OK) {
-        return code;
-    }
-    if (fg_client_cache_stats(client, &s, &err) < 0) {
-        code = fg_cli_fail(cli, &err);
-    } else {
-        print_stats(&s);
-        fg_client_cache_stats_finish(&s);
-    }
-    fg_client_destroy(client);
-    return code;
-}
-
-static int run_cache(struct fg_cli *cli, int argc, char **argv)
-{
-    char name[] = "fulgur cache explain";
-    bool json = false;
-    int code;
-
-    if (argc > 1 && strcmp(argv[1], "explain") == 0) {
-        cli->name = argv[1] = name;
-        return fg_cli_explain(cli, argc - 1, argv + 1);
-    }
-    code = parse(cli, argc, argv, &json);
-    if (code >= 0) {
-        return code;
-    }
-    if (argc - optind != 1 || strcmp(argv[optind], "stats") != 0) {
-        return fg_cli_usage(cli, "what to do with the cache: should be 'fulgur cache stats' or "
-                                 "'fulgur cache explain'");
-    }
-    return json ? fg_cli_print_json(cli, "/v1/fulgur/cache") : show_stats(cli);
-}
-
 /* ---- models, health ---------------------------------------------------------------------------*/
 
 static int show_models(const struct fg_cli *cli)
@@ -268,8 +171,6 @@ static int run_health(struct fg_cli *cli, int argc, char **argv)
 
 const struct fg_cli_command fg_cli_ps = {"ps", "show the model, the device and the jobs", ps_help,
                                          run_ps};
-const struct fg_cli_command fg_cli_cache = {"cache", "show what the prompt cache holds", cache_help,
-                                            run_cache};
 const struct fg_cli_command fg_cli_models = {"models", "list the models that are served",
                                              models_help, run_models};
 const struct fg_cli_command fg_cli_health = {"health", "say whether the daemon takes requests",

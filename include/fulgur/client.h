@@ -308,6 +308,49 @@ FG_API int fg_client_cache_stats(struct fg_client *client, struct fg_client_cach
                                  struct fg_err *err);
 FG_API void fg_client_cache_stats_finish(struct fg_client_cache_stats *stats);
 
+/* ---- What the store holds ---------------------------------------------------------------------*/
+
+/* A stored prompt's end, or a place (a branch) where stored prompts part. */
+struct fg_client_cache_entry {
+    char *id; /* names it in the functions below, which take a unique beginning of it as well */
+    bool branch;
+    bool current; /* of the model and the arithmetic that are running */
+    char *model;
+    uint64_t tokens, states, bytes; /* from the prompt's beginning */
+    uint64_t own_bytes; /* what forgetting it, with the blocks before it, would remove */
+    uint64_t uses_ago;  /* uses of other records since its last one */
+    char *text;         /* its beginning, one line; "" when it is not current */
+};
+struct fg_client_cache_list {
+    struct fg_client_cache_entry *entries; /* the last used first */
+    size_t n_entries;
+    uint64_t total; /* how many there are */
+};
+/* At most `limit` entries, 0..10000. FG_ENOTFOUND when the daemon runs without a store, here and
+ * below. */
+FG_API int fg_client_cache_ls(struct fg_client *client, uint32_t limit,
+                              struct fg_client_cache_list *out, struct fg_err *err);
+FG_API void fg_client_cache_list_finish(struct fg_client_cache_list *list);
+
+enum { FG_CLIENT_CACHE_ID = 33 };
+struct fg_client_cache_found {
+    char id[FG_CLIENT_CACHE_ID];    /* of its last block that is stored */
+    uint64_t tokens, prompt_tokens; /* stored, of all */
+};
+/* How much of a request's prompt is stored. FG_ENOTFOUND: nothing. */
+FG_API int fg_client_cache_find(struct fg_client *client, const struct fg_client_request *request,
+                                struct fg_client_cache_found *out, struct fg_err *err);
+
+struct fg_client_cache_records {
+    uint64_t blocks, states, bytes; /* of their payloads */
+};
+/* Removes what `id` names and all that continues it, with `before` also the blocks before it back to
+ * one that something else continues; id NULL: everything that is the caller's. When this returns,
+ * what was removed is no longer in the store's file. `out` may be NULL. FG_ENOTFOUND: there is no
+ * such id. No limit on the call's time applies. */
+FG_API int fg_client_cache_forget(struct fg_client *client, const char *id, bool before,
+                                  struct fg_client_cache_records *out, struct fg_err *err);
+
 /* GETs `path` (such as "/v1/fulgur/status") and hands over the body as the daemon wrote it, checked
  * to be one JSON object. *json is malloc'd, NUL-terminated, the caller's to free(). */
 FG_API int fg_client_get(struct fg_client *client, const char *path, char **json, size_t *bytes,

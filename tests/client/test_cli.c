@@ -489,8 +489,13 @@ static void test_usage(void **state)
          "fulgur detokenize: ID 'x': should be a whole number from 0 to 2147483647\n"
          "Try 'fulgur detokenize --help'.\n"},
         {{"cache"},
-         "fulgur cache: what to do with the cache: should be 'fulgur cache stats' or "
-         "'fulgur cache explain'\n"
+         "fulgur cache: what to do with the cache: should be stats, ls, explain or forget\n"
+         "Try 'fulgur cache --help'.\n"},
+        {{"cache", "ls", "--all"},
+         "fulgur cache: --all: does not go with 'fulgur cache ls'\n"
+         "Try 'fulgur cache --help'.\n"},
+        {{"cache", "forget"},
+         "fulgur cache: what to forget: should be --id ID, --file FILE or --all\n"
          "Try 'fulgur cache --help'.\n"},
         {{"ps", "x"}, "fulgur ps: 'x': should have no arguments\nTry 'fulgur ps --help'.\n"},
         {{"health", "--json"},

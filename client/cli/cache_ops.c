@@ -1,0 +1,136 @@
+/* fulgur cache ls, forget. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache.h"
+#include "input.h"
+#include "terminal.h"
+
+/* ---- ls ---------------------------------------------------------------------------------------*/
+
+static void print_entry(const struct fg_client_cache_entry *e)
+{
+    char size[32], own[32];
+
+    printf("%-12.12s  %-6s %8llu %7llu %11s %11s %7llu  ", e->id, e->branch ? "branch" : "leaf",
+           (unsigned long long)e->tokens, (unsigned long long)e->states,
+           fg_cli_size_text(e->bytes, size, sizeof size),
+           fg_cli_size_text(e->own_bytes, own, sizeof own), (unsigned long long)e->uses_ago);
+    if (e->current) {
+        size_t n = strlen(e->text);
+        fg_cli_terminal_write(stdout, e->text, n);
+    } else {
+        printf("(%s)", e->model);
+    }
+    putchar('\n');
+}
+
+int fg_cli_cache_ls(const struct fg_cli_cache *c, struct fg_client *client)
+{
+    struct fg_client_cache_list list;
+    struct fg_err err;
+    char path[64];
+
+    if (c->json) {
+        snprintf(path, sizeof path, "/v1/fulgur/cache/ls?limit=%u", (unsigned)c->limit);
+        return fg_cli_print_json(c->cli, path);
+    }
+    if (fg_client_cache_ls(client, c->limit, &list, &err) < 0) {
+        return fg_cli_fail(c->cli, &err);
+    }
+    printf("%-12s  %-6s %8s %7s %11s %11s %7s  %s\n", "ID", "KIND", "TOKENS", "STATES", "SIZE",
+           "OWN", "AGO", "TEXT");
+    for (size_t i = 0; i < list.n_entries; i++) {
+        print_entry(&list.entries[i]);
+    }
+    if (list.n_entries < list.total) {
+        printf("%zu of %llu; --limit shows more\n", list.n_entries,
+               (unsigned long long)list.total);
+    }
+    fg_client_cache_list_finish(&list);
+    return FG_CLI_OK;
+}
+
+/* ---- which one --------------------------------------------------------------------------------*/
+
+static int find(const struct fg_cli_cache *c, struct fg_client *client, char *text, size_t bytes,
+                char *id)
+{
+    struct fg_client_message messages[2];
+    struct fg_client_cache_found found;
+    struct fg_client_request request;
+    struct fg_err err;
+    size_t n = 0;
+
+    fg_client_request_init(&request);
+    if (c->raw) {
+        request.prompt = text;
+        request.prompt_bytes = bytes;
+    } else {
+        if (c->system) {
+            messages[n++] = (struct fg_client_message){"system", c->system, strlen(c->system)};
+        }
+        messages[n++] = (struct fg_client_message){"user", text, bytes};
+        request.messages = messages;
+        request.n_messages = n;
+    }
+    if (fg_client_cache_find(client, &request, &found, &err) < 0) {
+        return fg_cli_fail(c->cli, &err);
+    }
+    fprintf(stderr, "%s: %.12s: %llu of the prompt's %llu tokens are stored\n", c->file, found.id,
+            (unsigned long long)found.tokens, (unsigned long long)found.prompt_tokens);
+    memcpy(id, found.id, FG_CLIENT_CACHE_ID);
+    return FG_CLI_OK;
+}
+
+int fg_cli_cache_id(const struct fg_cli_cache *c, struct fg_client *client, char *id,
+                    bool *from_file)
+{
+    struct fg_cli_prompt from = {.files = &c->file, .n_files = 1, .raw = c->raw};
+    struct fg_err err;
+    size_t bytes;
+    char *text;
+    int code;
+
+    *from_file = c->file != NULL;
+    if (c->id) {
+        if (strlen(c->id) >= FG_CLIENT_CACHE_ID) {
+            return fg_cli_usage(c->cli, "--id '%s': should be 1 to 32 hexadecimal digits", c->id);
+        }
+        memcpy(id, c->id, strlen(c->id) + 1);
+        return FG_CLI_OK;
+    }
+    if (fg_cli_prompt_read(&from, &text, &bytes, &err) < 0) {
+        return fg_cli_fail(c->cli, &err);
+    }
+    code = find(c, client, text, bytes, id);
+    free(text);
+    return code;
+}
+
+/* ---- forget -----------------------------------------------------------------------------------*/
+
+int fg_cli_cache_forget(const struct fg_cli_cache *c, struct fg_client *client)
+{
+    struct fg_client_cache_records gone;
+    char id[FG_CLIENT_CACHE_ID], size[32];
+    bool named = c->id || c->file, from_file = false;
+    struct fg_err err;
+    int code = FG_CLI_OK;
+
+    if (!named && !c->all) {
+        return fg_cli_usage(c->cli, "what to forget: should be --id ID, --file FILE or --all");
+    }
+    if (named) {
+        code = fg_cli_cache_id(c, client, id, &from_file);
+    }
+    if (code != FG_CLI_OK) {
+        return code;
+    }
+    if (fg_client_cache_forget(client, named ? id : NULL, from_file || c->all, &gone, &err) < 0) {
+        return fg_cli_fail(c->cli, &err);
+    }
+    printf("removed %llu blocks and %llu states, %s\n", (unsigned long long)gone.blocks,
+           (unsigned long long)gone.states, fg_cli_size_text(gone.bytes, size, sizeof size));
+    return FG_CLI_OK;
+}

@@ -1,0 +1,130 @@
+"""The operations on the cache, through the command and the API, on the real daemon."""
+import json
+import os
+import struct
+import subprocess
+
+import e2e
+
+VOCABULARY = 510
+OPTIONS = ("--ctx", "2048", "--kv", "f16")
+
+
+class Ops(e2e.TestCase):
+    def start(self, name="m1-a", *options, **more):
+        return self.daemon(name, *OPTIONS, *options, **more).start()
+
+    def cli(self, d, *arguments, code=0, text=True):
+        done = subprocess.run([e2e.program("fulgur"), "cache", *arguments, "--socket", d.socket],
+                              capture_output=True, text=text)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stdout if code == 0 else done.stderr
+
+    def ls(self, d):
+        return json.loads(self.cli(d, "ls", "-o", "json"))
+
+    def two_prompts(self, d):
+        """Two prompts that begin alike; their answers."""
+        shared = self.tokens(320, VOCABULARY)
+        a, b = shared + self.tokens(200, VOCABULARY), shared + self.tokens(150, VOCABULARY)
+        replies = [d.complete(p) for p in (a, b)]
+        d.wait_written()
+        return a, b, replies
+
+    def file_has(self, d, tokens, blocks):
+        """For each block of the prompt, whether its token ids are in the store's file."""
+        with open(os.path.join(d.cache, "data.mdb"), "rb") as f:
+            data = f.read()
+        return [struct.pack("<16i", *tokens[64 * i + 8:64 * i + 24]) in data for i in blocks]
+
+    def test_ls(self):
+        d = self.start()
+        self.assertEqual(self.ls(d), {"total": 0, "entries": []})
+        a, b, _ = self.two_prompts(d)
+        got = self.ls(d)
+        self.assertEqual(got["total"], 3)
+        kinds = sorted((e["kind"], e["tokens"]) for e in got["entries"])
+        self.assertEqual(kinds, [("branch", 320), ("leaf", len(b) // 64 * 64),
+                                 ("leaf", len(a) // 64 * 64)])
+        for e in got["entries"]:
+            self.assertTrue(e["current"])
+            self.assertEqual(e["model"], "m1-a")
+            self.assertTrue(e["states"] or e["kind"] == "branch")
+            self.assertGreater(e["bytes"], e["own_bytes"])
+        text = d.post("/detokenize", {"tokens": a[:64]})["content"]
+        self.assertEqual(got["entries"][0]["text"][:10].strip(), text[:10].strip())
+        table = self.cli(d, "ls", "--limit", "1")
+        self.assertIn("1 of 3", table)
+        # The daemon that had another model's cache lists it, without text, and can remove it.
+        d.terminate()
+        other = self.daemon("m1-b", *OPTIONS).start()
+        got = self.ls(other)
+        self.assertEqual(got["total"], 3)
+        self.assertEqual({(e["model"], e["current"], e["text"]) for e in got["entries"]},
+                         {("m1-a", False, "")})
+        self.assertIn("(m1-a)", self.cli(other, "ls"))
+        self.cli(other, "forget", "--all")
+        self.assertEqual(self.ls(other)["total"], 0)
+        self.assertFalse(any(self.file_has(d, a, range(len(a) // 64))))
+
+    def test_forget(self):
+        d = self.start()
+        a, b, replies = self.two_prompts(d)
+        ids = {e["tokens"]: e["id"] for e in self.ls(d)["entries"]}
+        self.assertTrue(all(self.file_has(d, a, range(8))))
+        self.cli(d, "forget", "--id", ids[512][:12], "--all")
+        self.assertEqual(self.file_has(d, a, range(8)), [True] * 5 + [False] * 3)
+        self.assertTrue(all(self.file_has(d, b, range(7))))
+        # Neither VRAM nor the store has it any more; the answer is as before.
+        again = d.complete(a)
+        self.assertLessEqual(e2e.cache_of(again)["reused_tokens"], 320)
+        self.assert_same_answer(again, replies[0])
+        self.assert_same_answer(d.complete(b), replies[1])
+        self.assert_reused(d.complete(b), len(b))
+        d.wait_written()
+        self.cli(d, "forget", "--all")
+        self.assertEqual(self.ls(d)["total"], 0)
+        self.assertEqual(e2e.cache_of(d.complete(b))["reused_tokens"], 0)
+        self.cli(d, "forget", "--id", "00", code=1)
+        self.cli(d, "forget", code=2)
+
+    def test_forget_file(self):
+        d = self.start()
+        path = os.path.join(self.home, "prompt.txt")
+        text = "".join(self.rng.choice("abcdefgh \n") for _ in range(1500))
+        with open(path, "w") as f:
+            f.write(text)
+        reply = d.complete(text)
+        d.wait_written()
+        tokens = d.post("/tokenize", {"content": text, "add_special": True})["tokens"]
+        self.assertEqual(len(tokens), reply["usage"]["prompt_tokens"])
+        n = len(tokens) // 64
+        self.assertTrue(all(self.file_has(d, tokens, range(n))))
+        self.cli(d, "forget", "--raw", "--file", path)
+        self.assertFalse(any(self.file_has(d, tokens, range(n))))
+        self.assertIn("nothing of this prompt is stored",
+                      self.cli(d, "forget", "--raw", "--file", path, code=1))
+
+    def test_forget_survives_kill(self):
+        d = self.start()
+        a, _, _ = self.two_prompts(d)
+        for delay in (0.0, 0.002, 0.005, 0.01, 0.02):
+            p = subprocess.Popen([e2e.program("fulgur"), "cache", "forget", "--all", "--socket",
+                                  d.socket], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                p.wait(delay)  # the moment itself
+            except subprocess.TimeoutExpired:
+                pass
+            d.kill()
+            p.wait()
+            d.start()
+            d.terminate()  # what was begun is finished by now
+            d.start()
+            left = self.ls(d)["total"]
+            if not left:
+                self.assertFalse(any(self.file_has(d, a, range(8))), f"killed after {delay} s")
+                a, _, _ = self.two_prompts(d)
+
+
+if __name__ == "__main__":
+    e2e.main()
