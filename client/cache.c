@@ -178,3 +178,50 @@ int fg_client_cache_forget(struct fg_client *client, const char *id, bool before
     }
     return rc;
 }
+
+/* ---- packs ------------------------------------------------------------------------------------*/
+
+int fg_client_cache_export(struct fg_client *client, const char *id,
+                           int (*write)(void *ctx, const char *bytes, size_t n), void *ctx,
+                           struct fg_err *err)
+{
+    struct fg_client_exchange x = {.sink = write, .ctx = ctx, .type = "application/octet-stream"};
+    char path[128];
+    int rc;
+
+    if (strlen(id) >= FG_CLIENT_CACHE_ID || strspn(id, "0123456789abcdefABCDEF") != strlen(id)) {
+        return fg_fail(err, FG_EINVAL, "id '%.40s': should be 1 to 32 hexadecimal digits", id);
+    }
+    snprintf(path, sizeof path, "/v1/fulgur/cache/export?id=%s", id);
+    x.path = path;
+    rc = fg_client_exchange_run(client, &x, err);
+    if (rc == 0 && x.status != 200) {
+        rc = fg_client_refusal(client, x.status, x.answer.data, x.answer.bytes, err);
+    } else if (rc > 0) {
+        rc = fg_fail(err, FG_ECANCELED, "canceled");
+    }
+    free(x.answer.data);
+    return rc;
+}
+
+int fg_client_cache_import(struct fg_client *client, const void *pack, size_t bytes,
+                           struct fg_client_cache_found *out, struct fg_err *err)
+{
+    struct fg_client_cache_found found = {0};
+    json_t *root;
+    int rc = fg_client_task_bytes(client, "/v1/fulgur/cache/import?stream=true", pack, bytes, NULL,
+                                  NULL, &root, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    struct fg_client_json j = {root, "result", err};
+    rc = read_id(&j, found.id);
+    rc = rc < 0 ? rc : fg_client_json_count(&j, "tokens", &found.tokens);
+    found.prompt_tokens = found.tokens;
+    json_decref(root);
+    if (rc >= 0) {
+        *out = found;
+    }
+    return rc < 0 ? rc : 0;
+}

@@ -27,14 +27,15 @@ double fg_client_now_ms(void)
 static int check_stream_type(struct transfer *t)
 {
     const char *type = NULL;
-    static const char wanted[] = "text/event-stream";
+    const char *wanted = t->x->type ? t->x->type : "text/event-stream";
 
     curl_easy_getinfo(t->client->easy, CURLINFO_CONTENT_TYPE, &type);
-    if (type && strncasecmp(type, wanted, sizeof wanted - 1) == 0) {
+    if (type && strncasecmp(type, wanted, strlen(wanted)) == 0) {
         return 0;
     }
-    return fg_fail(t->err, FG_EFORMAT, "%s answered with %s, should be an event stream",
-                   t->client->address, type ? type : "no content type");
+    return fg_fail(t->err, FG_EFORMAT, "%s answered with %s, should be %s",
+                   t->client->address, type ? type : "no content type",
+                   t->x->type ? t->x->type : "an event stream");
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *user)

@@ -27,10 +27,11 @@ struct fg_client_exchange {
     const char *path; /* "/v1/..." */
     const char *body; /* JSON to POST, or NULL: GET */
     size_t body_bytes;
-    /* Receives the pieces of a 200's body, which must be an event stream; a return other than 0
+    /* Receives the pieces of a 200's body, which must be of `type`; a return other than 0
      * ends the exchange with that value, `err` being the sink's to fill. NULL: it is kept. */
     int (*sink)(void *ctx, const char *bytes, size_t n);
     void *ctx;
+    const char *type; /* of what the sink receives; NULL: text/event-stream */
     /* Written by the exchange: the HTTP status, and the body that no sink received. The caller
      * frees answer.data in every case. */
     long status;

@@ -74,12 +74,32 @@ static int run(struct fg_client *client, struct fg_client_exchange *x, struct fe
     return rc;
 }
 
+int fg_client_task_bytes(struct fg_client *client, const char *path, const void *body, size_t bytes,
+                         int (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
+                         json_t **result, struct fg_err *err)
+{
+    struct feed f = {.progress = progress, .ctx = ctx, .err = err};
+    struct fg_client_exchange x = {
+        .path = path, .body = body, .body_bytes = bytes, .sink = on_bytes, .ctx = &f};
+    int rc;
+
+    *result = NULL;
+    fg_client_sse_init(&f.sse, on_event, &f);
+    rc = run(client, &x, &f, err);
+    fg_client_sse_finish(&f.sse);
+    free(x.answer.data);
+    if (rc < 0) {
+        json_decref(f.result);
+        return rc;
+    }
+    *result = f.result;
+    return 0;
+}
+
 int fg_client_task(struct fg_client *client, const char *path, json_t *fields,
                    int (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
                    json_t **result, struct fg_err *err)
 {
-    struct feed f = {.progress = progress, .ctx = ctx, .err = err};
-    struct fg_client_exchange x = {.path = path, .sink = on_bytes, .ctx = &f};
     char *body = NULL;
     int rc;
 
@@ -91,17 +111,7 @@ int fg_client_task(struct fg_client *client, const char *path, json_t *fields,
     if (!body) {
         return fg_fail(err, FG_ENOMEM, "out of memory");
     }
-    x.body = body;
-    x.body_bytes = strlen(body);
-    fg_client_sse_init(&f.sse, on_event, &f);
-    rc = run(client, &x, &f, err);
-    fg_client_sse_finish(&f.sse);
-    free(x.answer.data);
+    rc = fg_client_task_bytes(client, path, body, strlen(body), progress, ctx, result, err);
     free(body);
-    if (rc < 0) {
-        json_decref(f.result);
-        return rc;
-    }
-    *result = f.result;
-    return 0;
+    return rc;
 }

@@ -11,5 +11,9 @@
 int fg_client_task(struct fg_client *client, const char *path, json_t *fields,
                    int (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
                    json_t **result, struct fg_err *err);
+/* The same with a body of any bytes; `path` asks for the stream. */
+int fg_client_task_bytes(struct fg_client *client, const char *path, const void *body, size_t bytes,
+                         int (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
+                         json_t **result, struct fg_err *err);
 
 #endif

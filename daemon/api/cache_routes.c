@@ -27,6 +27,7 @@ struct fg_cache_call {
     struct fg_task *task;
     enum fg_task_kind kind;
     bool stream;
+    unsigned unsent;    /* pieces that the client has not taken */
     bool started;       /* the stream's status and headers are out */
     struct letter last; /* DONE and FAILED must arrive whatever memory there is */
 };
@@ -121,7 +122,9 @@ static void on_failed(struct fg_cache_call *x, const struct fg_err *err)
 
 static void on_done(struct fg_cache_call *x, const struct fg_task_result *r)
 {
-    if (x->stream)
+    if (x->kind == FG_TASK_EXPORT)
+        start(x, "application/octet-stream");
+    else if (x->stream)
         send_event(x, json_pack("{s:o}", "result", fg_task_result_json(x->kind, r)));
     else if (!x->started)
         fg_reply_json(x->api, let_go(x), 200, fg_task_result_json(x->kind, r));
@@ -129,8 +132,38 @@ static void on_done(struct fg_cache_call *x, const struct fg_task_result *r)
         evhttp_send_reply_end(let_go(x));
 }
 
+/* The client has taken what was sent so far, or the answer's end follows. */
+static void on_sent(struct evhttp_connection *evcon, void *arg)
+{
+    struct fg_cache_call *x = arg;
+
+    (void)evcon;
+    while (x->unsent) {
+        x->unsent--;
+        fg_task_more(x->task);
+    }
+}
+
+/* Bounded memory: a task sends a few pieces, and more once these are on their way. */
+static void send_data(struct fg_cache_call *x, const struct fg_task_event *e)
+{
+    struct evbuffer *piece = evbuffer_new();
+
+    start(x, "application/octet-stream");
+    if (piece && evbuffer_add(piece, e->bytes, e->n) == 0) {
+        x->unsent++;
+        evhttp_send_reply_chunk_with_cb(x->req, piece, on_sent, x);
+    } else {
+        fg_conn_close(x->conn); /* a pack with a hole in it */
+    }
+    if (piece)
+        evbuffer_free(piece);
+}
+
 static void on_event(struct fg_cache_call *x, const struct fg_task_event *e)
 {
+    if (e->kind == FG_TASK_DATA)
+        send_data(x, e);
     if (e->kind == FG_TASK_PROGRESS && x->stream)
         send_event(x, json_pack("{s:{s:I, s:I}}", "progress", "done", (json_int_t)e->done, "total",
                                 (json_int_t)e->total));
@@ -185,6 +218,12 @@ static int read_request(struct fg_api *api, struct evhttp_request *req, struct f
         bytes = n ? (const char *)evbuffer_pullup(in, -1) : "";
         rc = bytes ? fg_json_parse(bytes, n, &body, e) : fg_json_nomem(e);
     }
+    if (r->kind == FG_TASK_IMPORT) {
+        r->bytes = malloc(n ? n : 1);
+        r->n_bytes = n;
+        if (!r->bytes || (n && evbuffer_copyout(in, r->bytes, n) != (ev_ssize_t)n))
+            rc = fg_json_nomem(e);
+    }
     if (!rc)
         rc = fg_task_request_parse(body, evhttp_uri_get_query(uri), &api->info, r, stream, e);
     json_decref(body);
@@ -231,6 +270,11 @@ void fg_cache_call_start(struct fg_api *api, struct fg_conn *conn, struct evhttp
     int rc;
 
     fg_task_path_kind(path, &r.kind);
+    if (r.kind == FG_TASK_EXPORT && evhttp_request_get_command(req) == EVHTTP_REQ_HEAD) {
+        fg_reply_common(api, req, "application/octet-stream");
+        evhttp_send_reply(req, 200, fg_api_reason(200), NULL);
+        return;
+    }
     rc = read_request(api, req, &r, &stream, &e);
     if (!rc)
         rc = begin(api, conn, req, &r, stream, &e);

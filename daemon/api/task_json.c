@@ -18,6 +18,8 @@ static const struct {
     {"/v1/fulgur/cache/ls", FG_TASK_LIST, false},
     {"/v1/fulgur/cache/find", FG_TASK_FIND, true},
     {"/v1/fulgur/cache/forget", FG_TASK_FORGET, true},
+    {"/v1/fulgur/cache/export", FG_TASK_EXPORT, false},
+    {"/v1/fulgur/cache/import", FG_TASK_IMPORT, false},
 };
 
 bool fg_task_path_kind(const char *path, enum fg_task_kind *kind)
@@ -109,11 +111,15 @@ static int read_fields(const json_t *fields, struct fg_task_request *out, bool *
     out->limit = (uint32_t)limit;
     if (!r && out->kind != FG_TASK_LIST)
         r = fg_json_text(fields, "id", "id", &out->id, e);
+    if (!r && out->kind == FG_TASK_EXPORT && !out->id)
+        r = fg_api_fail(e, 400, "id", NULL, "id: there is none; say what to export");
     if (!r && out->kind == FG_TASK_FORGET) {
         r = read_choice(fields, out, e);
         r = r ? r : fg_json_bool(fields, "before", &out->before, e);
     }
-    return r ? r : fg_json_bool(fields, "stream", stream, e);
+    if (!r && out->kind != FG_TASK_EXPORT)
+        r = fg_json_bool(fields, "stream", stream, e);
+    return r;
 }
 
 int fg_task_request_parse(const json_t *body, const char *query, const struct fg_flow_info *info,
@@ -125,6 +131,12 @@ int fg_task_request_parse(const json_t *body, const char *query, const struct fg
     *stream = false;
     if (out->kind == FG_TASK_FIND)
         return read_prompt(body, info, out, e);
+    if (out->kind == FG_TASK_IMPORT) {
+        *stream = query && strcmp(query, "stream=true") == 0;
+        return query && !*stream
+                   ? fg_api_fail(e, 400, NULL, NULL, "the query may be stream=true, or nothing")
+                   : 0;
+    }
     if (body)
         return read_fields(body, out, stream, e);
     params = query_json(query, e);
@@ -165,6 +177,11 @@ json_t *fg_task_result_json(enum fg_task_kind kind, const struct fg_task_result 
     case FG_TASK_FORGET:
         return json_pack("{s:I, s:I, s:I}", "blocks", (json_int_t)r->blocks, "states",
                          (json_int_t)r->states, "bytes", (json_int_t)r->bytes);
+    case FG_TASK_EXPORT: break; /* is answered with the pack */
+    case FG_TASK_IMPORT:
+        return json_pack("{s:s, s:I, s:I, s:I, s:I}", "id", r->id, "tokens", (json_int_t)r->tokens,
+                         "blocks", (json_int_t)r->blocks, "states", (json_int_t)r->states, "bytes",
+                         (json_int_t)r->bytes);
     }
     return NULL;
 }

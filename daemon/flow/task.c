@@ -17,6 +17,7 @@ struct fg_gpu_call {
 void fg_task_request_finish(struct fg_task_request *r)
 {
     free(r->id);
+    free(r->bytes);
     fg_job_request_finish(&r->prompt);
     *r = (struct fg_task_request){0};
 }
@@ -74,12 +75,39 @@ void fg_task_progress(struct fg_task *t, uint64_t done, uint64_t total)
     t->sink(t->sink_ctx, &e);
 }
 
+static int send_piece(struct fg_task *t, const void *bytes, size_t n, struct fg_err *err)
+{
+    struct fg_task_event e = {.kind = FG_TASK_DATA, .bytes = bytes, .n = n};
+
+    pthread_mutex_lock(&t->lock);
+    while (t->unread >= FG_TASK_PIECES && !fg_task_canceled(t))
+        pthread_cond_wait(&t->changed, &t->lock);
+    t->unread++;
+    pthread_mutex_unlock(&t->lock);
+    if (fg_task_canceled(t))
+        return fg_fail(err, FG_ECANCELED, "the operation was canceled");
+    t->sink(t->sink_ctx, &e);
+    return 0;
+}
+
+int fg_task_data(struct fg_task *t, const void *bytes, size_t n, struct fg_err *err)
+{
+    int rc = 0;
+
+    for (size_t at = 0; rc == 0 && at < n; at += FG_TASK_PIECE_BYTES)
+        rc = send_piece(t, (const char *)bytes + at,
+                        n - at < FG_TASK_PIECE_BYTES ? n - at : FG_TASK_PIECE_BYTES, err);
+    return rc;
+}
+
 static int run(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
 {
     switch (t->req.kind) {
     case FG_TASK_LIST: return fg_task_list(t, out, err);
     case FG_TASK_FIND: return fg_task_find(t, out, err);
     case FG_TASK_FORGET: return fg_task_forget(t, out, err);
+    case FG_TASK_EXPORT: return fg_task_export(t, out, err);
+    case FG_TASK_IMPORT: return fg_task_import(t, out, err);
     }
     return fg_fail(err, FG_EINVAL, "unknown kind of task");
 }

@@ -15,6 +15,8 @@ enum fg_task_kind {
     FG_TASK_LIST,   /* what is stored */
     FG_TASK_FIND,   /* how much of a prompt is stored, and under which id */
     FG_TASK_FORGET, /* removes */
+    FG_TASK_EXPORT, /* a prefix as a pack, in DATA events */
+    FG_TASK_IMPORT, /* a pack into the store */
 };
 
 struct fg_task_request {
@@ -24,6 +26,8 @@ struct fg_task_request {
     bool before;    /* FORGET with id: also blocks before it that lead to nothing else */
     uint32_t limit; /* LIST: rows at most */
     struct fg_job_request prompt; /* FIND */
+    void *bytes; /* IMPORT: the pack; malloc'd */
+    size_t n_bytes;
 };
 /* Frees what the fields point to (malloc'd each); the struct itself is the caller's. */
 void fg_task_request_finish(struct fg_task_request *r);
@@ -44,9 +48,9 @@ struct fg_task_result {
     struct fg_task_row *rows; /* LIST; [n_rows], malloc'd */
     size_t n_rows;
     uint64_t total;                 /* LIST: rows there are */
-    char id[33];                    /* FIND: of the last stored block */
-    uint32_t tokens, prompt_tokens; /* FIND: how many are stored, and of how many */
-    uint64_t blocks, states, bytes; /* FORGET: removed */
+    char id[33];                    /* FIND, IMPORT: of the last stored block */
+    uint32_t tokens, prompt_tokens; /* FIND: how many are stored, and of how many; IMPORT */
+    uint64_t blocks, states, bytes; /* FORGET: removed; EXPORT, IMPORT: in the pack */
 };
 void fg_task_result_finish(struct fg_task_result *r);
 
@@ -70,7 +74,7 @@ int fg_task_start(struct fg_flow *flow, struct fg_task_request *request, fg_task
                   void *sink_ctx, struct fg_task **task, struct fg_err *err);
 /* It ends with FAILED, FG_ECANCELED, unless it was past the point. Any thread. */
 void fg_task_cancel(struct fg_task *task);
-/* A DATA event has been dealt with: a task sends four, then waits for this. Any thread. */
+/* A DATA event has been dealt with: a task sends four, of 1 MiB at most, then waits for this. Any thread. */
 void fg_task_more(struct fg_task *task);
 /* Gives back the handle, once DONE or FAILED has been seen; NULL is fine. */
 void fg_task_release(struct fg_task *task);

@@ -5,7 +5,7 @@
 #include "parts.h"
 #include "task.h"
 
-enum { FG_MAX_TASKS = 16, FG_TASK_PIECES = 4 };
+enum { FG_MAX_TASKS = 16, FG_TASK_PIECES = 4, FG_TASK_PIECE_BYTES = 1 << 20 };
 
 struct fg_task {
     struct fg_task *next; /* flow->tasks; under flow->lock */
@@ -24,6 +24,8 @@ struct fg_task {
 /* --- task.c: the task's thread --- */
 bool fg_task_canceled(const struct fg_task *t);
 void fg_task_progress(struct fg_task *t, uint64_t done, uint64_t total);
+/* Sends DATA, as fast as it is dealt with. FG_ECANCELED. */
+int fg_task_data(struct fg_task *t, const void *bytes, size_t n, struct fg_err *err);
 /* Runs fn on the GPU thread, between two steps, and returns when it has. */
 void fg_task_on_gpu(struct fg_flow *flow, void (*fn)(struct fg_flow *flow, void *arg), void *arg);
 /* Forgets in VRAM what the store does not have. */
@@ -44,5 +46,12 @@ void fg_task_hex(const struct fg_key *key, char out[33]);
 int fg_task_list(struct fg_task *t, struct fg_task_result *out, struct fg_err *err);
 int fg_task_find(struct fg_task *t, struct fg_task_result *out, struct fg_err *err);
 int fg_task_forget(struct fg_task *t, struct fg_task_result *out, struct fg_err *err);
+
+/* --- task_pack.c --- */
+int fg_task_export(struct fg_task *t, struct fg_task_result *out, struct fg_err *err);
+int fg_task_import(struct fg_task *t, struct fg_task_result *out, struct fg_err *err);
+/* The path to what t->req.id names, when it is of the model and the numerics that run; the caller's.
+ * FG_EINVAL else. */
+int fg_task_path(struct fg_task *t, struct fg_cache_path *path, struct fg_err *err);
 
 #endif

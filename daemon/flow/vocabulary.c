@@ -1,6 +1,7 @@
 #include "vocabulary.h"
 
 #include <string.h>
+#include <xxhash.h>
 
 /* Absent is fine, malformed is not. */
 static int optional(int rc)
@@ -114,4 +115,29 @@ void fg_vocabulary_finish(struct fg_vocabulary *v)
         fg_chat_finish(&v->chat);
     fg_tokenizer_destroy(v->tokenizer);
     *v = (struct fg_vocabulary){0};
+}
+
+int fg_vocabulary_fingerprint(const struct fg_vocabulary *v, uint8_t out[16], struct fg_err *err)
+{
+    XXH3_state_t *state = XXH3_createState();
+    size_t n_tokens = fg_tokenizer_n_vocab(v->tokenizer);
+    XXH128_canonical_t canon;
+
+    if (!state)
+        return fg_fail(err, FG_ENOMEM, "no memory for a hash");
+    XXH3_128bits_reset(state);
+    for (size_t i = 0; i < n_tokens; i++) {
+        size_t n;
+        const char *piece = fg_tokenizer_piece(v->tokenizer, (int32_t)i, &n);
+        uint8_t head[5] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24),
+                           fg_tokenizer_is_control(v->tokenizer, (int32_t)i)};
+
+        XXH3_128bits_update(state, head, sizeof head);
+        if (n)
+            XXH3_128bits_update(state, piece, n);
+    }
+    XXH128_canonicalFromHash(&canon, XXH3_128bits_digest(state));
+    memcpy(out, canon.digest, 16);
+    XXH3_freeState(state);
+    return 0;
 }

@@ -19,6 +19,8 @@ struct fg_vocabulary {
  * On failure *v needs no fg_vocabulary_finish(). */
 int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
                        struct fg_err *err);
+/* A hash of all tokens' bytes and kinds (docs/pack-format.md). FG_ENOMEM. */
+int fg_vocabulary_fingerprint(const struct fg_vocabulary *v, uint8_t out[16], struct fg_err *err);
 void fg_vocabulary_finish(struct fg_vocabulary *v);
 
 #endif

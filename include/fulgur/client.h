@@ -351,6 +351,19 @@ struct fg_client_cache_records {
 FG_API int fg_client_cache_forget(struct fg_client *client, const char *id, bool before,
                                   struct fg_client_cache_records *out, struct fg_err *err);
 
+/* Writes a prefix, with its states, as a portable pack (docs/pack-format.md): `write` gets its pieces
+ * in order and ends the call with FG_ECANCELED when it returns other than 0. A pack is whole only
+ * when this returns 0. FG_ENOTFOUND; FG_EINVAL: also when `id` is of another model than runs. */
+FG_API int fg_client_cache_export(struct fg_client *client, const char *id,
+                                  int (*write)(void *ctx, const char *bytes, size_t n), void *ctx,
+                                  struct fg_err *err);
+/* Stores the prefix of a pack: out->id names it, out->tokens (and prompt_tokens) is its length. Its
+ * payloads are believed: import only what comes from somebody you trust. FG_EINVAL: damaged, or for
+ * another model, tokenizer or arithmetic; the line names the field and both values. The daemon takes
+ * at most --max-body bytes. */
+FG_API int fg_client_cache_import(struct fg_client *client, const void *pack, size_t bytes,
+                                  struct fg_client_cache_found *out, struct fg_err *err);
+
 /* GETs `path` (such as "/v1/fulgur/status") and hands over the body as the daemon wrote it, checked
  * to be one JSON object. *json is malloc'd, NUL-terminated, the caller's to free(). */
 FG_API int fg_client_get(struct fg_client *client, const char *path, char **json, size_t *bytes,

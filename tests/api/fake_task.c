@@ -29,6 +29,7 @@ static struct fake_asked asked;
 void fg_task_request_finish(struct fg_task_request *r)
 {
     free(r->id);
+    free(r->bytes);
     fg_job_request_finish(&r->prompt);
     memset(r, 0, sizeof *r);
 }
@@ -101,14 +102,36 @@ static void tell(struct fg_task *t, struct fg_task_event *e)
     t->sink(t->ctx, e);
 }
 
+/* Twelve pieces that tell where they are, four of them unread at most. */
+static void send_pieces(struct fg_task *t)
+{
+    unsigned char *piece = malloc(FAKE_PIECE);
+    struct fg_task_event e = {.kind = FG_TASK_DATA, .bytes = piece, .n = FAKE_PIECE};
+
+    for (int i = 0; i < FAKE_PIECES && !t->canceled; i++) {
+        pthread_mutex_lock(&lock);
+        while (t->unread >= 4 && !t->canceled)
+            pthread_cond_wait(&changed, &lock);
+        t->unread++;
+        pthread_mutex_unlock(&lock);
+        memset(piece, 'a' + i, FAKE_PIECE);
+        tell(t, &e);
+        memset(piece, 0, FAKE_PIECE); /* the API must not keep the pointer */
+    }
+    free(piece);
+}
+
 static void finish(struct fg_task *t)
 {
     struct fg_task_event e = {.kind = FG_TASK_PROGRESS, .done = 1, .total = 4};
     const char *id = t->req.id ? t->req.id : "";
 
-    tell(t, &e);
+    if (t->req.kind == FG_TASK_EXPORT && strcmp(id, "gone") != 0)
+        send_pieces(t);
+    else
+        tell(t, &e);
     e = (struct fg_task_event){.kind = FG_TASK_DONE};
-    if (strcmp(id, "gone") == 0 || t->canceled) {
+    if (strcmp(id, "gone") == 0 || strcmp(id, "breaks") == 0 || t->canceled) {
         e.kind = FG_TASK_FAILED;
         fg_fail(&e.error, t->canceled ? FG_ECANCELED : FG_ENOTFOUND, "id 'gone': not stored");
     } else if (t->req.kind == FG_TASK_LIST) {
@@ -159,6 +182,8 @@ int fg_task_start(struct fg_flow *flow, struct fg_task_request *request, fg_task
                                 .before = t->req.before,
                                 .limit = t->req.limit,
                                 .all = !t->req.id,
+                                .n_bytes = t->req.n_bytes,
+                                .first = t->req.n_bytes ? *(char *)t->req.bytes : 0,
                                 .chat = t->req.prompt.kind == FG_PROMPT_CHAT};
     alive++;
     started++;

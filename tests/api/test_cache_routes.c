@@ -176,6 +176,78 @@ static void test_leaving_cancels(void **state)
     client_close(&c);
 }
 
+static void test_export(void **state)
+{
+    struct fixture f;
+    struct client c;
+    struct reply r;
+    static const char head[] =
+        "HEAD /v1/fulgur/cache/export?id=12 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    bool whole;
+    char type[128];
+    unsigned tasks;
+    json_t *v;
+    (void)state;
+
+    start(&f);
+    client_unix(&c, &f);
+    client_get(&c, "/v1/fulgur/cache/export?id=12");
+    client_read(&c, &r, false);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(reply_header(&r, "Content-Type", type), "application/octet-stream");
+    assert_int_equal(r.bytes, FAKE_PIECES * FAKE_PIECE);
+    for (int i = 0; i < FAKE_PIECES; i++) {
+        assert_int_equal(r.body[i * FAKE_PIECE], 'a' + i);
+        assert_int_equal(r.body[(i + 1) * FAKE_PIECE - 1], 'a' + i);
+    }
+    reply_free(&r);
+    client_send(&c, head, strlen(head));
+    client_read(&c, &r, true);
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    /* One that fails when the status is out ends without the last chunk. */
+    client_get(&c, "/v1/fulgur/cache/export?id=breaks");
+    client_read_head(&c, &r);
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    do {
+        whole = c.n >= 5 && memcmp(c.buf + c.n - 5, "0\r\n\r\n", 5) == 0;
+        c.n = 0;
+    } while (!client_at_end(&c));
+    assert_false(whole);
+    client_close(&c);
+    v = ask(&f, "GET", "/v1/fulgur/cache/export?id=gone", NULL, 404);
+    json_decref(v);
+    json_decref(ask(&f, "GET", "/v1/fulgur/cache/export", NULL, 400));
+    /* A client that leaves in the middle. */
+    tasks = fake_task_started();
+    client_unix(&c, &f);
+    client_get(&c, "/v1/fulgur/cache/export?id=12");
+    fake_task_wait_started(tasks + 1);
+    client_close(&c);
+    fake_task_wait_none();
+    fixture_stop(&f);
+}
+
+static void test_import(void **state)
+{
+    struct fixture f;
+    const char *id;
+    json_t *v;
+    (void)state;
+
+    start(&f);
+    v = ask(&f, "POST", "/v1/fulgur/cache/import", "\x01 pack", 200);
+    unpack(v, "{s:s}", "id", &id);
+    assert_string_equal(id, "abcdef");
+    json_decref(v);
+    assert_int_equal(fake_task_asked().n_bytes, 6);
+    assert_int_equal(fake_task_asked().first, 1);
+    json_decref(ask(&f, "POST", "/v1/fulgur/cache/import?x=1", "pack", 400));
+    json_decref(ask(&f, "GET", "/v1/fulgur/cache/import", NULL, 405));
+    fixture_stop(&f);
+}
+
 static void test_no_store(void **state)
 {
     struct fake_options flow = {.no_store = true};
@@ -198,7 +270,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ls),     cmocka_unit_test(test_find),
         cmocka_unit_test(test_forget), cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_leaving_cancels), cmocka_unit_test(test_no_store),
+        cmocka_unit_test(test_leaving_cancels),
+        cmocka_unit_test(test_export), cmocka_unit_test(test_import),
+        cmocka_unit_test(test_no_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -489,7 +489,8 @@ static void test_usage(void **state)
          "fulgur detokenize: ID 'x': should be a whole number from 0 to 2147483647\n"
          "Try 'fulgur detokenize --help'.\n"},
         {{"cache"},
-         "fulgur cache: what to do with the cache: should be stats, ls, explain or forget\n"
+         "fulgur cache: what to do with the cache: should be stats, ls, explain, forget, "
+         "export or import\n"
          "Try 'fulgur cache --help'.\n"},
         {{"cache", "ls", "--all"},
          "fulgur cache: --all: does not go with 'fulgur cache ls'\n"

@@ -126,5 +126,43 @@ class Ops(e2e.TestCase):
                 a, _, _ = self.two_prompts(d)
 
 
+    def test_pack(self):
+        d = self.start()
+        a, b, replies = self.two_prompts(d)
+        pack = os.path.join(self.home, "a.pack")
+        ids = {e["tokens"]: e["id"] for e in self.ls(d)["entries"]}
+        self.cli(d, "export", "--id", ids[512], "-o", pack)
+        self.assertFalse(os.path.exists(pack + ".part"))
+        self.cli(d, "forget", "--all")
+        self.assertIn("512 tokens", self.cli(d, "import", pack))
+        again = d.complete(a)
+        self.assert_same_answer(again, replies[0])
+        self.assert_reused(again, 512)
+        self.assertEqual(e2e.cache_of(again)["source"], "store")
+        # Into another store of the same model; and nothing of it under another one.
+        other = self.start(cache="other")
+        self.cli(other, "import", pack)
+        imported = other.complete(a)
+        self.assert_same_answer(imported, replies[0])
+        self.assert_reused(imported, 512)
+        stranger = self.start("m1-b", cache="stranger")
+        told = self.cli(stranger, "import", pack, code=1)
+        self.assertRegex(told, r"(tokenizer|model): the pack is for [0-9a-f]{32} .* this daemon "
+                               r"has [0-9a-f]{32}")
+        self.assertEqual(self.ls(stranger)["total"], 0)
+        # Damaged ones are refused by name, and nothing of them is stored.
+        with open(pack, "rb") as f:
+            whole = f.read()
+        self.cli(d, "forget", "--all")
+        for what, bad in (("cut off", whole[:-1]), ("cut off", whole[:100]),
+                          ("checksum", whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]),
+                          ("not a pack", b"{}"), ("not a pack", b"")):
+            with open(pack, "wb") as f:
+                f.write(bad)
+            self.assertIn(what, self.cli(d, "import", pack, code=1))
+        self.assertEqual(self.ls(d)["total"], 0)
+        self.cli(d, "export", "--id", ids[512], "-o", pack, code=1)
+
+
 if __name__ == "__main__":
     e2e.main()

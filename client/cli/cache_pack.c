@@ -1,0 +1,129 @@
+/* fulgur cache export, import. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache.h"
+
+struct out {
+    FILE *file;
+    uint64_t bytes;
+};
+
+static int write_piece(void *ctx, const char *bytes, size_t n)
+{
+    struct out *o = ctx;
+
+    o->bytes += n;
+    return fwrite(bytes, 1, n, o->file) != n;
+}
+
+static int fail_file(const struct fg_cli_cache *c, const char *path)
+{
+    struct fg_err err;
+
+    fg_fail(&err, FG_EIO, "%s: %s", path, strerror(errno));
+    return fg_cli_fail(c->cli, &err);
+}
+
+/* Under another name first: what has the pack's name is a whole one. */
+static int export_to(const struct fg_cli_cache *c, struct fg_client *client, const char *id,
+                     const char *part)
+{
+    struct out o = {.file = fopen(part, "wbe")};
+    struct fg_err err;
+    char size[32];
+    int rc, e;
+
+    if (!o.file) {
+        return fail_file(c, part);
+    }
+    errno = 0;
+    rc = fg_client_cache_export(client, id, write_piece, &o, &err);
+    e = errno;
+    if (rc == 0 && (fflush(o.file) != 0 || fsync(fileno(o.file)) != 0)) {
+        rc = FG_ECANCELED;
+        e = errno;
+    }
+    fclose(o.file);
+    if (rc == 0 && rename(part, c->output) == 0) {
+        printf("%s: %s\n", c->output, fg_cli_size_text(o.bytes, size, sizeof size));
+        return FG_CLI_OK;
+    }
+    e = rc == 0 ? errno : e;
+    unlink(part);
+    errno = e;
+    return rc == 0 || rc == FG_ECANCELED ? fail_file(c, c->output) : fg_cli_fail(c->cli, &err);
+}
+
+int fg_cli_cache_export(const struct fg_cli_cache *c, struct fg_client *client)
+{
+    char id[FG_CLIENT_CACHE_ID], *part;
+    bool from_file;
+    int code;
+
+    if (!c->id && !c->file) {
+        return fg_cli_usage(c->cli, "what to export: should be --id ID or --file FILE");
+    }
+    if (!c->output) {
+        return fg_cli_usage(c->cli, "where to: should be -o PACK");
+    }
+    code = fg_cli_cache_id(c, client, id, &from_file);
+    if (code != FG_CLI_OK) {
+        return code;
+    }
+    part = malloc(strlen(c->output) + sizeof ".part");
+    if (!part) {
+        return FG_CLI_ERROR;
+    }
+    sprintf(part, "%s.part", c->output);
+    code = export_to(c, client, id, part);
+    free(part);
+    return code;
+}
+
+/* All of the file; *bytes are the caller's. */
+static int read_all(const char *path, char **bytes, size_t *n, struct fg_err *err)
+{
+    FILE *f = fopen(path, "rbe");
+    struct stat st;
+    int rc = 0;
+
+    *bytes = NULL;
+    if (!f || fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) {
+        rc = fg_fail(err, FG_EIO, "%s: %s", path, f ? "is not a regular file" : strerror(errno));
+    } else {
+        *n = (size_t)st.st_size;
+        *bytes = malloc(*n ? *n : 1);
+        if (!*bytes) {
+            rc = fg_fail(err, FG_ENOMEM, "%s: out of memory", path);
+        } else if (fread(*bytes, 1, *n, f) != *n) {
+            rc = fg_fail(err, FG_EIO, "%s: cannot be read to its end", path);
+        }
+    }
+    if (f) {
+        fclose(f);
+    }
+    return rc;
+}
+
+int fg_cli_cache_import(const struct fg_cli_cache *c, struct fg_client *client)
+{
+    struct fg_client_cache_found found;
+    struct fg_err err;
+    char *bytes;
+    size_t n = 0;
+    int rc = read_all(c->argument, &bytes, &n, &err);
+
+    if (rc == 0) {
+        rc = fg_client_cache_import(client, bytes, n, &found, &err);
+    }
+    free(bytes);
+    if (rc < 0) {
+        return fg_cli_fail(c->cli, &err);
+    }
+    printf("%.12s: %llu tokens\n", found.id, (unsigned long long)found.tokens);
+    return FG_CLI_OK;
+}
