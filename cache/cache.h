@@ -86,6 +86,9 @@ int fg_cache_read_state(struct fg_cache_read *r, const struct fg_key *key, const
 /* The token ids of a stored block. FG_ENOTFOUND, FG_EIO. */
 int fg_cache_read_tokens(struct fg_cache_read *r, const struct fg_key *key,
                          int32_t tokens[FG_BLOCK_TOKENS], struct fg_err *err);
+/* Has the state at the end of block `key`, or the block, dropped as one that does not verify: whoever
+ * calls knows better what its payload should be. Any thread. */
+void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state);
 /* Notes a use of blocks keys[0..n), and of the state at the end of the last one, for the order of
  * eviction: the first block counts as the most recently used. Written with a later batch. */
 void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n);

@@ -52,6 +52,11 @@ void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
                       c->opt.dir, kind == FG_KIND_BLOCK ? "block" : "state");
 }
 
+void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state)
+{
+    fg_report_corrupt(c, is_state ? FG_KIND_STATE : FG_KIND_BLOCK, key, true);
+}
+
 void fg_report_damage(struct fg_cache *c, const char *what)
 {
     if (atomic_exchange(&c->damaged, true))

@@ -179,6 +179,43 @@ int fg_client_cache_forget(struct fg_client *client, const char *id, bool before
     return rc;
 }
 
+/* ---- verify -----------------------------------------------------------------------------------*/
+
+int fg_client_cache_verify(struct fg_client *client, const char *id, uint32_t limit,
+                           int (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
+                           struct fg_client_cache_verified *out, struct fg_err *err)
+{
+    struct fg_client_cache_verified v = {0};
+    struct {
+        const char *key;
+        uint64_t *out;
+    } counts[] = {
+        {"prefixes", &v.prefixes},     {"verified", &v.verified}, {"wrong", &v.wrong},
+        {"unreadable", &v.unreadable}, {"gone", &v.gone},         {"skipped", &v.skipped},
+    };
+    json_t *fields = id ? json_pack("{s:s}", "id", id)
+                        : json_pack("{s:b, s:i}", "all", true, "limit", (int)limit);
+    json_t *root;
+    int rc;
+
+    if (!fields && id) {
+        return fg_fail(err, FG_EINVAL, "the id is not UTF-8");
+    }
+    rc = fg_client_task(client, "/v1/fulgur/cache/verify", fields, progress, ctx, &root, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct fg_client_json j = {root, "result", err};
+    for (size_t i = 0; rc >= 0 && i < sizeof counts / sizeof counts[0]; i++) {
+        rc = fg_client_json_count(&j, counts[i].key, counts[i].out);
+    }
+    json_decref(root);
+    if (rc >= 0) {
+        *out = v;
+    }
+    return rc < 0 ? rc : 0;
+}
+
 /* ---- packs ------------------------------------------------------------------------------------*/
 
 int fg_client_cache_export(struct fg_client *client, const char *id,

@@ -10,6 +10,7 @@ static const char help[] =
     "       fulgur cache ls [--limit N] [--json]\n"
     "       fulgur cache explain [OPTION]... [PROMPT]...\n"
     "       fulgur cache forget --id ID [--all] | --file FILE | --all\n"
+    "       fulgur cache verify --id ID | --file FILE | --all [--limit N]\n"
     "       fulgur cache export --id ID | --file FILE -o PACK\n"
     "       fulgur cache import PACK\n"
     "Shows what the daemon's prompt cache holds on disk, and works on it.\n"
@@ -23,6 +24,8 @@ static const char help[] =
     "           --file FILE    FILE's prompt: as far as it is stored and leads to nothing else,\n"
     "                          and all that continues it\n"
     "           --all          everything that is yours\n"
+    "  verify   computes stored prompts again, compares what is stored bit for bit, and drops what\n"
+    "           differs; exit code 1 when something did\n"
     "  export   writes one stored prefix as a pack, to be imported elsewhere\n"
     "  import   stores a pack's prefix: of the same model file and arithmetic, from somebody you\n"
     "           trust\n"
@@ -32,7 +35,7 @@ static const char help[] =
     "  --system TEXT  with the system message TEXT\n"
     "  --raw          without the model's chat template\n"
     "  -o PACK        the file to write\n"
-    "  --limit N      at most N (default: 100 of ls)\n"
+    "  --limit N      at most N (default: 100 lines of ls, prompts of verify)\n"
     "  --json         print the daemon's JSON as it is ('-o json' does the same)\n" FG_CLI_OPTIONS_HELP
     "\nExit codes: 0 done, 1 error, 2 wrong usage, 130 interrupted.\n";
 
@@ -130,6 +133,7 @@ static const struct {
 } commands[] = {
     {"stats", BIT(OPT_JSON), show_stats, NULL},
     {"ls", BIT(OPT_JSON) | BIT(OPT_LIMIT), fg_cli_cache_ls, NULL},
+    {"verify", BIT(OPT_ID) | BIT(OPT_ALL) | BIT(OPT_LIMIT) | PROMPT, fg_cli_cache_verify, NULL},
     {"export", BIT(OPT_ID) | PROMPT, fg_cli_cache_export, NULL},
     {"import", 0, fg_cli_cache_import, "PACK"},
     {"forget", BIT(OPT_ID) | BIT(OPT_ALL) | PROMPT, fg_cli_cache_forget, NULL},
@@ -241,8 +245,8 @@ static int run_cache(struct fg_cli *cli, int argc, char **argv)
         c.argument = optind + 1 < argc ? argv[optind + 1] : NULL;
         return code >= 0 ? code : connect_and_run(&c, i);
     }
-    return fg_cli_usage(cli, "what to do with the cache: should be stats, ls, explain, forget, export "
-                             "or import");
+    return fg_cli_usage(cli, "what to do with the cache: should be stats, ls, explain, forget, verify, "
+                             "export or import");
 }
 
 const struct fg_cli_command fg_cli_cache = {"cache", "show and work on what the prompt cache holds",

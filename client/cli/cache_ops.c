@@ -1,9 +1,11 @@
-/* fulgur cache ls, forget. */
+/* fulgur cache ls, forget, verify. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cache.h"
 #include "input.h"
+#include "interrupt.h"
 #include "terminal.h"
 
 /* ---- ls ---------------------------------------------------------------------------------------*/
@@ -133,4 +135,61 @@ int fg_cli_cache_forget(const struct fg_cli_cache *c, struct fg_client *client)
     printf("removed %llu blocks and %llu states, %s\n", (unsigned long long)gone.blocks,
            (unsigned long long)gone.states, fg_cli_size_text(gone.bytes, size, sizeof size));
     return FG_CLI_OK;
+}
+
+/* ---- verify -----------------------------------------------------------------------------------*/
+
+static int show_progress(void *ctx, uint64_t done, uint64_t total)
+{
+    (void)ctx;
+    if (isatty(STDERR_FILENO)) {
+        fprintf(stderr, "\r%llu of %llu tokens", (unsigned long long)done,
+                (unsigned long long)total);
+    }
+    return 0;
+}
+
+static int print_verified(const struct fg_client_cache_verified *v)
+{
+    printf("%llu prompts: %llu records verified, %llu wrong, %llu unreadable",
+           (unsigned long long)v->prefixes, (unsigned long long)v->verified,
+           (unsigned long long)v->wrong, (unsigned long long)v->unreadable);
+    if (v->gone) {
+        printf(", %llu gone meanwhile", (unsigned long long)v->gone);
+    }
+    if (v->skipped) {
+        printf(", %llu blocks longer than the context", (unsigned long long)v->skipped);
+    }
+    puts(v->wrong || v->unreadable ? " (dropped)" : "");
+    return v->wrong || v->unreadable ? FG_CLI_ERROR : FG_CLI_OK;
+}
+
+int fg_cli_cache_verify(const struct fg_cli_cache *c, struct fg_client *client)
+{
+    struct fg_client_cache_verified v;
+    struct fg_cli_interrupt interrupt;
+    char id[FG_CLIENT_CACHE_ID];
+    bool named = c->id || c->file, from_file;
+    struct fg_err err;
+    int rc, code;
+
+    if (named == c->all) {
+        return fg_cli_usage(c->cli, "what to verify: should be one of --id ID, --file FILE, --all");
+    }
+    if (named && (code = fg_cli_cache_id(c, client, id, &from_file)) != FG_CLI_OK) {
+        return code;
+    }
+    if (fg_cli_interrupt_init(&interrupt, client) < 0) {
+        return FG_CLI_ERROR;
+    }
+    rc = fg_client_cache_verify(client, named ? id : NULL, c->limit, show_progress, NULL, &v, &err);
+    fg_cli_interrupt_finish(&interrupt);
+    if (isatty(STDERR_FILENO)) {
+        fputs("\r\033[K", stderr);
+    }
+    if (rc < 0) {
+        fg_cli_fail(c->cli, &err);
+        return rc == FG_ECANCELED ? FG_CLI_INTERRUPTED : FG_CLI_ERROR;
+    }
+    return print_verified(&v);
 }

@@ -127,6 +127,7 @@ static void measure(struct fg_flow *flow, const struct fg_flow_options *opt)
     fg_gguf_fingerprint(flow->machine.gguf, flow->model);
     memcpy(flow->numerics, info->numerics_id, sizeof flow->numerics);
     flow->n_vocab = info->hp->n_vocab;
+    flow->page_bytes = flow->machine.reuse.page_bytes;
     flow->block_bytes = flow->machine.reuse.block_bytes;
     flow->state_bytes = flow->machine.reuse.state_bytes;
     flow->n_seq = info->n_seq < FG_MAX_ACTIVE ? info->n_seq : FG_MAX_ACTIVE;

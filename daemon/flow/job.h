@@ -15,6 +15,7 @@
 
 struct fg_flow; /* the running engine: flow.h */
 struct fg_job;
+struct fg_verify;
 
 enum fg_prompt_kind { FG_PROMPT_TEXT, FG_PROMPT_TOKENS, FG_PROMPT_CHAT };
 
@@ -59,6 +60,7 @@ struct fg_job_request {
     bool no_store;      /* reads the cache; prompt and answer leave nothing in VRAM or the store */
     bool ignore_eos;    /* go on past end tokens until max_tokens */
     bool want_progress; /* send PROGRESS events */
+    struct fg_verify *verify; /* the flow's own: verify.h; else NULL */
     /* Only tell what would be reused: DONE comes at once, its account is a forecast (restore_ms,
      * prefill_ms and first_token_ms are predictions), and nothing is computed, used or kept. */
     bool dry_run;

@@ -2,6 +2,7 @@
  * pieces that end where blocks and states are to be kept. */
 #include "log.h"
 #include "parts.h"
+#include "verify.h"
 
 enum {
     RESTORE_BLOCKS = 64,  /* restored between two steps, so that other jobs go on */
@@ -110,6 +111,8 @@ uint32_t fg_prefill_piece(const struct fg_flow *flow, const struct fg_job *job, 
         if (end <= from)
             end = from + budget;
     }
+    if (job->req.verify)
+        return fg_verify_piece_end(job->req.verify, from, end) - from;
     if (!has_states(flow, job))
         return end - from;
     for (uint32_t at = (from / FG_CHUNK + 1) * FG_CHUNK; at < end; at += FG_CHUNK)
@@ -140,6 +143,8 @@ int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err
     uint32_t at = fg_seq_length(job->seq);
     int rc = job->caching ? keep(flow, job, err) : 0;
 
+    if (rc == 0 && job->req.verify)
+        rc = fg_verify_look(job->req.verify, job->seq, err);
     if (rc == FG_EDEVICELOST)
         return rc;
     if (rc) {

@@ -17,6 +17,7 @@ enum fg_task_kind {
     FG_TASK_FORGET, /* removes */
     FG_TASK_EXPORT, /* a prefix as a pack, in DATA events */
     FG_TASK_IMPORT, /* a pack into the store */
+    FG_TASK_VERIFY, /* computes again what is stored, and compares */
 };
 
 struct fg_task_request {
@@ -24,7 +25,7 @@ struct fg_task_request {
     struct fg_tenant tenant;
     char *id;       /* hexadecimal digits that a stored block's key begins with; NULL: all */
     bool before;    /* FORGET with id: also blocks before it that lead to nothing else */
-    uint32_t limit; /* LIST: rows at most */
+    uint32_t limit; /* LIST, VERIFY: rows, prefixes at most */
     struct fg_job_request prompt; /* FIND */
     void *bytes; /* IMPORT: the pack; malloc'd */
     size_t n_bytes;
@@ -47,10 +48,13 @@ struct fg_task_row {
 struct fg_task_result {
     struct fg_task_row *rows; /* LIST; [n_rows], malloc'd */
     size_t n_rows;
-    uint64_t total;                 /* LIST: rows there are */
+    uint64_t total;                 /* LIST: rows there are; VERIFY: prefixes looked at */
     char id[33];                    /* FIND, IMPORT: of the last stored block */
     uint32_t tokens, prompt_tokens; /* FIND: how many are stored, and of how many; IMPORT */
     uint64_t blocks, states, bytes; /* FORGET: removed; EXPORT, IMPORT: in the pack */
+    /* VERIFY, records: equal; others, which were dropped; that did not verify, dropped as well; that
+     * went meanwhile; blocks of prefixes that are longer than the context. */
+    uint64_t verified, wrong, unreadable, gone, skipped;
 };
 void fg_task_result_finish(struct fg_task_result *r);
 

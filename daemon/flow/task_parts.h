@@ -4,6 +4,7 @@
 
 #include "parts.h"
 #include "task.h"
+#include "verify.h"
 
 enum { FG_MAX_TASKS = 16, FG_TASK_PIECES = 4, FG_TASK_PIECE_BYTES = 1 << 20 };
 
@@ -53,5 +54,8 @@ int fg_task_import(struct fg_task *t, struct fg_task_result *out, struct fg_err 
 /* The path to what t->req.id names, when it is of the model and the numerics that run; the caller's.
  * FG_EINVAL else. */
 int fg_task_path(struct fg_task *t, struct fg_cache_path *path, struct fg_err *err);
+
+/* --- task_verify.c --- */
+int fg_task_verify(struct fg_task *t, struct fg_task_result *out, struct fg_err *err);
 
 #endif

@@ -351,6 +351,24 @@ struct fg_client_cache_records {
 FG_API int fg_client_cache_forget(struct fg_client *client, const char *id, bool before,
                                   struct fg_client_cache_records *out, struct fg_err *err);
 
+/* Records: blocks and states. */
+struct fg_client_cache_verified {
+    uint64_t prefixes;   /* that were looked at */
+    uint64_t verified;   /* equal, bit for bit */
+    uint64_t wrong;      /* not equal: dropped */
+    uint64_t unreadable; /* their checksums did not hold: dropped */
+    uint64_t gone;       /* evicted or forgotten meanwhile */
+    uint64_t skipped;    /* blocks of prefixes that are longer than the daemon's context */
+};
+/* Computes stored prefixes again and compares: the one that `id` names, or (NULL) the `limit` that
+ * were used last, of the model and the arithmetic that run. Takes as long as computing these prompts;
+ * others' requests go on beside it. `progress` (may be NULL) is told prompt tokens; other than 0 ends
+ * the call, and the work, with FG_ECANCELED. */
+FG_API int fg_client_cache_verify(struct fg_client *client, const char *id, uint32_t limit,
+                                  int (*progress)(void *ctx, uint64_t done, uint64_t total),
+                                  void *ctx, struct fg_client_cache_verified *out,
+                                  struct fg_err *err);
+
 /* Writes a prefix, with its states, as a portable pack (docs/pack-format.md): `write` gets its pieces
  * in order and ends the call with FG_ECANCELED when it returns other than 0. A pack is whole only
  * when this returns 0. FG_ENOTFOUND; FG_EINVAL: also when `id` is of another model than runs. */

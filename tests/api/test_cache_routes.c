@@ -248,6 +248,24 @@ static void test_import(void **state)
     fixture_stop(&f);
 }
 
+static void test_verify(void **state)
+{
+    struct fixture f;
+    int verified, wrong;
+    json_t *v;
+    (void)state;
+
+    start(&f);
+    v = ask(&f, "POST", "/v1/fulgur/cache/verify", "{\"all\": true, \"limit\": 7}", 200);
+    unpack(v, "{s:i, s:i}", "verified", &verified, "wrong", &wrong);
+    assert_int_equal(verified, 14);
+    assert_int_equal(wrong, 15);
+    json_decref(v);
+    assert_int_equal(fake_task_asked().limit, 7);
+    json_decref(ask(&f, "POST", "/v1/fulgur/cache/verify", "{}", 400));
+    fixture_stop(&f);
+}
+
 static void test_no_store(void **state)
 {
     struct fake_options flow = {.no_store = true};
@@ -272,7 +290,7 @@ int main(void)
         cmocka_unit_test(test_forget), cmocka_unit_test(test_stream),
         cmocka_unit_test(test_leaving_cancels),
         cmocka_unit_test(test_export), cmocka_unit_test(test_import),
-        cmocka_unit_test(test_no_store),
+        cmocka_unit_test(test_verify), cmocka_unit_test(test_no_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 """The operations on the cache, through the command and the API, on the real daemon."""
+import ctypes.util
 import json
 import os
 import struct
@@ -162,6 +163,104 @@ class Ops(e2e.TestCase):
             self.assertIn(what, self.cli(d, "import", pack, code=1))
         self.assertEqual(self.ls(d)["total"], 0)
         self.cli(d, "export", "--id", ids[512], "-o", pack, code=1)
+
+
+    def test_verify(self):
+        d = self.start()
+        a, b, replies = self.two_prompts(d)
+        entries = self.ls(d)["entries"]
+        leaf = {e["tokens"]: e for e in entries}[512]
+        blocks = 8 + len(b) // 64 - 5
+        told = self.cli(d, "verify", "--all")
+        got = [int(n) for n in e2e.re.findall(r"\d+", told)]
+        self.assertEqual(got[0], 2)
+        self.assertGreaterEqual(got[1], blocks + 2)  # with the states
+        self.assertEqual(got[2:4], [0, 0])
+        one = d.post("/v1/fulgur/cache/verify", {"id": leaf["id"]})
+        self.assertEqual(one["verified"], 8 + leaf["states"])
+        self.assertEqual(one["wrong"] + one["unreadable"] + one["gone"] + one["skipped"], 0)
+        # A byte that flips on the disk.
+        d.terminate()
+        path = os.path.join(d.cache, "data.mdb")
+        with open(path, "r+b") as f:
+            data = f.read()
+            at = data.index(b"FGKVBLK1")
+            f.seek(at + 400)
+            f.write(bytes([data[at + 400] ^ 1]))
+        d.start()
+        self.cli(d, "verify", "--all", code=1)
+        self.assertEqual(d.stats()["dropped_corrupt"], 1)
+        self.assert_same_answer(d.complete(a), replies[0])
+        self.assert_same_answer(d.complete(b), replies[1])
+
+    def test_verify_finds_lies(self):
+        """Checksums that were made to fit: only computing it again can find that."""
+        d = self.start()
+        a, _, replies = self.two_prompts(d)
+        leaf = {e["tokens"]: e for e in self.ls(d)["entries"]}[512]
+        status, pack = self.raw(d, "/v1/fulgur/cache/export?id=" + leaf["id"])
+        self.assertEqual(status, 200)
+        lie = self.lie(pack, 3)
+        if lie is None:
+            self.skipTest("libxxhash is not there")
+        self.cli(d, "forget", "--all")
+        self.assertEqual(d.request("POST", "/v1/fulgur/cache/import", lie)[0], 200)
+        got = d.post("/v1/fulgur/cache/verify", {"id": leaf["id"]})
+        self.assertEqual((got["wrong"], got["unreadable"]), (1, 0))
+        self.assertEqual(got["verified"], 7 + leaf["states"])
+        again = d.complete(a)
+        self.assert_same_answer(again, replies[0])
+        self.assertLessEqual(e2e.cache_of(again)["reused_tokens"], 192)
+
+    def test_verify_is_canceled(self):
+        d = self.start()
+        a = self.tokens(1900, VOCABULARY)
+        d.complete(a)
+        d.wait_written()
+        connection = e2e.UnixConnection(d.socket, e2e.ANSWER_S)
+        connection.request("POST", "/v1/fulgur/cache/verify",
+                           json.dumps({"all": True, "stream": True}))
+        connection.getresponse().readline()
+        connection.close()
+        d.wait_for("the job's end", lambda: not d.jobs())
+        d.wait_log("canceled")
+
+    def raw(self, d, path):
+        connection = e2e.UnixConnection(d.socket, e2e.ANSWER_S)
+        try:
+            connection.request("GET", path)
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+        finally:
+            connection.close()
+
+    def lie(self, pack, block):
+        """The pack with another payload in a block, and checksums that hold."""
+        name = ctypes.util.find_library("xxhash")
+        if not name:
+            return None
+        lib = ctypes.CDLL(name)
+
+        class Hash(ctypes.Structure):
+            _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
+
+        lib.XXH3_64bits.restype = lib.XXH3_64bits_withSeed.restype = ctypes.c_uint64
+        lib.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+        seeded = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64]
+        lib.XXH3_64bits_withSeed.argtypes = lib.XXH3_128bits_withSeed.argtypes = seeded
+        lib.XXH3_128bits_withSeed.restype = Hash
+        head, data, at = pack[:192], bytearray(pack), 192
+        while True:
+            kind, index, size = struct.unpack_from("<IIQ", data, at)
+            if (kind, index) == (1, block):
+                break
+            at += 288 + size
+        data[at + 300] ^= 1
+        seed = lib.XXH3_64bits_withSeed(bytes(data[at:at + 272]), 272,
+                                        lib.XXH3_64bits(head, len(head)))
+        h = lib.XXH3_128bits_withSeed(bytes(data[at + 288:at + 288 + size]), size, seed)
+        struct.pack_into(">QQ", data, at + 272, h.high, h.low)
+        return bytes(data)
 
 
 if __name__ == "__main__":
