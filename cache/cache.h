@@ -175,6 +175,13 @@ int fg_cache_forget(struct fg_cache *c, const struct fg_key *roots, size_t n_roo
                     const struct fg_key *key, bool before, struct fg_cache_forgotten *out,
                     struct fg_err *err);
 
+/* Gives the data file's free space back: copies the records into a new file, which takes the place
+ * of the old one; the disk has to have room for both. A kill leaves one of the two, whole. Nothing is
+ * written meanwhile; reads find what is there. Waits for the disk, and for reads that are open: not
+ * for a thread that has one. *before, *after: bytes of the file. FG_EFULL (no room: nothing was
+ * changed), FG_EIO, FG_EBUSY (a damaged store is being reopened). */
+int fg_cache_compact(struct fg_cache *c, uint64_t *before, uint64_t *after, struct fg_err *err);
+
 struct fg_cache_stats {
     uint64_t blocks, states;           /* records stored */
     uint64_t block_bytes, state_bytes; /* their payloads */

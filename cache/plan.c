@@ -157,7 +157,8 @@ static int plan_item(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
     switch (it->op) {
     case FG_OP_PUT: return plan_put(c, b, it);
     case FG_OP_DROP: return plan_drop(c, b, it);
-    case FG_OP_FORGET: return plan_task(b, it);
+    case FG_OP_FORGET:
+    case FG_OP_COMPACT: return plan_task(b, it);
     case FG_OP_FLUSH: break;
     }
     it->next = b->flushes;

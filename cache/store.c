@@ -277,6 +277,8 @@ static int try_open(struct fg_cache *c, bool deep, struct fg_err *err)
 
     if (rc)
         return rc;
+    if (c->ours)
+        unlinkat(c->dir_fd, FG_COMPACT_FILE, 0); /* a compaction that was cut short */
     if (size == 0 && !c->ours)
         rc = fg_dir_tag(c, err);
     if (!rc)

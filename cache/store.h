@@ -15,12 +15,14 @@
 
 #define FG_DATA_FILE "data.mdb"
 #define FG_LOCK_FILE "lock"
+#define FG_COMPACT_FILE "data.mdb.compact"
 
-enum fg_op { FG_OP_PUT, FG_OP_DROP, FG_OP_FLUSH, FG_OP_FORGET };
+enum fg_op { FG_OP_PUT, FG_OP_DROP, FG_OP_FLUSH, FG_OP_FORGET, FG_OP_COMPACT };
 
 struct fg_forget;
+struct fg_compact;
 
-/* A request to the writer; FLUSH and FORGET lie on their callers' stacks. */
+/* A request to the writer; FLUSH, FORGET and COMPACT lie on their callers' stacks. */
 struct fg_item {
     struct fg_item *next;
     struct fg_entry *e; /* PUT: has FG_REC_QUEUED or FG_REC_WRITING; DROP: resolved by the writer */
@@ -28,8 +30,9 @@ struct fg_item {
     enum fg_op op;
     enum fg_kind kind;
     bool forced; /* DROP: whatever the stored bytes say */
-    bool done;   /* FLUSH, FORGET */
+    bool done;   /* FLUSH, FORGET, COMPACT */
     struct fg_forget *forget;
+    struct fg_compact *compact;
     struct fg_key key;
     struct fg_record rec;
 };
@@ -63,7 +66,7 @@ struct fg_batch {
     struct fg_touch *touches;
     size_t n_touches;
     struct fg_item *flushes;
-    struct fg_item *task; /* FORGET: after all that, alone */
+    struct fg_item *task; /* FORGET, COMPACT: after all that, alone */
     const struct fg_key *roots; /* FG_COMMIT_MARK: records of roots that go */
     size_t n_roots;
     uint64_t bytes, cost; /* of the puts: payloads; pages */
@@ -219,7 +222,7 @@ bool fg_tree_stored(const struct fg_entry *e); /* as a block */
 /* The root that e hangs below, when it is one of `roots`; else NULL. */
 struct fg_entry *fg_tree_root(struct fg_entry *e, const struct fg_key *roots, size_t n_roots);
 
-/* forget.c, scrub.c: writer thread, no lock held */
+/* forget.c, compact.c, scrub.c: writer thread, no lock held */
 /* What goes: `key` and all that continues it, with `before` also the blocks before it that lead to
  * nothing else; key NULL: all below the roots. */
 struct fg_forget {
@@ -232,6 +235,12 @@ struct fg_forget {
     struct fg_err *err;
 };
 void fg_forget_run(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f);
+struct fg_compact {
+    uint64_t before, after; /* bytes of the file */
+    int rc;
+    struct fg_err *err;
+};
+void fg_compact_run(struct fg_cache *c, struct fg_compact *k);
 /* Overwrites what was removed, and takes back the mark. No batch may be held. */
 int fg_scrub(struct fg_cache *c, struct fg_err *err);
 

@@ -108,7 +108,10 @@ static void run_task(struct fg_cache *c, struct fg_batch *b)
         fg_scrub(c, NULL);
     if (!it)
         return;
-    fg_forget_run(c, b, it->forget);
+    if (it->op == FG_OP_FORGET)
+        fg_forget_run(c, b, it->forget);
+    else
+        fg_compact_run(c, it->compact);
     b->task = NULL;
     pthread_mutex_lock(&c->mu);
     it->done = true;

@@ -216,6 +216,30 @@ int fg_client_cache_verify(struct fg_client *client, const char *id, uint32_t li
     return rc < 0 ? rc : 0;
 }
 
+/* ---- gc ---------------------------------------------------------------------------------------*/
+
+int fg_client_cache_gc(struct fg_client *client, uint64_t *before, uint64_t *after,
+                       struct fg_err *err)
+{
+    uint64_t was = 0, is = 0;
+    json_t *root;
+    int rc = fg_client_task(client, "/v1/fulgur/cache/gc", json_object(), NULL, NULL, &root, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    struct fg_client_json j = {root, "result", err};
+    rc = fg_client_json_count(&j, "before", &was);
+    rc = rc < 0 ? rc : fg_client_json_count(&j, "after", &is);
+    json_decref(root);
+    if (rc < 0) {
+        return rc;
+    }
+    *before = was;
+    *after = is;
+    return 0;
+}
+
 /* ---- packs ------------------------------------------------------------------------------------*/
 
 int fg_client_cache_export(struct fg_client *client, const char *id,

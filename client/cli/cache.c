@@ -13,6 +13,7 @@ static const char help[] =
     "       fulgur cache verify --id ID | --file FILE | --all [--limit N]\n"
     "       fulgur cache export --id ID | --file FILE -o PACK\n"
     "       fulgur cache import PACK\n"
+    "       fulgur cache gc\n"
     "Shows what the daemon's prompt cache holds on disk, and works on it.\n"
     "\n"
     "  stats    how much there is, and what became of it\n"
@@ -29,6 +30,7 @@ static const char help[] =
     "  export   writes one stored prefix as a pack, to be imported elsewhere\n"
     "  import   stores a pack's prefix: of the same model file and arithmetic, from somebody you\n"
     "           trust\n"
+    "  gc       gives the free space in the store's file back\n"
     "\n"
     "  --id ID        as ls shows it; a beginning is enough when nothing else begins so\n"
     "  --file FILE    the prompt that 'fulgur run --file FILE' makes; '-': standard input\n"
@@ -134,6 +136,7 @@ static const struct {
     {"stats", BIT(OPT_JSON), show_stats, NULL},
     {"ls", BIT(OPT_JSON) | BIT(OPT_LIMIT), fg_cli_cache_ls, NULL},
     {"verify", BIT(OPT_ID) | BIT(OPT_ALL) | BIT(OPT_LIMIT) | PROMPT, fg_cli_cache_verify, NULL},
+    {"gc", 0, fg_cli_cache_gc, NULL},
     {"export", BIT(OPT_ID) | PROMPT, fg_cli_cache_export, NULL},
     {"import", 0, fg_cli_cache_import, "PACK"},
     {"forget", BIT(OPT_ID) | BIT(OPT_ALL) | PROMPT, fg_cli_cache_forget, NULL},
@@ -246,7 +249,7 @@ static int run_cache(struct fg_cli *cli, int argc, char **argv)
         return code >= 0 ? code : connect_and_run(&c, i);
     }
     return fg_cli_usage(cli, "what to do with the cache: should be stats, ls, explain, forget, verify, "
-                             "export or import");
+                             "gc, export or import");
 }
 
 const struct fg_cli_command fg_cli_cache = {"cache", "show and work on what the prompt cache holds",

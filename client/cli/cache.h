@@ -25,6 +25,7 @@ int fg_cli_cache_id(const struct fg_cli_cache *c, struct fg_client *client, char
 int fg_cli_cache_ls(const struct fg_cli_cache *c, struct fg_client *client);
 int fg_cli_cache_forget(const struct fg_cli_cache *c, struct fg_client *client);
 int fg_cli_cache_verify(const struct fg_cli_cache *c, struct fg_client *client);
+int fg_cli_cache_gc(const struct fg_cli_cache *c, struct fg_client *client);
 int fg_cli_cache_export(const struct fg_cli_cache *c, struct fg_client *client);
 int fg_cli_cache_import(const struct fg_cli_cache *c, struct fg_client *client);
 

@@ -1,4 +1,4 @@
-/* fulgur cache ls, forget, verify. */
+/* fulgur cache ls, forget, verify, gc. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -192,4 +192,20 @@ int fg_cli_cache_verify(const struct fg_cli_cache *c, struct fg_client *client)
         return rc == FG_ECANCELED ? FG_CLI_INTERRUPTED : FG_CLI_ERROR;
     }
     return print_verified(&v);
+}
+
+/* ---- gc ---------------------------------------------------------------------------------------*/
+
+int fg_cli_cache_gc(const struct fg_cli_cache *c, struct fg_client *client)
+{
+    uint64_t before, after;
+    char a[32], b[32];
+    struct fg_err err;
+
+    if (fg_client_cache_gc(client, &before, &after, &err) < 0) {
+        return fg_cli_fail(c->cli, &err);
+    }
+    printf("%s before, %s now\n", fg_cli_size_text(before, a, sizeof a),
+           fg_cli_size_text(after, b, sizeof b));
+    return FG_CLI_OK;
 }

@@ -276,6 +276,10 @@ void fg_cache_call_start(struct fg_api *api, struct fg_conn *conn, struct evhttp
         return;
     }
     rc = read_request(api, req, &r, &stream, &e);
+    if (!rc && r.kind == FG_TASK_COMPACT && !conn->caller.owner)
+        rc = fg_api_fail(&e, 403, NULL, NULL,
+                         "the file is all tenants' together: the user who runs the daemon may "
+                         "compact it");
     if (!rc)
         rc = begin(api, conn, req, &r, stream, &e);
     fg_task_request_finish(&r);

@@ -32,6 +32,7 @@ static const struct route routes[] = {
     {.path = "/v1/fulgur/cache/ls", .task = true},
     {.path = "/v1/fulgur/cache/find", .post = true, .task = true},
     {.path = "/v1/fulgur/cache/forget", .post = true, .task = true},
+    {.path = "/v1/fulgur/cache/gc", .post = true, .task = true},
     {.path = "/v1/fulgur/cache/verify", .post = true, .task = true},
     {.path = "/v1/fulgur/cache/export", .task = true},
     {.path = "/v1/fulgur/cache/import", .post = true, .task = true},

@@ -18,6 +18,7 @@ static const struct {
     {"/v1/fulgur/cache/ls", FG_TASK_LIST, false},
     {"/v1/fulgur/cache/find", FG_TASK_FIND, true},
     {"/v1/fulgur/cache/forget", FG_TASK_FORGET, true},
+    {"/v1/fulgur/cache/gc", FG_TASK_COMPACT, true},
     {"/v1/fulgur/cache/verify", FG_TASK_VERIFY, true},
     {"/v1/fulgur/cache/export", FG_TASK_EXPORT, false},
     {"/v1/fulgur/cache/import", FG_TASK_IMPORT, false},
@@ -110,7 +111,7 @@ static int read_fields(const json_t *fields, struct fg_task_request *out, bool *
     if (out->kind == FG_TASK_LIST || out->kind == FG_TASK_VERIFY)
         r = fg_json_int(fields, "limit", 0, FG_TASK_MAX_ROWS, &limit, e);
     out->limit = (uint32_t)limit;
-    if (!r && out->kind != FG_TASK_LIST)
+    if (!r && out->kind != FG_TASK_LIST && out->kind != FG_TASK_COMPACT)
         r = fg_json_text(fields, "id", "id", &out->id, e);
     if (!r && out->kind == FG_TASK_EXPORT && !out->id)
         r = fg_api_fail(e, 400, "id", NULL, "id: there is none; say what to export");
@@ -179,6 +180,9 @@ json_t *fg_task_result_json(enum fg_task_kind kind, const struct fg_task_result 
     case FG_TASK_FORGET:
         return json_pack("{s:I, s:I, s:I}", "blocks", (json_int_t)r->blocks, "states",
                          (json_int_t)r->states, "bytes", (json_int_t)r->bytes);
+    case FG_TASK_COMPACT:
+        return json_pack("{s:I, s:I}", "before", (json_int_t)r->before, "after",
+                         (json_int_t)r->after);
     case FG_TASK_VERIFY:
         return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "prefixes", (json_int_t)r->total,
                          "verified", (json_int_t)r->verified, "wrong", (json_int_t)r->wrong,

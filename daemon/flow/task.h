@@ -17,6 +17,7 @@ enum fg_task_kind {
     FG_TASK_FORGET, /* removes */
     FG_TASK_EXPORT, /* a prefix as a pack, in DATA events */
     FG_TASK_IMPORT, /* a pack into the store */
+    FG_TASK_COMPACT, /* gives the file's free space back; concerns all tenants, and shows nothing */
     FG_TASK_VERIFY, /* computes again what is stored, and compares */
 };
 
@@ -55,6 +56,7 @@ struct fg_task_result {
     /* VERIFY, records: equal; others, which were dropped; that did not verify, dropped as well; that
      * went meanwhile; blocks of prefixes that are longer than the context. */
     uint64_t verified, wrong, unreadable, gone, skipped;
+    uint64_t before, after; /* COMPACT: bytes of the file */
 };
 void fg_task_result_finish(struct fg_task_result *r);
 

@@ -369,6 +369,11 @@ FG_API int fg_client_cache_verify(struct fg_client *client, const char *id, uint
                                   void *ctx, struct fg_client_cache_verified *out,
                                   struct fg_err *err);
 
+/* Gives the free space in the store's file back to the file system; the disk has to have room for a
+ * copy of what is stored. The file's bytes before and after. */
+FG_API int fg_client_cache_gc(struct fg_client *client, uint64_t *before, uint64_t *after,
+                              struct fg_err *err);
+
 /* Writes a prefix, with its states, as a portable pack (docs/pack-format.md): `write` gets its pieces
  * in order and ends the call with FG_ECANCELED when it returns other than 0. A pack is whole only
  * when this returns 0. FG_ENOTFOUND; FG_EINVAL: also when `id` is of another model than runs. */

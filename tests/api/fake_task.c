@@ -143,6 +143,8 @@ static void finish(struct fg_task *t)
         e.result.blocks = 11;
         e.result.states = 12;
         e.result.bytes = 13;
+        e.result.before = 16;
+        e.result.after = 17;
         e.result.verified = 14;
         e.result.wrong = 15;
     }

@@ -248,7 +248,7 @@ static void test_import(void **state)
     fixture_stop(&f);
 }
 
-static void test_verify(void **state)
+static void test_verify_and_gc(void **state)
 {
     struct fixture f;
     int verified, wrong;
@@ -263,6 +263,11 @@ static void test_verify(void **state)
     json_decref(v);
     assert_int_equal(fake_task_asked().limit, 7);
     json_decref(ask(&f, "POST", "/v1/fulgur/cache/verify", "{}", 400));
+    v = ask(&f, "POST", "/v1/fulgur/cache/gc", "{}", 200);
+    unpack(v, "{s:i, s:i}", "before", &verified, "after", &wrong);
+    assert_int_equal(verified, 16);
+    assert_int_equal(wrong, 17);
+    json_decref(v);
     fixture_stop(&f);
 }
 
@@ -290,7 +295,7 @@ int main(void)
         cmocka_unit_test(test_forget), cmocka_unit_test(test_stream),
         cmocka_unit_test(test_leaving_cancels),
         cmocka_unit_test(test_export), cmocka_unit_test(test_import),
-        cmocka_unit_test(test_verify), cmocka_unit_test(test_no_store),
+        cmocka_unit_test(test_verify_and_gc), cmocka_unit_test(test_no_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

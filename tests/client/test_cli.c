@@ -490,7 +490,7 @@ static void test_usage(void **state)
          "Try 'fulgur detokenize --help'.\n"},
         {{"cache"},
          "fulgur cache: what to do with the cache: should be stats, ls, explain, forget, "
-         "verify, export or import\n"
+         "verify, gc, export or import\n"
          "Try 'fulgur cache --help'.\n"},
         {{"cache", "ls", "--all"},
          "fulgur cache: --all: does not go with 'fulgur cache ls'\n"

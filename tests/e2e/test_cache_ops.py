@@ -212,6 +212,29 @@ class Ops(e2e.TestCase):
         self.assert_same_answer(again, replies[0])
         self.assertLessEqual(e2e.cache_of(again)["reused_tokens"], 192)
 
+    def test_gc(self):
+        d = self.start()
+        kept, prompts = self.tokens(400, VOCABULARY), [self.tokens(1500, VOCABULARY)
+                                                       for _ in range(4)]
+        reply = d.complete(kept)
+        for p in prompts:
+            d.complete(p, max_tokens=1)
+        d.wait_written()
+        for e in self.ls(d)["entries"]:
+            if e["tokens"] > 1000:
+                self.cli(d, "forget", "--id", e["id"], "--all")
+        path = os.path.join(d.cache, "data.mdb")
+        before = os.path.getsize(path)
+        self.assertIn("before", self.cli(d, "gc"))
+        self.assertLess(os.path.getsize(path), before / 2)
+        self.assertEqual(d.stats()["file_bytes"], os.path.getsize(path))
+        d.kill()
+        d.start()
+        again = d.complete(kept)
+        self.assert_same_answer(again, reply)
+        self.assert_reused(again, 400)
+        self.assertEqual(e2e.cache_of(again)["source"], "store")
+
     def test_verify_is_canceled(self):
         d = self.start()
         a = self.tokens(1900, VOCABULARY)
