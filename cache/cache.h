@@ -135,7 +135,7 @@ struct fg_cache_entry {
     uint32_t blocks, states; /* from the root to its end */
     uint64_t bytes;          /* their payloads */
     uint64_t own_bytes;      /* of those that lead to nothing else; 0 for a branch */
-    uint64_t uses_ago;       /* uses of other records since the last one of its last block */
+    uint64_t newer;          /* how many of the listed were used after it */
     bool leaf;
 };
 /* What lies below the roots, the last used first: up to max rows into out, *n of them; *total: how

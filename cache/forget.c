@@ -58,12 +58,14 @@ static bool known_root(const struct fg_cache *c, const struct fg_key *key)
 
 /* What hangs below a block that was dropped as corrupt: nobody can tell whose it is, and nobody
  * finds it until that block is put again. Whoever removes everything removes it as well. */
-static void collect_strays(struct fg_cache *c, struct fg_batch *b, struct fg_cache_forgotten *out)
+static void collect_strays(struct fg_cache *c, struct fg_batch *b)
 {
+    struct fg_cache_forgotten uncounted = {0}; /* they may be others' */
+
     for (size_t i = 0; i < c->ix.n_buckets; i++)
         for (struct fg_entry *e = c->ix.buckets[i]; e; e = e->next)
             if (!e->parent && !known_root(c, &e->key))
-                collect(c, b, e, true, out);
+                collect(c, b, e, true, &uncounted);
 }
 
 /* Fills the batch with what is still there to go. mu held. */
@@ -81,7 +83,7 @@ static void fill(struct fg_cache *c, struct fg_batch *b, const struct fg_forget 
             collect(c, b, e, f->key != NULL, out);
     }
     if (!f->key)
-        collect_strays(c, b, out);
+        collect_strays(c, b);
 }
 
 static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f)

@@ -84,12 +84,12 @@ static int latest_first(const void *a, const void *b)
     return memcmp(&x->e->key, &y->e->key, sizeof x->e->key);
 }
 
-static void describe(const struct row *row, uint64_t clock, struct fg_cache_entry *out)
+static void describe(const struct row *row, uint64_t newer, struct fg_cache_entry *out)
 {
     bool own = true;
 
     *out = (struct fg_cache_entry){
-        .key = row->e->key, .leaf = row->leaf, .uses_ago = clock - row->use};
+        .key = row->e->key, .leaf = row->leaf, .newer = newer};
     for (const struct fg_entry *e = row->e; e->parent; e = e->parent) {
         out->blocks++;
         out->states += (e->flags[FG_KIND_STATE] & FG_REC_STORED) != 0;
@@ -125,7 +125,7 @@ int fg_cache_list(struct fg_cache *c, const struct fg_key *roots, size_t n_roots
     if (rows.n)
         qsort(rows.p, rows.n, sizeof *rows.p, latest_first);
     for (size_t i = 0; i < *n; i++)
-        describe(&rows.p[i], c->clock, &out[i]);
+        describe(&rows.p[i], i, &out[i]);
     pthread_mutex_unlock(&c->mu);
     free(rows.p);
     return rc;

@@ -15,7 +15,7 @@ static int read_entry(const json_t *object, struct fg_client_cache_entry *out, s
         uint64_t *out;
     } counts[] = {
         {"tokens", &out->tokens}, {"states", &out->states},       {"bytes", &out->bytes},
-        {"own_bytes", &out->own_bytes}, {"uses_ago", &out->uses_ago},
+        {"own_bytes", &out->own_bytes}, {"newer", &out->newer},
     };
     const char *kind = "";
     size_t n;

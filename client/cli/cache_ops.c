@@ -17,7 +17,7 @@ static void print_entry(const struct fg_client_cache_entry *e)
     printf("%-12.12s  %-6s %8llu %7llu %11s %11s %7llu  ", e->id, e->branch ? "branch" : "leaf",
            (unsigned long long)e->tokens, (unsigned long long)e->states,
            fg_cli_size_text(e->bytes, size, sizeof size),
-           fg_cli_size_text(e->own_bytes, own, sizeof own), (unsigned long long)e->uses_ago);
+           fg_cli_size_text(e->own_bytes, own, sizeof own), (unsigned long long)e->newer);
     if (e->current) {
         size_t n = strlen(e->text);
         fg_cli_terminal_write(stdout, e->text, n);
@@ -41,7 +41,7 @@ int fg_cli_cache_ls(const struct fg_cli_cache *c, struct fg_client *client)
         return fg_cli_fail(c->cli, &err);
     }
     printf("%-12s  %-6s %8s %7s %11s %11s %7s  %s\n", "ID", "KIND", "TOKENS", "STATES", "SIZE",
-           "OWN", "AGO", "TEXT");
+           "OWN", "NEWER", "TEXT");
     for (size_t i = 0; i < list.n_entries; i++) {
         print_entry(&list.entries[i]);
     }

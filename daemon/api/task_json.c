@@ -153,7 +153,7 @@ static json_t *row_json(const struct fg_task_row *r)
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:b, s:o}", "id", r->id, "kind",
                      r->leaf ? "leaf" : "branch", "tokens", (json_int_t)r->tokens, "states",
                      (json_int_t)r->states, "bytes", (json_int_t)r->bytes, "own_bytes",
-                     (json_int_t)r->own_bytes, "uses_ago", (json_int_t)r->uses_ago, "model",
+                     (json_int_t)r->own_bytes, "newer", (json_int_t)r->newer, "model",
                      fg_api_string(r->model), "current", r->current, "text",
                      fg_api_string(r->text));
 }

@@ -39,7 +39,7 @@ struct fg_task_row {
     char id[33];
     uint32_t tokens, states;
     uint64_t bytes, own_bytes; /* see struct fg_cache_entry */
-    uint64_t uses_ago;
+    uint64_t newer; /* rows that were used after it: the clock of uses is all tenants' */
     bool leaf;      /* nothing stored continues it; else at least two do */
     bool current;   /* of the model and the numerics that are running */
     char model[65]; /* its name */

@@ -87,7 +87,7 @@ static void fill_rows(struct fg_task *t, const struct fg_task_roots *roots,
                                     .states = e->states,
                                     .bytes = e->bytes,
                                     .own_bytes = e->own_bytes,
-                                    .uses_ago = e->uses_ago,
+                                    .newer = e->newer,
                                     .leaf = e->leaf,
                                     .current = r == 0};
         snprintf(row->model, sizeof row->model, "%s", roots->infos[r].name);

@@ -318,7 +318,7 @@ struct fg_client_cache_entry {
     char *model;
     uint64_t tokens, states, bytes; /* from the prompt's beginning */
     uint64_t own_bytes; /* what forgetting it, with the blocks before it, would remove */
-    uint64_t uses_ago;  /* uses of other records since its last one */
+    uint64_t newer;     /* how many were used after it */
     char *text;         /* its beginning, one line; "" when it is not current */
 };
 struct fg_client_cache_list {

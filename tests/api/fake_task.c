@@ -89,7 +89,7 @@ static void list(const struct fg_task *t, struct fg_task_result *r)
                                       .states = 2,
                                       .bytes = 5000,
                                       .own_bytes = 1000,
-                                      .uses_ago = 3,
+                                      .newer = 3,
                                       .leaf = true,
                                       .current = true,
                                       .model = "tiny",

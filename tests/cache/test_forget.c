@@ -152,7 +152,7 @@ static void test_list(void **state)
     assert_int_equal(rows[1].own_bytes, (N - SHARED) * (BYTES + STATE_BYTES));
     assert_memory_equal(&rows[2].key, &s.b->keys[N - 1], 16);
     assert_int_equal(rows[2].states, SHARED + 1);
-    assert_true(rows[2].uses_ago > rows[1].uses_ago);
+    assert_true(rows[2].newer > rows[1].newer);
     assert_int_equal(fg_cache_list(s.c, s.roots, 1, rows, 1, &n, &total), 0);
     assert_int_equal(n, 1);
     assert_int_equal(total, 3);

@@ -6,6 +6,7 @@ import struct
 import subprocess
 
 import e2e
+from test_tenants import Door
 
 VOCABULARY = 510
 OPTIONS = ("--ctx", "2048", "--kv", "f16")
@@ -234,6 +235,37 @@ class Ops(e2e.TestCase):
         self.assert_same_answer(again, reply)
         self.assert_reused(again, 400)
         self.assertEqual(e2e.cache_of(again)["source"], "store")
+
+    def test_tenants(self):
+        keys = os.path.join(self.home, "keys")
+        with open(keys, "w", encoding="ascii") as f:
+            f.write("first\nsecond\n")
+        d = self.start("m1-a", "--tcp", "127.0.0.1:0", "--api-key-file", keys)
+        first, second = Door(d, "first", tcp=True), Door(d, "second", tcp=True)
+        a = self.tokens(300, VOCABULARY)
+        reply = first.complete(a)
+        d.wait_written()
+        mine = first.ask("GET", "/v1/fulgur/cache/ls")
+        self.assertEqual([e["tokens"] for e in mine["entries"]], [256])
+        leaf = mine["entries"][0]["id"]
+        # For the other, and for the owner of the socket, none of that exists.
+        for door in (second, Door(d)):
+            self.assertEqual(door.ask("GET", "/v1/fulgur/cache/ls"), {"total": 0, "entries": []})
+            for method, path, body in (
+                    ("POST", "find", {"prompt": a}), ("POST", "forget", {"id": leaf}),
+                    ("POST", "verify", {"id": leaf}), ("GET", "export?id=" + leaf, None)):
+                status, text = door.request(method, "/v1/fulgur/cache/" + path, body)
+                self.assertEqual(status, 404, text)
+            gone = door.ask("POST", "/v1/fulgur/cache/forget", {"all": True})
+            self.assertEqual(gone, {"blocks": 0, "states": 0, "bytes": 0})
+        self.assertEqual(second.request("POST", "/v1/fulgur/cache/gc", {})[0], 403)
+        self.assertEqual(Door(d).request("POST", "/v1/fulgur/cache/gc", {})[0], 200)
+        again = first.complete(a)
+        self.assert_reused(again, 300)
+        self.assert_same_answer(again, reply)
+        self.assertTrue(all(self.file_has(d, a, range(4))))
+        first.ask("POST", "/v1/fulgur/cache/forget", {"id": leaf, "before": True})
+        self.assertFalse(any(self.file_has(d, a, range(4))))
 
     def test_verify_is_canceled(self):
         d = self.start()
