@@ -151,7 +151,8 @@ int fg_pack_match(const struct fg_pack_head *pack, const struct fg_pack_head *he
             continue;
         hex(ids[i].a, a);
         hex(ids[i].b, b);
-        return fg_fail(err, FG_EINVAL, "%s: the pack is for %s (of \"%s\"), this daemon has %s (\"%s\")",
+        return fg_fail(err, FG_EINVAL,
+                       "%s: the pack is for %s (of \"%s\"), this daemon has %s (\"%s\")",
                        ids[i].field, a, pack->name, b, here->name);
     }
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)

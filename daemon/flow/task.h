@@ -17,7 +17,7 @@ enum fg_task_kind {
     FG_TASK_FORGET, /* removes */
     FG_TASK_EXPORT, /* a prefix as a pack, in DATA events */
     FG_TASK_IMPORT, /* a pack into the store */
-    FG_TASK_COMPACT, /* gives the file's free space back; concerns all tenants, and shows nothing */
+    FG_TASK_COMPACT, /* gives the file's free space back */
     FG_TASK_VERIFY, /* computes again what is stored, and compares */
 };
 

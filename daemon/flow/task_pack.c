@@ -146,8 +146,8 @@ static int check_pack(struct fg_task *t, struct fg_pack_reader *r, struct fg_err
     while ((rc = fg_pack_next(r, &rec, err)) == 1)
         for (int i = 0; i < FG_BLOCK_TOKENS; i++)
             if (rec.tokens[i] < 0 || (uint32_t)rec.tokens[i] >= t->flow->n_vocab)
-                return fg_fail(err, FG_EFORMAT, "block %u of the pack has the token id %d", rec.index,
-                               (int)rec.tokens[i]);
+                return fg_fail(err, FG_EFORMAT, "block %u of the pack has the token id %d",
+                               rec.index, (int)rec.tokens[i]);
     return rc;
 }
 

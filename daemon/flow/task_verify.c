@@ -160,7 +160,8 @@ static int list_paths(struct fg_task *t, struct fg_cache_path **paths, size_t *n
         fg_cache_list(t->flow->cache, &root, 1, entries, max, &n_entries, &total))
         rc = fg_fail(err, FG_ENOMEM, "no memory for the list");
     for (size_t i = 0; rc == 0 && i < n_entries && *n < t->req.limit; i++)
-        if (entries[i].leaf && fg_cache_path(t->flow->cache, &entries[i].key, &(*paths)[*n], NULL) == 0)
+        if (entries[i].leaf &&
+            fg_cache_path(t->flow->cache, &entries[i].key, &(*paths)[*n], NULL) == 0)
             (*n)++;
     free(entries);
     return rc;
