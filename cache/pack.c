@@ -35,17 +35,6 @@ static const char magic[9] = "fulgurpk";
 /* Sums of sizes below this cannot overflow. */
 #define MAX_PAYLOAD ((uint64_t)1 << 32)
 
-static uint32_t load_u32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static void store_u32(uint8_t *p, uint32_t v)
-{
-    for (int i = 0; i < 4; i++)
-        p[i] = (uint8_t)(v >> (8 * i));
-}
-
 static void sum(const void *p, size_t n, uint64_t seed, uint8_t out[16])
 {
     XXH128_canonical_t c;
@@ -64,9 +53,9 @@ void fg_pack_head_encode(const struct fg_pack_head *h, uint8_t out[FG_PACK_HEAD_
 {
     memset(out, 0, FG_PACK_HEAD_BYTES);
     memcpy(out, magic, 8);
-    store_u32(out + P_VERSION, FG_PACK_VERSION);
-    store_u32(out + P_BLOCKS, h->n_blocks);
-    store_u32(out + P_STATES, h->n_states);
+    fg_store_u32(out + P_VERSION, FG_PACK_VERSION);
+    fg_store_u32(out + P_BLOCKS, h->n_blocks);
+    fg_store_u32(out + P_STATES, h->n_states);
     fg_store_u64(out + P_BLOCK_BYTES, h->block_bytes);
     fg_store_u64(out + P_STATE_BYTES, h->state_bytes);
     fg_store_u64(out + P_TOTAL, fg_pack_bytes(h));
@@ -106,15 +95,15 @@ int fg_pack_head_decode(const uint8_t *p, size_t n, struct fg_pack_head *h, stru
     if (n < FG_PACK_HEAD_BYTES)
         return fg_fail(err, FG_EFORMAT, "the pack is cut off: %zu bytes, its head alone has %d", n,
                        FG_PACK_HEAD_BYTES);
-    if (load_u32(p + P_VERSION) != FG_PACK_VERSION)
+    if (fg_load_u32(p + P_VERSION) != FG_PACK_VERSION)
         return fg_fail(err, FG_EUNSUPPORTED,
                        "format version: the pack has %" PRIu32 ", this build reads and writes %d",
-                       load_u32(p + P_VERSION), FG_PACK_VERSION);
+                       fg_load_u32(p + P_VERSION), FG_PACK_VERSION);
     sum(p, P_SUM, 0, check);
     if (memcmp(check, p + P_SUM, 16) != 0)
         return fg_fail(err, FG_EFORMAT, "the checksum of the pack's head does not hold");
-    h->n_blocks = load_u32(p + P_BLOCKS);
-    h->n_states = load_u32(p + P_STATES);
+    h->n_blocks = fg_load_u32(p + P_BLOCKS);
+    h->n_states = fg_load_u32(p + P_STATES);
     h->block_bytes = fg_load_u64(p + P_BLOCK_BYTES);
     h->state_bytes = fg_load_u64(p + P_STATE_BYTES);
     memcpy(h->model, p + P_MODEL, 16);
@@ -175,11 +164,11 @@ static void record_sum(const uint8_t *head, const uint8_t *record, const void *p
 void fg_pack_record_encode(const uint8_t head[FG_PACK_HEAD_BYTES], const struct fg_pack_record *r,
                            uint64_t payload_bytes, uint8_t out[FG_PACK_RECORD_BYTES])
 {
-    store_u32(out + R_KIND, r->is_state ? 2 : 1);
-    store_u32(out + R_INDEX, r->index);
+    fg_store_u32(out + R_KIND, r->is_state ? 2 : 1);
+    fg_store_u32(out + R_INDEX, r->index);
     fg_store_u64(out + R_BYTES, payload_bytes);
     for (int i = 0; i < FG_BLOCK_TOKENS; i++)
-        store_u32(out + R_TOKENS + 4 * i, (uint32_t)r->tokens[i]);
+        fg_store_u32(out + R_TOKENS + 4 * i, (uint32_t)r->tokens[i]);
     record_sum(head, out, r->payload, payload_bytes, out + R_SUM);
 }
 
@@ -207,18 +196,18 @@ int fg_pack_next(struct fg_pack_reader *r, struct fg_pack_record *out, struct fg
                    : bad(r, "is missing", err);
     if (r->n - r->at < FG_PACK_RECORD_BYTES)
         return bad(r, "is cut off", err);
-    kind = load_u32(p + R_KIND);
+    kind = fg_load_u32(p + R_KIND);
     if (kind != 1 && kind != 2)
         return bad(r, "is neither a block nor a state", err);
     out->is_state = kind == 2;
-    out->index = load_u32(p + R_INDEX);
+    out->index = fg_load_u32(p + R_INDEX);
     bytes = out->is_state ? r->head.state_bytes : r->head.block_bytes;
     if (out->is_state ? !r->after_block || out->index != r->blocks - 1 : out->index != r->blocks)
         return bad(r, "is out of order", err);
     if (fg_load_u64(p + R_BYTES) != bytes || r->n - r->at - FG_PACK_RECORD_BYTES < bytes)
         return bad(r, "has another size than its head says", err);
     for (int i = 0; i < FG_BLOCK_TOKENS; i++)
-        out->tokens[i] = (int32_t)load_u32(p + R_TOKENS + 4 * i);
+        out->tokens[i] = (int32_t)fg_load_u32(p + R_TOKENS + 4 * i);
     out->payload = p + FG_PACK_RECORD_BYTES;
     record_sum(r->p, p, out->payload, bytes, check);
     if (memcmp(check, p + R_SUM, 16) != 0)

@@ -37,12 +37,12 @@ _Static_assert((16 + FG_HEAD_BYTES) % 64 == 0, "payloads begin at a multiple of 
 static const char value_magic[FG_KINDS][9] = {"FGKVBLK1", "FGSTATE1"};
 static const char format_magic[9] = "fulgurkv";
 
-static uint32_t load_u32(const uint8_t *p)
+uint32_t fg_load_u32(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static void store_u32(uint8_t *p, uint32_t v)
+void fg_store_u32(uint8_t *p, uint32_t v)
 {
     for (int i = 0; i < 4; i++)
         p[i] = (uint8_t)(v >> (8 * i));
@@ -50,25 +50,25 @@ static void store_u32(uint8_t *p, uint32_t v)
 
 uint64_t fg_load_u64(const uint8_t *p)
 {
-    return (uint64_t)load_u32(p) | (uint64_t)load_u32(p + 4) << 32;
+    return (uint64_t)fg_load_u32(p) | (uint64_t)fg_load_u32(p + 4) << 32;
 }
 
 void fg_store_u64(uint8_t *p, uint64_t v)
 {
-    store_u32(p, (uint32_t)v);
-    store_u32(p + 4, (uint32_t)(v >> 32));
+    fg_store_u32(p, (uint32_t)v);
+    fg_store_u32(p + 4, (uint32_t)(v >> 32));
 }
 
 static void load_tokens(const uint8_t *p, int32_t *tokens)
 {
     for (size_t i = 0; i < FG_BLOCK_TOKENS; i++)
-        tokens[i] = (int32_t)load_u32(p + 4 * i);
+        tokens[i] = (int32_t)fg_load_u32(p + 4 * i);
 }
 
 static void store_tokens(uint8_t *p, const int32_t *tokens)
 {
     for (size_t i = 0; i < FG_BLOCK_TOKENS; i++)
-        store_u32(p + 4 * i, (uint32_t)tokens[i]);
+        fg_store_u32(p + 4 * i, (uint32_t)tokens[i]);
 }
 
 size_t fg_meta_bytes(enum fg_kind kind)
@@ -89,9 +89,9 @@ void fg_meta_encode(enum fg_kind kind, const struct fg_key *key, const struct fg
 
     memset(out, 0, n);
     if (kind == FG_KIND_BLOCK) {
-        store_u32(out + BM_INDEX, r->index);
-        store_u32(out + BM_MICROS, r->micros);
-        store_u32(out + BM_USES, r->uses);
+        fg_store_u32(out + BM_INDEX, r->index);
+        fg_store_u32(out + BM_MICROS, r->micros);
+        fg_store_u32(out + BM_USES, r->uses);
         fg_store_u64(out + BM_BYTES, r->bytes);
         fg_store_u64(out + BM_USE, r->use);
         memcpy(out + BM_PARENT, r->parent.b, sizeof r->parent.b);
@@ -99,8 +99,8 @@ void fg_meta_encode(enum fg_kind kind, const struct fg_key *key, const struct fg
     } else {
         fg_store_u64(out + SM_BYTES, r->bytes);
         fg_store_u64(out + SM_USE, r->use);
-        store_u32(out + SM_BOUNDARY, r->boundary);
-        store_u32(out + SM_USES, r->uses);
+        fg_store_u32(out + SM_BOUNDARY, r->boundary);
+        fg_store_u32(out + SM_USES, r->uses);
     }
     fg_store_u64(out + n - 8, meta_sum(key, out, n - 8));
 }
@@ -114,9 +114,9 @@ int fg_meta_decode(enum fg_kind kind, const struct fg_key *key, const void *p, s
         return FG_ECORRUPT;
     memset(r, 0, sizeof *r);
     if (kind == FG_KIND_BLOCK) {
-        r->index = load_u32(b + BM_INDEX);
-        r->micros = load_u32(b + BM_MICROS);
-        r->uses = load_u32(b + BM_USES);
+        r->index = fg_load_u32(b + BM_INDEX);
+        r->micros = fg_load_u32(b + BM_MICROS);
+        r->uses = fg_load_u32(b + BM_USES);
         r->bytes = fg_load_u64(b + BM_BYTES);
         r->use = fg_load_u64(b + BM_USE);
         memcpy(r->parent.b, b + BM_PARENT, sizeof r->parent.b);
@@ -124,8 +124,8 @@ int fg_meta_decode(enum fg_kind kind, const struct fg_key *key, const void *p, s
     } else {
         r->bytes = fg_load_u64(b + SM_BYTES);
         r->use = fg_load_u64(b + SM_USE);
-        r->boundary = load_u32(b + SM_BOUNDARY);
-        r->uses = load_u32(b + SM_USES);
+        r->boundary = fg_load_u32(b + SM_BOUNDARY);
+        r->uses = fg_load_u32(b + SM_USES);
     }
     return 0;
 }
@@ -157,7 +157,7 @@ void fg_value_encode(enum fg_kind kind, const struct fg_key *key, const struct f
     fg_store_u64(out + H_BYTES, r->bytes);
     memcpy(out + H_KEY, key->b, sizeof key->b);
     memcpy(out + H_PARENT, r->parent.b, sizeof r->parent.b);
-    store_u32(out + H_INDEX, r->index);
+    fg_store_u32(out + H_INDEX, r->index);
     store_tokens(out + H_TOKENS, r->tokens);
     memcpy(out + FG_HEAD_BYTES, payload, r->bytes);
     memset(out + FG_HEAD_BYTES + r->bytes, 0, out_bytes - FG_HEAD_BYTES - r->bytes);
@@ -180,7 +180,7 @@ int fg_value_decode(enum fg_kind kind, const struct fg_key *key, const void *val
     value_sum(b, r->bytes, sum);
     if (memcmp(sum, b + H_SUM, sizeof sum) != 0)
         return FG_ECORRUPT;
-    r->index = load_u32(b + H_INDEX);
+    r->index = fg_load_u32(b + H_INDEX);
     memcpy(r->parent.b, b + H_PARENT, sizeof r->parent.b);
     load_tokens(b + H_TOKENS, r->tokens);
     *payload = b + FG_HEAD_BYTES;
@@ -191,7 +191,7 @@ void fg_format_encode(uint32_t version, uint8_t out[FG_FORMAT_BYTES])
 {
     memset(out, 0, FG_FORMAT_BYTES);
     memcpy(out, format_magic, 8);
-    store_u32(out + 8, version);
+    fg_store_u32(out + 8, version);
     fg_store_u64(out + 16, XXH3_64bits(out, 16));
 }
 
@@ -202,7 +202,7 @@ int fg_format_decode(const void *p, size_t n, uint32_t *version)
     if (n != FG_FORMAT_BYTES || memcmp(b, format_magic, 8) != 0 ||
         fg_load_u64(b + 16) != XXH3_64bits(b, 16))
         return FG_ECORRUPT;
-    *version = load_u32(b + 8);
+    *version = fg_load_u32(b + 8);
     return 0;
 }
 

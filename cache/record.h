@@ -32,7 +32,10 @@ struct fg_record {
     int32_t tokens[FG_BLOCK_TOKENS];
 };
 
-uint64_t fg_load_u64(const uint8_t *p); /* little-endian */
+/* Little-endian. */
+uint32_t fg_load_u32(const uint8_t *p);
+void fg_store_u32(uint8_t *p, uint32_t v);
+uint64_t fg_load_u64(const uint8_t *p);
 void fg_store_u64(uint8_t *p, uint64_t v);
 
 size_t fg_meta_bytes(enum fg_kind kind);

@@ -62,20 +62,9 @@ static int find(const struct fg_cli_cache *c, struct fg_client *client, char *te
     struct fg_client_cache_found found;
     struct fg_client_request request;
     struct fg_err err;
-    size_t n = 0;
 
     fg_client_request_init(&request);
-    if (c->raw) {
-        request.prompt = text;
-        request.prompt_bytes = bytes;
-    } else {
-        if (c->system) {
-            messages[n++] = (struct fg_client_message){"system", c->system, strlen(c->system)};
-        }
-        messages[n++] = (struct fg_client_message){"user", text, bytes};
-        request.messages = messages;
-        request.n_messages = n;
-    }
+    fg_cli_prompt_request(&request, messages, c->system, c->raw, text, bytes);
     if (fg_client_cache_find(client, &request, &found, &err) < 0) {
         return fg_cli_fail(c->cli, &err);
     }

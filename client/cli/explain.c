@@ -79,24 +79,13 @@ static int ask(const struct fg_cli *cli, const char *system, bool raw, const cha
     struct fg_client_request request;
     struct fg_client *client;
     struct fg_err err;
-    size_t n = 0;
     int code = fg_cli_connect(cli, &client);
 
     if (code != FG_CLI_OK) {
         return code;
     }
     fg_client_request_init(&request);
-    if (raw) {
-        request.prompt = text;
-        request.prompt_bytes = bytes;
-    } else {
-        if (system) {
-            messages[n++] = (struct fg_client_message){"system", system, strlen(system)};
-        }
-        messages[n++] = (struct fg_client_message){"user", text, bytes};
-        request.messages = messages;
-        request.n_messages = n;
-    }
+    fg_cli_prompt_request(&request, messages, system, raw, text, bytes);
     if (fg_client_explain(client, &request, &forecast, &err) < 0) {
         code = fg_cli_fail(cli, &err);
     } else {

@@ -174,3 +174,21 @@ int fg_cli_prompt_read(const struct fg_cli_prompt *from, char **text, size_t *by
     }
     return rc;
 }
+
+void fg_cli_prompt_request(struct fg_client_request *request, struct fg_client_message messages[2],
+                           const char *system, bool raw, const char *text, size_t bytes)
+{
+    size_t n = 0;
+
+    if (raw) {
+        request->prompt = text;
+        request->prompt_bytes = bytes;
+        return;
+    }
+    if (system) {
+        messages[n++] = (struct fg_client_message){"system", system, strlen(system)};
+    }
+    messages[n++] = (struct fg_client_message){"user", text, bytes};
+    request->messages = messages;
+    request->n_messages = n;
+}

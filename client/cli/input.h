@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "fulgur/error.h"
+#include "fulgur/client.h"
 
 /* What one command reads at most, in bytes: the daemon's own limit on a request. */
 #define FG_CLI_INPUT_MAX ((size_t)64 << 20)
@@ -31,5 +31,11 @@ struct fg_cli_prompt {
  * standard input is asked for twice, or is a terminal although nothing else is given. */
 int fg_cli_prompt_read(const struct fg_cli_prompt *from, char **text, size_t *bytes,
                        struct fg_err *err);
+
+/* Makes the text what *request asks: as it is when raw, else as the user's message, behind the
+ * system message `system` unless that is NULL. The rest of *request is left alone; it borrows the
+ * text and `messages`, which is its room. */
+void fg_cli_prompt_request(struct fg_client_request *request, struct fg_client_message messages[2],
+                           const char *system, bool raw, const char *text, size_t bytes);
 
 #endif

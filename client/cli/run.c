@@ -301,19 +301,8 @@ static int ask(const struct fg_cli *cli, struct task *t, const char *text, size_
 {
     struct fg_client_message messages[2];
     struct fg_client *client;
-    size_t n = 0;
 
-    if (t->from.raw) {
-        t->request.prompt = text;
-        t->request.prompt_bytes = bytes;
-    } else {
-        if (t->system) {
-            messages[n++] = (struct fg_client_message){"system", t->system, strlen(t->system)};
-        }
-        messages[n++] = (struct fg_client_message){"user", text, bytes};
-        t->request.messages = messages;
-        t->request.n_messages = n;
-    }
+    fg_cli_prompt_request(&t->request, messages, t->system, t->from.raw, text, bytes);
     int code = fg_cli_connect(cli, &client);
     if (code == FG_CLI_OK) {
         code = complete(cli, t, client);

@@ -3,6 +3,11 @@
 #ifndef FG_BENCH_H
 #define FG_BENCH_H
 
+/* Seconds of CLOCK_MONOTONIC. */
+double bench_seconds(void);
+/* Says that `text` is no value for `option`, and what would be; returns 2. */
+int bench_wrong(const char *program, const char *option, const char *text, const char *wanted);
+
 /* Restore of a stored prefix against its prefill, and its rate against memcpy's. */
 int bench_restore(int argc, char **argv);
 

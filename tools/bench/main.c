@@ -43,7 +43,7 @@ static const char usage[] =
     "       fulgur-bench restore MODEL [OPTION]...    a stored prefix against its prefill\n"
     "       fulgur-bench cache-policy [OPTION]...     what cache policies save, simulated\n";
 
-static double seconds(void)
+double bench_seconds(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -69,9 +69,9 @@ static int add_tests(struct bench *b, const char *list, bool prompt)
     return 0;
 }
 
-static int wrong(const char *option, const char *text, const char *wanted)
+int bench_wrong(const char *program, const char *option, const char *text, const char *wanted)
 {
-    fprintf(stderr, "fulgur-bench: %s %s: it must be %s\n", option, text, wanted);
+    fprintf(stderr, "%s: %s %s: it must be %s\n", program, option, text, wanted);
     return 2;
 }
 
@@ -91,18 +91,18 @@ static int parse(int argc, char **argv, struct bench *b)
         case 'r':
             b->reps = (uint32_t)strtoul(optarg, &end, 10);
             if (*end || b->reps < 1 || b->reps > MAX_REPS)
-                return wrong("-r", optarg, "a number from 1 to 1000");
+                return bench_wrong("fulgur-bench", "-r", optarg, "a number from 1 to 1000");
             break;
         case 'o':
             b->json = strcmp(optarg, "json") == 0;
             if (!b->json && strcmp(optarg, "table") != 0)
-                return wrong("-o", optarg, "table or json");
+                return bench_wrong("fulgur-bench", "-o", optarg, "table or json");
             break;
         case 'd': b->device = optarg; break;
         case 'k':
             b->kv = strcmp(optarg, "f32") == 0 ? FG_KV_F32 : FG_KV_F16;
             if (strcmp(optarg, "f32") != 0 && strcmp(optarg, "f16") != 0)
-                return wrong("--kv", optarg, "f16 or f32");
+                return bench_wrong("fulgur-bench", "--kv", optarg, "f16 or f32");
             break;
         case 'h': fputs(usage, stdout); exit(0);
         default: fputs(usage, stderr); return 2;
@@ -131,7 +131,7 @@ static int run_once(struct bench *b, const struct test *t, double *took, struct 
         tokens[i] = (int32_t)(((i + 1) * 2654435761u >> 8) % n_vocab);
     if (rc == 0)
         rc = fg_seq_create(b->engine, &seq, err);
-    double start = seconds();
+    double start = bench_seconds();
     for (uint32_t i = 0; rc == 0 && i < n; i += a_step) {
         uint32_t left = n - i < a_step ? n - i : a_step;
         /* A prefill ends with the logits of its last token; a decode step with its own. */
@@ -139,7 +139,7 @@ static int run_once(struct bench *b, const struct test *t, double *took, struct 
         struct fg_step_piece piece = {seq, tokens + i, left, wanted, logits};
         rc = fg_engine_step(b->engine, &piece, 1, err);
     }
-    *took = seconds() - start;
+    *took = bench_seconds() - start;
     fg_seq_destroy(seq);
     free(tokens);
     free(logits);

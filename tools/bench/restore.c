@@ -36,19 +36,6 @@ struct restore_bench {
     struct fg_prefix prefix;
 };
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int wrong(const char *option, const char *text, const char *wanted)
-{
-    fprintf(stderr, "fulgur-bench restore: %s %s: it must be %s\n", option, text, wanted);
-    return 2;
-}
-
 static int parse_count(const char *option, const char *text, unsigned long least,
                        unsigned long most, uint32_t *out)
 {
@@ -56,7 +43,7 @@ static int parse_count(const char *option, const char *text, unsigned long least
     unsigned long v = strtoul(text, &end, 10);
     if (end == text || *end || *text == '-' || v < least || v > most) {
         snprintf(wanted, sizeof wanted, "a number from %lu to %lu", least, most);
-        return wrong(option, text, wanted);
+        return bench_wrong("fulgur-bench restore", option, text, wanted);
     }
     *out = (uint32_t)v;
     return 0;
@@ -77,7 +64,7 @@ static int parse(int argc, char **argv, struct restore_bench *b)
         case 'k':
             b->kv = strcmp(optarg, "f32") == 0 ? FG_KV_F32 : FG_KV_F16;
             if (strcmp(optarg, "f32") != 0 && strcmp(optarg, "f16") != 0)
-                rc = wrong("--kv", optarg, "f16 or f32");
+                rc = bench_wrong("fulgur-bench restore", "--kv", optarg, "f16 or f32");
             break;
         case 'h': fputs(usage, stdout); exit(0);
         default: fputs(usage, stderr); rc = 2;
@@ -163,9 +150,9 @@ static int prefill(struct restore_bench *b, double *took, struct fg_err *err)
     for (uint32_t at = 0; rc == 0 && at < b->n_tokens;) {
         uint32_t n = b->n_tokens - at < b->info.n_batch ? b->n_tokens - at : b->info.n_batch;
         struct fg_step_piece piece = {seq, b->tokens + at, n, 0, b->logits};
-        double start = seconds();
+        double start = bench_seconds();
         rc = fg_engine_step(b->engine, &piece, 1, err);
-        *took += seconds() - start;
+        *took += bench_seconds() - start;
         at += n;
         if (rc == 0)
             rc = fg_store_blocks(&b->reuse, &trail, seq, &b->prefix, b->tokens, err);
@@ -187,11 +174,11 @@ static int restore(struct restore_bench *b, double *took, struct fg_err *err)
     int rc = fg_seq_create(b->engine, &seq, err);
     if (rc)
         return rc;
-    double start = seconds();
+    double start = bench_seconds();
     fg_restore_begin(&w, &b->reuse, &b->prefix, b->tokens, b->n_tokens / FG_CHUNK);
     while (rc == 0 && !w.done)
         rc = fg_restore_advance(&w, &b->reuse, &seq, 64, err);
-    *took = seconds() - start;
+    *took = bench_seconds() - start;
     if (rc == 0 && fg_seq_length(seq) != b->n_tokens)
         rc = fg_fail(err, FG_EIO, "%u of %u tokens came back from the store", fg_seq_length(seq),
                      b->n_tokens);
@@ -208,9 +195,9 @@ static double memcpy_rate(size_t bytes)
         memset(from, 1, bytes);
         memset(to, 2, bytes);
         for (int i = 0; i < 7; i++) {
-            double start = seconds(), rate;
+            double start = bench_seconds(), rate;
             memcpy(to, from, bytes);
-            rate = (double)bytes / (seconds() - start);
+            rate = (double)bytes / (bench_seconds() - start);
             best = rate > best && to[bytes / 2] == 1 ? rate : best;
         }
     }
