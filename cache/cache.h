@@ -55,9 +55,9 @@ struct fg_cache_hit {
  * 0 or FG_EIO. */
 int fg_cache_find(struct fg_cache *c, const struct fg_key *keys, const int32_t *tokens,
                   uint32_t n_blocks, bool need_state, struct fg_cache_hit *hit, struct fg_err *err);
-/* Where a prompt leaves what is stored: adds the blocks that continue `parent` (a block's key, or the
- * root) to *nearest, as many as there are, but only the 512 that came last. Any thread; reads no
- * payloads. */
+/* Where a prompt leaves what is stored: adds the blocks that continue `parent` (a block's key, or
+ * the root) to *nearest, as many as there are, but only the 512 that came last. Any thread; reads
+ * no payloads. */
 void fg_cache_nearest(struct fg_cache *c, const struct fg_key *parent, const int32_t *tokens,
                       uint32_t n, struct fg_nearest *nearest);
 /* What has become of a record that is not stored, as far as is remembered: the last 32,768 or so
@@ -86,8 +86,8 @@ int fg_cache_read_state(struct fg_cache_read *r, const struct fg_key *key, const
 /* The token ids of a stored block. FG_ENOTFOUND, FG_EIO. */
 int fg_cache_read_tokens(struct fg_cache_read *r, const struct fg_key *key,
                          int32_t tokens[FG_BLOCK_TOKENS], struct fg_err *err);
-/* Has the state at the end of block `key`, or the block, dropped as one that does not verify: whoever
- * calls knows better what its payload should be. Any thread. */
+/* Has the state at the end of block `key`, or the block, dropped as one that does not verify:
+ * whoever calls knows better what its payload should be. Any thread. */
 void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state);
 /* Notes a use of blocks keys[0..n), and of the state at the end of the last one, for the order of
  * eviction: the first block counts as the most recently used. Written with a later batch. */
@@ -132,14 +132,15 @@ size_t fg_cache_roots(struct fg_cache *c, struct fg_cache_root *out, size_t max)
 /* A stored prefix that ends (a leaf) or that at least two stored blocks continue (a branch). */
 struct fg_cache_entry {
     struct fg_key root, first, key; /* of the first and of the last block */
-    uint32_t blocks, states; /* from the root to its end */
-    uint64_t bytes;          /* their payloads */
-    uint64_t own_bytes;      /* of those that lead to nothing else; 0 for a branch */
-    uint64_t newer;          /* how many of the listed were used after it */
+    uint32_t blocks, states;        /* from the root to its end */
+    uint64_t bytes;                 /* their payloads */
+    uint64_t own_bytes;             /* of those that lead to nothing else; 0 for a branch */
+    uint64_t newer;                 /* how many of the listed were used after it */
     bool leaf;
 };
 /* What lies below the roots, the last used first: up to max rows into out, *n of them; *total: how
- * many there are. Any thread, for a moment as long as all blocks take to be looked at. FG_ENOMEM. */
+ * many there are. Any thread, for a moment as long as all blocks take to be looked at. FG_ENOMEM.
+ */
 int fg_cache_list(struct fg_cache *c, const struct fg_key *roots, size_t n_roots,
                   struct fg_cache_entry *out, size_t max, size_t *n, uint64_t *total);
 /* The one stored block below the roots whose key begins with the hexadecimal digits of `id`.
@@ -176,9 +177,9 @@ int fg_cache_forget(struct fg_cache *c, const struct fg_key *roots, size_t n_roo
                     struct fg_err *err);
 
 /* Gives the data file's free space back: copies the records into a new file, which takes the place
- * of the old one; the disk has to have room for both. A kill leaves one of the two, whole. Nothing is
- * written meanwhile; reads find what is there. Waits for the disk, and for reads that are open: not
- * for a thread that has one. *before, *after: bytes of the file. FG_EFULL (no room: nothing was
+ * of the old one; the disk has to have room for both. A kill leaves one of the two, whole. Nothing
+ * is written meanwhile; reads find what is there. Waits for the disk, and for reads that are open:
+ * not for a thread that has one. *before, *after: bytes of the file. FG_EFULL (no room: nothing was
  * changed), FG_EIO, FG_EBUSY (a damaged store is being reopened). */
 int fg_cache_compact(struct fg_cache *c, uint64_t *before, uint64_t *after, struct fg_err *err);
 

@@ -80,8 +80,7 @@ static int copy(struct fg_cache *c, struct fg_err *err)
 /* LMDB is closed. */
 static int take_its_place(struct fg_cache *c, struct fg_err *err)
 {
-    if (renameat(c->dir_fd, FG_COMPACT_FILE, c->dir_fd, FG_DATA_FILE) != 0 ||
-        fsync(c->dir_fd) != 0)
+    if (renameat(c->dir_fd, FG_COMPACT_FILE, c->dir_fd, FG_DATA_FILE) != 0 || fsync(c->dir_fd) != 0)
         return fg_fail(err, fg_errno_code(errno), "%s/%s: taking its place: %s", c->opt.dir,
                        FG_COMPACT_FILE, strerror(errno));
     return 0;

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* Where the removal begins: the block, or with `before` the first one that leads to nothing else. */
+/* Where the removal begins: the block, or with `before` the first one that leads to nothing else.
+ */
 static struct fg_entry *top_of(struct fg_cache *c, const struct fg_forget *f)
 {
     struct fg_entry *e = fg_index_find(&c->ix, f->key);

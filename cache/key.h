@@ -18,9 +18,9 @@ struct fg_key fg_key_root(const uint8_t model[16], const uint8_t numerics[16], c
                           size_t salt_bytes);
 struct fg_key fg_key_next(const struct fg_key *prev, const int32_t tokens[FG_BLOCK_TOKENS]);
 
-/* Of stored blocks that may come next, the one that a prompt's tokens[0..n), n <= 64, agree with the
- * longest. Where several agree as long, it is the first in the order of their tokens: who was there
- * first does not matter. */
+/* Of stored blocks that may come next, the one that a prompt's tokens[0..n), n <= 64, agree with
+ * the longest. Where several agree as long, it is the first in the order of their tokens: who was
+ * there first does not matter. */
 struct fg_nearest {
     bool known;
     uint32_t common; /* leading tokens that agree */

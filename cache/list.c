@@ -88,8 +88,7 @@ static void describe(const struct row *row, uint64_t newer, struct fg_cache_entr
 {
     bool own = true;
 
-    *out = (struct fg_cache_entry){
-        .key = row->e->key, .leaf = row->leaf, .newer = newer};
+    *out = (struct fg_cache_entry){.key = row->e->key, .leaf = row->leaf, .newer = newer};
     for (const struct fg_entry *e = row->e; e->parent; e = e->parent) {
         out->blocks++;
         out->states += (e->flags[FG_KIND_STATE] & FG_REC_STORED) != 0;

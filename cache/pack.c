@@ -146,9 +146,8 @@ int fg_pack_match(const struct fg_pack_head *pack, const struct fg_pack_head *he
     }
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (sizes[i].a != sizes[i].b)
-            return fg_fail(err, FG_EINVAL,
-                           "%s: the pack has %" PRIu64 ", this daemon has %" PRIu64, sizes[i].field,
-                           sizes[i].a, sizes[i].b);
+            return fg_fail(err, FG_EINVAL, "%s: the pack has %" PRIu64 ", this daemon has %" PRIu64,
+                           sizes[i].field, sizes[i].a, sizes[i].b);
     return 0;
 }
 

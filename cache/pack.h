@@ -35,8 +35,9 @@ struct fg_pack_record {
 uint64_t fg_pack_bytes(const struct fg_pack_head *h); /* of the whole pack */
 
 void fg_pack_head_encode(const struct fg_pack_head *h, uint8_t out[FG_PACK_HEAD_BYTES]);
-/* The first bytes of a pack of n bytes. FG_EFORMAT: not a pack, cut off, its checksum does not hold,
- * or sizes that contradict each other or n; FG_EUNSUPPORTED: another version, both are named. */
+/* The first bytes of a pack of n bytes. FG_EFORMAT: not a pack, cut off, its checksum does not
+ * hold, or sizes that contradict each other or n; FG_EUNSUPPORTED: another version, both are named.
+ */
 int fg_pack_head_decode(const uint8_t *p, size_t n, struct fg_pack_head *h, struct fg_err *err);
 /* Would the pack's payloads be right here? FG_EINVAL: names the first field that differs, and both
  * values. */

@@ -11,8 +11,8 @@
 
 enum { MAX_READERS = 512, LOCK_FILE_BYTES = 64 << 10, SPARE_PAGES = 64 };
 
-static const char *const db_names[FG_DBS] = {"meta", "blocks", "states", "block_data",
-                                             "state_data", "roots"};
+static const char *const db_names[FG_DBS] = {"meta",       "blocks",     "states",
+                                             "block_data", "state_data", "roots"};
 
 bool fg_mdb_damaged(int rc)
 {

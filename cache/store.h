@@ -66,7 +66,7 @@ struct fg_batch {
     struct fg_touch *touches;
     size_t n_touches;
     struct fg_item *flushes;
-    struct fg_item *task; /* FORGET, COMPACT: after all that, alone */
+    struct fg_item *task;       /* FORGET, COMPACT: after all that, alone */
     const struct fg_key *roots; /* FG_COMMIT_MARK: records of roots that go */
     size_t n_roots;
     uint64_t bytes, cost; /* of the puts: payloads; pages */
@@ -119,8 +119,8 @@ struct fg_cache {
     pthread_mutex_t mu; /* all below but the counters */
     pthread_cond_t work, done;
     bool kick, stop;
-    bool started; /* the writer thread */
-    bool failing; /* the last batch did; the writer's */
+    bool started;    /* the writer thread */
+    bool failing;    /* the last batch did; the writer's */
     bool unscrubbed; /* what was forgotten is not overwritten yet; the writer's */
     struct fg_index ix;
     uint64_t target;      /* for ix.cost + writing */
@@ -182,7 +182,7 @@ int fg_dir_open(struct fg_cache *c, struct fg_err *err); /* dir_fd, lock_fd, our
 int fg_dir_tag(struct fg_cache *c, struct fg_err *err);  /* marks the directory as a cache's */
 int fg_dir_move_aside(struct fg_cache *c, const char *why, struct fg_err *err);
 void fg_dir_remove_aside(struct fg_cache *c); /* removes files that were moved aside */
-int fg_errno_code(int e); /* an errno as FG_E* */
+int fg_errno_code(int e);                     /* an errno as FG_E* */
 
 /* store.c: the LMDB environment */
 /* Checks, opens or creates, fills the index (empty of stored records). A damaged file is moved
@@ -261,7 +261,8 @@ void fg_plan_settle_puts(struct fg_cache *c, struct fg_batch *b, bool ok);
 
 /* commit.c: one transaction; writer thread, no lock held */
 enum { FG_COMMIT_CHORES = 1, FG_COMMIT_PUTS = 2, FG_COMMIT_MARK = 4, FG_COMMIT_UNMARK = 8 };
-/* Victims, touches and the clock; puts; the mark that something is to be overwritten, and b->roots. 0 or LMDB's or the system's code; nothing is written then.
+/* Victims, touches and the clock; puts; the mark that something is to be overwritten, and b->roots.
+ * 0 or LMDB's or the system's code; nothing is written then.
  */
 int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what);
 

@@ -14,7 +14,7 @@ static int read_entry(const json_t *object, struct fg_client_cache_entry *out, s
         const char *key;
         uint64_t *out;
     } counts[] = {
-        {"tokens", &out->tokens}, {"states", &out->states},       {"bytes", &out->bytes},
+        {"tokens", &out->tokens},       {"states", &out->states}, {"bytes", &out->bytes},
         {"own_bytes", &out->own_bytes}, {"newer", &out->newer},
     };
     const char *kind = "";
@@ -50,8 +50,8 @@ static int read_list(const json_t *root, struct fg_client_cache_list *out, struc
     for (size_t i = 0; i < n; i++) {
         const json_t *one = json_array_get(list, i);
         if (!json_is_object(one)) {
-            return fg_fail(err, FG_EFORMAT,
-                           "the daemon's answer: entries[%zu] should be an object", i);
+            return fg_fail(err, FG_EFORMAT, "the daemon's answer: entries[%zu] should be an object",
+                           i);
         }
         out->n_entries = i + 1;
         rc = read_entry(one, &out->entries[i], err);
@@ -144,8 +144,7 @@ int fg_client_cache_find(struct fg_client *client, const struct fg_client_reques
 
 /* ---- forget -----------------------------------------------------------------------------------*/
 
-static int read_records(const json_t *root, struct fg_client_cache_records *out,
-                        struct fg_err *err)
+static int read_records(const json_t *root, struct fg_client_cache_records *out, struct fg_err *err)
 {
     struct fg_client_json j = {root, "result", err};
     int rc = fg_client_json_count(&j, "blocks", &out->blocks);
@@ -159,8 +158,8 @@ int fg_client_cache_forget(struct fg_client *client, const char *id, bool before
                            struct fg_client_cache_records *out, struct fg_err *err)
 {
     struct fg_client_cache_records records = {0};
-    json_t *fields = id ? json_pack("{s:s, s:b}", "id", id, "before", before)
-                        : json_pack("{s:b}", "all", true);
+    json_t *fields =
+        id ? json_pack("{s:s, s:b}", "id", id, "before", before) : json_pack("{s:b}", "all", true);
     json_t *root;
     int rc;
 

@@ -33,9 +33,8 @@ static int check_stream_type(struct transfer *t)
     if (type && strncasecmp(type, wanted, strlen(wanted)) == 0) {
         return 0;
     }
-    return fg_fail(t->err, FG_EFORMAT, "%s answered with %s, should be %s",
-                   t->client->address, type ? type : "no content type",
-                   t->x->type ? t->x->type : "an event stream");
+    return fg_fail(t->err, FG_EFORMAT, "%s answered with %s, should be %s", t->client->address,
+                   type ? type : "no content type", t->x->type ? t->x->type : "an event stream");
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *user)

@@ -1,4 +1,5 @@
-/* The log sink: lines `level stage key=value ...` on stderr. Prompts are never logged. Any thread. */
+/* The log sink: lines `level stage key=value ...` on stderr. Prompts are never logged. Any thread.
+ */
 #ifndef FG_LOG_H
 #define FG_LOG_H
 

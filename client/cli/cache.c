@@ -25,7 +25,8 @@ static const char help[] =
     "           --file FILE    FILE's prompt: as far as it is stored and leads to nothing else,\n"
     "                          and all that continues it\n"
     "           --all          everything that is yours\n"
-    "  verify   computes stored prompts again, compares what is stored bit for bit, and drops what\n"
+    "  verify   computes stored prompts again, compares what is stored bit for bit, and drops "
+    "what\n"
     "           differs; exit code 1 when something did\n"
     "  export   writes one stored prefix as a pack, to be imported elsewhere\n"
     "  import   stores a pack's prefix: of the same model file and arithmetic, from somebody you\n"
@@ -38,7 +39,8 @@ static const char help[] =
     "  --raw          without the model's chat template\n"
     "  -o PACK        the file to write\n"
     "  --limit N      at most N (default: 100 lines of ls, prompts of verify)\n"
-    "  --json         print the daemon's JSON as it is ('-o json' does the same)\n" FG_CLI_OPTIONS_HELP
+    "  --json         print the daemon's JSON as it is ('-o json' does the "
+    "same)\n" FG_CLI_OPTIONS_HELP
     "\nExit codes: 0 done, 1 error, 2 wrong usage, 130 interrupted.\n";
 
 enum {
@@ -51,13 +53,17 @@ enum {
     OPT_LIMIT,
     OPT_END
 };
-#define BIT(opt) (1u << ((opt) - FG_CLI_OPT_FIRST))
+#define BIT(opt) (1u << ((opt)-FG_CLI_OPT_FIRST))
 
 static const struct option options[] = {
-    {"json", no_argument, NULL, OPT_JSON},         {"id", required_argument, NULL, OPT_ID},
-    {"file", required_argument, NULL, OPT_FILE},   {"system", required_argument, NULL, OPT_SYSTEM},
-    {"raw", no_argument, NULL, OPT_RAW},           {"all", no_argument, NULL, OPT_ALL},
-    {"limit", required_argument, NULL, OPT_LIMIT}, {"output", required_argument, NULL, 'o'},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"id", required_argument, NULL, OPT_ID},
+    {"file", required_argument, NULL, OPT_FILE},
+    {"system", required_argument, NULL, OPT_SYSTEM},
+    {"raw", no_argument, NULL, OPT_RAW},
+    {"all", no_argument, NULL, OPT_ALL},
+    {"limit", required_argument, NULL, OPT_LIMIT},
+    {"output", required_argument, NULL, 'o'},
     FG_CLI_OPTIONS,
 };
 
@@ -248,8 +254,9 @@ static int run_cache(struct fg_cli *cli, int argc, char **argv)
         c.argument = optind + 1 < argc ? argv[optind + 1] : NULL;
         return code >= 0 ? code : connect_and_run(&c, i);
     }
-    return fg_cli_usage(cli, "what to do with the cache: should be stats, ls, explain, forget, verify, "
-                             "gc, export or import");
+    return fg_cli_usage(cli,
+                        "what to do with the cache: should be stats, ls, explain, forget, verify, "
+                        "gc, export or import");
 }
 
 const struct fg_cli_command fg_cli_cache = {"cache", "show and work on what the prompt cache holds",

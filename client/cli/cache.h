@@ -16,8 +16,8 @@ struct fg_cli_cache {
 /* "1.5 GiB", "12.0 MiB", "700 bytes", in `out`. */
 const char *fg_cli_size_text(uint64_t bytes, char *out, size_t room);
 
-/* The id that --id or --file means: into id[FG_CLIENT_CACHE_ID + 1], and whether a file named it. An
- * exit code, FG_CLI_OK when there is one. */
+/* The id that --id or --file means: into id[FG_CLIENT_CACHE_ID + 1], and whether a file named it.
+ * An exit code, FG_CLI_OK when there is one. */
 int fg_cli_cache_id(const struct fg_cli_cache *c, struct fg_client *client, char *id,
                     bool *from_file);
 

@@ -46,8 +46,7 @@ int fg_cli_cache_ls(const struct fg_cli_cache *c, struct fg_client *client)
         print_entry(&list.entries[i]);
     }
     if (list.n_entries < list.total) {
-        printf("%zu of %llu; --limit shows more\n", list.n_entries,
-               (unsigned long long)list.total);
+        printf("%zu of %llu; --limit shows more\n", list.n_entries, (unsigned long long)list.total);
     }
     fg_client_cache_list_finish(&list);
     return FG_CLI_OK;

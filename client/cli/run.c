@@ -59,13 +59,20 @@ enum {
 };
 
 static const struct option options[] = {
-    {"file", required_argument, NULL, OPT_FILE},   {"system", required_argument, NULL, OPT_SYSTEM},
-    {"raw", no_argument, NULL, OPT_RAW},           {"temp", required_argument, NULL, OPT_TEMP},
-    {"top-k", required_argument, NULL, OPT_TOP_K}, {"top-p", required_argument, NULL, OPT_TOP_P},
-    {"min-p", required_argument, NULL, OPT_MIN_P}, {"seed", required_argument, NULL, OPT_SEED},
-    {"stop", required_argument, NULL, OPT_STOP},   {"no-cache", no_argument, NULL, OPT_NO_CACHE},
-    {"stats", no_argument, NULL, OPT_STATS},       {"no-stats", no_argument, NULL, OPT_NO_STATS},
-    {"json", no_argument, NULL, OPT_JSON},         {"no-store", no_argument, NULL, OPT_NO_STORE},
+    {"file", required_argument, NULL, OPT_FILE},
+    {"system", required_argument, NULL, OPT_SYSTEM},
+    {"raw", no_argument, NULL, OPT_RAW},
+    {"temp", required_argument, NULL, OPT_TEMP},
+    {"top-k", required_argument, NULL, OPT_TOP_K},
+    {"top-p", required_argument, NULL, OPT_TOP_P},
+    {"min-p", required_argument, NULL, OPT_MIN_P},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"stop", required_argument, NULL, OPT_STOP},
+    {"no-cache", no_argument, NULL, OPT_NO_CACHE},
+    {"stats", no_argument, NULL, OPT_STATS},
+    {"no-stats", no_argument, NULL, OPT_NO_STATS},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"no-store", no_argument, NULL, OPT_NO_STORE},
     FG_CLI_OPTIONS,
 };
 
@@ -225,13 +232,13 @@ static int print_result(const struct fg_cli *cli, const struct fg_client_result 
     json_t *cache = json_null();
 
     if (r->has_account) {
-        cache = json_pack("{s:I, s:I, s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f}", "reused_tokens",
-                          (json_int_t)a->reused_tokens, "recomputed_tokens",
-                          (json_int_t)a->recomputed_tokens, "source",
-                          fg_client_source_name(a->source), "reason", a->reason, "diverged_at",
-                          (json_int_t)a->diverged_at, "queue_ms", a->queue_ms, "restore_ms",
-                          a->restore_ms, "prefill_ms", a->prefill_ms, "first_token_ms",
-                          a->first_token_ms, "decode_ms", a->decode_ms);
+        cache =
+            json_pack("{s:I, s:I, s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f}", "reused_tokens",
+                      (json_int_t)a->reused_tokens, "recomputed_tokens",
+                      (json_int_t)a->recomputed_tokens, "source", fg_client_source_name(a->source),
+                      "reason", a->reason, "diverged_at", (json_int_t)a->diverged_at, "queue_ms",
+                      a->queue_ms, "restore_ms", a->restore_ms, "prefill_ms", a->prefill_ms,
+                      "first_token_ms", a->first_token_ms, "decode_ms", a->decode_ms);
     }
     json_t *root = json_pack("{s:o, s:s, s:s, s:I, s:I, s:o, s:f, s:f}", "text",
                              json_stringn_nocheck(r->text, r->text_bytes), "finish_reason",

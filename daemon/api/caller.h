@@ -27,8 +27,8 @@ struct fg_callers {
     const struct fg_flow *flow;
     struct fg_api_key *keys; /* [n_keys]; none: TCP asks for no key */
     size_t n_keys;
-    bool one_tenant;       /* `tcp` is everybody's */
-    struct fg_tenant tcp;  /* of who comes by TCP without a key */
+    bool one_tenant;      /* `tcp` is everybody's */
+    struct fg_tenant tcp; /* of who comes by TCP without a key */
 };
 
 /* Takes keys and tenant from the options. FG_EINVAL: an empty key or name; FG_ENOMEM. On failure

@@ -13,7 +13,7 @@ struct route {
     const char *path; /* with a `/` at the end: and whatever follows */
     bool post;        /* POST, else GET and HEAD */
     void (*answer)(struct fg_api *api, struct evhttp_request *req, const char *rest);
-    bool job; /* instead of an answer at once */
+    bool job;                   /* instead of an answer at once */
     enum fg_exchange_kind kind; /* of a job */
     bool task;                  /* an operation on the store */
 };

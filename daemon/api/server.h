@@ -14,10 +14,10 @@ struct fg_api;
 struct fg_flow;
 
 struct fg_api_options {
-    struct event_base *base;  /* borrowed, outlives the API */
-    struct fg_flow *flow;     /* borrowed, outlives the API */
-    const char *socket_path;  /* the Unix socket; NULL: none */
-    const char *tcp_addr;     /* host:port, the host an address or "localhost"; NULL: none */
+    struct event_base *base; /* borrowed, outlives the API */
+    struct fg_flow *flow;    /* borrowed, outlives the API */
+    const char *socket_path; /* the Unix socket; NULL: none */
+    const char *tcp_addr;    /* host:port, the host an address or "localhost"; NULL: none */
     /* One of them is asked of TCP clients, and each is a tenant; none: tcp_addr must be loopback */
     const char *const *api_keys;
     size_t n_api_keys;

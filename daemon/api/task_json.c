@@ -63,8 +63,8 @@ static json_t *query_json(const char *query, struct fg_api_error *e)
         long long n = strtoll(p->value, &end, 10);
         bool number = strcmp(p->key, "limit") == 0 && *p->value && !*end;
 
-        r |= json_object_set_new(object, p->key,
-                                 number ? json_integer(n) : fg_api_string(p->value));
+        r |=
+            json_object_set_new(object, p->key, number ? json_integer(n) : fg_api_string(p->value));
     }
     evhttp_clear_headers(&params);
     if (r) {
@@ -126,7 +126,7 @@ static int read_fields(const json_t *fields, struct fg_task_request *out, bool *
 }
 
 int fg_task_request_parse(const json_t *body, const char *query, const struct fg_flow_info *info,
-                           struct fg_task_request *out, bool *stream, struct fg_api_error *e)
+                          struct fg_task_request *out, bool *stream, struct fg_api_error *e)
 {
     json_t *params;
     int r;

@@ -36,8 +36,7 @@ static uint32_t least(uint32_t a, uint32_t b)
 static void find_nearest(const struct fg_reuse *r, const struct fg_explain_prompt *p,
                          struct fg_nearest *nearest)
 {
-    const struct fg_key *parent =
-        p->found ? &p->prefix->keys[p->found - 1] : &p->prefix->root;
+    const struct fg_key *parent = p->found ? &p->prefix->keys[p->found - 1] : &p->prefix->root;
     const int32_t *rest = p->tokens + (size_t)p->found * FG_BLOCK_TOKENS;
     uint32_t n = least(p->n_tokens - p->found * FG_BLOCK_TOKENS, FG_BLOCK_TOKENS);
 

@@ -11,7 +11,7 @@
 /* A prompt whose lookup has ended. */
 struct fg_explain_prompt {
     const struct fg_cache_root *root; /* what its keys' root is made of */
-    const struct fg_prefix *prefix; /* its keys */
+    const struct fg_prefix *prefix;   /* its keys */
     const int32_t *tokens;
     uint32_t n_tokens;
     uint32_t found;  /* leading blocks that are somewhere */

@@ -28,10 +28,8 @@ static void predict(const struct fg_flow *flow, struct fg_job *job)
 void fg_forecast(struct fg_flow *flow, struct fg_job *job)
 {
     struct fg_cache_root root = fg_flow_describe_root(flow, &job->req.tenant);
-    struct fg_explain_prompt p = {.root = &root,
-                                  .prefix = &job->prefix,
-                                  .tokens = job->tokens,
-                                  .n_tokens = job->n_prompt};
+    struct fg_explain_prompt p = {
+        .root = &root, .prefix = &job->prefix, .tokens = job->tokens, .n_tokens = job->n_prompt};
     struct fg_job_account *a = &job->account;
     struct fg_lookup hit;
     struct fg_err err = {0};

@@ -126,8 +126,8 @@ int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_
     return rc;
 }
 
-size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant,
-                    struct fg_job_status *out, size_t max)
+size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant, struct fg_job_status *out,
+                    size_t max)
 {
     double now = fg_account_now();
     size_t n = 0;
@@ -139,12 +139,12 @@ size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant,
         if (n++ >= max)
             continue;
         out[n - 1] = (struct fg_job_status){.id = j->id,
-                                        .phase = (enum fg_job_phase)atomic_load(&j->phase),
-                                        .prompt_tokens = atomic_load(&j->show_prompt),
-                                        .done_tokens = atomic_load(&j->show_done),
-                                        .reused_tokens = atomic_load(&j->show_reused),
-                                        .generated_tokens = atomic_load(&j->show_generated),
-                                        .age_ms = now - j->marks.submitted};
+                                            .phase = (enum fg_job_phase)atomic_load(&j->phase),
+                                            .prompt_tokens = atomic_load(&j->show_prompt),
+                                            .done_tokens = atomic_load(&j->show_done),
+                                            .reused_tokens = atomic_load(&j->show_reused),
+                                            .generated_tokens = atomic_load(&j->show_generated),
+                                            .age_ms = now - j->marks.submitted};
     }
     pthread_mutex_unlock(&flow->lock);
     return n;

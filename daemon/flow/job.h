@@ -1,9 +1,9 @@
 /* A job: one completion on its way through the flow, as the API sees it.
  *
  * The API fills a fg_job_request and submits it from the loop thread; events come back through
- * `sink`, called on the flow's threads, one job's events in order: any number of PROGRESS and DELTA,
- * then exactly one DONE or FAILED, after which the flow no longer touches the sink. The sink must not
- * block (post the event to the loop and return). */
+ * `sink`, called on the flow's threads, one job's events in order: any number of PROGRESS and
+ * DELTA, then exactly one DONE or FAILED, after which the flow no longer touches the sink. The sink
+ * must not block (post the event to the loop and return). */
 #ifndef FG_JOB_H
 #define FG_JOB_H
 
@@ -72,8 +72,8 @@ enum { FG_MAX_LOGPROBS = 20 };
 
 struct fg_token_logprob {
     int32_t token;
-    float logprob;          /* natural log of the softmax at temperature 1 */
-    char piece[256];        /* the token's bytes (cut at 256), not NUL-terminated */
+    float logprob;   /* natural log of the softmax at temperature 1 */
+    char piece[256]; /* the token's bytes (cut at 256), not NUL-terminated */
     uint32_t piece_bytes;
 };
 
@@ -156,17 +156,19 @@ struct fg_job_event {
     uint32_t reused;      /* PROGRESS: of `done`, how many were restored */
     const char *text;     /* DELTA: complete UTF-8, may be empty while a stop string is undecided */
     size_t text_bytes;
-    const struct fg_job_token *tokens; /* DELTA: tokens that ended in this delta (with n_logprobs) */
+    const struct fg_job_token
+        *tokens; /* DELTA: tokens that ended in this delta (with n_logprobs) */
     size_t n_tokens;
-    enum fg_finish_reason finish; /* DONE */
+    enum fg_finish_reason finish;  /* DONE */
     struct fg_job_account account; /* DONE */
     struct fg_err error;           /* FAILED; FG_EINVAL, FG_ETOOLONG: the request's fault */
 };
 
 typedef void fg_job_sink(void *ctx, const struct fg_job_event *event);
 
-/* Takes over what `request` points to (and zeroes it). FG_EBUSY when the queue is full or the daemon
- * is draining, FG_ENOMEM. On success *job is the caller's until fg_job_release(). Any thread. */
+/* Takes over what `request` points to (and zeroes it). FG_EBUSY when the queue is full or the
+ * daemon is draining, FG_ENOMEM. On success *job is the caller's until fg_job_release(). Any
+ * thread. */
 int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_sink *sink,
                    void *sink_ctx, struct fg_job **job, struct fg_err *err);
 /* Stops the job's work within one chunk; it ends with FAILED, FG_ECANCELED. Any thread. */
@@ -205,8 +207,8 @@ struct fg_job_status {
 };
 /* Up to max rows into out, oldest first, of the tenant's jobs, or of all when it is NULL; returns
  * how many there are. Any thread. */
-size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant,
-                    struct fg_job_status *out, size_t max);
+size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant, struct fg_job_status *out,
+                    size_t max);
 
 struct fg_cache_stats;
 /* FG_ENOTFOUND when the daemon runs without a store. Any thread. */

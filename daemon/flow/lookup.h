@@ -28,7 +28,8 @@ struct fg_lookup {
         restore; /* leading blocks that can be restored: ends at a state where states are needed */
 };
 
-/* keys[i] and tokens[64*i ..] describe block i, for n blocks. A store that cannot be read counts as empty (and is logged). */
+/* keys[i] and tokens[64*i ..] describe block i, for n blocks. A store that cannot be read counts as
+ * empty (and is logged). */
 void fg_lookup_prefix(const struct fg_reuse *r, const struct fg_key *keys, const int32_t *tokens,
                       uint32_t n, struct fg_lookup *out);
 

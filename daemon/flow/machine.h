@@ -18,7 +18,8 @@ struct fg_machine {
     struct fg_reuse reuse;      /* engine, VRAM and the store */
 };
 
-/* Opens all but the store; reuse.cache and reuse.rate are for the caller to set. On failure *m is finished. */
+/* Opens all but the store; reuse.cache and reuse.rate are for the caller to set. On failure *m is
+ * finished. */
 int fg_machine_init(struct fg_machine *m, const struct fg_flow_options *opt, struct fg_err *err);
 void fg_machine_finish(struct fg_machine *m);
 /* Closes engine and device (no sequence may be left) and opens them again. On failure m->engine is

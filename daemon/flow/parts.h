@@ -83,7 +83,7 @@ struct fg_flow {
     char numerics_hex[33];
     uint32_t context; /* tokens a job may have: the engine's, and no more than its pages hold */
     uint32_t n_seq;
-    uint32_t n_vocab; /* rows of the logits */
+    uint32_t n_vocab;                            /* rows of the logits */
     size_t page_bytes, block_bytes, state_bytes; /* as stored; the machine's, for other threads */
 
     pthread_mutex_t lock; /* guards what follows; held for moments only */

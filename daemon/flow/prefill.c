@@ -5,8 +5,9 @@
 #include "verify.h"
 
 enum {
-    RESTORE_BLOCKS = 64,  /* restored between two steps, so that other jobs go on */
-    STATE_SPACING = 1024, /* tokens between states on long prompts, when nothing is known of costs */
+    RESTORE_BLOCKS = 64, /* restored between two steps, so that other jobs go on */
+    STATE_SPACING =
+        1024, /* tokens between states on long prompts, when nothing is known of costs */
 };
 
 static bool has_states(const struct fg_flow *flow, const struct fg_job *job)
@@ -30,8 +31,7 @@ static void explain(const struct fg_flow *flow, struct fg_job *job)
     if (job->req.use_cache)
         fg_explain(&flow->machine.reuse, flow->vocabulary.tokenizer, &p, &job->account.why);
     else
-        job->account.why =
-            (struct fg_cache_why){.reason = FG_REASON_DISABLED, .diverged_at = -1};
+        job->account.why = (struct fg_cache_why){.reason = FG_REASON_DISABLED, .diverged_at = -1};
 }
 
 /* What was reused is settled: when the first restore ends. */
@@ -48,8 +48,7 @@ static void settle(struct fg_flow *flow, struct fg_job *job)
     if (n)
         job->account.source = job->restore.store_records ? FG_SOURCE_STORE : FG_SOURCE_VRAM;
     if (job->account.source == FG_SOURCE_STORE)
-        fg_rate_add(&flow->restore_rate, n, 0,
-                    (job->marks.restored - job->marks.admitted) / 1e3);
+        fg_rate_add(&flow->restore_rate, n, 0, (job->marks.restored - job->marks.admitted) / 1e3);
     explain(flow, job);
 }
 
@@ -97,7 +96,8 @@ static enum fg_boundary boundary_at(const struct fg_flow *flow, const struct fg_
         return FG_AT_SYSTEM_END;
     if (at == job->bounds[1])
         return FG_AT_USER_START;
-    if (at == job->n_prompt / FG_CHUNK * FG_CHUNK || at == (job->n_prompt - 1) / FG_CHUNK * FG_CHUNK)
+    if (at == job->n_prompt / FG_CHUNK * FG_CHUNK ||
+        at == (job->n_prompt - 1) / FG_CHUNK * FG_CHUNK)
         return FG_AT_PROMPT_END;
     return worth_a_state(flow, job, at) ? FG_AT_SPACING : FG_AT_BLOCK;
 }

@@ -1,8 +1,8 @@
 /* Rate: how long work takes on this device, measured as it goes.
  *
- * Seconds are taken as a * tokens + b * positions: most of a prefill costs the same for every token,
- * softmax attention grows with the token's position. a and b follow from least squares over what was
- * measured so far, the older measurements fading. One thread. */
+ * Seconds are taken as a * tokens + b * positions: most of a prefill costs the same for every
+ * token, softmax attention grows with the token's position. a and b follow from least squares over
+ * what was measured so far, the older measurements fading. One thread. */
 #ifndef FG_RATE_H
 #define FG_RATE_H
 

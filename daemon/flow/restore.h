@@ -26,7 +26,7 @@ struct fg_restore {
     uint32_t target;        /* blocks it is going for */
     uint32_t store_records; /* read from the store so far */
     uint32_t fallbacks;     /* times it had to settle for less */
-    bool corrupt; /* one of those times because a record did not verify */
+    bool corrupt;           /* one of those times because a record did not verify */
     bool done;
 };
 

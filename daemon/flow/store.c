@@ -79,7 +79,8 @@ int fg_store_blocks(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq 
 
     for (; r->vram && t->indexed < n; t->indexed++)
         fg_vram_insert(r->vram, &prefix->keys[t->indexed],
-                       t->indexed ? &prefix->keys[t->indexed - 1] : &prefix->root, tokens + (size_t)t->indexed * FG_BLOCK_TOKENS, seq, t->indexed);
+                       t->indexed ? &prefix->keys[t->indexed - 1] : &prefix->root,
+                       tokens + (size_t)t->indexed * FG_BLOCK_TOKENS, seq, t->indexed);
     while (r->cache && !t->refused && t->stored < n) {
         int rc = put_block(r, t, seq, prefix, tokens, &full, err);
 

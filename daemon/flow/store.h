@@ -13,12 +13,12 @@
 
 /* How far a sequence's traces in the caches go. */
 struct fg_trail {
-    uint32_t indexed; /* leading blocks made known to VRAM */
-    uint32_t stored;  /* leading blocks that the store has or was given */
-    uint32_t slot;    /* the pinned slot of the running state; FG_VRAM_NONE */
-    uint32_t running; /* blocks before the running state; 0: there is none */
-    bool refused;     /* the store said that it will not have this prefix */
-    uint32_t last;    /* blocks before the last state on the way; 0: there is none */
+    uint32_t indexed;    /* leading blocks made known to VRAM */
+    uint32_t stored;     /* leading blocks that the store has or was given */
+    uint32_t slot;       /* the pinned slot of the running state; FG_VRAM_NONE */
+    uint32_t running;    /* blocks before the running state; 0: there is none */
+    bool refused;        /* the store said that it will not have this prefix */
+    uint32_t last;       /* blocks before the last state on the way; 0: there is none */
     enum fg_boundary at; /* what the next state marks; at first the end of a prompt */
     void *held;          /* the running state on the host, when no slot was free; malloc'd */
 };
@@ -35,8 +35,9 @@ bool fg_store_admits(const struct fg_reuse *r, const struct fg_trail *t, uint32_
  * sequence's. FG_EDEVICE, FG_EDEVICELOST. */
 int fg_store_blocks(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
                     const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err);
-/* Keeps the state at seq's end, a boundary (t->at says which), in a free saved-state slot and, when it
- * is admitted, in the store; its blocks are stored first. Nothing for models without states. FG_EDEVICE, FG_EDEVICELOST. */
+/* Keeps the state at seq's end, a boundary (t->at says which), in a free saved-state slot and, when
+ * it is admitted, in the store; its blocks are stored first. Nothing for models without states.
+ * FG_EDEVICE, FG_EDEVICELOST. */
 int fg_store_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
                    const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err);
 /* Notes the state at seq's end, a boundary, in place of the one noted before: the answer's last

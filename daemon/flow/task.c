@@ -108,8 +108,7 @@ static int run(struct fg_task *t, struct fg_task_result *out, struct fg_err *err
     case FG_TASK_FORGET: return fg_task_forget(t, out, err);
     case FG_TASK_EXPORT: return fg_task_export(t, out, err);
     case FG_TASK_IMPORT: return fg_task_import(t, out, err);
-    case FG_TASK_COMPACT:
-        return fg_cache_compact(t->flow->cache, &out->before, &out->after, err);
+    case FG_TASK_COMPACT: return fg_cache_compact(t->flow->cache, &out->before, &out->after, err);
     case FG_TASK_VERIFY: return fg_task_verify(t, out, err);
     }
     return fg_fail(err, FG_EINVAL, "unknown kind of task");

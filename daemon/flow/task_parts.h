@@ -18,7 +18,7 @@ struct fg_task {
     _Atomic bool canceled;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
-    uint32_t unread; /* DATA events that were not dealt with */
+    uint32_t unread;    /* DATA events that were not dealt with */
     struct fg_job *job; /* that the task waits for */
 };
 
@@ -51,8 +51,8 @@ int fg_task_forget(struct fg_task *t, struct fg_task_result *out, struct fg_err 
 /* --- task_pack.c --- */
 int fg_task_export(struct fg_task *t, struct fg_task_result *out, struct fg_err *err);
 int fg_task_import(struct fg_task *t, struct fg_task_result *out, struct fg_err *err);
-/* The path to what t->req.id names, when it is of the model and the numerics that run; the caller's.
- * FG_EINVAL else. */
+/* The path to what t->req.id names, when it is of the model and the numerics that run; the
+ * caller's. FG_EINVAL else. */
 int fg_task_path(struct fg_task *t, struct fg_cache_path *path, struct fg_err *err);
 
 /* --- task_verify.c --- */

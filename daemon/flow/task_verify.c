@@ -175,8 +175,8 @@ int fg_task_verify(struct fg_task *t, struct fg_task_result *out, struct fg_err 
 
     if (t->req.id) {
         paths = calloc(1, sizeof *paths);
-        rc = paths ? fg_task_path(t, paths, err)
-                   : fg_fail(err, FG_ENOMEM, "no memory for a prefix");
+        rc =
+            paths ? fg_task_path(t, paths, err) : fg_fail(err, FG_ENOMEM, "no memory for a prefix");
         n = rc == 0;
     } else {
         rc = list_paths(t, &paths, &n, err);

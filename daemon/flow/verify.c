@@ -29,8 +29,8 @@ static void compare(struct fg_verify *v, uint32_t b, bool is_state, const void *
         v->unreadable++;
         return;
     }
-    rc = (is_state ? fg_cache_read_state : fg_cache_read_block)(read, key, tokens, n, &stored,
-                                                                &err);
+    rc =
+        (is_state ? fg_cache_read_state : fg_cache_read_block)(read, key, tokens, n, &stored, &err);
     if (rc == 0)
         same = memcmp(stored, computed, n) == 0;
     fg_cache_read_end(read);

@@ -10,11 +10,11 @@
 
 struct fg_verify {
     struct fg_cache *cache;
-    const struct fg_cache_path *path; /* the job's tokens */
+    const struct fg_cache_path *path;            /* the job's tokens */
     size_t page_bytes, block_bytes, state_bytes; /* as in struct fg_reuse */
     uint32_t from; /* blocks that need no look: another prefix's verification had them */
     /* Written by the GPU thread while the job runs. */
-    uint32_t blocks, states; /* boundaries that were looked at */
+    uint32_t blocks, states;                    /* boundaries that were looked at */
     uint64_t verified, wrong, unreadable, gone; /* records; wrong ones are dropped */
 };
 

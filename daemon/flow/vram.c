@@ -319,8 +319,8 @@ void fg_vram_state_touch(struct fg_vram *v, uint32_t slot)
     v->slots[slot].used = ++v->clock;
 }
 
-void fg_vram_sweep(struct fg_vram *v, bool (*stored)(void *ctx, const struct fg_key *key, bool state),
-                   void *ctx)
+void fg_vram_sweep(struct fg_vram *v,
+                   bool (*stored)(void *ctx, const struct fg_key *key, bool state), void *ctx)
 {
     for (uint32_t i = v->oldest, newer; i != FG_VRAM_NONE; i = newer) {
         newer = v->entries[i].newer;

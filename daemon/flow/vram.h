@@ -54,8 +54,8 @@ uint32_t fg_vram_evictable(const struct fg_vram *v);
 uint32_t fg_vram_evictable_among(const struct fg_vram *v, const struct fg_key *keys, uint32_t n);
 
 /* Forgets every block and state that `stored` denies, in use or not: sequences keep their pages. */
-void fg_vram_sweep(struct fg_vram *v, bool (*stored)(void *ctx, const struct fg_key *key, bool state),
-                   void *ctx);
+void fg_vram_sweep(struct fg_vram *v,
+                   bool (*stored)(void *ctx, const struct fg_key *key, bool state), void *ctx);
 
 /* --- states --- */
 

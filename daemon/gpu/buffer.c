@@ -65,8 +65,7 @@ static int bind_memory(struct fg_buffer *b, int type, const void *import_pointer
     r = vkBindBufferMemory(d->device, b->buffer, b->memory, 0);
     if (r != VK_SUCCESS)
         return fg_vk_fail(d, err, "vkBindBufferMemory", r);
-    if (!import_pointer &&
-        (d->memory.memoryTypes[type].propertyFlags & host_flags) == host_flags) {
+    if (!import_pointer && (d->memory.memoryTypes[type].propertyFlags & host_flags) == host_flags) {
         r = vkMapMemory(d->device, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
         if (r != VK_SUCCESS)
             return fg_vk_fail(d, err, "vkMapMemory", r);
@@ -83,14 +82,13 @@ static int create(struct fg_device *d, uint64_t bytes, const void *next, struct 
         return fg_fail(err, FG_ENOMEM, "out of memory for a buffer");
     b->device = d;
     b->bytes = bytes;
-    VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-                               .pNext = next,
-                               .size = bytes,
-                               .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
-                                        VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
-                                        VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                                        VK_BUFFER_USAGE_TRANSFER_DST_BIT,
-                               .sharingMode = VK_SHARING_MODE_EXCLUSIVE};
+    VkBufferCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+        .pNext = next,
+        .size = bytes,
+        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
+                 VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+        .sharingMode = VK_SHARING_MODE_EXCLUSIVE};
     r = vkCreateBuffer(d->device, &info, NULL, &b->buffer);
     if (r != VK_SUCCESS) {
         free(b);

@@ -11,8 +11,8 @@ enum fg_buffer_use {
     FG_BUFFER_HOST,   /* host-visible, coherent, cached where there is a choice; always mapped */
 };
 
-/* A storage and transfer buffer of `bytes` (rounded up to 16), contents undefined. The caller's until
- * fg_buffer_destroy(). FG_ENOMEM (the message names the size and what for), FG_EDEVICE. */
+/* A storage and transfer buffer of `bytes` (rounded up to 16), contents undefined. The caller's
+ * until fg_buffer_destroy(). FG_ENOMEM (the message names the size and what for), FG_EDEVICE. */
 int fg_buffer_create(struct fg_device *d, uint64_t bytes, enum fg_buffer_use use, const char *what,
                      struct fg_buffer **out, struct fg_err *err);
 /* A host buffer over [p, p + bytes), rounded outwards to the import alignment, which must lie in

@@ -33,11 +33,10 @@ int fg_cmd_create(struct fg_device *d, struct fg_cmd **out, struct fg_err *err)
                                     .queueFamilyIndex = d->queue_family};
     r = vkCreateCommandPool(d->device, &pool, NULL, &c->pool);
     if (r == VK_SUCCESS) {
-        VkCommandBufferAllocateInfo info = {
-            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-            .commandPool = c->pool,
-            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-            .commandBufferCount = 1};
+        VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                            .commandPool = c->pool,
+                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                            .commandBufferCount = 1};
         call = "vkAllocateCommandBuffers";
         r = vkAllocateCommandBuffers(d->device, &info, &c->buffer);
     }
@@ -96,9 +95,8 @@ void fg_cmd_begin(struct fg_cmd *c)
 
 static int add_pool(struct fg_cmd *c)
 {
-    VkDescriptorPoolSize sizes[] = {
-        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, SETS_A_POOL * FG_BIND_MAX},
-        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, SETS_A_POOL * 4}};
+    VkDescriptorPoolSize sizes[] = {{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, SETS_A_POOL * FG_BIND_MAX},
+                                    {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, SETS_A_POOL * 4}};
     VkDescriptorPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
                                        .maxSets = SETS_A_POOL,
                                        .poolSizeCount = 2,
@@ -168,25 +166,26 @@ static bool check_bind(struct fg_cmd *c, const struct fg_pipeline *p, uint32_t i
     bool texel = p->kinds[i] != 's';
     uint64_t most = texel ? d->max_texel_elements * 16 : d->max_storage_range;
     if (!bind->buffer) {
-        c->rc = fg_fail(&c->err, FG_EINVAL, "shader %s, buffer %u: there is none", p->shader->name,
-                        i);
+        c->rc =
+            fg_fail(&c->err, FG_EINVAL, "shader %s, buffer %u: there is none", p->shader->name, i);
         return false;
     }
     *bytes = bind->bytes ? bind->bytes : bind->buffer->bytes - bind->offset;
     if (*bytes <= most && inside(bind->buffer, bind->offset, *bytes) && *bytes &&
         bind->offset % 256 == 0 && !(texel && (bind->offset || bind->bytes)))
         return true;
-    c->rc = fg_fail(&c->err, FG_EINVAL,
-                    "shader %s, buffer %u: %llu bytes at %llu leave the buffer of %llu or the "
-                    "device's largest binding of %llu, or do not begin at a multiple of 256",
-                    p->shader->name, i, (unsigned long long)*bytes,
-                    (unsigned long long)bind->offset, (unsigned long long)bind->buffer->bytes,
-                    (unsigned long long)most);
+    c->rc =
+        fg_fail(&c->err, FG_EINVAL,
+                "shader %s, buffer %u: %llu bytes at %llu leave the buffer of %llu or the "
+                "device's largest binding of %llu, or do not begin at a multiple of 256",
+                p->shader->name, i, (unsigned long long)*bytes, (unsigned long long)bind->offset,
+                (unsigned long long)bind->buffer->bytes, (unsigned long long)most);
     return false;
 }
 
-void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bind *binds, uint32_t n,
-                     const void *push, uint32_t push_bytes, uint32_t gx, uint32_t gy, uint32_t gz)
+void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bind *binds,
+                     uint32_t n, const void *push, uint32_t push_bytes, uint32_t gx, uint32_t gy,
+                     uint32_t gz)
 {
     VkDescriptorBufferInfo infos[FG_BIND_MAX];
     VkBufferView views[FG_BIND_MAX];
@@ -274,8 +273,8 @@ int fg_cmd_run(struct fg_cmd *c, struct fg_err *err)
 {
     VkDevice dev = c->device->device;
     VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                               .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT |
-                                                VK_ACCESS_TRANSFER_WRITE_BIT,
+                               .srcAccessMask =
+                                   VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
                                .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
     VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                            .commandBufferCount = 1,

@@ -26,11 +26,13 @@ struct fg_bind {
 int fg_cmd_create(struct fg_device *d, struct fg_cmd **out, struct fg_err *err);
 void fg_cmd_destroy(struct fg_cmd *c); /* NULL is fine */
 void fg_cmd_begin(struct fg_cmd *c);
-/* Workgroups gx x gy x gz of `p`; n binds for bindings 0..n-1; push constants of the shader's size. A
- * count of 0 records nothing. */
-void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bind *binds, uint32_t n,
-                     const void *push, uint32_t push_bytes, uint32_t gx, uint32_t gy, uint32_t gz);
-/* All that was recorded before is done and visible to all that follows, copies and host included. */
+/* Workgroups gx x gy x gz of `p`; n binds for bindings 0..n-1; push constants of the shader's size.
+ * A count of 0 records nothing. */
+void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bind *binds,
+                     uint32_t n, const void *push, uint32_t push_bytes, uint32_t gx, uint32_t gy,
+                     uint32_t gz);
+/* All that was recorded before is done and visible to all that follows, copies and host included.
+ */
 void fg_cmd_barrier(struct fg_cmd *c);
 void fg_cmd_copy(struct fg_cmd *c, struct fg_buffer *src, uint64_t src_at, struct fg_buffer *dst,
                  uint64_t dst_at, uint64_t bytes);

@@ -58,8 +58,8 @@ static int create_instance(VkInstance *out, struct fg_err *err)
 #endif
 #endif
 
-/* The last instance unloads the drivers, and with them the names by which the leak checker knows what
- * they keep: builds that look for leaks leave them loaded. */
+/* The last instance unloads the drivers, and with them the names by which the leak checker knows
+ * what they keep: builds that look for leaks leave them loaded. */
 static void destroy_instance(VkInstance instance)
 {
 #ifdef KEEP_DRIVERS
@@ -210,7 +210,8 @@ static bool contains(const char *text, const char *part)
     size_t n = strlen(part);
     for (; *text; text++) {
         size_t i = 0;
-        while (i < n && text[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i]))
+        while (i < n && text[i] &&
+               tolower((unsigned char)text[i]) == tolower((unsigned char)part[i]))
             i++;
         if (i == n)
             return true;
@@ -234,9 +235,10 @@ static int choose(const char *select, struct fg_device_info *list, size_t n, str
             if (number ? (long)i == index : contains(list[i].name, select))
                 best = (int)i;
         if (best < 0) {
-            fg_fail(err, FG_ENOTFOUND,
-                    "device \"%s\": no such index or name; there are %zu devices, the first is \"%s\"",
-                    select, n, list[0].name);
+            fg_fail(
+                err, FG_ENOTFOUND,
+                "device \"%s\": no such index or name; there are %zu devices, the first is \"%s\"",
+                select, n, list[0].name);
             return -1;
         }
         if (!list[best].usable) {
@@ -247,8 +249,7 @@ static int choose(const char *select, struct fg_device_info *list, size_t n, str
         return best;
     }
     for (size_t i = 0; i < n; i++)
-        if (list[i].usable &&
-            (best < 0 || type_rank(list[i].type) < type_rank(list[best].type)))
+        if (list[i].usable && (best < 0 || type_rank(list[i].type) < type_rank(list[best].type)))
             best = (int)i;
     if (best < 0)
         fg_fail(err, FG_EUNSUPPORTED, "no usable Vulkan device: \"%s\": %s", list[0].name,

@@ -11,7 +11,8 @@
 #include "../../shaders/abi/params.h"
 
 /* What a shader takes, by the part of its name before the first '.': a letter a binding (s: storage
- * buffer, u: texel buffer of uvec4, f: texel buffer of vec4), for plain names and for those with ".tex". */
+ * buffer, u: texel buffer of uvec4, f: texel buffer of vec4), for plain names and for those with
+ * ".tex". */
 static const struct {
     const char *base, *plain, *texel;
     uint32_t push_bytes;
@@ -22,7 +23,10 @@ static const struct {
     {"matmul", "ssss", "ufss", sizeof(struct fg_matmul_push)},
     {"matmul_moe", "ssssss", "ufssss", sizeof(struct fg_matmul_push)},
     {"rope_kv", "ssssssss", "", sizeof(struct fg_rope_push)},
-    {"softmax_attend", "sssssss", "fussss" "s", sizeof(struct fg_attend_push)},
+    {"softmax_attend", "sssssss",
+     "fussss"
+     "s",
+     sizeof(struct fg_attend_push)},
     {"softmax_combine", "sss", "", sizeof(struct fg_merge_push)},
     {"lightning_rows", "sssss", "", sizeof(struct fg_lightning_push)},
     {"lightning_attend", "sssssss", "ffffsss", sizeof(struct fg_lightning_push)},
@@ -91,10 +95,10 @@ static int create_layout(struct fg_device *d, struct fg_pipeline *p, struct fg_e
                                                   .descriptorType = fg_bind_type(p->kinds[i]),
                                                   .descriptorCount = 1,
                                                   .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
-    VkDescriptorSetLayoutCreateInfo set = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-        .bindingCount = p->n_binds,
-        .pBindings = binds};
+    VkDescriptorSetLayoutCreateInfo set = {.sType =
+                                               VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+                                           .bindingCount = p->n_binds,
+                                           .pBindings = binds};
     r = vkCreateDescriptorSetLayout(d->device, &set, NULL, &p->set_layout);
     if (r != VK_SUCCESS)
         return fg_vk_fail(d, err, "vkCreateDescriptorSetLayout", r);

@@ -55,8 +55,8 @@ int fg_vk_fail(const struct fg_device *d, struct fg_err *err, const char *call, 
 
 VkDescriptorType fg_bind_type(char kind);
 
-/* Reads and writes d's pipeline cache file (device.c opens, closes). A missing or damaged file is an
- * empty cache. */
+/* Reads and writes d's pipeline cache file (device.c opens, closes). A missing or damaged file is
+ * an empty cache. */
 int fg_pipeline_cache_open(struct fg_device *d, const char *dir, struct fg_err *err);
 void fg_pipeline_cache_close(struct fg_device *d);
 

@@ -1,5 +1,5 @@
-/* The known-answer battery: kernels on fixed inputs, whose output hashes are committed. A device that
- * gives them is canonical: its caches are every other canonical device's caches. */
+/* The known-answer battery: kernels on fixed inputs, whose output hashes are committed. A device
+ * that gives them is canonical: its caches are every other canonical device's caches. */
 #include "engine_priv.h"
 
 #include <stdlib.h>
@@ -22,7 +22,8 @@ const struct fg_battery_hashes fg_battery_known = {
 
 static uint32_t battery_input(uint32_t i)
 {
-    /* A 32-bit mix (Steele, Lea, Flood: SplitMix's finalizer, 32-bit form): all bit patterns alike. */
+    /* A 32-bit mix (Steele, Lea, Flood: SplitMix's finalizer, 32-bit form): all bit patterns alike.
+     */
     uint32_t x = i * 0x9E3779B9u + 0x85EBCA6Bu;
     x = (x ^ (x >> 16)) * 0x21F0AAADu;
     x = (x ^ (x >> 15)) * 0x735A2D97u;
@@ -97,7 +98,8 @@ static int run_matmul(struct fg_engine *e, enum fg_dtype type, uint64_t *hash, s
                           .data = raw};
     int rc = raw ? 0 : fg_fail(err, FG_ENOMEM, "out of memory for the battery");
     if (rc == 0)
-        rc = fg_buffer_create(e->device, MAT_TOKENS * MAT_K * 4, FG_BUFFER_HOST, "battery", &x, err);
+        rc =
+            fg_buffer_create(e->device, MAT_TOKENS * MAT_K * 4, FG_BUFFER_HOST, "battery", &x, err);
     if (rc == 0)
         rc = fg_buffer_create(e->device, 2 * floats * 4, FG_BUFFER_HOST, "battery", &y, err);
     if (rc == 0) {
@@ -150,7 +152,6 @@ int fg_battery_run(struct fg_engine *e, struct fg_err *err)
                  e->opt.kv_type == FG_KV_F16 ? "f16" : "f32");
     if (!e->canonical)
         n += snprintf(text + n, sizeof text - (size_t)n, "; %s; %s", d->name, d->driver);
-    XXH128_canonicalFromHash((XXH128_canonical_t *)e->numerics_id,
-                             XXH3_128bits(text, (size_t)n));
+    XXH128_canonicalFromHash((XXH128_canonical_t *)e->numerics_id, XXH3_128bits(text, (size_t)n));
     return 0;
 }

@@ -1,5 +1,5 @@
-/* Tensor element types: GGUF numbers, block geometry, and the plain expansion to f32 that shaders are
- * measured against. */
+/* Tensor element types: GGUF numbers, block geometry, and the plain expansion to f32 that shaders
+ * are measured against. */
 #ifndef FG_DTYPE_H
 #define FG_DTYPE_H
 

@@ -200,13 +200,14 @@ static int create_memories(struct fg_engine *e, struct fg_err *err)
             e->kv_bytes += bytes;
         }
     }
-    uint64_t page = e->page_layer_bytes * e->n_softmax, state = e->state_layer_bytes * e->n_lightning;
+    uint64_t page = e->page_layer_bytes * e->n_softmax,
+             state = e->state_layer_bytes * e->n_lightning;
     if (rc == 0)
         rc = fg_buffer_create(e->device, page > state ? page : state, FG_BUFFER_HOST, "transfer",
                               &e->transfer, err);
     for (uint32_t i = 0; rc == 0 && e->n_lightning && i < e->opt.n_states; i++) {
-        rc = fg_buffer_create(e->device, state, FG_BUFFER_DEVICE, "saved states", &e->saved[i],
-                              err);
+        rc =
+            fg_buffer_create(e->device, state, FG_BUFFER_DEVICE, "saved states", &e->saved[i], err);
         e->seq_bytes += state;
     }
     return rc;
@@ -265,8 +266,9 @@ static int warm_up(struct fg_engine *e, struct fg_err *err)
 }
 
 int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *g,
-                     struct fg_device *dev, void (*progress)(void *ctx, uint64_t done, uint64_t all),
-                     void *progress_ctx, struct fg_engine **out, struct fg_err *err)
+                     struct fg_device *dev,
+                     void (*progress)(void *ctx, uint64_t done, uint64_t all), void *progress_ctx,
+                     struct fg_engine **out, struct fg_err *err)
 {
     struct fg_engine *e = calloc(1, sizeof *e);
     int rc;
@@ -281,9 +283,10 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
         e->opt.n_batch = strcmp(fg_device_info(dev)->type, "cpu") == 0 ? 64 : 512;
     if (opt->n_seq < 1 || opt->n_seq > 64 || e->opt.n_batch % FG_CHUNK || e->opt.n_batch > 4096) {
         free(e);
-        return fg_fail(err, FG_EINVAL,
-                       "%u sequences of 1..64, or a batch of %u tokens (a multiple of 64, up to 4096)",
-                       opt->n_seq, opt->n_batch);
+        return fg_fail(
+            err, FG_EINVAL,
+            "%u sequences of 1..64, or a batch of %u tokens (a multiple of 64, up to 4096)",
+            opt->n_seq, opt->n_batch);
     }
     rc = fg_hparams_init(&e->hp, g, err);
     if (rc) {
@@ -317,8 +320,9 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
 
 static void finish_layer(struct fg_layer *l)
 {
-    struct fg_matrix *const matrices[] = {&l->qkv,    &l->gate,   &l->q,        &l->k,      &l->v,
-                                          &l->output, &l->router, &l->ffn_gate, &l->ffn_up, &l->ffn_down};
+    struct fg_matrix *const matrices[] = {&l->qkv,    &l->gate,    &l->q,      &l->k,
+                                          &l->v,      &l->output,  &l->router, &l->ffn_gate,
+                                          &l->ffn_up, &l->ffn_down};
     struct fg_buffer *const buffers[] = {l->attn_norm, l->ffn_norm, l->attn_norm_2, l->kv,
                                          l->state,     l->k_rows,   l->v_rows,      l->decay};
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)

@@ -1,13 +1,14 @@
 /* The engine: a model on a device, with sequences, KV pages and lightning-attention states.
  *
- * All calls come from one thread (the GPU thread). A sequence is a prefix of tokens whose KV rows and
- * states lie on the device. KV lies in pages of 64 tokens at absolute positions (64n .. 64n+63);
- * full pages are immutable and shared between sequences by reference count. Models with lightning
- * attention also keep, for each sequence, the state at the start of its current chunk and the chunk's
- * k and v rows.
+ * All calls come from one thread (the GPU thread). A sequence is a prefix of tokens whose KV rows
+ * and states lie on the device. KV lies in pages of 64 tokens at absolute positions (64n ..
+ * 64n+63); full pages are immutable and shared between sequences by reference count. Models with
+ * lightning attention also keep, for each sequence, the state at the start of its current chunk and
+ * the chunk's k and v rows.
  *
- * The bits of a token's logits depend on the tokens before it and on nothing else (docs/numerics.md):
- * not on how a prompt is split into steps, on what shares a step, or on where a restore began. */
+ * The bits of a token's logits depend on the tokens before it and on nothing else
+ * (docs/numerics.md): not on how a prompt is split into steps, on what shares a step, or on where a
+ * restore began. */
 #ifndef FG_ENGINE_H
 #define FG_ENGINE_H
 
@@ -29,26 +30,30 @@ enum fg_kv_type { FG_KV_F16, FG_KV_F32 };
 
 struct fg_engine_options {
     enum fg_kv_type kv_type;
-    uint32_t n_ctx;     /* longest sequence in tokens; 0: the model's, cut to what fits the memory */
-    uint32_t n_seq;     /* sequences at a time, 1..64 */
-    uint32_t n_pages;   /* KV pages in the pool; 0: n_seq x n_ctx / 64, cut to the memory */
-    uint32_t n_states;  /* saved states kept on the device beside the sequences' own; 0 is fine */
-    uint32_t n_batch;   /* tokens of a step, multiple of 64, 64..4096; 0: 64 on CPU devices, else 512 */
+    uint32_t n_ctx;    /* longest sequence in tokens; 0: the model's, cut to what fits the memory */
+    uint32_t n_seq;    /* sequences at a time, 1..64 */
+    uint32_t n_pages;  /* KV pages in the pool; 0: n_seq x n_ctx / 64, cut to the memory */
+    uint32_t n_states; /* saved states kept on the device beside the sequences' own; 0 is fine */
+    uint32_t
+        n_batch; /* tokens of a step, multiple of 64, 64..4096; 0: 64 on CPU devices, else 512 */
 };
 
 /* Uploads and repacks the weights, builds and warms the pipelines. `g` must outlive the engine.
  * progress (may be NULL) is told bytes uploaded of all. FG_EUNSUPPORTED, FG_EDEVICE, FG_ENOMEM,
  * FG_EINVAL, FG_EFORMAT. */
 int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *g,
-                     struct fg_device *dev, void (*progress)(void *ctx, uint64_t done, uint64_t all),
-                     void *progress_ctx, struct fg_engine **out, struct fg_err *err);
+                     struct fg_device *dev,
+                     void (*progress)(void *ctx, uint64_t done, uint64_t all), void *progress_ctx,
+                     struct fg_engine **out, struct fg_err *err);
 void fg_engine_destroy(struct fg_engine *e);
 
 struct fg_engine_info {
     const struct fg_hparams *hp;
     uint32_t n_ctx, n_seq, n_pages, n_states, n_batch;
-    size_t page_bytes;  /* a KV block as captured and restored; 0 for a model without softmax layers */
-    size_t state_bytes; /* a state as captured and restored; 0 for a model without lightning layers */
+    size_t
+        page_bytes; /* a KV block as captured and restored; 0 for a model without softmax layers */
+    size_t
+        state_bytes; /* a state as captured and restored; 0 for a model without lightning layers */
     uint64_t weight_bytes, kv_bytes, seq_bytes, scratch_bytes; /* on the device */
     uint8_t numerics_id[16];
     bool canonical; /* the device passed the known-answer battery */
@@ -69,9 +74,9 @@ struct fg_step_piece {
     uint32_t n_logits; /* logits wanted for the last n_logits tokens, 0..n */
     float *logits;     /* [n_logits][n_vocab] out, the caller's */
 };
-/* Computes the pieces (n_batch tokens together at most) and waits. On failure no sequence has grown.
- * FG_EINVAL (a token id outside the vocabulary, n), FG_ETOOLONG (n_ctx), FG_EBUSY (no free page),
- * FG_EDEVICE, FG_EDEVICELOST. */
+/* Computes the pieces (n_batch tokens together at most) and waits. On failure no sequence has
+ * grown. FG_EINVAL (a token id outside the vocabulary, n), FG_ETOOLONG (n_ctx), FG_EBUSY (no free
+ * page), FG_EDEVICE, FG_EDEVICELOST. */
 int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
                    struct fg_err *err);
 
@@ -82,8 +87,9 @@ int fg_seq_capture_page(struct fg_seq *s, uint32_t index, void *dst, struct fg_e
 /* Copies the state at the sequence's end, whose length must be a multiple of 64 and not 0, to
  * dst[state_bytes]. */
 int fg_seq_capture_state(struct fg_seq *s, void *dst, struct fg_err *err);
-/* Appends a captured page to a sequence whose length is a multiple of 64; grows it by 64 tokens. For
- * models with states the sequence can only be stepped once fg_seq_restore_state() has followed. */
+/* Appends a captured page to a sequence whose length is a multiple of 64; grows it by 64 tokens.
+ * For models with states the sequence can only be stepped once fg_seq_restore_state() has followed.
+ */
 int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err);
 int fg_seq_restore_state(struct fg_seq *s, const void *src, struct fg_err *err);
 

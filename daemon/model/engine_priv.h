@@ -13,12 +13,12 @@ struct fg_layer {
     bool recurrent;
     uint32_t kind_index; /* index among the layers of its kind */
     struct fg_buffer *attn_norm, *ffn_norm, *attn_norm_2;
-    struct fg_matrix qkv, gate;       /* lightning */
-    struct fg_matrix q, k, v;         /* softmax */
-    struct fg_matrix output;          /* both */
-    struct fg_matrix router;          /* MoE */
+    struct fg_matrix qkv, gate; /* lightning */
+    struct fg_matrix q, k, v;   /* softmax */
+    struct fg_matrix output;    /* both */
+    struct fg_matrix router;    /* MoE */
     struct fg_matrix ffn_gate, ffn_up, ffn_down;
-    struct fg_buffer *kv;             /* softmax: [n_pages] pages */
+    struct fg_buffer *kv;                              /* softmax: [n_pages] pages */
     struct fg_buffer *state, *k_rows, *v_rows, *decay; /* lightning: [n_seq] slots */
 };
 
@@ -34,9 +34,9 @@ struct fg_scratch {
     struct fg_buffer *x, *n, *q, *k, *v, *rotated, *attn, *gate; /* qkv of lightning lies in q */
     struct fg_buffer *gated, *ff_gate, *ff_up, *ff_down, *router;
     struct fg_buffer *experts, *expert_weights, *pairs, *pair_tiles;
-    struct fg_buffer *partial;          /* segments of softmax attention */
-    struct fg_buffer *last, *logits;    /* [FG_HEAD_ROWS] */
-    struct fg_buffer *readback;         /* host */
+    struct fg_buffer *partial;       /* segments of softmax attention */
+    struct fg_buffer *last, *logits; /* [FG_HEAD_ROWS] */
+    struct fg_buffer *readback;      /* host */
     struct fg_buffer *tokens, *rope, *table, *chunks, *groups, *index; /* host, written a step */
     uint32_t ld_embd, ld_q, ld_kv, ld_heads, ld_ff, ld_router;
     uint64_t bytes;
@@ -63,12 +63,13 @@ struct fg_engine {
     struct fg_engine_options opt;
     uint32_t n_softmax, n_lightning, max_pages;
     uint64_t page_layer_bytes, state_layer_bytes, rows_layer_bytes; /* rows: k or v of one slot */
-    struct fg_matrix embd, head; /* head: empty when tied */
+    struct fg_matrix embd, head;                                    /* head: empty when tied */
     struct fg_buffer *output_norm;
     struct fg_layer *layers;
     struct fg_tiling one, many;
     uint32_t native_f16;
-    uint32_t attend_spread; /* lanes of the subgroup kernel of softmax attention; 0: shared memory */
+    uint32_t
+        attend_spread; /* lanes of the subgroup kernel of softmax attention; 0: shared memory */
     struct fg_scratch s;
     struct fg_cmd *cmd;
     struct fg_buffer *transfer;   /* host; pages and states on their way, where not mapped */
@@ -107,10 +108,10 @@ int fg_kernels_init(struct fg_engine *e, struct fg_err *err);
 
 struct fg_step_shape {
     uint32_t n_tokens;
-    uint32_t n_single, single_tiles;  /* leading one-token pieces; key tiles of the longest */
-    uint32_t n_groups;                /* of the others, behind the single ones in `groups` */
-    uint32_t n_rounds;                /* lightning rounds */
-    const uint32_t *round_at;         /* [n_rounds + 1] into `chunks` */
+    uint32_t n_single, single_tiles; /* leading one-token pieces; key tiles of the longest */
+    uint32_t n_groups;               /* of the others, behind the single ones in `groups` */
+    uint32_t n_rounds;               /* lightning rounds */
+    const uint32_t *round_at;        /* [n_rounds + 1] into `chunks` */
 };
 /* Tokens of one sequence that softmax attention takes as a group. */
 uint32_t fg_attend_tokens(const struct fg_engine *e);
@@ -127,8 +128,8 @@ void fg_rope_frequencies(const struct fg_hparams *hp, double *inv_freq);
 /* Runs the known-answer battery; sets e->canonical and e->numerics_id. */
 int fg_battery_run(struct fg_engine *e, struct fg_err *err);
 
-/* The battery's inputs and the committed XXH3-64 of its outputs: tests compute these from the plain C
- * reference as well. */
+/* The battery's inputs and the committed XXH3-64 of its outputs: tests compute these from the plain
+ * C reference as well. */
 enum {
     FG_BATTERY_INPUTS = 4096, /* bit patterns; six results each, in order of battery/canon.comp */
     FG_BATTERY_ROWS = 96,

@@ -26,15 +26,16 @@ static void record_rope(struct fg_engine *e, const struct fg_layer *l, uint32_t 
                                 .ldk = e->s.ld_kv,
                                 .ldv = e->s.ld_kv,
                                 .max_pages = e->max_pages};
-    struct fg_bind binds[] = {{e->s.q, 0, 0},       {e->s.k, 0, 0},  {e->s.v, 0, 0},
-                              {e->s.rotated, 0, 0}, {l->kv, 0, 0},   {e->s.tokens, 0, 0},
+    struct fg_bind binds[] = {{e->s.q, 0, 0},       {e->s.k, 0, 0},    {e->s.v, 0, 0},
+                              {e->s.rotated, 0, 0}, {l->kv, 0, 0},     {e->s.tokens, 0, 0},
                               {e->s.rope, 0, 0},    {e->s.table, 0, 0}};
     uint32_t lanes = (hp->n_head + 2 * hp->n_head_kv) * (hp->head_dim / 8);
     if (p)
         fg_cmd_dispatch(e->cmd, p, binds, 8, &push, sizeof push, (lanes + 31) / 32, n, 1);
 }
 
-/* The largest divisor of the query heads of a kv head with at most `most` rows of `tokens` tokens. */
+/* The largest divisor of the query heads of a kv head with at most `most` rows of `tokens` tokens.
+ */
 static uint32_t heads_a_group(const struct fg_hparams *hp, uint32_t tokens, uint32_t most)
 {
     uint32_t per_kv = hp->n_head / hp->n_head_kv, best = 1;
@@ -60,7 +61,8 @@ static struct fg_pipeline *attend_kernel(struct fg_engine *e, uint32_t tokens, u
         snprintf(name, sizeof name, "softmax_attend.%s.t%u.sg%u.tex", type, tokens,
                  e->attend_spread);
     } else {
-        /* Queries and scores of the rows lie in the 16 KiB of shared memory that every device has. */
+        /* Queries and scores of the rows lie in the 16 KiB of shared memory that every device has.
+         */
         uint32_t rows = 16000 / 4 / (hp->head_dim + 68);
         *heads = heads_a_group(hp, tokens, rows < 12 ? rows : 12);
         snprintf(name, sizeof name, "softmax_attend.%s", type);
@@ -85,8 +87,8 @@ static void record_attend_groups(struct fg_engine *e, const struct fg_layer *l, 
                                   .n_segments = n_segments,
                                   .group0 = group0,
                                   .scale = (float)(1.0 / sqrt((double)hp->head_dim))};
-    struct fg_bind binds[] = {{e->s.rotated, 0, 0}, {l->kv, 0, 0},       {e->s.attn, 0, 0},
-                              {e->s.tokens, 0, 0},  {e->s.table, 0, 0},  {e->s.groups, 0, 0},
+    struct fg_bind binds[] = {{e->s.rotated, 0, 0}, {l->kv, 0, 0},      {e->s.attn, 0, 0},
+                              {e->s.tokens, 0, 0},  {e->s.table, 0, 0}, {e->s.groups, 0, 0},
                               {e->s.partial, 0, 0}};
     if (p)
         fg_cmd_dispatch(e->cmd, p, binds, 7, &push, sizeof push, hp->n_head / heads, n_groups,
@@ -121,8 +123,7 @@ static void record_softmax(struct fg_engine *e, const struct fg_layer *l,
     fg_cmd_barrier(e->cmd);
     if (shape->n_single) {
         uint32_t segments = (shape->single_tiles + FG_C_SEGMENT_TILES - 1) / FG_C_SEGMENT_TILES;
-        uint64_t partial =
-            4ull * shape->n_single * hp->n_head * segments * (hp->head_dim + 2);
+        uint64_t partial = 4ull * shape->n_single * hp->n_head * segments * (hp->head_dim + 2);
         if (segments == 1 || partial > fg_buffer_bytes(e->s.partial))
             segments = 0;
         record_attend_groups(e, l, 1, 0, shape->n_single, segments);
@@ -154,8 +155,8 @@ static void record_lightning_round(struct fg_engine *e, const struct fg_layer *l
                                    {l->k_rows, 0, 0},
                                    {l->v_rows, 0, 0},
                                    {e->s.chunks, 0, 0}};
-    struct fg_bind attend_binds[] = {{e->s.rotated, 0, 0}, {l->k_rows, 0, 0},   {l->v_rows, 0, 0},
-                                     {l->state, 0, 0},     {l->decay, 0, 0},    {e->s.chunks, 0, 0},
+    struct fg_bind attend_binds[] = {{e->s.rotated, 0, 0}, {l->k_rows, 0, 0}, {l->v_rows, 0, 0},
+                                     {l->state, 0, 0},     {l->decay, 0, 0},  {e->s.chunks, 0, 0},
                                      {e->s.attn, 0, 0}};
     struct fg_bind fold_binds[] = {{l->k_rows, 0, 0},
                                    {l->v_rows, 0, 0},
@@ -171,8 +172,8 @@ static void record_lightning_round(struct fg_engine *e, const struct fg_layer *l
     fg_cmd_dispatch(e->cmd, attend, attend_binds, 7, &push, sizeof push, hp->n_head,
                     (most + tokens - 1) / tokens, n_rows);
     fg_cmd_barrier(e->cmd);
-    fg_cmd_dispatch(e->cmd, fold, fold_binds, 5, &push, sizeof push,
-                    (hp->head_dim * d4 + 63) / 64, hp->n_head, n_rows);
+    fg_cmd_dispatch(e->cmd, fold, fold_binds, 5, &push, sizeof push, (hp->head_dim * d4 + 63) / 64,
+                    hp->n_head, n_rows);
     fg_cmd_barrier(e->cmd);
 }
 
@@ -186,8 +187,7 @@ static void record_lightning(struct fg_engine *e, const struct fg_layer *l,
     fg_cmd_barrier(e->cmd);
     for (uint32_t r = 0; r < shape->n_rounds; r++)
         record_lightning_round(e, l, shape->round_at[r],
-                               shape->round_at[r + 1] - shape->round_at[r],
-                               shape->n_single == n);
+                               shape->round_at[r + 1] - shape->round_at[r], shape->n_single == n);
     struct fg_pipeline *p = fg_kernel(e, "lightning_gate", no_spec);
     struct fg_gate_push push = {.n_tokens = n,
                                 .n = heads,
@@ -196,10 +196,8 @@ static void record_lightning(struct fg_engine *e, const struct fg_layer *l,
                                 .ldy = e->s.ld_heads,
                                 .inv_n = (float)(1.0 / heads),
                                 .eps = 1e-6f};
-    struct fg_bind binds[] = {{e->s.attn, 0, 0},
-                              {e->s.gate, 0, 0},
-                              {l->attn_norm_2, 0, 0},
-                              {e->s.gated, 0, 0}};
+    struct fg_bind binds[] = {
+        {e->s.attn, 0, 0}, {e->s.gate, 0, 0}, {l->attn_norm_2, 0, 0}, {e->s.gated, 0, 0}};
     if (p)
         fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, n, 1, 1);
     fg_cmd_barrier(e->cmd);
@@ -235,12 +233,10 @@ static void record_route(struct fg_engine *e, const struct fg_layer *l, uint32_t
     struct fg_pipeline *group = fg_kernel(e, "moe_group", no_spec);
     struct fg_route_push route_push = {n, hp->n_expert, hp->n_expert_used, e->s.ld_router};
     struct fg_group_push group_push = {n * hp->n_expert_used, hp->n_expert, e->many.tokens};
-    struct fg_bind route_binds[] = {{e->s.router, 0, 0},
-                                    {e->s.experts, 0, 0},
-                                    {e->s.expert_weights, 0, 0}};
-    struct fg_bind group_binds[] = {{e->s.experts, 0, 0},
-                                    {e->s.pairs, 0, 0},
-                                    {e->s.pair_tiles, 0, 0}};
+    struct fg_bind route_binds[] = {
+        {e->s.router, 0, 0}, {e->s.experts, 0, 0}, {e->s.expert_weights, 0, 0}};
+    struct fg_bind group_binds[] = {
+        {e->s.experts, 0, 0}, {e->s.pairs, 0, 0}, {e->s.pair_tiles, 0, 0}};
     fg_record_matmul(e, &l->router, e->s.n, e->s.ld_embd, e->s.router, e->s.ld_router, n, NULL, 0,
                      0);
     fg_cmd_barrier(e->cmd);
@@ -277,10 +273,8 @@ static void record_moe(struct fg_engine *e, const struct fg_layer *l, uint32_t n
                                    .ldr = e->s.ld_embd,
                                    .ldx = e->s.ld_embd,
                                    .alpha = hp->residual_scale};
-    struct fg_bind binds[] = {{e->s.ff_down, 0, 0},
-                              {e->s.expert_weights, 0, 0},
-                              {residual, 0, 0},
-                              {e->s.x, 0, 0}};
+    struct fg_bind binds[] = {
+        {e->s.ff_down, 0, 0}, {e->s.expert_weights, 0, 0}, {residual, 0, 0}, {e->s.x, 0, 0}};
     if (p)
         fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, (hp->n_embd + 63) / 64, n, 1);
     fg_cmd_barrier(e->cmd);

@@ -1,13 +1,13 @@
 /* GGUF v2 and v3 files, memory-mapped read-only and validated before anything is used.
  *
- * A file is untrusted: counts, lengths, offsets, types and alignments are checked against the file's
- * size and against each other on opening; what is refused is refused with one line that names the
- * field. After fg_gguf_open() every accessor is safe. Pointers and fg_str views live until
- * fg_gguf_close(). Opened by one thread; reading from several threads is fine.
- * Opening reads the header only; tensor data is paged in when somebody looks at it.
- * Not defended: a file that somebody else truncates while it is mapped raises SIGBUS in whoever
- * reads the lost part. Replace model files by rename, never in place.
- * Format: the GGUF specification in the ggml project (docs/gguf.md). */
+ * A file is untrusted: counts, lengths, offsets, types and alignments are checked against the
+ * file's size and against each other on opening; what is refused is refused with one line that
+ * names the field. After fg_gguf_open() every accessor is safe. Pointers and fg_str views live
+ * until fg_gguf_close(). Opened by one thread; reading from several threads is fine. Opening reads
+ * the header only; tensor data is paged in when somebody looks at it. Not defended: a file that
+ * somebody else truncates while it is mapped raises SIGBUS in whoever reads the lost part. Replace
+ * model files by rename, never in place. Format: the GGUF specification in the ggml project
+ * (docs/gguf.md). */
 #ifndef FG_GGUF_H
 #define FG_GGUF_H
 
@@ -30,8 +30,8 @@ struct fg_tensor {
     uint64_t size; /* bytes of data: rows x fg_dtype_row_bytes(type, ne[0]) */
 };
 
-/* Maps and validates `path`. On success *out is the caller's until fg_gguf_close(); else it is NULL.
- * FG_ENOTFOUND, FG_EACCESS, FG_EIO (not a regular file included), FG_EFORMAT, FG_EUNSUPPORTED
+/* Maps and validates `path`. On success *out is the caller's until fg_gguf_close(); else it is
+ * NULL. FG_ENOTFOUND, FG_EACCESS, FG_EIO (not a regular file included), FG_EFORMAT, FG_EUNSUPPORTED
  * (version, big endian, tensor type), FG_ENOMEM. */
 int fg_gguf_open(const char *path, struct fg_gguf **out, struct fg_err *err);
 /* Takes NULL. */

@@ -10,11 +10,11 @@ enum fg_family { FG_FAMILY_MINIMAX_01, FG_FAMILY_LLAMA };
 struct fg_hparams {
     enum fg_family family;
     uint32_t n_layer;
-    uint32_t n_embd;      /* hidden width */
-    uint32_t n_ff;        /* feed-forward (or expert) width */
+    uint32_t n_embd; /* hidden width */
+    uint32_t n_ff;   /* feed-forward (or expert) width */
     uint32_t n_head;
     uint32_t n_head_kv;
-    uint32_t head_dim;    /* of q, k and v; n_head x head_dim need not be n_embd */
+    uint32_t head_dim; /* of q, k and v; n_head x head_dim need not be n_embd */
     uint32_t n_vocab;
     uint32_t n_ctx_train;
     uint32_t n_expert;      /* 0: dense */

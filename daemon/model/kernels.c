@@ -31,8 +31,8 @@ static struct fg_pipeline *matmul_pipeline(struct fg_engine *e, const char *base
 {
     const uint32_t spec[FG_SPEC_COUNT] = {t->lanes, t->slices, 0, 0, e->native_f16};
     char name[48];
-    int n = snprintf(name, sizeof name, "%s.%s.r%ut%u", base, fg_type_suffix(type), t->rows,
-                     t->tokens);
+    int n =
+        snprintf(name, sizeof name, "%s.%s.r%ut%u", base, fg_type_suffix(type), t->rows, t->tokens);
     if (t->spread)
         snprintf(name + n, sizeof name - (size_t)n, ".sg%u%s", t->spread, t->texel ? ".tex" : "");
     return fg_kernel(e, name, spec);
@@ -63,10 +63,8 @@ void fg_record_matmul(struct fg_engine *e, const struct fg_matrix *m, struct fg_
                                       .ldr = ldr,
                                       .residual = residual != NULL,
                                       .alpha = alpha};
-        struct fg_bind binds[] = {{part->buffer, 0, 0},
-                                  {x, 0, 0},
-                                  {y, 0, 0},
-                                  {residual ? residual : x, 0, 0}};
+        struct fg_bind binds[] = {
+            {part->buffer, 0, 0}, {x, 0, 0}, {y, 0, 0}, {residual ? residual : x, 0, 0}};
         fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, row_groups(t, part->n_rows),
                         (n_tokens + t->tokens - 1) / t->tokens, 1);
     }
@@ -89,8 +87,7 @@ void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct
                                       .expert0 = part->expert0,
                                       .n_experts = part->n_experts,
                                       .x_div = x_div};
-        struct fg_bind binds[] = {{part->buffer, 0, 0}, {x, 0, 0},
-                                  {y, 0, 0},            {x, 0, 0},
+        struct fg_bind binds[] = {{part->buffer, 0, 0},    {x, 0, 0},         {y, 0, 0}, {x, 0, 0},
                                   {e->s.pair_tiles, 0, 0}, {e->s.pairs, 0, 0}};
         fg_cmd_dispatch(e->cmd, p, binds, 6, &push, sizeof push, row_groups(t, m->n_rows),
                         n_pairs / t->tokens + experts, 1);
@@ -113,8 +110,7 @@ void fg_record_embed(struct fg_engine *e, uint32_t n_tokens)
                                      .scale_at = part->scale_at,
                                      .row0 = part->row0,
                                      .n_rows = part->n_rows};
-        struct fg_bind binds[] = {
-            {part->buffer, 0, 0}, {e->s.tokens, 0, 0}, {e->s.x, 0, 0}};
+        struct fg_bind binds[] = {{part->buffer, 0, 0}, {e->s.tokens, 0, 0}, {e->s.x, 0, 0}};
         fg_cmd_dispatch(e->cmd, p, binds, 3, &push, sizeof push, (m->n_blocks + 31) / 32, n_tokens,
                         1);
     }
@@ -164,8 +160,8 @@ int fg_kernels_init(struct fg_engine *e, struct fg_err *err)
 {
     const struct fg_device_info *d = fg_device_info(e->device);
     bool cpu = strcmp(d->type, "cpu") == 0;
-    uint32_t spread = d->subgroup_ballot && d->subgroup_size >= 4 ? (d->subgroup_size >= 8 ? 8 : 4)
-                                                                  : 0;
+    uint32_t spread =
+        d->subgroup_ballot && d->subgroup_size >= 4 ? (d->subgroup_size >= 8 ? 8 : 4) : 0;
     if (cpu) {
         /* A subgroup is one vector register: a lane owns several rows, x is broadcast. */
         uint32_t lanes = d->subgroup_size > 8 ? 16 : 8;

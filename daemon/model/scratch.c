@@ -47,9 +47,10 @@ static int fit_batch(struct fg_engine *e, struct fg_err *err)
         widest = (uint64_t)e->s.ld_ff * used;
     uint64_t most = range / (widest * 4) / FG_CHUNK * FG_CHUNK;
     if (most < FG_CHUNK)
-        return fg_fail(err, FG_EUNSUPPORTED,
-                       "activations of %u tokens (%llu floats each) exceed the largest binding of %s",
-                       FG_CHUNK, (unsigned long long)widest, fg_device_info(e->device)->name);
+        return fg_fail(
+            err, FG_EUNSUPPORTED,
+            "activations of %u tokens (%llu floats each) exceed the largest binding of %s",
+            FG_CHUNK, (unsigned long long)widest, fg_device_info(e->device)->name);
     if (e->opt.n_batch > most)
         e->opt.n_batch = (uint32_t)most;
     return 0;
@@ -114,12 +115,13 @@ int fg_scratch_init(struct fg_engine *e, struct fg_err *err)
 
 void fg_scratch_finish(struct fg_scratch *s)
 {
-    struct fg_buffer *const all[] = {s->x,       s->n,       s->q,       s->k,       s->v,
-                                     s->rotated, s->attn,    s->gate,    s->gated,   s->ff_gate,
-                                     s->ff_up,   s->ff_down, s->router,  s->experts, s->expert_weights,
-                                     s->pairs,   s->pair_tiles, s->partial, s->last, s->logits,
-                                     s->readback, s->tokens, s->rope,    s->table,   s->chunks,
-                                     s->groups,  s->index};
+    struct fg_buffer *const all[] = {
+        s->x,        s->n,          s->q,       s->k,       s->v,
+        s->rotated,  s->attn,       s->gate,    s->gated,   s->ff_gate,
+        s->ff_up,    s->ff_down,    s->router,  s->experts, s->expert_weights,
+        s->pairs,    s->pair_tiles, s->partial, s->last,    s->logits,
+        s->readback, s->tokens,     s->rope,    s->table,   s->chunks,
+        s->groups,   s->index};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         fg_buffer_destroy(all[i]);
     memset(s, 0, sizeof *s);

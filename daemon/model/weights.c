@@ -16,9 +16,9 @@ struct fg_uploader {
     bool import; /* the device reads the mapped file itself */
 };
 
-int fg_uploader_create(struct fg_device *d, void (*progress)(void *ctx, uint64_t done, uint64_t all),
-                       void *progress_ctx, uint64_t all_bytes, struct fg_uploader **out,
-                       struct fg_err *err)
+int fg_uploader_create(struct fg_device *d,
+                       void (*progress)(void *ctx, uint64_t done, uint64_t all), void *progress_ctx,
+                       uint64_t all_bytes, struct fg_uploader **out, struct fg_err *err)
 {
     struct fg_uploader *u = calloc(1, sizeof *u);
     int rc;
@@ -87,11 +87,11 @@ static int create_parts(struct fg_matrix *m, struct fg_device *d, const struct f
     uint64_t a_part = most / unit;
 
     if (a_part == 0)
-        return fg_fail(err, FG_EUNSUPPORTED,
-                       "%.*s: %llu bytes of one piece exceed the largest binding of %s (%llu bytes)",
-                       (int)t->name.n, t->name.p, (unsigned long long)(unit * tile_bytes),
-                       fg_device_info(d)->name,
-                       (unsigned long long)fg_device_info(d)->max_storage_range);
+        return fg_fail(
+            err, FG_EUNSUPPORTED,
+            "%.*s: %llu bytes of one piece exceed the largest binding of %s (%llu bytes)",
+            (int)t->name.n, t->name.p, (unsigned long long)(unit * tile_bytes),
+            fg_device_info(d)->name, (unsigned long long)fg_device_info(d)->max_storage_range);
     m->n_parts = (uint32_t)((units + a_part - 1) / a_part);
     m->parts = calloc(m->n_parts, sizeof *m->parts);
     if (!m->parts)
@@ -105,8 +105,8 @@ static int create_parts(struct fg_matrix *m, struct fg_device *d, const struct f
         part->expert0 = moe ? (uint32_t)u0 : 0;
         part->n_experts = moe ? (uint32_t)(u1 - u0) : 1;
         part->row0 = moe ? 0 : (uint32_t)u0 * 32;
-        part->n_rows = moe ? m->n_rows
-                           : (u1 * 32 < m->n_rows ? (uint32_t)u1 * 32 : m->n_rows) - part->row0;
+        part->n_rows =
+            moe ? m->n_rows : (u1 * 32 < m->n_rows ? (uint32_t)u1 * 32 : m->n_rows) - part->row0;
         part->scale_at = (uint32_t)(n_tiles * quant_bytes / 16);
         snprintf(what, sizeof what, "weights of %.*s", (int)t->name.n, t->name.p);
         rc = fg_buffer_create(d, n_tiles * tile_bytes, FG_BUFFER_DEVICE, what, &part->buffer, err);
@@ -117,7 +117,8 @@ static int create_parts(struct fg_matrix *m, struct fg_device *d, const struct f
     return 0;
 }
 
-/* Repacks n_rows raw rows at `rows` as rows row0.. of the matrix whose first tile in part is tile0. */
+/* Repacks n_rows raw rows at `rows` as rows row0.. of the matrix whose first tile in part is tile0.
+ */
 static int upload_rows(struct fg_uploader *u, const struct fg_matrix *m,
                        const struct fg_matrix_part *part, struct fg_pipeline *repack,
                        const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t row0,

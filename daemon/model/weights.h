@@ -1,4 +1,5 @@
-/* Weights on the device: matrices in the tile layout of shaders/matmul/weights.glsl, vectors in f32. */
+/* Weights on the device: matrices in the tile layout of shaders/matmul/weights.glsl, vectors in
+ * f32. */
 #ifndef FG_WEIGHTS_H
 #define FG_WEIGHTS_H
 
@@ -24,13 +25,13 @@ struct fg_matrix {
 
 /* Copies tensors to the device and repacks them there; one for a whole load. */
 struct fg_uploader;
-int fg_uploader_create(struct fg_device *d, void (*progress)(void *ctx, uint64_t done, uint64_t all),
-                       void *progress_ctx, uint64_t all_bytes, struct fg_uploader **out,
-                       struct fg_err *err);
+int fg_uploader_create(struct fg_device *d,
+                       void (*progress)(void *ctx, uint64_t done, uint64_t all), void *progress_ctx,
+                       uint64_t all_bytes, struct fg_uploader **out, struct fg_err *err);
 void fg_uploader_destroy(struct fg_uploader *u);
 
-/* A tensor [k, rows] or [k, rows, experts]. FG_ENOMEM, FG_EUNSUPPORTED (one expert is larger than the
- * device's largest binding), FG_EDEVICE. End with fg_matrix_finish(). */
+/* A tensor [k, rows] or [k, rows, experts]. FG_ENOMEM, FG_EUNSUPPORTED (one expert is larger than
+ * the device's largest binding), FG_EDEVICE. End with fg_matrix_finish(). */
 int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_tensor *t,
                    struct fg_err *err);
 void fg_matrix_finish(struct fg_matrix *m);

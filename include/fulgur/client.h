@@ -182,7 +182,8 @@ struct fg_client_account {
     enum fg_client_source source;
     double queue_ms, restore_ms, prefill_ms, first_token_ms, decode_ms;
     double saved_ms; /* what computing the reused tokens would have taken; negative: not known */
-    /* Why no more was reused: a word of docs/api.md, such as "complete" or "diverged"; "": not said. */
+    /* Why no more was reused: a word of docs/api.md, such as "complete" or "diverged"; "": not
+     * said. */
     char reason[32];
     /* The token at which the prompt leaves what is stored; -1: it does not. The text before it,
      * which is the same, and how the prompt and the stored one go on; UTF-8, NUL-terminated, some
@@ -344,10 +345,10 @@ FG_API int fg_client_cache_find(struct fg_client *client, const struct fg_client
 struct fg_client_cache_records {
     uint64_t blocks, states, bytes; /* of their payloads */
 };
-/* Removes what `id` names and all that continues it, with `before` also the blocks before it back to
- * one that something else continues; id NULL: everything that is the caller's. When this returns,
- * what was removed is no longer in the store's file. `out` may be NULL. FG_ENOTFOUND: there is no
- * such id. No limit on the call's time applies. */
+/* Removes what `id` names and all that continues it, with `before` also the blocks before it back
+ * to one that something else continues; id NULL: everything that is the caller's. When this
+ * returns, what was removed is no longer in the store's file. `out` may be NULL. FG_ENOTFOUND:
+ * there is no such id. No limit on the call's time applies. */
 FG_API int fg_client_cache_forget(struct fg_client *client, const char *id, bool before,
                                   struct fg_client_cache_records *out, struct fg_err *err);
 
@@ -361,9 +362,9 @@ struct fg_client_cache_verified {
     uint64_t skipped;    /* blocks of prefixes that are longer than the daemon's context */
 };
 /* Computes stored prefixes again and compares: the one that `id` names, or (NULL) the `limit` that
- * were used last, of the model and the arithmetic that run. Takes as long as computing these prompts;
- * others' requests go on beside it. `progress` (may be NULL) is told prompt tokens; other than 0 ends
- * the call, and the work, with FG_ECANCELED. */
+ * were used last, of the model and the arithmetic that run. Takes as long as computing these
+ * prompts; others' requests go on beside it. `progress` (may be NULL) is told prompt tokens; other
+ * than 0 ends the call, and the work, with FG_ECANCELED. */
 FG_API int fg_client_cache_verify(struct fg_client *client, const char *id, uint32_t limit,
                                   int (*progress)(void *ctx, uint64_t done, uint64_t total),
                                   void *ctx, struct fg_client_cache_verified *out,
@@ -374,16 +375,17 @@ FG_API int fg_client_cache_verify(struct fg_client *client, const char *id, uint
 FG_API int fg_client_cache_gc(struct fg_client *client, uint64_t *before, uint64_t *after,
                               struct fg_err *err);
 
-/* Writes a prefix, with its states, as a portable pack (docs/pack-format.md): `write` gets its pieces
- * in order and ends the call with FG_ECANCELED when it returns other than 0. A pack is whole only
- * when this returns 0. FG_ENOTFOUND; FG_EINVAL: also when `id` is of another model than runs. */
+/* Writes a prefix, with its states, as a portable pack (docs/pack-format.md): `write` gets its
+ * pieces in order and ends the call with FG_ECANCELED when it returns other than 0. A pack is whole
+ * only when this returns 0. FG_ENOTFOUND; FG_EINVAL: also when `id` is of another model than runs.
+ */
 FG_API int fg_client_cache_export(struct fg_client *client, const char *id,
                                   int (*write)(void *ctx, const char *bytes, size_t n), void *ctx,
                                   struct fg_err *err);
 /* Stores the prefix of a pack: out->id names it, out->tokens (and prompt_tokens) is its length. Its
  * payloads are believed: import only what comes from somebody you trust. FG_EINVAL: damaged, or for
- * another model, tokenizer or arithmetic; the line names the field and both values. The daemon takes
- * at most --max-body bytes. */
+ * another model, tokenizer or arithmetic; the line names the field and both values. The daemon
+ * takes at most --max-body bytes. */
 FG_API int fg_client_cache_import(struct fg_client *client, const void *pack, size_t bytes,
                                   struct fg_client_cache_found *out, struct fg_err *err);
 

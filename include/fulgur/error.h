@@ -48,7 +48,8 @@ struct fg_err {
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4), unused))
 #endif
-static inline int fg_fail(struct fg_err *err, int code, const char *fmt, ...)
+static inline int
+fg_fail(struct fg_err *err, int code, const char *fmt, ...)
 {
     if (err) {
         va_list ap;

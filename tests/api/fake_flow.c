@@ -389,8 +389,8 @@ void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenan
     memcpy(out->id, who, n < sizeof out->id ? n : sizeof out->id);
 }
 
-size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant,
-                    struct fg_job_status *out, size_t max)
+size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant, struct fg_job_status *out,
+                    size_t max)
 {
     size_t n = 0;
 

@@ -1,4 +1,5 @@
-/* Operations on the store over HTTP: what is asked of the tasks, what comes back, who is refused. */
+/* Operations on the store over HTTP: what is asked of the tasks, what comes back, who is refused.
+ */
 #include "fake_task.h"
 #include "fixture.h"
 
@@ -291,11 +292,15 @@ static void test_no_store(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ls),     cmocka_unit_test(test_find),
-        cmocka_unit_test(test_forget), cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_ls),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_forget),
+        cmocka_unit_test(test_stream),
         cmocka_unit_test(test_leaving_cancels),
-        cmocka_unit_test(test_export), cmocka_unit_test(test_import),
-        cmocka_unit_test(test_verify_and_gc), cmocka_unit_test(test_no_store),
+        cmocka_unit_test(test_export),
+        cmocka_unit_test(test_import),
+        cmocka_unit_test(test_verify_and_gc),
+        cmocka_unit_test(test_no_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

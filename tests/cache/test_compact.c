@@ -1,5 +1,5 @@
-/* Compaction: the file shrinks, nothing is lost, reads and writes go on, a kill at any moment leaves
- * a whole store, a copy that there is no room for changes nothing. */
+/* Compaction: the file shrinks, nothing is lost, reads and writes go on, a kill at any moment
+ * leaves a whole store, a copy that there is no room for changes nothing. */
 #include "util.h"
 
 #include <signal.h>
@@ -31,8 +31,8 @@ static struct fg_cache *make(char **dir, struct chain **ch)
     put_blocks(c, *ch, 0, N, BYTES);
     put_state(c, *ch, KEPT - 1, BYTES);
     fg_cache_flush(c);
-    assert_int_equal(
-        fg_cache_forget(c, &(*ch)->root, 1, &(*ch)->keys[KEPT], false, &gone, &err), 0);
+    assert_int_equal(fg_cache_forget(c, &(*ch)->root, 1, &(*ch)->keys[KEPT], false, &gone, &err),
+                     0);
     assert_int_equal(gone.blocks, N - KEPT);
     return c;
 }

@@ -192,9 +192,9 @@ static void test_ids(void **state)
     assert_int_equal(fg_cache_resolve(s.c, s.roots, 1, id, &key, &err), FG_ENOTFOUND);
     assert_int_equal(fg_cache_resolve(s.c, s.roots, 1, "", &key, &err), FG_EINVAL);
     assert_int_equal(fg_cache_resolve(s.c, s.roots, 1, "12g4", &key, &err), FG_EINVAL);
-    assert_int_equal(fg_cache_resolve(s.c, s.roots, 1, "123456789012345678901234567890123", &key,
-                                      &err),
-                     FG_EINVAL);
+    assert_int_equal(
+        fg_cache_resolve(s.c, s.roots, 1, "123456789012345678901234567890123", &key, &err),
+        FG_EINVAL);
     finish(&s);
 }
 

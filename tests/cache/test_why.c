@@ -67,7 +67,8 @@ static void test_nearest(void **state)
 /* Whatever order they are met in. */
 static void test_ties(void **state)
 {
-    int32_t prompt[FG_BLOCK_TOKENS] = {5, 5, 5}, blocks[3][FG_BLOCK_TOKENS] = {{5, 5, 9}, {5, 5, 7}, {5, 4}};
+    int32_t prompt[FG_BLOCK_TOKENS] = {5, 5, 5},
+            blocks[3][FG_BLOCK_TOKENS] = {{5, 5, 9}, {5, 5, 7}, {5, 4}};
     (void)state;
 
     for (int from = 0; from < 3; from++) {

@@ -224,7 +224,8 @@ static void test_run_json(void **state)
         "{\"text\":\"Hello\\u001B.\",\"finish_reason\":\"stop\",\"model\":\"tiny\","
         "\"prompt_tokens\":100,\"completion_tokens\":3,\"cache\":{\"reused_tokens\":64,"
         "\"recomputed_tokens\":36,\"source\":\"vram\",\"reason\":\"\",\"diverged_at\":-1,"
-        "\"queue_ms\":0.0,\"restore_ms\":1.0,\"prefill_ms\":40.0,\"first_token_ms\":50.0,\"decode_ms\":100.0},\"first_text_ms\":";
+        "\"queue_ms\":0.0,\"restore_ms\":1.0,\"prefill_ms\":40.0,\"first_token_ms\":50.0,\"decode_"
+        "ms\":100.0},\"first_text_ms\":";
     struct run r = {.args = {"run", "--json", "hi"}};
 
     (void)state;
@@ -550,8 +551,8 @@ int main(void)
         cmocka_unit_test(test_run_raw_stdin), cmocka_unit_test(test_run_json),
         cmocka_unit_test(test_run_errors),    cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_progress_bar),  cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_service),       cmocka_unit_test(test_explain), cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_service),       cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_usage),         cmocka_unit_test(test_help),
     };
     return cmocka_run_group_tests(tests, find_program, NULL);
 }

@@ -282,12 +282,9 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_defaults, set_up),
-        cmocka_unit_test_setup(test_all, set_up),
-        cmocka_unit_test_setup(test_refusals, set_up),
-        cmocka_unit_test_setup(test_keys, set_up),
-        cmocka_unit_test_setup(test_key_files, set_up),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test_setup(test_defaults, set_up),  cmocka_unit_test_setup(test_all, set_up),
+        cmocka_unit_test_setup(test_refusals, set_up),  cmocka_unit_test_setup(test_keys, set_up),
+        cmocka_unit_test_setup(test_key_files, set_up), cmocka_unit_test(test_sizes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

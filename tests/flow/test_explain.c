@@ -193,8 +193,8 @@ static void test_state_missing(void **state)
     check(env, env->b, 1000, FG_REASON_DIVERGED, 448, 450);
 }
 
-/* The store takes few prompts, the device fewer. Enough of them for the first to be worth least, however
- * long its tokens seem to have taken. */
+/* The store takes few prompts, the device fewer. Enough of them for the first to be worth least,
+ * however long its tokens seem to have taken. */
 static void test_evicted(void **state)
 {
     struct env *env = *state;

@@ -99,7 +99,8 @@ static void test_copies(void **state)
     fg_buffer_destroy(to);
 }
 
-/* A file mapped read-only, as a model is: imported from the middle of a page, copied by the device. */
+/* A file mapped read-only, as a model is: imported from the middle of a page, copied by the device.
+ */
 static void test_import(void **state)
 {
     enum { BYTES = 5 * 4096, AT = 4096 + 32, N = 8192 + 100 };

@@ -1,5 +1,5 @@
-/* Recording: what is wrong becomes an error of fg_cmd_run(), the first one stays, and the recorder works
- * again after it. */
+/* Recording: what is wrong becomes an error of fg_cmd_run(), the first one stays, and the recorder
+ * works again after it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,8 +99,12 @@ static void test_bindings(void **state)
     static const struct {
         uint64_t offset, bytes;
         const char *part;
-    } bad[] = {{0, 4112, "4112 bytes"}, {4096, 0, "at 4096"},         {8192, 0, "at 8192"},
-               {256, 4096, "at 256"},   {16, 16, "multiple of 256"},  {256, UINT64_MAX - 255, "buffer of 4096"},
+    } bad[] = {{0, 4112, "4112 bytes"},
+               {4096, 0, "at 4096"},
+               {8192, 0, "at 8192"},
+               {256, 4096, "at 256"},
+               {16, 16, "multiple of 256"},
+               {256, UINT64_MAX - 255, "buffer of 4096"},
                {UINT64_MAX - 255, 0, "buffer of 4096"}};
 
     for (int i = 0; i < 4; i++) {
@@ -123,7 +127,8 @@ static void test_range(void **state)
 {
     struct bench *b = *state;
     struct fg_device_info *info = (struct fg_device_info *)fg_device_info(b->d);
-    const struct fg_bind binds[4] = {{b->b, 0, 256}, {b->b, 0, 256}, {b->b, 0, 256}, {b->b, 256, 0}};
+    const struct fg_bind binds[4] = {
+        {b->b, 0, 256}, {b->b, 0, 256}, {b->b, 0, 256}, {b->b, 256, 0}};
     uint64_t range = info->max_storage_range, texels = info->max_texel_elements;
     struct fg_err err;
 
@@ -155,7 +160,8 @@ static void test_range(void **state)
 static void test_counts(void **state)
 {
     struct bench *b = *state;
-    const struct fg_bind binds[5] = {{b->b, 0, 0}, {b->b, 0, 0}, {b->b, 0, 0}, {b->b, 0, 0}, {b->b, 0, 0}};
+    const struct fg_bind binds[5] = {
+        {b->b, 0, 0}, {b->b, 0, 0}, {b->b, 0, 0}, {b->b, 0, 0}, {b->b, 0, 0}};
     struct fg_err err;
 
     fg_cmd_begin(b->c);

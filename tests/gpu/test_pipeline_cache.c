@@ -1,5 +1,5 @@
-/* The pipeline cache file: written, read again, and of no harm when it is damaged, cut short, unwritable or
- * something else altogether. */
+/* The pipeline cache file: written, read again, and of no harm when it is damaged, cut short,
+ * unwritable or something else altogether. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -95,8 +95,8 @@ void lab_run(struct lab *lab)
 }
 
 void lab_dispatch(struct lab *lab, const char *shader, const uint32_t *spec,
-                  struct fg_buffer *const *buffers, uint32_t n, const void *push, uint32_t push_bytes,
-                  uint32_t gx, uint32_t gy, uint32_t gz)
+                  struct fg_buffer *const *buffers, uint32_t n, const void *push,
+                  uint32_t push_bytes, uint32_t gx, uint32_t gy, uint32_t gz)
 {
     static const uint32_t zeros[FG_SPEC_COUNT];
     struct fg_bind binds[FG_BIND_MAX] = {{0}};
@@ -297,8 +297,8 @@ void lab_equal(const char *what, const void *got, const void *want, size_t n)
             wrong++;
             first = i - 1;
         }
-    fail_msg("%s: %zu of %zu differ, the first at %zu: %08x (%.9g), must be %08x (%.9g)", what, wrong,
-             n, first, a[first], (double)fg_ref_float(a[first]), b[first],
+    fail_msg("%s: %zu of %zu differ, the first at %zu: %08x (%.9g), must be %08x (%.9g)", what,
+             wrong, n, first, a[first], (double)fg_ref_float(a[first]), b[first],
              (double)fg_ref_float(b[first]));
 }
 

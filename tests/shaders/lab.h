@@ -1,6 +1,6 @@
-/* An open device for tests of single shaders: buffers, one dispatch at a time, deterministic values, and
- * comparisons bit for bit. The device is the default one, or the one that FG_TEST_DEVICE selects (an index
- * or a part of a name). Every failure fails the running test. */
+/* An open device for tests of single shaders: buffers, one dispatch at a time, deterministic
+ * values, and comparisons bit for bit. The device is the default one, or the one that
+ * FG_TEST_DEVICE selects (an index or a part of a name). Every failure fails the running test. */
 #ifndef LAB_H
 #define LAB_H
 
@@ -15,7 +15,8 @@
 struct lab {
     struct fg_device *device;
     const struct fg_device_info *info;
-    /* No model: what fg_record_matmul() and its like use of an engine. The tilings are the device's. */
+    /* No model: what fg_record_matmul() and its like use of an engine. The tilings are the
+     * device's. */
     struct fg_engine engine;
     struct fg_uploader *uploader;
 };
@@ -33,28 +34,29 @@ struct fg_buffer *lab_buffer(struct lab *lab, const void *data, size_t bytes);
 /* Fills it with LAB_CANARY again. */
 void lab_wipe(struct fg_buffer *b);
 #define LAB_CANARY 0xa5a5a5a5u /* as f32: finite, and no result of a test */
-/* fg_device_info()->max_storage_range, which tests lower to see matrices split; returns what it was. */
+/* fg_device_info()->max_storage_range, which tests lower to see matrices split; returns what it
+ * was. */
 uint64_t lab_set_storage_range(struct lab *lab, uint64_t bytes);
 
 /* --- running --- */
 
 /* One dispatch, by itself. Bindings are whole buffers. spec may be NULL: zeros. */
 void lab_dispatch(struct lab *lab, const char *shader, const uint32_t *spec,
-                  struct fg_buffer *const *buffers, uint32_t n, const void *push, uint32_t push_bytes,
-                  uint32_t gx, uint32_t gy, uint32_t gz);
+                  struct fg_buffer *const *buffers, uint32_t n, const void *push,
+                  uint32_t push_bytes, uint32_t gx, uint32_t gy, uint32_t gz);
 /* Runs what was recorded into lab->engine.cmd after lab_begin(). */
 void lab_begin(struct lab *lab);
 void lab_run(struct lab *lab);
-/* Shader variants whose names begin with `base` and then end or go on with '.', from i = 0 until NULL. Those
- * that the device cannot run (subgroups too small for .sg4 and .sg8, texel buffers below texel_bytes for
- * .tex) are left out. */
+/* Shader variants whose names begin with `base` and then end or go on with '.', from i = 0 until
+ * NULL. Those that the device cannot run (subgroups too small for .sg4 and .sg8, texel buffers
+ * below texel_bytes for .tex) are left out. */
 const char *lab_variant(const struct lab *lab, const char *base, uint64_t texel_bytes, uint32_t i);
 
 /* --- values --- */
 
-uint32_t lab_bits(uint64_t *seed);               /* 32 random bits */
-uint32_t lab_below(uint64_t *seed, uint32_t n);  /* 0 .. n - 1 */
-float lab_noise(uint64_t *seed);                 /* [-1, 1) */
+uint32_t lab_bits(uint64_t *seed);              /* 32 random bits */
+uint32_t lab_below(uint64_t *seed, uint32_t n); /* 0 .. n - 1 */
+float lab_noise(uint64_t *seed);                /* [-1, 1) */
 /* Magnitudes from 2^low to 2^high, all exponents alike, some zeros. */
 float lab_wide(uint64_t *seed, int low, int high);
 void lab_fill_noise(uint64_t *seed, float *v, size_t n, float range);

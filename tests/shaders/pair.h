@@ -39,16 +39,16 @@ struct run {
     struct fg_seq *seq;
     const int32_t *tokens;
     const float *want;
-    uint32_t n;   /* tokens in all */
-    float *got;   /* of the step under way */
+    uint32_t n; /* tokens in all */
+    float *got; /* of the step under way */
 };
 
 void run_init(struct run *r, const struct pair *p, const char *what, const int32_t *tokens,
               const float *want, uint32_t n);
 void run_finish(struct run *r);
 uint32_t run_left(const struct run *r);
-/* One step of a sequence, or of several at once (counts[i] tokens of runs[i], none when 0), each with all
- * its logits, checked. */
+/* One step of a sequence, or of several at once (counts[i] tokens of runs[i], none when 0), each
+ * with all its logits, checked. */
 void run_step(struct run *r, uint32_t n);
 void run_steps(struct run *runs, const uint32_t *counts, uint32_t n_runs);
 /* Steps of `split` tokens up to the position `end`. */

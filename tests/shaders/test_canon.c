@@ -1,5 +1,5 @@
-/* The canonical functions on the device against C, bit for bit, over a million inputs; the battery's
- * committed hashes against C. */
+/* The canonical functions on the device against C, bit for bit, over a million inputs; the
+ * battery's committed hashes against C. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,8 +30,8 @@ static void canon_row(uint32_t bits, uint32_t out[RESULTS])
     out[5] = fg_ref_bits(fg_ref_f16_expand((uint16_t)(bits & 0xffff)));
 }
 
-static const char *const names[RESULTS] = {"exp", "rcp", "rsqrt", "sigmoid", "f16 round",
-                                           "f16 expand"};
+static const char *const names[RESULTS] = {"exp",     "rcp",       "rsqrt",
+                                           "sigmoid", "f16 round", "f16 expand"};
 
 /* Runs the inputs and compares every result with C. */
 static void check_inputs(struct lab *lab, const char *what, const uint32_t *bits, uint32_t n)
@@ -40,8 +40,8 @@ static void check_inputs(struct lab *lab, const char *what, const uint32_t *bits
     struct fg_buffer *out = lab_buffer(lab, NULL, n * RESULTS * 4u);
     const uint32_t *got = fg_buffer_map(out);
 
-    lab_dispatch(lab, "battery_canon", NULL, (struct fg_buffer *[]){in, out}, 2, &n, 4, (n + 63) / 64,
-                 1, 1);
+    lab_dispatch(lab, "battery_canon", NULL, (struct fg_buffer *[]){in, out}, 2, &n, 4,
+                 (n + 63) / 64, 1, 1);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t want[RESULTS];
 
@@ -89,10 +89,10 @@ static void test_common_ranges(void **state)
 /* Around the values where a function changes its ways. */
 static void test_edges(void **state)
 {
-    static const float edges[] = {0.0f,      87.0f,    88.0f,     60.0f,    0.34657359f, 0.69314718f,
-                                  65504.0f,  65519.0f, 65520.0f,  65536.0f, 0x1p-14f,    0x1p-24f,
-                                  0x1p-25f,  1.0f,     0x1p-100f, 1e30f,    0x1p-126f,   2.0f,
-                                  0x1.8p-24f, 2048.0f, 0x1p-1f,   3.0f};
+    static const float edges[] = {
+        0.0f,      87.0f,    88.0f,      60.0f,    0.34657359f, 0.69314718f, 65504.0f,  65519.0f,
+        65520.0f,  65536.0f, 0x1p-14f,   0x1p-24f, 0x1p-25f,    1.0f,        0x1p-100f, 1e30f,
+        0x1p-126f, 2.0f,     0x1.8p-24f, 2048.0f,  0x1p-1f,     3.0f};
     enum { AROUND = 2048 };
     uint32_t n = 0, *bits = lab_alloc(sizeof edges / sizeof *edges * 4 * AROUND, 4);
 
@@ -109,7 +109,8 @@ static void test_edges(void **state)
     free(bits);
 }
 
-/* Every f16 expanded, and rounded back from the f32 that it is, from its neighbours and from the ties. */
+/* Every f16 expanded, and rounded back from the f32 that it is, from its neighbours and from the
+ * ties. */
 static void test_all_halves(void **state)
 {
     enum { HALVES = 65536, EACH = 5 };
@@ -133,8 +134,8 @@ static void test_all_halves(void **state)
     free(bits);
 }
 
-/* A device that expands some f16 otherwise must not be told to do it natively. The shader's count is 0 or
- * not; what it leads to is checked on F16 weights in test_matmul. */
+/* A device that expands some f16 otherwise must not be told to do it natively. The shader's count
+ * is 0 or not; what it leads to is checked on F16 weights in test_matmul. */
 static void test_half_probe(void **state)
 {
     struct lab *lab = *state;
@@ -204,10 +205,14 @@ static void test_battery_here(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_exponents), cmocka_unit_test(test_common_ranges),
-        cmocka_unit_test(test_edges),         cmocka_unit_test(test_all_halves),
-        cmocka_unit_test(test_half_probe),    cmocka_unit_test(test_battery_canon),
-        cmocka_unit_test(test_battery_products), cmocka_unit_test(test_battery_here),
+        cmocka_unit_test(test_all_exponents),
+        cmocka_unit_test(test_common_ranges),
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_all_halves),
+        cmocka_unit_test(test_half_probe),
+        cmocka_unit_test(test_battery_canon),
+        cmocka_unit_test(test_battery_products),
+        cmocka_unit_test(test_battery_here),
     };
 
     return cmocka_run_group_tests(tests, lab_open, lab_close);

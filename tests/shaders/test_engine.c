@@ -1,5 +1,5 @@
-/* Whole small models in the engine against the plain C reference, bit for bit: shapes of both families, every
- * way to split a prompt into steps, and steps that sequences share. */
+/* Whole small models in the engine against the plain C reference, bit for bit: shapes of both
+ * families, every way to split a prompt into steps, and steps that sequences share. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,16 +48,16 @@ static void check_splits(const struct pair *p, const char *what, uint32_t n, uin
 /* Each tensor of a layer in another type. */
 static void mix_types(struct gguf_writer *w, const struct tiny_model *m)
 {
-    static const char *const names[] = {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate",
-                                        "ffn_up", "ffn_down"};
+    static const char *const names[] = {"attn_q",   "attn_k", "attn_v",  "attn_output",
+                                        "ffn_gate", "ffn_up", "ffn_down"};
     uint64_t seed = 9;
 
     for (uint32_t l = 0; l < m->n_layer; l++)
         for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
             uint32_t heads = m->n_head * m->head_dim, kv = m->n_head_kv * m->head_dim;
-            const uint64_t shapes[][2] = {{m->n_embd, heads}, {m->n_embd, kv}, {m->n_embd, kv},
-                                          {heads, m->n_embd}, {m->n_embd, m->n_ff},
-                                          {m->n_embd, m->n_ff}, {m->n_ff, m->n_embd}};
+            const uint64_t shapes[][2] = {
+                {m->n_embd, heads},   {m->n_embd, kv},      {m->n_embd, kv},     {heads, m->n_embd},
+                {m->n_embd, m->n_ff}, {m->n_embd, m->n_ff}, {m->n_ff, m->n_embd}};
             uint64_t n = shapes[i][0] * shapes[i][1];
             float *v = lab_alloc(n, sizeof *v);
             char name[64];
@@ -189,8 +189,8 @@ static void test_llama_odd(void **state)
 
 enum { SEQS = 4 };
 
-/* Sequences of different lengths in random company: tokens one by one and many together, some sequences
- * waiting. */
+/* Sequences of different lengths in random company: tokens one by one and many together, some
+ * sequences waiting. */
 static void check_company(struct fg_device *d, struct gguf_writer *w, enum fg_kv_type kv,
                           const char *what)
 {

@@ -34,8 +34,8 @@ enum { TOKENS = 140 };
 static void fixture_init(struct fixture *f, struct fg_device *d)
 {
     struct tiny_model m = tiny_minimax();
-    struct fg_engine_options opt = {.kv_type = FG_KV_F16, .n_ctx = 200, .n_seq = 2, .n_pages = 4,
-                                    .n_states = 1, .n_batch = 64};
+    struct fg_engine_options opt = {
+        .kv_type = FG_KV_F16, .n_ctx = 200, .n_seq = 2, .n_pages = 4, .n_states = 1, .n_batch = 64};
 
     pair_init(&f->p, d, tiny_model_write(&m), &opt);
     f->tokens = pair_tokens(&f->p, 256, 1);
@@ -79,7 +79,8 @@ static void test_steps(void **state)
     refused(step(&f, f.tokens, 2, 1, NULL, &err), FG_EINVAL, &err, "1 logits");
     refused(step(&f, f.tokens, 65, 0, NULL, &err), FG_EINVAL, &err, "65 tokens");
 
-    struct fg_step_piece twice[] = {{f.r.seq, f.tokens, 1, 0, NULL}, {f.r.seq, f.tokens, 1, 0, NULL}};
+    struct fg_step_piece twice[] = {{f.r.seq, f.tokens, 1, 0, NULL},
+                                    {f.r.seq, f.tokens, 1, 0, NULL}};
     refused(fg_engine_step(f.p.engine, twice, 2, &err), FG_EINVAL, &err, "one sequence");
     refused(fg_engine_step(f.p.engine, twice, 0, &err), FG_EINVAL, &err, "0 pieces");
     refused(fg_engine_step(f.p.engine, twice, 3, &err), FG_EINVAL, &err, "3 pieces");
@@ -136,7 +137,8 @@ static void test_all_or_nothing(void **state)
 
         assert_int_equal(fg_engine_step(f.p.engine, &piece, 1, &err), 0);
     }
-    struct fg_step_piece both[] = {{f.r.seq, f.tokens + 64, 1, 0, NULL}, {other, f.tokens, 9, 0, NULL}};
+    struct fg_step_piece both[] = {{f.r.seq, f.tokens + 64, 1, 0, NULL},
+                                   {other, f.tokens, 9, 0, NULL}};
     assert_int_not_equal(fg_engine_step(f.p.engine, both, 2, &err), 0);
     assert_int_equal(fg_seq_length(f.r.seq), 64);
     assert_int_equal(fg_seq_length(other), 192);
@@ -256,9 +258,9 @@ static void test_defaults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps),         cmocka_unit_test(test_exhaustion),
+        cmocka_unit_test(test_steps),          cmocka_unit_test(test_exhaustion),
         cmocka_unit_test(test_all_or_nothing), cmocka_unit_test(test_restore_order),
-        cmocka_unit_test(test_create),        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_create),         cmocka_unit_test(test_defaults),
     };
 
     return cmocka_run_group_tests(tests, pair_open_device, pair_close_device);

@@ -1,5 +1,5 @@
-/* The engine on the golden models: near the published implementation's logits, and the plain C reference's
- * bits. */
+/* The engine on the golden models: near the published implementation's logits, and the plain C
+ * reference's bits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
-/* What a cache does to sequences: pages and states captured to host memory and restored, shared and saved on
- * the device, at random boundaries. The logits that follow are those of a sequence that was computed from its
- * first token, bit for bit. */
+/* What a cache does to sequences: pages and states captured to host memory and restored, shared and
+ * saved on the device, at random boundaries. The logits that follow are those of a sequence that
+ * was computed from its first token, bit for bit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -82,8 +82,8 @@ static void check_captures(struct run *r, const struct stored *s)
     free(buf);
 }
 
-/* The pages of `from` shared, and the state through a slot; from's own state lies further on, so another
- * sequence saves it on its way. */
+/* The pages of `from` shared, and the state through a slot; from's own state lies further on, so
+ * another sequence saves it on its way. */
 static void share(struct run *to, struct run *from, uint32_t n, uint32_t slot)
 {
     struct fg_err err;

@@ -26,9 +26,9 @@ static const struct {
 struct problem {
     uint32_t n_head, d, ldx, ldo, width; /* width: heads x d */
     float *qkv, *decay;
-    float *q;          /* [TOKENS][head][d], after silu */
-    float *k, *v;      /* [slot][64][head][d]: rows of the chunk before the runs, then with them */
-    float *state;      /* [slot][head][d][d] */
+    float *q;     /* [TOKENS][head][d], after silu */
+    float *k, *v; /* [slot][64][head][d]: rows of the chunk before the runs, then with them */
+    float *state; /* [slot][head][d][d] */
     struct fg_buffer *b_qkv, *b_q, *b_k, *b_v, *b_state, *b_decay, *b_rows, *b_o;
     struct fg_lightning_push push;
 };
@@ -162,12 +162,11 @@ static float *reference_outputs(const struct problem *p)
     return want;
 }
 
-/* Every variant, with 1, 2, 4 and 8 tokens a workgroup; on the smaller shapes only 1 and 4, which the
- * engine uses. */
+/* Every variant, with 1, 2, 4 and 8 tokens a workgroup; on the smaller shapes only 1 and 4, which
+ * the engine uses. */
 static void check_attend(struct problem *p, struct lab *lab, const char *shape)
 {
-    struct fg_buffer *b[] = {p->b_q,     p->b_k,    p->b_v, p->b_state,
-                             p->b_decay, p->b_rows, p->b_o};
+    struct fg_buffer *b[] = {p->b_q, p->b_k, p->b_v, p->b_state, p->b_decay, p->b_rows, p->b_o};
     float *want = reference_outputs(p);
     uint64_t largest = fg_buffer_bytes(p->b_state);
     const char *name;

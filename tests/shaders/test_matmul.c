@@ -21,7 +21,7 @@ struct problem {
     uint32_t rows, k, ldx, ldy, ldr;
     float alpha;
     void *raw;
-    float *want[2];      /* [MOST_TOKENS][rows]: without residual, with */
+    float *want[2]; /* [MOST_TOKENS][rows]: without residual, with */
     struct fg_matrix m;
     struct fg_buffer *x, *residual, *y[COUNTS];
 };
@@ -93,7 +93,8 @@ static void problem_check(struct problem *p, struct lab *lab, const struct fg_ti
         snprintf(what, sizeof what, "%s: %u rows, k %u, %u tokens, residual %d",
                  variant_name(p->type, t, name), p->rows, p->k, token_counts[i], residual);
         for (uint32_t j = 0; j < token_counts[i]; j++) {
-            lab_equal(what, y + (size_t)j * p->ldy, p->want[residual] + (size_t)j * p->rows, p->rows);
+            lab_equal(what, y + (size_t)j * p->ldy, p->want[residual] + (size_t)j * p->rows,
+                      p->rows);
             lab_untouched(what, y + (size_t)j * p->ldy + p->rows, p->ldy - p->rows);
         }
         lab_untouched(what, y + (size_t)token_counts[i] * p->ldy, p->ldy);
@@ -212,8 +213,8 @@ static void test_split_rows(void **state)
         /* Not even one tile fits. */
         struct fg_err err;
         void *raw = lab_rows(&seed, type, 32, 352);
-        struct fg_tensor t = {.name = {"large", 5}, .type = type, .n_dims = 2, .ne = {352, 32, 1, 1},
-                              .data = raw};
+        struct fg_tensor t = {
+            .name = {"large", 5}, .type = type, .n_dims = 2, .ne = {352, 32, 1, 1}, .data = raw};
 
         lab_set_storage_range(lab, tile - 1);
         assert_int_equal(fg_matrix_init(&p.m, lab->uploader, &t, &err), FG_EUNSUPPORTED);
@@ -227,8 +228,8 @@ static void test_split_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),  cmocka_unit_test(test_f16),  cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_q8_0), cmocka_unit_test(test_q4_0), cmocka_unit_test(test_q4_1),
+        cmocka_unit_test(test_f32),        cmocka_unit_test(test_f16),  cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_q8_0),       cmocka_unit_test(test_q4_0), cmocka_unit_test(test_q4_1),
         cmocka_unit_test(test_split_rows),
     };
 

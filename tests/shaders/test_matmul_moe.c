@@ -1,5 +1,5 @@
-/* Matrix products by expert against C: random routing, experts that nobody chose, matrices split over several
- * bindings. */
+/* Matrix products by expert against C: random routing, experts that nobody chose, matrices split
+ * over several bindings. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,12 +20,11 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    {33, 64, 1, 1, 1u << 6},      /* one pair, the last expert */
-    {33, 64, 2, 2, 0x7f},         /* fewer pairs than experts */
-    {100, 160, 50, 2, 0x2d},      /* some experts empty */
-    {31, 352, 96, 1, 0x7f},
-    {64, 32, 36, 3, 1u << 3},     /* all for one */
-    {1, 128, 24, 8, 0x41},        /* the first and the last */
+    {33, 64, 1, 1, 1u << 6},                           /* one pair, the last expert */
+    {33, 64, 2, 2, 0x7f},                              /* fewer pairs than experts */
+    {100, 160, 50, 2, 0x2d},                           /* some experts empty */
+    {31, 352, 96, 1, 0x7f},  {64, 32, 36, 3, 1u << 3}, /* all for one */
+    {1, 128, 24, 8, 0x41},                             /* the first and the last */
 };
 
 struct problem {
@@ -139,7 +138,8 @@ static void check_shape(struct lab *lab, enum fg_dtype type, struct shape s,
     problem_finish(&p);
 }
 
-/* Every variant of one type; of the others, whose expansion test_matmul has seen in all of them, some. */
+/* Every variant of one type; of the others, whose expansion test_matmul has seen in all of them,
+ * some. */
 static void test_moe(void **state)
 {
     struct lab *lab = *state;

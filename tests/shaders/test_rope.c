@@ -1,4 +1,5 @@
-/* Rotation and the writing of KV pages against C: both layouts, partial rotation, both cache types. */
+/* Rotation and the writing of KV pages against C: both layouts, partial rotation, both cache types.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,8 +26,8 @@ static const struct shape shapes[] = {
 
 /* Tokens of two sequences: a run over a page border, another elsewhere. */
 static const struct fg_token_row tokens[] = {
-    {0, 62, 0, 0}, {0, 63, 0, 0}, {0, 64, 0, 0}, {0, 65, 0, 0}, {0, 0, 1, 0},
-    {0, 191, 1, 0}, {0, 128, 0, 0}, {0, 32000, 2, 0},
+    {0, 62, 0, 0}, {0, 63, 0, 0},  {0, 64, 0, 0},  {0, 65, 0, 0},
+    {0, 0, 1, 0},  {0, 191, 1, 0}, {0, 128, 0, 0}, {0, 32000, 2, 0},
 };
 enum { TOKENS = sizeof tokens / sizeof *tokens, MAX_PAGES = 512, N_PAGES = 9 };
 
@@ -92,10 +93,10 @@ static float *make_rows(uint64_t *seed, uint32_t ld)
 static void check_shape(struct lab *lab, const struct shape *s, enum fg_kv_type kv, bool neox,
                         uint64_t *seed)
 {
-    struct rows r = {.ldq = s->n_head * s->d + 3, .ldk = s->n_kv * s->d + 1,
-                     .ldv = s->n_kv * s->d + 2};
-    struct fg_rope_push push = {TOKENS, s->n_head, s->n_kv, s->d, s->rope_dim, neox,
-                                r.ldq, r.ldk, r.ldv, MAX_PAGES};
+    struct rows r = {
+        .ldq = s->n_head * s->d + 3, .ldk = s->n_kv * s->d + 1, .ldv = s->n_kv * s->d + 2};
+    struct fg_rope_push push = {TOKENS, s->n_head, s->n_kv, s->d,  s->rope_dim,
+                                neox,   r.ldq,     r.ldk,   r.ldv, MAX_PAGES};
     size_t page_bytes = N_PAGES * lab_page_values(s->n_kv, s->d) * (kv == FG_KV_F16 ? 2 : 4);
     uint32_t *table = page_table(), heads = s->n_head + 2 * s->n_kv;
     float *rope = lab_alloc((size_t)TOKENS * s->rope_dim, 4);

@@ -165,8 +165,7 @@ static void check_gate(struct lab *lab, uint32_t n, uint64_t *seed)
     float *o = make_rows(seed, ROWS, ldo), *g = make_rows(seed, ROWS, ldg);
     float *w = make_rows(seed, 1, n), *want = lab_alloc(n, 4);
     struct fg_buffer *b[] = {lab_buffer(lab, o, (size_t)ROWS * ldo * 4),
-                             lab_buffer(lab, g, (size_t)ROWS * ldg * 4),
-                             lab_buffer(lab, w, n * 4u),
+                             lab_buffer(lab, g, (size_t)ROWS * ldg * 4), lab_buffer(lab, w, n * 4u),
                              lab_buffer(lab, NULL, (size_t)ROWS * ldy * 4)};
     const float *got = fg_buffer_map(b[3]);
 

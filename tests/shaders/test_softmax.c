@@ -1,5 +1,5 @@
-/* Softmax attention over pages against C: every variant of the kernel, groups of several tokens, whole rows
- * and segments that are merged afterwards. */
+/* Softmax attention over pages against C: every variant of the kernel, groups of several tokens,
+ * whole rows and segments that are merged afterwards. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@ enum { KEYS = 1700, PAGES = 29, MAX_PAGES = 30, SEQS = 2, MOST_TOKENS = 40, GUAR
 
 static const struct shape {
     uint32_t n_head, n_kv, d;
-} shapes[] = {{3, 1, 16}, {2, 2, 24}, {16, 2, 32}, {3, 3, 64}, {8, 1, 64},
+} shapes[] = {{3, 1, 16}, {2, 2, 24},  {16, 2, 32}, {3, 3, 64}, {8, 1, 64},
               {4, 2, 96}, {4, 2, 128}, {1, 1, 128}, {3, 1, 256}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -40,8 +40,8 @@ static float rounded(enum fg_kv_type kv, float x)
     return kv == FG_KV_F16 ? fg_ref_f16_expand(fg_ref_f16_round(x)) : x;
 }
 
-/* The keys are sequence 1's. What lies past the last one, and on the page of sequence 0, are large values
- * that must not count. */
+/* The keys are sequence 1's. What lies past the last one, and on the page of sequence 0, are large
+ * values that must not count. */
 static void problem_init(struct problem *p, struct lab *lab, struct shape s, enum fg_kv_type kv,
                          uint64_t *seed)
 {
@@ -50,8 +50,8 @@ static void problem_init(struct problem *p, struct lab *lab, struct shape s, enu
     float *pages = lab_alloc(n, 4);
     uint16_t *halves = lab_alloc(n, 2);
 
-    *p = (struct problem){.s = s, .kv = kv, .ldo = s.n_head * s.d + 4,
-                          .scale = fg_ref_attend_scale(s.d)};
+    *p = (struct problem){
+        .s = s, .kv = kv, .ldo = s.n_head * s.d + 4, .scale = fg_ref_attend_scale(s.d)};
     for (size_t i = 0; i < n; i++)
         pages[i] = 60000 * lab_noise(seed);
     p->k = lab_alloc(KEYS * width, 4);
@@ -155,16 +155,16 @@ static void run_segments(struct lab *lab, const struct problem *p, const struct 
     size_t floats = (size_t)st->n_tokens * p->s.n_head * n_segments * (p->s.d + 2);
     struct fg_merge_push merge = {st->n_tokens, p->s.n_head, p->s.d, p->ldo, n_segments};
     struct fg_buffer *part = lab_buffer(lab, NULL, (floats + GUARD) * 4);
-    struct fg_buffer *b[] = {st->b_q,      p->b_pages,   st->b_o, st->b_tokens,
-                             p->b_table,   st->b_groups, part};
+    struct fg_buffer *b[] = {st->b_q,    p->b_pages,   st->b_o, st->b_tokens,
+                             p->b_table, st->b_groups, part};
 
     push.n_segments = n_segments;
     lab_dispatch(lab, k->name, spec, b, 7, &push, sizeof push, p->s.n_head / k->heads, st->n_groups,
                  n_segments);
     lab_untouched("outputs of segments", fg_buffer_map(st->b_o), (size_t)st->n_tokens * p->ldo);
     lab_untouched("partial results", (float *)fg_buffer_map(part) + floats, GUARD);
-    lab_dispatch(lab, "softmax_combine", NULL, (struct fg_buffer *[]){part, st->b_tokens, st->b_o}, 3,
-                 &merge, sizeof merge, (p->s.d + 63) / 64, p->s.n_head, st->n_tokens);
+    lab_dispatch(lab, "softmax_combine", NULL, (struct fg_buffer *[]){part, st->b_tokens, st->b_o},
+                 3, &merge, sizeof merge, (p->s.d + 63) / 64, p->s.n_head, st->n_tokens);
     fg_buffer_destroy(part);
 }
 
@@ -250,8 +250,8 @@ static void check_subgroup(struct lab *lab, const struct problem *p, struct step
     check_kernel(lab, p, &steps[k.tokens == 1 ? 0 : 2], &k, true);
 }
 
-/* The subgroup kernels take long to compile: each in two shapes that suit it (t1.sg4, t2.sg4, t1.sg8, t2.sg8;
- * what comes later begins anew). */
+/* The subgroup kernels take long to compile: each in two shapes that suit it (t1.sg4, t2.sg4,
+ * t1.sg8, t2.sg8; what comes later begins anew). */
 static bool has_turn(uint32_t variant, uint32_t shape, enum fg_kv_type kv)
 {
     static const uint8_t shapes_of[2][4][2] = {{{0, 5}, {3, 4}, {2, 6}, {4, 7}},

@@ -10,9 +10,9 @@ struct variants {
 };
 
 /* The rows "matmul.<type>..." (moe: "matmul_moe.<type>...") of the shader table, those without
- * subgroups with 1 slice and with 3 or 8, each with one tile of rows a workgroup or two. Compiling takes
- * long: what only devices with smaller subgroups use is left out for most types. texel_bytes: the largest
- * buffer that they will be given. */
+ * subgroups with 1 slice and with 3 or 8, each with one tile of rows a workgroup or two. Compiling
+ * takes long: what only devices with smaller subgroups use is left out for most types. texel_bytes:
+ * the largest buffer that they will be given. */
 void variants_init(struct variants *v, const struct lab *lab, enum fg_dtype type, bool moe,
                    uint64_t texel_bytes);
 /* "f16 r4t1.sg8.tex, 8 lanes, 1 slices" */

@@ -1,5 +1,5 @@
-/* fulgur-bench: prefill and decode rates of a model on a device, as llama-bench reports them; and the
- * commands beside it. */
+/* fulgur-bench: prefill and decode rates of a model on a device, as llama-bench reports them; and
+ * the commands beside it. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -57,13 +57,14 @@ static int add_tests(struct bench *b, const char *list, bool prompt)
         char *end;
         unsigned long n = strtoul(at, &end, 10);
         if (end == at || (*end && *end != ',') || n > 1u << 24 || b->n_tests == MAX_TESTS) {
-            fprintf(stderr, "fulgur-bench: -%c %s: up to %d numbers of tokens, with commas, are wanted\n",
+            fprintf(stderr,
+                    "fulgur-bench: -%c %s: up to %d numbers of tokens, with commas, are wanted\n",
                     prompt ? 'p' : 'n', list, MAX_TESTS);
             return 2;
         }
         if (n)
-            b->tests[b->n_tests++] =
-                (struct test){.n_prompt = prompt ? (uint32_t)n : 0, .n_gen = prompt ? 0 : (uint32_t)n};
+            b->tests[b->n_tests++] = (struct test){.n_prompt = prompt ? (uint32_t)n : 0,
+                                                   .n_gen = prompt ? 0 : (uint32_t)n};
         at = *end ? end + 1 : end;
     }
     return 0;
@@ -158,9 +159,7 @@ static int run_test(struct bench *b, struct test *t, struct fg_err *err)
     }
     t->avg_ts = sum / b->reps;
     double variance = squares / b->reps - t->avg_ts * t->avg_ts;
-    t->stddev_ts = b->reps > 1 && variance > 0
-                       ? sqrt(variance * b->reps / (b->reps - 1))
-                       : 0;
+    t->stddev_ts = b->reps > 1 && variance > 0 ? sqrt(variance * b->reps / (b->reps - 1)) : 0;
     return rc;
 }
 
@@ -181,12 +180,12 @@ static void print_json(const struct bench *b)
     for (uint32_t i = 0; i < b->n_tests; i++) {
         const struct test *t = &b->tests[i];
         json_array_append_new(
-            all, json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:f, s:f}", "model_filename",
-                           b->model, "device", fg_device_info(b->dev)->name, "driver",
-                           fg_device_info(b->dev)->driver, "type_k",
-                           b->kv == FG_KV_F16 ? "f16" : "f32", "n_prompt", (int)t->n_prompt,
-                           "n_gen", (int)t->n_gen, "repetitions", (int)b->reps, "avg_ts", t->avg_ts,
-                           "stddev_ts", t->stddev_ts));
+            all,
+            json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:f, s:f}", "model_filename", b->model,
+                      "device", fg_device_info(b->dev)->name, "driver",
+                      fg_device_info(b->dev)->driver, "type_k", b->kv == FG_KV_F16 ? "f16" : "f32",
+                      "n_prompt", (int)t->n_prompt, "n_gen", (int)t->n_gen, "repetitions",
+                      (int)b->reps, "avg_ts", t->avg_ts, "stddev_ts", t->stddev_ts));
     }
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');

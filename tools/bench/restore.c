@@ -1,5 +1,6 @@
-/* fulgur-bench restore: a prefix is computed and stored, then restored from the store by an engine that
- * has never seen it. Prints how much sooner it is there, and the bytes a second beside memcpy's. */
+/* fulgur-bench restore: a prefix is computed and stored, then restored from the store by an engine
+ * that has never seen it. Prints how much sooner it is there, and the bytes a second beside
+ * memcpy's. */
 #include "bench.h"
 
 #include <getopt.h>

@@ -1,4 +1,5 @@
-/* Logits of every position of a token file, computed in pieces, and from a cache where there is one. */
+/* Logits of every position of a token file, computed in pieces, and from a cache where there is
+ * one. */
 #include "eval.h"
 
 #include <errno.h>
@@ -36,11 +37,13 @@ struct work {
 
 static int parse(int argc, char **argv, struct args *a)
 {
-    static const struct option options[] = {
-        {"tokens", required_argument, NULL, 't'}, {"out", required_argument, NULL, 'o'},
-        {"split", required_argument, NULL, 's'},  {"kv", required_argument, NULL, 'k'},
-        {"device", required_argument, NULL, 'd'}, {"cache-dir", required_argument, NULL, 'c'},
-        {0}};
+    static const struct option options[] = {{"tokens", required_argument, NULL, 't'},
+                                            {"out", required_argument, NULL, 'o'},
+                                            {"split", required_argument, NULL, 's'},
+                                            {"kv", required_argument, NULL, 'k'},
+                                            {"device", required_argument, NULL, 'd'},
+                                            {"cache-dir", required_argument, NULL, 'c'},
+                                            {0}};
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {

@@ -8,7 +8,8 @@
 static const char usage[] =
     "usage: fulgur-eval COMMAND ...\n"
     "\n"
-    "  devices [--device INDEX|NAME]      list Vulkan devices, tiers, and which one is chosen and why\n"
+    "  devices [--device INDEX|NAME]      list Vulkan devices, tiers, and which one is chosen and "
+    "why\n"
     "  logits MODEL --tokens FILE.i32 --out FILE.f32 [--split N | --split random:SEED]\n"
     "         [--kv f16|f32] [--device INDEX|NAME] [--cache-dir DIR]\n"
     "                                     logits of every position, computed in pieces\n"
