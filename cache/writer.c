@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-enum { SQUEEZES = 4 };
+enum { SQUEEZES = 4, COMPACT_FACTOR = 8 };
 
 static int commit_chores(struct fg_cache *c, struct fg_batch *b)
 {
@@ -17,10 +17,28 @@ static int commit_chores(struct fg_cache *c, struct fg_batch *b)
     return rc;
 }
 
-/* The map is full although the budget is not: free pages are scattered, or still waiting. Evicts,
- * lets the freed pages become usable, and tries again with more. */
+/* Little is stored beside what is to be written: copying it costs less than losing it. */
+static bool compact(struct fg_cache *c, const struct fg_batch *b)
+{
+    struct fg_err err;
+    struct fg_compact k = {.err = &err};
+    bool cheap;
+
+    pthread_mutex_lock(&c->mu);
+    cheap = c->ix.cost <= b->cost * COMPACT_FACTOR;
+    pthread_mutex_unlock(&c->mu);
+    if (!cheap)
+        return false;
+    fg_compact_run(c, &k);
+    return k.rc == 0;
+}
+
+/* The map is full although the budget is not: free pages are scattered, or still waiting. Lets
+ * freed pages become usable; then compacts where that is cheap, or evicts, and tries again. */
 static int squeeze(struct fg_cache *c, struct fg_batch *b)
 {
+    bool compacted = false;
+
     for (int i = 0;; i++) {
         size_t n;
         int rc = commit_chores(c, b);
@@ -29,6 +47,10 @@ static int squeeze(struct fg_cache *c, struct fg_batch *b)
             rc = commit_chores(c, b); /* nothing but a transaction that passes */
         if (!rc)
             rc = fg_commit(c, b, FG_COMMIT_PUTS);
+        if (rc == MDB_MAP_FULL && !compacted && compact(c, b)) {
+            compacted = true;
+            rc = fg_commit(c, b, FG_COMMIT_PUTS);
+        }
         if (rc != MDB_MAP_FULL || i == SQUEEZES)
             return rc;
         pthread_mutex_lock(&c->mu);
