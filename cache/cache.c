@@ -144,6 +144,7 @@ void fg_cache_stats(struct fg_cache *c, struct fg_cache_stats *out)
     out->dropped_corrupt = atomic_load(&c->count[FG_N_CORRUPT]);
     out->dropped_full = atomic_load(&c->count[FG_N_FULL]);
     out->dropped_queue = atomic_load(&c->count[FG_N_QUEUE]);
+    out->dropped_budget = atomic_load(&c->count[FG_N_BUDGET]);
     out->dropped_orphan = atomic_load(&c->count[FG_N_ORPHAN]);
     out->write_errors = atomic_load(&c->count[FG_N_WRITE_ERRORS]);
     out->hits_blocks = atomic_load(&c->count[FG_N_HIT_BLOCKS]);

@@ -31,6 +31,10 @@ struct fg_cache_options {
     /* Receives whole lines `key=value ...`; any thread; must not call the cache. May be NULL. */
     void (*log)(void *ctx, enum fg_cache_log_level level, const char *line);
     void *log_ctx;
+    /* Bytes that records may take within 24 hours, across restarts; 0: any number. Counted as the
+     * budget counts them. When they are used up, records are dropped and counted; the log says so.
+     */
+    uint64_t write_budget;
 };
 
 /* Opens or creates. Unknown or older formats are refused by name, never silently deleted. A damaged
@@ -96,11 +100,11 @@ void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n);
 /* Queues a record; never waits for the disk. The cache takes over `payload` (from malloc) in every
  * case, also on failure. parent: key of block index-1, or the root for index 0. A record that is
  * stored or queued already is dropped silently (0). FG_EBUSY when the queue is over its byte cap,
- * 256 MiB or twice the largest payload; FG_EFULL when the record alone is over the budget (both are
- * dropped and counted); FG_EINVAL: no payload, or over 4 GiB; FG_ENOMEM. The caller goes on.
- * seconds: of prefill, to compute the block's 64 tokens; 0 when unknown.
- * A block whose parent is neither stored nor queued before it is dropped by the writer and counted.
- * Any thread. */
+ * 256 MiB or twice the largest payload; FG_EFULL when the record alone is over the budget, or the
+ * day's write budget is used up (all are dropped and counted); FG_EINVAL: no payload, or over 4
+ * GiB; FG_ENOMEM. The caller goes on. seconds: of prefill, to compute the block's 64 tokens; 0 when
+ * unknown. A block whose parent is neither stored nor queued before it is dropped by the writer and
+ * counted. Any thread. */
 int fg_cache_put_block(struct fg_cache *c, const struct fg_key *key, const struct fg_key *parent,
                        uint32_t index, const int32_t tokens[FG_BLOCK_TOKENS], void *payload,
                        size_t bytes, double seconds);
@@ -189,8 +193,9 @@ struct fg_cache_stats {
     uint64_t file_bytes, max_bytes;    /* the data file; the budget */
     uint64_t queued_bytes;             /* payloads waiting for the writer, or being written */
     /* Since open. Records: evicted for the budget; that did not verify; too large for the budget or
-     * the file; refused by a full queue; put without the block they continue. */
-    uint64_t evicted, dropped_corrupt, dropped_full, dropped_queue, dropped_orphan;
+     * the file; refused by a full queue; put without the block they continue; over the day's write
+     * budget. */
+    uint64_t evicted, dropped_corrupt, dropped_full, dropped_queue, dropped_orphan, dropped_budget;
     uint64_t write_errors;             /* transactions that failed; their records are lost */
     uint64_t hits_blocks, hits_states; /* payloads read */
     uint64_t bytes_written;            /* payloads committed */

@@ -141,8 +141,9 @@ static int write_mark(struct fg_cache *c, MDB_txn *txn, const struct fg_batch *b
 
 int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
 {
-    uint8_t buf[FG_CLOCK_BYTES];
+    uint8_t buf[FG_CLOCK_BYTES], written[FG_QUOTA_BYTES];
     MDB_val k = {5, (void *)"clock"}, mark = {5, (void *)"scrub"}, v = {sizeof buf, buf};
+    MDB_val wk = {7, (void *)"written"}, wv = {sizeof written, written};
     MDB_txn *txn;
     int rc;
 
@@ -167,6 +168,9 @@ int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
     fg_clock_encode(b->clock, buf);
     if (!rc)
         rc = mdb_put(txn, c->db[FG_DB_META], &k, &v, 0);
+    fg_quota_encode(&b->quota, written);
+    if (!rc)
+        rc = mdb_put(txn, c->db[FG_DB_META], &wk, &wv, 0);
     if (!rc)
         return mdb_txn_commit(txn);
     mdb_txn_abort(txn);

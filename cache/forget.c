@@ -77,6 +77,7 @@ static void fill(struct fg_cache *c, struct fg_batch *b, const struct fg_forget 
 
     b->n_victims = 0;
     b->clock = c->clock;
+    b->quota = c->quota;
     for (size_t i = 0; i < n; i++) {
         struct fg_entry *e = fg_index_find(&c->ix, f->key ? top : &f->roots[i]);
 

@@ -97,6 +97,17 @@ static int walk(struct fg_cache *c, MDB_txn *txn, enum fg_db db, enum fg_kind ki
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* Without a right record nothing is known to have been written. A store that is opened again has
+ * not forgotten. */
+static void load_quota(struct fg_cache *c, MDB_txn *txn)
+{
+    MDB_val k = {7, (void *)"written"}, v;
+
+    if (!c->quota_known && mdb_get(txn, c->db[FG_DB_META], &k, &v) == 0)
+        fg_quota_decode(v.mv_data, v.mv_size, &c->quota);
+    c->quota_known = true;
+}
+
 int fg_store_load(struct fg_cache *c, struct fg_err *err)
 {
     MDB_val k = {5, (void *)"clock"}, mark = {5, (void *)"scrub"}, v;
@@ -119,6 +130,8 @@ int fg_store_load(struct fg_cache *c, struct fg_err *err)
             c->clock = clock;
         if (c->ix.clock < c->clock)
             c->ix.clock = c->clock;
+        if (!rc)
+            load_quota(c, txn);
         mdb_txn_abort(txn);
     }
     if (rc == ENOMEM)

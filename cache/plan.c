@@ -124,6 +124,7 @@ static int plan_put(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
     b->cost += cost;
     return 0;
 drop:
+    fg_quota_give(&c->quota, cost);
     forget_put(c, it, FG_REC_QUEUED);
     return 0;
 }
@@ -219,6 +220,7 @@ void fg_plan(struct fg_cache *c, struct fg_batch *b)
         b->more = true;
     take_touches(c, b);
     b->clock = c->clock;
+    b->quota = c->quota;
 }
 
 /* Touches that were not written wait for the next batch, unless newer ones came. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 void fg_queue_push(struct fg_cache *c, struct fg_item *it)
 {
@@ -68,17 +69,37 @@ void fg_report_damage(struct fg_cache *c, const char *what)
     pthread_mutex_unlock(&c->mu);
 }
 
+/* mu held. Takes a record's cost from what may be written today. */
+static bool take_quota(struct fg_cache *c, uint64_t cost)
+{
+    uint64_t limit = c->opt.write_budget ? c->opt.write_budget : UINT64_MAX;
+    bool fits = fg_quota_take(&c->quota, limit, cost, (uint64_t)time(NULL));
+
+    if (fits || c->opt.write_budget == 0) {
+        c->quota_out = false;
+        return true;
+    }
+    fg_count(c, FG_N_BUDGET, 1);
+    if (!c->quota_out)
+        fg_cache_logf(c, FG_CACHE_LOG_WARN,
+                      "event=write_budget_used_up dir=%s bytes_a_day=%llu action=\"records dropped "
+                      "until less was written within 24 hours\"",
+                      c->opt.dir, (unsigned long long)limit);
+    c->quota_out = true;
+    return false;
+}
+
 /* mu held. On success the queue owns `it`. */
 static int enqueue(struct fg_cache *c, struct fg_item *it)
 {
     struct fg_index *ix = &c->ix;
     struct fg_entry *e, *parent = NULL;
-    uint64_t cap;
+    uint64_t cap, cost = fg_index_cost(ix, it->kind, it->rec.bytes);
 
     e = fg_index_find(ix, &it->key);
     if (e && e->flags[it->kind])
         return FG_ENOTFOUND; /* nothing to do */
-    if (fg_index_cost(ix, it->kind, it->rec.bytes) > c->target) {
+    if (cost > c->target) {
         fg_count(c, FG_N_FULL, 1);
         return FG_EFULL;
     }
@@ -88,6 +109,8 @@ static int enqueue(struct fg_cache *c, struct fg_item *it)
         fg_count(c, FG_N_QUEUE, 1);
         return FG_EBUSY;
     }
+    if (!take_quota(c, cost))
+        return FG_EFULL;
     e = fg_index_get(ix, &it->key);
     if (e && it->kind == FG_KIND_BLOCK) {
         parent = fg_index_get(ix, &it->rec.parent);
@@ -96,12 +119,14 @@ static int enqueue(struct fg_cache *c, struct fg_item *it)
             e = NULL;
         }
     }
-    if (!e)
+    if (!e) {
+        fg_quota_give(&c->quota, cost);
         return FG_ENOMEM;
+    }
     fg_index_flag(ix, e, it->kind, FG_REC_QUEUED, 0);
     if (parent)
         fg_index_link(ix, e, parent);
-    c->clock += fg_policy_ticks(fg_index_cost(ix, it->kind, it->rec.bytes), c->target);
+    c->clock += fg_policy_ticks(cost, c->target);
     fg_index_describe(ix, e, it->kind, (enum fg_boundary)it->rec.boundary,
                       (double)it->rec.micros * 1e-6);
     fg_index_use(ix, e, it->kind, c->clock);
@@ -165,12 +190,23 @@ int fg_cache_put_state(struct fg_cache *c, const struct fg_key *key,
     return put(c, FG_KIND_STATE, key, &rec, tokens, payload, bytes);
 }
 
+/* mu held. So much may be written today. */
+static bool quota_holds(struct fg_cache *c, uint64_t bytes)
+{
+    if (c->opt.write_budget == 0)
+        return true;
+    if (!fg_quota_take(&c->quota, c->opt.write_budget, bytes, (uint64_t)time(NULL)))
+        return false;
+    fg_quota_give(&c->quota, bytes);
+    return true;
+}
+
 bool fg_cache_admits(struct fg_cache *c, enum fg_boundary at, double seconds, uint64_t bytes)
 {
     bool yes;
 
     pthread_mutex_lock(&c->mu);
-    yes = fg_policy_admits(&c->ix.policy, at, seconds, bytes, c->clock);
+    yes = quota_holds(c, bytes) && fg_policy_admits(&c->ix.policy, at, seconds, bytes, c->clock);
     pthread_mutex_unlock(&c->mu);
     return yes;
 }

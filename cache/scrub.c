@@ -130,6 +130,7 @@ static int commit_empty(struct fg_cache *c, unsigned what, struct fg_err *err)
 
     pthread_mutex_lock(&c->mu);
     c->batch->clock = c->clock;
+    c->batch->quota = c->quota;
     pthread_mutex_unlock(&c->mu);
     rc = fg_commit(c, c->batch, what);
     return rc ? fg_fail(err, rc > 0 ? fg_errno_code(rc) : FG_EIO,

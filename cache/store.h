@@ -12,6 +12,7 @@
 
 #include "cache.h"
 #include "index.h"
+#include "quota.h"
 
 #define FG_DATA_FILE "data.mdb"
 #define FG_LOCK_FILE "lock"
@@ -71,6 +72,7 @@ struct fg_batch {
     size_t n_roots;
     uint64_t bytes, cost; /* of the puts: payloads; pages */
     uint64_t clock;
+    struct fg_quota quota; /* as it is to be written */
     bool more; /* something was left for the next batch */
 };
 
@@ -80,6 +82,7 @@ enum fg_counter {
     FG_N_FULL,
     FG_N_QUEUE,
     FG_N_ORPHAN,
+    FG_N_BUDGET,
     FG_N_WRITE_ERRORS,
     FG_N_HIT_BLOCKS,
     FG_N_HIT_STATES,
@@ -126,6 +129,9 @@ struct fg_cache {
     uint64_t target;      /* for ix.cost + writing */
     uint64_t writing;     /* cost of the puts in the writer's batch */
     uint64_t clock;       /* of uses; ascends across restarts */
+    struct fg_quota quota; /* what was written, or is queued to be */
+    bool quota_known;      /* read from the file */
+    bool quota_out;        /* the log has said that it is used up */
     uint64_t queue_bytes; /* payloads queued or being written */
     uint64_t queue_cap, batch_cap;
     uint64_t largest; /* payload seen */

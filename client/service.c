@@ -266,6 +266,7 @@ static int read_stats(const json_t *root, struct fg_client_cache_stats *out, str
         {"dropped_corrupt", &out->dropped_corrupt},
         {"dropped_full", &out->dropped_full},
         {"dropped_queue", &out->dropped_queue},
+        {"dropped_budget", &out->dropped_budget},
         {"write_errors", &out->write_errors},
         {"hits_blocks", &out->hits_blocks},
         {"hits_states", &out->hits_states},

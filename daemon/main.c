@@ -97,7 +97,8 @@ static int open_flow(struct daemon *d, struct fg_err *err)
                                   .n_seq = c->parallel,
                                   .n_batch = c->batch,
                                   .cache_dir = c->cache_dir,
-                                  .cache_bytes = c->cache_bytes};
+                                  .cache_bytes = c->cache_bytes,
+                                  .cache_write_budget = c->cache_write_budget};
 
     if (c->cache_dir && !opt.cache_bytes)
         opt.cache_bytes = default_cache_bytes(c->cache_dir);

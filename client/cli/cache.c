@@ -108,9 +108,10 @@ static void print_stats(const struct fg_client_cache_stats *s)
            fg_cli_size_text(s->bytes_written, a, sizeof a),
            fg_cli_size_text(s->queued_bytes, b, sizeof b), (unsigned long long)s->write_errors);
     printf("evicted    %llu\n", (unsigned long long)s->evicted);
-    printf("dropped    %llu corrupt, %llu for a full disk, %llu for a full queue\n",
+    printf("dropped    %llu corrupt, %llu for a full disk, %llu for a full queue, %llu for the "
+           "day's write budget\n",
            (unsigned long long)s->dropped_corrupt, (unsigned long long)s->dropped_full,
-           (unsigned long long)s->dropped_queue);
+           (unsigned long long)s->dropped_queue, (unsigned long long)s->dropped_budget);
 }
 
 static int show_stats(const struct fg_cli_cache *c, struct fg_client *client)

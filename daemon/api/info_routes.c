@@ -123,6 +123,7 @@ void fg_route_cache(struct fg_api *api, struct evhttp_request *req, const char *
         {"dropped_corrupt", s.dropped_corrupt},
         {"dropped_full", s.dropped_full},
         {"dropped_queue", s.dropped_queue},
+        {"dropped_budget", s.dropped_budget},
         {"write_errors", s.write_errors},
         {"hits_blocks", s.hits_blocks},
         {"hits_states", s.hits_states},

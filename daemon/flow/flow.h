@@ -24,7 +24,8 @@ struct fg_flow_options {
     uint32_t n_states;     /* 0: n_seq + 4 */
     const char *cache_dir; /* the store's directory; NULL: no store */
     uint64_t cache_bytes;  /* the store's budget */
-    uint32_t max_jobs;     /* unfinished jobs, waiting ones included; 0: 256 */
+    uint64_t cache_write_budget; /* bytes written to it within 24 hours; 0: any number */
+    uint32_t max_jobs; /* unfinished jobs, waiting ones included; 0: 256 */
 };
 
 /* Loads the model, opens device and store, starts the threads. The options are copied. The errors

@@ -301,7 +301,7 @@ struct fg_client_cache_stats {
     uint64_t block_bytes, state_bytes; /* their payloads */
     uint64_t file_bytes, max_bytes;    /* the data file; the budget */
     uint64_t queued_bytes;             /* waiting for the writer */
-    uint64_t evicted, dropped_corrupt, dropped_full, dropped_queue, write_errors;
+    uint64_t evicted, dropped_corrupt, dropped_full, dropped_queue, dropped_budget, write_errors;
     uint64_t hits_blocks, hits_states, bytes_written;
 };
 /* FG_ENOTFOUND when the daemon runs without a store. Counters that it did not send are 0. */

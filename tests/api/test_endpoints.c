@@ -95,7 +95,8 @@ static void cache_stats_are_complete(void **state)
                                         "state_bytes",  "file_bytes",    NULL,
                                         "queued_bytes", "evicted",       "dropped_corrupt",
                                         "dropped_full", "dropped_queue", "write_errors",
-                                        "hits_blocks",  "hits_states",   "bytes_written"};
+                                        "hits_blocks",  "hits_states",   "bytes_written",
+                                        "dropped_budget"};
     const struct fake_options no_store = {.no_store = true};
     struct fixture f;
     json_t *v;

@@ -287,7 +287,7 @@ static void test_payload_rots_while_open(void **state)
     struct chain *ch = chain_make(1, 0, BLOCKS);
     char *dir = make_store(ch);
     struct log_count log = {.word = "event=corrupt_record"};
-    struct fg_cache_options opt = {dir, BUDGET_MIB * MIB, log_counter, &log};
+    struct fg_cache_options opt = {dir, BUDGET_MIB * MIB, log_counter, &log, 0};
     struct fg_cache *c;
     struct fg_err err;
     (void)state;
@@ -317,7 +317,7 @@ static void test_value_header_rots_while_open(void **state)
     struct chain *ch = chain_make(1, 0, BLOCKS);
     char *dir = make_store(ch);
     struct log_count log = {.word = "event=damaged"};
-    struct fg_cache_options opt = {dir, BUDGET_MIB * MIB, log_counter, &log};
+    struct fg_cache_options opt = {dir, BUDGET_MIB * MIB, log_counter, &log, 0};
     struct fg_cache *c;
     struct fg_err err;
     off_t at;

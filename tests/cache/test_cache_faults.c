@@ -223,7 +223,7 @@ static void test_copies_are_stores(void **state)
 static int fill_disk(const char *dir, void (*relieve)(const char *))
 {
     struct log_count log = {.word = "event=write_"};
-    struct fg_cache_options opt = {dir, 64 * MIB, log_counter, &log};
+    struct fg_cache_options opt = {dir, 64 * MIB, log_counter, &log, 0};
     struct chain *ch = chain_make(1, 0, 300);
     struct fg_cache *c;
     struct fg_err err;

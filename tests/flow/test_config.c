@@ -78,7 +78,7 @@ static void test_all(void **state)
     (void)state;
     assert_int_equal(PARSE(&c, &err, "--model=b.gguf", "--device", "1", "--ctx", "4096", "--kv",
                            "f32", "--parallel", "8", "--batch", "256", "--cache-dir", "/c",
-                           "--cache-size", "1.5G", "--socket", "/s", "--tcp", "127.0.0.1:80",
+                           "--cache-size", "1.5G", "--cache-write-budget", "50G", "--socket", "/s", "--tcp", "127.0.0.1:80",
                            "--api-key", "k", "--alias", "m", "--log-level", "debug", "--max-body",
                            "2M", "--tenant", "our.team-1_A"),
                      0);
@@ -90,6 +90,7 @@ static void test_all(void **state)
     assert_int_equal(c.batch, 256);
     assert_string_equal(c.cache_dir, "/c");
     assert_true(c.cache_bytes == UINT64_C(3) << 29);
+    assert_true(c.cache_write_budget == UINT64_C(50) << 30);
     assert_string_equal(c.socket, "/s");
     assert_string_equal(c.tcp, "127.0.0.1:80");
     assert_int_equal(c.n_api_keys, 1);
@@ -121,6 +122,8 @@ static void test_refusals(void **state)
         {"--log-level", "loud", "--log-level is `loud`"},
         {"--cache-size", "20Q", "--cache-size is `20Q`"},
         {"--cache-size", "1K", "--cache-size is `1K`"},
+        {"--cache-write-budget", "0", "--cache-write-budget is `0`"},
+        {"--cache-write-budget", "-1G", "--cache-write-budget is `-1G`"},
         {"--max-body", "", "--max-body is ``"},
         {"--socket", "", "--socket is empty"},
         {"--api-key", "", "--api-key is empty"},
