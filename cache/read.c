@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { REOPEN_MS = 250 };
 
 struct fg_cache_read {
     struct fg_cache *c;
@@ -9,12 +12,27 @@ struct fg_cache_read {
     uint64_t end; /* bytes of the file */
 };
 
+/* After compacting, LMDB opens within milliseconds: worth the wait, as a miss costs a prefill.
+ * After damage the check may take minutes: not worth it. */
+static int lock_env(struct fg_cache *c)
+{
+    struct timespec until;
+
+    if (pthread_rwlock_tryrdlock(&c->env_lock) == 0)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += REOPEN_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return pthread_rwlock_clockrdlock(&c->env_lock, CLOCK_MONOTONIC, &until);
+}
+
 /* Holds env_lock for reading on success. FG_EBUSY: the store is being reopened. */
 static int begin(struct fg_cache *c, struct fg_cache_read *r, struct fg_err *err)
 {
     int rc;
 
-    if (pthread_rwlock_tryrdlock(&c->env_lock) != 0)
+    if (lock_env(c) != 0)
         return fg_fail(err, FG_EBUSY, "%s: the store is being reopened", c->opt.dir);
     if (!c->env || atomic_load(&c->damaged)) {
         rc =

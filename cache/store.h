@@ -73,7 +73,7 @@ struct fg_batch {
     uint64_t bytes, cost; /* of the puts: payloads; pages */
     uint64_t clock;
     struct fg_quota quota; /* as it is to be written */
-    bool more; /* something was left for the next batch */
+    bool more;             /* something was left for the next batch */
 };
 
 enum fg_counter {
@@ -126,13 +126,13 @@ struct fg_cache {
     bool failing;    /* the last batch did; the writer's */
     bool unscrubbed; /* what was forgotten is not overwritten yet; the writer's */
     struct fg_index ix;
-    uint64_t target;      /* for ix.cost + writing */
-    uint64_t writing;     /* cost of the puts in the writer's batch */
-    uint64_t clock;       /* of uses; ascends across restarts */
+    uint64_t target;       /* for ix.cost + writing */
+    uint64_t writing;      /* cost of the puts in the writer's batch */
+    uint64_t clock;        /* of uses; ascends across restarts */
     struct fg_quota quota; /* what was written, or is queued to be */
     bool quota_known;      /* read from the file */
     bool quota_out;        /* the log has said that it is used up */
-    uint64_t queue_bytes; /* payloads queued or being written */
+    uint64_t queue_bytes;  /* payloads queued or being written */
     uint64_t queue_cap, batch_cap;
     uint64_t largest; /* payload seen */
     uint64_t pending_drops;

@@ -21,9 +21,9 @@ struct fg_config {
     enum fg_kv_type kv_type;
     uint32_t ctx, parallel, batch; /* 0: chosen later */
     bool use_cache;
-    char *cache_dir;      /* of the store; default resolved; NULL only without cache */
-    char *pipeline_dir;   /* of compiled pipelines; NULL when there is no place for them */
-    uint64_t cache_bytes; /* 0: the default */
+    char *cache_dir;             /* of the store; default resolved; NULL only without cache */
+    char *pipeline_dir;          /* of compiled pipelines; NULL when there is no place for them */
+    uint64_t cache_bytes;        /* 0: the default */
     uint64_t cache_write_budget; /* a day; 0: any number */
     char *socket, *tcp;
     char **api_keys; /* [n_api_keys], none of them empty */

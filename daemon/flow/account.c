@@ -51,7 +51,7 @@ void fg_account_log(uint64_t job, const struct fg_job_account *a, enum fg_finish
     fg_log(FG_LOG_INFO, "flow",
            "job=%" PRIu64 " finish=%s prompt=%u reused=%u recomputed=%u source=%s reason=%s "
            "diverged_at=%" PRId64 " generated=%u queue_ms=%.1f restore_ms=%.1f prefill_ms=%.1f "
-                                  "first_token_ms=%.1f decode_ms=%.1f",
+           "first_token_ms=%.1f decode_ms=%.1f",
            job, finish == FG_FINISH_STOP ? "stop" : "length", a->prompt_tokens, a->reused_tokens,
            a->recomputed_tokens, fg_account_source(a->source), fg_reason_name(a->why.reason),
            a->why.diverged_at, a->completion_tokens, a->queue_ms, a->restore_ms, a->prefill_ms,

@@ -63,9 +63,10 @@ static void log_cache(void *ctx, enum fg_cache_log_level level, const char *line
 
 static int open_cache(struct fg_flow *flow, const struct fg_flow_options *opt, struct fg_err *err)
 {
-    struct fg_cache_options cache = {
-        .dir = opt->cache_dir, .max_bytes = opt->cache_bytes,
-        .write_budget = opt->cache_write_budget, .log = log_cache};
+    struct fg_cache_options cache = {.dir = opt->cache_dir,
+                                     .max_bytes = opt->cache_bytes,
+                                     .write_budget = opt->cache_write_budget,
+                                     .log = log_cache};
 
     if (!opt->cache_dir)
         return 0;

@@ -17,15 +17,15 @@ struct fg_flow_options {
     const char *device;       /* see fg_device_open(); NULL: the best one */
     const char *pipeline_dir; /* where the pipeline cache is kept, or NULL */
     enum fg_kv_type kv_type;
-    uint32_t n_ctx;        /* 0: the model's, cut to the memory */
-    uint32_t n_seq;        /* jobs computed at a time; 0: 4 */
-    uint32_t n_batch;      /* tokens of a step; 0: the engine's choice */
-    uint32_t n_pages;      /* 0: the engine's choice */
-    uint32_t n_states;     /* 0: n_seq + 4 */
-    const char *cache_dir; /* the store's directory; NULL: no store */
-    uint64_t cache_bytes;  /* the store's budget */
+    uint32_t n_ctx;              /* 0: the model's, cut to the memory */
+    uint32_t n_seq;              /* jobs computed at a time; 0: 4 */
+    uint32_t n_batch;            /* tokens of a step; 0: the engine's choice */
+    uint32_t n_pages;            /* 0: the engine's choice */
+    uint32_t n_states;           /* 0: n_seq + 4 */
+    const char *cache_dir;       /* the store's directory; NULL: no store */
+    uint64_t cache_bytes;        /* the store's budget */
     uint64_t cache_write_budget; /* bytes written to it within 24 hours; 0: any number */
-    uint32_t max_jobs; /* unfinished jobs, waiting ones included; 0: 256 */
+    uint32_t max_jobs;           /* unfinished jobs, waiting ones included; 0: 256 */
 };
 
 /* Loads the model, opens device and store, starts the threads. The options are copied. The errors

@@ -389,7 +389,8 @@ static void test_service(void **state)
           "states     0 (0 bytes), hit 0 times\n"
           "writer     0 bytes written, 0 bytes queued, 0 errors\n"
           "evicted    2\n"
-          "dropped    0 corrupt, 0 for a full disk, 0 for a full queue, 0 for the day's write budget\n",
+          "dropped    0 corrupt, 0 for a full disk, 0 for a full queue, 0 for the day's write "
+          "budget\n",
           "");
     scripted_server_finish(&r.server);
 

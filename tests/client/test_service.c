@@ -234,8 +234,7 @@ static void test_cache(void **state)
     const uint64_t got[] = {s.blocks,          s.states,       s.block_bytes,   s.state_bytes,
                             s.file_bytes,      s.max_bytes,    s.queued_bytes,  s.evicted,
                             s.dropped_corrupt, s.dropped_full, s.dropped_queue, s.write_errors,
-                            s.hits_blocks,     s.hits_states,  s.bytes_written,
-                            s.dropped_budget};
+                            s.hits_blocks,     s.hits_states,  s.bytes_written, s.dropped_budget};
     for (size_t i = 0; i < sizeof got / sizeof got[0]; i++) {
         assert_int_equal(got[i], i == 5 ? 9007199254740993 : i + 1);
     }

@@ -78,9 +78,9 @@ static void test_all(void **state)
     (void)state;
     assert_int_equal(PARSE(&c, &err, "--model=b.gguf", "--device", "1", "--ctx", "4096", "--kv",
                            "f32", "--parallel", "8", "--batch", "256", "--cache-dir", "/c",
-                           "--cache-size", "1.5G", "--cache-write-budget", "50G", "--socket", "/s", "--tcp", "127.0.0.1:80",
-                           "--api-key", "k", "--alias", "m", "--log-level", "debug", "--max-body",
-                           "2M", "--tenant", "our.team-1_A"),
+                           "--cache-size", "1.5G", "--cache-write-budget", "50G", "--socket", "/s",
+                           "--tcp", "127.0.0.1:80", "--api-key", "k", "--alias", "m", "--log-level",
+                           "debug", "--max-body", "2M", "--tenant", "our.team-1_A"),
                      0);
     assert_string_equal(c.model, "b.gguf");
     assert_string_equal(c.device, "1");
