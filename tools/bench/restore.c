@@ -1,6 +1,6 @@
 /* fulgur-bench restore: a prefix is computed and stored, then restored from the store by an engine
- * that has never seen it. Prints how much sooner it is there, and the bytes a second beside
- * memcpy's. */
+ * that has never seen it. Prints how much sooner it is there, the bytes a second beside memcpy's,
+ * and what writing to the store costs prefill. */
 #include "bench.h"
 
 #include <getopt.h>
@@ -15,15 +15,20 @@
 #include "flow/store.h"
 #include "gpu/device.h"
 
+enum { MAX_PAIRS = 1000 };
+
 static const char usage[] =
-    "usage: fulgur-bench restore MODEL [-p N] [-r REPS] [--kv f16|f32] [--device INDEX|NAME]\n"
+    "usage: fulgur-bench restore MODEL [-p N] [-r REPS] [-w PAIRS] [--kv f16|f32]\n"
+    "                            [--device INDEX|NAME]\n"
     "  -p N     tokens of the prefix, at least 64 (default 4096)\n"
     "  -r REPS  restores, each into an empty sequence (default 5)\n"
+    "  -w PAIRS prefills of other prompts, one stored and one not, in turn: what writing costs\n"
+    "           (default 0)\n"
     "The store lies in $TMPDIR for the time of the run, its file in the page cache.\n";
 
 struct restore_bench {
     const char *model, *device;
-    uint32_t n_tokens, reps;
+    uint32_t n_tokens, reps, pairs;
     enum fg_kv_type kv;
     char dir[256];
     int32_t *tokens;
@@ -57,10 +62,11 @@ static int parse(int argc, char **argv, struct restore_bench *b)
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     int c, rc = 0;
-    while (rc == 0 && (c = getopt_long(argc, argv, "p:r:h", options, NULL)) != -1) {
+    while (rc == 0 && (c = getopt_long(argc, argv, "p:r:w:h", options, NULL)) != -1) {
         switch (c) {
         case 'p': rc = parse_count("-p", optarg, 64, 1ul << 24, &b->n_tokens); break;
         case 'r': rc = parse_count("-r", optarg, 1, 1000, &b->reps); break;
+        case 'w': rc = parse_count("-w", optarg, 0, MAX_PAIRS, &b->pairs); break;
         case 'd': b->device = optarg; break;
         case 'k':
             b->kv = strcmp(optarg, "f32") == 0 ? FG_KV_F32 : FG_KV_F16;
@@ -91,11 +97,24 @@ static int open_engine(struct restore_bench *b, struct fg_err *err)
     return 0;
 }
 
+/* Another seed, another prompt from its first token on. */
+static int draw_prompt(struct restore_bench *b, uint32_t seed, struct fg_err *err)
+{
+    uint8_t model[16];
+    for (uint32_t i = 0; i < b->n_tokens; i++)
+        b->tokens[i] =
+            (int32_t)(((seed * 40503u + i + 1) * 2654435761u >> 8) % b->info.hp->n_vocab);
+    fg_gguf_fingerprint(b->gguf, model);
+    struct fg_key root = fg_key_root(model, b->info.numerics_id, NULL, 0);
+    fg_prefix_finish(&b->prefix);
+    fg_prefix_init(&b->prefix, &root);
+    return fg_prefix_extend(&b->prefix, b->tokens, b->n_tokens, err);
+}
+
 static int open_all(struct restore_bench *b, struct fg_err *err)
 {
     struct fg_cache_options cache = {.dir = b->dir, .max_bytes = 64ull << 30};
     const char *tmp = getenv("TMPDIR");
-    uint8_t model[16];
     int rc = fg_gguf_open(b->model, &b->gguf, err);
     if (rc == 0)
         rc = fg_device_open(b->device, NULL, &b->dev, err);
@@ -112,12 +131,7 @@ static int open_all(struct restore_bench *b, struct fg_err *err)
     b->logits = malloc((size_t)b->info.hp->n_vocab * sizeof *b->logits);
     if (!b->tokens || !b->logits)
         return fg_fail(err, FG_ENOMEM, "out of memory for %u tokens", b->n_tokens);
-    for (uint32_t i = 0; i < b->n_tokens; i++)
-        b->tokens[i] = (int32_t)(((i + 1) * 2654435761u >> 8) % b->info.hp->n_vocab);
-    fg_gguf_fingerprint(b->gguf, model);
-    struct fg_key root = fg_key_root(model, b->info.numerics_id, NULL, 0);
-    fg_prefix_init(&b->prefix, &root);
-    return fg_prefix_extend(&b->prefix, b->tokens, b->n_tokens, err);
+    return draw_prompt(b, 0, err);
 }
 
 static void close_all(struct restore_bench *b)
@@ -138,12 +152,14 @@ static void close_all(struct restore_bench *b)
     free(b->logits);
 }
 
-/* Computes the prefix and stores it; *took is without the storing. */
-static int prefill(struct restore_bench *b, double *took, struct fg_err *err)
+/* Computes the prefix, and stores it where `write`; *took is until the last token is computed and
+ * handed over, whatever the writer still has to do. */
+static int prefill(struct restore_bench *b, bool write, double *took, struct fg_err *err)
 {
     struct fg_trail trail;
     struct fg_seq *seq;
     int rc = fg_seq_create(b->engine, &seq, err);
+    double start = bench_seconds();
     *took = 0;
     if (rc)
         return rc;
@@ -151,17 +167,14 @@ static int prefill(struct restore_bench *b, double *took, struct fg_err *err)
     for (uint32_t at = 0; rc == 0 && at < b->n_tokens;) {
         uint32_t n = b->n_tokens - at < b->info.n_batch ? b->n_tokens - at : b->info.n_batch;
         struct fg_step_piece piece = {seq, b->tokens + at, n, 0, b->logits};
-        double start = bench_seconds();
         rc = fg_engine_step(b->engine, &piece, 1, err);
-        *took += bench_seconds() - start;
         at += n;
-        if (rc == 0)
+        if (rc == 0 && write)
             rc = fg_store_blocks(&b->reuse, &trail, seq, &b->prefix, b->tokens, err);
-        /* The queue is bounded, and this is no time to lose a block. */
-        fg_cache_flush(b->cache);
     }
-    if (rc == 0)
+    if (rc == 0 && write)
         rc = fg_store_state(&b->reuse, &trail, seq, &b->prefix, b->tokens, err);
+    *took = bench_seconds() - start;
     fg_cache_flush(b->cache);
     fg_trail_finish(&trail, &b->reuse);
     fg_seq_destroy(seq);
@@ -210,7 +223,7 @@ static double memcpy_rate(size_t bytes)
 static int run(struct restore_bench *b, struct fg_err *err)
 {
     double computed, first, best = 1e9;
-    int rc = prefill(b, &computed, err);
+    int rc = prefill(b, true, &computed, err);
     if (rc)
         return rc;
     /* Another engine: nothing of the prefix is on the device. */
@@ -241,6 +254,44 @@ static int run(struct restore_bench *b, struct fg_err *err)
     return 0;
 }
 
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *v, uint32_t n)
+{
+    qsort(v, n, sizeof *v, by_size);
+    return (v[(n - 1) / 2] + v[n / 2]) / 2;
+}
+
+/* Stored and not, in turn, each pair the other way round than the one before. */
+static int run_pairs(struct restore_bench *b, struct fg_err *err)
+{
+    static double stored[MAX_PAIRS], bare[MAX_PAIRS], ratio[MAX_PAIRS];
+    struct fg_cache_stats before, after;
+    int rc = 0;
+    fg_cache_stats(b->cache, &before);
+    for (uint32_t i = 0; rc == 0 && i < b->pairs; i++) {
+        rc = draw_prompt(b, i + 1, err);
+        for (int k = 0; rc == 0 && k < 2; k++) {
+            bool write = (i + (uint32_t)k) % 2;
+            rc = prefill(b, write, write ? &stored[i] : &bare[i], err);
+        }
+        ratio[i] = stored[i] / bare[i];
+    }
+    if (rc || b->pairs == 0)
+        return rc;
+    fg_cache_stats(b->cache, &after);
+    double w = median(stored, b->pairs), n = median(bare, b->pairs), r = median(ratio, b->pairs);
+    printf("writing      %.3f s stored, %.3f s not; %.3f of it (medians of %u), %.1f MB written, "
+           "%.0f records dropped\n",
+           w, n, r, b->pairs, (double)(after.bytes_written - before.bytes_written) / 1e6,
+           (double)(after.dropped_queue - before.dropped_queue));
+    return 0;
+}
+
 int bench_restore(int argc, char **argv)
 {
     struct restore_bench b = {.n_tokens = 4096, .reps = 5, .kv = FG_KV_F16};
@@ -251,6 +302,8 @@ int bench_restore(int argc, char **argv)
     rc = open_all(&b, &err);
     if (rc == 0)
         rc = run(&b, &err);
+    if (rc == 0)
+        rc = run_pairs(&b, &err);
     close_all(&b);
     if (rc)
         fprintf(stderr, "fulgur-bench restore: %s\n", err.text);
