@@ -22,6 +22,8 @@ static const char help_text[] =
     "                         ~/.cache/fulgur)\n"
     "      --cache-size SIZE  how much of the disk they may take (default: 16G, and no more than\n"
     "                         80% of what is free)\n"
+    "      --vram-size SIZE   how much of the device's memory KV pages and saved states may take\n"
+    "                         (default: what --ctx and --parallel need and fits)\n"
     "      --cache-write-budget SIZE\n"
     "                         bytes written there within 24 hours (default: any number)\n"
     "      --no-cache         keep nothing on disk\n"
@@ -47,6 +49,7 @@ enum option_id {
     OPT_CACHE_DIR,
     OPT_CACHE_SIZE,
     OPT_CACHE_WRITE_BUDGET,
+    OPT_VRAM_SIZE,
     OPT_NO_CACHE,
     OPT_SOCKET,
     OPT_TCP,
@@ -68,6 +71,7 @@ static const struct option options[] = {
     {"batch", required_argument, NULL, OPT_BATCH},
     {"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
     {"cache-size", required_argument, NULL, OPT_CACHE_SIZE},
+    {"vram-size", required_argument, NULL, OPT_VRAM_SIZE},
     {"cache-write-budget", required_argument, NULL, OPT_CACHE_WRITE_BUDGET},
     {"no-cache", no_argument, NULL, OPT_NO_CACHE},
     {"socket", required_argument, NULL, OPT_SOCKET},
@@ -296,6 +300,7 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
     case OPT_CACHE_SIZE: return set_size(&c->cache_bytes, "cache-size", optarg, 1 << 20, err);
     case OPT_CACHE_WRITE_BUDGET:
         return set_size(&c->cache_write_budget, "cache-write-budget", optarg, 1 << 20, err);
+    case OPT_VRAM_SIZE: return set_size(&c->vram_bytes, "vram-size", optarg, 1 << 20, err);
     case OPT_NO_CACHE: c->use_cache = false; return 0;
     case OPT_SOCKET: return set_string(&c->socket, "socket", optarg, err);
     case OPT_TCP: return set_string(&c->tcp, "tcp", optarg, err);

@@ -98,6 +98,7 @@ static int open_flow(struct daemon *d, struct fg_err *err)
                                   .n_batch = c->batch,
                                   .cache_dir = c->cache_dir,
                                   .cache_bytes = c->cache_bytes,
+                                  .vram_bytes = c->vram_bytes,
                                   .cache_write_budget = c->cache_write_budget};
 
     if (c->cache_dir && !opt.cache_bytes)

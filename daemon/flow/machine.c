@@ -67,6 +67,7 @@ int fg_machine_init(struct fg_machine *m, const struct fg_flow_options *opt, str
                                             .n_seq = n_seq,
                                             .n_pages = opt->n_pages,
                                             .n_states = opt->n_states ? opt->n_states : n_seq + 4,
+                                            .cache_bytes = opt->vram_bytes,
                                             .n_batch = opt->n_batch};
     rc = copy(&m->device_select, opt->device, err);
     if (rc == 0)

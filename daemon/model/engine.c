@@ -97,32 +97,58 @@ static int check_shape(const struct fg_engine *e, struct fg_err *err)
     return 0;
 }
 
-/* Settles n_ctx and n_pages within the memory and the device's largest binding. */
+/* KV pages that fit: the device's largest binding, its memory beside weights and states, and
+ * cache_bytes beside the saved states. */
+static uint64_t most_pages(const struct fg_engine *e, uint64_t saved)
+{
+    const struct fg_device_info *d = fg_device_info(e->device);
+    uint64_t page_bytes = e->page_layer_bytes * e->n_softmax, most = UINT32_MAX / 2;
+
+    if (!e->n_softmax)
+        return most;
+    most = d->max_storage_range / e->page_layer_bytes;
+    /* A software device's heap is a guess; its memory is the machine's. */
+    if (strcmp(d->type, "cpu") != 0) {
+        uint64_t room = d->heap_bytes / 10 * 9, used = e->weight_bytes + saved;
+
+        room = room > used ? room - used : 0;
+        most = room / page_bytes < most ? room / page_bytes : most;
+    }
+    if (e->opt.cache_bytes) {
+        uint64_t room = e->opt.cache_bytes > saved ? e->opt.cache_bytes - saved : 0;
+
+        most = room / page_bytes < most ? room / page_bytes : most;
+    }
+    return most;
+}
+
+/* Settles n_states, n_ctx and n_pages. */
 static int fit_context(struct fg_engine *e, struct fg_err *err)
 {
     const struct fg_device_info *d = fg_device_info(e->device);
     struct fg_engine_options *o = &e->opt;
     bool asked = o->n_ctx != 0;
     uint64_t page_bytes = e->page_layer_bytes * e->n_softmax;
-    uint64_t most = UINT32_MAX / 2;
+    uint64_t state_bytes = e->state_layer_bytes * e->n_lightning, most;
 
     if (!asked)
         o->n_ctx = e->hp.n_ctx_train < DEFAULT_CTX ? e->hp.n_ctx_train : DEFAULT_CTX;
-    if (e->n_softmax) {
-        uint64_t room = d->heap_bytes / 10 * 9;
-        room = room > e->weight_bytes ? room - e->weight_bytes : 0;
-        most = d->max_storage_range / e->page_layer_bytes;
-        /* A software device's heap is a guess; its memory is the machine's. */
-        if (strcmp(d->type, "cpu") != 0 && room / page_bytes < most)
-            most = room / page_bytes;
+    /* Of a budget, pages get what sequences need; saved states may take half. */
+    if (o->cache_bytes && e->n_lightning) {
+        uint64_t share = e->n_softmax ? o->cache_bytes / 2 : o->cache_bytes;
+
+        if (share / state_bytes < o->n_states)
+            o->n_states = (uint32_t)(share / state_bytes);
     }
+    most = most_pages(e, e->n_lightning ? state_bytes * o->n_states : 0);
     uint32_t need = (o->n_ctx + FG_CHUNK - 1) / FG_CHUNK;
     if (need > most) {
         if (asked || most < 4)
             return fg_fail(err, FG_ENOMEM,
                            "a context of %u tokens needs %u KV pages of %llu bytes; %s holds %llu "
                            "(%llu tokens)",
-                           o->n_ctx, need, (unsigned long long)page_bytes, d->name,
+                           o->n_ctx, need, (unsigned long long)page_bytes,
+                           o->cache_bytes ? "the memory given to the cache" : d->name,
                            (unsigned long long)most, (unsigned long long)most * FG_CHUNK);
         need = (uint32_t)most;
         o->n_ctx = need * FG_CHUNK;

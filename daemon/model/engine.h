@@ -32,8 +32,9 @@ struct fg_engine_options {
     enum fg_kv_type kv_type;
     uint32_t n_ctx;    /* longest sequence in tokens; 0: the model's, cut to what fits the memory */
     uint32_t n_seq;    /* sequences at a time, 1..64 */
-    uint32_t n_pages;  /* KV pages in the pool; 0: n_seq x n_ctx / 64, cut to the memory */
+    uint32_t n_pages;  /* KV pages in the pool; 0: n_seq x n_ctx / 64, cut to what fits */
     uint32_t n_states; /* saved states kept on the device beside the sequences' own; 0 is fine */
+    uint64_t cache_bytes; /* most that KV pages and saved states take together; 0: the memory's */
     uint32_t
         n_batch; /* tokens of a step, multiple of 64, 64..4096; 0: 64 on CPU devices, else 512 */
 };

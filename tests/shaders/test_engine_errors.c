@@ -255,12 +255,43 @@ static void test_defaults(void **state)
     pair_finish(&p);
 }
 
+/* A budget of device memory: saved states within half of it, pages in the rest. */
+static void test_cache_bytes(void **state)
+{
+    struct tiny_model m = tiny_minimax();
+    struct fg_engine_options opt = {.n_seq = 4, .n_batch = 64, .n_ctx = 256, .n_states = 50};
+    struct pair p;
+    uint64_t page, saved;
+
+    pair_init(&p, *state, tiny_model_write(&m), &opt);
+    assert_int_equal(p.info.n_pages, 16);
+    page = p.info.page_bytes;
+    saved = p.info.state_bytes;
+    pair_finish(&p);
+    opt.cache_bytes = 10 * page + 2 * saved - 1;
+    pair_init(&p, *state, tiny_model_write(&m), &opt);
+    assert_true(p.info.n_states > 0 && p.info.n_states * saved <= opt.cache_bytes / 2);
+    assert_true(p.info.n_pages >= 4 && p.info.n_pages < 16);
+    assert_true(p.info.n_pages * page + p.info.n_states * saved <= opt.cache_bytes);
+    assert_true((p.info.n_pages + 1) * page + p.info.n_states * saved > opt.cache_bytes);
+    pair_finish(&p);
+    opt.cache_bytes = 3 * page; /* 256 tokens need 4 */
+    opt.n_states = 0;
+    create_refused(*state, &m, &opt, FG_ENOMEM, "memory given to the cache holds 3 (192 tokens)");
+    opt.n_ctx = 0;
+    opt.cache_bytes = 5 * page;
+    pair_init(&p, *state, tiny_model_write(&m), &opt);
+    assert_int_equal(p.info.n_ctx, 5 * 64);
+    pair_finish(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps),          cmocka_unit_test(test_exhaustion),
         cmocka_unit_test(test_all_or_nothing), cmocka_unit_test(test_restore_order),
         cmocka_unit_test(test_create),         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_cache_bytes),
     };
 
     return cmocka_run_group_tests(tests, pair_open_device, pair_close_device);
