@@ -76,6 +76,7 @@ static struct fg_cache *create(const struct fg_cache_options *opt)
 int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, struct fg_err *err)
 {
     struct fg_cache *c;
+    unsigned earlier;
     int rc;
 
     *out = NULL;
@@ -88,7 +89,9 @@ int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, str
     c = create(opt);
     if (!c)
         return fg_fail(err, FG_ENOMEM, "no memory for the cache");
-    rc = fg_dir_open(c, err);
+    rc = fg_dir_open(c, &earlier, err);
+    if (!rc && earlier)
+        rc = fg_store_retire(c, earlier, err);
     if (!rc)
         rc = fg_store_open(c, false, err);
     if (rc) {

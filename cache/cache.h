@@ -65,8 +65,9 @@ int fg_cache_find(struct fg_cache *c, const struct fg_key *keys, const int32_t *
 void fg_cache_nearest(struct fg_cache *c, const struct fg_key *parent, const int32_t *tokens,
                       uint32_t n, struct fg_nearest *nearest);
 /* What has become of a record that is not stored, as far as is remembered: the last 32,768 or so
- * that went since the store was opened. Any thread. */
-enum fg_cache_gone { FG_GONE_UNKNOWN, FG_GONE_EVICTED, FG_GONE_CORRUPT };
+ * that went since the store was opened (FORMAT: that were in a file of an earlier format, which the
+ * opening moved aside). Any thread. */
+enum fg_cache_gone { FG_GONE_UNKNOWN, FG_GONE_EVICTED, FG_GONE_CORRUPT, FG_GONE_FORMAT };
 enum fg_cache_gone fg_cache_gone_block(struct fg_cache *c, const struct fg_key *key);
 enum fg_cache_gone fg_cache_gone_state(struct fg_cache *c, const struct fg_key *key);
 

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,6 +13,7 @@
  * version from ours, without trusting the data file. */
 #define TAG_FORMAT "fulgur-cache %u\n"
 #define DAMAGED_PREFIX FG_DATA_FILE ".damaged-"
+#define FORMAT_PREFIX FG_DATA_FILE ".format-"
 
 int fg_errno_code(int e)
 {
@@ -90,7 +90,7 @@ int fg_dir_tag(struct fg_cache *c, struct fg_err *err)
     return 0;
 }
 
-static int take_lock(struct fg_cache *c, struct fg_err *err)
+static int take_lock(struct fg_cache *c, unsigned *earlier, struct fg_err *err)
 {
     const char *dir = c->opt.dir;
     unsigned version;
@@ -110,7 +110,8 @@ static int take_lock(struct fg_cache *c, struct fg_err *err)
     }
     read_tag(c, &version);
     c->ours = version == FG_FORMAT_VERSION;
-    if (version && !c->ours)
+    *earlier = version && version < FG_FORMAT_VERSION ? version : 0;
+    if (version > FG_FORMAT_VERSION)
         return fg_fail(err, FG_EFORMAT,
                        "cache directory %s has format %u, this build reads and writes format %u; "
                        "use another directory, or remove this one to begin anew",
@@ -118,7 +119,7 @@ static int take_lock(struct fg_cache *c, struct fg_err *err)
     return 0;
 }
 
-int fg_dir_open(struct fg_cache *c, struct fg_err *err)
+int fg_dir_open(struct fg_cache *c, unsigned *earlier, struct fg_err *err)
 {
     const char *dir = c->opt.dir;
     struct stat st;
@@ -134,12 +135,15 @@ int fg_dir_open(struct fg_cache *c, struct fg_err *err)
                       "event=open_permissions dir=%s mode=%03o hint=\"others may look in; 0700 "
                       "is right\"",
                       dir, (unsigned)st.st_mode & 0777);
-    return take_lock(c, err);
+    return take_lock(c, earlier, err);
 }
 
-/* The number of the newest file that was moved aside; older ones are removed: they are copies of a
- * cache, and each may be as large as the budget. */
-static unsigned long newest_aside(struct fg_cache *c, bool remove_others, unsigned long keep)
+enum sweep { LOOK, REMOVE_OTHERS, REMOVE_ALL };
+
+/* The number of the newest damaged file that was moved aside. Others than `keep`, or all and files
+ * of earlier formats too, are removed: they are copies of a cache, and each may be as large as the
+ * budget. */
+static unsigned long sweep_aside(struct fg_cache *c, enum sweep what, unsigned long keep)
 {
     int fd = openat(c->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
@@ -152,13 +156,15 @@ static unsigned long newest_aside(struct fg_cache *c, bool remove_others, unsign
         return 0;
     }
     while ((ent = readdir(d))) {
-        unsigned long n;
+        bool damaged = strncmp(ent->d_name, DAMAGED_PREFIX, strlen(DAMAGED_PREFIX)) == 0;
+        bool earlier = strncmp(ent->d_name, FORMAT_PREFIX, strlen(FORMAT_PREFIX)) == 0;
+        unsigned long n = damaged ? strtoul(ent->d_name + strlen(DAMAGED_PREFIX), NULL, 10) : 0;
 
-        if (strncmp(ent->d_name, DAMAGED_PREFIX, strlen(DAMAGED_PREFIX)) != 0)
-            continue;
-        n = strtoul(ent->d_name + strlen(DAMAGED_PREFIX), NULL, 10);
         newest = n > newest ? n : newest;
-        if (remove_others && n != keep && unlinkat(c->dir_fd, ent->d_name, 0) == 0)
+        if (!((damaged || earlier) && what == REMOVE_ALL) &&
+            !(damaged && what == REMOVE_OTHERS && n != keep))
+            continue;
+        if (unlinkat(c->dir_fd, ent->d_name, 0) == 0)
             fg_cache_logf(c, FG_CACHE_LOG_INFO, "event=removed file=%s/%s", c->opt.dir,
                           ent->d_name);
     }
@@ -168,13 +174,13 @@ static unsigned long newest_aside(struct fg_cache *c, bool remove_others, unsign
 
 void fg_dir_remove_aside(struct fg_cache *c)
 {
-    newest_aside(c, true, ULONG_MAX);
+    sweep_aside(c, REMOVE_ALL, 0);
 }
 
 int fg_dir_move_aside(struct fg_cache *c, const char *why, struct fg_err *err)
 {
     char name[64], cause[256];
-    unsigned long n = newest_aside(c, false, 0) + 1;
+    unsigned long n = sweep_aside(c, LOOK, 0) + 1;
 
     /* `why` may lie in err. */
     snprintf(cause, sizeof cause, "%s", why);
@@ -186,6 +192,6 @@ int fg_dir_move_aside(struct fg_cache *c, const char *why, struct fg_err *err)
     fg_cache_logf(c, FG_CACHE_LOG_ERROR,
                   "event=damaged file=%s/%s kept_as=%s reason=\"%s\" action=\"begins empty\"",
                   c->opt.dir, FG_DATA_FILE, name, cause);
-    newest_aside(c, true, n);
+    sweep_aside(c, REMOVE_OTHERS, n);
     return 0;
 }

@@ -184,8 +184,9 @@ int fg_roots_write(struct fg_cache *c, MDB_txn *txn, const struct fg_key *key);
 void fg_roots_settle(struct fg_cache *c, const struct fg_key *key, bool stored);
 
 /* dir.c: the directory, its lock, files moved aside */
-int fg_dir_open(struct fg_cache *c, struct fg_err *err); /* dir_fd, lock_fd, ours */
-int fg_dir_tag(struct fg_cache *c, struct fg_err *err);  /* marks the directory as a cache's */
+/* dir_fd, lock_fd, ours; *earlier gets the directory's format when it is an earlier one, else 0. */
+int fg_dir_open(struct fg_cache *c, unsigned *earlier, struct fg_err *err);
+int fg_dir_tag(struct fg_cache *c, struct fg_err *err); /* marks the directory as a cache's */
 int fg_dir_move_aside(struct fg_cache *c, const char *why, struct fg_err *err);
 void fg_dir_remove_aside(struct fg_cache *c); /* removes files that were moved aside */
 int fg_errno_code(int e);                     /* an errno as FG_E* */
@@ -206,6 +207,10 @@ int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struc
 uint64_t fg_store_file_bytes(struct fg_cache *c);
 /* True when the code says that the file's structure is not to be trusted. */
 bool fg_mdb_damaged(int rc);
+
+/* retire.c: a data file of format `version`, earlier than ours, is moved aside and its keys noted
+ * as gone; the directory is ours then. */
+int fg_store_retire(struct fg_cache *c, unsigned version, struct fg_err *err);
 
 /* load.c: meta records into the index; what does not verify is queued to be dropped */
 int fg_store_load(struct fg_cache *c, struct fg_err *err);

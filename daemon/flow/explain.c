@@ -68,6 +68,7 @@ static enum fg_cache_reason missing_state(const struct fg_reuse *r,
         switch (fg_cache_gone_state(r->cache, &p->prefix->keys[b - 1])) {
         case FG_GONE_EVICTED: return FG_REASON_EVICTED;
         case FG_GONE_CORRUPT: return FG_REASON_CORRUPT_DROPPED;
+        case FG_GONE_FORMAT: return FG_REASON_FORMAT_CHANGED;
         case FG_GONE_UNKNOWN: break;
         }
     }
@@ -113,6 +114,8 @@ static enum fg_cache_reason missing_block(const struct fg_reuse *r,
         return FG_REASON_CORRUPT_DROPPED;
     if (gone == FG_GONE_EVICTED)
         return FG_REASON_EVICTED;
+    if (gone == FG_GONE_FORMAT)
+        return FG_REASON_FORMAT_CHANGED;
     /* The whole first block elsewhere says more than its beginning here. */
     if (p->found == 0)
         elsewhere = other_root(r, p);

@@ -99,6 +99,7 @@ enum fg_cache_reason {
     FG_REASON_STATE_MISSING,   /* more blocks are there, but no state behind them to go on from */
     FG_REASON_EVICTED,         /* it was there, and went to make room */
     FG_REASON_CORRUPT_DROPPED, /* it was there, and did not verify */
+    FG_REASON_FORMAT_CHANGED,  /* it was there, in a file of an earlier build's format */
     FG_REASON_MODEL_CHANGED,   /* it is there, computed by another model */
     FG_REASON_DEVICE_CHANGED,  /* it is there, with other numerics: KV type, mode, device */
     FG_REASON_STORE_BUSY,      /* the store could not give it now: being written or reopened */
@@ -117,6 +118,7 @@ static inline const char *fg_reason_name(enum fg_cache_reason reason)
     case FG_REASON_STATE_MISSING: return "state_missing";
     case FG_REASON_EVICTED: return "evicted";
     case FG_REASON_CORRUPT_DROPPED: return "corrupt_dropped";
+    case FG_REASON_FORMAT_CHANGED: return "format_changed";
     case FG_REASON_MODEL_CHANGED: return "model_changed";
     case FG_REASON_DEVICE_CHANGED: return "device_changed";
     case FG_REASON_STORE_BUSY: return "store_busy";

@@ -131,6 +131,56 @@ static void test_unknown_versions_are_refused(void **state)
     dir_remove(dir);
 }
 
+/* An earlier build's file is moved aside; what was in it is known to have been there. */
+static void test_earlier_format_is_moved_aside(void **state)
+{
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, 4 * MIB);
+    struct chain *ch = chain_make(1, 0, 5), *other = chain_make(2, 0, 2);
+    struct fg_cache_forgotten forgotten;
+    struct stat before, after;
+    struct fg_err err;
+    (void)state;
+
+    put_blocks(c, ch, 0, 4, 1000);
+    assert_int_equal(put_state(c, ch, 3, 2000), 0);
+    fg_cache_close(c);
+    assert_int_equal(stat(path_in(dir, "data.mdb"), &before), 0);
+    write_file(path_in(dir, "lock"), "fulgur-cache 2\n");
+    c = cache_open(dir, 4 * MIB);
+    assert_int_equal(stats(c).blocks, 0);
+    assert_int_equal(find_blocks(c, ch), 0);
+    assert_int_equal(fg_cache_gone_block(c, &ch->keys[0]), FG_GONE_FORMAT);
+    assert_int_equal(fg_cache_gone_block(c, &ch->keys[3]), FG_GONE_FORMAT);
+    assert_int_equal(fg_cache_gone_state(c, &ch->keys[3]), FG_GONE_FORMAT);
+    assert_int_equal(fg_cache_gone_state(c, &ch->keys[2]), FG_GONE_UNKNOWN);
+    assert_int_equal(fg_cache_gone_block(c, &ch->keys[4]), FG_GONE_UNKNOWN);
+    assert_int_equal(fg_cache_gone_block(c, &other->keys[0]), FG_GONE_UNKNOWN);
+    assert_int_equal(stat(path_in(dir, "data.mdb.format-2"), &after), 0);
+    assert_int_equal(after.st_ino, before.st_ino);
+    put_blocks(c, ch, 0, 5, 1000);
+    fg_cache_close(c);
+    c = cache_open(dir, 4 * MIB); /* the directory is of this format now */
+    assert_int_equal(find_blocks(c, ch), 5);
+    fg_cache_close(c);
+    /* One that is damaged as well: moved all the same, and nothing of it is believed. */
+    write_file(path_in(dir, "lock"), "fulgur-cache 1\n");
+    assert_int_equal(truncate(path_in(dir, "data.mdb"), 5000), 0);
+    c = cache_open(dir, 4 * MIB);
+    assert_int_equal(stats(c).blocks, 0);
+    assert_int_equal(fg_cache_gone_block(c, &ch->keys[0]), FG_GONE_UNKNOWN);
+    assert_int_equal(access(path_in(dir, "data.mdb.format-1"), F_OK), 0);
+    /* What is forgotten is in no file. */
+    put_blocks(c, ch, 0, 5, 1000);
+    assert_int_equal(fg_cache_forget(c, &ch->root, 1, NULL, true, &forgotten, &err), 0);
+    assert_int_not_equal(access(path_in(dir, "data.mdb.format-1"), F_OK), 0);
+    assert_int_not_equal(access(path_in(dir, "data.mdb.format-2"), F_OK), 0);
+    fg_cache_close(c);
+    free(ch);
+    free(other);
+    dir_remove(dir);
+}
+
 /* A data.mdb that is not ours, in a directory that is not ours: refused, and left as it is. */
 static void test_foreign_files_are_refused(void **state)
 {
@@ -367,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_second_process),
         cmocka_unit_test(test_directories),
         cmocka_unit_test(test_unknown_versions_are_refused),
+        cmocka_unit_test(test_earlier_format_is_moved_aside),
         cmocka_unit_test(test_foreign_files_are_refused),
         cmocka_unit_test(test_lock_file_may_be_lost),
         cmocka_unit_test(test_copies_are_stores),
