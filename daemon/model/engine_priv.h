@@ -25,8 +25,8 @@ struct fg_layer {
 /* How matrix products are spread: specialization constants of matmul.comp. Never changes bits. */
 struct fg_tiling {
     uint32_t lanes, slices, rows, tokens;
-    uint32_t spread; /* 0, 4 or 8: the subgroup variant */
-    bool texel;      /* weights and x through texel buffers (with spread only) */
+    uint32_t spread; /* 0, 4 or 8: lanes that share the loads of x */
+    bool texel;      /* weights and x through texel buffers; spread is 0 then */
 };
 
 /* Activations and step tables, rows of n_batch tokens; strides in floats, multiples of 32. */

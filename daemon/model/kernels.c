@@ -33,8 +33,10 @@ static struct fg_pipeline *matmul_pipeline(struct fg_engine *e, const char *base
     char name[48];
     int n =
         snprintf(name, sizeof name, "%s.%s.r%ut%u", base, fg_type_suffix(type), t->rows, t->tokens);
-    if (t->spread)
-        snprintf(name + n, sizeof name - (size_t)n, ".sg%u%s", t->spread, t->texel ? ".tex" : "");
+    if (t->texel)
+        snprintf(name + n, sizeof name - (size_t)n, ".tex");
+    else if (t->spread)
+        snprintf(name + n, sizeof name - (size_t)n, ".sg%u", t->spread);
     return fg_kernel(e, name, spec);
 }
 
@@ -163,12 +165,12 @@ int fg_kernels_init(struct fg_engine *e, struct fg_err *err)
     uint32_t spread =
         d->subgroup_ballot && d->subgroup_size >= 4 ? (d->subgroup_size >= 8 ? 8 : 4) : 0;
     if (cpu) {
-        /* A subgroup is one vector register: a lane owns several rows, x is broadcast. */
+        /* A lane is one of a vector register's: it owns several rows, x is the same for all. */
         uint32_t lanes = d->subgroup_size > 8 ? 16 : 8;
         bool texel = d->max_texel_elements >= d->max_storage_range / 16;
-        e->one = (struct fg_tiling){lanes, 1, 4, 1, spread, texel};
-        e->many = (struct fg_tiling){lanes, 1, 4, 4, spread, texel};
-        if (texel && spread && e->hp.head_dim % (4 * spread) == 0)
+        e->one = (struct fg_tiling){lanes, 1, 4, 1, texel ? 0 : spread, texel};
+        e->many = (struct fg_tiling){lanes, 1, 4, 4, texel ? 0 : spread, texel};
+        if (texel)
             e->attend_spread = spread;
     } else {
         uint32_t slices = d->max_workgroup_threads >= 256 ? 8 : 4;

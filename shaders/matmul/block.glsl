@@ -26,6 +26,13 @@
             x_lane[t * (8u / SPREAD) + i] =
                 FG_X_AT(x_row[t] + b * 8u + i * SPREAD + gl_SubgroupInvocationID % SPREAD);
 #define FG_X(t, g) subgroupBroadcast(x_lane[t * (8u / SPREAD) + (g) / SPREAD], (g) % SPREAD)
+#elif defined(FG_TEXEL)
+    // All of the block's x first: a fetch is a call there, which the sums in registers would not outlive.
+    vec4 x_block[TOKENS * 8u];
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+        [[unroll]] for (uint i = 0u; i < 8u; i++)
+            x_block[t * 8u + i] = FG_X_AT(x_row[t] + b * 8u + i);
+#define FG_X(t, g) x_block[t * 8u + (g)]
 #else
 #define FG_X(t, g) FG_X_AT(x_row[t] + b * 8u + (g))
 #endif

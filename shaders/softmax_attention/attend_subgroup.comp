@@ -2,7 +2,7 @@
 // buffers hold a layer's pages: a workgroup
 // is one subgroup of S lanes (4 or 8), and what other shaders share through memory is broadcast between lanes.
 //   scores: lane = key (64/S of them in registers); values: lane = D/S dimensions, 8 or 4 at a time
-// S divides the subgroup size; D is a multiple of 4 S. In f16 pages every value is finite, so that keys behind a
+// S divides the subgroup size; D is a multiple of 8. In f16 pages every value is finite, so that keys behind a
 // token, whose weight is 0, add nothing; f32 pages are masked.
 // Dispatch: x = n_head / QH, y = token groups, z = segments (1 when n_segments is 0).
 #version 450
@@ -17,7 +17,7 @@
 layout(local_size_x = S) in;
 // QT (1, 2 tokens) comes from the variant table.
 layout(constant_id = 1) const uint QH = 1; // 1..4 query heads, divides n_head / n_head_kv
-layout(constant_id = 2) const uint D = 64; // head dimension, multiple of 4 S
+layout(constant_id = 2) const uint D = 64; // head dimension, multiple of 8
 layout(constant_id = 4) const uint FG_NATIVE_F16 = 0; // 0, 1
 
 #define FG_HALF_IN_USE
@@ -38,15 +38,12 @@ layout(std430, binding = 6) writeonly buffer Partial { float part[]; }; // [toke
 
 const uint R = QT * QH;
 const uint M = 64u / S;                           // keys of a lane
-const uint PANELS = D / (4u * S);                 // vec4 of a query row that a lane holds
 const uint V_STEPS = (D / 8u + S - 1u) / S;       // groups of 8 dimensions of a lane
 const uint NV = 2u * V_STEPS;                     // vec4 of them
 
 #if S == 8
-#define EACH_PAIR(F) F(0) F(2) F(4) F(6)
 #define EACH_LANE(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
 #else
-#define EACH_PAIR(F) F(0) F(2)
 #define EACH_LANE(F) F(0) F(1) F(2) F(3)
 #endif
 
@@ -96,14 +93,15 @@ void main()
             return;
     }
     // Row r: token r / QH of the group, head r % QH. Rows of absent tokens repeat the last.
-    vec4 q_lane[R * PANELS];
+    // Every lane holds all of q: a subgroup broadcast of it for each key costs more, at least where lanes
+    // are those of a vector register.
+    vec4 q_row[R * D / 4u];
     uint pos[R];
     [[unroll]] for (uint r = 0u; r < R; r++) {
         uint t = min(r / QH, group.y - 1u);
         pos[r] = pos0 + t;
-        [[unroll]] for (uint n = 0u; n < PANELS; n++)
-            q_lane[r * PANELS + n] =
-                FG_Q(((group.x + t) * p.ldq + (head0 + r % QH) * D) / 4u + n * S + lane);
+        [[unroll]] for (uint i = 0u; i < D / 4u; i++)
+            q_row[r * (D / 4u) + i] = FG_Q(((group.x + t) * p.ldq + (head0 + r % QH) * D) / 4u + i);
     }
     vec4 o_seg[R * NV], o_all[R * NV];
     float m_seg[R], l_seg[R], m_all[R], l_all[R];
@@ -125,15 +123,13 @@ void main()
             vec4 acc[R];
             [[unroll]] for (uint r = 0u; r < R; r++)
                 acc[r] = vec4(0.0);
-            [[unroll]] for (uint n = 0u; n < PANELS; n++) {
+            [[unroll]] for (uint i = 0u; i < D / 8u; i++) {
                 vec4 a, b;
-#define SCORE(i)                                                                              \
-    load_k(page, (n * S + i) / 2u, m * S + lane, a, b);                                       \
-    [[unroll]] for (uint r = 0u; r < R; r++) {                                                \
-        acc[r] = fg_madd4(acc[r], subgroupBroadcast(q_lane[r * PANELS + n], i), a);           \
-        acc[r] = fg_madd4(acc[r], subgroupBroadcast(q_lane[r * PANELS + n], i + 1), b);       \
-    }
-                EACH_PAIR(SCORE)
+                load_k(page, i, m * S + lane, a, b);
+                [[unroll]] for (uint r = 0u; r < R; r++) {
+                    acc[r] = fg_madd4(acc[r], q_row[r * (D / 4u) + 2u * i], a);
+                    acc[r] = fg_madd4(acc[r], q_row[r * (D / 4u) + 2u * i + 1u], b);
+                }
             }
             [[unroll]] for (uint r = 0u; r < R; r++) {
                 float score = tile * 64u + m * S + lane <= pos[r] ? fg_mul(fg_sum4(acc[r]), p.scale)

@@ -37,7 +37,7 @@ static int bench_open(void **state)
     if (fg_pipeline_get(b->d, "moe_combine", zeros, &b->combine, &err))
         fail_msg("%s", err.text);
     if (fg_device_info(b->d)->subgroup_size % 4 == 0 && fg_device_info(b->d)->subgroup_ballot &&
-        fg_pipeline_get(b->d, "matmul.f32.r4t1.sg4.tex", spec, &b->texel, &err))
+        fg_pipeline_get(b->d, "matmul.f32.r4t1.tex", spec, &b->texel, &err))
         fail_msg("%s", err.text);
     assert_int_equal(fg_buffer_create(b->d, 4096, FG_BUFFER_HOST, "a test", &b->b, &err), 0);
     v = fg_buffer_map(b->b);

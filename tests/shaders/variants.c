@@ -50,7 +50,7 @@ void variants_init(struct variants *v, const struct lab *lab, enum fg_dtype type
             assert_int_equal(sscanf(sg, ".sg%u", &t.spread), 1);
         if (t.spread == 4 && lab->info->subgroup_size > 4 && type != FG_F16 && type != FG_Q4_1)
             continue; /* for devices whose subgroups are of 4: elsewhere two types will do */
-        for (size_t s = 0; s < (sg ? 1 : sizeof slices / sizeof *slices); s++) {
+        for (size_t s = 0; s < (sg || t.texel ? 1 : sizeof slices / sizeof *slices); s++) {
             t.lanes = 32 / t.rows * (1 + v->n % 2);
             t.slices = slices[s];
             add(v, lab, t);
@@ -63,8 +63,10 @@ const char *variant_name(enum fg_dtype type, const struct fg_tiling *t, char buf
 {
     char spread[24] = "";
 
-    if (t->spread)
-        snprintf(spread, sizeof spread, ".sg%u%s", t->spread, t->texel ? ".tex" : "");
+    if (t->texel)
+        snprintf(spread, sizeof spread, ".tex");
+    else if (t->spread)
+        snprintf(spread, sizeof spread, ".sg%u", t->spread);
     snprintf(buf, 96, "%s r%ut%u%s, %u lanes, %u slices", fg_type_suffix(type), t->rows, t->tokens,
              spread, t->lanes, t->slices);
     return buf;
