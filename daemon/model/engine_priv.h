@@ -89,6 +89,8 @@ struct fg_engine {
 void fg_record_matmul(struct fg_engine *e, const struct fg_matrix *m, struct fg_buffer *x,
                       uint32_t ldx, struct fg_buffer *y, uint32_t ldy, uint32_t n_tokens,
                       struct fg_buffer *residual, uint32_t ldr, float alpha);
+/* How products of n_pairs (token, rank) pairs are tiled, and so how these are grouped. */
+const struct fg_tiling *fg_moe_tiling(const struct fg_engine *e, uint32_t n_pairs);
 /* The same for (token, rank) pairs grouped by expert: row of x = pair / x_div, row of y = pair. */
 void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct fg_buffer *x,
                           uint32_t ldx, struct fg_buffer *y, uint32_t ldy, uint32_t n_pairs,
@@ -106,12 +108,17 @@ int fg_kernels_init(struct fg_engine *e, struct fg_err *err);
 
 /* --- forward.c: the layers of a step whose tables are filled --- */
 
+/* Runs of tokens inside a chunk, one of each sequence at most. */
+struct fg_step_round {
+    uint32_t row0, n_rows; /* in `chunks` */
+    bool ends_chunk;       /* one of them ends its chunk */
+};
 struct fg_step_shape {
     uint32_t n_tokens;
     uint32_t n_single, single_tiles; /* leading one-token pieces; key tiles of the longest */
     uint32_t n_groups;               /* of the others, behind the single ones in `groups` */
     uint32_t n_rounds;               /* lightning rounds */
-    const uint32_t *round_at;        /* [n_rounds + 1] into `chunks` */
+    const struct fg_step_round *rounds; /* [n_rounds] */
 };
 /* Tokens of one sequence that softmax attention takes as a group. */
 uint32_t fg_attend_tokens(const struct fg_engine *e);

@@ -136,16 +136,41 @@ static void record_softmax(struct fg_engine *e, const struct fg_layer *l,
     fg_cmd_barrier(e->cmd);
 }
 
-static void record_lightning_round(struct fg_engine *e, const struct fg_layer *l, uint32_t row0,
-                                   uint32_t n_rows, bool single)
+/* Folds the runs that end their chunk into its state. */
+static void record_fold(struct fg_engine *e, const struct fg_layer *l,
+                        const struct fg_lightning_push *push, uint32_t n_rows)
+{
+    const struct fg_hparams *hp = &e->hp;
+    const uint32_t spec[FG_SPEC_COUNT] = {0, 0, hp->head_dim, 0, 0};
+    uint32_t d4 = hp->head_dim / 4, groups = (hp->head_dim * d4 + 63) / 64;
+    char name[32] = "lightning_fold";
+    struct fg_bind binds[] = {{l->k_rows, 0, 0},
+                              {l->v_rows, 0, 0},
+                              {l->state, 0, 0},
+                              {l->decay, 0, 0},
+                              {e->s.chunks, 0, 0}};
+    if (e->attend_spread) {
+        snprintf(name, sizeof name, "lightning_fold.sg%u.tex", e->attend_spread);
+        groups = d4;
+    }
+    struct fg_pipeline *p = fg_kernel(e, name, e->attend_spread ? spec : no_spec);
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 5, push, sizeof *push, groups, hp->n_head, n_rows);
+    fg_cmd_barrier(e->cmd);
+}
+
+static void record_lightning_round(struct fg_engine *e, const struct fg_layer *l,
+                                   const struct fg_step_round *round, bool single)
 {
     const struct fg_hparams *hp = &e->hp;
     uint32_t tokens = single ? 1 : FG_ATTEND_TOKENS;
-    const uint32_t spec[FG_SPEC_COUNT] = {tokens, 0, hp->head_dim, 0, 0};
+    const uint32_t spec[FG_SPEC_COUNT] = {e->attend_spread ? 0 : tokens, 0, hp->head_dim, 0, 0};
+    char name[48] = "lightning_attend";
+    if (e->attend_spread)
+        snprintf(name, sizeof name, "lightning_attend.t%u.sg%u.tex", tokens, e->attend_spread);
     struct fg_pipeline *rows = fg_kernel(e, "lightning_rows", no_spec);
-    struct fg_pipeline *attend = fg_kernel(e, "lightning_attend", spec);
-    struct fg_pipeline *fold = fg_kernel(e, "lightning_fold", no_spec);
-    struct fg_lightning_push push = {.row0 = row0,
+    struct fg_pipeline *attend = fg_kernel(e, name, spec);
+    struct fg_lightning_push push = {.row0 = round->row0,
                                      .n_head = hp->n_head,
                                      .head_dim = hp->head_dim,
                                      .ldx = e->s.ld_q,
@@ -158,23 +183,17 @@ static void record_lightning_round(struct fg_engine *e, const struct fg_layer *l
     struct fg_bind attend_binds[] = {{e->s.rotated, 0, 0}, {l->k_rows, 0, 0}, {l->v_rows, 0, 0},
                                      {l->state, 0, 0},     {l->decay, 0, 0},  {e->s.chunks, 0, 0},
                                      {e->s.attn, 0, 0}};
-    struct fg_bind fold_binds[] = {{l->k_rows, 0, 0},
-                                   {l->v_rows, 0, 0},
-                                   {l->state, 0, 0},
-                                   {l->decay, 0, 0},
-                                   {e->s.chunks, 0, 0}};
     uint32_t d4 = hp->head_dim / 4, most = single ? 1 : FG_CHUNK;
-    if (!rows || !attend || !fold)
+    if (!rows || !attend)
         return;
     fg_cmd_dispatch(e->cmd, rows, rows_binds, 5, &push, sizeof push, (hp->n_head * d4 + 31) / 32,
-                    most, n_rows);
+                    most, round->n_rows);
     fg_cmd_barrier(e->cmd);
     fg_cmd_dispatch(e->cmd, attend, attend_binds, 7, &push, sizeof push, hp->n_head,
-                    (most + tokens - 1) / tokens, n_rows);
+                    (most + tokens - 1) / tokens, round->n_rows);
     fg_cmd_barrier(e->cmd);
-    fg_cmd_dispatch(e->cmd, fold, fold_binds, 5, &push, sizeof push, (hp->head_dim * d4 + 63) / 64,
-                    hp->n_head, n_rows);
-    fg_cmd_barrier(e->cmd);
+    if (round->ends_chunk)
+        record_fold(e, l, &push, round->n_rows);
 }
 
 static void record_lightning(struct fg_engine *e, const struct fg_layer *l,
@@ -186,8 +205,7 @@ static void record_lightning(struct fg_engine *e, const struct fg_layer *l,
     fg_record_matmul(e, &l->gate, e->s.n, e->s.ld_embd, e->s.gate, e->s.ld_heads, n, NULL, 0, 0);
     fg_cmd_barrier(e->cmd);
     for (uint32_t r = 0; r < shape->n_rounds; r++)
-        record_lightning_round(e, l, shape->round_at[r],
-                               shape->round_at[r + 1] - shape->round_at[r], shape->n_single == n);
+        record_lightning_round(e, l, &shape->rounds[r], shape->n_single == n);
     struct fg_pipeline *p = fg_kernel(e, "lightning_gate", no_spec);
     struct fg_gate_push push = {.n_tokens = n,
                                 .n = heads,
@@ -232,7 +250,8 @@ static void record_route(struct fg_engine *e, const struct fg_layer *l, uint32_t
     struct fg_pipeline *route = fg_kernel(e, "moe_route", no_spec);
     struct fg_pipeline *group = fg_kernel(e, "moe_group", no_spec);
     struct fg_route_push route_push = {n, hp->n_expert, hp->n_expert_used, e->s.ld_router};
-    struct fg_group_push group_push = {n * hp->n_expert_used, hp->n_expert, e->many.tokens};
+    struct fg_group_push group_push = {n * hp->n_expert_used, hp->n_expert,
+                                       fg_moe_tiling(e, n * hp->n_expert_used)->tokens};
     struct fg_bind route_binds[] = {
         {e->s.router, 0, 0}, {e->s.experts, 0, 0}, {e->s.expert_weights, 0, 0}};
     struct fg_bind group_binds[] = {

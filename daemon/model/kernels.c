@@ -72,11 +72,16 @@ void fg_record_matmul(struct fg_engine *e, const struct fg_matrix *m, struct fg_
     }
 }
 
+const struct fg_tiling *fg_moe_tiling(const struct fg_engine *e, uint32_t n_pairs)
+{
+    return n_pairs == e->hp.n_expert_used ? &e->one : &e->many; /* a token's experts differ */
+}
+
 void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct fg_buffer *x,
                           uint32_t ldx, struct fg_buffer *y, uint32_t ldy, uint32_t n_pairs,
                           uint32_t x_div)
 {
-    const struct fg_tiling *t = &e->many;
+    const struct fg_tiling *t = fg_moe_tiling(e, n_pairs);
     struct fg_pipeline *p = matmul_pipeline(e, "matmul_moe", m->type, t);
     uint32_t experts = e->hp.n_expert < n_pairs ? e->hp.n_expert : n_pairs;
     for (uint32_t i = 0; p && i < m->n_parts; i++) {

@@ -78,13 +78,14 @@ static void fill_tokens(struct fg_engine *e, const struct fg_step_piece *p, uint
 
 /* Runs of tokens inside one chunk: round r holds the r-th run of every piece. */
 static void fill_chunks(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
-                        const uint32_t *row_of, uint32_t *round_at, struct fg_step_shape *shape)
+                        const uint32_t *row_of, struct fg_step_round *rounds,
+                        struct fg_step_shape *shape)
 {
     struct fg_chunk_row *rows = fg_buffer_map(e->s.chunks);
     uint32_t at = 0, before = UINT32_MAX;
-    round_at[0] = 0;
     for (uint32_t r = 0; before != at; r++) {
         before = at;
+        bool ends = false;
         for (uint32_t i = 0; i < n; i++) {
             uint32_t first = p[i].seq->length % FG_CHUNK;
             /* Run 0 ends at the first boundary, run r begins at boundary r. */
@@ -95,13 +96,14 @@ static void fill_chunks(struct fg_engine *e, const struct fg_step_piece *p, uint
                 continue;
             rows[at++] = (struct fg_chunk_row){row_of[i] + from, to - from,
                                                (first + from) % FG_CHUNK, p[i].seq->slot};
+            ends = ends || (first + to) % FG_CHUNK == 0;
         }
         if (at != before) {
             shape->n_rounds = r + 1;
-            round_at[r + 1] = at;
+            rounds[r] = (struct fg_step_round){before, at - before, ends};
         }
     }
-    shape->round_at = round_at;
+    shape->rounds = rounds;
 }
 
 /* The rows whose logits are wanted, in the order of pieces; returns how many. */
@@ -167,7 +169,8 @@ int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint
                    struct fg_err *err)
 {
     struct fg_step_shape shape = {0};
-    uint32_t row_of[64], round_at[4096 / FG_CHUNK + 3], n_tokens;
+    struct fg_step_round rounds[4096 / FG_CHUNK + 2];
+    uint32_t row_of[64], n_tokens;
     int rc;
 
     if (n_pieces < 1 || n_pieces > e->opt.n_seq)
@@ -178,7 +181,7 @@ int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint
     if (rc)
         return rc;
     fill_tokens(e, pieces, n_pieces, row_of, &shape);
-    fill_chunks(e, pieces, n_pieces, row_of, round_at, &shape);
+    fill_chunks(e, pieces, n_pieces, row_of, rounds, &shape);
     uint32_t n_logits = fill_index(e, pieces, n_pieces, row_of);
     rc = run(e, pieces, &shape, n_logits, err);
     for (uint32_t i = 0; rc == 0 && i < n_pieces; i++)

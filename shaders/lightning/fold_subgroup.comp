@@ -1,0 +1,53 @@
+// The operation of fold.comp, in its order, for the devices of attend_subgroup.comp.
+// A workgroup of S lanes: 4 dimensions of k; lane = 4 dimensions of v, E_STEPS times.
+// Dispatch: x = D/4, y = n_head, z = chunk rows.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#define FG_GLSL
+#include "../abi/params.h"
+#include "../lib/canon.glsl"
+
+#define S FG_SUBGROUP
+layout(local_size_x = S) in;
+// S (4, 8 lanes) comes from the variant table.
+layout(constant_id = 2) const uint D = 64; // head dimension, multiple of 8, at most 256
+
+layout(push_constant) uniform Push { fg_lightning_push p; };
+layout(binding = 0) uniform samplerBuffer k_rows;
+layout(binding = 1) uniform samplerBuffer v_rows;
+layout(std430, binding = 2) buffer State { vec4 state[]; };
+layout(std430, binding = 3) readonly buffer Decay { float decay[]; };
+layout(std430, binding = 4) readonly buffer Rows { fg_chunk_row rows[]; };
+
+const uint D4 = D / 4u;
+const uint E_STEPS = (D4 + S - 1u) / S;
+
+void main()
+{
+    uint lane = gl_LocalInvocationID.x;
+    fg_chunk_row row = rows[p.row0 + gl_WorkGroupID.z];
+    if (row.first + row.n != 64u)
+        return;
+    uint head = gl_WorkGroupID.y, d4 = gl_WorkGroupID.x;
+    uint slot = row.seq * p.n_head + head;
+    for (uint s = 0u; s < E_STEPS; s++) {
+        uint e = min(s * S + lane, D4 - 1u);
+        vec4 acc[4];
+        [[unroll]] for (uint c = 0u; c < 4u; c++)
+            acc[c] = vec4(0.0);
+        for (uint j = 0u; j < 64u; j++) {
+            precise vec4 k = decay[head * 65u + 63u - j] *
+                             texelFetch(k_rows, int((slot * D4 + d4) * 64u + j));
+            vec4 v = texelFetch(v_rows, int((slot * 64u + j) * D4 + e));
+            [[unroll]] for (uint c = 0u; c < 4u; c++)
+                acc[c] = fg_madd4(acc[c], vec4(k[c]), v);
+        }
+        if (s * S + lane < D4)
+            [[unroll]] for (uint c = 0u; c < 4u; c++) {
+                uint at = (slot * D + 4u * d4 + c) * D4 + e;
+                precise vec4 v = decay[head * 65u + 64u] * state[at] + acc[c];
+                state[at] = fg_flush4(v);
+            }
+    }
+}
