@@ -266,6 +266,8 @@ static void finish_whole(struct fg_exchange *x, const struct fg_job_event *e)
 
     if (x->tools && !x->dry_run)
         calls = fg_tool_calls_read(text, x->n_text, x->answer.nonce, &content);
+    if (!x->logprobs && x->answer.n_logprobs >= 0)
+        x->logprobs = fg_answer_logprobs(&x->answer, NULL, 0); /* of an empty answer */
     root = x->dry_run ? fg_cache_forecast_json(x->answer.model, &e->account)
                       : fg_answer_whole(&x->answer, text, content, calls, x->logprobs, e->finish,
                                         &e->account);

@@ -296,6 +296,11 @@ static void logprobs_keep_their_bits(void **state)
     assert_true(json_number_value(json_object_get(one, "\xEF\xBF\xBD")) == -9999);
     assert_true((float)json_number_value(json_object_get(one, "z")) == values[0]);
     json_decref(v);
+    /* An answer that ended before its first token has lists, and they are empty. */
+    v = finish(&c, post(&f, &c, "{\"prompt\": \"x\", \"logprobs\": 2}"), 200);
+    unpack(v, "{s:[{s:{s:o, s:o}}]}", "choices", "logprobs", "token_ids", &ids, "tokens", &text);
+    assert_true(json_is_array(ids) && json_array_size(ids) == 0 && json_is_array(text));
+    json_decref(v);
     fixture_stop(&f);
 }
 
