@@ -1,5 +1,5 @@
 /* fulgur-bench without a command: prefill and decode rates of a model on a device. */
-#include "rates.h"
+#include "versus.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -14,6 +14,9 @@ static const char usage[] =
     "  -o FORMAT       table, csv or json (default table)\n"
     "  --kv f16|f32    type of the stored keys and values (default f16)\n"
     "  --device WHICH  its number, or a part of its name\n"
+    "  --vs-llama DIR  in turn with llama-bench of a llama.cpp build: DIR/bin or DIR holds it; -r\n"
+    "                  rounds, in each of which both load the model, warm up and run every test\n"
+    "  --llama-args A  more arguments for it, with blanks between: \"-ngl 0\", \"-ngl 99 -fa on\"\n"
     "       fulgur-bench restore MODEL [OPTION]...    a stored prefix against its prefill\n"
     "       fulgur-bench cache-policy [OPTION]...     what cache policies save, simulated\n";
 
@@ -48,10 +51,10 @@ static int set_reps(struct rates_options *o, const char *text)
 
 static int parse(int argc, char **argv, struct rates_options *o)
 {
-    static const struct option options[] = {{"device", required_argument, NULL, 'D'},
-                                            {"kv", required_argument, NULL, 'k'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"device", required_argument, NULL, 'D'},   {"kv", required_argument, NULL, 'k'},
+        {"vs-llama", required_argument, NULL, 'l'}, {"llama-args", required_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},           {0}};
     int c, rc = 0;
     while (rc == 0 && (c = getopt_long(argc, argv, "p:n:d:r:o:h", options, NULL)) != -1) {
         switch (c) {
@@ -62,6 +65,8 @@ static int parse(int argc, char **argv, struct rates_options *o)
         case 'o': rc = set_format(o, optarg); break;
         case 'D': o->device = optarg; break;
         case 'k': rc = set_kv(o, optarg); break;
+        case 'l': o->llama_dir = optarg; break;
+        case 'a': o->llama_args = optarg; break;
         case 'h': fputs(usage, stdout); exit(0);
         default: fputs(usage, stderr); return 2;
         }
@@ -74,22 +79,37 @@ static int parse(int argc, char **argv, struct rates_options *o)
     return rc;
 }
 
+static int measure_alone(struct rates *r, struct fg_err *err)
+{
+    int rc = rates_measure(r, err);
+    if (rc == 0)
+        rates_print(r, stdout);
+    return rc;
+}
+
+static int measure_both(const struct rates *r, const char *program, struct fg_err *err)
+{
+    struct versus_side sides[2];
+    int rc = versus_measure(r, program, sides, err);
+    if (rc == 0)
+        versus_print(r, sides, stdout);
+    versus_finish(r, sides);
+    return rc;
+}
+
 int bench_rates(const char *program, int argc, char **argv)
 {
     struct rates_options opt = {.prompts = "512", .gens = "32", .depths = "0", .reps = 3};
     static struct rates r;
     struct fg_err err = {0};
     int rc = parse(argc, argv, &opt);
-    (void)program;
     if (rc)
         return rc;
     rc = rates_init(&r, &opt, &err);
     if (rc == 0)
-        rc = rates_measure(&r, &err);
+        rc = opt.llama_dir ? measure_both(&r, program, &err) : measure_alone(&r, &err);
     if (rc)
         fprintf(stderr, "fulgur-bench: %s\n", err.text);
-    else
-        rates_print(&r, stdout);
     rates_finish(&r);
     return rc == FG_EINVAL ? 2 : rc ? 1 : 0;
 }
