@@ -291,49 +291,102 @@ static int warm_up(struct fg_engine *e, struct fg_err *err)
     return rc;
 }
 
+static int check_options(const struct fg_engine_options *opt, struct fg_err *err)
+{
+    if (opt->n_seq < 1 || opt->n_seq > 64 || opt->n_batch % FG_CHUNK || opt->n_batch > 4096)
+        return fg_fail(
+            err, FG_EINVAL,
+            "%u sequences of 1..64, or a batch of %u tokens (a multiple of 64, up to 4096)",
+            opt->n_seq, opt->n_batch);
+    return 0;
+}
+
+/* An engine with its options and nothing else; hp is for the caller to fill. */
+static int allocate(const struct fg_engine_options *opt, struct fg_device *dev,
+                    struct fg_engine **out, struct fg_err *err)
+{
+    struct fg_engine *e;
+    int rc = check_options(opt, err);
+
+    *out = NULL;
+    if (rc)
+        return rc;
+    e = calloc(1, sizeof *e);
+    if (!e)
+        return fg_fail(err, FG_ENOMEM, "out of memory for the engine");
+    e->device = dev;
+    e->opt = *opt;
+    if (e->opt.n_batch == 0)
+        e->opt.n_batch = strcmp(fg_device_info(dev)->type, "cpu") == 0 ? 64 : 512;
+    *out = e;
+    return 0;
+}
+
+static int create_kernels(struct fg_engine *e, struct fg_err *err)
+{
+    int rc = init_layers(e, err);
+    if (rc == 0)
+        rc = fg_cmd_create(e->device, &e->cmd, err);
+    return rc ? rc : fg_kernels_init(e, err);
+}
+
+/* What sequences and steps need beside weights. */
+static int create_room(struct fg_engine *e, struct fg_err *err)
+{
+    int rc = create_memories(e, err);
+    if (rc == 0)
+        rc = alloc_tables(e, err);
+    return rc ? rc : fg_scratch_init(e, err);
+}
+
+int fg_engine_create_bare(const struct fg_engine_options *opt, struct fg_hparams *hp,
+                          struct fg_device *dev, struct fg_engine **out, struct fg_err *err)
+{
+    struct fg_engine *e;
+    int rc = allocate(opt, dev, &e, err);
+
+    *out = NULL;
+    if (rc) {
+        fg_hparams_finish(hp);
+        return rc;
+    }
+    e->hp = *hp;
+    memset(hp, 0, sizeof *hp);
+    rc = create_kernels(e, err);
+    if (rc == 0)
+        rc = create_room(e, err);
+    if (rc) {
+        fg_engine_destroy(e);
+        return rc;
+    }
+    *out = e;
+    return 0;
+}
+
 int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *g,
                      struct fg_device *dev,
                      void (*progress)(void *ctx, uint64_t done, uint64_t all), void *progress_ctx,
                      struct fg_engine **out, struct fg_err *err)
 {
-    struct fg_engine *e = calloc(1, sizeof *e);
-    int rc;
+    struct fg_engine *e;
+    int rc = allocate(opt, dev, &e, err);
 
     *out = NULL;
-    if (!e)
-        return fg_fail(err, FG_ENOMEM, "out of memory for the engine");
-    e->device = dev;
+    if (rc)
+        return rc;
     e->gguf = g;
-    e->opt = *opt;
-    if (e->opt.n_batch == 0)
-        e->opt.n_batch = strcmp(fg_device_info(dev)->type, "cpu") == 0 ? 64 : 512;
-    if (opt->n_seq < 1 || opt->n_seq > 64 || e->opt.n_batch % FG_CHUNK || e->opt.n_batch > 4096) {
-        free(e);
-        return fg_fail(
-            err, FG_EINVAL,
-            "%u sequences of 1..64, or a batch of %u tokens (a multiple of 64, up to 4096)",
-            opt->n_seq, opt->n_batch);
-    }
     rc = fg_hparams_init(&e->hp, g, err);
     if (rc) {
         free(e);
         return rc;
     }
-    rc = init_layers(e, err);
-    if (rc == 0)
-        rc = fg_cmd_create(dev, &e->cmd, err);
-    if (rc == 0)
-        rc = fg_kernels_init(e, err);
+    rc = create_kernels(e, err);
     if (rc == 0)
         rc = fg_battery_run(e, err);
     if (rc == 0)
         rc = load_weights(e, progress, progress_ctx, err);
     if (rc == 0)
-        rc = create_memories(e, err);
-    if (rc == 0)
-        rc = alloc_tables(e, err);
-    if (rc == 0)
-        rc = fg_scratch_init(e, err);
+        rc = create_room(e, err);
     if (rc == 0)
         rc = warm_up(e, err);
     if (rc) {

@@ -113,9 +113,35 @@ struct fg_step_shape {
     uint32_t n_rounds;               /* lightning rounds */
     const uint32_t *round_at;        /* [n_rounds + 1] into `chunks` */
 };
+enum { FG_STEP_ROUNDS = 4096 / FG_CHUNK + 3 };
+/* step.c: fills the tables of a step of n pieces. row_of: [n], each piece's first row; round_at:
+ * [FG_STEP_ROUNDS], what shape->round_at points to. Pages must have been reserved. */
+void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n, uint32_t *row_of,
+                  uint32_t *round_at, struct fg_step_shape *shape);
+/* sequence.c: makes room for a sequence of `length` tokens. FG_ETOOLONG, FG_EBUSY. */
+int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err);
 /* Tokens of one sequence that softmax attention takes as a group. */
 uint32_t fg_attend_tokens(const struct fg_engine *e);
 void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape);
+/* Parts of it, which end with a barrier. Attention over the pages, of queries that are rotated and
+ * keys and values that are stored. */
+void fg_record_attend(struct fg_engine *e, const struct fg_layer *l,
+                      const struct fg_step_shape *shape);
+/* Lightning attention from qkv to its output, and the folding of chunks that are full. */
+void fg_record_lightning(struct fg_engine *e, const struct fg_layer *l,
+                         const struct fg_step_shape *shape);
+/* gated = sigmoid(gate) * rmsnorm(attn), all heads together */
+void fg_record_gate(struct fg_engine *e, const struct fg_layer *l, uint32_t n_tokens);
+/* Groups n_pairs choices of s.experts for the products of experts. */
+void fg_record_group(struct fg_engine *e, uint32_t n_pairs);
+
+/* --- engine.c --- */
+
+/* An engine of shape hp without weights: layers have their KV pages and states, matrices and norms
+ * are empty. For what runs single kernels; steps and the battery do not run. It takes over hp (and
+ * finishes it on failure). Errors of fg_engine_create(). */
+int fg_engine_create_bare(const struct fg_engine_options *opt, struct fg_hparams *hp,
+                          struct fg_device *dev, struct fg_engine **out, struct fg_err *err);
 
 /* --- scratch.c, tables.c, battery.c --- */
 
