@@ -196,6 +196,20 @@ int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_t
     return rc;
 }
 
+int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type, uint32_t n_rows,
+                    uint32_t k, uint32_t n_experts, struct fg_err *err)
+{
+    const struct fg_tensor t = {.name = {"blank", 5}};
+    int rc;
+
+    *m = (struct fg_matrix){
+        .type = type, .n_rows = n_rows, .k = k, .n_blocks = (k + 31) / 32, .n_experts = n_experts};
+    rc = create_parts(m, d, &t, err);
+    if (rc)
+        fg_matrix_finish(m);
+    return rc;
+}
+
 void fg_matrix_finish(struct fg_matrix *m)
 {
     for (uint32_t i = 0; m->parts && i < m->n_parts; i++)

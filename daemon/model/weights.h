@@ -34,6 +34,10 @@ void fg_uploader_destroy(struct fg_uploader *u);
  * the device's largest binding), FG_EDEVICE. End with fg_matrix_finish(). */
 int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_tensor *t,
                    struct fg_err *err);
+/* A matrix of that shape, contents undefined, for what measures kernels. Errors and end as above.
+ */
+int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type, uint32_t n_rows,
+                    uint32_t k, uint32_t n_experts, struct fg_err *err);
 void fg_matrix_finish(struct fg_matrix *m);
 /* A tensor of one dimension, expanded to f32. */
 int fg_vector_upload(struct fg_uploader *u, const struct fg_tensor *t, struct fg_buffer **out,

@@ -20,6 +20,8 @@ struct bench_stats bench_stats(double *v, uint32_t n);
 /* Prefill and decode rates of a model, alone or beside llama.cpp's: what fulgur-bench does when no
  * other command is named. `program`: how to run this program again. */
 int bench_rates(const char *program, int argc, char **argv);
+/* Each kernel alone, against the rates of the device. */
+int bench_kernels(int argc, char **argv);
 /* Restore of a stored prefix against its prefill, and its rate against memcpy's. */
 int bench_restore(int argc, char **argv);
 

@@ -10,6 +10,8 @@ int main(int argc, char **argv)
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = '\0';
+    if (argc > 1 && strcmp(argv[1], "kernels") == 0)
+        return bench_kernels(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "restore") == 0)
         return bench_restore(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "cache-policy") == 0)

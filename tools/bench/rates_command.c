@@ -17,6 +17,7 @@ static const char usage[] =
     "  --vs-llama DIR  in turn with llama-bench of a llama.cpp build: DIR/bin or DIR holds it; -r\n"
     "                  rounds, in each of which both load the model, warm up and run every test\n"
     "  --llama-args A  more arguments for it, with blanks between: \"-ngl 0\", \"-ngl 99 -fa on\"\n"
+    "       fulgur-bench kernels [MODEL] [OPTION]...  each kernel against the device's rates\n"
     "       fulgur-bench restore MODEL [OPTION]...    a stored prefix against its prefill\n"
     "       fulgur-bench cache-policy [OPTION]...     what cache policies save, simulated\n";
 
