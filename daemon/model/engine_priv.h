@@ -4,6 +4,7 @@
 
 #include "engine.h"
 #include "gpu/command.h"
+#include "plan.h"
 #include "weights.h"
 
 #include "../../shaders/abi/params.h"
@@ -60,7 +61,8 @@ struct fg_engine {
     struct fg_device *device;
     const struct fg_gguf *gguf;
     struct fg_hparams hp;
-    struct fg_engine_options opt;
+    struct fg_plan plan;
+    struct fg_engine_options opt; /* as the plan settled them */
     uint32_t n_softmax, n_lightning, max_pages;
     uint64_t page_layer_bytes, state_layer_bytes, rows_layer_bytes; /* rows: k or v of one slot */
     struct fg_matrix embd, head;                                    /* head: empty when tied */
@@ -143,8 +145,21 @@ void fg_record_group(struct fg_engine *e, uint32_t n_pairs);
 int fg_engine_create_bare(const struct fg_engine_options *opt, struct fg_hparams *hp,
                           struct fg_device *dev, struct fg_engine **out, struct fg_err *err);
 
+/* --- load.c --- */
+
+/* Uploads everything that the model's layers and the head need. */
+int fg_weights_load(struct fg_engine *e, void (*progress)(void *ctx, uint64_t done, uint64_t all),
+                    void *progress_ctx, struct fg_err *err);
+/* Adds the bytes of the same tensors on a device of limits d to p->weight_bytes and p->types. */
+int fg_weights_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct fg_gguf *g,
+                    const struct fg_device_info *d, struct fg_err *err);
+
 /* --- scratch.c, tables.c, battery.c --- */
 
+/* Cuts p->opt.n_batch to what bindings hold, and sets the bytes of scratch. */
+int fg_scratch_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct fg_device_info *d,
+                    struct fg_err *err);
+/* Creates the buffers of e->plan. */
 int fg_scratch_init(struct fg_engine *e, struct fg_err *err);
 void fg_scratch_finish(struct fg_scratch *s);
 /* lambda^0 .. lambda^64 for each head of layer l: out [n_head][65]. */
