@@ -64,11 +64,13 @@ static int fit_sequences(struct fg_plan *p, const struct fg_device_info *d, stru
 }
 
 /* KV pages that fit: the device's largest binding, its memory beside weights and states, and
- * cache_bytes beside the saved states. */
-static uint64_t most_pages(const struct fg_plan *p, uint64_t saved, const struct fg_device_info *d)
+ * cache_bytes beside the saved states. *bound: which of them it is. */
+static uint64_t most_pages(const struct fg_plan *p, uint64_t saved, const struct fg_device_info *d,
+                           const char **bound)
 {
     uint64_t page_bytes = p->page_layer_bytes * p->n_softmax, most = UINT32_MAX / 2;
 
+    *bound = "the largest binding of the device";
     if (!p->n_softmax)
         return most;
     if (d->max_storage_range / p->page_layer_bytes < most)
@@ -78,12 +80,18 @@ static uint64_t most_pages(const struct fg_plan *p, uint64_t saved, const struct
         uint64_t room = d->heap_bytes / 10 * 9, used = p->weight_bytes + saved;
 
         room = room > used ? room - used : 0;
-        most = room / page_bytes < most ? room / page_bytes : most;
+        if (room / page_bytes < most) {
+            most = room / page_bytes;
+            *bound = "the device's memory beside the weights";
+        }
     }
     if (p->opt.cache_bytes) {
         uint64_t room = p->opt.cache_bytes > saved ? p->opt.cache_bytes - saved : 0;
 
-        most = room / page_bytes < most ? room / page_bytes : most;
+        if (room / page_bytes < most) {
+            most = room / page_bytes;
+            *bound = "the memory given to the cache";
+        }
     }
     return most;
 }
@@ -110,18 +118,18 @@ static void fit_context(struct fg_plan *p, const struct fg_hparams *hp,
     struct fg_engine_options *o = &p->opt;
     bool asked = o->n_ctx != 0;
     uint64_t page_bytes = p->page_layer_bytes * p->n_softmax, most;
+    const char *bound;
 
     if (!asked)
         o->n_ctx = hp->n_ctx_train < DEFAULT_CTX ? hp->n_ctx_train : DEFAULT_CTX;
     settle_states(p);
-    most = most_pages(p, p->saved_bytes, d);
+    most = most_pages(p, p->saved_bytes, d, &bound);
     p->max_pages = o->n_ctx / FG_CHUNK + (o->n_ctx % FG_CHUNK != 0);
     if (p->max_pages > most && (asked || most < 4)) {
         fg_fail(&p->refused, FG_ENOMEM,
                 "a context of %u tokens needs %u KV pages of %llu bytes; %s holds %llu "
                 "(%llu tokens)",
-                o->n_ctx, p->max_pages, (unsigned long long)page_bytes,
-                o->cache_bytes ? "the memory given to the cache" : d->name,
+                o->n_ctx, p->max_pages, (unsigned long long)page_bytes, bound,
                 (unsigned long long)most, (unsigned long long)most * FG_CHUNK);
         if (o->n_pages < p->max_pages)
             o->n_pages = p->max_pages;

@@ -87,6 +87,7 @@ static void test_sizes(void **state)
     assert_int_equal(fg_plan_init(&p, &opt, &hp, g, &d, &err), 0);
     assert_int_equal(p.refused.code, FG_ENOMEM);
     assert_int_equal(p.opt.n_pages, (1 << 24) / 64);
+    assert_non_null(strstr(p.refused.text, "the device's memory beside the weights"));
     assert_int_equal(p.kv_bytes, (UINT64_C(1) << 24) / 64 * 2 * 2 * 32 * 64 * 2);
     fg_hparams_finish(&hp);
     fg_gguf_close(g);
