@@ -37,6 +37,9 @@ static const char help_text[] =
     "                         socket, each key, and TCP without a key has a cache of its own\n"
     "      --max-body SIZE    longest request (default: 64M)\n"
     "      --log-level LEVEL  error, warn, info or debug (default: info)\n"
+    "      --plan             print what the model would take on the device, and load nothing;\n"
+    "                         exits with 0 if it fits, with 3 if it does not\n"
+    "      --json             the plan as JSON\n"
     "      --version          print the version\n"
     "  -h, --help             print this\n";
 
@@ -58,6 +61,8 @@ enum option_id {
     OPT_TENANT,
     OPT_MAX_BODY,
     OPT_LOG_LEVEL,
+    OPT_PLAN,
+    OPT_JSON,
     OPT_VERSION
 };
 
@@ -81,6 +86,8 @@ static const struct option options[] = {
     {"tenant", required_argument, NULL, OPT_TENANT},
     {"max-body", required_argument, NULL, OPT_MAX_BODY},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+    {"plan", no_argument, NULL, OPT_PLAN},
+    {"json", no_argument, NULL, OPT_JSON},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -311,6 +318,8 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
         rc = set_size(&bytes, "max-body", optarg, 1 << 20, err);
         c->max_body = rc ? 0 : (size_t)bytes;
         return rc;
+    case OPT_PLAN: c->action = FG_CONFIG_PLAN; return 0;
+    case OPT_JSON: c->json = true; return 0;
     case OPT_VERSION: c->action = FG_CONFIG_VERSION; return 0;
     }
     return FG_EINVAL;
@@ -348,7 +357,9 @@ static int parse(struct fg_config *c, int argc, char **argv, struct fg_err *err)
         return rc;
     if (optind < argc)
         return fg_fail(err, FG_EINVAL, "`%s` is not expected; see --help", argv[optind]);
-    if (c->action == FG_CONFIG_RUN && !c->model)
+    if (c->json && c->action == FG_CONFIG_RUN)
+        return fg_fail(err, FG_EINVAL, "--json goes with --plan; see --help");
+    if (c->action <= FG_CONFIG_PLAN && !c->model)
         return fg_fail(err, FG_EINVAL, "--model is missing: name a GGUF file; see --help");
     return 0;
 }
@@ -390,6 +401,21 @@ static int resolve(struct fg_config *c, struct fg_err *err)
     if (!c->n_api_keys && key && *key)
         return set_key(c, key, err);
     return 0;
+}
+
+void fg_config_flow_options(const struct fg_config *c, struct fg_flow_options *out)
+{
+    *out = (struct fg_flow_options){.model_path = c->model,
+                                    .model_name = c->alias,
+                                    .device = c->device,
+                                    .kv_type = c->kv_type,
+                                    .n_ctx = c->ctx,
+                                    .n_seq = c->parallel,
+                                    .n_batch = c->batch,
+                                    .cache_dir = c->cache_dir,
+                                    .cache_bytes = c->cache_bytes,
+                                    .vram_bytes = c->vram_bytes,
+                                    .cache_write_budget = c->cache_write_budget};
 }
 
 int fg_config_init(struct fg_config *c, int argc, char **argv, struct fg_err *err)

@@ -6,17 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flow/flow.h"
 #include "fulgur/error.h"
 #include "log.h"
 #include "model/engine.h"
 
 enum { FG_MAX_API_KEYS = 1024, FG_MAX_TENANT_NAME = 64 };
 
-enum fg_config_action { FG_CONFIG_RUN, FG_CONFIG_HELP, FG_CONFIG_VERSION };
+enum fg_config_action { FG_CONFIG_RUN, FG_CONFIG_PLAN, FG_CONFIG_HELP, FG_CONFIG_VERSION };
 
 /* Strings are owned; NULL where nothing was said. */
 struct fg_config {
     enum fg_config_action action;
+    bool json; /* of the plan */
     char *model, *alias, *device;
     enum fg_kv_type kv_type;
     uint32_t ctx, parallel, batch; /* 0: chosen later */
@@ -39,6 +41,10 @@ struct fg_config {
  * FG_EINVAL: err names the option; FG_EIO: the key file; FG_ENOMEM. */
 int fg_config_init(struct fg_config *c, int argc, char **argv, struct fg_err *err);
 void fg_config_finish(struct fg_config *c);
+
+/* The flow's options of these settings, but for what start-up decides (the store's size, the place
+ * of pipelines). Strings are c's. */
+void fg_config_flow_options(const struct fg_config *c, struct fg_flow_options *out);
 
 /* The text of --help, static storage. */
 const char *fg_config_help(void);

@@ -16,6 +16,7 @@
 #include "fulgur/socket.h"
 #include "fulgur/version.h"
 #include "log.h"
+#include "plan_report.h"
 
 enum {
     DRAIN_S = 30, /* how long running jobs may go on after the first signal */
@@ -89,18 +90,9 @@ static bool make_dirs(const char *dir)
 static int open_flow(struct daemon *d, struct fg_err *err)
 {
     const struct fg_config *c = &d->config;
-    struct fg_flow_options opt = {.model_path = c->model,
-                                  .model_name = c->alias,
-                                  .device = c->device,
-                                  .kv_type = c->kv_type,
-                                  .n_ctx = c->ctx,
-                                  .n_seq = c->parallel,
-                                  .n_batch = c->batch,
-                                  .cache_dir = c->cache_dir,
-                                  .cache_bytes = c->cache_bytes,
-                                  .vram_bytes = c->vram_bytes,
-                                  .cache_write_budget = c->cache_write_budget};
+    struct fg_flow_options opt;
 
+    fg_config_flow_options(c, &opt);
     if (c->cache_dir && !opt.cache_bytes)
         opt.cache_bytes = default_cache_bytes(c->cache_dir);
     if (c->pipeline_dir && make_dirs(c->pipeline_dir))
@@ -250,6 +242,20 @@ static int serve(struct daemon *d, struct fg_err *err)
     return 0;
 }
 
+/* The exit code of --plan. */
+static int plan(const struct fg_config *c)
+{
+    struct fg_err err = {0};
+    bool fits;
+    int rc = fg_plan_report(c, stdout, &fits, &err);
+
+    if (rc == 0 && fflush(stdout) != 0)
+        rc = fg_fail(&err, FG_EIO, "standard output: %s", strerror(errno));
+    if (rc)
+        fprintf(stderr, "fulgurd: %s\n", err.text[0] ? err.text : fg_strerror(rc));
+    return rc ? 1 : fits ? 0 : 3;
+}
+
 int main(int argc, char **argv)
 {
     struct daemon d = {0};
@@ -261,12 +267,15 @@ int main(int argc, char **argv)
         return 2;
     }
     if (d.config.action != FG_CONFIG_RUN) {
-        if (d.config.action == FG_CONFIG_HELP)
+        rc = 0;
+        if (d.config.action == FG_CONFIG_PLAN)
+            rc = plan(&d.config);
+        else if (d.config.action == FG_CONFIG_HELP)
             fputs(fg_config_help(), stdout);
         else
             printf("fulgurd %s\n", FG_VERSION);
         fg_config_finish(&d.config);
-        return 0;
+        return rc;
     }
     fg_log_set_level(d.config.log_level);
     signal(SIGPIPE, SIG_IGN);

@@ -7,7 +7,7 @@
 
 static const struct fg_cli_command *const commands[] = {
     &fg_cli_run,   &fg_cli_tokenize, &fg_cli_detokenize, &fg_cli_ps,
-    &fg_cli_cache, &fg_cli_models,   &fg_cli_health,
+    &fg_cli_cache, &fg_cli_models,   &fg_cli_health,     &fg_cli_plan,
 };
 enum { n_commands = sizeof commands / sizeof commands[0] };
 

@@ -56,19 +56,25 @@ static int open_device(struct fg_machine *m, struct fg_err *err)
     return 0;
 }
 
-int fg_machine_init(struct fg_machine *m, const struct fg_flow_options *opt, struct fg_err *err)
+void fg_machine_options(const struct fg_flow_options *opt, struct fg_engine_options *out)
 {
     uint32_t n_seq = opt->n_seq ? opt->n_seq : 4;
+
+    *out = (struct fg_engine_options){.kv_type = opt->kv_type,
+                                      .n_ctx = opt->n_ctx,
+                                      .n_seq = n_seq,
+                                      .n_pages = opt->n_pages,
+                                      .n_states = opt->n_states ? opt->n_states : n_seq + 4,
+                                      .cache_bytes = opt->vram_bytes,
+                                      .n_batch = opt->n_batch};
+}
+
+int fg_machine_init(struct fg_machine *m, const struct fg_flow_options *opt, struct fg_err *err)
+{
     int rc;
 
     *m = (struct fg_machine){0};
-    m->options = (struct fg_engine_options){.kv_type = opt->kv_type,
-                                            .n_ctx = opt->n_ctx,
-                                            .n_seq = n_seq,
-                                            .n_pages = opt->n_pages,
-                                            .n_states = opt->n_states ? opt->n_states : n_seq + 4,
-                                            .cache_bytes = opt->vram_bytes,
-                                            .n_batch = opt->n_batch};
+    fg_machine_options(opt, &m->options);
     rc = copy(&m->device_select, opt->device, err);
     if (rc == 0)
         rc = copy(&m->pipeline_dir, opt->pipeline_dir, err);

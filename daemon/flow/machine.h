@@ -18,6 +18,8 @@ struct fg_machine {
     struct fg_reuse reuse;      /* engine, VRAM and the store */
 };
 
+/* The engine's options of a flow: defaults of what the flow decides. */
+void fg_machine_options(const struct fg_flow_options *opt, struct fg_engine_options *out);
 /* Opens all but the store; reuse.cache and reuse.rate are for the caller to set. On failure *m is
  * finished. */
 int fg_machine_init(struct fg_machine *m, const struct fg_flow_options *opt, struct fg_err *err);

@@ -33,6 +33,8 @@ static const struct {
     {"moe_group", "sss", "", sizeof(struct fg_group_push)},
     {"moe_combine", "ssss", "", sizeof(struct fg_combine_push)},
     {"swiglu", "ss", "", sizeof(struct fg_swiglu_push)},
+    {"bench_copy", "ss", "us", sizeof(struct fg_bench_copy_push)},
+    {"bench_madd", "s", "", sizeof(struct fg_bench_madd_push)},
     {"battery_canon", "ss", "", 4},
     {"battery_half", "s", "", 0},
 };

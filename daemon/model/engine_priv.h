@@ -4,6 +4,7 @@
 
 #include "engine.h"
 #include "gpu/command.h"
+#include "plan.h"
 #include "weights.h"
 
 #include "../../shaders/abi/params.h"
@@ -60,7 +61,8 @@ struct fg_engine {
     struct fg_device *device;
     const struct fg_gguf *gguf;
     struct fg_hparams hp;
-    struct fg_engine_options opt;
+    struct fg_plan plan;
+    struct fg_engine_options opt; /* as the plan settled them */
     uint32_t n_softmax, n_lightning, max_pages;
     uint64_t page_layer_bytes, state_layer_bytes, rows_layer_bytes; /* rows: k or v of one slot */
     struct fg_matrix embd, head;                                    /* head: empty when tied */
@@ -115,17 +117,56 @@ struct fg_step_round {
 };
 struct fg_step_shape {
     uint32_t n_tokens;
-    uint32_t n_single, single_tiles; /* leading one-token pieces; key tiles of the longest */
-    uint32_t n_groups;               /* of the others, behind the single ones in `groups` */
-    uint32_t n_rounds;               /* lightning rounds */
+    uint32_t n_single, single_tiles;    /* leading one-token pieces; key tiles of the longest */
+    uint32_t n_groups;                  /* of the others, behind the single ones in `groups` */
+    uint32_t n_rounds;                  /* lightning rounds */
     const struct fg_step_round *rounds; /* [n_rounds] */
 };
+enum { FG_STEP_ROUNDS = 4096 / FG_CHUNK + 3 };
+/* step.c: fills the tables of a step of n pieces. row_of: [n], each piece's first row; rounds:
+ * [FG_STEP_ROUNDS], what shape->rounds points to. Pages must have been reserved. */
+void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n, uint32_t *row_of,
+                  struct fg_step_round *rounds, struct fg_step_shape *shape);
+/* sequence.c: makes room for a sequence of `length` tokens. FG_ETOOLONG, FG_EBUSY. */
+int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err);
 /* Tokens of one sequence that softmax attention takes as a group. */
 uint32_t fg_attend_tokens(const struct fg_engine *e);
 void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape);
+/* Parts of it, which end with a barrier. Attention over the pages, of queries that are rotated and
+ * keys and values that are stored. */
+void fg_record_attend(struct fg_engine *e, const struct fg_layer *l,
+                      const struct fg_step_shape *shape);
+/* Lightning attention from qkv to its output, and the folding of chunks that are full. */
+void fg_record_lightning(struct fg_engine *e, const struct fg_layer *l,
+                         const struct fg_step_shape *shape);
+/* gated = sigmoid(gate) * rmsnorm(attn), all heads together */
+void fg_record_gate(struct fg_engine *e, const struct fg_layer *l, uint32_t n_tokens);
+/* Groups n_pairs choices of s.experts for the products of experts. */
+void fg_record_group(struct fg_engine *e, uint32_t n_pairs);
+
+/* --- engine.c --- */
+
+/* An engine of shape hp without weights: layers have their KV pages and states, matrices and norms
+ * are empty. For what runs single kernels; steps and the battery do not run. It takes over hp (and
+ * finishes it on failure). Errors of fg_engine_create(). */
+int fg_engine_create_bare(const struct fg_engine_options *opt, struct fg_hparams *hp,
+                          struct fg_device *dev, struct fg_engine **out, struct fg_err *err);
+
+/* --- load.c --- */
+
+/* Uploads everything that the model's layers and the head need. */
+int fg_weights_load(struct fg_engine *e, void (*progress)(void *ctx, uint64_t done, uint64_t all),
+                    void *progress_ctx, struct fg_err *err);
+/* Adds the bytes of the same tensors on a device of limits d to p->weight_bytes and p->types. */
+int fg_weights_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct fg_gguf *g,
+                    const struct fg_device_info *d, struct fg_err *err);
 
 /* --- scratch.c, tables.c, battery.c --- */
 
+/* Cuts p->opt.n_batch to what bindings hold, and sets the bytes of scratch. */
+int fg_scratch_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct fg_device_info *d,
+                    struct fg_err *err);
+/* Creates the buffers of e->plan. */
 int fg_scratch_init(struct fg_engine *e, struct fg_err *err);
 void fg_scratch_finish(struct fg_scratch *s);
 /* lambda^0 .. lambda^64 for each head of layer l: out [n_head][65]. */

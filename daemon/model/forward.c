@@ -113,7 +113,6 @@ static void record_combine(struct fg_engine *e, uint32_t n, uint32_t n_segments)
 static void record_softmax(struct fg_engine *e, const struct fg_layer *l,
                            const struct fg_step_shape *shape)
 {
-    const struct fg_hparams *hp = &e->hp;
     uint32_t n = shape->n_tokens;
     fg_record_matmul(e, &l->q, e->s.n, e->s.ld_embd, e->s.q, e->s.ld_q, n, NULL, 0, 0);
     fg_record_matmul(e, &l->k, e->s.n, e->s.ld_embd, e->s.k, e->s.ld_kv, n, NULL, 0, 0);
@@ -121,6 +120,13 @@ static void record_softmax(struct fg_engine *e, const struct fg_layer *l,
     fg_cmd_barrier(e->cmd);
     record_rope(e, l, n);
     fg_cmd_barrier(e->cmd);
+    fg_record_attend(e, l, shape);
+}
+
+void fg_record_attend(struct fg_engine *e, const struct fg_layer *l,
+                      const struct fg_step_shape *shape)
+{
+    const struct fg_hparams *hp = &e->hp;
     if (shape->n_single) {
         uint32_t segments = (shape->single_tiles + FG_C_SEGMENT_TILES - 1) / FG_C_SEGMENT_TILES;
         uint64_t partial = 4ull * shape->n_single * hp->n_head * segments * (hp->head_dim + 2);
@@ -199,15 +205,26 @@ static void record_lightning_round(struct fg_engine *e, const struct fg_layer *l
 static void record_lightning(struct fg_engine *e, const struct fg_layer *l,
                              const struct fg_step_shape *shape)
 {
-    const struct fg_hparams *hp = &e->hp;
-    uint32_t n = shape->n_tokens, heads = hp->n_head * hp->head_dim;
+    uint32_t n = shape->n_tokens;
     fg_record_matmul(e, &l->qkv, e->s.n, e->s.ld_embd, e->s.q, e->s.ld_q, n, NULL, 0, 0);
     fg_record_matmul(e, &l->gate, e->s.n, e->s.ld_embd, e->s.gate, e->s.ld_heads, n, NULL, 0, 0);
     fg_cmd_barrier(e->cmd);
+    fg_record_lightning(e, l, shape);
+    fg_record_gate(e, l, n);
+}
+
+void fg_record_lightning(struct fg_engine *e, const struct fg_layer *l,
+                         const struct fg_step_shape *shape)
+{
     for (uint32_t r = 0; r < shape->n_rounds; r++)
-        record_lightning_round(e, l, &shape->rounds[r], shape->n_single == n);
+        record_lightning_round(e, l, &shape->rounds[r], shape->n_single == shape->n_tokens);
+}
+
+void fg_record_gate(struct fg_engine *e, const struct fg_layer *l, uint32_t n_tokens)
+{
+    uint32_t heads = e->hp.n_head * e->hp.head_dim;
     struct fg_pipeline *p = fg_kernel(e, "lightning_gate", no_spec);
-    struct fg_gate_push push = {.n_tokens = n,
+    struct fg_gate_push push = {.n_tokens = n_tokens,
                                 .n = heads,
                                 .ldo = e->s.ld_heads,
                                 .ldg = e->s.ld_heads,
@@ -217,7 +234,7 @@ static void record_lightning(struct fg_engine *e, const struct fg_layer *l,
     struct fg_bind binds[] = {
         {e->s.attn, 0, 0}, {e->s.gate, 0, 0}, {l->attn_norm_2, 0, 0}, {e->s.gated, 0, 0}};
     if (p)
-        fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, n, 1, 1);
+        fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, n_tokens, 1, 1);
     fg_cmd_barrier(e->cmd);
 }
 
@@ -248,23 +265,27 @@ static void record_route(struct fg_engine *e, const struct fg_layer *l, uint32_t
 {
     const struct fg_hparams *hp = &e->hp;
     struct fg_pipeline *route = fg_kernel(e, "moe_route", no_spec);
-    struct fg_pipeline *group = fg_kernel(e, "moe_group", no_spec);
     struct fg_route_push route_push = {n, hp->n_expert, hp->n_expert_used, e->s.ld_router};
-    struct fg_group_push group_push = {n * hp->n_expert_used, hp->n_expert,
-                                       fg_moe_tiling(e, n * hp->n_expert_used)->tokens};
     struct fg_bind route_binds[] = {
         {e->s.router, 0, 0}, {e->s.experts, 0, 0}, {e->s.expert_weights, 0, 0}};
-    struct fg_bind group_binds[] = {
-        {e->s.experts, 0, 0}, {e->s.pairs, 0, 0}, {e->s.pair_tiles, 0, 0}};
     fg_record_matmul(e, &l->router, e->s.n, e->s.ld_embd, e->s.router, e->s.ld_router, n, NULL, 0,
                      0);
     fg_cmd_barrier(e->cmd);
-    if (!route || !group)
+    if (!route)
         return;
     fg_cmd_dispatch(e->cmd, route, route_binds, 3, &route_push, sizeof route_push, (n + 7) / 8, 1,
                     1);
     fg_cmd_barrier(e->cmd);
-    fg_cmd_dispatch(e->cmd, group, group_binds, 3, &group_push, sizeof group_push, 1, 1, 1);
+    fg_record_group(e, n * hp->n_expert_used);
+}
+
+void fg_record_group(struct fg_engine *e, uint32_t n_pairs)
+{
+    struct fg_pipeline *p = fg_kernel(e, "moe_group", no_spec);
+    struct fg_group_push push = {n_pairs, e->hp.n_expert, fg_moe_tiling(e, n_pairs)->tokens};
+    struct fg_bind binds[] = {{e->s.experts, 0, 0}, {e->s.pairs, 0, 0}, {e->s.pair_tiles, 0, 0}};
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 3, &push, sizeof push, 1, 1, 1);
     fg_cmd_barrier(e->cmd);
 }
 

@@ -6,78 +6,63 @@
 /* Partial results of softmax segments kept at most; longer decodes run unsegmented. */
 enum { PARTIAL_BYTES = 32 << 20 };
 
-static int make(struct fg_engine *e, uint64_t floats, enum fg_buffer_use use, const char *what,
-                struct fg_buffer **out, struct fg_err *err)
-{
-    int rc = fg_buffer_create(e->device, floats * 4, use, what, out, err);
-    if (rc)
-        return rc;
-    e->s.bytes += floats * 4;
-    if (fg_buffer_map(*out))
-        memset(fg_buffer_map(*out), 0, fg_buffer_bytes(*out));
-    else
-        fg_cmd_zero(e->cmd, *out, 0, fg_buffer_bytes(*out));
-    return 0;
-}
+enum { MAX_ITEMS = 32 };
+
+struct item {
+    struct fg_buffer **buffer;
+    uint64_t floats;
+    enum fg_buffer_use use;
+    const char *what;
+};
 
 static uint32_t max_u32(uint32_t a, uint32_t b)
 {
     return a > b ? a : b;
 }
 
-static void strides(struct fg_engine *e)
+static void strides(struct fg_scratch *s, const struct fg_hparams *hp, const struct fg_plan *p)
 {
-    const struct fg_hparams *hp = &e->hp;
     uint32_t heads = hp->n_head * hp->head_dim;
-    e->s.ld_embd = fg_round_up(hp->n_embd, 32);
-    e->s.ld_heads = fg_round_up(heads, 32);
-    e->s.ld_q = fg_round_up(e->n_lightning ? 3 * heads : heads, 32);
-    e->s.ld_kv = fg_round_up(hp->n_head_kv * hp->head_dim, 32);
-    e->s.ld_ff = fg_round_up(hp->n_ff, 32);
-    e->s.ld_router = fg_round_up(max_u32(hp->n_expert, 1), 32);
+    s->ld_embd = fg_round_up(hp->n_embd, 32);
+    s->ld_heads = fg_round_up(heads, 32);
+    s->ld_q = fg_round_up(p->n_lightning ? 3 * heads : heads, 32);
+    s->ld_kv = fg_round_up(hp->n_head_kv * hp->head_dim, 32);
+    s->ld_ff = fg_round_up(hp->n_ff, 32);
+    s->ld_router = fg_round_up(max_u32(hp->n_expert, 1), 32);
 }
 
 /* Cuts n_batch so that every activation fits one binding. */
-static int fit_batch(struct fg_engine *e, struct fg_err *err)
+static int fit_batch(const struct fg_scratch *s, const struct fg_hparams *hp, struct fg_plan *p,
+                     const struct fg_device_info *d, struct fg_err *err)
 {
-    uint64_t range = fg_device_info(e->device)->max_storage_range;
-    uint32_t used = max_u32(e->hp.n_expert_used, 1);
-    uint64_t widest = max_u32(e->s.ld_q, e->s.ld_embd * used);
-    if ((uint64_t)e->s.ld_ff * used > widest)
-        widest = (uint64_t)e->s.ld_ff * used;
-    uint64_t most = range / (widest * 4) / FG_CHUNK * FG_CHUNK;
+    uint32_t used = max_u32(hp->n_expert_used, 1);
+    uint64_t widest = (uint64_t)s->ld_embd * used;
+    if (s->ld_q > widest)
+        widest = s->ld_q;
+    if ((uint64_t)s->ld_ff * used > widest)
+        widest = (uint64_t)s->ld_ff * used;
+    uint64_t most = d->max_storage_range / (widest * 4) / FG_CHUNK * FG_CHUNK;
     if (most < FG_CHUNK)
         return fg_fail(
             err, FG_EUNSUPPORTED,
             "activations of %u tokens (%llu floats each) exceed the largest binding of %s",
-            FG_CHUNK, (unsigned long long)widest, fg_device_info(e->device)->name);
-    if (e->opt.n_batch > most)
-        e->opt.n_batch = (uint32_t)most;
+            FG_CHUNK, (unsigned long long)widest, d->name);
+    if (p->opt.n_batch > most)
+        p->opt.n_batch = (uint32_t)most;
     return 0;
 }
 
-int fg_scratch_init(struct fg_engine *e, struct fg_err *err)
+/* Every buffer of s, whose strides are set, and its size. Returns how many there are. */
+static size_t list(struct fg_scratch *s, const struct fg_hparams *hp, const struct fg_plan *p,
+                   struct item out[MAX_ITEMS])
 {
-    const struct fg_hparams *hp = &e->hp;
-    struct fg_scratch *s = &e->s;
-    int rc;
-
-    strides(e);
-    rc = fit_batch(e, err);
-    if (rc)
-        return rc;
-    uint64_t t = e->opt.n_batch, used = max_u32(hp->n_expert_used, 1);
+    uint64_t t = p->opt.n_batch, used = max_u32(hp->n_expert_used, 1);
     uint64_t pairs = t * used;
-    uint64_t segments = e->max_pages / FG_C_SEGMENT_TILES + 1;
-    uint64_t partial = (uint64_t)e->opt.n_seq * hp->n_head * segments * (hp->head_dim + 2);
+    uint64_t segments = p->max_pages / FG_C_SEGMENT_TILES + 1;
+    uint64_t partial = (uint64_t)p->opt.n_seq * hp->n_head * segments * (hp->head_dim + 2);
     if (partial > PARTIAL_BYTES / 4)
         partial = PARTIAL_BYTES / 4;
-    const struct {
-        struct fg_buffer **buffer;
-        uint64_t floats;
-        enum fg_buffer_use use;
-        const char *what;
-    } all[] = {
+    const struct item all[] = {
         {&s->x, t * s->ld_embd, FG_BUFFER_DEVICE, "activations"},
         {&s->n, t * s->ld_embd, FG_BUFFER_DEVICE, "activations"},
         {&s->q, t * s->ld_q, FG_BUFFER_DEVICE, "queries"},
@@ -85,8 +70,8 @@ int fg_scratch_init(struct fg_engine *e, struct fg_err *err)
         {&s->v, t * s->ld_kv, FG_BUFFER_DEVICE, "values"},
         {&s->rotated, t * hp->n_head * hp->head_dim, FG_BUFFER_DEVICE, "rotated queries"},
         {&s->attn, t * s->ld_heads, FG_BUFFER_DEVICE, "attention outputs"},
-        {&s->gate, e->n_lightning ? t * s->ld_heads : 4, FG_BUFFER_DEVICE, "gates"},
-        {&s->gated, e->n_lightning ? t * s->ld_heads : 4, FG_BUFFER_DEVICE, "gated outputs"},
+        {&s->gate, p->n_lightning ? t * s->ld_heads : 4, FG_BUFFER_DEVICE, "gates"},
+        {&s->gated, p->n_lightning ? t * s->ld_heads : 4, FG_BUFFER_DEVICE, "gated outputs"},
         {&s->ff_gate, pairs * s->ld_ff, FG_BUFFER_DEVICE, "feed-forward activations"},
         {&s->ff_up, pairs * s->ld_ff, FG_BUFFER_DEVICE, "feed-forward activations"},
         {&s->ff_down, hp->n_expert ? pairs * s->ld_embd : 4, FG_BUFFER_DEVICE, "expert outputs"},
@@ -95,20 +80,69 @@ int fg_scratch_init(struct fg_engine *e, struct fg_err *err)
         {&s->expert_weights, pairs, FG_BUFFER_DEVICE, "expert weights"},
         {&s->pairs, pairs, FG_BUFFER_DEVICE, "expert groups"},
         {&s->pair_tiles, 4 * (pairs + max_u32(hp->n_expert, 1)), FG_BUFFER_DEVICE, "expert groups"},
-        {&s->partial, e->n_softmax ? partial : 4, FG_BUFFER_DEVICE, "attention segments"},
+        {&s->partial, p->n_softmax ? partial : 4, FG_BUFFER_DEVICE, "attention segments"},
         {&s->last, (uint64_t)FG_HEAD_ROWS * s->ld_embd, FG_BUFFER_DEVICE, "last hidden rows"},
         {&s->logits, (uint64_t)FG_HEAD_ROWS * hp->n_vocab, FG_BUFFER_DEVICE, "logits"},
         {&s->readback, (uint64_t)FG_HEAD_ROWS * hp->n_vocab, FG_BUFFER_HOST, "logits"},
         {&s->tokens, t * 4, FG_BUFFER_HOST, "step tables"},
         {&s->rope, t * max_u32(hp->rope_dim, 2), FG_BUFFER_HOST, "rotary table"},
-        {&s->table, (uint64_t)e->opt.n_seq * e->max_pages, FG_BUFFER_HOST, "page tables"},
-        {&s->chunks, (t + t / FG_CHUNK + e->opt.n_seq) * 4, FG_BUFFER_HOST, "step tables"},
+        {&s->table, (uint64_t)p->opt.n_seq * p->max_pages, FG_BUFFER_HOST, "page tables"},
+        {&s->chunks, (t + t / FG_CHUNK + p->opt.n_seq) * 4, FG_BUFFER_HOST, "step tables"},
         {&s->groups, t * 2, FG_BUFFER_HOST, "step tables"},
         {&s->index, t + 64, FG_BUFFER_HOST, "step tables"},
     };
+    _Static_assert(sizeof all / sizeof *all <= MAX_ITEMS, "MAX_ITEMS");
+    memcpy(out, all, sizeof all);
+    return sizeof all / sizeof *all;
+}
+
+int fg_scratch_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct fg_device_info *d,
+                    struct fg_err *err)
+{
+    struct fg_scratch s = {0};
+    struct item all[MAX_ITEMS];
+    size_t n;
+    int rc;
+
+    strides(&s, hp, p);
+    rc = fit_batch(&s, hp, p, d, err);
+    if (rc)
+        return rc;
+    n = list(&s, hp, p, all);
+    p->scratch_bytes = p->scratch_host_bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        if (all[i].use == FG_BUFFER_HOST)
+            p->scratch_host_bytes += all[i].floats * 4;
+        else
+            p->scratch_bytes += all[i].floats * 4;
+    return 0;
+}
+
+static int make(struct fg_engine *e, const struct item *item, struct fg_err *err)
+{
+    struct fg_buffer **out = item->buffer;
+    int rc = fg_buffer_create(e->device, item->floats * 4, item->use, item->what, out, err);
+    if (rc)
+        return rc;
+    e->s.bytes += item->floats * 4;
+    if (fg_buffer_map(*out))
+        memset(fg_buffer_map(*out), 0, fg_buffer_bytes(*out));
+    else
+        fg_cmd_zero(e->cmd, *out, 0, fg_buffer_bytes(*out));
+    return 0;
+}
+
+int fg_scratch_init(struct fg_engine *e, struct fg_err *err)
+{
+    struct item all[MAX_ITEMS];
+    size_t n;
+    int rc = 0;
+
+    strides(&e->s, &e->hp, &e->plan);
+    n = list(&e->s, &e->hp, &e->plan, all);
     fg_cmd_begin(e->cmd);
-    for (size_t i = 0; rc == 0 && i < sizeof all / sizeof *all; i++)
-        rc = make(e, all[i].floats, all[i].use, all[i].what, all[i].buffer, err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = make(e, &all[i], err);
     int run = fg_cmd_run(e->cmd, rc ? NULL : err);
     return rc ? rc : run;
 }

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err);
-
 static int check_pieces(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
                         uint32_t *n_tokens, struct fg_err *err)
 {
@@ -106,6 +104,14 @@ static void fill_chunks(struct fg_engine *e, const struct fg_step_piece *p, uint
     shape->rounds = rounds;
 }
 
+void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n, uint32_t *row_of,
+                  struct fg_step_round *rounds, struct fg_step_shape *shape)
+{
+    *shape = (struct fg_step_shape){0};
+    fill_tokens(e, p, n, row_of, shape);
+    fill_chunks(e, p, n, row_of, rounds, shape);
+}
+
 /* The rows whose logits are wanted, in the order of pieces; returns how many. */
 static uint32_t fill_index(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
                            const uint32_t *row_of)
@@ -168,8 +174,8 @@ static int run(struct fg_engine *e, const struct fg_step_piece *p,
 int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
                    struct fg_err *err)
 {
-    struct fg_step_shape shape = {0};
-    struct fg_step_round rounds[4096 / FG_CHUNK + 2];
+    struct fg_step_shape shape;
+    struct fg_step_round rounds[FG_STEP_ROUNDS];
     uint32_t row_of[64], n_tokens;
     int rc;
 
@@ -180,8 +186,7 @@ int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint
         rc = fg_seq_reserve(pieces[i].seq, pieces[i].seq->length + pieces[i].n, err);
     if (rc)
         return rc;
-    fill_tokens(e, pieces, n_pieces, row_of, &shape);
-    fill_chunks(e, pieces, n_pieces, row_of, rounds, &shape);
+    fg_step_fill(e, pieces, n_pieces, row_of, rounds, &shape);
     uint32_t n_logits = fill_index(e, pieces, n_pieces, row_of);
     rc = run(e, pieces, &shape, n_logits, err);
     for (uint32_t i = 0; rc == 0 && i < n_pieces; i++)

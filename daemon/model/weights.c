@@ -41,6 +41,11 @@ int fg_uploader_create(struct fg_device *d,
     return 0;
 }
 
+uint64_t fg_uploader_bytes(void)
+{
+    return STAGING_BYTES;
+}
+
 void fg_uploader_destroy(struct fg_uploader *u)
 {
     if (!u)
@@ -73,15 +78,15 @@ static void layout(enum fg_dtype type, uint32_t n_blocks, uint32_t *qw, uint32_t
     }
 }
 
-/* Splits m into parts whose buffers fit a binding, and creates the buffers. */
-static int create_parts(struct fg_matrix *m, struct fg_device *d, const struct fg_tensor *t,
-                        struct fg_err *err)
+/* Splits m into parts whose buffers fit a binding. */
+static int size_parts(struct fg_matrix *m, const struct fg_device_info *d,
+                      const struct fg_tensor *t, struct fg_err *err)
 {
     uint32_t qw = 0, scales, tiles = (m->n_rows + 31) / 32;
     layout(m->type, m->n_blocks, &qw, &scales);
     uint64_t quant_bytes = (uint64_t)m->n_blocks * qw * 32 * 16;
     uint64_t tile_bytes = quant_bytes + (uint64_t)scales * 32 * 16;
-    uint64_t most = fg_device_info(d)->max_storage_range / tile_bytes; /* tiles of a part */
+    uint64_t most = d->max_storage_range / tile_bytes; /* tiles of a part */
     bool moe = m->n_experts > 1;
     uint64_t unit = moe ? tiles : 1, units = moe ? m->n_experts : tiles;
     uint64_t a_part = most / unit;
@@ -90,8 +95,8 @@ static int create_parts(struct fg_matrix *m, struct fg_device *d, const struct f
         return fg_fail(
             err, FG_EUNSUPPORTED,
             "%.*s: %llu bytes of one piece exceed the largest binding of %s (%llu bytes)",
-            (int)t->name.n, t->name.p, (unsigned long long)(unit * tile_bytes),
-            fg_device_info(d)->name, (unsigned long long)fg_device_info(d)->max_storage_range);
+            (int)t->name.n, t->name.p, (unsigned long long)(unit * tile_bytes), d->name,
+            (unsigned long long)d->max_storage_range);
     m->n_parts = (uint32_t)((units + a_part - 1) / a_part);
     m->parts = calloc(m->n_parts, sizeof *m->parts);
     if (!m->parts)
@@ -100,21 +105,52 @@ static int create_parts(struct fg_matrix *m, struct fg_device *d, const struct f
         struct fg_matrix_part *part = &m->parts[i];
         uint64_t u0 = i * a_part, u1 = u0 + a_part < units ? u0 + a_part : units;
         uint64_t n_tiles = (u1 - u0) * unit;
-        char what[128];
-        int rc;
         part->expert0 = moe ? (uint32_t)u0 : 0;
         part->n_experts = moe ? (uint32_t)(u1 - u0) : 1;
         part->row0 = moe ? 0 : (uint32_t)u0 * 32;
         part->n_rows =
             moe ? m->n_rows : (u1 * 32 < m->n_rows ? (uint32_t)u1 * 32 : m->n_rows) - part->row0;
         part->scale_at = (uint32_t)(n_tiles * quant_bytes / 16);
-        snprintf(what, sizeof what, "weights of %.*s", (int)t->name.n, t->name.p);
-        rc = fg_buffer_create(d, n_tiles * tile_bytes, FG_BUFFER_DEVICE, what, &part->buffer, err);
-        if (rc)
-            return rc;
-        m->bytes += n_tiles * tile_bytes;
+        part->bytes = n_tiles * tile_bytes;
+        m->bytes += part->bytes;
     }
     return 0;
+}
+
+int fg_matrix_measure(struct fg_matrix *m, const struct fg_device_info *d,
+                      const struct fg_tensor *t, struct fg_err *err)
+{
+    uint64_t row_bytes = fg_dtype_row_bytes(t->type, t->ne[0]);
+    int rc;
+
+    memset(m, 0, sizeof *m);
+    m->type = t->type;
+    m->k = (uint32_t)t->ne[0];
+    m->n_blocks = (m->k + 31) / 32;
+    m->n_rows = (uint32_t)t->ne[1];
+    m->n_experts = (uint32_t)t->ne[2];
+    if (row_bytes > STAGING_BYTES / 32)
+        return fg_fail(err, FG_EUNSUPPORTED, "%.*s: rows of %llu bytes, at most %u are supported",
+                       (int)t->name.n, t->name.p, (unsigned long long)row_bytes,
+                       STAGING_BYTES / 32);
+    rc = size_parts(m, d, t, err);
+    if (rc)
+        fg_matrix_finish(m);
+    return rc;
+}
+
+/* Splits m and creates the buffers. */
+static int create_parts(struct fg_matrix *m, struct fg_device *d, const struct fg_tensor *t,
+                        struct fg_err *err)
+{
+    char what[128];
+    int rc = fg_matrix_measure(m, fg_device_info(d), t, err);
+
+    snprintf(what, sizeof what, "weights of %.*s", (int)t->name.n, t->name.p);
+    for (uint32_t i = 0; rc == 0 && i < m->n_parts; i++)
+        rc = fg_buffer_create(d, m->parts[i].bytes, FG_BUFFER_DEVICE, what, &m->parts[i].buffer,
+                              err);
+    return rc;
 }
 
 /* Repacks n_rows raw rows at `rows` as rows row0.. of the matrix whose first tile in part is tile0.
@@ -163,16 +199,7 @@ int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_t
     int rc;
 
     memset(m, 0, sizeof *m);
-    m->type = t->type;
-    m->k = (uint32_t)t->ne[0];
-    m->n_blocks = (m->k + 31) / 32;
-    m->n_rows = (uint32_t)t->ne[1];
-    m->n_experts = (uint32_t)t->ne[2];
-    if (row_bytes > STAGING_BYTES / 32)
-        return fg_fail(err, FG_EUNSUPPORTED, "%.*s: rows of %llu bytes, at most %u are supported",
-                       (int)t->name.n, t->name.p, (unsigned long long)row_bytes,
-                       STAGING_BYTES / 32);
-    snprintf(name, sizeof name, "repack.%s", fg_type_suffix(m->type));
+    snprintf(name, sizeof name, "repack.%s", fg_type_suffix(t->type));
     rc = fg_pipeline_get(u->device, name, spec, &repack, err);
     if (rc == 0)
         rc = create_parts(m, u->device, t, err);
@@ -191,6 +218,18 @@ int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_t
             }
         }
     }
+    if (rc)
+        fg_matrix_finish(m);
+    return rc;
+}
+
+int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type, uint32_t n_rows,
+                    uint32_t k, uint32_t n_experts, struct fg_err *err)
+{
+    const struct fg_tensor t = {
+        .name = {"blank", 5}, .type = type, .ne = {k, n_rows, n_experts, 1}};
+    int rc = create_parts(m, d, &t, err);
+
     if (rc)
         fg_matrix_finish(m);
     return rc;

@@ -12,6 +12,7 @@ struct fg_matrix_part {
     uint32_t row0, n_rows;       /* dense: rows of the matrix */
     uint32_t expert0, n_experts; /* MoE: experts, all rows of each */
     uint32_t scale_at;           /* uvec4 index of the scales in the buffer */
+    uint64_t bytes;              /* of the buffer */
 };
 
 /* y = W x; W is [n_experts][n_rows][k], one expert where there are none. */
@@ -28,12 +29,22 @@ struct fg_uploader;
 int fg_uploader_create(struct fg_device *d,
                        void (*progress)(void *ctx, uint64_t done, uint64_t all), void *progress_ctx,
                        uint64_t all_bytes, struct fg_uploader **out, struct fg_err *err);
+/* Host memory that one takes. */
+uint64_t fg_uploader_bytes(void);
 void fg_uploader_destroy(struct fg_uploader *u);
 
+/* What fg_matrix_init() would make of t on a device of these limits: the parts without their
+ * buffers, and the bytes. FG_ENOMEM, FG_EUNSUPPORTED as there; end with fg_matrix_finish(). */
+int fg_matrix_measure(struct fg_matrix *m, const struct fg_device_info *d,
+                      const struct fg_tensor *t, struct fg_err *err);
 /* A tensor [k, rows] or [k, rows, experts]. FG_ENOMEM, FG_EUNSUPPORTED (one expert is larger than
  * the device's largest binding), FG_EDEVICE. End with fg_matrix_finish(). */
 int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_tensor *t,
                    struct fg_err *err);
+/* A matrix of that shape, contents undefined, for what measures kernels. Errors and end as above.
+ */
+int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type, uint32_t n_rows,
+                    uint32_t k, uint32_t n_experts, struct fg_err *err);
 void fg_matrix_finish(struct fg_matrix *m);
 /* A tensor of one dimension, expanded to f32. */
 int fg_vector_upload(struct fg_uploader *u, const struct fg_tensor *t, struct fg_buffer **out,

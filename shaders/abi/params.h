@@ -127,4 +127,15 @@ struct fg_combine_push {
     FG_ABI_F32 alpha;
 };
 
+struct fg_bench_copy_push {
+    FG_ABI_U32 n;     /* uvec4, a multiple of 512 */
+    FG_ABI_U32 store; /* 0: only the loads */
+    FG_ABI_U32 never; /* a word that does not come up */
+};
+
+struct fg_bench_madd_push {
+    FG_ABI_U32 n; /* rounds */
+    FG_ABI_F32 a, b;
+};
+
 #endif

@@ -33,6 +33,35 @@ static int set_up(void **state)
     return 0;
 }
 
+static void test_plan(void **state)
+{
+    struct fg_flow_options flow;
+    struct fg_config c;
+    struct fg_err err;
+
+    (void)state;
+    unsetenv("HOME"); /* no cache, no place for pipelines: a plan needs neither */
+    assert_int_equal(PARSE(&c, &err, "--plan", "-m", "a.gguf", "--json", "--ctx", "100",
+                           "--parallel", "3", "--kv", "f32", "--batch", "128", "--device", "2",
+                           "--vram-size", "1M"),
+                     0);
+    assert_int_equal(c.action, FG_CONFIG_PLAN);
+    assert_true(c.json);
+    fg_config_flow_options(&c, &flow);
+    assert_string_equal(flow.model_path, "a.gguf");
+    assert_string_equal(flow.device, "2");
+    assert_int_equal(flow.kv_type, FG_KV_F32);
+    assert_int_equal(flow.n_ctx, 100);
+    assert_int_equal(flow.n_seq, 3);
+    assert_int_equal(flow.n_batch, 128);
+    assert_int_equal(flow.vram_bytes, 1 << 20);
+    fg_config_finish(&c);
+    assert_int_equal(PARSE(&c, &err, "--plan"), FG_EINVAL);
+    assert_non_null(strstr(err.text, "--model"));
+    assert_int_equal(PARSE(&c, &err, "--json", "-m", "a.gguf"), FG_EINVAL);
+    assert_non_null(strstr(err.text, "--json goes with --plan"));
+}
+
 static void test_defaults(void **state)
 {
     struct fg_config c;
@@ -288,9 +317,13 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_defaults, set_up),  cmocka_unit_test_setup(test_all, set_up),
-        cmocka_unit_test_setup(test_refusals, set_up),  cmocka_unit_test_setup(test_keys, set_up),
-        cmocka_unit_test_setup(test_key_files, set_up), cmocka_unit_test(test_sizes),
+        cmocka_unit_test_setup(test_defaults, set_up),
+        cmocka_unit_test_setup(test_plan, set_up),
+        cmocka_unit_test_setup(test_all, set_up),
+        cmocka_unit_test_setup(test_refusals, set_up),
+        cmocka_unit_test_setup(test_keys, set_up),
+        cmocka_unit_test_setup(test_key_files, set_up),
+        cmocka_unit_test(test_sizes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

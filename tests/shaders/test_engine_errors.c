@@ -231,7 +231,7 @@ static void test_create(void **state)
     m = tiny_llama();
     opt = pair_options(FG_KV_F32); /* 16 KiB a page */
     info->max_storage_range = 128 << 10;
-    create_refused(*state, &m, &opt, FG_ENOMEM, "context of 640");
+    create_refused(*state, &m, &opt, FG_ENOMEM, "largest binding of the device holds 8");
     info->max_storage_range = range;
     fg_engine_destroy(NULL);
     fg_seq_destroy(NULL);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "flow/restore.h"
@@ -254,18 +253,6 @@ static int run(struct restore_bench *b, struct fg_err *err)
     return 0;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, uint32_t n)
-{
-    qsort(v, n, sizeof *v, by_size);
-    return (v[(n - 1) / 2] + v[n / 2]) / 2;
-}
-
 /* Stored and not, in turn, each pair the other way round than the one before. */
 static int run_pairs(struct restore_bench *b, struct fg_err *err)
 {
@@ -284,7 +271,8 @@ static int run_pairs(struct restore_bench *b, struct fg_err *err)
     if (rc || b->pairs == 0)
         return rc;
     fg_cache_stats(b->cache, &after);
-    double w = median(stored, b->pairs), n = median(bare, b->pairs), r = median(ratio, b->pairs);
+    double w = bench_stats(stored, b->pairs).median, n = bench_stats(bare, b->pairs).median;
+    double r = bench_stats(ratio, b->pairs).median;
     printf("writing      %.3f s stored, %.3f s not; %.3f of it (medians of %u), %.1f MB written, "
            "%.0f records dropped\n",
            w, n, r, b->pairs, (double)(after.bytes_written - before.bytes_written) / 1e6,

@@ -1,0 +1,402 @@
+#include "kernel_bench_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gpu/device.h"
+
+enum {
+    NOISE_BYTES = 1 << 20,
+    ROOF_BYTES = 256 << 20, /* of the copies; or the device's largest binding */
+    MADD_GROUPS = 2048,
+    MADD_ROUNDS = 1024,
+    MAX_DISPATCHES = 16384, /* of one submission */
+    BUILT_IN_WIDTH = 4096,
+};
+#define MOE_BYTES (UINT64_C(1) << 30) /* most that the experts of one matrix take */
+
+static const uint32_t token_counts[] = {1, FG_CHUNK};
+
+/* --- time --- */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static int submit(struct fg_kernel_bench *b, fg_kernel_record *record, void *ctx, uint32_t n,
+                  double *seconds, struct fg_err *err)
+{
+    struct fg_cmd *cmd = b->engine->cmd;
+    double start;
+    int rc;
+    fg_cmd_begin(cmd);
+    for (uint32_t i = 0; i < n; i++)
+        record(ctx, i);
+    start = now();
+    rc = fg_cmd_run(cmd, err);
+    *seconds = now() - start;
+    return rc;
+}
+
+int fg_kernel_bench_time(struct fg_kernel_bench *b, fg_kernel_record *record, void *ctx,
+                         double *seconds, struct fg_err *err)
+{
+    double took[FG_KERNEL_BENCH_MAX_REPS], once;
+    uint32_t n = 1;
+    int rc = submit(b, record, ctx, 1, &once, err); /* compiles */
+    while (rc == 0) {
+        rc = submit(b, record, ctx, n, &once, err);
+        if (once >= b->opt.seconds || n == MAX_DISPATCHES)
+            break;
+        double grow = once > 0 ? 1.2 * b->opt.seconds / once : 16;
+        grow = n * (grow < 16 ? grow : 16) + 1;
+        n = grow < MAX_DISPATCHES ? (uint32_t)grow : MAX_DISPATCHES;
+    }
+    for (uint32_t i = 0; rc == 0 && i < b->opt.reps; i++) {
+        rc = submit(b, record, ctx, n, &took[i], err);
+        took[i] /= n;
+    }
+    if (rc)
+        return rc;
+    qsort(took, b->opt.reps, sizeof *took, by_size);
+    *seconds = (took[(b->opt.reps - 1) / 2] + took[b->opt.reps / 2]) / 2;
+    return 0;
+}
+
+int fg_kernel_bench_fill(struct fg_kernel_bench *b, struct fg_buffer *dst, struct fg_err *err)
+{
+    struct fg_cmd *cmd = b->engine->cmd;
+    uint64_t bytes = fg_buffer_bytes(dst);
+    fg_cmd_begin(cmd);
+    for (uint64_t at = 0; at < bytes; at += NOISE_BYTES)
+        fg_cmd_copy(cmd, b->noise, 0, dst, at, bytes - at < NOISE_BYTES ? bytes - at : NOISE_BYTES);
+    return fg_cmd_run(cmd, err);
+}
+
+/* --- the roof --- */
+
+struct roof_work {
+    struct fg_kernel_bench *b;
+    struct fg_pipeline *copy, *madd;
+    struct fg_buffer *x, *y;
+    struct fg_bench_copy_push push;
+};
+
+static void record_copy(void *ctx, uint32_t i)
+{
+    struct roof_work *w = ctx;
+    struct fg_bind binds[] = {{w->x, 0, 0}, {w->y, 0, 0}};
+    (void)i;
+    fg_cmd_dispatch(w->b->engine->cmd, w->copy, binds, 2, &w->push, sizeof w->push, w->push.n / 512,
+                    1, 1);
+    fg_cmd_barrier(w->b->engine->cmd);
+}
+
+static void record_madd(void *ctx, uint32_t i)
+{
+    struct roof_work *w = ctx;
+    struct fg_bench_madd_push push = {MADD_ROUNDS, 0.5f, 1.0f};
+    struct fg_bind bind = {w->y, 0, 0};
+    (void)i;
+    fg_cmd_dispatch(w->b->engine->cmd, w->madd, &bind, 1, &push, sizeof push, MADD_GROUPS, 1, 1);
+    fg_cmd_barrier(w->b->engine->cmd);
+}
+
+/* Loads alone and whole copies through one kind of buffer. */
+static int time_copies(struct roof_work *w, const char *shader, double *load, double *copy,
+                       struct fg_err *err)
+{
+    const uint32_t spec[FG_SPEC_COUNT] = {0};
+    double bytes = 16.0 * w->push.n, seconds;
+    int rc = fg_pipeline_get(w->b->device, shader, spec, &w->copy, err);
+    w->push.store = 0;
+    if (rc == 0)
+        rc = fg_kernel_bench_time(w->b, record_copy, w, &seconds, err);
+    if (rc)
+        return rc;
+    *load = bytes / seconds;
+    w->push.store = 1;
+    rc = fg_kernel_bench_time(w->b, record_copy, w, &seconds, err);
+    *copy = 2 * bytes / seconds;
+    return rc;
+}
+
+int fg_kernel_bench_roof(struct fg_kernel_bench *b, struct fg_kernel_roof *out, struct fg_err *err)
+{
+    const struct fg_device_info *d = fg_device_info(b->device);
+    const uint32_t spec[FG_SPEC_COUNT] = {0};
+    struct roof_work w = {.b = b};
+    uint64_t bytes = d->max_storage_range < ROOF_BYTES ? d->max_storage_range : ROOF_BYTES;
+    bool texel = b->engine->one.texel || b->engine->many.texel;
+    double seconds;
+    int rc;
+
+    *out = (struct fg_kernel_roof){0};
+    if (texel && d->max_texel_elements * 16 < bytes)
+        bytes = d->max_texel_elements * 16;
+    w.push =
+        (struct fg_bench_copy_push){.n = (uint32_t)(bytes / 16 / 512 * 512), .never = 0xffffffffu};
+    rc = fg_buffer_create(b->device, bytes, FG_BUFFER_DEVICE, "copies", &w.x, err);
+    if (rc == 0)
+        rc = fg_buffer_create(b->device, bytes, FG_BUFFER_DEVICE, "copies", &w.y, err);
+    if (rc == 0)
+        rc = fg_kernel_bench_fill(b, w.x, err);
+    if (rc == 0)
+        rc = time_copies(&w, "bench_copy", &out->load, &out->copy, err);
+    if (rc == 0 && texel)
+        rc = time_copies(&w, "bench_copy.tex", &out->load_texel, &out->copy_texel, err);
+    if (rc == 0)
+        rc = fg_pipeline_get(b->device, "bench_madd", spec, &w.madd, err);
+    if (rc == 0)
+        rc = fg_kernel_bench_time(b, record_madd, &w, &seconds, err);
+    if (rc == 0)
+        out->madd = 2.0 * 16 * MADD_ROUNDS * 64 * MADD_GROUPS / seconds;
+    fg_buffer_destroy(w.x);
+    fg_buffer_destroy(w.y);
+    return rc;
+}
+
+/* --- the cases --- */
+
+static void add(struct fg_kernel_bench *b, struct fg_kernel_case c)
+{
+    if (b->n_cases < FG_KERNEL_MAX_CASES)
+        b->cases[b->n_cases++] = c;
+}
+
+static void add_product(struct fg_kernel_bench *b, struct fg_kernel_case c)
+{
+    for (size_t i = 0; i < sizeof token_counts / sizeof *token_counts; i++) {
+        c.n_tokens = token_counts[i];
+        add(b, c);
+    }
+}
+
+/* Every type that has a kernel. */
+static void add_built_in(struct fg_kernel_bench *b)
+{
+    const uint32_t spec[FG_SPEC_COUNT] = {0};
+    struct fg_pipeline *p;
+    char name[48];
+    for (uint32_t type = 0; type < 64; type++) {
+        if (!fg_dtype_known(type))
+            continue;
+        snprintf(name, sizeof name, "repack.%s", fg_type_suffix((enum fg_dtype)type));
+        if (fg_pipeline_get(b->device, name, spec, &p, NULL) == 0)
+            add_product(b, (struct fg_kernel_case){.kind = FG_KERNEL_MATMUL,
+                                                   .type = (enum fg_dtype)type,
+                                                   .n_rows = BUILT_IN_WIDTH,
+                                                   .k = BUILT_IN_WIDTH,
+                                                   .n_experts = 1,
+                                                   .x_div = 1});
+    }
+}
+
+/* "attn_q" of "blk.3.attn_q.weight"; false for what is no matrix. */
+static bool matrix_name(const struct fg_tensor *t, char out[32])
+{
+    const char *from = t->name.p, *end = t->name.p + t->name.n, *dot;
+    if (t->ne[1] < 2 || t->name.n < 8 || memcmp(end - 7, ".weight", 7) != 0)
+        return false;
+    end -= 7;
+    if (t->name.n > 4 && memcmp(from, "blk.", 4) == 0) {
+        dot = memchr(from + 4, '.', (size_t)(end - from - 4));
+        from = dot ? dot + 1 : from;
+    }
+    snprintf(out, 32, "%.*s", (int)(end - from), from);
+    return true;
+}
+
+/* Each shape and type of the model's matrices once, under the first one's name. */
+static void add_model(struct fg_kernel_bench *b, const struct fg_gguf *g)
+{
+    for (uint64_t i = 0; i < fg_gguf_tensor_count(g); i++) {
+        const struct fg_tensor *t = fg_gguf_tensor_at(g, i);
+        struct fg_kernel_case c = {.type = t->type,
+                                   .n_rows = (uint32_t)t->ne[1],
+                                   .k = (uint32_t)t->ne[0],
+                                   .n_experts = (uint32_t)t->ne[2],
+                                   .x_div = 1};
+        bool twice = false;
+        if (!matrix_name(t, c.name))
+            continue;
+        if (c.n_experts > 1) {
+            c.kind = FG_KERNEL_MOE;
+            c.n_experts = b->engine->hp.n_expert;
+            c.x_div = strcmp(c.name, "ffn_down_exps") == 0 ? 1 : b->engine->hp.n_expert_used;
+        }
+        for (uint32_t j = 0; j < b->n_cases; j++)
+            twice = twice || (b->cases[j].kind == c.kind && b->cases[j].type == c.type &&
+                              b->cases[j].n_rows == c.n_rows && b->cases[j].k == c.k &&
+                              b->cases[j].x_div == c.x_div);
+        if (!twice)
+            add_product(b, c);
+    }
+}
+
+static void add_rest(struct fg_kernel_bench *b)
+{
+    enum { N = sizeof token_counts / sizeof *token_counts };
+    for (uint32_t i = 0; i < 2 * N && b->n_kinds[0]; i++)
+        add(b, (struct fg_kernel_case){.kind = FG_KERNEL_SOFTMAX,
+                                       .n_tokens = token_counts[i % N],
+                                       .depth = b->opt.depths[i / N]});
+    /* One token in the middle of a chunk; all of a chunk, which is folded. */
+    for (uint32_t i = 0; i < N && b->n_kinds[1]; i++)
+        add(b, (struct fg_kernel_case){.kind = FG_KERNEL_LIGHTNING,
+                                       .n_tokens = token_counts[i],
+                                       .depth = token_counts[i] == 1 ? FG_CHUNK / 2 : 0});
+    for (uint32_t i = 0; i < N && b->n_kinds[1]; i++)
+        add(b, (struct fg_kernel_case){.kind = FG_KERNEL_GATE, .n_tokens = token_counts[i]});
+    for (uint32_t i = 0; i < N; i++)
+        add(b, (struct fg_kernel_case){.kind = FG_KERNEL_NORM, .n_tokens = token_counts[i]});
+}
+
+/* --- the engine --- */
+
+/* A shape with FG_KERNEL_LAYERS layers of each kind that the model has, and as many experts as fit.
+ */
+static int shape_of_model(struct fg_hparams *hp, const struct fg_gguf *g, struct fg_err *err)
+{
+    uint32_t kinds[2] = {0, 0}, n = 0;
+    int rc = fg_hparams_init(hp, g, err);
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; i < hp->n_layer; i++)
+        if (kinds[hp->recurrent[i]]++ < FG_KERNEL_LAYERS)
+            hp->recurrent[n++] = hp->recurrent[i];
+    hp->n_layer = n;
+    uint64_t expert = (uint64_t)hp->n_ff * hp->n_embd * 4, most = MOE_BYTES / (expert ? expert : 1);
+    if (hp->n_expert > most)
+        hp->n_expert = most > hp->n_expert_used ? (uint32_t)most : hp->n_expert_used;
+    return 0;
+}
+
+static int built_in_shape(struct fg_hparams *hp, struct fg_err *err)
+{
+    *hp = (struct fg_hparams){.family = FG_FAMILY_MINIMAX_01,
+                              .n_layer = 2 * FG_KERNEL_LAYERS,
+                              .n_embd = BUILT_IN_WIDTH,
+                              .n_ff = BUILT_IN_WIDTH,
+                              .n_head = 32,
+                              .n_head_kv = 8,
+                              .head_dim = 128,
+                              .n_vocab = 32,
+                              .rope_dim = 128,
+                              .rope_freq_base = 10000,
+                              .norm_eps = 1e-5f,
+                              .residual_scale = 1};
+    hp->recurrent = calloc(hp->n_layer, 1);
+    if (!hp->recurrent)
+        return fg_fail(err, FG_ENOMEM, "out of memory for the layers");
+    for (uint32_t i = 0; i < hp->n_layer; i += 2)
+        hp->recurrent[i] = 1;
+    return 0;
+}
+
+static int make_engine(struct fg_kernel_bench *b, const struct fg_gguf *g, struct fg_err *err)
+{
+    uint32_t deep = b->opt.depths[0] > b->opt.depths[1] ? b->opt.depths[0] : b->opt.depths[1];
+    struct fg_engine_options opt = {
+        .kv_type = b->opt.kv_type, .n_ctx = deep + FG_CHUNK, .n_seq = 1, .n_batch = FG_CHUNK};
+    struct fg_hparams hp;
+    int rc = g ? shape_of_model(&hp, g, err) : built_in_shape(&hp, err);
+    if (rc == 0)
+        rc = fg_engine_create_bare(&opt, &hp, b->device, &b->engine, err);
+    for (uint32_t i = 0; rc == 0 && i < b->engine->hp.n_layer; i++) {
+        bool recurrent = b->engine->layers[i].recurrent;
+        b->layers[recurrent][b->n_kinds[recurrent]++] = i;
+    }
+    return rc ? rc : fg_seq_create(b->engine, &b->seq, err);
+}
+
+static int make_buffers(struct fg_kernel_bench *b, struct fg_err *err)
+{
+    const struct fg_engine *e = b->engine;
+    uint32_t widest = e->s.ld_embd > e->s.ld_heads ? e->s.ld_embd : e->s.ld_heads, word = 1;
+    int rc =
+        fg_buffer_create(b->device, NOISE_BYTES, FG_BUFFER_HOST, "made-up words", &b->noise, err);
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; i < NOISE_BYTES / 4; i++) {
+        word = word * 1664525u + 1013904223u;
+        ((uint32_t *)fg_buffer_map(b->noise))[i] = 0x2c002c00u | (word >> 3 & 0x03ff03ffu);
+    }
+    rc =
+        fg_buffer_create(b->device, 4ull * widest, FG_BUFFER_DEVICE, "norm weights", &b->norm, err);
+    struct fg_buffer *const filled[] = {b->norm,      e->s.x,    e->s.q,
+                                        e->s.rotated, e->s.attn, e->s.gate};
+    for (size_t i = 0; rc == 0 && i < sizeof filled / sizeof *filled; i++)
+        rc = fg_kernel_bench_fill(b, filled[i], err);
+    for (uint32_t i = 0; rc == 0 && i < b->n_kinds[0]; i++)
+        rc = fg_kernel_bench_fill(b, e->layers[b->layers[0][i]].kv, err);
+    for (uint32_t i = 0; rc == 0 && i < b->n_kinds[1]; i++) {
+        const struct fg_layer *l = &e->layers[b->layers[1][i]];
+        rc = fg_kernel_bench_fill(b, l->state, err);
+        if (rc == 0)
+            rc = fg_kernel_bench_fill(b, l->k_rows, err);
+        if (rc == 0)
+            rc = fg_kernel_bench_fill(b, l->v_rows, err);
+    }
+    return rc;
+}
+
+int fg_kernel_bench_create(const struct fg_kernel_bench_options *opt, struct fg_device *d,
+                           const struct fg_gguf *g, struct fg_kernel_bench **out,
+                           struct fg_err *err)
+{
+    struct fg_kernel_bench *b;
+    int rc;
+
+    *out = NULL;
+    if (opt->reps < 1 || opt->reps > FG_KERNEL_BENCH_MAX_REPS || opt->depths[0] % FG_CHUNK ||
+        opt->depths[1] % FG_CHUNK)
+        return fg_fail(err, FG_EINVAL,
+                       "%u repetitions of 1..%d, or depths that are not whole chunks", opt->reps,
+                       FG_KERNEL_BENCH_MAX_REPS);
+    b = calloc(1, sizeof *b);
+    if (!b)
+        return fg_fail(err, FG_ENOMEM, "out of memory for the cases");
+    b->opt = *opt;
+    b->device = d;
+    rc = make_engine(b, g, err);
+    if (rc == 0)
+        rc = make_buffers(b, err);
+    if (rc) {
+        fg_kernel_bench_destroy(b);
+        return rc;
+    }
+    if (g)
+        add_model(b, g);
+    else
+        add_built_in(b);
+    add_rest(b);
+    *out = b;
+    return 0;
+}
+
+void fg_kernel_bench_destroy(struct fg_kernel_bench *b)
+{
+    if (!b)
+        return;
+    fg_seq_destroy(b->seq);
+    fg_buffer_destroy(b->norm);
+    fg_buffer_destroy(b->noise);
+    fg_engine_destroy(b->engine);
+    free(b);
+}
+
+uint32_t fg_kernel_bench_count(const struct fg_kernel_bench *b)
+{
+    return b->n_cases;
+}
