@@ -17,6 +17,14 @@ enum { FG_SPEC_COUNT = 5, FG_BIND_MAX = 8 };
 int fg_pipeline_get(struct fg_device *d, const char *name, const uint32_t spec[FG_SPEC_COUNT],
                     struct fg_pipeline **out, struct fg_err *err);
 
+/* What the driver's compiler says of a shader: "name value" lines, as it names them. */
+enum { FG_STATISTICS_BYTES = 4096 };
+/* Compiles once more, keeping nothing. FG_EUNSUPPORTED (the driver does not tell), FG_ENOTFOUND,
+ * FG_EDEVICE. */
+int fg_pipeline_statistics(struct fg_device *d, const char *name,
+                           const uint32_t spec[FG_SPEC_COUNT], char text[FG_STATISTICS_BYTES],
+                           struct fg_err *err);
+
 struct fg_bind {
     struct fg_buffer *buffer;
     uint64_t offset; /* bytes, a multiple of 256 */

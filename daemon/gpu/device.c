@@ -311,7 +311,7 @@ int fg_device_list(const char *select, struct fg_device_info **out, size_t *n, i
 static int create_device(struct fg_device *d, struct fg_err *err)
 {
     float priority = 1.0f;
-    const char *extensions[1];
+    const char *extensions[2];
     uint32_t n_ext = 0;
     VkResult r;
 
@@ -319,11 +319,22 @@ static int create_device(struct fg_device *d, struct fg_err *err)
         return fg_fail(err, FG_EUNSUPPORTED, "device \"%s\": no compute queue", d->info.name);
     if (d->info.host_import)
         extensions[n_ext++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
+    /* What the compiler made of a shader: costs nothing until a pipeline asks to keep it. */
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
+    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                          .pNext = &statistics};
+    if (has_extension(d->physical, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
+        vkGetPhysicalDeviceFeatures2(d->physical, &features);
+    d->has_statistics = statistics.pipelineExecutableInfo;
+    if (d->has_statistics)
+        extensions[n_ext++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueFamilyIndex = d->queue_family,
                                      .queueCount = 1,
                                      .pQueuePriorities = &priority};
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                               .pNext = d->has_statistics ? &statistics : NULL,
                                .queueCreateInfoCount = 1,
                                .pQueueCreateInfos = &queue,
                                .enabledExtensionCount = n_ext,

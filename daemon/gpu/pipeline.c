@@ -111,7 +111,8 @@ static int create_layout(struct fg_device *d, struct fg_pipeline *p, struct fg_e
     return r == VK_SUCCESS ? 0 : fg_vk_fail(d, err, "vkCreatePipelineLayout", r);
 }
 
-static int create_pipeline(struct fg_device *d, struct fg_pipeline *p, struct fg_err *err)
+static int create_pipeline(struct fg_device *d, struct fg_pipeline *p, bool keep_statistics,
+                           struct fg_err *err)
 {
     VkSpecializationMapEntry entries[FG_SPEC_COUNT];
     VkShaderModule module;
@@ -126,15 +127,42 @@ static int create_pipeline(struct fg_device *d, struct fg_pipeline *p, struct fg
     VkSpecializationInfo spec = {FG_SPEC_COUNT, entries, sizeof p->spec, p->spec};
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = keep_statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
                   .pName = "main",
                   .pSpecializationInfo = &spec},
         .layout = p->layout};
-    r = vkCreateComputePipelines(d->device, d->pipeline_cache, 1, &info, NULL, &p->pipeline);
+    r = vkCreateComputePipelines(d->device, keep_statistics ? NULL : d->pipeline_cache, 1, &info,
+                                 NULL, &p->pipeline);
     vkDestroyShaderModule(d->device, module, NULL);
     return r == VK_SUCCESS ? 0 : fg_vk_fail(d, err, "vkCreateComputePipelines", r);
+}
+
+static int make(struct fg_device *d, const struct fg_shader *shader,
+                const uint32_t spec[FG_SPEC_COUNT], bool keep_statistics, struct fg_pipeline **out,
+                struct fg_err *err)
+{
+    struct fg_pipeline *p = calloc(1, sizeof *p);
+    int rc;
+
+    if (!p)
+        return fg_fail(err, FG_ENOMEM, "out of memory for a pipeline");
+    p->shader = shader;
+    memcpy(p->spec, spec, sizeof p->spec);
+    rc = find_signature(shader->name, p);
+    if (rc)
+        fg_fail(err, rc, "shader \"%s\" has no signature", shader->name);
+    if (rc == 0)
+        rc = create_layout(d, p, err);
+    if (rc == 0)
+        rc = create_pipeline(d, p, keep_statistics, err);
+    if (rc)
+        destroy(d, p);
+    else
+        *out = p;
+    return rc;
 }
 
 int fg_pipeline_get(struct fg_device *d, const char *name, const uint32_t spec[FG_SPEC_COUNT],
@@ -152,25 +180,59 @@ int fg_pipeline_get(struct fg_device *d, const char *name, const uint32_t spec[F
             *out = p;
             return 0;
         }
-    p = calloc(1, sizeof *p);
-    if (!p)
-        return fg_fail(err, FG_ENOMEM, "out of memory for a pipeline");
-    p->shader = shader;
-    memcpy(p->spec, spec, sizeof p->spec);
-    rc = find_signature(name, p);
+    rc = make(d, shader, spec, false, &p, err);
     if (rc)
-        fg_fail(err, rc, "shader \"%s\" has no signature", name);
-    if (rc == 0)
-        rc = create_layout(d, p, err);
-    if (rc == 0)
-        rc = create_pipeline(d, p, err);
-    if (rc) {
-        destroy(d, p);
         return rc;
-    }
     p->next = d->pipelines;
     d->pipelines = p;
     *out = p;
+    return 0;
+}
+
+static double number(const VkPipelineExecutableStatisticKHR *s)
+{
+    switch (s->format) {
+    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_INT64_KHR: return (double)s->value.i64;
+    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_UINT64_KHR: return (double)s->value.u64;
+    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_FLOAT64_KHR: return s->value.f64;
+    default: return s->value.b32;
+    }
+}
+
+int fg_pipeline_statistics(struct fg_device *d, const char *name,
+                           const uint32_t spec[FG_SPEC_COUNT], char text[FG_STATISTICS_BYTES],
+                           struct fg_err *err)
+{
+    PFN_vkGetPipelineExecutableStatisticsKHR get =
+        (PFN_vkGetPipelineExecutableStatisticsKHR)vkGetDeviceProcAddr(
+            d->device, "vkGetPipelineExecutableStatisticsKHR");
+    VkPipelineExecutableStatisticKHR list[64] = {0};
+    uint32_t n = sizeof list / sizeof *list;
+    const struct fg_shader *shader = find_shader(name);
+    struct fg_pipeline *p;
+    VkResult r;
+    int rc, at = 0;
+
+    if (!shader)
+        return fg_fail(err, FG_ENOTFOUND, "no shader is called \"%s\"", name);
+    if (!d->has_statistics || !get)
+        return fg_fail(err, FG_EUNSUPPORTED, "%s: the driver tells nothing of its compiler's work",
+                       d->info.name);
+    rc = make(d, shader, spec, true, &p, err);
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; i < n; i++)
+        list[i].sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR;
+    VkPipelineExecutableInfoKHR info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR,
+                                        .pipeline = p->pipeline};
+    r = get(d->device, &info, &n, list);
+    destroy(d, p);
+    if (r != VK_SUCCESS && r != VK_INCOMPLETE)
+        return fg_vk_fail(d, err, "vkGetPipelineExecutableStatisticsKHR", r);
+    text[0] = '\0';
+    for (uint32_t i = 0; i < n && at < FG_STATISTICS_BYTES; i++)
+        at += snprintf(text + at, (size_t)(FG_STATISTICS_BYTES - at), "%s %.0f\n", list[i].name,
+                       number(&list[i]));
     return 0;
 }
 

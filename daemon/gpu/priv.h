@@ -29,6 +29,7 @@ struct fg_device {
     VkPipelineCache pipeline_cache;
     char *pipeline_cache_path; /* or NULL */
     struct fg_pipeline *pipelines;
+    bool has_statistics;       /* VK_KHR_pipeline_executable_properties is enabled */
     uint64_t import_alignment; /* 0: no import */
     PFN_vkGetMemoryHostPointerPropertiesEXT get_host_pointer_properties;
     struct fg_device_info info;

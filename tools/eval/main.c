@@ -13,7 +13,9 @@ static const char usage[] =
     "  logits MODEL --tokens FILE.i32 --out FILE.f32 [--split N | --split random:SEED]\n"
     "         [--kv f16|f32] [--device INDEX|NAME] [--cache-dir DIR]\n"
     "                                     logits of every position, computed in pieces\n"
-    "  compile [--device INDEX|NAME]      compile every shader variant for the device\n";
+    "  compile [--device INDEX|NAME] [--statistics]\n"
+    "                                     compile every shader variant for the device; or print\n"
+    "                                     registers, spills and estimates of those for GPUs\n";
 
 int eval_fail(const char *fmt, ...)
 {
