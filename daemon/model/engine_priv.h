@@ -74,6 +74,9 @@ struct fg_engine {
         attend_spread; /* lanes of the subgroup kernel of softmax attention; 0: shared memory */
     struct fg_scratch s;
     struct fg_cmd *cmd;
+    /* Of the last submission with layers: seconds a layer and token; [0] steps of one token. */
+    double token_layer_s[2];
+    uint64_t n_submissions;       /* of steps */
     struct fg_buffer *transfer;   /* host; pages and states on their way, where not mapped */
     struct fg_buffer **saved;     /* [n_states] */
     double *inv_freq;             /* [rope_dim / 2] */
@@ -131,7 +134,11 @@ void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n
 int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err);
 /* Tokens of one sequence that softmax attention takes as a group. */
 uint32_t fg_attend_tokens(const struct fg_engine *e);
-void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape);
+/* Submits at the end of a layer, and waits, where the next one would make the submission too long;
+ * *layers gets the number of layers that are recorded and not submitted. */
+void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape, uint32_t *layers);
+/* step.c: runs what is recorded, `layers` layers of n_tokens among it, and keeps the time. */
+int fg_step_submit(struct fg_engine *e, uint32_t n_tokens, uint32_t layers, struct fg_err *err);
 /* Parts of it, which end with a barrier. Attention over the pages, of queries that are rotated and
  * keys and values that are stored. */
 void fg_record_attend(struct fg_engine *e, const struct fg_layer *l,

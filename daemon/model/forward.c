@@ -320,13 +320,34 @@ static void record_moe(struct fg_engine *e, const struct fg_layer *l, uint32_t n
     fg_cmd_barrier(e->cmd);
 }
 
-void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape)
+/* Desktops share the card, and drivers reset one that is busy for seconds: no submission is to
+ * take longer, as far as whole layers allow. */
+static const double SUBMISSION_S = 0.05;
+
+/* Submits `*layers` layers when one more would take the submission past its time. */
+static void bound_submission(struct fg_engine *e, uint32_t n_tokens, uint32_t *layers)
+{
+    double a_layer = e->token_layer_s[n_tokens > 1] * n_tokens;
+    struct fg_err err;
+    int rc;
+
+    if ((*layers + 1) * a_layer <= SUBMISSION_S)
+        return;
+    rc = fg_step_submit(e, n_tokens, *layers, &err);
+    fg_cmd_begin(e->cmd);
+    if (rc)
+        fg_cmd_fail(e->cmd, rc, err.text);
+    *layers = 0;
+}
+
+void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape, uint32_t *layers)
 {
     const struct fg_hparams *hp = &e->hp;
     uint32_t n = shape->n_tokens;
     /* The residual is the normed input (post-norm) or the input itself. */
     struct fg_buffer *residual = hp->post_norm ? e->s.n : e->s.x;
 
+    *layers = 0;
     fg_record_embed(e, n);
     fg_cmd_barrier(e->cmd);
     for (uint32_t i = 0; i < hp->n_layer; i++) {
@@ -346,5 +367,8 @@ void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape)
             record_moe(e, l, n, residual);
         else
             record_dense(e, l, n, residual);
+        ++*layers;
+        if (i + 1 < hp->n_layer)
+            bound_submission(e, n, layers);
     }
 }

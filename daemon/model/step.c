@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static int check_pieces(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
                         uint32_t *n_tokens, struct fg_err *err)
@@ -146,20 +147,40 @@ static float *logits_row(const struct fg_engine *e, const struct fg_step_piece *
     return p->logits + (size_t)i * e->hp.n_vocab;
 }
 
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int fg_step_submit(struct fg_engine *e, uint32_t n_tokens, uint32_t layers, struct fg_err *err)
+{
+    double begun = now();
+    int rc = fg_cmd_run(e->cmd, err);
+
+    if (rc == 0 && layers)
+        e->token_layer_s[n_tokens > 1] = (now() - begun) / ((double)n_tokens * layers);
+    e->n_submissions++;
+    return rc;
+}
+
 static int run(struct fg_engine *e, const struct fg_step_piece *p,
                const struct fg_step_shape *shape, uint32_t n_logits, struct fg_err *err)
 {
-    uint32_t from = 0;
+    uint32_t from = 0, layers;
     int rc;
     fg_cmd_begin(e->cmd);
-    fg_record_layers(e, shape);
+    fg_record_layers(e, shape, &layers);
     do {
         uint32_t rows = n_logits - from < FG_HEAD_ROWS ? n_logits - from : FG_HEAD_ROWS;
         if (rows)
             record_head(e, from, rows);
-        rc = fg_cmd_run(e->cmd, err);
+        rc = fg_step_submit(e, shape->n_tokens, layers, err);
         if (rc)
             return rc;
+        layers = 0;
         for (uint32_t i = 0; i < rows; i++)
             memcpy(logits_row(e, p, from + i),
                    (float *)fg_buffer_map(e->s.readback) + (size_t)i * e->hp.n_vocab,

@@ -278,9 +278,44 @@ static void test_some_logits(void **state)
     pair_finish(&p);
 }
 
+/* A slow device: each layer is a submission of its own, and the bits stay. */
+static void test_short_submissions(void **state)
+{
+    struct tiny_model models[] = {tiny_minimax(), tiny_llama()};
+
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        struct fg_engine_options opt = pair_options(FG_KV_F16);
+        struct pair p;
+        struct run r;
+        int32_t *tokens;
+        float *want;
+        uint64_t before;
+
+        pair_init(&p, *state, tiny_model_write(&models[i]), &opt);
+        tokens = pair_tokens(&p, 130, 5);
+        want = pair_reference(&p, tokens, 130);
+        run_init(&r, &p, "short submissions", tokens, want, 130);
+        for (uint32_t at = 0, n; at < 130; at += n) {
+            n = at == 0 ? 100 : at == 100 ? 29 : 1;
+            /* As if the last step had taken a second a layer and token. */
+            p.engine->token_layer_s[0] = p.engine->token_layer_s[1] = 1;
+            before = p.engine->n_submissions;
+            run_step(&r, n);
+            /* The second layer's time is known again, and short. */
+            assert_true(p.engine->n_submissions - before >= 2);
+            assert_true(p.engine->token_layer_s[n > 1] < 1);
+        }
+        run_finish(&r);
+        free(tokens);
+        free(want);
+        pair_finish(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_short_submissions),
         cmocka_unit_test(test_minimax),
         cmocka_unit_test(test_minimax_odd),
         cmocka_unit_test(test_minimax_lightning),
