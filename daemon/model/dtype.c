@@ -12,8 +12,12 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    {FG_F32, 1, 4, "F32"},     {FG_F16, 1, 2, "F16"},     {FG_BF16, 1, 2, "BF16"},
-    {FG_Q8_0, 32, 34, "Q8_0"}, {FG_Q4_0, 32, 18, "Q4_0"}, {FG_Q4_1, 32, 20, "Q4_1"},
+    {FG_F32, 1, 4, "F32"},           {FG_F16, 1, 2, "F16"},       {FG_BF16, 1, 2, "BF16"},
+    {FG_Q8_0, 32, 34, "Q8_0"},       {FG_Q4_0, 32, 18, "Q4_0"},   {FG_Q4_1, 32, 20, "Q4_1"},
+    {FG_Q5_0, 32, 22, "Q5_0"},       {FG_Q5_1, 32, 24, "Q5_1"},   {FG_IQ4_NL, 32, 18, "IQ4_NL"},
+    {FG_MXFP4, 32, 17, "MXFP4"},     {FG_Q2_K, 256, 84, "Q2_K"},  {FG_Q3_K, 256, 110, "Q3_K"},
+    {FG_Q4_K, 256, 144, "Q4_K"},     {FG_Q5_K, 256, 176, "Q5_K"}, {FG_Q6_K, 256, 210, "Q6_K"},
+    {FG_IQ4_XS, 256, 136, "IQ4_XS"},
 };
 
 static const struct shape *shape_of(uint32_t type)
@@ -65,11 +69,6 @@ static float float_of_bits(uint32_t bits)
 
     memcpy(&f, &bits, sizeof f);
     return f;
-}
-
-static uint16_t load_u16(const unsigned char *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
 }
 
 float fg_f16_to_f32(uint16_t h)
@@ -124,59 +123,4 @@ uint16_t fg_f16_from_f32(float f)
     if (rest > half || (rest == half && (h & 1)))
         h++;
     return (uint16_t)(sign | h);
-}
-
-static void expand_q8_0(const unsigned char *p, float *dst, uint64_t n)
-{
-    for (; n > 0; n -= 32, p += 34, dst += 32) {
-        float d = fg_f16_to_f32(load_u16(p));
-
-        for (int i = 0; i < 32; i++)
-            dst[i] = (float)(int8_t)p[2 + i] * d;
-    }
-}
-
-static void expand_q4_0(const unsigned char *p, float *dst, uint64_t n)
-{
-    for (; n > 0; n -= 32, p += 18, dst += 32) {
-        float d = fg_f16_to_f32(load_u16(p));
-
-        for (int i = 0; i < 16; i++) {
-            dst[i] = (float)((p[2 + i] & 15) - 8) * d;
-            dst[16 + i] = (float)((p[2 + i] >> 4) - 8) * d;
-        }
-    }
-}
-
-static void expand_q4_1(const unsigned char *p, float *dst, uint64_t n)
-{
-    for (; n > 0; n -= 32, p += 20, dst += 32) {
-        float d = fg_f16_to_f32(load_u16(p));
-        float m = fg_f16_to_f32(load_u16(p + 2));
-
-        for (int i = 0; i < 16; i++) {
-            dst[i] = (float)(p[4 + i] & 15) * d + m;
-            dst[16 + i] = (float)(p[4 + i] >> 4) * d + m;
-        }
-    }
-}
-
-void fg_dtype_expand(enum fg_dtype type, const void *src, float *dst, uint64_t n)
-{
-    const unsigned char *p = src;
-
-    switch (type) {
-    case FG_F32: memcpy(dst, src, n * sizeof *dst); break;
-    case FG_F16:
-        for (uint64_t i = 0; i < n; i++)
-            dst[i] = fg_f16_to_f32(load_u16(p + 2 * i));
-        break;
-    case FG_BF16:
-        for (uint64_t i = 0; i < n; i++)
-            dst[i] = float_of_bits((uint32_t)load_u16(p + 2 * i) << 16);
-        break;
-    case FG_Q8_0: expand_q8_0(p, dst, n); break;
-    case FG_Q4_0: expand_q4_0(p, dst, n); break;
-    case FG_Q4_1: expand_q4_1(p, dst, n); break;
-    }
 }

@@ -12,6 +12,16 @@ const char *fg_type_suffix(enum fg_dtype type)
     case FG_Q8_0: return "q8_0";
     case FG_Q4_0: return "q4_0";
     case FG_Q4_1: return "q4_1";
+    case FG_Q5_0: return "q5_0";
+    case FG_Q5_1: return "q5_1";
+    case FG_Q2_K: return "q2_k";
+    case FG_Q3_K: return "q3_k";
+    case FG_Q4_K: return "q4_k";
+    case FG_Q5_K: return "q5_k";
+    case FG_Q6_K: return "q6_k";
+    case FG_IQ4_NL: return "iq4_nl";
+    case FG_IQ4_XS: return "iq4_xs";
+    case FG_MXFP4: return "mxfp4";
     }
     return "unknown";
 }

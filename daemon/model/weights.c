@@ -55,37 +55,52 @@ void fg_uploader_destroy(struct fg_uploader *u)
     free(u);
 }
 
-/* uvec4 of quants of one row's block, and of scales of one row. */
-static void layout(enum fg_dtype type, uint32_t n_blocks, uint32_t *qw, uint32_t *scales)
+/* The tile layout: the table of shaders/matmul/weights.glsl, which explains its columns. */
+struct layout {
+    enum fg_dtype type;
+    uint32_t low, high;              /* bits of an element in each plane of quants */
+    uint32_t scale_blocks, d_blocks; /* blocks whose scales share a uvec4; 0: there are none */
+};
+
+static const struct layout layouts[] = {
+    {FG_F32, 32, 0, 0, 0},    {FG_F16, 16, 0, 0, 0},  {FG_BF16, 16, 0, 0, 0},
+    {FG_Q8_0, 8, 0, 8, 0},    {FG_Q4_0, 4, 0, 8, 0},  {FG_IQ4_NL, 4, 0, 8, 0},
+    {FG_Q4_1, 4, 0, 4, 0},    {FG_Q5_0, 4, 1, 8, 0},  {FG_Q5_1, 4, 1, 4, 0},
+    {FG_MXFP4, 4, 0, 16, 0},  {FG_Q2_K, 2, 0, 8, 32}, {FG_Q3_K, 2, 1, 8, 0},
+    {FG_Q4_K, 4, 0, 8, 0},    {FG_Q5_K, 4, 1, 8, 0},  {FG_Q6_K, 4, 2, 8, 64},
+    {FG_IQ4_XS, 4, 0, 16, 0},
+};
+
+/* uvec4 of one row: a plane of `bits` an element, groups of `blocks` blocks that share one. */
+static uint64_t plane(uint32_t bits, uint32_t n_blocks)
 {
-    *scales = 0;
-    switch (type) {
-    case FG_F32: *qw = 8; break;
-    case FG_F16:
-    case FG_BF16: *qw = 4; break;
-    case FG_Q8_0:
-        *qw = 2;
-        *scales = (n_blocks + 7) / 8;
-        break;
-    case FG_Q4_0:
-        *qw = 1;
-        *scales = (n_blocks + 7) / 8;
-        break;
-    case FG_Q4_1:
-        *qw = 1;
-        *scales = (n_blocks + 3) / 4;
-        break;
-    }
+    return ((uint64_t)bits * n_blocks + 3) / 4;
+}
+
+static uint64_t groups(uint32_t blocks, uint32_t n_blocks)
+{
+    return blocks ? ((uint64_t)n_blocks + blocks - 1) / blocks : 0;
+}
+
+/* uvec4 of quants and of scales of one row. */
+static void row_layout(enum fg_dtype type, uint32_t n_blocks, uint64_t *quants, uint64_t *scales)
+{
+    const struct layout *l = layouts;
+
+    while (l->type != type)
+        l++;
+    *quants = plane(l->low, n_blocks) + plane(l->high, n_blocks);
+    *scales = groups(l->scale_blocks, n_blocks) + groups(l->d_blocks, n_blocks);
 }
 
 /* Splits m into parts whose buffers fit a binding. */
 static int size_parts(struct fg_matrix *m, const struct fg_device_info *d,
                       const struct fg_tensor *t, struct fg_err *err)
 {
-    uint32_t qw = 0, scales, tiles = (m->n_rows + 31) / 32;
-    layout(m->type, m->n_blocks, &qw, &scales);
-    uint64_t quant_bytes = (uint64_t)m->n_blocks * qw * 32 * 16;
-    uint64_t tile_bytes = quant_bytes + (uint64_t)scales * 32 * 16;
+    uint64_t quants, scales;
+    row_layout(m->type, m->n_blocks, &quants, &scales);
+    uint32_t tiles = (m->n_rows + 31) / 32;
+    uint64_t quant_bytes = quants * 32 * 16, tile_bytes = quant_bytes + scales * 32 * 16;
     uint64_t most = d->max_storage_range / tile_bytes; /* tiles of a part */
     bool moe = m->n_experts > 1;
     uint64_t unit = moe ? tiles : 1, units = moe ? m->n_experts : tiles;

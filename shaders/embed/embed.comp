@@ -1,4 +1,4 @@
-// y[t][k] = W[id of token t][k]: d * q (+ m), or the element itself.
+// y[t][k] = W[id of token t][k]: d * q (+ m), d * q + m * (the minimum of k) for Q2_K, or the element itself.
 // One invocation: one block of 32 k of one token. Dispatch: x = blocks / 32, y = tokens.
 // Tokens whose id lies outside this part's rows are left to the other parts.
 #version 450
@@ -22,31 +22,53 @@ void main()
     if (b >= p.n_blocks || row >= p.n_rows)
         return;
     uint tile = row / 32u, r = row % 32u;
+    uint quant_row = tile * FG_QUANTS(p.n_blocks) * 32u + r;
+#if FG_QW
     uvec4 q[FG_QW];
     for (uint w = 0u; w < FG_QW; w++)
-        q[w] = FG_WEIGHT(((tile * p.n_blocks + b) * FG_QW + w) * 32u + r);
+        q[w] = FG_WEIGHT(quant_row + (b * FG_QW + w) * 32u);
+#endif
+#if FG_SW
+    uvec4 held[FG_SW];
+    for (uint w = 0u; w < FG_SW; w++)
+        held[w] = FG_WEIGHT(quant_row +
+                            FG_SLICE_WORD(p.n_blocks, b / FG_C_SLICE_BLOCKS, w) * 32u);
+    uvec4 bits = FG_BITS(held, b);
+#endif
 #if FG_SCALED != 0
-    uint n_groups = (p.n_blocks + FG_SCALE_BLOCKS - 1u) / FG_SCALE_BLOCKS;
-    uvec4 scale = FG_WEIGHT(p.scale_at + (tile * n_groups + b / FG_SCALE_BLOCKS) * 32u + r);
+    uint scale_row = p.scale_at + tile * FG_SCALES(p.n_blocks) * 32u + r;
+    uvec4 scale = FG_WEIGHT(scale_row + b / FG_SCALE_BLOCKS * 32u);
+#endif
+#if FG_D_BLOCKS
+    uvec4 scale_d = FG_WEIGHT(scale_row + (FG_GROUPS(FG_SCALE_BLOCKS, p.n_blocks) +
+                                           b / FG_D_BLOCKS) * 32u);
 #endif
 #if FG_SCALED == 1
-    float d = fg_scale_d(scale, b);
-#elif FG_SCALED == 2
-    vec2 dm = fg_scale_dm(scale, b);
+    float d = FG_SCALE(scale, scale_d, b);
+#elif FG_SCALED != 0
+    vec2 dm = FG_SCALE(scale, scale_d, b);
+#endif
+#ifdef FG_PARTS
+    vec4 parts = FG_PARTS(scale, b);
+#define FG_VALUES(g) fg_mul4(FG_EXPAND(q, bits, g), parts[(g) / 4])
+#else
+#define FG_VALUES(g) FG_EXPAND(q, bits, g)
 #endif
     uint at = t * (p.ldy / 4u) + b * 8u;
 #define FG_STORE(g)                            \
     {                                          \
-        precise vec4 v = FG_EXPAND(q, g);      \
-        FG_SCALE(v)                            \
+        precise vec4 v = FG_VALUES(g);         \
+        FG_SCALED_BY(v, g)                     \
         y[at + g] = fg_flush4(v);              \
     }
 #if FG_SCALED == 1
-#define FG_SCALE(v) v = d * v;
+#define FG_SCALED_BY(v, g) v = d * v;
 #elif FG_SCALED == 2
-#define FG_SCALE(v) v = dm.x * v + vec4(dm.y);
+#define FG_SCALED_BY(v, g) v = dm.x * v + vec4(dm.y);
+#elif FG_SCALED == 3
+#define FG_SCALED_BY(v, g) v = dm.x * v + vec4(fg_mul(dm.y, parts[2 + (g) / 4]));
 #else
-#define FG_SCALE(v)
+#define FG_SCALED_BY(v, g)
 #endif
     FG_STORE(0)
     FG_STORE(1)

@@ -1,11 +1,25 @@
 // One block of 32 k for this lane's ROWS rows and TOKENS tokens: acc[t * ROWS + j] += W x.
-// Included in the loop of matmul.comp; uses tile, lane, b, x_row, acc.
+// Included in the loop of matmul.comp; uses quant_row, b, held, scale, scale_d, x_row, acc.
 {
+#if FG_QW
     uvec4 q[ROWS][FG_QW];
     [[unroll]] for (uint j = 0u; j < ROWS; j++)
         [[unroll]] for (uint w = 0u; w < FG_QW; w++)
-            q[j][w] = FG_WEIGHT(((tile * p.n_blocks + b) * FG_QW + w) * 32u + lane +
-                                j * LANES_A_TILE);
+            q[j][w] = FG_WEIGHT(quant_row + (b * FG_QW + w) * 32u + j * LANES_A_TILE);
+#endif
+#if FG_SW
+    uvec4 bits[ROWS];
+    [[unroll]] for (uint j = 0u; j < ROWS; j++)
+        bits[j] = FG_BITS(held[j], b);
+#endif
+#ifdef FG_PARTS
+    vec4 parts[ROWS];
+    [[unroll]] for (uint j = 0u; j < ROWS; j++)
+        parts[j] = FG_PARTS(scale[j], b);
+#define FG_VALUES(j, g) fg_mul4(FG_EXPAND(q[j], bits[j], g), parts[j][(g) / 4])
+#else
+#define FG_VALUES(j, g) FG_EXPAND(q[j], bits[j], g)
+#endif
     float sum[TOKENS * ROWS];
     [[unroll]] for (uint i = 0u; i < TOKENS * ROWS; i++)
         sum[i] = 0.0;
@@ -17,6 +31,21 @@
     x_sum[t] = fg_add(fg_add(fg_add(fg_add(x_sum[t], xv.x), xv.y), xv.z), xv.w);
 #else
 #define FG_ADD_X(t, xv)
+#endif
+#if FG_SCALED == 3
+    float min_sum[TOKENS * ROWS];
+    [[unroll]] for (uint i = 0u; i < TOKENS * ROWS; i++)
+        min_sum[i] = 0.0;
+// Four products at a time: one factor is common to them, and SPIRV-Tools (SwiftShader runs it), having lost
+// `precise` on the copies of an unrolled loop's body, makes m * a + m * b of scalars m * (a + b).
+#define FG_ADD_MIN(t, j, g, xv)                                                  \
+    {                                                                            \
+        vec4 mx = fg_mul4(xv, parts[j][2 + (g) / 4]);                            \
+        float s = fg_add(fg_add(min_sum[t * ROWS + j], mx.x), mx.y);             \
+        min_sum[t * ROWS + j] = fg_add(fg_add(s, mx.z), mx.w);                   \
+    }
+#else
+#define FG_ADD_MIN(t, j, g, xv)
 #endif
 
 #ifdef FG_SUBGROUP
@@ -41,7 +70,7 @@
     {                                                                            \
         vec4 wv[ROWS];                                                           \
         [[unroll]] for (uint j = 0u; j < ROWS; j++)                              \
-            wv[j] = FG_EXPAND(q[j], g);                                          \
+            wv[j] = FG_VALUES(j, g);                                             \
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {                          \
             vec4 xv = FG_X(t, g);                                                \
             FG_ADD_X(t, xv)                                                      \
@@ -50,6 +79,7 @@
                 sum[t * ROWS + j] = fg_madd(sum[t * ROWS + j], wv[j].y, xv.y);   \
                 sum[t * ROWS + j] = fg_madd(sum[t * ROWS + j], wv[j].z, xv.z);   \
                 sum[t * ROWS + j] = fg_madd(sum[t * ROWS + j], wv[j].w, xv.w);   \
+                FG_ADD_MIN(t, j, g, xv)                                          \
             }                                                                    \
         }                                                                        \
     }
@@ -64,13 +94,18 @@
 
     [[unroll]] for (uint j = 0u; j < ROWS; j++) {
 #if FG_SCALED == 1
-        float d = fg_scale_d(scale[j], b);
+        float d = FG_SCALE(scale[j], scale_d[j], b);
         [[unroll]] for (uint t = 0u; t < TOKENS; t++)
             acc[t * ROWS + j] = fg_madd(acc[t * ROWS + j], d, sum[t * ROWS + j]);
-#elif FG_SCALED == 2
-        vec2 dm = fg_scale_dm(scale[j], b);
+#elif FG_SCALED != 0
+        vec2 dm = FG_SCALE(scale[j], scale_d[j], b);
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
-            float scaled = fg_madd(fg_mul(dm.x, sum[t * ROWS + j]), dm.y, x_sum[t]);
+#if FG_SCALED == 2
+            float minimum = x_sum[t];
+#else
+            float minimum = min_sum[t * ROWS + j];
+#endif
+            float scaled = fg_madd(fg_mul(dm.x, sum[t * ROWS + j]), dm.y, minimum);
             acc[t * ROWS + j] = fg_add(acc[t * ROWS + j], scaled);
         }
 #else
@@ -81,4 +116,6 @@
 #undef FG_GROUP
 #undef FG_X
 #undef FG_ADD_X
+#undef FG_ADD_MIN
+#undef FG_VALUES
 }

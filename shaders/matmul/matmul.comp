@@ -2,7 +2,8 @@
 //
 // The canonical order: within a block of 32 k one running sum in ascending k; a block's sum is scaled
 // and added to its slice (4 blocks); slices are added in ascending order. Quantized types: slice +=
-// d * sum (+ m * (sum of x) for Q4_1). One token or many, one thread or several to a row: same order.
+// d * sum, or d * sum + m * (sum of x), or for Q2_K d * sum + m * (sum of minima times x). One token or many, one
+// thread or several to a row: same order.
 //
 // A lane owns ROWS rows of a tile of 32 (lane, lane + 32/ROWS, ...) and TOKENS tokens.
 // Dispatch: x = tiles / TILES, y = token groups. MoE: y = entries of the tile table.
@@ -85,6 +86,10 @@ void main()
     [[unroll]] for (uint i = 0u; i < TOKENS * ROWS; i++)
         total[i] = 0.0;
 
+    uint quant_row = tile * FG_QUANTS(p.n_blocks) * 32u + lane;
+#if FG_SCALED != 0
+    uint scale_row = p.scale_at + tile * FG_SCALES(p.n_blocks) * 32u + lane;
+#endif
     uint n_slices = (p.n_blocks + FG_C_SLICE_BLOCKS - 1u) / FG_C_SLICE_BLOCKS;
     for (uint s0 = 0u; s0 < n_slices; s0 += SLICES) {
         float acc[TOKENS * ROWS];
@@ -92,13 +97,28 @@ void main()
             acc[i] = 0.0;
         uint slice = s0 + gl_LocalInvocationID.y;
         uint b1 = min((slice + 1u) * FG_C_SLICE_BLOCKS, p.n_blocks);
+#if FG_SW || FG_SCALED != 0
+        uint near = min(slice, n_slices - 1u); // past the end nothing is used
+#endif
+#if FG_SW
+        uvec4 held[ROWS][FG_SW];
+        [[unroll]] for (uint j = 0u; j < ROWS; j++)
+            [[unroll]] for (uint w = 0u; w < FG_SW; w++)
+                held[j][w] = FG_WEIGHT(quant_row + FG_SLICE_WORD(p.n_blocks, near, w) * 32u +
+                                       j * LANES_A_TILE);
+#endif
 #if FG_SCALED != 0
         uvec4 scale[ROWS];
-        uint n_groups = (p.n_blocks + FG_SCALE_BLOCKS - 1u) / FG_SCALE_BLOCKS;
-        uint scale_group = min(slice * FG_C_SLICE_BLOCKS / FG_SCALE_BLOCKS, n_groups - 1u);
         [[unroll]] for (uint j = 0u; j < ROWS; j++)
-            scale[j] = FG_WEIGHT(p.scale_at + (tile * n_groups + scale_group) * 32u + lane +
+            scale[j] = FG_WEIGHT(scale_row + near * FG_C_SLICE_BLOCKS / FG_SCALE_BLOCKS * 32u +
                                  j * LANES_A_TILE);
+#endif
+#if FG_D_BLOCKS
+        uvec4 scale_d[ROWS];
+        [[unroll]] for (uint j = 0u; j < ROWS; j++)
+            scale_d[j] = FG_WEIGHT(scale_row + (FG_GROUPS(FG_SCALE_BLOCKS, p.n_blocks) +
+                                                near * FG_C_SLICE_BLOCKS / FG_D_BLOCKS) *
+                                                   32u + j * LANES_A_TILE);
 #endif
         for (uint b = slice * FG_C_SLICE_BLOCKS; b < b1; b++) {
 #include "block.glsl"

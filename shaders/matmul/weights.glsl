@@ -1,34 +1,138 @@
 // A block of 32 weights of one row, in registers, and its expansion. Device layout of a matrix of R
-// rows and nb blocks a row (made by repack.comp):
-//   quants: uvec4 [R/32 tiles][nb][FG_QW][32 rows]
-//   scales: uvec4 [R/32 tiles][ceil(nb / FG_SCALE_BLOCKS)][32 rows], from scale_at on (quantized types only)
+// rows and nb blocks a row (made by repack.comp; the same table is in daemon/model/weights.c):
+//   quants: uvec4 [R/32 tiles][FG_QUANTS(nb)][32 rows]
+//   scales: uvec4 [R/32 tiles][FG_SCALES(nb)][32 rows], from scale_at on (quantized types only)
 // FG_TYPE_* is set by the variant table in CMake, FG_TEXEL where the device reads texel buffers faster than
 // storage buffers.
+//
+// The quants of a row are planes, one after the other: first the low bits, then the high ones.
+//   FG_LOW    bits of an element in the low plane: 2, 4, 8, 16 or 32
+//   FG_HIGH   bits in the high plane: 0, 1 or 2
+// So are its scales:
+//   FG_SCALE_BLOCKS  blocks whose scales share a uvec4; 0 for none
+//   FG_D_BLOCKS      K-quants whose d does not fit there: blocks whose d share a uvec4; else 0
+// and a block is scaled in one of these ways:
+//   FG_SCALED  0: not at all;  1: d * sum;  2: d * sum + m * (sum of x);
+//              3: d * sum + m * (sum of each element's own minimum times x)
 #ifndef FG_WEIGHTS_GLSL
 #define FG_WEIGHTS_GLSL
 
-#if defined(FG_TYPE_Q8_0)
-#define FG_QW 2
+#if defined(FG_TYPE_F32)
+#define FG_LOW 32
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 0
+#define FG_D_BLOCKS 0
+#define FG_SCALED 0
+#elif defined(FG_TYPE_F16) || defined(FG_TYPE_BF16)
+#define FG_LOW 16
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 0
+#define FG_D_BLOCKS 0
+#define FG_SCALED 0
+#elif defined(FG_TYPE_Q8_0)
+#define FG_LOW 8
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 0
 #define FG_SCALED 1
-#elif defined(FG_TYPE_Q4_0)
-#define FG_QW 1
+#elif defined(FG_TYPE_Q4_0) || defined(FG_TYPE_IQ4_NL)
+#define FG_LOW 4
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 0
 #define FG_SCALED 1
 #elif defined(FG_TYPE_Q4_1)
-#define FG_QW 1
+#define FG_LOW 4
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 4
+#define FG_D_BLOCKS 0
 #define FG_SCALED 2
-#elif defined(FG_TYPE_F16) || defined(FG_TYPE_BF16)
-#define FG_QW 4
-#define FG_SCALED 0
-#elif defined(FG_TYPE_F32)
-#define FG_QW 8
-#define FG_SCALED 0
+#elif defined(FG_TYPE_Q5_0)
+#define FG_LOW 4
+#define FG_HIGH 1
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 0
+#define FG_SCALED 1
+#elif defined(FG_TYPE_Q5_1)
+#define FG_LOW 4
+#define FG_HIGH 1
+#define FG_SCALE_BLOCKS 4
+#define FG_D_BLOCKS 0
+#define FG_SCALED 2
+#elif defined(FG_TYPE_MXFP4)
+#define FG_LOW 4
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 16
+#define FG_D_BLOCKS 0
+#define FG_SCALED 1
+#elif defined(FG_TYPE_Q2_K)
+#define FG_LOW 2
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 32
+#define FG_SCALED 3
+#elif defined(FG_TYPE_Q3_K)
+#define FG_LOW 2
+#define FG_HIGH 1
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 0
+#define FG_SCALED 1
+#elif defined(FG_TYPE_Q4_K)
+#define FG_LOW 4
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 0
+#define FG_SCALED 2
+#elif defined(FG_TYPE_Q5_K)
+#define FG_LOW 4
+#define FG_HIGH 1
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 0
+#define FG_SCALED 2
+#elif defined(FG_TYPE_Q6_K)
+#define FG_LOW 4
+#define FG_HIGH 2
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 64
+#define FG_SCALED 1
+#elif defined(FG_TYPE_IQ4_XS)
+#define FG_LOW 4
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 16
+#define FG_D_BLOCKS 0
+#define FG_SCALED 1
 #else
 #error "no weight type"
 #endif
-#if FG_SCALED == 1
-#define FG_SCALE_BLOCKS 8u // f16 d of 8 blocks, ascending from the low half of x
-#elif FG_SCALED == 2
-#define FG_SCALE_BLOCKS 4u // f16 d, f16 m of 4 blocks
+
+// Elements of a block in the file: of K-quants and IQ4_XS, 8 of our blocks.
+#if defined(FG_TYPE_Q2_K) || defined(FG_TYPE_Q3_K) || defined(FG_TYPE_Q4_K) || defined(FG_TYPE_Q5_K) || \
+    defined(FG_TYPE_Q6_K) || defined(FG_TYPE_IQ4_XS)
+#define FG_FILE_BLOCK 256
+#else
+#define FG_FILE_BLOCK 32
+#endif
+
+// uvec4 of one row of nb blocks: of a plane of n bits an element, of scales shared by n blocks, of all.
+#define FG_PLANE(n, nb) ((uint(n) * (nb) + 3u) / 4u)
+#define FG_GROUPS(n, nb) (((nb) + uint(n) - 1u) / uint(n))
+#define FG_QUANTS(nb) (FG_PLANE(FG_LOW, nb) + FG_PLANE(FG_HIGH, nb))
+#if FG_D_BLOCKS
+#define FG_SCALES(nb) (FG_GROUPS(FG_SCALE_BLOCKS, nb) + FG_GROUPS(FG_D_BLOCKS, nb))
+#else
+#define FG_SCALES(nb) FG_GROUPS(FG_SCALE_BLOCKS, nb)
+#endif
+
+// What is loaded: FG_QW uvec4 that a block has to itself, FG_SW that the 4 blocks of a slice share (2-bit
+// quants first, then high bits).
+#define FG_QW (FG_LOW / 4)
+#if FG_LOW == 2
+#define FG_SW (2 + FG_HIGH)
+#define FG_SLICE_WORD(nb, slice, w) \
+    mix((slice) * 2u + (w), FG_PLANE(FG_LOW, nb) + (slice) * uint(FG_HIGH) + (w) - 2u, (w) >= 2u)
+#else
+#define FG_SW FG_HIGH
+#define FG_SLICE_WORD(nb, slice, w) (FG_PLANE(FG_LOW, nb) + (slice) * uint(FG_HIGH) + (w))
 #endif
 
 #define FG_HALF_IN_USE
@@ -44,55 +148,38 @@ layout(std430, binding = 0) readonly buffer Weights { uvec4 weights[]; };
 #endif
 #endif
 
-// d (and m) of block b out of the scales of its group.
-#if FG_SCALED == 1
-float fg_scale_d(uvec4 group, uint b)
+// Word i (mod 4) of v. By selections: branches in what is inlined so often cost some compilers minutes.
+uint fg_pick(uvec4 v, uint i)
 {
-    uint w = (b & 4u) == 0u ? ((b & 2u) == 0u ? group.x : group.y)
-                            : ((b & 2u) == 0u ? group.z : group.w);
-    return fg_f16_bits((w >> (16u * (b & 1u))) & 0xffffu);
+    uvec2 w = mix(v.xz, v.yw, bvec2((i & 1u) != 0u));
+    return mix(w.x, w.y, (i & 2u) != 0u);
 }
-#elif FG_SCALED == 2
-vec2 fg_scale_dm(uvec4 group, uint b)
+
+// Half i (mod 8) of v, an f16; the halves of its word i (mod 4).
+float fg_pick_half(uvec4 v, uint i)
 {
-    uint w = (b & 2u) == 0u ? ((b & 1u) == 0u ? group.x : group.y)
-                            : ((b & 1u) == 0u ? group.z : group.w);
+    return fg_f16_bits((fg_pick(v, i >> 1) >> (16u * (i & 1u))) & 0xffffu);
+}
+
+vec2 fg_pick_halves(uvec4 v, uint i)
+{
+    uint w = fg_pick(v, i);
     return vec2(fg_f16_bits(w & 0xffffu), fg_f16_bits(w >> 16));
 }
-#endif
 
-// Elements 4g .. 4g+3 of a block; g is a literal 0..7, q the block's FG_QW words.
-#if defined(FG_TYPE_Q8_0)
-vec4 fg_expand_word(uint w)
-{
-    return vec4(int(w << 24) >> 24, int(w << 16) >> 24, int(w << 8) >> 24, int(w) >> 24);
-}
-#define FG_EXPAND(q, g) fg_expand_word(q[(g) / 4][(g) % 4])
-#elif defined(FG_TYPE_Q4_0)
-vec4 fg_expand_word(uint w)
-{
-    return vec4(int(w & 15u) - 8, int((w >> 4) & 15u) - 8, int((w >> 8) & 15u) - 8,
-                int((w >> 12) & 15u) - 8);
-}
-#define FG_EXPAND(q, g) fg_expand_word(q[0][(g) / 2] >> (16 * ((g) % 2)))
-#elif defined(FG_TYPE_Q4_1)
-vec4 fg_expand_word(uint w)
-{
-    return vec4(int(w & 15u), int((w >> 4) & 15u), int((w >> 8) & 15u), int((w >> 12) & 15u));
-}
-#define FG_EXPAND(q, g) fg_expand_word(q[0][(g) / 2] >> (16 * ((g) % 2)))
-#elif defined(FG_TYPE_F16)
-#define FG_EXPAND(q, g) \
-    vec4(fg_f16x2(q[(g) / 2][((g) % 2) * 2]), fg_f16x2(q[(g) / 2][((g) % 2) * 2 + 1]))
-#elif defined(FG_TYPE_BF16)
-vec4 fg_expand_words(uint a, uint b)
-{
-    return vec4(uintBitsToFloat(a << 16), uintBitsToFloat(a & 0xffff0000u),
-                uintBitsToFloat(b << 16), uintBitsToFloat(b & 0xffff0000u));
-}
-#define FG_EXPAND(q, g) fg_expand_words(q[(g) / 2][((g) % 2) * 2], q[(g) / 2][((g) % 2) * 2 + 1])
+// Each family defines, with q the block's own words, s the slice's, scale and scale_d the groups'; an argument
+// that a type does not have is not looked at:
+//   FG_BITS(s, b)             uvec4: what of s belongs to block b (where FG_SW is not 0)
+//   FG_EXPAND(q, bits, g)     vec4: elements 4g .. 4g+3 of a block; g is a literal 0..7
+//   FG_SCALE(scale, scale_d, b)  block b's d (float), or d and m (vec2)
+//   FG_PARTS(scale, b)        where defined, vec4: integer factors of the block's two halves, then their
+//                             integer minima; FG_EXPAND's elements are multiplied by the former
+#if FG_LOW >= 16
+#include "weights_plain.glsl"
+#elif FG_FILE_BLOCK == 256
+#include "weights_256.glsl"
 #else
-#define FG_EXPAND(q, g) uintBitsToFloat(q[g])
+#include "weights_32.glsl"
 #endif
 
 #endif

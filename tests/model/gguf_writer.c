@@ -1,7 +1,6 @@
 #include "gguf_writer.h"
 
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,113 +230,6 @@ void gguf_writer_drop_key(struct gguf_writer *w, const char *key)
     w->n_kv = kept;
 }
 
-static uint16_t bf16_from_f32(float f)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &f, sizeof bits);
-    if ((bits & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)(bits >> 16 | 0x40);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static int clamp_round(float v, int lo, int hi)
-{
-    float r = rintf(v);
-
-    return r < (float)lo ? lo : r > (float)hi ? hi : (int)r;
-}
-
-/* d as stored, and as the quants divide by it: after rounding to f16. */
-static float store_f16(uint8_t *dst, float v)
-{
-    uint16_t h = fg_f16_from_f32(v);
-
-    memcpy(dst, &h, sizeof h);
-    return fg_f16_to_f32(h);
-}
-
-static void quantize_q8_0(const float *src, uint8_t *dst)
-{
-    float most = 0, d;
-
-    for (int i = 0; i < 32; i++)
-        most = fmaxf(most, fabsf(src[i]));
-    d = store_f16(dst, most / 127);
-    for (int i = 0; i < 32; i++)
-        dst[2 + i] = (uint8_t)(d != 0 ? clamp_round(src[i] / d, -127, 127) : 0);
-}
-
-static void quantize_q4_0(const float *src, uint8_t *dst)
-{
-    float most = 0, d;
-    int q[32];
-
-    for (int i = 0; i < 32; i++)
-        if (fabsf(src[i]) > fabsf(most))
-            most = src[i];
-    d = store_f16(dst, most / -8); /* the largest magnitude becomes -8 exactly */
-    for (int i = 0; i < 32; i++)
-        q[i] = d != 0 ? clamp_round(src[i] / d, -8, 7) + 8 : 8;
-    for (int i = 0; i < 16; i++)
-        dst[2 + i] = (uint8_t)(q[i] | q[16 + i] << 4);
-}
-
-static void quantize_q4_1(const float *src, uint8_t *dst)
-{
-    float lo = src[0], hi = src[0], d, m;
-    int q[32];
-
-    for (int i = 1; i < 32; i++) {
-        lo = fminf(lo, src[i]);
-        hi = fmaxf(hi, src[i]);
-    }
-    d = store_f16(dst, (hi - lo) / 15);
-    m = store_f16(dst + 2, lo);
-    for (int i = 0; i < 32; i++)
-        q[i] = d != 0 ? clamp_round((src[i] - m) / d, 0, 15) : 0;
-    for (int i = 0; i < 16; i++)
-        dst[4 + i] = (uint8_t)(q[i] | q[16 + i] << 4);
-}
-
-size_t gguf_quantized_bytes(enum fg_dtype type, uint64_t n)
-{
-    switch (type) {
-    case FG_F32: return (size_t)n * 4;
-    case FG_F16:
-    case FG_BF16: return (size_t)n * 2;
-    case FG_Q8_0: return (size_t)n / 32 * 34;
-    case FG_Q4_0: return (size_t)n / 32 * 18;
-    case FG_Q4_1: return (size_t)n / 32 * 20;
-    }
-    abort();
-}
-
-void gguf_quantize(enum fg_dtype type, const float *src, void *dst, uint64_t n)
-{
-    uint64_t step = type == FG_F32 || type == FG_F16 || type == FG_BF16 ? 1 : 32;
-    size_t bytes = gguf_quantized_bytes(type, step);
-    uint8_t *out = dst;
-
-    if (n % step != 0)
-        abort();
-    for (; n > 0; n -= step, src += step, out += bytes) {
-        uint16_t h;
-
-        switch (type) {
-        case FG_F32: memcpy(out, src, sizeof *src); break;
-        case FG_F16: store_f16(out, *src); break;
-        case FG_BF16:
-            h = bf16_from_f32(*src);
-            memcpy(out, &h, sizeof h);
-            break;
-        case FG_Q8_0: quantize_q8_0(src, out); break;
-        case FG_Q4_0: quantize_q4_0(src, out); break;
-        case FG_Q4_1: quantize_q4_1(src, out); break;
-        }
-    }
-}
-
 void gguf_writer_tensor_raw(struct gguf_writer *w, const char *name, uint32_t type, uint32_t n_dims,
                             const uint64_t *ne, const void *data, size_t bytes)
 {
@@ -364,7 +256,7 @@ void gguf_writer_tensor(struct gguf_writer *w, const char *name, enum fg_dtype t
 
     for (uint32_t d = 0; d < n_dims; d++)
         n *= ne[d];
-    bytes = gguf_quantized_bytes(type, n);
+    bytes = (size_t)fg_dtype_row_bytes(type, n);
     data = grow(NULL, bytes);
     gguf_quantize(type, values, data, n);
     gguf_writer_tensor_raw(w, name, type, n_dims, ne, data, bytes);

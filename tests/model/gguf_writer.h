@@ -48,10 +48,9 @@ void gguf_writer_str_array(struct gguf_writer *w, const char *key, const char *c
 /* Takes back every entry of that key. */
 void gguf_writer_drop_key(struct gguf_writer *w, const char *key);
 
-/* Bytes that gguf_quantize() writes for n elements; n a multiple of the block. */
-size_t gguf_quantized_bytes(enum fg_dtype type, uint64_t n);
-/* Rounds n values to `type`: nearest, ties to even, block scales from the largest magnitude (Q8_0,
- * Q4_0) or from least and largest value (Q4_1). */
+/* Rounds n values (a multiple of the block) to `type`, fg_dtype_row_bytes() of them: nearest, ties
+ * to even, block scales from the largest magnitude, or from least and largest value in the types
+ * with minima. In quantize.c. */
 void gguf_quantize(enum fg_dtype type, const float *src, void *dst, uint64_t n);
 
 /* A tensor of n_dims dimensions from f32 values, rounded to `type`. Data lies in order of the

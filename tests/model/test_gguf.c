@@ -413,15 +413,15 @@ static void tensor_refused(const char *name, uint32_t type, uint32_t n_dims, con
 
 static void tensors_refused(void **state)
 {
-    const uint64_t ok[] = {4, 4, 1, 1, 1}, zero[] = {4, 0}, odd[] = {48};
+    const uint64_t ok[] = {4, 4, 1, 1, 1}, zero[] = {4, 0}, odd[] = {48}, part[] = {576};
     const uint64_t over[] = {UINT64_C(1) << 32, UINT64_C(1) << 32};
     const uint64_t wide[] = {UINT64_C(1) << 62}, big[] = {1024};
     char name[66];
 
     (void)state;
-    tensor_refused("t", 12, 1, ok, FG_EUNSUPPORTED,
-                   "tensor 't': type 12 (Q4_K) is not supported; F32 (0), F16 (1), Q4_0 (2), "
-                   "Q4_1 (3), Q8_0 (8) and BF16 (30) are");
+    tensor_refused("t", 16, 1, ok, FG_EUNSUPPORTED,
+                   "tensor 't': type 16 (IQ2_XXS) is not supported; F32, F16, BF16, Q8_0, Q4_0, "
+                   "Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ4_NL, IQ4_XS and MXFP4 are");
     tensor_refused("t", 4000000000u, 1, ok, FG_EUNSUPPORTED,
                    "tensor 't': type 4000000000 (unknown)");
     tensor_refused("t", 0, 0, ok, FG_EFORMAT, "tensor 't': the number of dimensions is 0");
@@ -432,6 +432,8 @@ static void tensors_refused(void **state)
     tensor_refused("t", 0, 1, wide, FG_EFORMAT, "tensor 't': the size of 4611686018427387904");
     tensor_refused("t", 2, 1, odd, FG_EFORMAT,
                    "tensor 't': dimension 0 is 48, for Q4_0 it must be a multiple of 32");
+    tensor_refused("t", 12, 1, part, FG_EFORMAT,
+                   "tensor 't': dimension 0 is 576, for Q4_K it must be a multiple of 256");
     tensor_refused("t", 0, 1, big, FG_EFORMAT, "tensor 't': its data wants 4096 bytes");
     tensor_refused("", 0, 2, ok, FG_EFORMAT, "tensor 1: the name is empty");
     tensor_refused("before", 0, 2, ok, FG_EFORMAT, "tensor 'before': it occurs twice");

@@ -255,7 +255,7 @@ static uint64_t use_file(const struct fg_gguf *g, uint64_t *good)
     struct fg_hparams hp;
     struct fg_err err = {0};
     uint64_t sum = 0;
-    float block[32];
+    float block[FG_DTYPE_MAX_ELEMS];
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         sum += use_key(g, keys[i]);

@@ -213,10 +213,12 @@ static void llama_and_its_defaults(void **state)
 
 static void every_type_and_tied_or_not(void **state)
 {
-    static const enum fg_dtype types[] = {FG_F32, FG_F16, FG_BF16, FG_Q8_0, FG_Q4_0, FG_Q4_1};
+    static const enum fg_dtype types[] = {FG_F32,  FG_F16,    FG_BF16,   FG_Q8_0, FG_Q4_0, FG_Q4_1,
+                                          FG_Q5_0, FG_Q5_1,   FG_Q2_K,   FG_Q3_K, FG_Q4_K, FG_Q5_K,
+                                          FG_Q6_K, FG_IQ4_NL, FG_IQ4_XS, FG_MXFP4};
 
     (void)state;
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         struct tiny_model m[2] = {tiny_minimax(), tiny_llama()};
 
         for (int k = 0; k < 2; k++) {
@@ -225,6 +227,8 @@ static void every_type_and_tied_or_not(void **state)
             struct fg_gguf *g;
 
             m[k].matrix = types[i];
+            if (fg_dtype_block_elems(types[i]) == 256)
+                m[k].n_embd = m[k].n_ff = 256, m[k].n_head = 256 / m[k].head_dim;
             m[k].tied = i % 2 == 0;
             w = tiny_model_write(&m[k]);
             gguf_writer_tensor(w, "something.else", FG_F32, 1, (uint64_t[]){3}, ones);

@@ -1,5 +1,5 @@
 #include "canon.h"
-#include "ops.h"
+#include "weights.h"
 
 #include <string.h>
 
@@ -11,84 +11,41 @@ typedef float v4 __attribute__((vector_size(16)));
 
 /* One block of 32 k of up to 32 rows. */
 struct tile {
-    v4 w[FG_REF_BLOCK][TILE / 4]; /* [k][row]; rows past the matrix are 0 */
-    float d[TILE], m[TILE];       /* scale and minimum of each row, for the types that have them */
+    v4 w[FG_REF_BLOCK][TILE / 4];   /* [k][row]; rows past the matrix are 0 */
+    v4 min[FG_REF_BLOCK][TILE / 4]; /* the same of minima, for FG_REF_MINIMA only */
+    float d[TILE], m[TILE];
 };
-
-static uint16_t load_u16(const unsigned char *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static bool has_scale(enum fg_dtype type)
-{
-    return type == FG_Q8_0 || type == FG_Q4_0 || type == FG_Q4_1;
-}
-
-static void expand_nibbles(const unsigned char *p, int minus, float q[FG_REF_BLOCK])
-{
-    for (int i = 0; i < 16; i++) {
-        q[i] = (float)((p[i] & 15) - minus);
-        q[16 + i] = (float)((p[i] >> 4) - minus);
-    }
-}
-
-/* Block b of a row of k elements: quants or the elements themselves; 0 past k. *d and *m are 1 and
- * 0 where the type has none. */
-static void load_block(enum fg_dtype type, const unsigned char *row, size_t k, size_t b,
-                       float q[FG_REF_BLOCK], float *d, float *m)
-{
-    size_t n = k - b * FG_REF_BLOCK < FG_REF_BLOCK ? k - b * FG_REF_BLOCK : FG_REF_BLOCK;
-    const unsigned char *p =
-        row + b * (FG_REF_BLOCK / fg_dtype_block_elems(type)) * fg_dtype_block_bytes(type);
-
-    *d = has_scale(type) ? fg_ref_f16_expand(load_u16(p)) : 1.0f;
-    *m = type == FG_Q4_1 ? fg_ref_f16_expand(load_u16(p + 2)) : 0.0f;
-    memset(q, 0, FG_REF_BLOCK * sizeof *q);
-    switch (type) {
-    case FG_F32: memcpy(q, p, n * sizeof *q); break;
-    case FG_F16:
-        for (size_t i = 0; i < n; i++)
-            q[i] = fg_ref_f16_expand(load_u16(p + 2 * i));
-        break;
-    case FG_BF16:
-        for (size_t i = 0; i < n; i++)
-            q[i] = fg_ref_float((uint32_t)load_u16(p + 2 * i) << 16);
-        break;
-    case FG_Q8_0:
-        for (size_t i = 0; i < n; i++)
-            q[i] = (float)(int8_t)p[2 + i];
-        break;
-    case FG_Q4_0: expand_nibbles(p + 2, 8, q); break;
-    case FG_Q4_1: expand_nibbles(p + 4, 0, q); break;
-    }
-}
 
 static void load_tile(const struct fg_ref_matrix *w, size_t row0, size_t b, struct tile *tile)
 {
     uint64_t row_bytes = fg_dtype_row_bytes(w->type, w->k);
     size_t n = w->n_rows - row0 < TILE ? w->n_rows - row0 : TILE;
+    bool minima = fg_ref_form(w->type) == FG_REF_MINIMA;
 
     if (n < TILE)
         memset(tile, 0, sizeof *tile);
     for (size_t r = 0; r < n; r++) {
-        float q[FG_REF_BLOCK];
+        struct fg_ref_block block;
 
-        load_block(w->type, (const unsigned char *)w->rows + (row0 + r) * row_bytes, w->k, b, q,
-                   &tile->d[r], &tile->m[r]);
+        fg_ref_load_block(w->type, (const unsigned char *)w->rows + (row0 + r) * row_bytes, w->k, b,
+                          &block);
+        tile->d[r] = block.d;
+        tile->m[r] = block.m;
         for (size_t i = 0; i < FG_REF_BLOCK; i++)
-            tile->w[i][r / 4][r % 4] = q[i];
+            tile->w[i][r / 4][r % 4] = block.q[i];
+        for (size_t i = 0; minima && i < FG_REF_BLOCK; i++)
+            tile->min[i][r / 4][r % 4] = block.min[i];
     }
 }
 
 /* sum[r] = the running sums of 32 products, k ascending. */
-static void sum_block(const struct tile *tile, const float *x, float sum[TILE])
+static void sum_block(v4 (*row)[TILE / 4], const float *x, float sum[TILE])
 {
     v4 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
     v4 all[TILE / 4];
 
     for (size_t i = 0; i < FG_REF_BLOCK; i++) {
-        const v4 *w = tile->w[i];
+        const v4 *w = row[i];
         v4 xv = {x[i], x[i], x[i], x[i]};
 
         s0 = s0 + w[0] * xv;
@@ -106,22 +63,31 @@ static void sum_block(const struct tile *tile, const float *x, float sum[TILE])
 }
 
 /* acc[r] += the block's sum, scaled as its type is. */
-static void add_block(enum fg_dtype type, const struct tile *tile, const float *x, float acc[TILE])
+static void add_block(enum fg_ref_form form, struct tile *tile, const float *x, float acc[TILE])
 {
-    float sum[TILE], x_sum = 0;
+    float sum[TILE], min_sum[TILE], x_sum = 0;
 
-    sum_block(tile, x, sum);
-    if (!has_scale(type)) {
+    sum_block(tile->w, x, sum);
+    switch (form) {
+    case FG_REF_PLAIN:
         for (size_t r = 0; r < TILE; r++)
             acc[r] = acc[r] + sum[r];
-    } else if (type != FG_Q4_1) {
+        break;
+    case FG_REF_SCALED:
         for (size_t r = 0; r < TILE; r++)
             acc[r] = acc[r] + tile->d[r] * sum[r];
-    } else {
+        break;
+    case FG_REF_MINIMUM:
         for (size_t i = 0; i < FG_REF_BLOCK; i++)
             x_sum = x_sum + x[i];
         for (size_t r = 0; r < TILE; r++)
             acc[r] = acc[r] + (tile->d[r] * sum[r] + tile->m[r] * x_sum);
+        break;
+    case FG_REF_MINIMA:
+        sum_block(tile->min, x, min_sum);
+        for (size_t r = 0; r < TILE; r++)
+            acc[r] = acc[r] + (tile->d[r] * sum[r] + tile->m[r] * min_sum[r]);
+        break;
     }
 }
 
@@ -130,6 +96,7 @@ static void multiply_tile(const struct fg_ref_matrix *w, size_t row0, const floa
                           size_t n_tokens, float total[TOKENS][TILE])
 {
     size_t n_blocks = (w->k + FG_REF_BLOCK - 1) / FG_REF_BLOCK;
+    enum fg_ref_form form = fg_ref_form(w->type);
     float acc[TOKENS][TILE];
     struct tile tile;
 
@@ -145,7 +112,7 @@ static void multiply_tile(const struct fg_ref_matrix *w, size_t row0, const floa
             float xb[FG_REF_BLOCK] = {0};
 
             memcpy(xb, x + t * ldx + k0, n * sizeof *xb);
-            add_block(w->type, &tile, xb, acc[t]);
+            add_block(form, &tile, xb, acc[t]);
             for (size_t r = 0; slice_ends && r < TILE; r++)
                 total[t][r] = total[t][r] + acc[t][r];
         }
@@ -181,16 +148,21 @@ void fg_ref_embed(const struct fg_ref_matrix *w, uint32_t id, float *y)
 {
     const unsigned char *row =
         (const unsigned char *)w->rows + id * fg_dtype_row_bytes(w->type, w->k);
-    float q[FG_REF_BLOCK], d, m;
+    enum fg_ref_form form = fg_ref_form(w->type);
+    struct fg_ref_block block;
 
-    for (size_t i = 0; i < w->k; i++) {
-        if (i % FG_REF_BLOCK == 0)
-            load_block(w->type, row, w->k, i / FG_REF_BLOCK, q, &d, &m);
-        y[i] = q[i % FG_REF_BLOCK];
-        if (has_scale(w->type))
-            y[i] = d * y[i];
-        if (w->type == FG_Q4_1)
-            y[i] = y[i] + m;
-        y[i] = fg_ref_flush(y[i]);
+    for (size_t k = 0; k < w->k; k++) {
+        size_t i = k % FG_REF_BLOCK;
+
+        if (i == 0)
+            fg_ref_load_block(w->type, row, w->k, k / FG_REF_BLOCK, &block);
+        y[k] = block.q[i];
+        if (form != FG_REF_PLAIN)
+            y[k] = block.d * y[k];
+        if (form == FG_REF_MINIMUM)
+            y[k] = y[k] + block.m;
+        if (form == FG_REF_MINIMA)
+            y[k] = y[k] + block.m * block.min[i];
+        y[k] = fg_ref_flush(y[k]);
     }
 }

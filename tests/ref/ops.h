@@ -44,7 +44,7 @@ struct fg_ref_residual {
  * rows, not x. */
 void fg_ref_matmul(const struct fg_ref_matrix *w, const float *x, size_t ldx, size_t n_tokens,
                    const struct fg_ref_residual *residual, float *y, size_t ldy);
-/* y[k] = row `id` of w: d * q (+ m), or the element itself. */
+/* y[k] = row `id` of w: d * q (+ m, or + m * min), or the element itself. */
 void fg_ref_embed(const struct fg_ref_matrix *w, uint32_t id, float *y);
 
 /* --- rows: rows.c --- */

@@ -260,51 +260,6 @@ static void test_long_softmax(void **state)
     }
 }
 
-/* Every weight type, rows and k that do not fill their tile, block and slice where the type allows
- * it; a row of fg_ref_embed() is what fg_dtype_expand() gives. */
-static void test_weight_types(void **state)
-{
-    static const enum fg_dtype types[] = {FG_F32, FG_F16, FG_BF16, FG_Q8_0, FG_Q4_0, FG_Q4_1};
-    enum { ROWS = 37, K = 5 * 32, T = 67 };
-    static unsigned char rows[ROWS * K * 4];
-    static float x[T * K], y[T * ROWS];
-    uint32_t seed = 2;
-
-    (void)state;
-    for (size_t i = 0; i < T * K; i++)
-        x[i] = noise(&seed);
-    for (size_t n = 0; n < sizeof types / sizeof types[0]; n++) {
-        size_t k = fg_dtype_block_elems(types[n]) == 1 ? K - 9 : K;
-        size_t row_bytes = fg_dtype_row_bytes(types[n], k);
-        size_t unit = fg_dtype_block_bytes(types[n]);
-        struct fg_ref_residual residual = {x, K, 0.75f};
-        struct fg_ref_matrix w = {types[n], rows, k, ROWS};
-
-        for (size_t i = 0; i < ROWS * row_bytes; i++)
-            rows[i] = (unsigned char)((noise(&seed) + 1) * 127);
-        /* The last bytes of floats and the high ones of scales, where exponents are: about 1 and
-         * less. */
-        for (size_t i = 0; i < ROWS * row_bytes; i += unit) {
-            rows[unit > 4 ? i + 1 : i + unit - 1] = types[n] == FG_F16 || unit > 4 ? 0x2a : 0x3e;
-            if (types[n] == FG_Q4_1)
-                rows[i + 3] = 0xb1;
-        }
-        fg_ref_matmul(&w, x, K, T, &residual, y, ROWS);
-        for (size_t r = 0; r < ROWS; r++) {
-            float row[K], embd[K];
-
-            fg_dtype_expand(types[n], rows + r * row_bytes, row, k);
-            fg_ref_embed(&w, (uint32_t)r, embd);
-            assert_memory_equal(embd, row, k * sizeof *row);
-            for (size_t t = 0; t < T; t++) {
-                double want = 0.75 * x[t * K + r] + dot_double(row, x + t * K, k);
-
-                assert_true(fabs(y[t * ROWS + r] - want) < 1e-4);
-            }
-        }
-    }
-}
-
 /* The slopes of 12 heads: those of 8, then every other one of 16. */
 static void test_slopes(void **state)
 {
@@ -441,9 +396,8 @@ int main(void)
         cmocka_unit_test(test_m1_a_f32),     cmocka_unit_test(test_m1_a_f16),
         cmocka_unit_test(test_m1_b_f32),     cmocka_unit_test(test_m1_b_f16),
         cmocka_unit_test(test_pieces),       cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_long_softmax), cmocka_unit_test(test_weight_types),
-        cmocka_unit_test(test_slopes),       cmocka_unit_test(test_smollm2_f32),
-        cmocka_unit_test(test_smollm2_f16),
+        cmocka_unit_test(test_long_softmax), cmocka_unit_test(test_slopes),
+        cmocka_unit_test(test_smollm2_f32),  cmocka_unit_test(test_smollm2_f16),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

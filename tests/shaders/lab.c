@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const enum fg_dtype lab_types[LAB_TYPES] = {FG_F32, FG_F16, FG_BF16, FG_Q8_0, FG_Q4_0, FG_Q4_1};
+const enum fg_dtype lab_types[LAB_TYPES] = {
+    FG_F32,  FG_F16,  FG_BF16, FG_Q8_0, FG_Q4_0, FG_Q4_1,   FG_Q5_0,   FG_Q5_1,
+    FG_Q2_K, FG_Q3_K, FG_Q4_K, FG_Q5_K, FG_Q6_K, FG_IQ4_NL, FG_IQ4_XS, FG_MXFP4};
 
 static void check(int rc, const struct fg_err *err)
 {
@@ -185,31 +187,59 @@ static uint16_t random_half(uint64_t *seed)
     }
 }
 
+/* Where the f16 of a quantized block lie: from `first` on, so many. */
+static void halves_of(enum fg_dtype type, size_t *first, size_t *n)
+{
+    *first = type == FG_Q2_K ? 80 : type == FG_Q3_K ? 108 : type == FG_Q6_K ? 208 : 0;
+    *n = 1;
+    if (type == FG_Q4_1 || type == FG_Q5_1 || type == FG_Q2_K || type == FG_Q4_K || type == FG_Q5_K)
+        *n = 2;
+    if (type == FG_MXFP4)
+        *n = 0;
+}
+
+/* The exponent of an MXFP4 block: now and then the smallest one that counts, or less. */
+static uint8_t random_exponent(uint64_t *seed)
+{
+    switch (lab_below(seed, 16)) {
+    case 0: return (uint8_t)lab_below(seed, 28);
+    case 1: return 28;
+    default: return (uint8_t)(112 + lab_below(seed, 18));
+    }
+}
+
+static void random_block(uint64_t *seed, enum fg_dtype type, uint8_t *out)
+{
+    size_t first, n, bytes = fg_dtype_block_bytes(type);
+
+    halves_of(type, &first, &n);
+    for (size_t i = 0; i < bytes; i++)
+        out[i] = (uint8_t)lab_bits(seed);
+    for (size_t i = 0; i < n; i++) {
+        uint16_t h = random_half(seed);
+
+        memcpy(out + first + 2 * i, &h, 2);
+    }
+    if (type == FG_MXFP4)
+        out[0] = random_exponent(seed);
+}
+
 void *lab_rows(uint64_t *seed, enum fg_dtype type, size_t n_rows, size_t k)
 {
     size_t bytes = n_rows * fg_dtype_row_bytes(type, k), block = fg_dtype_block_bytes(type);
     uint8_t *raw = lab_alloc(bytes, 1);
-    size_t heads = type == FG_Q4_1 ? 4 : 2; /* of a quantized block: its scales */
 
     assert_true(bytes > 0);
     for (size_t at = 0; at < bytes; at += block) {
         uint32_t f32 = fg_ref_bits(lab_wide(seed, -8, 1));
         uint16_t h = (uint16_t)(f32 >> 16);
 
-        if (type == FG_F32) {
+        if (type == FG_F32)
             memcpy(raw + at, &f32, 4);
-            continue;
-        }
-        if (type == FG_BF16) {
+        else if (type == FG_BF16)
             memcpy(raw + at, &h, 2);
-            continue;
-        }
-        for (size_t i = 0; i < heads; i += 2) {
-            h = random_half(seed);
-            memcpy(raw + at + i, &h, 2);
-        }
-        for (size_t i = heads; i < block; i++)
-            raw[at + i] = (uint8_t)lab_bits(seed);
+        else
+            random_block(seed, type, raw + at);
     }
     return raw;
 }
@@ -239,6 +269,16 @@ uint64_t lab_tile_bytes(enum fg_dtype type, size_t k)
     case FG_Q8_0: return 32 * row * (blocks * 2 + (blocks + 7) / 8);
     case FG_Q4_0: return 32 * row * (blocks + (blocks + 7) / 8);
     case FG_Q4_1: return 32 * row * (blocks + (blocks + 3) / 4);
+    case FG_Q5_0: return 32 * row * (blocks + (blocks + 3) / 4 + (blocks + 7) / 8);
+    case FG_Q5_1: return 32 * row * (blocks + (blocks + 3) / 4 * 2);
+    case FG_IQ4_NL: return 32 * row * (blocks + (blocks + 7) / 8);
+    case FG_MXFP4:
+    case FG_IQ4_XS: return 32 * row * (blocks + (blocks + 15) / 16);
+    case FG_Q2_K: return 32 * row * (blocks / 2 + blocks / 8 + (blocks + 31) / 32);
+    case FG_Q3_K: return 32 * row * (blocks / 2 + blocks / 4 + blocks / 8);
+    case FG_Q4_K: return 32 * row * (blocks + blocks / 8);
+    case FG_Q5_K: return 32 * row * (blocks + blocks / 4 + blocks / 8);
+    case FG_Q6_K: return 32 * row * (blocks + blocks / 2 + blocks / 8 + (blocks + 63) / 64);
     }
     return 0;
 }

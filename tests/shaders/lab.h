@@ -65,8 +65,8 @@ float lab_canary(void);
 
 /* --- weights --- */
 
-extern const enum fg_dtype lab_types[6];
-enum { LAB_TYPES = 6 };
+enum { LAB_TYPES = 16 };
+extern const enum fg_dtype lab_types[LAB_TYPES];
 /* Random raw rows: quants of all values, scales positive, negative, zero and denormal. Freed by the
  * caller. */
 void *lab_rows(uint64_t *seed, enum fg_dtype type, size_t n_rows, size_t k);

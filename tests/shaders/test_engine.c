@@ -65,7 +65,7 @@ static void mix_types(struct gguf_writer *w, const struct tiny_model *m)
             snprintf(name, sizeof name, "blk.%u.%s.weight", l, names[i]);
             lab_fill_noise(&seed, v, n, 0.2f);
             gguf_writer_drop_tensor(w, name);
-            gguf_writer_tensor(w, name, lab_types[(l + i) % LAB_TYPES], 2, shapes[i], v);
+            gguf_writer_tensor(w, name, lab_types[(7 * l + i) % LAB_TYPES], 2, shapes[i], v);
             free(v);
         }
 }
@@ -158,15 +158,16 @@ static void test_llama(void **state)
     check_model(*state, &m, false, FG_KV_F16, "llama", 200);
 }
 
-/* All six types in one file, untied, rotary factors. */
+/* All types in one file, untied, rotary factors. */
 static void test_llama_mixed(void **state)
 {
     struct tiny_model m = tiny_llama();
 
-    m.n_layer = 6;
+    m.n_layer = 4; /* of 7 matrices each: every type comes at least once */
     m.tied = false;
     m.rope_factors = true;
-    m.n_head = 6, m.n_head_kv = 3, m.head_dim = 32, m.rope_dim = 32;
+    m.n_embd = m.n_ff = 256;
+    m.n_head = 8, m.n_head_kv = 4, m.head_dim = 32, m.rope_dim = 32;
     m.matrix = FG_Q4_1;
     m.seed = 10;
     check_model(*state, &m, true, FG_KV_F32, "llama, mixed", 140);

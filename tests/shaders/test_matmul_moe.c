@@ -116,6 +116,7 @@ static void check_shape(struct lab *lab, enum fg_dtype type, struct shape s,
     struct problem p;
     uint64_t bytes, range;
 
+    s.k = fg_round_up(s.k, fg_dtype_block_elems(type));
     problem_init(&p, lab, type, s, seed);
     lab_upload(lab, type, p.raw, s.k, s.rows, EXPERTS, &p.m);
     assert_int_equal(p.m.n_parts, 1);

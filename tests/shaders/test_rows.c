@@ -63,7 +63,7 @@ static void check_embed(struct lab *lab, enum fg_dtype type, uint32_t k, uint64_
 
 static void test_embed(void **state)
 {
-    static const uint32_t ks[] = {31, 32, 64, 96, 160, 352, 1000, 1056};
+    static const uint32_t ks[] = {31, 32, 64, 96, 160, 256, 352, 1000, 1056, 2304};
     struct lab *lab = *state;
     uint64_t seed = 1;
 
@@ -74,8 +74,8 @@ static void test_embed(void **state)
             if (ks[k] % fg_dtype_block_elems(type) != 0)
                 continue;
             check_embed(lab, type, ks[k], 0, &seed);
-            if (ks[k] == 352) /* 2 tiles a part */
-                check_embed(lab, type, 352, 3 * lab_tile_bytes(type, 352) - 16, &seed);
+            if (ks[k] == 352 || ks[k] == 2304) /* 2 tiles a part */
+                check_embed(lab, type, ks[k], 3 * lab_tile_bytes(type, ks[k]) - 16, &seed);
         }
     /* Without the device's own f16 expansion. */
     uint32_t native = lab->engine.native_f16;

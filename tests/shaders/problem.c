@@ -1,0 +1,123 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "problem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_ROWS = 200 };
+
+static const uint32_t token_counts[] = {1, 2, 3, 4, 5, 17, 64};
+void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, uint32_t rows, uint32_t k,
+                  uint64_t *seed)
+{
+    struct fg_ref_matrix w;
+    struct fg_ref_residual residual;
+    float *x, *r;
+
+    *p = (struct problem){.type = type,
+                          .rows = rows,
+                          .k = k,
+                          .ldx = fg_round_up(k, 32) + 4,
+                          .ldy = rows + 5,
+                          .ldr = rows + 1,
+                          .alpha = 0.75f + lab_noise(seed) / 8};
+    p->raw = lab_rows(seed, type, rows, k);
+    x = lab_alloc((size_t)MOST_TOKENS * p->ldx, sizeof *x);
+    r = lab_alloc((size_t)MOST_TOKENS * p->ldr, sizeof *r);
+    for (size_t i = 0; i < (size_t)MOST_TOKENS * p->ldx; i++)
+        x[i] = lab_wide(seed, -10, 4); /* what lies past k as well: it meets zero weights */
+    for (size_t i = 0; i < (size_t)MOST_TOKENS * p->ldr; i++)
+        r[i] = lab_wide(seed, -10, 4);
+    w = (struct fg_ref_matrix){type, p->raw, k, rows};
+    residual = (struct fg_ref_residual){r, p->ldr, p->alpha};
+    for (int i = 0; i < 2; i++) {
+        p->want[i] = lab_alloc((size_t)MOST_TOKENS * rows, sizeof(float));
+        fg_ref_matmul(&w, x, p->ldx, MOST_TOKENS, i ? &residual : NULL, p->want[i], rows);
+    }
+    p->x = lab_buffer(lab, x, (size_t)MOST_TOKENS * p->ldx * 4);
+    p->residual = lab_buffer(lab, r, (size_t)MOST_TOKENS * p->ldr * 4);
+    for (int i = 0; i < COUNTS; i++)
+        p->y[i] = lab_buffer(lab, NULL, ((size_t)token_counts[i] + 1) * p->ldy * 4);
+    free(x);
+    free(r);
+}
+
+void problem_finish(struct problem *p)
+{
+    fg_buffer_destroy(p->x);
+    fg_buffer_destroy(p->residual);
+    for (int i = 0; i < COUNTS; i++)
+        fg_buffer_destroy(p->y[i]);
+    fg_matrix_finish(&p->m);
+    free(p->want[0]);
+    free(p->want[1]);
+    free(p->raw);
+}
+
+void problem_check(struct problem *p, struct lab *lab, const struct fg_tiling *t, bool residual,
+                   int n_counts)
+{
+    char name[96], what[192];
+
+    lab->engine.one = lab->engine.many = *t;
+    lab_begin(lab);
+    for (int i = 0; i < n_counts; i++) {
+        lab_wipe(p->y[i]);
+        fg_record_matmul(&lab->engine, &p->m, p->x, p->ldx, p->y[i], p->ldy, token_counts[i],
+                         residual ? p->residual : NULL, p->ldr, p->alpha);
+    }
+    lab_run(lab);
+    for (int i = 0; i < n_counts; i++) {
+        const float *y = fg_buffer_map(p->y[i]);
+
+        snprintf(what, sizeof what, "%s: %u rows, k %u, %u tokens, residual %d",
+                 variant_name(p->type, t, name), p->rows, p->k, token_counts[i], residual);
+        for (uint32_t j = 0; j < token_counts[i]; j++) {
+            lab_equal(what, y + (size_t)j * p->ldy, p->want[residual] + (size_t)j * p->rows,
+                      p->rows);
+            lab_untouched(what, y + (size_t)j * p->ldy + p->rows, p->ldy - p->rows);
+        }
+        lab_untouched(what, y + (size_t)token_counts[i] * p->ldy, p->ldy);
+    }
+}
+
+void problem_reset(struct lab *lab)
+{
+    struct fg_err err;
+
+    if (fg_kernels_init(&lab->engine, &err))
+        fail_msg("%s", err.text);
+}
+
+void problem_check_type(struct lab *lab, enum fg_dtype type, const uint32_t *rows, size_t n_rows,
+                        const uint32_t *ks, size_t n_ks)
+{
+    struct variants v;
+    uint64_t seed = 100 + (uint64_t)type;
+    uint32_t turn = 0;
+
+    variants_init(&v, lab, type, false, (MOST_ROWS + 31) / 32 * 32 * 1024 * 4);
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t k = 0; k < n_ks; k++) {
+            struct problem p;
+
+            if (ks[k] % fg_dtype_block_elems(type) != 0)
+                continue;
+            problem_init(&p, lab, type, rows[r], ks[k], &seed);
+            lab_upload(lab, type, p.raw, p.k, p.rows, 1, &p.m);
+            assert_int_equal(p.m.n_parts, 1);
+            /* The larger counts in turns: they cost the most and bring the least. */
+            for (uint32_t i = 0; i < v.n; i++, turn++)
+                problem_check(&p, lab, &v.list[i], turn % 2,
+                              turn % 23 == 0 ? COUNTS : (turn % 5 == 0 ? COUNTS - 1 : COUNTS - 2));
+            problem_finish(&p);
+        }
+    problem_reset(lab);
+}
