@@ -108,6 +108,13 @@ void fg_record_norm(struct fg_engine *e, struct fg_buffer *x, uint32_t ldx, stru
 /* The pipeline `name` with spec; a failure sticks to e->cmd. NULL then. */
 struct fg_pipeline *fg_kernel(struct fg_engine *e, const char *name, const uint32_t *spec);
 const char *fg_type_suffix(enum fg_dtype type);
+enum { FG_MATMUL_NAME = 48 };
+/* The shader of a product: base "matmul" or "matmul_moe". */
+void fg_matmul_name(char name[FG_MATMUL_NAME], const char *base, enum fg_dtype type,
+                    const struct fg_tiling *t);
+/* What a device's features ask for. attend_spread: see struct fg_engine. */
+void fg_tilings(const struct fg_device_info *d, struct fg_tiling *one, struct fg_tiling *many,
+                uint32_t *attend_spread);
 /* Tilings for the device; probes unpackHalf2x16. */
 int fg_kernels_init(struct fg_engine *e, struct fg_err *err);
 

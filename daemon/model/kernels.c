@@ -36,17 +36,23 @@ struct fg_pipeline *fg_kernel(struct fg_engine *e, const char *name, const uint3
     return p;
 }
 
+void fg_matmul_name(char name[FG_MATMUL_NAME], const char *base, enum fg_dtype type,
+                    const struct fg_tiling *t)
+{
+    int n = snprintf(name, FG_MATMUL_NAME, "%s.%s.r%ut%u", base, fg_type_suffix(type), t->rows,
+                     t->tokens);
+    if (t->texel)
+        snprintf(name + n, FG_MATMUL_NAME - (size_t)n, ".tex");
+    else if (t->spread)
+        snprintf(name + n, FG_MATMUL_NAME - (size_t)n, ".sg%u", t->spread);
+}
+
 static struct fg_pipeline *matmul_pipeline(struct fg_engine *e, const char *base,
                                            enum fg_dtype type, const struct fg_tiling *t)
 {
     const uint32_t spec[FG_SPEC_COUNT] = {t->lanes, t->slices, 0, 0, e->native_f16};
-    char name[48];
-    int n =
-        snprintf(name, sizeof name, "%s.%s.r%ut%u", base, fg_type_suffix(type), t->rows, t->tokens);
-    if (t->texel)
-        snprintf(name + n, sizeof name - (size_t)n, ".tex");
-    else if (t->spread)
-        snprintf(name + n, sizeof name - (size_t)n, ".sg%u", t->spread);
+    char name[FG_MATMUL_NAME];
+    fg_matmul_name(name, base, type, t);
     return fg_kernel(e, name, spec);
 }
 
@@ -173,24 +179,29 @@ static int probe_half(struct fg_engine *e, struct fg_err *err)
     return rc;
 }
 
-int fg_kernels_init(struct fg_engine *e, struct fg_err *err)
+void fg_tilings(const struct fg_device_info *d, struct fg_tiling *one, struct fg_tiling *many,
+                uint32_t *attend_spread)
 {
-    const struct fg_device_info *d = fg_device_info(e->device);
-    bool cpu = strcmp(d->type, "cpu") == 0;
     uint32_t spread =
         d->subgroup_ballot && d->subgroup_size >= 4 ? (d->subgroup_size >= 8 ? 8 : 4) : 0;
-    if (cpu) {
+    bool texel = d->max_texel_elements >= d->max_storage_range / 16;
+    *attend_spread = 0;
+    if (strcmp(d->type, "cpu") == 0 && (texel || spread)) {
         /* A lane is one of a vector register's: it owns several rows, x is the same for all. */
         uint32_t lanes = d->subgroup_size > 8 ? 16 : 8;
-        bool texel = d->max_texel_elements >= d->max_storage_range / 16;
-        e->one = (struct fg_tiling){lanes, 1, 4, 1, texel ? 0 : spread, texel};
-        e->many = (struct fg_tiling){lanes, 1, 4, 4, texel ? 0 : spread, texel};
+        *one = (struct fg_tiling){lanes, 1, 4, 1, texel ? 0 : spread, texel};
+        *many = (struct fg_tiling){lanes, 1, 4, 4, texel ? 0 : spread, texel};
         if (texel)
-            e->attend_spread = spread;
+            *attend_spread = spread;
     } else {
         uint32_t slices = d->max_workgroup_threads >= 256 ? 8 : 4;
-        e->one = (struct fg_tiling){32, slices, 1, 1, 0, false};
-        e->many = (struct fg_tiling){64, 1, 2, 4, 0, false};
+        *one = (struct fg_tiling){32, slices, 1, 1, 0, false};
+        *many = (struct fg_tiling){64, 1, 2, 4, 0, false};
     }
+}
+
+int fg_kernels_init(struct fg_engine *e, struct fg_err *err)
+{
+    fg_tilings(fg_device_info(e->device), &e->one, &e->many, &e->attend_spread);
     return probe_half(e, err);
 }

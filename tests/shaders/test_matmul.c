@@ -10,6 +10,9 @@
 
 #include "problem.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static const uint32_t all_rows[] = {1, 31, 33, 200};
 static const uint32_t all_ks[] = {31, 32, 64, 65, 96, 160, 352, 1000};
 
@@ -66,11 +69,60 @@ static void test_q4_1(void **state)
     check_type(*state, FG_Q4_1);
 }
 
+static bool is_shader(const char *name)
+{
+    const char *known;
+
+    for (uint32_t i = 0; (known = fg_shader_name(i)) != NULL; i++)
+        if (strcmp(known, name) == 0)
+            return true;
+    return false;
+}
+
+/* Whatever a device offers, the kernels that it gets are there, for every type. */
+static void test_every_device_has_kernels(void **state)
+{
+    static const char *const types[] = {"cpu", "discrete"};
+    static const char *const bases[] = {"matmul", "matmul_moe"};
+    static const uint32_t subgroups[] = {1, 2, 4, 8, 16, 32, 64};
+    struct fg_device_info d = {.max_storage_range = 128 << 20};
+    (void)state;
+
+    for (uint32_t i = 0; i < 2 * 2 * 2 * 2 * 7; i++) {
+        struct fg_tiling tilings[2];
+        uint32_t attend;
+        char name[FG_MATMUL_NAME];
+
+        snprintf(d.type, sizeof d.type, "%s", types[i % 2]);
+        d.subgroup_ballot = i / 2 % 2;
+        d.max_texel_elements = i / 4 % 2 ? 65536 : 128 << 20;
+        d.max_workgroup_threads = i / 8 % 2 ? 128 : 1024;
+        d.subgroup_size = subgroups[i / 16];
+        fg_tilings(&d, &tilings[0], &tilings[1], &attend);
+        for (int k = 0; k < 2; k++) {
+            assert_true(tilings[k].lanes * tilings[k].slices <= d.max_workgroup_threads);
+            for (int t = 0; t < 2 * LAB_TYPES; t++) {
+                fg_matmul_name(name, bases[t % 2], lab_types[t / 2], &tilings[k]);
+                if (!is_shader(name))
+                    fail_msg("%s, subgroups of %u, ballot %d: no shader %s", d.type,
+                             d.subgroup_size, d.subgroup_ballot, name);
+            }
+        }
+        snprintf(name, sizeof name, "lightning_fold.sg%u.tex", attend);
+        assert_true(attend == 0 || is_shader(name));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),  cmocka_unit_test(test_f16),  cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_q8_0), cmocka_unit_test(test_q4_0), cmocka_unit_test(test_q4_1),
+        cmocka_unit_test(test_every_device_has_kernels),
+        cmocka_unit_test(test_f32),
+        cmocka_unit_test(test_f16),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_q8_0),
+        cmocka_unit_test(test_q4_0),
+        cmocka_unit_test(test_q4_1),
     };
 
     return cmocka_run_group_tests(tests, lab_open, lab_close);
