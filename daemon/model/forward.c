@@ -142,6 +142,12 @@ void fg_record_attend(struct fg_engine *e, const struct fg_layer *l,
     fg_cmd_barrier(e->cmd);
 }
 
+/* The kernels by lanes are for subgroups of 8: with 4, compilers take minutes for them. */
+static bool by_lanes(const struct fg_engine *e)
+{
+    return e->attend_spread == 8;
+}
+
 /* Folds the runs that end their chunk into its state. */
 static void record_fold(struct fg_engine *e, const struct fg_layer *l,
                         const struct fg_lightning_push *push, uint32_t n_rows)
@@ -155,11 +161,11 @@ static void record_fold(struct fg_engine *e, const struct fg_layer *l,
                               {l->state, 0, 0},
                               {l->decay, 0, 0},
                               {e->s.chunks, 0, 0}};
-    if (e->attend_spread) {
-        snprintf(name, sizeof name, "lightning_fold.sg%u.tex", e->attend_spread);
+    if (by_lanes(e)) {
+        snprintf(name, sizeof name, "lightning_fold.sg8.tex");
         groups = d4;
     }
-    struct fg_pipeline *p = fg_kernel(e, name, e->attend_spread ? spec : no_spec);
+    struct fg_pipeline *p = fg_kernel(e, name, by_lanes(e) ? spec : no_spec);
     if (p)
         fg_cmd_dispatch(e->cmd, p, binds, 5, push, sizeof *push, groups, hp->n_head, n_rows);
     fg_cmd_barrier(e->cmd);
@@ -170,10 +176,10 @@ static void record_lightning_round(struct fg_engine *e, const struct fg_layer *l
 {
     const struct fg_hparams *hp = &e->hp;
     uint32_t tokens = single ? 1 : FG_ATTEND_TOKENS;
-    const uint32_t spec[FG_SPEC_COUNT] = {e->attend_spread ? 0 : tokens, 0, hp->head_dim, 0, 0};
+    const uint32_t spec[FG_SPEC_COUNT] = {by_lanes(e) ? 0 : tokens, 0, hp->head_dim, 0, 0};
     char name[48] = "lightning_attend";
-    if (e->attend_spread)
-        snprintf(name, sizeof name, "lightning_attend.t%u.sg%u.tex", tokens, e->attend_spread);
+    if (by_lanes(e))
+        snprintf(name, sizeof name, "lightning_attend.t%u.sg8.tex", tokens);
     struct fg_pipeline *rows = fg_kernel(e, "lightning_rows", no_spec);
     struct fg_pipeline *attend = fg_kernel(e, name, spec);
     struct fg_lightning_push push = {.row0 = round->row0,

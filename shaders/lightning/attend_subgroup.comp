@@ -1,6 +1,7 @@
 // The operation of attend.comp, in its order, for devices where a subgroup is a vector register and texel
-// buffers hold a layer's rows and states: a workgroup is S lanes of one subgroup, every lane holds all of q.
-//   weights: lane = key j (64/S of them in registers); outputs: lane = 4 dimensions of v, E_STEPS times
+// buffers hold a layer's rows and states: a workgroup is S lanes of one subgroup, every lane reads all of q.
+//   weights: lane = key j (64/S of them in registers); outputs: lane = 4 dimensions of v, E_STEPS at a time
+// Loops over d stay loops: unrolled, they take a software device's compiler gigabytes.
 // Dispatch: x = n_head, y = 64 / QT, z = chunk rows.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -13,7 +14,7 @@
 
 #define S FG_SUBGROUP
 layout(local_size_x = S) in;
-// QT (1, 4 tokens) and S (4, 8 lanes, divides the subgroup size) come from the variant table.
+// QT (1, 4 tokens) and S (8 lanes, divides the subgroup size) come from the variant table.
 layout(constant_id = 2) const uint D = 64; // head dimension, multiple of 8, at most 256
 
 layout(push_constant) uniform Push { fg_lightning_push p; };
@@ -27,13 +28,9 @@ layout(std430, binding = 6) writeonly buffer O { vec4 o[]; };
 
 const uint D4 = D / 4u;
 const uint M = 64u / S;                  // keys of a lane
-const uint E_STEPS = (D4 + S - 1u) / S;  // vec4 of v of a lane
+const uint E_STEPS = D4 > S ? 2u : 1u;   // vec4 of v of a lane at a time
 
-#if S == 8
 #define EACH_LANE(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
-#else
-#define EACH_LANE(F) F(0) F(1) F(2) F(3)
-#endif
 
 void main()
 {
@@ -48,11 +45,9 @@ void main()
     uint i0 = row.first + t0; // in the chunk
     uint n_keys = min(i0 + n, 64u);
 
-    vec4 q_row[QT * D4];
+    uint q_at[QT];
     [[unroll]] for (uint t = 0u; t < QT; t++)
-        [[unroll]] for (uint d = 0u; d < D4; d++)
-            q_row[t * D4 + d] =
-                texelFetch(q, int(((row.token + t0 + min(t, n - 1u)) * p.n_head + head) * D4 + d));
+        q_at[t] = ((row.token + t0 + min(t, n - 1u)) * p.n_head + head) * D4;
 
     float w[QT * M];
     [[unroll]] for (uint i = 0u; i < QT * M; i++)
@@ -63,10 +58,10 @@ void main()
         vec4 acc[QT];
         [[unroll]] for (uint t = 0u; t < QT; t++)
             acc[t] = vec4(0.0);
-        [[unroll]] for (uint d = 0u; d < D4; d++) {
+        for (uint d = 0u; d < D4; d++) {
             vec4 k = texelFetch(k_rows, int((slot * D4 + d) * 64u + j));
             [[unroll]] for (uint t = 0u; t < QT; t++)
-                acc[t] = fg_madd4(acc[t], q_row[t * D4 + d], k);
+                acc[t] = fg_madd4(acc[t], texelFetch(q, int(q_at[t] + d)), k);
         }
         [[unroll]] for (uint t = 0u; t < QT; t++) {
             uint i = i0 + t;
@@ -76,47 +71,55 @@ void main()
         }
     }
 
-    vec4 inter[QT * E_STEPS], intra[QT * E_STEPS];
-    [[unroll]] for (uint i = 0u; i < QT * E_STEPS; i++)
-        inter[i] = intra[i] = vec4(0.0);
-    [[unroll]] for (uint d = 0u; d < D; d++) {
-        [[unroll]] for (uint s = 0u; s < E_STEPS; s++) {
-            vec4 sv = texelFetch(state, int((slot * D + d) * D4 + min(s * S + lane, D4 - 1u)));
+    for (uint e0 = 0u; e0 < D4; e0 += E_STEPS * S) {
+        uint e[E_STEPS];
+        vec4 inter[QT * E_STEPS], intra[QT * E_STEPS];
+        [[unroll]] for (uint s = 0u; s < E_STEPS; s++)
+            e[s] = min(e0 + s * S + lane, D4 - 1u);
+        [[unroll]] for (uint i = 0u; i < QT * E_STEPS; i++)
+            inter[i] = intra[i] = vec4(0.0);
+        for (uint d = 0u; d < D4; d++) {
+            vec4 qd[QT];
             [[unroll]] for (uint t = 0u; t < QT; t++)
-                inter[t * E_STEPS + s] =
-                    fg_madd4(inter[t * E_STEPS + s], vec4(q_row[t * D4 + d / 4u][d % 4u]), sv);
+                qd[t] = texelFetch(q, int(q_at[t] + d));
+            [[unroll]] for (uint c = 0u; c < 4u; c++)
+                [[unroll]] for (uint s = 0u; s < E_STEPS; s++) {
+                    vec4 sv = texelFetch(state, int((slot * D + 4u * d + c) * D4 + e[s]));
+                    [[unroll]] for (uint t = 0u; t < QT; t++)
+                        inter[t * E_STEPS + s] =
+                            fg_madd4(inter[t * E_STEPS + s], vec4(qd[t][c]), sv);
+                }
         }
+        for (uint m = 0u; m * S < n_keys; m++) {
+            float weight[QT];
+            [[unroll]] for (uint t = 0u; t < QT; t++) {
+                weight[t] = w[t * M];
+                [[unroll]] for (uint k = 1u; k < M; k++)
+                    weight[t] = k == m ? w[t * M + k] : weight[t];
+            }
+#define VALUE(i)                                                                                \
+    {                                                                                           \
+        uint j = m * S + i;                                                                     \
+        vec4 v[E_STEPS];                                                                        \
+        [[unroll]] for (uint s = 0u; s < E_STEPS; s++)                                          \
+            v[s] = texelFetch(v_rows, int((slot * 64u + j) * D4 + e[s]));                       \
+        [[unroll]] for (uint t = 0u; t < QT; t++) {                                             \
+            float wt = subgroupBroadcast(weight[t], i);                                         \
+            [[unroll]] for (uint s = 0u; s < E_STEPS; s++)                                      \
+                intra[t * E_STEPS + s] = j <= i0 + t                                            \
+                                             ? fg_madd4(intra[t * E_STEPS + s], vec4(wt), v[s]) \
+                                             : intra[t * E_STEPS + s];                          \
+        }                                                                                       \
     }
-    for (uint m = 0u; m * S < n_keys; m++) {
-        float weight[QT];
+            EACH_LANE(VALUE)
+        }
         [[unroll]] for (uint t = 0u; t < QT; t++) {
-            weight[t] = w[t * M];
-            [[unroll]] for (uint k = 1u; k < M; k++)
-                weight[t] = k == m ? w[t * M + k] : weight[t];
-        }
-#define VALUE(i)                                                                                  \
-    {                                                                                             \
-        uint j = m * S + i;                                                                       \
-        vec4 v[E_STEPS];                                                                          \
-        [[unroll]] for (uint s = 0u; s < E_STEPS; s++)                                            \
-            v[s] = texelFetch(v_rows, int((slot * 64u + j) * D4 + min(s * S + lane, D4 - 1u)));   \
-        [[unroll]] for (uint t = 0u; t < QT; t++) {                                               \
-            float wt = subgroupBroadcast(weight[t], i);                                           \
-            [[unroll]] for (uint s = 0u; s < E_STEPS; s++)                                        \
-                intra[t * E_STEPS + s] = j <= i0 + t                                              \
-                                             ? fg_madd4(intra[t * E_STEPS + s], vec4(wt), v[s])   \
-                                             : intra[t * E_STEPS + s];                            \
-        }                                                                                         \
-    }
-        EACH_LANE(VALUE)
-    }
-    [[unroll]] for (uint t = 0u; t < QT; t++) {
-        float before = decay[head * 65u + min(i0 + t + 1u, 64u)];
-        [[unroll]] for (uint s = 0u; s < E_STEPS; s++) {
-            uint e = s * S + lane;
-            vec4 y = fg_madd4(intra[t * E_STEPS + s], vec4(before), inter[t * E_STEPS + s]);
-            if (t < n && e < D4)
-                o[(row.token + t0 + t) * (p.ldo / 4u) + head * D4 + e] = fg_flush4(y);
+            float before = decay[head * 65u + min(i0 + t + 1u, 64u)];
+            [[unroll]] for (uint s = 0u; s < E_STEPS; s++) {
+                vec4 y = fg_madd4(intra[t * E_STEPS + s], vec4(before), inter[t * E_STEPS + s]);
+                if (t < n && e0 + s * S + lane < D4)
+                    o[(row.token + t0 + t) * (p.ldo / 4u) + head * D4 + e[s]] = fg_flush4(y);
+            }
         }
     }
 }

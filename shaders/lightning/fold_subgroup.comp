@@ -10,7 +10,7 @@
 
 #define S FG_SUBGROUP
 layout(local_size_x = S) in;
-// S (4, 8 lanes) comes from the variant table.
+// S (8 lanes) comes from the variant table.
 layout(constant_id = 2) const uint D = 64; // head dimension, multiple of 8, at most 256
 
 layout(push_constant) uniform Push { fg_lightning_push p; };
