@@ -141,6 +141,9 @@ void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n
 int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err);
 /* Tokens of one sequence that softmax attention takes as a group. */
 uint32_t fg_attend_tokens(const struct fg_engine *e);
+/* Lightning attention by lanes, through texel buffers: for subgroups of 8; with 4, compilers take
+ * minutes for it. */
+bool fg_lightning_by_lanes(const struct fg_engine *e);
 /* Submits at the end of a layer, and waits, where the next one would make the submission too long;
  * *layers gets the number of layers that are recorded and not submitted. */
 void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape, uint32_t *layers);

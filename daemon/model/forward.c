@@ -142,8 +142,7 @@ void fg_record_attend(struct fg_engine *e, const struct fg_layer *l,
     fg_cmd_barrier(e->cmd);
 }
 
-/* The kernels by lanes are for subgroups of 8: with 4, compilers take minutes for them. */
-static bool by_lanes(const struct fg_engine *e)
+bool fg_lightning_by_lanes(const struct fg_engine *e)
 {
     return e->attend_spread == 8;
 }
@@ -161,11 +160,11 @@ static void record_fold(struct fg_engine *e, const struct fg_layer *l,
                               {l->state, 0, 0},
                               {l->decay, 0, 0},
                               {e->s.chunks, 0, 0}};
-    if (by_lanes(e)) {
+    if (fg_lightning_by_lanes(e)) {
         snprintf(name, sizeof name, "lightning_fold.sg8.tex");
         groups = d4;
     }
-    struct fg_pipeline *p = fg_kernel(e, name, by_lanes(e) ? spec : no_spec);
+    struct fg_pipeline *p = fg_kernel(e, name, fg_lightning_by_lanes(e) ? spec : no_spec);
     if (p)
         fg_cmd_dispatch(e->cmd, p, binds, 5, push, sizeof *push, groups, hp->n_head, n_rows);
     fg_cmd_barrier(e->cmd);
@@ -176,9 +175,10 @@ static void record_lightning_round(struct fg_engine *e, const struct fg_layer *l
 {
     const struct fg_hparams *hp = &e->hp;
     uint32_t tokens = single ? 1 : FG_ATTEND_TOKENS;
-    const uint32_t spec[FG_SPEC_COUNT] = {by_lanes(e) ? 0 : tokens, 0, hp->head_dim, 0, 0};
+    const uint32_t spec[FG_SPEC_COUNT] = {fg_lightning_by_lanes(e) ? 0 : tokens, 0, hp->head_dim, 0,
+                                          0};
     char name[48] = "lightning_attend";
-    if (by_lanes(e))
+    if (fg_lightning_by_lanes(e))
         snprintf(name, sizeof name, "lightning_attend.t%u.sg8.tex", tokens);
     struct fg_pipeline *rows = fg_kernel(e, "lightning_rows", no_spec);
     struct fg_pipeline *attend = fg_kernel(e, name, spec);

@@ -194,6 +194,7 @@ static void cost(const struct work *w, struct fg_kernel_time *t)
         t->bytes = (double)e->state_layer_bytes * (1 + 2 * folds) + 4 * n * width * 7;
         t->flops = 2 * width * d * n + 4 * width * keys_seen(c->depth % FG_CHUNK, c->n_tokens) +
                    2 * width * d * FG_CHUNK * folds;
+        t->texel = fg_lightning_by_lanes(e);
         break;
     case FG_KERNEL_NORM:
         t->bytes = (2 * n + 1) * e->hp.n_embd * 4;
