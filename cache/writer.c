@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 enum { SQUEEZES = 4, COMPACT_FACTOR = 8 };
 
@@ -26,6 +27,8 @@ static bool compact(struct fg_cache *c, const struct fg_batch *b)
 
     pthread_mutex_lock(&c->mu);
     cheap = c->ix.cost <= b->cost * COMPACT_FACTOR;
+    if (cheap && c->opt.write_budget) /* a copy is written too */
+        cheap = fg_quota_take(&c->quota, c->opt.write_budget, c->ix.cost, (uint64_t)time(NULL));
     pthread_mutex_unlock(&c->mu);
     if (!cheap)
         return false;
