@@ -39,8 +39,8 @@ static int no_memory(const struct fg_device *d, uint64_t bytes, const char *what
                    (unsigned long long)(bytes >> 20), d->info.name);
 }
 
-static int bind_memory(struct fg_buffer *b, int type, const void *import_pointer, const char *what,
-                       struct fg_err *err)
+static int bind_memory(struct fg_buffer *b, int type, bool map, const void *import_pointer,
+                       const char *what, struct fg_err *err)
 {
     struct fg_device *d = b->device;
     VkMemoryRequirements req;
@@ -65,7 +65,7 @@ static int bind_memory(struct fg_buffer *b, int type, const void *import_pointer
     r = vkBindBufferMemory(d->device, b->buffer, b->memory, 0);
     if (r != VK_SUCCESS)
         return fg_vk_fail(d, err, "vkBindBufferMemory", r);
-    if (!import_pointer && (d->memory.memoryTypes[type].propertyFlags & host_flags) == host_flags) {
+    if (map && (d->memory.memoryTypes[type].propertyFlags & host_flags) == host_flags) {
         r = vkMapMemory(d->device, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
         if (r != VK_SUCCESS)
             return fg_vk_fail(d, err, "vkMapMemory", r);
@@ -116,7 +116,7 @@ int fg_buffer_create(struct fg_device *d, uint64_t bytes, enum fg_buffer_use use
     vkGetBufferMemoryRequirements(d->device, b->buffer, &req);
     type = choose_type(d, req.memoryTypeBits, use);
     rc = type < 0 ? fg_fail(err, FG_EDEVICE, "%s: %s has no memory type for it", what, d->info.name)
-                  : bind_memory(b, type, NULL, what, err);
+                  : bind_memory(b, type, use == FG_BUFFER_HOST || d->info.unified, NULL, what, err);
     if (rc) {
         fg_buffer_destroy(b);
         return rc;
@@ -152,7 +152,8 @@ int fg_buffer_import(struct fg_device *d, const void *p, uint64_t bytes, struct 
         return rc;
     vkGetBufferMemoryRequirements(d->device, b->buffer, &req);
     type = find_type(d, req.memoryTypeBits & props.memoryTypeBits, 0);
-    rc = type < 0 ? FG_EUNSUPPORTED : bind_memory(b, type, (const void *)from, "host import", err);
+    rc = type < 0 ? FG_EUNSUPPORTED
+                  : bind_memory(b, type, false, (const void *)from, "host import", err);
     if (rc) {
         fg_buffer_destroy(b);
         return fg_fail(err, FG_EUNSUPPORTED, "%s does not import this memory", d->info.name);

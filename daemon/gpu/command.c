@@ -14,7 +14,8 @@ struct fg_cmd {
     VkDescriptorPool *set_pools;
     uint32_t n_pools, pool_at, sets_used;
     VkPipeline bound;
-    int rc; /* the first failure while recording */
+    bool submitted; /* and not waited for */
+    int rc;         /* the first failure while recording */
     struct fg_err err;
 };
 
@@ -55,8 +56,10 @@ int fg_cmd_create(struct fg_device *d, struct fg_cmd **out, struct fg_err *err)
 
 void fg_cmd_destroy(struct fg_cmd *c)
 {
+    struct fg_err ignored;
     if (!c)
         return;
+    fg_cmd_wait(c, &ignored);
     for (uint32_t i = 0; i < c->n_pools; i++)
         vkDestroyDescriptorPool(c->device->device, c->set_pools[i], NULL);
     free(c->set_pools);
@@ -83,7 +86,7 @@ void fg_cmd_begin(struct fg_cmd *c)
 {
     VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
                                      .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
-    c->rc = 0;
+    c->rc = fg_cmd_wait(c, &c->err);
     c->bound = VK_NULL_HANDLE;
     for (uint32_t i = 0; i < c->n_pools; i++)
         vkResetDescriptorPool(c->device->device, c->set_pools[i], 0);
@@ -269,22 +272,24 @@ void fg_cmd_zero(struct fg_cmd *c, struct fg_buffer *dst, uint64_t at, uint64_t 
     vkCmdFillBuffer(c->buffer, dst->buffer, at, bytes, 0);
 }
 
-int fg_cmd_run(struct fg_cmd *c, struct fg_err *err)
+int fg_cmd_submit(struct fg_cmd *c, struct fg_err *err)
 {
-    VkDevice dev = c->device->device;
-    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                               .srcAccessMask =
-                                   VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-                               .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
+    const VkPipelineStageFlags stages =
+        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_SHADER_READ_BIT |
+                         VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
+                         VK_ACCESS_TRANSFER_WRITE_BIT};
     VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                            .commandBufferCount = 1,
                            .pCommandBuffers = &c->buffer};
     VkResult r;
 
     if (c->rc == 0)
-        vkCmdPipelineBarrier(c->buffer,
-                             VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-                             VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+        vkCmdPipelineBarrier(c->buffer, stages, stages | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier,
+                             0, NULL, 0, NULL);
     r = vkEndCommandBuffer(c->buffer);
     if (r != VK_SUCCESS)
         stick(c, "vkEndCommandBuffer", r);
@@ -293,9 +298,27 @@ int fg_cmd_run(struct fg_cmd *c, struct fg_err *err)
     r = vkQueueSubmit(c->device->queue, 1, &submit, c->fence);
     if (r != VK_SUCCESS)
         return fg_vk_fail(c->device, err, "vkQueueSubmit", r);
+    c->submitted = true;
+    return 0;
+}
+
+int fg_cmd_wait(struct fg_cmd *c, struct fg_err *err)
+{
+    VkDevice dev = c->device->device;
+    VkResult r;
+
+    if (!c->submitted)
+        return 0;
+    c->submitted = false;
     r = vkWaitForFences(dev, 1, &c->fence, VK_TRUE, UINT64_MAX);
     if (r != VK_SUCCESS)
         return fg_vk_fail(c->device, err, "vkWaitForFences", r);
     r = vkResetFences(dev, 1, &c->fence);
     return r == VK_SUCCESS ? 0 : fg_vk_fail(c->device, err, "vkResetFences", r);
+}
+
+int fg_cmd_run(struct fg_cmd *c, struct fg_err *err)
+{
+    int rc = fg_cmd_submit(c, err);
+    return rc ? rc : fg_cmd_wait(c, err);
 }

@@ -47,7 +47,13 @@ void fg_cmd_copy(struct fg_cmd *c, struct fg_buffer *src, uint64_t src_at, struc
 void fg_cmd_zero(struct fg_cmd *c, struct fg_buffer *dst, uint64_t at, uint64_t bytes);
 /* Makes fg_cmd_run() fail with this code and text, unless something failed before. */
 void fg_cmd_fail(struct fg_cmd *c, int code, const char *text);
-/* Submits and waits. FG_EDEVICE, FG_EDEVICELOST; err names the call, the result and the device. */
+/* Submits. What any fg_cmd of the device submits later begins when this has ended, and sees what it
+ * wrote. FG_EDEVICE, FG_EDEVICELOST; err names the call, the result and the device. */
+int fg_cmd_submit(struct fg_cmd *c, struct fg_err *err);
+/* Waits for what was submitted last, if anything; then the host sees what it wrote. fg_cmd_begin()
+ * and fg_cmd_destroy() wait too. Errors of fg_cmd_submit(). */
+int fg_cmd_wait(struct fg_cmd *c, struct fg_err *err);
+/* Submits and waits. */
 int fg_cmd_run(struct fg_cmd *c, struct fg_err *err);
 
 /* Names of all embedded shaders: i from 0 until NULL. */

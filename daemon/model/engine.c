@@ -42,8 +42,7 @@ static int create_lightning(struct fg_engine *e, struct fg_layer *l, uint32_t in
 
 static int create_memories(struct fg_engine *e, struct fg_err *err)
 {
-    uint64_t page = e->page_layer_bytes * e->n_softmax,
-             state = e->state_layer_bytes * e->n_lightning;
+    uint64_t state = e->state_layer_bytes * e->n_lightning;
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < e->hp.n_layer; i++) {
         struct fg_layer *l = &e->layers[i];
@@ -56,8 +55,7 @@ static int create_memories(struct fg_engine *e, struct fg_err *err)
         }
     }
     if (rc == 0)
-        rc = fg_buffer_create(e->device, page > state ? page : state, FG_BUFFER_HOST, "transfer",
-                              &e->transfer, err);
+        rc = fg_transfer_init(e, err);
     for (uint32_t i = 0; rc == 0 && e->n_lightning && i < e->opt.n_states; i++) {
         rc =
             fg_buffer_create(e->device, state, FG_BUFFER_DEVICE, "saved states", &e->saved[i], err);
@@ -226,6 +224,7 @@ void fg_engine_destroy(struct fg_engine *e)
 {
     if (!e)
         return;
+    fg_transfer_finish(e); /* its copies end before what they write goes */
     for (uint32_t i = 0; e->layers && i < e->hp.n_layer; i++)
         finish_layer(&e->layers[i]);
     for (uint32_t i = 0; e->saved && i < e->opt.n_states; i++)
@@ -233,7 +232,6 @@ void fg_engine_destroy(struct fg_engine *e)
     fg_matrix_finish(&e->embd);
     fg_matrix_finish(&e->head);
     fg_buffer_destroy(e->output_norm);
-    fg_buffer_destroy(e->transfer);
     fg_scratch_finish(&e->s);
     fg_cmd_destroy(e->cmd);
     fg_hparams_finish(&e->hp);

@@ -57,6 +57,13 @@ struct fg_seq {
     uint32_t n_pages;
 };
 
+/* A staging buffer and the copies out of it or into it. */
+enum { FG_TRANSFER_SLOTS = 2 };
+struct fg_transfer {
+    struct fg_cmd *cmd;
+    struct fg_buffer *staging; /* host */
+};
+
 struct fg_engine {
     struct fg_device *device;
     const struct fg_gguf *gguf;
@@ -76,8 +83,9 @@ struct fg_engine {
     struct fg_cmd *cmd;
     /* Of the last submission with layers: seconds a layer and token; [0] steps of one token. */
     double token_layer_s[2];
-    uint64_t n_submissions;       /* of steps */
-    struct fg_buffer *transfer;   /* host; pages and states on their way, where not mapped */
+    uint64_t n_submissions; /* of steps */
+    struct fg_transfer transfer[FG_TRANSFER_SLOTS];
+    uint32_t transfer_at;         /* counts the slots taken */
     struct fg_buffer **saved;     /* [n_states] */
     double *inv_freq;             /* [rope_dim / 2] */
     uint16_t *page_refs;          /* [n_pages] */
@@ -177,6 +185,24 @@ int fg_weights_load(struct fg_engine *e, void (*progress)(void *ctx, uint64_t do
 /* Adds the bytes of the same tensors on a device of limits d to p->weight_bytes and p->types. */
 int fg_weights_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct fg_gguf *g,
                     const struct fg_device_info *d, struct fg_err *err);
+
+/* --- transfer.c: one layer's part of a page or state each, `bytes` long --- */
+
+struct fg_piece {
+    struct fg_buffer *buffer;
+    uint64_t at;
+};
+/* Bytes of a slot for records of n_layers parts. */
+uint64_t fg_transfer_slot_bytes(uint64_t layer_bytes, uint32_t n_layers);
+int fg_transfer_init(struct fg_engine *e, struct fg_err *err);
+void fg_transfer_finish(struct fg_engine *e);
+/* n pieces from the device, one after the other, to dst. FG_EDEVICE, FG_EDEVICELOST. */
+int fg_transfer_read(struct fg_engine *e, const struct fg_piece *p, uint32_t n, uint64_t bytes,
+                     void *dst, struct fg_err *err);
+/* The reverse. On return src has been read; the copies may still run, and what is submitted later
+ * comes after them. */
+int fg_transfer_write(struct fg_engine *e, const struct fg_piece *p, uint32_t n, uint64_t bytes,
+                      const void *src, struct fg_err *err);
 
 /* --- scratch.c, tables.c, battery.c --- */
 

@@ -105,73 +105,34 @@ int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err)
     return 0;
 }
 
-/* Moves one page's or state's layers between their buffers and dense host memory. */
-struct piece {
-    struct fg_buffer *buffer;
-    uint64_t at;
-};
-
-static uint32_t page_pieces(struct fg_engine *e, uint32_t page, struct piece *out)
+static uint32_t page_pieces(struct fg_engine *e, uint32_t page, struct fg_piece *out)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < e->hp.n_layer; i++)
         if (!e->layers[i].recurrent)
-            out[n++] = (struct piece){e->layers[i].kv, page * e->page_layer_bytes};
+            out[n++] = (struct fg_piece){e->layers[i].kv, page * e->page_layer_bytes};
     return n;
 }
 
-static uint32_t state_pieces(struct fg_engine *e, uint32_t slot, struct piece *out)
+static uint32_t state_pieces(struct fg_engine *e, uint32_t slot, struct fg_piece *out)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < e->hp.n_layer; i++)
         if (e->layers[i].recurrent)
-            out[n++] = (struct piece){e->layers[i].state, slot * e->state_layer_bytes};
+            out[n++] = (struct fg_piece){e->layers[i].state, slot * e->state_layer_bytes};
     return n;
-}
-
-static int read_pieces(struct fg_engine *e, const struct piece *p, uint32_t n, uint64_t bytes,
-                       void *dst, struct fg_err *err)
-{
-    int rc = 0;
-    if (n && !fg_buffer_map(p[0].buffer)) {
-        fg_cmd_begin(e->cmd);
-        for (uint32_t i = 0; i < n; i++)
-            fg_cmd_copy(e->cmd, p[i].buffer, p[i].at, e->transfer, i * bytes, bytes);
-        rc = fg_cmd_run(e->cmd, err);
-        if (rc == 0)
-            memcpy(dst, fg_buffer_map(e->transfer), n * bytes);
-        return rc;
-    }
-    for (uint32_t i = 0; i < n; i++)
-        memcpy((char *)dst + i * bytes, (char *)fg_buffer_map(p[i].buffer) + p[i].at, bytes);
-    return rc;
-}
-
-static int write_pieces(struct fg_engine *e, const struct piece *p, uint32_t n, uint64_t bytes,
-                        const void *src, struct fg_err *err)
-{
-    if (n && !fg_buffer_map(p[0].buffer)) {
-        memcpy(fg_buffer_map(e->transfer), src, n * bytes);
-        fg_cmd_begin(e->cmd);
-        for (uint32_t i = 0; i < n; i++)
-            fg_cmd_copy(e->cmd, e->transfer, i * bytes, p[i].buffer, p[i].at, bytes);
-        return fg_cmd_run(e->cmd, err);
-    }
-    for (uint32_t i = 0; i < n; i++)
-        memcpy((char *)fg_buffer_map(p[i].buffer) + p[i].at, (const char *)src + i * bytes, bytes);
-    return 0;
 }
 
 enum { MAX_LAYERS = 1024 }; /* as checked by hparams */
 
 int fg_seq_capture_page(struct fg_seq *s, uint32_t index, void *dst, struct fg_err *err)
 {
-    struct piece pieces[MAX_LAYERS];
+    struct fg_piece pieces[MAX_LAYERS];
     if (index >= s->length / FG_CHUNK)
         return fg_fail(err, FG_EINVAL, "page %u of a sequence of %u tokens is not full", index,
                        s->length);
     uint32_t n = page_pieces(s->engine, s->pages[index], pieces);
-    return read_pieces(s->engine, pieces, n, s->engine->page_layer_bytes, dst, err);
+    return fg_transfer_read(s->engine, pieces, n, s->engine->page_layer_bytes, dst, err);
 }
 
 static int at_boundary(const struct fg_seq *s, const char *what, struct fg_err *err)
@@ -192,12 +153,12 @@ static int has_state(const struct fg_seq *s, const char *what, struct fg_err *er
 
 int fg_seq_capture_state(struct fg_seq *s, void *dst, struct fg_err *err)
 {
-    struct piece pieces[MAX_LAYERS];
+    struct fg_piece pieces[MAX_LAYERS];
     int rc = has_state(s, "capture a state", err);
     if (rc)
         return rc;
     uint32_t n = state_pieces(s->engine, s->slot, pieces);
-    return read_pieces(s->engine, pieces, n, s->engine->state_layer_bytes, dst, err);
+    return fg_transfer_read(s->engine, pieces, n, s->engine->state_layer_bytes, dst, err);
 }
 
 static void grow_by_page(struct fg_seq *s)
@@ -208,14 +169,14 @@ static void grow_by_page(struct fg_seq *s)
 
 int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
 {
-    struct piece pieces[MAX_LAYERS];
+    struct fg_piece pieces[MAX_LAYERS];
     int rc = at_boundary(s, "restore a page", err);
     if (rc == 0)
         rc = fg_seq_reserve(s, s->length + FG_CHUNK, err);
     if (rc)
         return rc;
     uint32_t n = page_pieces(s->engine, s->pages[s->length / FG_CHUNK], pieces);
-    rc = write_pieces(s->engine, pieces, n, s->engine->page_layer_bytes, src, err);
+    rc = fg_transfer_write(s->engine, pieces, n, s->engine->page_layer_bytes, src, err);
     if (rc == 0)
         grow_by_page(s);
     return rc;
@@ -251,12 +212,12 @@ static int takes_state(const struct fg_seq *s, const char *what, struct fg_err *
 
 int fg_seq_restore_state(struct fg_seq *s, const void *src, struct fg_err *err)
 {
-    struct piece pieces[MAX_LAYERS];
+    struct fg_piece pieces[MAX_LAYERS];
     int rc = takes_state(s, "restore a state", err);
     if (rc)
         return rc;
     uint32_t n = state_pieces(s->engine, s->slot, pieces);
-    rc = write_pieces(s->engine, pieces, n, s->engine->state_layer_bytes, src, err);
+    rc = fg_transfer_write(s->engine, pieces, n, s->engine->state_layer_bytes, src, err);
     if (rc == 0)
         s->state_ready = true;
     return rc;
@@ -266,7 +227,7 @@ int fg_seq_restore_state(struct fg_seq *s, const void *src, struct fg_err *err)
 static int move_state(struct fg_seq *s, uint32_t slot, bool save, struct fg_err *err)
 {
     struct fg_engine *e = s->engine;
-    struct piece pieces[MAX_LAYERS];
+    struct fg_piece pieces[MAX_LAYERS];
     uint64_t bytes = e->state_layer_bytes;
     if (slot >= e->opt.n_states)
         return fg_fail(err, FG_EINVAL, "saved state %u of %u", slot, e->opt.n_states);
