@@ -16,6 +16,8 @@ static const char help_text[] =
     "  -c, --ctx N            tokens of the longest sequence (default: the model's, cut to "
     "memory)\n"
     "      --kv f16|f32       type of the stored keys and values (default: f16)\n"
+    "      --numerics MODE    exact (default): the same bits on every device; int8: activations\n"
+    "                         quantized, the same bits everywhere too; fused: this device's own\n"
     "      --parallel N       requests computed at a time, 1..64 (default: 4)\n"
     "      --batch N          tokens of a step, a multiple of 64 up to 4096\n"
     "      --cache-dir DIR    where prompts are kept (default: $XDG_CACHE_HOME/fulgur or\n"
@@ -47,6 +49,7 @@ enum option_id {
     OPT_ALIAS = 256,
     OPT_DEVICE,
     OPT_KV,
+    OPT_NUMERICS,
     OPT_PARALLEL,
     OPT_BATCH,
     OPT_CACHE_DIR,
@@ -72,6 +75,7 @@ static const struct option options[] = {
     {"device", required_argument, NULL, OPT_DEVICE},
     {"ctx", required_argument, NULL, 'c'},
     {"kv", required_argument, NULL, OPT_KV},
+    {"numerics", required_argument, NULL, OPT_NUMERICS},
     {"parallel", required_argument, NULL, OPT_PARALLEL},
     {"batch", required_argument, NULL, OPT_BATCH},
     {"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
@@ -288,6 +292,14 @@ static int set_choice(struct fg_config *c, int id, struct fg_err *err)
     return i < 0 ? i : 0;
 }
 
+static int set_numerics(struct fg_config *c, struct fg_err *err)
+{
+    struct fg_err why;
+    int rc = fg_numerics_parse(optarg, &c->numerics, &why);
+
+    return rc ? fg_fail(err, rc, "--%s", why.text) : 0;
+}
+
 static int set(struct fg_config *c, int id, struct fg_err *err)
 {
     uint64_t bytes;
@@ -301,6 +313,7 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
     case OPT_DEVICE: return set_string(&c->device, "device", optarg, err);
     case OPT_KV:
     case OPT_LOG_LEVEL: return set_choice(c, id, err);
+    case OPT_NUMERICS: return set_numerics(c, err);
     case OPT_PARALLEL: return set_number(&c->parallel, "parallel", optarg, 1, 64, 1, err);
     case OPT_BATCH: return set_number(&c->batch, "batch", optarg, 64, 4096, 64, err);
     case OPT_CACHE_DIR: return set_string(&c->cache_dir, "cache-dir", optarg, err);
@@ -409,6 +422,7 @@ void fg_config_flow_options(const struct fg_config *c, struct fg_flow_options *o
                                     .model_name = c->alias,
                                     .device = c->device,
                                     .kv_type = c->kv_type,
+                                    .numerics = c->numerics,
                                     .n_ctx = c->ctx,
                                     .n_seq = c->parallel,
                                     .n_batch = c->batch,

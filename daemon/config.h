@@ -21,6 +21,7 @@ struct fg_config {
     bool json; /* of the plan */
     char *model, *alias, *device;
     enum fg_kv_type kv_type;
+    enum fg_numerics numerics;
     uint32_t ctx, parallel, batch; /* 0: chosen later */
     bool use_cache;
     char *cache_dir;             /* of the store; default resolved; NULL only without cache */

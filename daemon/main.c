@@ -233,9 +233,11 @@ static int serve(struct daemon *d, struct fg_err *err)
         return rc;
     fg_flow_info(d->flow, &info);
     fg_log(FG_LOG_INFO, "main",
-           "ready socket=%s model=%s context=%u device=\"%s\" numerics=%s cache=%s ms=%.0f",
-           d->socket_path, info.model_name, info.context_tokens, info.device, info.numerics_id,
-           d->config.cache_dir ? d->config.cache_dir : "none", fg_account_now() - begun);
+           "ready socket=%s model=%s context=%u device=\"%s\" mode=%s numerics=%s cache=%s "
+           "ms=%.0f",
+           d->socket_path, info.model_name, info.context_tokens, info.device, info.numerics,
+           info.numerics_id, d->config.cache_dir ? d->config.cache_dir : "none",
+           fg_account_now() - begun);
     if (event_base_dispatch(d->base) != 0)
         return fg_fail(err, FG_EIO, "the event loop failed");
     fg_log(FG_LOG_INFO, "main", "stop jobs=%zu", fg_flow_jobs(d->flow, NULL, NULL, 0));

@@ -199,8 +199,9 @@ static void print_text(const struct report *r, FILE *out)
             strcmp(r->device.type, "cpu") == 0 ? ", the machine's memory"
             : p->one_memory                    ? ", one memory with the host"
                                                : "");
-    fprintf(out, "context  %u tokens, %u sequences, %s cache\n\n", p->opt.n_ctx, p->opt.n_seq,
-            p->opt.kv_type == FG_KV_F16 ? "f16" : "f32");
+    fprintf(out, "context  %u tokens, %u sequences, %s cache, numerics %s\n\n", p->opt.n_ctx,
+            p->opt.n_seq, p->opt.kv_type == FG_KV_F16 ? "f16" : "f32",
+            fg_numerics_name(p->opt.numerics));
     print_device_part(r, out);
     fputc('\n', out);
     print_verdict(r, out);
@@ -260,13 +261,13 @@ static int print_json(const struct report *r, FILE *out, struct fg_err *err)
 {
     const struct fg_plan *p = &r->plan;
     json_t *whole = json_pack(
-        "{s:s, s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:i}", "model",
+        "{s:s, s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:i, s:i}", "model",
         r->config->model, "architecture", family(r), "device", r->device.name, "device_type",
         r->device.type, "one_memory", (int)p->one_memory, "fits", (int)fg_plan_fits(p), "context",
         (int)p->opt.n_ctx, "parallel", (int)p->opt.n_seq, "batch", (int)p->opt.n_batch, "kv_pages",
         (int)p->opt.n_pages, "saved_states", (int)(p->n_lightning ? p->opt.n_states : 0), "kv_type",
-        p->opt.kv_type == FG_KV_F16 ? "f16" : "f32", "lightning_layers", (int)p->n_lightning,
-        "softmax_layers", (int)p->n_softmax);
+        p->opt.kv_type == FG_KV_F16 ? "f16" : "f32", "numerics", fg_numerics_name(p->opt.numerics),
+        "lightning_layers", (int)p->n_lightning, "softmax_layers", (int)p->n_softmax);
 
     if (!whole)
         return fg_fail(err, FG_EFORMAT,

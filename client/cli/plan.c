@@ -15,6 +15,7 @@ static const char help[] =
     "  -c, --ctx N       tokens of the longest sequence\n"
     "  --parallel N      requests computed at a time\n"
     "  --kv f16|f32      type of the stored keys and values\n"
+    "  --numerics MODE   exact, int8 or fused\n"
     "  --batch N         tokens of a step\n"
     "  --vram-size SIZE  how much KV pages and saved states may take\n"
     "  --json            as JSON\n"
@@ -67,6 +68,7 @@ static int run(struct fg_cli *cli, int argc, char **argv)
         {"ctx", required_argument, NULL, OPT_PASSED},
         {"parallel", required_argument, NULL, OPT_PASSED},
         {"kv", required_argument, NULL, OPT_PASSED},
+        {"numerics", required_argument, NULL, OPT_PASSED},
         {"batch", required_argument, NULL, OPT_PASSED},
         {"vram-size", required_argument, NULL, OPT_PASSED},
         {"json", no_argument, NULL, OPT_JSON},

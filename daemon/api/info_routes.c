@@ -27,11 +27,11 @@ void fg_route_health(struct fg_api *api, struct evhttp_request *req, const char 
 
 static json_t *model_json(const struct fg_flow_info *info)
 {
-    return json_pack("{s:o, s:s, s:I, s:s, s:{s:I, s:o, s:o, s:o}}", "id",
+    return json_pack("{s:o, s:s, s:I, s:s, s:{s:I, s:o, s:s, s:o, s:o}}", "id",
                      fg_api_string(info->model_name), "object", "model", "created",
                      (json_int_t)info->model_created, "owned_by", "fulgur", "fulgur",
                      "context_tokens", (json_int_t)info->context_tokens, "architecture",
-                     fg_api_string(info->architecture), "numerics_id",
+                     fg_api_string(info->architecture), "numerics", info->numerics, "numerics_id",
                      fg_api_string(info->numerics_id), "path", fg_api_string(info->model_path));
 }
 
@@ -82,10 +82,10 @@ void fg_route_status(struct fg_api *api, struct evhttp_request *req, const char 
     if (jobs)
         root = json_pack(
             "{s:s, s:o, s:b, s:o, s:I, s:o}", "version", api->version, "model",
-            json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "id", fg_api_string(info->model_name),
-                      "path", fg_api_string(info->model_path), "architecture",
-                      fg_api_string(info->architecture), "numerics_id",
-                      fg_api_string(info->numerics_id), "context_tokens",
+            json_pack("{s:o, s:o, s:o, s:s, s:o, s:I, s:I, s:I}", "id",
+                      fg_api_string(info->model_name), "path", fg_api_string(info->model_path),
+                      "architecture", fg_api_string(info->architecture), "numerics", info->numerics,
+                      "numerics_id", fg_api_string(info->numerics_id), "context_tokens",
                       (json_int_t)info->context_tokens, "vocabulary", (json_int_t)info->n_vocab,
                       "weight_bytes", (json_int_t)info->weight_bytes),
             "draining", api->draining, "device", fg_api_string(info->device), "n_jobs",

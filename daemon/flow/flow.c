@@ -112,6 +112,7 @@ static int describe(struct fg_flow *flow, const struct fg_flow_options *opt, str
                                        .architecture = flow->architecture,
                                        .device = flow->device,
                                        .driver = flow->driver,
+                                       .numerics = fg_numerics_name(opt->numerics),
                                        .numerics_id = flow->numerics_hex,
                                        .context_tokens = flow->context,
                                        .n_vocab = flow->n_vocab,

@@ -194,7 +194,8 @@ int fg_flow_detokenize(struct fg_flow *flow, const int32_t *ids, size_t n, char 
 /* What `fulgur ps` and /health show. Strings live as long as the flow. */
 struct fg_flow_info {
     const char *model_name; /* the name that requests use */
-    const char *model_path, *architecture, *device, *driver, *numerics_id;
+    const char *model_path, *architecture, *device, *driver;
+    const char *numerics, *numerics_id; /* the mode's name, and the id that is in every cache key */
     uint32_t context_tokens, n_vocab;
     uint64_t weight_bytes, model_created; /* unix seconds of the file */
 };

@@ -61,6 +61,7 @@ void fg_machine_options(const struct fg_flow_options *opt, struct fg_engine_opti
     uint32_t n_seq = opt->n_seq ? opt->n_seq : 4;
 
     *out = (struct fg_engine_options){.kv_type = opt->kv_type,
+                                      .numerics = opt->numerics,
                                       .n_ctx = opt->n_ctx,
                                       .n_seq = n_seq,
                                       .n_pages = opt->n_pages,

@@ -148,16 +148,20 @@ static void describe_features(VkPhysicalDevice p, struct fg_device_info *out)
     bool f16 = has_extension(p, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME);
     VkPhysicalDeviceShaderFloat16Int8Features small = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
+    bool dot = has_extension(p, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR products = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR,
+        .pNext = f16 ? &small : NULL};
     VkPhysicalDevice16BitStorageFeatures storage = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
-        .pNext = f16 ? &small : NULL};
+        .pNext = dot ? (void *)&products : products.pNext};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                           .pNext = &storage};
     vkGetPhysicalDeviceFeatures2(p, &features);
     out->storage16 = storage.storageBuffer16BitAccess;
     out->float16 = f16 && small.shaderFloat16;
     out->int8 = f16 && small.shaderInt8;
-    out->int_dot = has_extension(p, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    out->int_dot = dot && products.shaderIntegerDotProduct;
     out->host_import = has_extension(p, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
 }
 
@@ -311,7 +315,7 @@ int fg_device_list(const char *select, struct fg_device_info **out, size_t *n, i
 static int create_device(struct fg_device *d, struct fg_err *err)
 {
     float priority = 1.0f;
-    const char *extensions[2];
+    const char *extensions[3];
     uint32_t n_ext = 0;
     VkResult r;
 
@@ -329,12 +333,18 @@ static int create_device(struct fg_device *d, struct fg_err *err)
     d->has_statistics = statistics.pipelineExecutableInfo;
     if (d->has_statistics)
         extensions[n_ext++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR products = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR,
+        .pNext = d->has_statistics ? &statistics : NULL,
+        .shaderIntegerDotProduct = VK_TRUE};
+    if (d->info.int_dot)
+        extensions[n_ext++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueFamilyIndex = d->queue_family,
                                      .queueCount = 1,
                                      .pQueuePriorities = &priority};
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-                               .pNext = d->has_statistics ? &statistics : NULL,
+                               .pNext = d->info.int_dot ? (void *)&products : products.pNext,
                                .queueCreateInfoCount = 1,
                                .pQueueCreateInfos = &queue,
                                .enabledExtensionCount = n_ext,

@@ -20,6 +20,7 @@ static const struct {
     {"repack", "ss", "", sizeof(struct fg_repack_push)},
     {"embed", "sss", "", sizeof(struct fg_embed_push)},
     {"rmsnorm", "ssss", "", sizeof(struct fg_norm_push)},
+    {"quantize", "ss", "", sizeof(struct fg_quantize_push)},
     {"matmul", "ssss", "ufss", sizeof(struct fg_matmul_push)},
     {"matmul_moe", "ssssss", "ufssss", sizeof(struct fg_matmul_push)},
     {"rope_kv", "ssssssss", "", sizeof(struct fg_rope_push)},

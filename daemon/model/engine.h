@@ -19,6 +19,7 @@
 #include "fulgur/error.h"
 #include "gguf.h"
 #include "hparams.h"
+#include "numerics.h"
 
 struct fg_device; /* gpu/device.h */
 struct fg_engine;
@@ -30,6 +31,7 @@ enum fg_kv_type { FG_KV_F16, FG_KV_F32 };
 
 struct fg_engine_options {
     enum fg_kv_type kv_type;
+    enum fg_numerics numerics;
     uint32_t n_ctx;    /* longest sequence in tokens; 0: the model's, cut to what fits the memory */
     uint32_t n_seq;    /* sequences at a time, 1..64 */
     uint32_t n_pages;  /* KV pages in the pool; 0: n_seq x n_ctx / 64, cut to what fits */
@@ -57,7 +59,7 @@ struct fg_engine_info {
         state_bytes; /* a state as captured and restored; 0 for a model without lightning layers */
     uint64_t weight_bytes, kv_bytes, seq_bytes, scratch_bytes; /* on the device */
     uint8_t numerics_id[16];
-    bool canonical; /* the device passed the known-answer battery */
+    bool canonical; /* a portable mode on a device that passed the known-answer battery */
 };
 void fg_engine_info(const struct fg_engine *e, struct fg_engine_info *out);
 

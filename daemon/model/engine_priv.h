@@ -34,6 +34,7 @@ struct fg_tiling {
 struct fg_scratch {
     struct fg_buffer *x, *n, *q, *k, *v, *rotated, *attn, *gate; /* qkv of lightning lies in q */
     struct fg_buffer *gated, *ff_gate, *ff_up, *ff_down, *router;
+    struct fg_buffer *quantized; /* in the mode int8: what fg_record_quantize() made last */
     struct fg_buffer *experts, *expert_weights, *pairs, *pair_tiles;
     struct fg_buffer *partial;       /* segments of softmax attention */
     struct fg_buffer *last, *logits; /* [FG_HEAD_ROWS] */
@@ -76,6 +77,7 @@ struct fg_engine {
     struct fg_buffer *output_norm;
     struct fg_layer *layers;
     struct fg_tiling one, many;
+    bool int_dot; /* the mode int8 by integer dot products, rather than by f32 */
     uint32_t native_f16;
     uint32_t
         attend_spread; /* lanes of the subgroup kernel of softmax attention; 0: shared memory */
@@ -108,6 +110,12 @@ const struct fg_tiling *fg_moe_tiling(const struct fg_engine *e, uint32_t n_pair
 void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct fg_buffer *x,
                           uint32_t ldx, struct fg_buffer *y, uint32_t ldy, uint32_t n_pairs,
                           uint32_t x_div);
+/* In the mode int8, n_rows rows of k activations for the products that follow: their x is ignored
+ * where the matrix is of a quantized type. Nothing in other modes. Ends with a barrier. */
+void fg_record_quantize(struct fg_engine *e, struct fg_buffer *x, uint32_t ldx, uint32_t k,
+                        uint32_t n_rows);
+/* Floats of a row of k activations as quantized, at most. */
+uint32_t fg_quantized_row(uint32_t k);
 void fg_record_embed(struct fg_engine *e, uint32_t n_tokens);
 /* y[i] = rmsnorm(x[index ? index[index_at + i] : i]) */
 void fg_record_norm(struct fg_engine *e, struct fg_buffer *x, uint32_t ldx, struct fg_buffer *w,
@@ -117,12 +125,12 @@ void fg_record_norm(struct fg_engine *e, struct fg_buffer *x, uint32_t ldx, stru
 struct fg_pipeline *fg_kernel(struct fg_engine *e, const char *name, const uint32_t *spec);
 const char *fg_type_suffix(enum fg_dtype type);
 enum { FG_MATMUL_NAME = 48 };
-/* The shader of a product: base "matmul" or "matmul_moe". */
+/* The shader of a product: base "matmul" or "matmul_moe"; variant "", ".dot" or ".fma". */
 void fg_matmul_name(char name[FG_MATMUL_NAME], const char *base, enum fg_dtype type,
-                    const struct fg_tiling *t);
-/* What a device's features ask for. attend_spread: see struct fg_engine. */
-void fg_tilings(const struct fg_device_info *d, struct fg_tiling *one, struct fg_tiling *many,
-                uint32_t *attend_spread);
+                    const struct fg_tiling *t, const char *variant);
+/* What a device's features and the mode ask for. attend_spread: see struct fg_engine. */
+void fg_tilings(const struct fg_device_info *d, enum fg_numerics mode, struct fg_tiling *one,
+                struct fg_tiling *many, uint32_t *attend_spread);
 /* Tilings for the device; probes unpackHalf2x16. */
 int fg_kernels_init(struct fg_engine *e, struct fg_err *err);
 
@@ -228,7 +236,7 @@ enum {
     FG_BATTERY_TOKENS = 5,
 };
 struct fg_battery_hashes {
-    uint64_t canon, q8_0, q4_1; /* the products: y [tokens][rows] */
+    uint64_t canon, q8_0[2], q4_1[2]; /* the products, by portable mode: y [tokens][rows] */
 };
 extern const struct fg_battery_hashes fg_battery_known;
 void fg_battery_canon_inputs(uint32_t bits[FG_BATTERY_INPUTS]);

@@ -114,6 +114,7 @@ static void record_softmax(struct fg_engine *e, const struct fg_layer *l,
                            const struct fg_step_shape *shape)
 {
     uint32_t n = shape->n_tokens;
+    fg_record_quantize(e, e->s.n, e->s.ld_embd, e->hp.n_embd, n);
     fg_record_matmul(e, &l->q, e->s.n, e->s.ld_embd, e->s.q, e->s.ld_q, n, NULL, 0, 0);
     fg_record_matmul(e, &l->k, e->s.n, e->s.ld_embd, e->s.k, e->s.ld_kv, n, NULL, 0, 0);
     fg_record_matmul(e, &l->v, e->s.n, e->s.ld_embd, e->s.v, e->s.ld_kv, n, NULL, 0, 0);
@@ -212,6 +213,7 @@ static void record_lightning(struct fg_engine *e, const struct fg_layer *l,
                              const struct fg_step_shape *shape)
 {
     uint32_t n = shape->n_tokens;
+    fg_record_quantize(e, e->s.n, e->s.ld_embd, e->hp.n_embd, n);
     fg_record_matmul(e, &l->qkv, e->s.n, e->s.ld_embd, e->s.q, e->s.ld_q, n, NULL, 0, 0);
     fg_record_matmul(e, &l->gate, e->s.n, e->s.ld_embd, e->s.gate, e->s.ld_heads, n, NULL, 0, 0);
     fg_cmd_barrier(e->cmd);
@@ -256,12 +258,14 @@ static void record_swiglu(struct fg_engine *e, uint32_t n_rows)
 static void record_dense(struct fg_engine *e, const struct fg_layer *l, uint32_t n,
                          struct fg_buffer *residual)
 {
+    fg_record_quantize(e, e->s.n, e->s.ld_embd, e->hp.n_embd, n);
     fg_record_matmul(e, &l->ffn_gate, e->s.n, e->s.ld_embd, e->s.ff_gate, e->s.ld_ff, n, NULL, 0,
                      0);
     fg_record_matmul(e, &l->ffn_up, e->s.n, e->s.ld_embd, e->s.ff_up, e->s.ld_ff, n, NULL, 0, 0);
     fg_cmd_barrier(e->cmd);
     record_swiglu(e, n);
     fg_cmd_barrier(e->cmd);
+    fg_record_quantize(e, e->s.ff_gate, e->s.ld_ff, e->hp.n_ff, n);
     fg_record_matmul(e, &l->ffn_down, e->s.ff_gate, e->s.ld_ff, e->s.x, e->s.ld_embd, n, residual,
                      e->s.ld_embd, e->hp.residual_scale);
     fg_cmd_barrier(e->cmd);
@@ -274,6 +278,7 @@ static void record_route(struct fg_engine *e, const struct fg_layer *l, uint32_t
     struct fg_route_push route_push = {n, hp->n_expert, hp->n_expert_used, e->s.ld_router};
     struct fg_bind route_binds[] = {
         {e->s.router, 0, 0}, {e->s.experts, 0, 0}, {e->s.expert_weights, 0, 0}};
+    fg_record_quantize(e, e->s.n, e->s.ld_embd, hp->n_embd, n);
     fg_record_matmul(e, &l->router, e->s.n, e->s.ld_embd, e->s.router, e->s.ld_router, n, NULL, 0,
                      0);
     fg_cmd_barrier(e->cmd);
@@ -308,6 +313,7 @@ static void record_moe(struct fg_engine *e, const struct fg_layer *l, uint32_t n
     fg_cmd_barrier(e->cmd);
     record_swiglu(e, pairs);
     fg_cmd_barrier(e->cmd);
+    fg_record_quantize(e, e->s.ff_gate, e->s.ld_ff, hp->n_ff, pairs);
     fg_record_matmul_moe(e, &l->ffn_down, e->s.ff_gate, e->s.ld_ff, e->s.ff_down, e->s.ld_embd,
                          pairs, 1);
     fg_cmd_barrier(e->cmd);
@@ -364,8 +370,10 @@ void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape, ui
             record_lightning(e, l, shape);
         else
             record_softmax(e, l, shape);
-        fg_record_matmul(e, &l->output, l->recurrent ? e->s.gated : e->s.attn, e->s.ld_heads,
-                         e->s.x, e->s.ld_embd, n, residual, e->s.ld_embd, hp->residual_scale);
+        struct fg_buffer *heads = l->recurrent ? e->s.gated : e->s.attn;
+        fg_record_quantize(e, heads, e->s.ld_heads, hp->n_head * hp->head_dim, n);
+        fg_record_matmul(e, &l->output, heads, e->s.ld_heads, e->s.x, e->s.ld_embd, n, residual,
+                         e->s.ld_embd, hp->residual_scale);
         fg_cmd_barrier(e->cmd);
         fg_record_norm(e, e->s.x, e->s.ld_embd, l->ffn_norm, e->s.n, e->s.ld_embd, n, NULL, 0);
         fg_cmd_barrier(e->cmd);

@@ -37,23 +37,59 @@ struct fg_pipeline *fg_kernel(struct fg_engine *e, const char *name, const uint3
 }
 
 void fg_matmul_name(char name[FG_MATMUL_NAME], const char *base, enum fg_dtype type,
-                    const struct fg_tiling *t)
+                    const struct fg_tiling *t, const char *variant)
 {
-    int n = snprintf(name, FG_MATMUL_NAME, "%s.%s.r%ut%u", base, fg_type_suffix(type), t->rows,
-                     t->tokens);
+    int n = snprintf(name, FG_MATMUL_NAME, "%s.%s.r%ut%u%s", base, fg_type_suffix(type), t->rows,
+                     t->tokens, variant);
     if (t->texel)
         snprintf(name + n, FG_MATMUL_NAME - (size_t)n, ".tex");
     else if (t->spread)
         snprintf(name + n, FG_MATMUL_NAME - (size_t)n, ".sg%u", t->spread);
 }
 
+/* Whether a matrix of this type multiplies quantized activations. */
+static bool takes_quantized(const struct fg_engine *e, enum fg_dtype type)
+{
+    bool plain = type == FG_F32 || type == FG_F16 || type == FG_BF16;
+    return e->opt.numerics == FG_NUMERICS_INT8 && !plain;
+}
+
+static uint32_t quantized_stride(const struct fg_engine *e, uint32_t n_blocks)
+{
+    return e->int_dot ? FG_C_BYTE_ROW(n_blocks) : FG_C_WIDE_ROW(n_blocks);
+}
+
 static struct fg_pipeline *matmul_pipeline(struct fg_engine *e, const char *base,
                                            enum fg_dtype type, const struct fg_tiling *t)
 {
-    const uint32_t spec[FG_SPEC_COUNT] = {t->lanes, t->slices, 0, 0, e->native_f16};
+    bool int8 = takes_quantized(e, type);
+    const uint32_t spec[FG_SPEC_COUNT] = {t->lanes, t->slices, 0, int8, e->native_f16};
     char name[FG_MATMUL_NAME];
-    fg_matmul_name(name, base, type, t);
+    fg_matmul_name(name, base, type, t,
+                   e->opt.numerics == FG_NUMERICS_FUSED ? ".fma"
+                   : int8 && e->int_dot                 ? ".dot"
+                                                        : "");
     return fg_kernel(e, name, spec);
+}
+
+uint32_t fg_quantized_row(uint32_t k)
+{
+    return FG_C_WIDE_ROW((k + 31) / 32) * 4;
+}
+
+void fg_record_quantize(struct fg_engine *e, struct fg_buffer *x, uint32_t ldx, uint32_t k,
+                        uint32_t n_rows)
+{
+    if (e->opt.numerics != FG_NUMERICS_INT8)
+        return;
+    const uint32_t spec[FG_SPEC_COUNT] = {0};
+    struct fg_pipeline *p = fg_kernel(e, e->int_dot ? "quantize.dot" : "quantize", spec);
+    struct fg_quantize_push push = {n_rows, (k + 31) / 32, ldx / 4};
+    struct fg_bind binds[] = {{x, 0, 0}, {e->s.quantized, 0, 0}};
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 2, &push, sizeof push, (push.n_blocks + 127) / 128,
+                        n_rows, 1);
+    fg_cmd_barrier(e->cmd);
 }
 
 /* Workgroups along the rows of a matrix. */
@@ -69,13 +105,18 @@ void fg_record_matmul(struct fg_engine *e, const struct fg_matrix *m, struct fg_
 {
     const struct fg_tiling *t = n_tokens == 1 ? &e->one : &e->many;
     struct fg_pipeline *p = matmul_pipeline(e, "matmul", m->type, t);
+    uint32_t ldx4 = ldx / 4;
+    if (takes_quantized(e, m->type)) {
+        x = e->s.quantized;
+        ldx4 = quantized_stride(e, m->n_blocks);
+    }
     for (uint32_t i = 0; p && i < m->n_parts; i++) {
         const struct fg_matrix_part *part = &m->parts[i];
         struct fg_matmul_push push = {.n_tokens = n_tokens,
                                       .n_rows = part->n_rows,
                                       .n_blocks = m->n_blocks,
                                       .scale_at = part->scale_at,
-                                      .ldx4 = ldx / 4,
+                                      .ldx4 = ldx4,
                                       .ldy = ldy,
                                       .y_at = part->row0,
                                       .ldr = ldr,
@@ -100,12 +141,17 @@ void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct
     const struct fg_tiling *t = fg_moe_tiling(e, n_pairs);
     struct fg_pipeline *p = matmul_pipeline(e, "matmul_moe", m->type, t);
     uint32_t experts = e->hp.n_expert < n_pairs ? e->hp.n_expert : n_pairs;
+    uint32_t ldx4 = ldx / 4;
+    if (takes_quantized(e, m->type)) {
+        x = e->s.quantized;
+        ldx4 = quantized_stride(e, m->n_blocks);
+    }
     for (uint32_t i = 0; p && i < m->n_parts; i++) {
         const struct fg_matrix_part *part = &m->parts[i];
         struct fg_matmul_push push = {.n_rows = m->n_rows,
                                       .n_blocks = m->n_blocks,
                                       .scale_at = part->scale_at,
-                                      .ldx4 = ldx / 4,
+                                      .ldx4 = ldx4,
                                       .ldy = ldy,
                                       .expert0 = part->expert0,
                                       .n_experts = part->n_experts,
@@ -179,14 +225,15 @@ static int probe_half(struct fg_engine *e, struct fg_err *err)
     return rc;
 }
 
-void fg_tilings(const struct fg_device_info *d, struct fg_tiling *one, struct fg_tiling *many,
-                uint32_t *attend_spread)
+void fg_tilings(const struct fg_device_info *d, enum fg_numerics mode, struct fg_tiling *one,
+                struct fg_tiling *many, uint32_t *attend_spread)
 {
     uint32_t spread =
         d->subgroup_ballot && d->subgroup_size >= 4 ? (d->subgroup_size >= 8 ? 8 : 4) : 0;
     bool texel = d->max_texel_elements >= d->max_storage_range / 16;
     *attend_spread = 0;
-    if (strcmp(d->type, "cpu") == 0 && (texel || spread)) {
+    /* There are no fused kernels that spread x. */
+    if (strcmp(d->type, "cpu") == 0 && (texel || (spread && mode != FG_NUMERICS_FUSED))) {
         /* A lane is one of a vector register's: it owns several rows, x is the same for all. */
         uint32_t lanes = d->subgroup_size > 8 ? 16 : 8;
         *one = (struct fg_tiling){lanes, 1, 4, 1, texel ? 0 : spread, texel};
@@ -202,6 +249,9 @@ void fg_tilings(const struct fg_device_info *d, struct fg_tiling *one, struct fg
 
 int fg_kernels_init(struct fg_engine *e, struct fg_err *err)
 {
-    fg_tilings(fg_device_info(e->device), &e->one, &e->many, &e->attend_spread);
+    const struct fg_device_info *d = fg_device_info(e->device);
+    fg_tilings(d, e->opt.numerics, &e->one, &e->many, &e->attend_spread);
+    /* A software device has no such instruction; f32 gives the same whole numbers. */
+    e->int_dot = e->opt.numerics == FG_NUMERICS_INT8 && d->int_dot && strcmp(d->type, "cpu") != 0;
     return probe_half(e, err);
 }

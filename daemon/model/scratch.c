@@ -20,6 +20,11 @@ static uint32_t max_u32(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void strides(struct fg_scratch *s, const struct fg_hparams *hp, const struct fg_plan *p)
 {
     uint32_t heads = hp->n_head * hp->head_dim;
@@ -29,6 +34,19 @@ static void strides(struct fg_scratch *s, const struct fg_hparams *hp, const str
     s->ld_kv = fg_round_up(hp->n_head_kv * hp->head_dim, 32);
     s->ld_ff = fg_round_up(hp->n_ff, 32);
     s->ld_router = fg_round_up(max_u32(hp->n_expert, 1), 32);
+}
+
+/* Floats of the activations of a token as quantized. */
+static uint64_t quantized_width(const struct fg_scratch *s, const struct fg_hparams *hp,
+                                const struct fg_plan *p)
+{
+    uint64_t embd = fg_quantized_row(s->ld_embd), heads = fg_quantized_row(s->ld_heads);
+    uint64_t ff = (uint64_t)fg_quantized_row(s->ld_ff) * max_u32(hp->n_expert_used, 1);
+    if (p->opt.numerics != FG_NUMERICS_INT8)
+        return 0;
+    if (heads > embd)
+        embd = heads;
+    return ff > embd ? ff : embd;
 }
 
 /* Cuts n_batch so that every activation fits one binding. */
@@ -41,6 +59,8 @@ static int fit_batch(const struct fg_scratch *s, const struct fg_hparams *hp, st
         widest = s->ld_q;
     if ((uint64_t)s->ld_ff * used > widest)
         widest = (uint64_t)s->ld_ff * used;
+    if (quantized_width(s, hp, p) > widest)
+        widest = quantized_width(s, hp, p);
     uint64_t most = d->max_storage_range / (widest * 4) / FG_CHUNK * FG_CHUNK;
     if (most < FG_CHUNK)
         return fg_fail(
@@ -75,6 +95,8 @@ static size_t list(struct fg_scratch *s, const struct fg_hparams *hp, const stru
         {&s->ff_gate, pairs * s->ld_ff, FG_BUFFER_DEVICE, "feed-forward activations"},
         {&s->ff_up, pairs * s->ld_ff, FG_BUFFER_DEVICE, "feed-forward activations"},
         {&s->ff_down, hp->n_expert ? pairs * s->ld_embd : 4, FG_BUFFER_DEVICE, "expert outputs"},
+        {&s->quantized, max_u64(4, t * quantized_width(s, hp, p)), FG_BUFFER_DEVICE,
+         "quantized activations"},
         {&s->router, t * s->ld_router, FG_BUFFER_DEVICE, "router logits"},
         {&s->experts, pairs, FG_BUFFER_DEVICE, "expert choices"},
         {&s->expert_weights, pairs, FG_BUFFER_DEVICE, "expert weights"},
@@ -150,12 +172,12 @@ int fg_scratch_init(struct fg_engine *e, struct fg_err *err)
 void fg_scratch_finish(struct fg_scratch *s)
 {
     struct fg_buffer *const all[] = {
-        s->x,        s->n,          s->q,       s->k,       s->v,
-        s->rotated,  s->attn,       s->gate,    s->gated,   s->ff_gate,
-        s->ff_up,    s->ff_down,    s->router,  s->experts, s->expert_weights,
-        s->pairs,    s->pair_tiles, s->partial, s->last,    s->logits,
-        s->readback, s->tokens,     s->rope,    s->table,   s->chunks,
-        s->groups,   s->index};
+        s->x,        s->n,          s->q,        s->k,       s->v,
+        s->rotated,  s->attn,       s->gate,     s->gated,   s->ff_gate,
+        s->ff_up,    s->ff_down,    s->router,   s->experts, s->expert_weights,
+        s->pairs,    s->pair_tiles, s->partial,  s->last,    s->logits,
+        s->readback, s->tokens,     s->rope,     s->table,   s->chunks,
+        s->groups,   s->index,      s->quantized};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         fg_buffer_destroy(all[i]);
     memset(s, 0, sizeof *s);

@@ -131,6 +131,7 @@ static void record_head(struct fg_engine *e, uint32_t from, uint32_t rows)
     fg_record_norm(e, e->s.x, e->s.ld_embd, e->output_norm, e->s.last, e->s.ld_embd, rows,
                    e->s.index, from);
     fg_cmd_barrier(e->cmd);
+    fg_record_quantize(e, e->s.last, e->s.ld_embd, e->hp.n_embd, rows);
     fg_record_matmul(e, head, e->s.last, e->s.ld_embd, e->s.logits, e->hp.n_vocab, rows, NULL, 0,
                      0);
     fg_cmd_barrier(e->cmd);

@@ -20,6 +20,11 @@
 #define FG_C_SEGMENT_TILES 8u /* key tiles of an attention segment: 512 keys */
 #define FG_C_NORM_LANES 64u   /* partial sums of a norm */
 
+/* Units of 16 bytes of a row of nb blocks that is quantized for the mode int8 (shaders/matmul/quantize.comp):
+ * whole numbers as f32, or as bytes; then the scales of 4 blocks each. */
+#define FG_C_WIDE_ROW(nb) ((nb) * 8u + ((nb) + 3u) / 4u)
+#define FG_C_BYTE_ROW(nb) ((nb) * 2u + ((nb) + 3u) / 4u)
+
 /* One token of a step. */
 struct fg_token_row {
     FG_ABI_U32 id;   /* vocabulary id */
@@ -66,7 +71,7 @@ struct fg_matmul_push {
     FG_ABI_U32 n_rows;   /* rows of the matrix in this part (MoE: of one expert) */
     FG_ABI_U32 n_blocks; /* blocks of 32 in k */
     FG_ABI_U32 scale_at; /* uvec4 index of the scale area */
-    FG_ABI_U32 ldx4;     /* x row stride in vec4 */
+    FG_ABI_U32 ldx4;     /* x row stride in vec4, of the mode int8 in its own units of 16 bytes */
     FG_ABI_U32 ldy;      /* y row stride in floats */
     FG_ABI_U32 y_at;     /* column of y of this part's first row */
     FG_ABI_U32 ldr;      /* residual row stride */
@@ -74,6 +79,12 @@ struct fg_matmul_push {
     FG_ABI_F32 alpha;
     FG_ABI_U32 expert0, n_experts; /* MoE: experts of this part */
     FG_ABI_U32 x_div;    /* MoE: row of x = pair / x_div */
+};
+
+struct fg_quantize_push {
+    FG_ABI_U32 n_rows;
+    FG_ABI_U32 n_blocks; /* blocks of 32 in a row */
+    FG_ABI_U32 ldx4;     /* x row stride in vec4 */
 };
 
 struct fg_rope_push {

@@ -7,6 +7,13 @@ uvec4 fg_nibbles(uint w)
     return uvec4(w & 15u, (w >> 4) & 15u, (w >> 8) & 15u, (w >> 12) & 15u);
 }
 
+// The same, a byte each.
+uint fg_spread4(uint w)
+{
+    w = (w & 0xffu) | ((w & 0xff00u) << 8);
+    return (w | (w << 4)) & 0x0f0f0f0fu;
+}
+
 // 4 bits each of w, a fifth of h.
 uvec4 fg_bits5(uint w, uint h)
 {

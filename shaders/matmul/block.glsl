@@ -92,27 +92,22 @@
     FG_GROUP(6)
     FG_GROUP(7)
 
-    [[unroll]] for (uint j = 0u; j < ROWS; j++) {
-#if FG_SCALED == 1
-        float d = FG_SCALE(scale[j], scale_d[j], b);
-        [[unroll]] for (uint t = 0u; t < TOKENS; t++)
-            acc[t * ROWS + j] = fg_madd(acc[t * ROWS + j], d, sum[t * ROWS + j]);
-#elif FG_SCALED != 0
-        vec2 dm = FG_SCALE(scale[j], scale_d[j], b);
+#if FG_SCALED != 0
+    if (INT8 != 0u)
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
+            float d = fg_component(x_scale[t], b);
 #if FG_SCALED == 2
-            float minimum = x_sum[t];
-#else
-            float minimum = min_sum[t * ROWS + j];
+            x_sum[t] = fg_mul(d, x_sum[t]);
 #endif
-            float scaled = fg_madd(fg_mul(dm.x, sum[t * ROWS + j]), dm.y, minimum);
-            acc[t * ROWS + j] = fg_add(acc[t * ROWS + j], scaled);
+            [[unroll]] for (uint j = 0u; j < ROWS; j++) {
+                sum[t * ROWS + j] = fg_mul(d, sum[t * ROWS + j]);
+#if FG_SCALED == 3
+                min_sum[t * ROWS + j] = fg_mul(d, min_sum[t * ROWS + j]);
+#endif
+            }
         }
-#else
-        [[unroll]] for (uint t = 0u; t < TOKENS; t++)
-            acc[t * ROWS + j] = fg_add(acc[t * ROWS + j], sum[t * ROWS + j]);
 #endif
-    }
+#include "scale.glsl"
 #undef FG_GROUP
 #undef FG_X
 #undef FG_ADD_X

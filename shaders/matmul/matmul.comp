@@ -5,6 +5,10 @@
 // d * sum, or d * sum + m * (sum of x), or for Q2_K d * sum + m * (sum of minima times x). One token or many, one
 // thread or several to a row: same order.
 //
+// INT8 (the mode int8): x is quantized by blocks (quantize.comp) and q are whole numbers, so a block's sum is one,
+// exactly; it is multiplied by x's scale first. FG_DOT: the same sums by integer dot products.
+// FG_FUSED (the mode fused): each multiplication and addition in one, rounded as the device does.
+//
 // A lane owns ROWS rows of a tile of 32 (lane, lane + 32/ROWS, ...) and TOKENS tokens.
 // Dispatch: x = tiles / TILES, y = token groups. MoE: y = entries of the tile table.
 // local_size_x = TILES * 32 / ROWS lanes, local_size_y = SLICES threads that share the slices.
@@ -15,6 +19,9 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #endif
+#ifdef FG_DOT
+#extension GL_EXT_spirv_intrinsics : require
+#endif
 #define FG_GLSL
 #include "../abi/params.h"
 
@@ -22,6 +29,7 @@ layout(local_size_x_id = 0, local_size_y_id = 1) in;
 layout(constant_id = 0) const uint LANES = 8;  // TILES * 32 / ROWS
 layout(constant_id = 1) const uint SLICES = 1; // 1..32
 // ROWS (1, 2, 4, 8 rows a lane) and TOKENS (1..8 tokens a lane) come from the variant table.
+layout(constant_id = 3) const uint INT8 = 0;          // 0, 1; types that are not quantized: 0
 layout(constant_id = 4) const uint FG_NATIVE_F16 = 0; // 0, 1
 // FG_SUBGROUP (4 or 8): x is loaded once by that many lanes and broadcast; the subgroup size is a
 // multiple of it. A block is 8 vec4 of x.
@@ -30,14 +38,23 @@ layout(constant_id = 4) const uint FG_NATIVE_F16 = 0; // 0, 1
 #endif
 
 #include "weights.glsl"
+#ifdef FG_FUSED
+#define fg_madd(acc, a, b) fma(a, b, acc)
+#endif
 
 layout(push_constant) uniform Push { fg_matmul_push p; };
-#ifdef FG_TEXEL
+#ifdef FG_DOT
+layout(std430, binding = 1) readonly buffer X { uvec4 x[]; };
+#define FG_X_SCALE(row, slice) uintBitsToFloat(x[(row) + p.n_blocks * 2u + (slice)])
+#elif defined(FG_TEXEL)
 layout(binding = 1) uniform samplerBuffer x;
 #define FG_X_AT(i) texelFetch(x, int(i))
 #else
 layout(std430, binding = 1) readonly buffer X { vec4 x[]; };
 #define FG_X_AT(i) x[i]
+#endif
+#ifndef FG_DOT
+#define FG_X_SCALE(row, slice) FG_X_AT((row) + p.n_blocks * 8u + (slice))
 #endif
 layout(std430, binding = 2) writeonly buffer Y { float y[]; };
 layout(std430, binding = 3) readonly buffer Residual { float residual[]; };
@@ -120,8 +137,18 @@ void main()
                                                 near * FG_C_SLICE_BLOCKS / FG_D_BLOCKS) *
                                                    32u + j * LANES_A_TILE);
 #endif
+#if FG_SCALED != 0
+        vec4 x_scale[TOKENS]; // of the slice's blocks
+        if (INT8 != 0u)
+            [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+                x_scale[t] = FG_X_SCALE(x_row[t], near);
+#endif
         for (uint b = slice * FG_C_SLICE_BLOCKS; b < b1; b++) {
+#ifdef FG_DOT
+#include "block_dot.glsl"
+#else
 #include "block.glsl"
+#endif
         }
         if (SLICES == 1u) {
             [[unroll]] for (uint i = 0u; i < TOKENS * ROWS; i++)

@@ -155,6 +155,13 @@ uint fg_pick(uvec4 v, uint i)
     return mix(w.x, w.y, (i & 2u) != 0u);
 }
 
+// Component i (mod 4) of v.
+float fg_component(vec4 v, uint i)
+{
+    vec2 w = mix(v.xz, v.yw, bvec2((i & 1u) != 0u));
+    return mix(w.x, w.y, (i & 2u) != 0u);
+}
+
 // Half i (mod 8) of v, an f16; the halves of its word i (mod 4).
 float fg_pick_half(uvec4 v, uint i)
 {
@@ -171,6 +178,7 @@ vec2 fg_pick_halves(uvec4 v, uint i)
 // that a type does not have is not looked at:
 //   FG_BITS(s, b)             uvec4: what of s belongs to block b (where FG_SW is not 0)
 //   FG_EXPAND(q, bits, g)     vec4: elements 4g .. 4g+3 of a block; g is a literal 0..7
+//   FG_PACKED(q, bits, g)     uint: the same elements as signed bytes, before their factors; for FG_DOT
 //   FG_SCALE(scale, scale_d, b)  block b's d (float), or d and m (vec2)
 //   FG_PARTS(scale, b)        where defined, vec4: integer factors of the block's two halves, then their
 //                             integer minima; FG_EXPAND's elements are multiplied by the former
@@ -180,6 +188,27 @@ vec2 fg_pick_halves(uvec4 v, uint i)
 #include "weights_256.glsl"
 #else
 #include "weights_32.glsl"
+#endif
+
+#ifdef FG_DOT
+#ifndef FG_PACKED
+#define FG_PACKED(q, bits, g) fg_bytes(ivec4(FG_EXPAND(q, bits, g)))
+#endif
+
+uint fg_bytes(ivec4 v)
+{
+    uvec4 u = uvec4(v) & 255u;
+    return u.x | (u.y << 8) | (u.z << 16) | (u.w << 24);
+}
+
+// OpSDot of SPV_KHR_integer_dot_product, four signed bytes in a word.
+spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4450)
+int fg_dot4(uint a, uint b, spirv_literal int format);
+
+int fg_dot16(uvec4 a, uvec4 b)
+{
+    return (fg_dot4(a.x, b.x, 0) + fg_dot4(a.y, b.y, 0)) + (fg_dot4(a.z, b.z, 0) + fg_dot4(a.w, b.w, 0));
+}
 #endif
 
 #endif

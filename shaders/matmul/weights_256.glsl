@@ -18,6 +18,7 @@
 #define FG_EXPAND(q, bits, g) vec4(ivec4(fg_bits3(FG_LOW2(bits, g), bits.z >> (4 * (g)))) - 4)
 #elif defined(FG_TYPE_Q4_K)
 #define FG_EXPAND(q, bits, g) vec4(fg_nibbles(FG_LOW4(q, g)))
+#define FG_PACKED(q, bits, g) fg_spread4(FG_LOW4(q, g))
 #elif defined(FG_TYPE_Q5_K)
 #define FG_BITS(s, b) uvec4(fg_plane1(s[0], b), 0u, 0u, 0u)
 #define FG_EXPAND(q, bits, g) vec4(fg_bits5(FG_LOW4(q, g), bits.x >> (4 * (g))))

@@ -15,10 +15,14 @@ vec4 fg_expand_word(uint w)
     return vec4(int(w << 24) >> 24, int(w << 16) >> 24, int(w << 8) >> 24, int(w) >> 24);
 }
 #define FG_EXPAND(q, bits, g) fg_expand_word(q[(g) / 4][(g) % 4])
+#define FG_PACKED(q, bits, g) q[(g) / 4][(g) % 4]
 #elif defined(FG_TYPE_Q4_0)
 #define FG_EXPAND(q, bits, g) vec4(ivec4(fg_nibbles(FG_LOW4(q, g))) - 8)
+// Byte by byte 8 less: the 128 that is added and taken away keeps them apart.
+#define FG_PACKED(q, bits, g) (((fg_spread4(FG_LOW4(q, g)) | 0x80808080u) - 0x08080808u) ^ 0x80808080u)
 #elif defined(FG_TYPE_Q4_1)
 #define FG_EXPAND(q, bits, g) vec4(fg_nibbles(FG_LOW4(q, g)))
+#define FG_PACKED(q, bits, g) fg_spread4(FG_LOW4(q, g))
 #elif defined(FG_TYPE_Q5_0)
 #define FG_EXPAND(q, bits, g) vec4(ivec4(fg_bits5(FG_LOW4(q, g), bits.x >> (4 * (g)))) - 16)
 #elif defined(FG_TYPE_Q5_1)

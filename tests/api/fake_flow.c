@@ -371,6 +371,7 @@ void fg_flow_info(const struct fg_flow *flow, struct fg_flow_info *out)
         .architecture = "minimax-01",
         .device = "Fake GPU",
         .driver = "none 1.0",
+        .numerics = "exact",
         .numerics_id = "0123456789abcdef0123456789abcdef",
         .context_tokens = 4096,
         .n_vocab = 2000,

@@ -26,7 +26,7 @@ static void models_are_listed_and_found(void **state)
 {
     static const char *const names[] = {"/v1/models/tiny", "/v1/models/tiny-q8_0.gguf",
                                         "/v1/models/%74iny?x=1"};
-    const char *object, *id, *architecture, *numerics, *path;
+    const char *object, *id, *architecture, *numerics, *mode, *path;
     int context, created;
     struct fixture f;
     json_t *v;
@@ -34,14 +34,15 @@ static void models_are_listed_and_found(void **state)
     (void)state;
     fixture_start(&f, NULL, NULL);
     v = ask(&f, "GET", "/v1/models", NULL, 200);
-    unpack(v, "{s:s, s:[{s:s, s:i, s:{s:i, s:s, s:s, s:s}}]}", "object", &object, "data", "id", &id,
-           "created", &created, "fulgur", "context_tokens", &context, "architecture", &architecture,
-           "numerics_id", &numerics, "path", &path);
+    unpack(v, "{s:s, s:[{s:s, s:i, s:{s:i, s:s, s:s, s:s, s:s}}]}", "object", &object, "data", "id",
+           &id, "created", &created, "fulgur", "context_tokens", &context, "architecture",
+           &architecture, "numerics", &mode, "numerics_id", &numerics, "path", &path);
     assert_string_equal(object, "list");
     assert_string_equal(id, "tiny");
     assert_int_equal(created, 1700000000);
     assert_int_equal(context, 4096);
     assert_string_equal(architecture, "minimax-01");
+    assert_string_equal(mode, "exact");
     assert_string_equal(numerics, "0123456789abcdef0123456789abcdef");
     assert_string_equal(path, "/models/tiny-q8_0.gguf");
     json_decref(v);

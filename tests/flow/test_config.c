@@ -106,16 +106,17 @@ static void test_all(void **state)
 
     (void)state;
     assert_int_equal(PARSE(&c, &err, "--model=b.gguf", "--device", "1", "--ctx", "4096", "--kv",
-                           "f32", "--parallel", "8", "--batch", "256", "--cache-dir", "/c",
-                           "--cache-size", "1.5G", "--cache-write-budget", "50G", "--vram-size",
-                           "6G", "--socket", "/s", "--tcp", "127.0.0.1:80", "--api-key", "k",
-                           "--alias", "m", "--log-level", "debug", "--max-body", "2M", "--tenant",
-                           "our.team-1_A"),
+                           "f32", "--numerics", "int8", "--parallel", "8", "--batch", "256",
+                           "--cache-dir", "/c", "--cache-size", "1.5G", "--cache-write-budget",
+                           "50G", "--vram-size", "6G", "--socket", "/s", "--tcp", "127.0.0.1:80",
+                           "--api-key", "k", "--alias", "m", "--log-level", "debug", "--max-body",
+                           "2M", "--tenant", "our.team-1_A"),
                      0);
     assert_string_equal(c.model, "b.gguf");
     assert_string_equal(c.device, "1");
     assert_int_equal(c.ctx, 4096);
     assert_int_equal(c.kv_type, FG_KV_F32);
+    assert_int_equal(c.numerics, FG_NUMERICS_INT8);
     assert_int_equal(c.parallel, 8);
     assert_int_equal(c.batch, 256);
     assert_string_equal(c.cache_dir, "/c");

@@ -1,6 +1,7 @@
 #include "canon.h"
 #include "weights.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Rows and tokens are computed side by side for speed; each output's own sum keeps its order. */
@@ -62,12 +63,32 @@ static void sum_block(v4 (*row)[TILE / 4], const float *x, float sum[TILE])
     memcpy(sum, all, sizeof all);
 }
 
-/* acc[r] += the block's sum, scaled as its type is. */
-static void add_block(enum fg_ref_form form, struct tile *tile, const float *x, float acc[TILE])
+float fg_ref_quantize(const float x[FG_REF_BLOCK], float q[FG_REF_BLOCK])
 {
-    float sum[TILE], min_sum[TILE], x_sum = 0;
+    float most = 0, scale;
 
+    for (size_t i = 0; i < FG_REF_BLOCK; i++)
+        most = most < fabsf(x[i]) ? fabsf(x[i]) : most;
+    scale = most == 0 ? 0 : 127.0f * fg_ref_rcp(most);
+    for (size_t i = 0; i < FG_REF_BLOCK; i++)
+        q[i] = (x[i] * scale + 12582912.0f) - 12582912.0f; /* 1.5 x 2^23: to a whole number */
+    return fg_ref_flush(most * 7.87401575e-3f);
+}
+
+/* acc[r] += the block's sum, scaled as its type is. int8: x is quantized first. */
+static void add_block(enum fg_ref_form form, bool int8, struct tile *tile, const float *from,
+                      float acc[TILE])
+{
+    float x[FG_REF_BLOCK], sum[TILE], min_sum[TILE], x_sum = 0, d = 1;
+
+    /* Whole numbers below 2^24: any order gives their sums. */
+    if (int8)
+        d = fg_ref_quantize(from, x);
+    else
+        memcpy(x, from, sizeof x);
     sum_block(tile->w, x, sum);
+    for (size_t r = 0; int8 && r < TILE; r++)
+        sum[r] = d * sum[r];
     switch (form) {
     case FG_REF_PLAIN:
         for (size_t r = 0; r < TILE; r++)
@@ -80,11 +101,14 @@ static void add_block(enum fg_ref_form form, struct tile *tile, const float *x, 
     case FG_REF_MINIMUM:
         for (size_t i = 0; i < FG_REF_BLOCK; i++)
             x_sum = x_sum + x[i];
+        x_sum = int8 ? d * x_sum : x_sum;
         for (size_t r = 0; r < TILE; r++)
             acc[r] = acc[r] + (tile->d[r] * sum[r] + tile->m[r] * x_sum);
         break;
     case FG_REF_MINIMA:
         sum_block(tile->min, x, min_sum);
+        for (size_t r = 0; int8 && r < TILE; r++)
+            min_sum[r] = d * min_sum[r];
         for (size_t r = 0; r < TILE; r++)
             acc[r] = acc[r] + (tile->d[r] * sum[r] + tile->m[r] * min_sum[r]);
         break;
@@ -97,6 +121,7 @@ static void multiply_tile(const struct fg_ref_matrix *w, size_t row0, const floa
 {
     size_t n_blocks = (w->k + FG_REF_BLOCK - 1) / FG_REF_BLOCK;
     enum fg_ref_form form = fg_ref_form(w->type);
+    bool int8 = w->int8 && form != FG_REF_PLAIN;
     float acc[TOKENS][TILE];
     struct tile tile;
 
@@ -112,7 +137,7 @@ static void multiply_tile(const struct fg_ref_matrix *w, size_t row0, const floa
             float xb[FG_REF_BLOCK] = {0};
 
             memcpy(xb, x + t * ldx + k0, n * sizeof *xb);
-            add_block(form, &tile, xb, acc[t]);
+            add_block(form, int8, &tile, xb, acc[t]);
             for (size_t r = 0; slice_ends && r < TILE; r++)
                 total[t][r] = total[t][r] + acc[t][r];
         }

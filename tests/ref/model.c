@@ -24,6 +24,7 @@ struct fg_ref_model {
     const struct fg_gguf *g;
     struct fg_hparams hp;
     enum fg_kv_type kv;
+    bool int8;
     struct fg_ref_matrix embd, head;
     const float *output_norm;
     struct layer *layers;
@@ -55,7 +56,7 @@ static struct fg_ref_matrix matrix(const struct fg_ref_model *m, int64_t layer, 
 
     if (!t)
         return (struct fg_ref_matrix){0};
-    return (struct fg_ref_matrix){t->type, t->data, t->ne[0], t->ne[1] * t->ne[2]};
+    return (struct fg_ref_matrix){t->type, t->data, t->ne[0], t->ne[1] * t->ne[2], m->int8};
 }
 
 static const float *vector(const struct fg_ref_model *m, int64_t layer, const char *name)
@@ -127,8 +128,8 @@ static int make_scratch(struct fg_ref_model *m)
                : FG_ENOMEM;
 }
 
-int fg_ref_model_create(const struct fg_gguf *g, enum fg_kv_type kv, struct fg_ref_model **out,
-                        struct fg_err *err)
+int fg_ref_model_create(const struct fg_gguf *g, enum fg_kv_type kv, bool int8,
+                        struct fg_ref_model **out, struct fg_err *err)
 {
     struct fg_ref_model *m = calloc(1, sizeof *m);
     int rc;
@@ -138,6 +139,7 @@ int fg_ref_model_create(const struct fg_gguf *g, enum fg_kv_type kv, struct fg_r
         return fg_fail(err, FG_ENOMEM, "%s: out of memory", fg_gguf_name(g));
     m->g = g;
     m->kv = kv;
+    m->int8 = int8;
     rc = fg_hparams_init(&m->hp, g, err);
     if (rc) {
         free(m);

@@ -1,4 +1,4 @@
-/* A whole model in plain C, bit for bit what the engine computes in the mode `exact`.
+/* A whole model in plain C, bit for bit what the engine computes in the modes `exact` and `int8`.
  *
  * It holds one sequence. Tokens may be fed one at a time or many: the bits are the same. One thread
  * at a time for each model. */
@@ -16,8 +16,8 @@ struct fg_ref_model;
 
 /* The weights stay in `g`, which must outlive the model. *out is the caller's until
  * fg_ref_model_destroy(); NULL on failure. FG_ENOMEM, and the errors of fg_hparams_init(). */
-int fg_ref_model_create(const struct fg_gguf *g, enum fg_kv_type kv, struct fg_ref_model **out,
-                        struct fg_err *err);
+int fg_ref_model_create(const struct fg_gguf *g, enum fg_kv_type kv, bool int8,
+                        struct fg_ref_model **out, struct fg_err *err);
 /* Takes NULL. */
 void fg_ref_model_destroy(struct fg_ref_model *m);
 /* Back to the empty sequence. */

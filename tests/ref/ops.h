@@ -31,6 +31,7 @@ struct fg_ref_matrix {
     enum fg_dtype type;
     const void *rows; /* [n_rows] rows of fg_dtype_row_bytes(type, k), any alignment */
     size_t k, n_rows;
+    bool int8; /* the mode int8, where the type is quantized */
 };
 
 /* y = alpha * rows + W x. */
@@ -40,6 +41,8 @@ struct fg_ref_residual {
     float alpha;
 };
 
+/* 32 activations as whole numbers -127..127 (in f32); returns their scale. */
+float fg_ref_quantize(const float x[FG_REF_BLOCK], float q[FG_REF_BLOCK]);
 /* y[t][r] = sum_k W[r][k] x[t][k], plus the residual unless that is NULL. y may be the residual's
  * rows, not x. */
 void fg_ref_matmul(const struct fg_ref_matrix *w, const float *x, size_t ldx, size_t n_tokens,

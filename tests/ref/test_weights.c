@@ -88,7 +88,7 @@ static void check_type(enum fg_dtype type)
     size_t k = fg_dtype_block_elems(type) == 1 ? K - 9 : K, bytes = fg_dtype_row_bytes(type, k);
     uint32_t seed = 2 + (uint32_t)type;
     struct fg_ref_residual residual = {x, K, 0.75f};
-    struct fg_ref_matrix w = {type, rows, k, ROWS};
+    struct fg_ref_matrix w = {type, rows, k, ROWS, false};
     double wrong = 0, all = 0;
 
     for (size_t i = 0; i < TOKENS * K; i++)
@@ -128,7 +128,7 @@ static void mxfp4_scales_end(void **state)
 {
     unsigned char block[17];
     float v[32], embd[32];
-    struct fg_ref_matrix w = {FG_MXFP4, block, 32, 1};
+    struct fg_ref_matrix w = {FG_MXFP4, block, 32, 1, false};
 
     (void)state;
     memset(block, 0x77, sizeof block); /* the value 12 */

@@ -48,10 +48,11 @@ static void open_both(struct pair *p, struct fg_device *d, const struct fg_engin
     struct fg_err err;
 
     check(fg_engine_create(opt, p->g, d, NULL, NULL, &p->engine, &err), &err);
-    check(fg_ref_model_create(p->g, opt->kv_type, &p->ref, &err), &err);
+    check(fg_ref_model_create(p->g, opt->kv_type, opt->numerics == FG_NUMERICS_INT8, &p->ref, &err),
+          &err);
     fg_engine_info(p->engine, &p->info);
     p->vocab = p->info.hp->n_vocab;
-    assert_true(p->info.canonical);
+    assert_int_equal(p->info.canonical, fg_numerics_portable(opt->numerics));
 }
 
 void pair_init(struct pair *p, struct fg_device *d, struct gguf_writer *w,

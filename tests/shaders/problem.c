@@ -35,12 +35,13 @@ void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, uint32
         x[i] = lab_wide(seed, -10, 4); /* what lies past k as well: it meets zero weights */
     for (size_t i = 0; i < (size_t)MOST_TOKENS * p->ldr; i++)
         r[i] = lab_wide(seed, -10, 4);
-    w = (struct fg_ref_matrix){type, p->raw, k, rows};
+    w = (struct fg_ref_matrix){type, p->raw, k, rows, lab->engine.opt.numerics == FG_NUMERICS_INT8};
     residual = (struct fg_ref_residual){r, p->ldr, p->alpha};
     for (int i = 0; i < 2; i++) {
         p->want[i] = lab_alloc((size_t)MOST_TOKENS * rows, sizeof(float));
         fg_ref_matmul(&w, x, p->ldx, MOST_TOKENS, i ? &residual : NULL, p->want[i], rows);
     }
+    p->quantized = lab_buffer(lab, NULL, (size_t)MOST_TOKENS * fg_quantized_row(k) * 4);
     p->x = lab_buffer(lab, x, (size_t)MOST_TOKENS * p->ldx * 4);
     p->residual = lab_buffer(lab, r, (size_t)MOST_TOKENS * p->ldr * 4);
     for (int i = 0; i < COUNTS; i++)
@@ -52,6 +53,7 @@ void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, uint32
 void problem_finish(struct problem *p)
 {
     fg_buffer_destroy(p->x);
+    fg_buffer_destroy(p->quantized);
     fg_buffer_destroy(p->residual);
     for (int i = 0; i < COUNTS; i++)
         fg_buffer_destroy(p->y[i]);
@@ -67,9 +69,12 @@ void problem_check(struct problem *p, struct lab *lab, const struct fg_tiling *t
     char name[96], what[192];
 
     lab->engine.one = lab->engine.many = *t;
+    lab->engine.s.quantized = p->quantized;
     lab_begin(lab);
     for (int i = 0; i < n_counts; i++) {
         lab_wipe(p->y[i]);
+        fg_cmd_barrier(lab->engine.cmd);
+        fg_record_quantize(&lab->engine, p->x, p->ldx, p->k, token_counts[i]);
         fg_record_matmul(&lab->engine, &p->m, p->x, p->ldx, p->y[i], p->ldy, token_counts[i],
                          residual ? p->residual : NULL, p->ldr, p->alpha);
     }

@@ -15,10 +15,11 @@ struct problem {
     void *raw;
     float *want[2]; /* [MOST_TOKENS][rows]: without residual, with */
     struct fg_matrix m;
-    struct fg_buffer *x, *residual, *y[COUNTS];
+    struct fg_buffer *x, *quantized, *residual, *y[COUNTS];
 };
 
-/* Random weights of `type`, random x and residual. The matrix m is the caller's to upload. */
+/* Random weights of `type`, random x and residual, and results in the mode of lab->engine. The
+ * matrix m is the caller's to upload. */
 void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, uint32_t rows, uint32_t k,
                   uint64_t *seed);
 void problem_finish(struct problem *p);

@@ -165,11 +165,11 @@ static void test_battery_canon(void **state)
     assert_int_equal(XXH3_64bits(out, sizeof out), fg_battery_known.canon);
 }
 
-static uint64_t battery_product(enum fg_dtype type)
+static uint64_t battery_product(enum fg_dtype type, bool int8)
 {
     static float x[FG_BATTERY_TOKENS * FG_BATTERY_K], y[FG_BATTERY_TOKENS * FG_BATTERY_ROWS];
     static uint8_t raw[FG_BATTERY_ROWS * FG_BATTERY_K * 2];
-    struct fg_ref_matrix w = {type, raw, FG_BATTERY_K, FG_BATTERY_ROWS};
+    struct fg_ref_matrix w = {type, raw, FG_BATTERY_K, FG_BATTERY_ROWS, int8};
 
     assert_true(FG_BATTERY_ROWS * fg_dtype_row_bytes(type, FG_BATTERY_K) <= sizeof raw);
     fg_battery_matmul_inputs(type, raw, x);
@@ -180,26 +180,35 @@ static uint64_t battery_product(enum fg_dtype type)
 static void test_battery_products(void **state)
 {
     (void)state;
-    assert_int_equal(battery_product(FG_Q8_0), fg_battery_known.q8_0);
-    assert_int_equal(battery_product(FG_Q4_1), fg_battery_known.q4_1);
+    for (int mode = FG_NUMERICS_EXACT; mode <= FG_NUMERICS_INT8; mode++) {
+        bool int8 = mode == FG_NUMERICS_INT8;
+
+        assert_int_equal(battery_product(FG_Q8_0, int8), fg_battery_known.q8_0[mode]);
+        assert_int_equal(battery_product(FG_Q4_1, int8), fg_battery_known.q4_1[mode]);
+    }
 }
 
 /* The device under test gives the hashes, and the id then names no device. */
 static void test_battery_here(void **state)
 {
     struct lab *lab = *state;
-    uint8_t f16[16];
+    uint8_t ids[2 * FG_NUMERICS_COUNT][16];
+    struct fg_engine *e = &lab->engine;
     struct fg_err err;
 
-    for (int kv = FG_KV_F16; kv <= FG_KV_F32; kv++) {
-        lab->engine.opt.kv_type = (enum fg_kv_type)kv;
-        if (fg_battery_run(&lab->engine, &err))
+    for (int i = 0; i < 2 * FG_NUMERICS_COUNT; i++) {
+        e->opt.kv_type = i % 2 ? FG_KV_F32 : FG_KV_F16;
+        e->opt.numerics = (enum fg_numerics)(i / 2);
+        if (fg_kernels_init(e, &err) || fg_battery_run(e, &err))
             fail_msg("%s", err.text);
-        assert_true(lab->engine.canonical);
-        if (kv == FG_KV_F16)
-            memcpy(f16, lab->engine.numerics_id, 16);
+        assert_int_equal(e->canonical, fg_numerics_portable(e->opt.numerics));
+        memcpy(ids[i], e->numerics_id, 16);
+        for (int j = 0; j < i; j++)
+            assert_memory_not_equal(ids[i], ids[j], 16);
     }
-    assert_memory_not_equal(f16, lab->engine.numerics_id, 16);
+    e->opt.numerics = FG_NUMERICS_EXACT;
+    if (fg_kernels_init(e, &err))
+        fail_msg("%s", err.text);
 }
 
 int main(void)

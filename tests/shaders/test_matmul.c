@@ -88,7 +88,9 @@ static void test_every_device_has_kernels(void **state)
     struct fg_device_info d = {.max_storage_range = 128 << 20};
     (void)state;
 
-    for (uint32_t i = 0; i < 2 * 2 * 2 * 2 * 7; i++) {
+    for (uint32_t i = 0; i < 2 * 2 * 2 * 2 * 7 * FG_NUMERICS_COUNT; i++) {
+        enum fg_numerics mode = (enum fg_numerics)(i / (2 * 2 * 2 * 2 * 7));
+        const char *variant = mode == FG_NUMERICS_FUSED ? ".fma" : "";
         struct fg_tiling tilings[2];
         uint32_t attend;
         char name[FG_MATMUL_NAME];
@@ -97,12 +99,12 @@ static void test_every_device_has_kernels(void **state)
         d.subgroup_ballot = i / 2 % 2;
         d.max_texel_elements = i / 4 % 2 ? 65536 : 128 << 20;
         d.max_workgroup_threads = i / 8 % 2 ? 128 : 1024;
-        d.subgroup_size = subgroups[i / 16];
-        fg_tilings(&d, &tilings[0], &tilings[1], &attend);
+        d.subgroup_size = subgroups[i / 16 % 7];
+        fg_tilings(&d, mode, &tilings[0], &tilings[1], &attend);
         for (int k = 0; k < 2; k++) {
             assert_true(tilings[k].lanes * tilings[k].slices <= d.max_workgroup_threads);
             for (int t = 0; t < 2 * LAB_TYPES; t++) {
-                fg_matmul_name(name, bases[t % 2], lab_types[t / 2], &tilings[k]);
+                fg_matmul_name(name, bases[t % 2], lab_types[t / 2], &tilings[k], variant);
                 if (!is_shader(name))
                     fail_msg("%s, subgroups of %u, ballot %d: no shader %s", d.type,
                              d.subgroup_size, d.subgroup_ballot, name);

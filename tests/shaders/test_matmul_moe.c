@@ -63,7 +63,7 @@ static void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type,
     for (uint32_t i = 0; i < s.n_pairs; i++) {
         uint32_t e = p->experts[i] = choose(seed, s.choice);
         struct fg_ref_matrix w = {type, (char *)p->raw + e * s.rows * fg_dtype_row_bytes(type, s.k),
-                                  s.k, s.rows};
+                                  s.k, s.rows, false};
 
         fg_ref_matmul(&w, x + (size_t)(i / s.x_div) * p->ldx, 0, 1, NULL,
                       p->want + (size_t)i * s.rows, 0);

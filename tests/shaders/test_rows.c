@@ -24,7 +24,7 @@ static void check_embed(struct lab *lab, enum fg_dtype type, uint32_t k, uint64_
     struct fg_engine *e = &lab->engine;
     struct fg_token_row tokens[TOKENS] = {0};
     void *raw = lab_rows(seed, type, VOCAB, k);
-    struct fg_ref_matrix w = {type, raw, k, VOCAB};
+    struct fg_ref_matrix w = {type, raw, k, VOCAB, false};
     float *want = lab_alloc(fg_round_up(k, 32), 4);
     const float *got;
     char what[64];

@@ -114,7 +114,7 @@ static void test_output(void **state)
     free(text);
     text = printed(RATES_CSV);
     assert_non_null(strstr(text,
-                           "\n\"a \"\"model\"\"\",\"a device, its name\",\"a driver\",f32,128,"
+                           "\n\"a \"\"model\"\"\",\"a device, its name\",\"a driver\",f32,exact,128,"
                            "0,64,3,14,5.2915,12\n"));
     free(text);
     text = printed(RATES_JSON);

@@ -136,7 +136,7 @@ static void test_in_turn(void **state)
     write_both("bin/llama-bench");
     if (measure("-ngl  99 -fa on", sides, &err))
         fail_msg("%s", err.text);
-#define OURS "ours a model.gguf -p 16 -n 4 -d 64 -r 1 -o json --kv f16 --device 1\n"
+#define OURS "ours a model.gguf -p 16 -n 4 -d 64 -r 1 -o json --kv f16 --numerics exact --device 1\n"
 #define LLAMA "llama -m a model.gguf -p 16 -n 4 -d 64 -r 1 -o json -ngl 99 -fa on\n"
     assert_string_equal(read_log(), OURS LLAMA OURS LLAMA OURS LLAMA);
     assert_string_equal(sides[0].ran_on, "a card");

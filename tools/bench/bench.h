@@ -5,10 +5,15 @@
 
 #include <stdint.h>
 
+#include "model/numerics.h"
+
 /* Seconds of CLOCK_MONOTONIC. */
 double bench_seconds(void);
 /* Says that `text` is no value for `option`, and what would be; returns 2. */
 int bench_wrong(const char *program, const char *option, const char *text, const char *wanted);
+
+/* Sets *out, or says what would be a value for --numerics and returns 2. */
+int bench_numerics(const char *program, const char *text, enum fg_numerics *out);
 
 struct bench_stats {
     double mean, median;

@@ -104,7 +104,8 @@ struct machine {
 static int open_machine(struct machine *m, const struct rates *r, struct fg_err *err)
 {
     uint32_t n = rates_longest(r);
-    struct fg_engine_options opt = {.kv_type = r->opt.kv, .n_ctx = n, .n_seq = 1, .n_states = 1};
+    struct fg_engine_options opt = {
+        .kv_type = r->opt.kv, .numerics = r->opt.numerics, .n_ctx = n, .n_seq = 1, .n_states = 1};
     int rc = fg_gguf_open(r->opt.model, &m->gguf, err);
     if (rc == 0)
         rc = fg_device_open(r->opt.device, NULL, &m->dev, err);

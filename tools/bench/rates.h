@@ -26,6 +26,7 @@ struct rates_options {
     const char *llama_dir, *llama_args;  /* or NULL */
     enum rates_format format;
     enum fg_kv_type kv;
+    enum fg_numerics numerics;
     uint32_t reps;
 };
 

@@ -13,6 +13,7 @@ static const char usage[] =
     "  -r N            repetitions after one warm-up (default 3)\n"
     "  -o FORMAT       table, csv or json (default table)\n"
     "  --kv f16|f32    type of the stored keys and values (default f16)\n"
+    "  --numerics MODE exact, int8 or fused (default exact)\n"
     "  --device WHICH  its number, or a part of its name\n"
     "  --vs-llama DIR  in turn with llama-bench of a llama.cpp build: DIR/bin or DIR holds it; -r\n"
     "                  rounds, in each of which both load the model, warm up and run every test\n"
@@ -52,10 +53,13 @@ static int set_reps(struct rates_options *o, const char *text)
 
 static int parse(int argc, char **argv, struct rates_options *o)
 {
-    static const struct option options[] = {
-        {"device", required_argument, NULL, 'D'},   {"kv", required_argument, NULL, 'k'},
-        {"vs-llama", required_argument, NULL, 'l'}, {"llama-args", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},           {0}};
+    static const struct option options[] = {{"device", required_argument, NULL, 'D'},
+                                            {"kv", required_argument, NULL, 'k'},
+                                            {"numerics", required_argument, NULL, 'N'},
+                                            {"vs-llama", required_argument, NULL, 'l'},
+                                            {"llama-args", required_argument, NULL, 'a'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     int c, rc = 0;
     while (rc == 0 && (c = getopt_long(argc, argv, "p:n:d:r:o:h", options, NULL)) != -1) {
         switch (c) {
@@ -66,6 +70,7 @@ static int parse(int argc, char **argv, struct rates_options *o)
         case 'o': rc = set_format(o, optarg); break;
         case 'D': o->device = optarg; break;
         case 'k': rc = set_kv(o, optarg); break;
+        case 'N': rc = bench_numerics("fulgur-bench", optarg, &o->numerics); break;
         case 'l': o->llama_dir = optarg; break;
         case 'a': o->llama_args = optarg; break;
         case 'h': fputs(usage, stdout); exit(0);

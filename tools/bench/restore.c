@@ -18,7 +18,7 @@ enum { MAX_PAIRS = 1000 };
 
 static const char usage[] =
     "usage: fulgur-bench restore MODEL [-p N] [-r REPS] [-w PAIRS] [--kv f16|f32]\n"
-    "                            [--device INDEX|NAME]\n"
+    "                            [--numerics MODE] [--device INDEX|NAME]\n"
     "  -p N     tokens of the prefix, at least 64 (default 4096)\n"
     "  -r REPS  restores, each into an empty sequence (default 5)\n"
     "  -w PAIRS prefills of other prompts, one stored and one not, in turn: what writing costs\n"
@@ -29,6 +29,7 @@ struct restore_bench {
     const char *model, *device;
     uint32_t n_tokens, reps, pairs;
     enum fg_kv_type kv;
+    enum fg_numerics numerics;
     char dir[256];
     int32_t *tokens;
     float *logits;
@@ -58,6 +59,7 @@ static int parse(int argc, char **argv, struct restore_bench *b)
 {
     static const struct option options[] = {{"device", required_argument, NULL, 'd'},
                                             {"kv", required_argument, NULL, 'k'},
+                                            {"numerics", required_argument, NULL, 'N'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     int c, rc = 0;
@@ -72,6 +74,7 @@ static int parse(int argc, char **argv, struct restore_bench *b)
             if (strcmp(optarg, "f32") != 0 && strcmp(optarg, "f16") != 0)
                 rc = bench_wrong("fulgur-bench restore", "--kv", optarg, "f16 or f32");
             break;
+        case 'N': rc = bench_numerics("fulgur-bench restore", optarg, &b->numerics); break;
         case 'h': fputs(usage, stdout); exit(0);
         default: fputs(usage, stderr); rc = 2;
         }
@@ -87,7 +90,8 @@ static int parse(int argc, char **argv, struct restore_bench *b)
 
 static int open_engine(struct restore_bench *b, struct fg_err *err)
 {
-    struct fg_engine_options opt = {.kv_type = b->kv, .n_ctx = b->n_tokens + FG_CHUNK, .n_seq = 1};
+    struct fg_engine_options opt = {
+        .kv_type = b->kv, .numerics = b->numerics, .n_ctx = b->n_tokens + FG_CHUNK, .n_seq = 1};
     int rc = fg_engine_create(&opt, b->gguf, b->dev, NULL, NULL, &b->engine, err);
     if (rc)
         return rc;

@@ -18,6 +18,15 @@ int bench_wrong(const char *program, const char *option, const char *text, const
     return 2;
 }
 
+int bench_numerics(const char *program, const char *text, enum fg_numerics *out)
+{
+    struct fg_err err;
+    if (fg_numerics_parse(text, out, &err) == 0)
+        return 0;
+    fprintf(stderr, "%s: --%s\n", program, err.text);
+    return 2;
+}
+
 static int by_size(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

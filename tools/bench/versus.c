@@ -42,6 +42,7 @@ static void command_of_ours(struct command *c, const char *ours, const struct ra
     add(c, ours, o->model);
     add_tests(c, o);
     add(c, "--kv", o->kv == FG_KV_F16 ? "f16" : "f32");
+    add(c, "--numerics", fg_numerics_name(o->numerics));
     if (o->device)
         add(c, "--device", o->device);
 }

@@ -16,6 +16,7 @@
 struct args {
     const char *model, *tokens, *out, *split, *device, *cache_dir;
     enum fg_kv_type kv;
+    enum fg_numerics numerics;
 };
 
 struct work {
@@ -37,13 +38,12 @@ struct work {
 
 static int parse(int argc, char **argv, struct args *a)
 {
-    static const struct option options[] = {{"tokens", required_argument, NULL, 't'},
-                                            {"out", required_argument, NULL, 'o'},
-                                            {"split", required_argument, NULL, 's'},
-                                            {"kv", required_argument, NULL, 'k'},
-                                            {"device", required_argument, NULL, 'd'},
-                                            {"cache-dir", required_argument, NULL, 'c'},
-                                            {0}};
+    static const struct option options[] = {
+        {"tokens", required_argument, NULL, 't'},    {"out", required_argument, NULL, 'o'},
+        {"split", required_argument, NULL, 's'},     {"kv", required_argument, NULL, 'k'},
+        {"device", required_argument, NULL, 'd'},    {"numerics", required_argument, NULL, 'n'},
+        {"cache-dir", required_argument, NULL, 'c'}, {0}};
+    struct fg_err err;
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
@@ -58,6 +58,12 @@ static int parse(int argc, char **argv, struct args *a)
                 return EVAL_USAGE;
             }
             a->kv = optarg[1] == '1' ? FG_KV_F16 : FG_KV_F32;
+            break;
+        case 'n':
+            if (fg_numerics_parse(optarg, &a->numerics, &err)) {
+                eval_fail("--%s", err.text);
+                return EVAL_USAGE;
+            }
             break;
         default: return EVAL_USAGE;
         }
@@ -132,8 +138,10 @@ static uint32_t next_piece(struct splitter *s)
 
 static int open_all(struct work *w, struct fg_err *err)
 {
-    struct fg_engine_options opt = {
-        .kv_type = w->a.kv, .n_ctx = w->n_tokens < 64 ? 64 : w->n_tokens, .n_seq = 1};
+    struct fg_engine_options opt = {.kv_type = w->a.kv,
+                                    .numerics = w->a.numerics,
+                                    .n_ctx = w->n_tokens < 64 ? 64 : w->n_tokens,
+                                    .n_seq = 1};
     uint8_t model[16];
     int rc = fg_gguf_open(w->a.model, &w->gguf, err);
     if (rc == 0)

@@ -11,7 +11,7 @@ static const char usage[] =
     "  devices [--device INDEX|NAME]      list Vulkan devices, tiers, and which one is chosen and "
     "why\n"
     "  logits MODEL --tokens FILE.i32 --out FILE.f32 [--split N | --split random:SEED]\n"
-    "         [--kv f16|f32] [--device INDEX|NAME] [--cache-dir DIR]\n"
+    "         [--kv f16|f32] [--numerics MODE] [--device INDEX|NAME] [--cache-dir DIR]\n"
     "                                     logits of every position, computed in pieces\n"
     "  compile [--device INDEX|NAME] [--statistics]\n"
     "                                     compile every shader variant for the device; or print\n"

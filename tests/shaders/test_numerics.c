@@ -1,0 +1,293 @@
+/* The modes beside exact. int8: every quantized type in every variant, by f32 and by integer dot
+ * products, and whole models, bit for bit the plain C reference. fused: near it, and the same
+ * whatever a step holds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pair.h"
+#include "problem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void set_mode(struct lab *lab, enum fg_numerics mode)
+{
+    lab->engine.opt.numerics = mode;
+    problem_reset(lab);
+}
+
+static bool is_plain(enum fg_dtype type)
+{
+    return type == FG_F32 || type == FG_F16 || type == FG_BF16;
+}
+
+/* sum (a-b)^2 / sum b^2 */
+static double nmse(const float *a, const float *b, size_t n)
+{
+    double diff = 0, power = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        diff += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        power += (double)b[i] * b[i];
+    }
+    return diff / power;
+}
+
+/* --- int8: activations --- */
+
+enum { Q_ROWS = 3 };
+
+/* Blocks of all zeros, of ties, of the smallest and of large values; then random ones. */
+static void fill_activations(float *x, uint32_t ld, uint32_t n_blocks)
+{
+    uint64_t seed = 3;
+
+    for (uint32_t i = 0; i < Q_ROWS * ld; i++)
+        x[i] = lab_wide(&seed, -20, 6);
+    for (uint32_t i = 0; i < 32 && n_blocks > 3; i++) {
+        x[i] = 0;
+        x[32 + i] = i == 0 ? 127.0f : (float)i + 0.5f;
+        x[64 + i] = i % 3 ? 0x1p-100f : -0x1p-99f;
+        x[96 + i] = i % 2 ? 1e20f : -3e19f;
+    }
+}
+
+static void check_quantize(struct lab *lab, uint32_t k, bool dot)
+{
+    struct fg_engine *e = &lab->engine;
+    uint32_t nb = (k + 31) / 32, ld = nb * 32 + 4;
+    size_t width = dot ? FG_C_BYTE_ROW(nb) : FG_C_WIDE_ROW(nb);
+    float *x = lab_alloc((size_t)Q_ROWS * ld, sizeof *x), q[32];
+    struct fg_buffer *from;
+    const uint32_t *got;
+
+    fill_activations(x, ld, nb);
+    from = lab_buffer(lab, x, (size_t)Q_ROWS * ld * 4);
+    e->s.quantized = lab_buffer(lab, NULL, (size_t)Q_ROWS * width * 16);
+    e->int_dot = dot;
+    lab_begin(lab);
+    fg_record_quantize(e, from, ld, k, Q_ROWS);
+    lab_run(lab);
+    got = fg_buffer_map(e->s.quantized);
+    for (uint32_t r = 0; r < Q_ROWS; r++)
+        for (uint32_t b = 0; b < nb; b++) {
+            const uint32_t *row = got + r * width * 4;
+            float d = fg_ref_quantize(x + r * ld + b * 32, q), got_d;
+
+            memcpy(&got_d, row + (dot ? 8 : 32) * nb + b, 4);
+            assert_true(d == got_d);
+            for (uint32_t i = 0; i < 32; i++) {
+                float value;
+
+                assert_in_range((int)q[i] + 127, 0, 254);
+                memcpy(&value, row + b * 32 + i, 4);
+                if (dot)
+                    value = ((const int8_t *)row)[b * 32 + i];
+                assert_true(value == q[i]);
+            }
+        }
+    fg_buffer_destroy(from);
+    fg_buffer_destroy(e->s.quantized);
+    free(x);
+}
+
+static void test_quantize(void **state)
+{
+    static const uint32_t ks[] = {32, 96, 128, 160, 352, 4160};
+    struct lab *lab = *state;
+
+    set_mode(lab, FG_NUMERICS_INT8);
+    for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
+        for (int dot = 0; dot < 2; dot++)
+            check_quantize(lab, ks[i], dot);
+    set_mode(lab, FG_NUMERICS_EXACT);
+}
+
+/* --- int8: products --- */
+
+static void check_products(struct lab *lab, enum fg_dtype type, uint32_t rows, uint32_t k)
+{
+    uint64_t seed = 500 + (uint64_t)type;
+    struct variants v;
+    struct problem p;
+
+    variants_init(&v, lab, type, false, 1 << 20);
+    problem_init(&p, lab, type, rows, k, &seed);
+    lab_upload(lab, type, p.raw, k, rows, 1, &p.m);
+    for (uint32_t i = 0; i < v.n; i++) {
+        bool plain = !v.list[i].texel && v.list[i].spread == 0;
+
+        lab->engine.int_dot = false;
+        problem_check(&p, lab, &v.list[i], i % 2, COUNTS - 1);
+        lab->engine.int_dot = lab->info->int_dot && plain;
+        if (lab->engine.int_dot)
+            problem_check(&p, lab, &v.list[i], i % 2, COUNTS - 1);
+    }
+    problem_finish(&p);
+}
+
+static void test_int8_products(void **state)
+{
+    struct lab *lab = *state;
+
+    set_mode(lab, FG_NUMERICS_INT8);
+    if (!lab->info->int_dot)
+        print_message("[ SKIP ] integer dot products: %s has none\n", lab->info->name);
+    for (int i = 0; i < LAB_TYPES; i++) {
+        uint32_t block = fg_dtype_block_elems(lab_types[i]);
+
+        check_products(lab, lab_types[i], 33, fg_round_up(352, block));
+        if (!is_plain(lab_types[i]))
+            check_products(lab, lab_types[i], 100, fg_round_up(1100, block));
+    }
+    set_mode(lab, FG_NUMERICS_EXACT);
+}
+
+/* --- fused: products --- */
+
+static void check_fused(struct lab *lab, enum fg_dtype type, const struct fg_tiling *one,
+                        const struct fg_tiling *many)
+{
+    uint64_t seed = 900 + (uint64_t)type;
+    struct problem p;
+    float got[17 * 100];
+
+    problem_init(&p, lab, type, 100, fg_round_up(352, fg_dtype_block_elems(type)), &seed);
+    lab_upload(lab, type, p.raw, p.k, p.rows, 1, &p.m);
+    lab->engine.one = *one;
+    lab->engine.many = *many;
+    for (int i = 0; i < 2; i++) { /* of 1 and of 17 tokens */
+        lab_begin(lab);
+        fg_record_matmul(&lab->engine, &p.m, p.x, p.ldx, p.y[i ? 5 : 0], p.ldy, i ? 17 : 1,
+                         p.residual, p.ldr, p.alpha);
+        lab_run(lab);
+    }
+    for (uint32_t t = 0; t < 17; t++)
+        memcpy(got + t * p.rows, (float *)fg_buffer_map(p.y[5]) + t * p.ldy, p.rows * 4);
+    lab_equal("fused: one token, and among others", fg_buffer_map(p.y[0]), got, p.rows);
+    assert_true(nmse(got, p.want[1], 17 * p.rows) < 1e-12);
+    problem_finish(&p);
+}
+
+static void test_fused_products(void **state)
+{
+    struct lab *lab = *state;
+    struct fg_tiling card[2] = {{32, 4, 1, 1, 0, false}, {64, 1, 2, 4, 0, false}};
+
+    for (int i = 0; i < LAB_TYPES; i++) {
+        set_mode(lab, FG_NUMERICS_FUSED);
+        struct fg_tiling here[2] = {lab->engine.one, lab->engine.many};
+
+        check_fused(lab, lab_types[i], &here[0], &here[1]);
+        check_fused(lab, lab_types[i], &card[0], &card[1]);
+        /* How work is spread changes no bits on one device either. */
+        check_fused(lab, lab_types[i], &here[0], &card[1]);
+    }
+    set_mode(lab, FG_NUMERICS_EXACT);
+}
+
+/* --- whole models --- */
+
+static void check_splits(const struct pair *p, const char *what, const int32_t *tokens,
+                         const float *want, uint32_t n)
+{
+    static const uint32_t splits[] = {1, 7, 64, 100};
+    struct run r;
+
+    for (size_t i = 0; i < sizeof splits / sizeof *splits; i++) {
+        run_init(&r, p, what, tokens, want, n);
+        if (splits[i] == 1) {
+            run_until(&r, 3, 1);
+            run_until(&r, n - 5, 64);
+        }
+        run_until(&r, n, splits[i]);
+        run_finish(&r);
+    }
+}
+
+static void check_int8_model(struct fg_device *d, const struct tiny_model *m, const char *what)
+{
+    struct fg_engine_options opt = pair_options(FG_KV_F16);
+    uint32_t n = 150;
+    struct pair p, exact;
+
+    pair_init(&exact, d, tiny_model_write(m), &opt);
+    opt.numerics = FG_NUMERICS_INT8;
+    pair_init(&p, d, tiny_model_write(m), &opt);
+    int32_t *tokens = pair_tokens(&p, n, m->seed);
+    float *want = pair_reference(&p, tokens, n), *was = pair_reference(&exact, tokens, n);
+    double error = nmse(want, was, (size_t)n * p.vocab);
+
+    print_message("%s: NMSE of int8 to exact %.3g\n", what, error);
+    assert_true(error > 0 && error < 1e-2);
+    check_splits(&p, what, tokens, want, n);
+    if (fg_device_info(d)->int_dot) {
+        p.engine->int_dot = true;
+        p.engine->one = (struct fg_tiling){32, 4, 1, 1, 0, false};
+        p.engine->many = (struct fg_tiling){64, 1, 2, 4, 0, false};
+        check_splits(&p, "int8 by dot products", tokens, want, n);
+    }
+    free(tokens);
+    free(want);
+    free(was);
+    pair_finish(&p);
+    pair_finish(&exact);
+}
+
+static void test_int8_models(void **state)
+{
+    struct lab *lab = *state;
+    struct tiny_model m = tiny_minimax();
+
+    m.matrix = FG_Q8_0;
+    m.seed = 41;
+    check_int8_model(lab->device, &m, "minimax, int8");
+    m = tiny_llama();
+    m.matrix = FG_Q4_1;
+    m.seed = 42;
+    check_int8_model(lab->device, &m, "llama, int8");
+}
+
+static void test_fused_model(void **state)
+{
+    struct lab *lab = *state;
+    struct fg_engine_options opt = pair_options(FG_KV_F16);
+    struct tiny_model m = tiny_minimax();
+    uint32_t n = 128;
+    struct fg_err err;
+    struct pair p;
+
+    m.matrix = FG_Q4_0;
+    m.seed = 43;
+    opt.numerics = FG_NUMERICS_FUSED;
+    pair_init(&p, lab->device, tiny_model_write(&m), &opt);
+    int32_t *tokens = pair_tokens(&p, n, m.seed);
+    float *exact = pair_reference(&p, tokens, n);
+    float *want = lab_alloc((size_t)n * p.vocab, sizeof *want);
+    struct fg_step_piece all = {.tokens = tokens, .n = n, .n_logits = n, .logits = want};
+
+    if (fg_seq_create(p.engine, &all.seq, &err) || fg_engine_step(p.engine, &all, 1, &err))
+        fail_msg("%s", err.text);
+    fg_seq_destroy(all.seq);
+    assert_true(nmse(want, exact, (size_t)n * p.vocab) < 1e-9);
+    check_splits(&p, "minimax, fused", tokens, want, n);
+    free(tokens);
+    free(exact);
+    free(want);
+    pair_finish(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_quantize),       cmocka_unit_test(test_int8_products),
+        cmocka_unit_test(test_fused_products), cmocka_unit_test(test_int8_models),
+        cmocka_unit_test(test_fused_model),
+    };
+
+    return cmocka_run_group_tests(tests, lab_open, lab_close);
+}
