@@ -13,6 +13,10 @@ static const char usage[] =
     "  logits MODEL --tokens FILE.i32 --out FILE.f32 [--split N | --split random:SEED]\n"
     "         [--kv f16|f32] [--numerics MODE] [--device INDEX|NAME] [--cache-dir DIR]\n"
     "                                     logits of every position, computed in pieces\n"
+    "  perplexity MODEL --file TEXT [--ctx N] [--numerics MODE] [--against MODE]\n"
+    "         [--device INDEX|NAME] [--json]\n"
+    "                                     how well a text is predicted, in windows of N tokens\n"
+    "                                     (512); and how far two numerics modes lie apart\n"
     "  compile [--device INDEX|NAME] [--statistics]\n"
     "                                     compile every shader variant for the device; or print\n"
     "                                     registers, spills and estimates of those for GPUs\n";
@@ -33,7 +37,10 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } commands[] = {{"devices", eval_devices}, {"logits", eval_logits}, {"compile", eval_compile}};
+    } commands[] = {{"devices", eval_devices},
+                    {"logits", eval_logits},
+                    {"compile", eval_compile},
+                    {"perplexity", eval_perplexity}};
 
     if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         fputs(usage, stdout);
