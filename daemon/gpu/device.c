@@ -162,6 +162,13 @@ static void describe_features(VkPhysicalDevice p, struct fg_device_info *out)
     out->float16 = f16 && small.shaderFloat16;
     out->int8 = f16 && small.shaderInt8;
     out->int_dot = dot && products.shaderIntegerDotProduct;
+    VkPhysicalDeviceShaderIntegerDotProductPropertiesKHR speed = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES_KHR};
+    VkPhysicalDeviceProperties2 props = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                         .pNext = &speed};
+    if (out->int_dot)
+        vkGetPhysicalDeviceProperties2(p, &props);
+    out->int_dot_fast = speed.integerDotProduct4x8BitPackedSignedAccelerated;
     out->host_import = has_extension(p, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
 }
 

@@ -22,6 +22,7 @@ struct fg_device_info {
     bool host_import; /* VK_EXT_external_memory_host */
     bool unified;     /* every device-local heap is host-visible */
     bool storage16, float16, int8, int_dot, subgroup_ballot; /* optional tiers */
+    bool int_dot_fast; /* four signed bytes at a time in one instruction */
     bool usable;
     char why[160]; /* why not usable, or why chosen */
 };

@@ -251,7 +251,7 @@ int fg_kernels_init(struct fg_engine *e, struct fg_err *err)
 {
     const struct fg_device_info *d = fg_device_info(e->device);
     fg_tilings(d, e->opt.numerics, &e->one, &e->many, &e->attend_spread);
-    /* A software device has no such instruction; f32 gives the same whole numbers. */
-    e->int_dot = e->opt.numerics == FG_NUMERICS_INT8 && d->int_dot && strcmp(d->type, "cpu") != 0;
+    /* Without an instruction for it f32 gives the same whole numbers sooner. */
+    e->int_dot = e->opt.numerics == FG_NUMERICS_INT8 && d->int_dot_fast;
     return probe_half(e, err);
 }

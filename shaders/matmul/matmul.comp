@@ -29,7 +29,11 @@ layout(local_size_x_id = 0, local_size_y_id = 1) in;
 layout(constant_id = 0) const uint LANES = 8;  // TILES * 32 / ROWS
 layout(constant_id = 1) const uint SLICES = 1; // 1..32
 // ROWS (1, 2, 4, 8 rows a lane) and TOKENS (1..8 tokens a lane) come from the variant table.
+#ifdef FG_DOT
+const uint INT8 = 1;
+#else
 layout(constant_id = 3) const uint INT8 = 0;          // 0, 1; types that are not quantized: 0
+#endif
 layout(constant_id = 4) const uint FG_NATIVE_F16 = 0; // 0, 1
 // FG_SUBGROUP (4 or 8): x is loaded once by that many lanes and broadcast; the subgroup size is a
 // multiple of it. A block is 8 vec4 of x.

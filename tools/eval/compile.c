@@ -111,7 +111,7 @@ int eval_compile(int argc, char **argv)
     for (uint32_t i = 0; rc == EVAL_OK && (name = fg_shader_name(i)); i++) {
         uint32_t spec[FG_SPEC_COUNT] = {0};
         bool subgroup = strstr(name, ".sg") != NULL, known = false;
-        if (subgroup && !info->subgroup_ballot)
+        if ((subgroup && !info->subgroup_ballot) || (strstr(name, ".dot") && !info->int_dot_fast))
             continue;
         if (subgroup && is_base(name, "softmax_attend")) {
             /* {.., query heads, head dimension}: as many rows as forward.c lets them have. */

@@ -19,7 +19,10 @@ static void print_device(size_t i, const struct fg_device_info *d, bool chosen)
     printf("     tiers     subgroup %u%s%s%s%s%s\n", d->subgroup_size,
            d->subgroup_ballot ? " with broadcast" : " without broadcast",
            d->storage16 ? ", 16-bit storage" : "", d->float16 ? ", f16" : "",
-           d->int8 ? ", int8" : "", d->int_dot ? ", integer dot product" : "");
+           d->int8 ? ", int8" : "",
+           d->int_dot_fast ? ", integer dot product (fast)"
+           : d->int_dot    ? ", integer dot product"
+                           : "");
     if (chosen)
         printf("     chosen    %s\n", d->why);
     else if (!d->usable)
