@@ -41,7 +41,10 @@ static const char help_text[] =
     "      --log-level LEVEL  error, warn, info or debug (default: info)\n"
     "      --plan             print what the model would take on the device, and load nothing;\n"
     "                         exits with 0 if it fits, with 3 if it does not\n"
-    "      --json             the plan as JSON\n"
+    "      --tune             measure anew how products are best spread on the device, print and\n"
+    "                         keep it; without this the first start does so\n"
+    "      --no-tune          neither measure nor use that\n"
+    "      --json             the plan, or the tuning, as JSON\n"
     "      --version          print the version\n"
     "  -h, --help             print this\n";
 
@@ -65,6 +68,8 @@ enum option_id {
     OPT_MAX_BODY,
     OPT_LOG_LEVEL,
     OPT_PLAN,
+    OPT_TUNE,
+    OPT_NO_TUNE,
     OPT_JSON,
     OPT_VERSION
 };
@@ -91,6 +96,8 @@ static const struct option options[] = {
     {"max-body", required_argument, NULL, OPT_MAX_BODY},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"plan", no_argument, NULL, OPT_PLAN},
+    {"tune", no_argument, NULL, OPT_TUNE},
+    {"no-tune", no_argument, NULL, OPT_NO_TUNE},
     {"json", no_argument, NULL, OPT_JSON},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, 'h'},
@@ -332,6 +339,8 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
         c->max_body = rc ? 0 : (size_t)bytes;
         return rc;
     case OPT_PLAN: c->action = FG_CONFIG_PLAN; return 0;
+    case OPT_TUNE: c->action = FG_CONFIG_TUNE; return 0;
+    case OPT_NO_TUNE: c->tune = false; return 0;
     case OPT_JSON: c->json = true; return 0;
     case OPT_VERSION: c->action = FG_CONFIG_VERSION; return 0;
     }
@@ -371,8 +380,8 @@ static int parse(struct fg_config *c, int argc, char **argv, struct fg_err *err)
     if (optind < argc)
         return fg_fail(err, FG_EINVAL, "`%s` is not expected; see --help", argv[optind]);
     if (c->json && c->action == FG_CONFIG_RUN)
-        return fg_fail(err, FG_EINVAL, "--json goes with --plan; see --help");
-    if (c->action <= FG_CONFIG_PLAN && !c->model)
+        return fg_fail(err, FG_EINVAL, "--json goes with --plan or --tune; see --help");
+    if (c->action <= FG_CONFIG_TUNE && !c->model)
         return fg_fail(err, FG_EINVAL, "--model is missing: name a GGUF file; see --help");
     return 0;
 }
@@ -423,6 +432,7 @@ void fg_config_flow_options(const struct fg_config *c, struct fg_flow_options *o
                                     .device = c->device,
                                     .kv_type = c->kv_type,
                                     .numerics = c->numerics,
+                                    .tune = c->tune ? FG_TUNE_ONCE : FG_TUNE_NEVER,
                                     .n_ctx = c->ctx,
                                     .n_seq = c->parallel,
                                     .n_batch = c->batch,
@@ -436,9 +446,9 @@ int fg_config_init(struct fg_config *c, int argc, char **argv, struct fg_err *er
 {
     int rc;
 
-    *c = (struct fg_config){.use_cache = true, .log_level = FG_LOG_INFO};
+    *c = (struct fg_config){.use_cache = true, .tune = true, .log_level = FG_LOG_INFO};
     rc = parse(c, argc, argv, err);
-    if (rc == 0 && c->action == FG_CONFIG_RUN)
+    if (rc == 0 && (c->action == FG_CONFIG_RUN || c->action == FG_CONFIG_TUNE))
         rc = resolve(c, err);
     if (rc)
         fg_config_finish(c);

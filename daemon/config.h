@@ -13,15 +13,22 @@
 
 enum { FG_MAX_API_KEYS = 1024, FG_MAX_TENANT_NAME = 64 };
 
-enum fg_config_action { FG_CONFIG_RUN, FG_CONFIG_PLAN, FG_CONFIG_HELP, FG_CONFIG_VERSION };
+enum fg_config_action {
+    FG_CONFIG_RUN,
+    FG_CONFIG_PLAN,
+    FG_CONFIG_TUNE,
+    FG_CONFIG_HELP,
+    FG_CONFIG_VERSION
+};
 
 /* Strings are owned; NULL where nothing was said. */
 struct fg_config {
     enum fg_config_action action;
-    bool json; /* of the plan */
+    bool json; /* of the plan, of the tuning */
     char *model, *alias, *device;
     enum fg_kv_type kv_type;
     enum fg_numerics numerics;
+    bool tune;                     /* at the first start */
     uint32_t ctx, parallel, batch; /* 0: chosen later */
     bool use_cache;
     char *cache_dir;             /* of the store; default resolved; NULL only without cache */

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static _Atomic int max_level = FG_LOG_INFO;
 
@@ -27,4 +28,15 @@ void fg_log(enum fg_log_level level, const char *stage, const char *fmt, ...)
         if ((unsigned char)*c < 0x20)
             *c = ' ';
     fprintf(stderr, "%s %s %s\n", names[level], stage, line);
+}
+
+void fg_log_bar(const char *what, double share)
+{
+    static const char full[] = "##############################";
+    int width = (int)sizeof full - 1, n = (int)(share * width + 0.5);
+
+    if (!isatty(STDERR_FILENO) || n < 0 || n > width)
+        return;
+    fprintf(stderr, "\r%s [%-*.*s] %3.0f%%%s", what, width, n, full, 100 * share,
+            share >= 1 ? "\n" : "");
 }

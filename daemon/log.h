@@ -13,4 +13,8 @@ void fg_log_set_level(enum fg_log_level level);
 __attribute__((format(printf, 3, 4))) void fg_log(enum fg_log_level level, const char *stage,
                                                   const char *fmt, ...);
 
+/* A bar on stderr where that is a terminal, rewritten at each call and ended at a share of 1;
+ * elsewhere nothing. */
+void fg_log_bar(const char *what, double share);
+
 #endif

@@ -17,6 +17,7 @@
 #include "fulgur/version.h"
 #include "log.h"
 #include "plan_report.h"
+#include "tune_report.h"
 
 enum {
     DRAIN_S = 30, /* how long running jobs may go on after the first signal */
@@ -258,6 +259,24 @@ static int plan(const struct fg_config *c)
     return rc ? 1 : fits ? 0 : 3;
 }
 
+/* The exit code of --tune. */
+static int tune(const struct fg_config *c)
+{
+    struct fg_err err = {0};
+    int rc;
+
+    if (!c->pipeline_dir || !make_dirs(c->pipeline_dir))
+        rc = fg_fail(&err, FG_EIO, "%s: the tuning cannot be kept there",
+                     c->pipeline_dir ? c->pipeline_dir : "no cache directory");
+    else
+        rc = fg_tune_report(c, stdout, &err);
+    if (rc == 0 && fflush(stdout) != 0)
+        rc = fg_fail(&err, FG_EIO, "standard output: %s", strerror(errno));
+    if (rc)
+        fprintf(stderr, "fulgurd: %s\n", err.text[0] ? err.text : fg_strerror(rc));
+    return rc ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct daemon d = {0};
@@ -272,6 +291,8 @@ int main(int argc, char **argv)
         rc = 0;
         if (d.config.action == FG_CONFIG_PLAN)
             rc = plan(&d.config);
+        else if (d.config.action == FG_CONFIG_TUNE)
+            rc = tune(&d.config);
         else if (d.config.action == FG_CONFIG_HELP)
             fputs(fg_config_help(), stdout);
         else

@@ -6,8 +6,8 @@
 #include "cli.h"
 
 static const struct fg_cli_command *const commands[] = {
-    &fg_cli_run,   &fg_cli_tokenize, &fg_cli_detokenize, &fg_cli_ps,
-    &fg_cli_cache, &fg_cli_models,   &fg_cli_health,     &fg_cli_plan,
+    &fg_cli_run,    &fg_cli_tokenize, &fg_cli_detokenize, &fg_cli_ps,   &fg_cli_cache,
+    &fg_cli_models, &fg_cli_health,   &fg_cli_plan,       &fg_cli_tune,
 };
 enum { n_commands = sizeof commands / sizeof commands[0] };
 

@@ -1,4 +1,5 @@
-/* fulgur plan: what a model would take on a device. fulgurd knows; this finds and becomes it. */
+/* fulgur plan and fulgur tune: what a model would take on a device, and what it runs best with.
+ * fulgurd knows; these find and become it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +7,7 @@
 
 #include "cli.h"
 
-static const char help[] =
+static const char plan_help[] =
     "Usage: fulgur plan MODEL [OPTION]...\n"
     "Shows what a model would take on a device, and whether it fits. Nothing is loaded, and no\n"
     "daemon need run: the fulgurd beside this program, or the one on PATH, computes it.\n"
@@ -22,6 +23,18 @@ static const char help[] =
     "  -h, --help        show this\n"
     "\n"
     "Exit codes: 0 it fits, 1 error, 2 wrong usage, 3 it does not fit.\n";
+
+static const char tune_help[] =
+    "Usage: fulgur tune MODEL [OPTION]...\n"
+    "Measures anew how the model's matrix products are best spread on a device, for 20 seconds at\n"
+    "most, prints it, and keeps it for every later start of fulgurd. No bit of an answer changes.\n"
+    "A daemon that runs takes it up when it is started again.\n"
+    "\n"
+    "  --device WHICH    GPU: its number, or a part of its name (default: the best one)\n"
+    "  --numerics MODE   exact, int8 or fused: each is tuned by itself\n"
+    "  --cache-dir DIR   the daemon's, where it is kept\n"
+    "  --json            as JSON\n"
+    "  -h, --help        show this\n";
 
 enum { MAX_ARGS = 64, PATH_BYTES = 4096 };
 
@@ -60,21 +73,13 @@ static int become_daemon(const struct fg_cli *cli, char **args)
     return FG_CLI_ERROR;
 }
 
-static int run(struct fg_cli *cli, int argc, char **argv)
+enum { OPT_JSON = FG_CLI_OPT_FIRST, OPT_PASSED };
+
+/* Passes the options, and the one argument as the model, to `fulgurd action`. */
+static int pass_on(struct fg_cli *cli, int argc, char **argv, char *action,
+                   const struct option *options)
 {
-    enum { OPT_JSON = FG_CLI_OPT_FIRST, OPT_PASSED };
-    static const struct option options[] = {
-        {"device", required_argument, NULL, OPT_PASSED},
-        {"ctx", required_argument, NULL, OPT_PASSED},
-        {"parallel", required_argument, NULL, OPT_PASSED},
-        {"kv", required_argument, NULL, OPT_PASSED},
-        {"numerics", required_argument, NULL, OPT_PASSED},
-        {"batch", required_argument, NULL, OPT_PASSED},
-        {"vram-size", required_argument, NULL, OPT_PASSED},
-        {"json", no_argument, NULL, OPT_JSON},
-        FG_CLI_OPTIONS,
-    };
-    char *args[MAX_ARGS] = {"fulgurd", "--plan"}, words[MAX_ARGS][16];
+    char *args[MAX_ARGS] = {"fulgurd", action}, words[MAX_ARGS][16];
     int n = 2, opt, index = 0;
 
     while ((opt = getopt_long(argc, argv, "c:h", options, &index)) != -1) {
@@ -104,5 +109,37 @@ static int run(struct fg_cli *cli, int argc, char **argv)
     return become_daemon(cli, args);
 }
 
-const struct fg_cli_command fg_cli_plan = {"plan", "show what a model would take on a device", help,
-                                           run};
+static int run_plan(struct fg_cli *cli, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"device", required_argument, NULL, OPT_PASSED},
+        {"ctx", required_argument, NULL, OPT_PASSED},
+        {"parallel", required_argument, NULL, OPT_PASSED},
+        {"kv", required_argument, NULL, OPT_PASSED},
+        {"numerics", required_argument, NULL, OPT_PASSED},
+        {"batch", required_argument, NULL, OPT_PASSED},
+        {"vram-size", required_argument, NULL, OPT_PASSED},
+        {"json", no_argument, NULL, OPT_JSON},
+        FG_CLI_OPTIONS,
+    };
+
+    return pass_on(cli, argc, argv, "--plan", options);
+}
+
+static int run_tune(struct fg_cli *cli, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"device", required_argument, NULL, OPT_PASSED},
+        {"numerics", required_argument, NULL, OPT_PASSED},
+        {"cache-dir", required_argument, NULL, OPT_PASSED},
+        {"json", no_argument, NULL, OPT_JSON},
+        FG_CLI_OPTIONS,
+    };
+
+    return pass_on(cli, argc, argv, "--tune", options);
+}
+
+const struct fg_cli_command fg_cli_plan = {"plan", "show what a model would take on a device",
+                                           plan_help, run_plan};
+const struct fg_cli_command fg_cli_tune = {
+    "tune", "measure what a model runs best with on a device", tune_help, run_tune};

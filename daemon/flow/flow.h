@@ -18,6 +18,7 @@ struct fg_flow_options {
     const char *pipeline_dir; /* where the pipeline cache is kept, or NULL */
     enum fg_kv_type kv_type;
     enum fg_numerics numerics;
+    enum fg_tune tune;
     uint32_t n_ctx;              /* 0: the model's, cut to the memory */
     uint32_t n_seq;              /* jobs computed at a time; 0: 4 */
     uint32_t n_batch;            /* tokens of a step; 0: the engine's choice */

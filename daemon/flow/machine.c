@@ -23,6 +23,31 @@ static void log_upload(void *ctx, uint64_t done, uint64_t all)
     fg_log(FG_LOG_DEBUG, "flow", "upload=%" PRIu64 " of=%" PRIu64, done, all);
 }
 
+void fg_machine_tune_progress(void *ctx, double share)
+{
+    (void)ctx;
+    fg_log_bar("tuning", share);
+}
+
+/* What is in force besides the usual tilings, and what went wrong with the file. */
+static void log_tuning(const struct fg_engine *e)
+{
+    const struct fg_tuned *t;
+    const struct fg_err *note;
+    uint32_t n = fg_engine_tuned(e, &t, &note);
+    char name[FG_TILING_NAME];
+
+    if (note->code)
+        fg_log(FG_LOG_WARN, "flow", "tuning=file cause=\"%s\"", note->text);
+    for (uint32_t i = 0; i < n; i++) {
+        fg_tiling_name(&t[i].tiling, name);
+        fg_log(t[i].seconds < t[i].usual_seconds ? FG_LOG_INFO : FG_LOG_DEBUG, "flow",
+               "tuned type=%s tokens=%s tiling=\"%s\" factor=%.2f tried=%u of=%u",
+               fg_dtype_name(t[i].type), t[i].many ? "many" : "one", name,
+               t[i].usual_seconds / t[i].seconds, t[i].tried, t[i].candidates);
+    }
+}
+
 static void close_device(struct fg_machine *m)
 {
     fg_vram_destroy(m->vram);
@@ -50,6 +75,12 @@ static int open_device(struct fg_machine *m, struct fg_err *err)
         return rc;
     }
     fg_engine_info(m->engine, &m->info);
+    log_tuning(m->engine);
+    if (!m->info.canonical && fg_numerics_portable(m->options.numerics))
+        fg_log(FG_LOG_WARN, "flow",
+               "numerics=not_canonical device=\"%s\" cause=\"the known-answer battery gave other "
+               "bits; the cache serves this device and driver only\"",
+               fg_device_info(m->device)->name);
     rate = m->reuse.rate;
     fg_reuse_init(&m->reuse, m->engine, m->vram, m->reuse.cache);
     m->reuse.rate = rate;
@@ -62,6 +93,8 @@ void fg_machine_options(const struct fg_flow_options *opt, struct fg_engine_opti
 
     *out = (struct fg_engine_options){.kv_type = opt->kv_type,
                                       .numerics = opt->numerics,
+                                      .tune = opt->tune,
+                                      .tune_progress = fg_machine_tune_progress,
                                       .n_ctx = opt->n_ctx,
                                       .n_seq = n_seq,
                                       .n_pages = opt->n_pages,

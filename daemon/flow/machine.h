@@ -20,6 +20,8 @@ struct fg_machine {
 
 /* The engine's options of a flow: defaults of what the flow decides. */
 void fg_machine_options(const struct fg_flow_options *opt, struct fg_engine_options *out);
+/* For struct fg_engine_options: shows how far tuning has got (fg_log_bar()). */
+void fg_machine_tune_progress(void *ctx, double share);
 /* Opens all but the store; reuse.cache and reuse.rate are for the caller to set. On failure *m is
  * finished. */
 int fg_machine_init(struct fg_machine *m, const struct fg_flow_options *opt, struct fg_err *err);

@@ -56,6 +56,8 @@ int fg_cmd_wait(struct fg_cmd *c, struct fg_err *err);
 /* Submits and waits. */
 int fg_cmd_run(struct fg_cmd *c, struct fg_err *err);
 
+/* Of the code of all embedded shaders, in the table's order. */
+uint64_t fg_shaders_hash(void);
 /* Names of all embedded shaders: i from 0 until NULL. */
 const char *fg_shader_name(uint32_t i);
 

@@ -427,6 +427,11 @@ void fg_device_close(struct fg_device *d)
     free(d);
 }
 
+const char *fg_device_cache_dir(const struct fg_device *d)
+{
+    return d->cache_dir;
+}
+
 const struct fg_device_info *fg_device_info(const struct fg_device *d)
 {
     return &d->info;

@@ -38,6 +38,8 @@ int fg_device_list(const char *select, struct fg_device_info **out, size_t *n, i
 int fg_device_open(const char *select, const char *cache_dir, struct fg_device **out,
                    struct fg_err *err);
 void fg_device_close(struct fg_device *d); /* NULL is fine */
+/* The directory that the device was opened with, or NULL; as long as the device. */
+const char *fg_device_cache_dir(const struct fg_device *d);
 const struct fg_device_info *fg_device_info(const struct fg_device *d);
 
 #endif

@@ -48,6 +48,14 @@ const char *fg_shader_name(uint32_t i)
     return fg_shaders[i].name;
 }
 
+uint64_t fg_shaders_hash(void)
+{
+    uint64_t hash = 0;
+    for (const struct fg_shader *s = fg_shaders; s->name; s++)
+        hash = XXH3_64bits_withSeed(s->code, s->code_bytes, hash);
+    return hash;
+}
+
 static const struct fg_shader *find_shader(const char *name)
 {
     for (const struct fg_shader *s = fg_shaders; s->name; s++)
@@ -272,8 +280,9 @@ int fg_pipeline_cache_open(struct fg_device *d, const char *dir, struct fg_err *
 
     if (dir) {
         size_t n = strlen(dir) + 96;
+        d->cache_dir = strdup(dir);
         d->pipeline_cache_path = malloc(n);
-        if (!d->pipeline_cache_path)
+        if (!d->cache_dir || !d->pipeline_cache_path)
             return fg_fail(err, FG_ENOMEM, "out of memory for a path");
         snprintf(d->pipeline_cache_path, n, "%s/pipelines-%04x-%04x-%08x-%u.bin", dir,
                  d->info.vendor_id, d->info.device_id, d->info.driver_version,
@@ -326,4 +335,5 @@ void fg_pipeline_cache_close(struct fg_device *d)
         vkDestroyPipelineCache(d->device, d->pipeline_cache, NULL);
     }
     free(d->pipeline_cache_path);
+    free(d->cache_dir);
 }

@@ -27,6 +27,7 @@ struct fg_device {
     uint32_t queue_family;
     VkPhysicalDeviceMemoryProperties memory;
     VkPipelineCache pipeline_cache;
+    char *cache_dir;           /* or NULL */
     char *pipeline_cache_path; /* or NULL */
     struct fg_pipeline *pipelines;
     bool has_statistics;       /* VK_KHR_pipeline_executable_properties is enabled */

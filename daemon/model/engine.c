@@ -1,7 +1,11 @@
-#include "engine_priv.h"
+#include "tune.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* Most seconds that tuning takes at a start, compiling included. */
+static const double TUNE_S = 20;
 
 /* A zeroed device buffer: stale bits must never look like numbers. */
 static int make_zeroed(struct fg_engine *e, uint64_t bytes, const char *what,
@@ -178,6 +182,36 @@ int fg_engine_create_bare(const struct fg_engine_options *opt, struct fg_hparams
     return 0;
 }
 
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int tune(struct fg_engine *e, struct fg_err *err)
+{
+    uint32_t before = e->n_tuned;
+    int rc;
+
+    /* Not at every start, where nothing can be kept. */
+    if (e->opt.tune == FG_TUNE_ONCE && !fg_device_cache_dir(e->device))
+        return 0;
+    rc = fg_tune_measure(e, TUNE_S, seconds, e->opt.tune_progress, e->opt.tune_ctx, err);
+    /* That it cannot be kept costs the next start as much again, and no more. */
+    if (rc == 0 && e->n_tuned > before)
+        fg_tune_save(e, &e->tune_note);
+    return rc;
+}
+
+uint32_t fg_engine_tuned(const struct fg_engine *e, const struct fg_tuned **out,
+                         const struct fg_err **note)
+{
+    *out = e->tuned;
+    *note = &e->tune_note;
+    return e->n_tuned;
+}
+
 int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *g,
                      struct fg_device *dev,
                      void (*progress)(void *ctx, uint64_t done, uint64_t all), void *progress_ctx,
@@ -192,11 +226,15 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
         rc = create_base(opt, g, &hp, dev, &e, err);
     if (rc)
         return rc;
+    if (e->opt.tune == FG_TUNE_ONCE)
+        fg_tune_load(e, &e->tune_note); /* and the battery then runs what was chosen */
     rc = fg_battery_run(e, err);
     if (rc == 0)
         rc = fg_weights_load(e, progress, progress_ctx, err);
     if (rc == 0)
         rc = create_room(e, err);
+    if (rc == 0 && e->opt.tune != FG_TUNE_NEVER)
+        rc = tune(e, err);
     if (rc == 0)
         rc = warm_up(e, err);
     if (rc) {

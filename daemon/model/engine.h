@@ -29,6 +29,13 @@ enum { FG_CHUNK = 64 }; /* tokens of a chunk, a KV page and a cache block */
 
 enum fg_kv_type { FG_KV_F16, FG_KV_F32 };
 
+/* When the tilings of the matrix products are measured (model/tune.h), which changes no bits. */
+enum fg_tune {
+    FG_TUNE_NEVER,
+    FG_TUNE_ONCE, /* what the directory that the device was opened with does not hold already */
+    FG_TUNE_ANEW,
+};
+
 struct fg_engine_options {
     enum fg_kv_type kv_type;
     enum fg_numerics numerics;
@@ -36,6 +43,9 @@ struct fg_engine_options {
     uint32_t n_seq;    /* sequences at a time, 1..64 */
     uint32_t n_pages;  /* KV pages in the pool; 0: n_seq x n_ctx / 64, cut to what fits */
     uint32_t n_states; /* saved states kept on the device beside the sequences' own; 0 is fine */
+    enum fg_tune tune;
+    void (*tune_progress)(void *ctx, double share); /* may be NULL */
+    void *tune_ctx;
     uint64_t cache_bytes; /* most that KV pages and saved states take together; 0: the memory's */
     uint32_t
         n_batch; /* tokens of a step, multiple of 64, 64..4096; 0: 64 on CPU devices, else 512 */
@@ -62,6 +72,29 @@ struct fg_engine_info {
     bool canonical; /* a portable mode on a device that passed the known-answer battery */
 };
 void fg_engine_info(const struct fg_engine *e, struct fg_engine_info *out);
+
+/* How matrix products are spread: specialization constants of matmul.comp. Never changes bits. */
+struct fg_tiling {
+    uint32_t lanes, slices, rows, tokens;
+    uint32_t spread; /* 0, 4 or 8: lanes that share the loads of x */
+    bool texel;      /* weights and x through texel buffers; spread is 0 then */
+};
+/* What was measured of the products of one weight type. */
+struct fg_tuned {
+    enum fg_dtype type;
+    bool many; /* tokens; else one */
+    struct fg_tiling tiling, usual;
+    double seconds, usual_seconds; /* of one run */
+    uint32_t tried, candidates;    /* fewer were tried where the time was up */
+};
+/* The choices that are in force, valid as long as the engine; note (not NULL): the error that kept
+ * some from being read or kept, code 0 for none. Returns how many. */
+uint32_t fg_engine_tuned(const struct fg_engine *e, const struct fg_tuned **out,
+                         const struct fg_err **note);
+/* "r4t1.tex, 8 lanes, 1 slices" */
+enum { FG_TILING_NAME = 48 };
+void fg_tiling_name(const struct fg_tiling *t, char out[FG_TILING_NAME]);
+bool fg_tiling_equal(const struct fg_tiling *a, const struct fg_tiling *b);
 
 /* An empty sequence. FG_EBUSY when all n_seq are in use. */
 int fg_seq_create(struct fg_engine *e, struct fg_seq **out, struct fg_err *err);

@@ -23,13 +23,6 @@ struct fg_layer {
     struct fg_buffer *state, *k_rows, *v_rows, *decay; /* lightning: [n_seq] slots */
 };
 
-/* How matrix products are spread: specialization constants of matmul.comp. Never changes bits. */
-struct fg_tiling {
-    uint32_t lanes, slices, rows, tokens;
-    uint32_t spread; /* 0, 4 or 8: lanes that share the loads of x */
-    bool texel;      /* weights and x through texel buffers; spread is 0 then */
-};
-
 /* Activations and step tables, rows of n_batch tokens; strides in floats, multiples of 32. */
 struct fg_scratch {
     struct fg_buffer *x, *n, *q, *k, *v, *rotated, *attn, *gate; /* qkv of lightning lies in q */
@@ -45,6 +38,7 @@ struct fg_scratch {
 };
 
 enum {
+    FG_TUNED_MOST = 32,   /* weight types, twice */
     FG_HEAD_ROWS = 64,    /* logits rows of one pass of the head */
     FG_ATTEND_TOKENS = 4, /* tokens of one sequence that share keys in a workgroup */
     FG_ATTEND_TOKENS_SUBGROUP = 2,
@@ -76,7 +70,10 @@ struct fg_engine {
     struct fg_matrix embd, head;                                    /* head: empty when tied */
     struct fg_buffer *output_norm;
     struct fg_layer *layers;
-    struct fg_tiling one, many;
+    struct fg_tiling one, many; /* where `tuned` says nothing */
+    struct fg_tuned tuned[FG_TUNED_MOST];
+    uint32_t n_tuned;
+    struct fg_err tune_note;
     bool int_dot; /* the mode int8 by integer dot products, rather than by f32 */
     uint32_t native_f16;
     uint32_t
@@ -114,6 +111,8 @@ void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct
  * where the matrix is of a quantized type. Nothing in other modes. Ends with a barrier. */
 void fg_record_quantize(struct fg_engine *e, struct fg_buffer *x, uint32_t ldx, uint32_t k,
                         uint32_t n_rows);
+/* Whether the mode has matrices of this type multiply quantized activations. */
+bool fg_takes_quantized(const struct fg_engine *e, enum fg_dtype type);
 /* Floats of a row of k activations as quantized, at most. */
 uint32_t fg_quantized_row(uint32_t k);
 void fg_record_embed(struct fg_engine *e, uint32_t n_tokens);

@@ -47,8 +47,7 @@ void fg_matmul_name(char name[FG_MATMUL_NAME], const char *base, enum fg_dtype t
         snprintf(name + n, FG_MATMUL_NAME - (size_t)n, ".sg%u", t->spread);
 }
 
-/* Whether a matrix of this type multiplies quantized activations. */
-static bool takes_quantized(const struct fg_engine *e, enum fg_dtype type)
+bool fg_takes_quantized(const struct fg_engine *e, enum fg_dtype type)
 {
     bool plain = type == FG_F32 || type == FG_F16 || type == FG_BF16;
     return e->opt.numerics == FG_NUMERICS_INT8 && !plain;
@@ -62,7 +61,7 @@ static uint32_t quantized_stride(const struct fg_engine *e, uint32_t n_blocks)
 static struct fg_pipeline *matmul_pipeline(struct fg_engine *e, const char *base,
                                            enum fg_dtype type, const struct fg_tiling *t)
 {
-    bool int8 = takes_quantized(e, type);
+    bool int8 = fg_takes_quantized(e, type);
     const uint32_t spec[FG_SPEC_COUNT] = {t->lanes, t->slices, 0, int8, e->native_f16};
     char name[FG_MATMUL_NAME];
     fg_matmul_name(name, base, type, t,
@@ -92,6 +91,14 @@ void fg_record_quantize(struct fg_engine *e, struct fg_buffer *x, uint32_t ldx, 
     fg_cmd_barrier(e->cmd);
 }
 
+static const struct fg_tiling *tiling_for(const struct fg_engine *e, enum fg_dtype type, bool many)
+{
+    for (uint32_t i = 0; i < e->n_tuned; i++)
+        if (e->tuned[i].type == type && e->tuned[i].many == many)
+            return &e->tuned[i].tiling;
+    return many ? &e->many : &e->one;
+}
+
 /* Workgroups along the rows of a matrix. */
 static uint32_t row_groups(const struct fg_tiling *t, uint32_t n_rows)
 {
@@ -103,10 +110,10 @@ void fg_record_matmul(struct fg_engine *e, const struct fg_matrix *m, struct fg_
                       uint32_t ldx, struct fg_buffer *y, uint32_t ldy, uint32_t n_tokens,
                       struct fg_buffer *residual, uint32_t ldr, float alpha)
 {
-    const struct fg_tiling *t = n_tokens == 1 ? &e->one : &e->many;
+    const struct fg_tiling *t = tiling_for(e, m->type, n_tokens > 1);
     struct fg_pipeline *p = matmul_pipeline(e, "matmul", m->type, t);
     uint32_t ldx4 = ldx / 4;
-    if (takes_quantized(e, m->type)) {
+    if (fg_takes_quantized(e, m->type)) {
         x = e->s.quantized;
         ldx4 = quantized_stride(e, m->n_blocks);
     }
@@ -129,6 +136,7 @@ void fg_record_matmul(struct fg_engine *e, const struct fg_matrix *m, struct fg_
     }
 }
 
+/* Tuning keeps to the tokens of the usual tilings, which is what grouping by expert needs. */
 const struct fg_tiling *fg_moe_tiling(const struct fg_engine *e, uint32_t n_pairs)
 {
     return n_pairs == e->hp.n_expert_used ? &e->one : &e->many; /* a token's experts differ */
@@ -138,11 +146,11 @@ void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct
                           uint32_t ldx, struct fg_buffer *y, uint32_t ldy, uint32_t n_pairs,
                           uint32_t x_div)
 {
-    const struct fg_tiling *t = fg_moe_tiling(e, n_pairs);
+    const struct fg_tiling *t = tiling_for(e, m->type, fg_moe_tiling(e, n_pairs) == &e->many);
     struct fg_pipeline *p = matmul_pipeline(e, "matmul_moe", m->type, t);
     uint32_t experts = e->hp.n_expert < n_pairs ? e->hp.n_expert : n_pairs;
     uint32_t ldx4 = ldx / 4;
-    if (takes_quantized(e, m->type)) {
+    if (fg_takes_quantized(e, m->type)) {
         x = e->s.quantized;
         ldx4 = quantized_stride(e, m->n_blocks);
     }
@@ -235,7 +243,7 @@ void fg_tilings(const struct fg_device_info *d, enum fg_numerics mode, struct fg
     /* There are no fused kernels that spread x. */
     if (strcmp(d->type, "cpu") == 0 && (texel || (spread && mode != FG_NUMERICS_FUSED))) {
         /* A lane is one of a vector register's: it owns several rows, x is the same for all. */
-        uint32_t lanes = d->subgroup_size > 8 ? 16 : 8;
+        uint32_t lanes = 16;
         *one = (struct fg_tiling){lanes, 1, 4, 1, texel ? 0 : spread, texel};
         *many = (struct fg_tiling){lanes, 1, 4, 4, texel ? 0 : spread, texel};
         if (texel)

@@ -93,9 +93,10 @@ class Daemon:
 
     count = 0
 
-    def __init__(self, home, model_path, *options, cache="cache", env=None):
+    def __init__(self, home, model_path, *options, cache="cache", env=None, tune=False):
         Daemon.count += 1
         self.name = f"d{Daemon.count}"
+        self.tune = tune
         self.home, self.model, self.options = home, model_path, list(options)
         self.socket = os.path.join(home, self.name + ".sock")
         self.cache = os.path.join(home, cache) if cache else None
@@ -107,6 +108,8 @@ class Daemon:
 
     def command(self, *more):
         where = ["--cache-dir", self.cache] if self.cache else ["--no-cache"]
+        if not self.tune:
+            where.append("--no-tune")
         return [program("fulgurd"), "--model", self.model, "--socket", self.socket, *where,
                 *self.options, *more]
 

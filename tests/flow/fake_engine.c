@@ -208,6 +208,17 @@ void fg_engine_destroy(struct fg_engine *e)
     free(e);
 }
 
+uint32_t fg_engine_tuned(const struct fg_engine *e, const struct fg_tuned **out,
+                         const struct fg_err **note)
+{
+    static const struct fg_err none;
+
+    (void)e;
+    *out = NULL;
+    *note = &none;
+    return 0;
+}
+
 void fg_engine_info(const struct fg_engine *e, struct fg_engine_info *out)
 {
     *out = e->info;

@@ -62,6 +62,29 @@ static void test_plan(void **state)
     assert_non_null(strstr(err.text, "--json goes with --plan"));
 }
 
+static void test_tune(void **state)
+{
+    struct fg_flow_options flow;
+    struct fg_config c;
+    struct fg_err err;
+
+    (void)state;
+    assert_int_equal(PARSE(&c, &err, "--tune", "-m", "a.gguf", "--json", "--cache-dir", "/c"), 0);
+    assert_int_equal(c.action, FG_CONFIG_TUNE);
+    assert_string_equal(c.pipeline_dir, "/c/pipelines");
+    fg_config_finish(&c);
+    assert_int_equal(PARSE(&c, &err, "-m", "a.gguf"), 0);
+    fg_config_flow_options(&c, &flow);
+    assert_int_equal(flow.tune, FG_TUNE_ONCE);
+    fg_config_finish(&c);
+    assert_int_equal(PARSE(&c, &err, "-m", "a.gguf", "--no-tune"), 0);
+    fg_config_flow_options(&c, &flow);
+    assert_int_equal(flow.tune, FG_TUNE_NEVER);
+    fg_config_finish(&c);
+    assert_int_equal(PARSE(&c, &err, "--tune"), FG_EINVAL);
+    assert_non_null(strstr(err.text, "--model"));
+}
+
 static void test_defaults(void **state)
 {
     struct fg_config c;
@@ -318,13 +341,10 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_defaults, set_up),
-        cmocka_unit_test_setup(test_plan, set_up),
-        cmocka_unit_test_setup(test_all, set_up),
-        cmocka_unit_test_setup(test_refusals, set_up),
-        cmocka_unit_test_setup(test_keys, set_up),
-        cmocka_unit_test_setup(test_key_files, set_up),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test_setup(test_defaults, set_up),  cmocka_unit_test_setup(test_plan, set_up),
+        cmocka_unit_test_setup(test_tune, set_up),      cmocka_unit_test_setup(test_all, set_up),
+        cmocka_unit_test_setup(test_refusals, set_up),  cmocka_unit_test_setup(test_keys, set_up),
+        cmocka_unit_test_setup(test_key_files, set_up), cmocka_unit_test(test_sizes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

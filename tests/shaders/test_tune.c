@@ -1,0 +1,366 @@
+/* Tuning: the golden models under every candidate give the bytes of the C reference; what is
+ * chosen, how long it takes by a clock that the test moves, and the file that keeps it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lab.h"
+#include "model/tune.h"
+#include "pair.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { GOLDEN_TOKENS = 70 };
+
+static void ok(int rc, const struct fg_err *err)
+{
+    if (rc)
+        fail_msg("%s", err->text);
+}
+
+/* --- candidates --- */
+
+static bool is_shader(const char *name)
+{
+    const char *known;
+
+    for (uint32_t i = 0; (known = fg_shader_name(i)) != NULL; i++)
+        if (strcmp(known, name) == 0)
+            return true;
+    return false;
+}
+
+/* On any device: within its limits, made of shaders that there are, the usual one first. */
+static void test_candidates(void **state)
+{
+    static const char *const types[] = {"cpu", "discrete"};
+    static const uint32_t subgroups[] = {1, 4, 8, 32, 64};
+    struct fg_device_info d = {.max_storage_range = 128 << 20, .max_shared_bytes = 16384};
+
+    (void)state;
+    for (uint32_t i = 0; i < 2 * 2 * 2 * 2 * 5 * FG_NUMERICS_COUNT * 2; i++) {
+        bool many = i % 2, dot = i / 2 % 2;
+        enum fg_numerics mode = (enum fg_numerics)(i / 4 % FG_NUMERICS_COUNT);
+        uint32_t j = i / (4 * FG_NUMERICS_COUNT), n, attend;
+        struct fg_tiling all[FG_TUNE_CANDIDATES], usual[2];
+        const char *variant = mode == FG_NUMERICS_FUSED ? ".fma" : dot ? ".dot" : "";
+
+        if (dot && mode != FG_NUMERICS_INT8)
+            continue;
+        snprintf(d.type, sizeof d.type, "%s", types[j % 2]);
+        d.subgroup_ballot = j / 2 % 2;
+        d.max_texel_elements = j / 4 % 2 ? 65536 : 128 << 20;
+        d.subgroup_size = subgroups[j / 8 % 5];
+        d.max_workgroup_threads = d.subgroup_size == 1 ? 128 : 1024;
+        n = fg_tune_candidates(&d, mode, dot, many, all);
+        assert_in_range(n, 3, FG_TUNE_CANDIDATES);
+        fg_tilings(&d, mode, &usual[0], &usual[1], &attend);
+        if (!dot)
+            assert_true(fg_tiling_equal(&all[0], &usual[many]));
+        for (uint32_t k = 0; k < n; k++) {
+            char name[FG_MATMUL_NAME];
+
+            fg_matmul_name(name, "matmul_moe", FG_Q4_0, &all[k], variant);
+            if (!is_shader(name))
+                fail_msg("%s, mode %d: no shader %s", d.type, mode, name);
+            assert_int_equal(all[k].tokens, all[0].tokens);
+            assert_true(all[k].lanes * all[k].slices <= d.max_workgroup_threads);
+            assert_int_equal(all[k].lanes % (32 / all[k].rows), 0);
+        }
+    }
+}
+
+static void *read_vector(const char *name, const char *suffix, size_t bytes)
+{
+    char path[1024];
+    void *data = lab_alloc(bytes, 1);
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/%s.%s", FG_TEST_VECTORS, name, suffix);
+    f = fopen(path, "rb");
+    if (!f || fread(data, 1, bytes, f) != bytes)
+        fail_msg("cannot read %s", path);
+    fclose(f);
+    return data;
+}
+
+static void check_golden(struct fg_device *d, const char *name)
+{
+    struct fg_engine_options opt = {.kv_type = FG_KV_F16, .n_ctx = 128, .n_seq = 1};
+    struct fg_tiling one[FG_TUNE_CANDIDATES], many[FG_TUNE_CANDIDATES];
+    const struct fg_device_info *info = fg_device_info(d);
+    uint32_t n_one = fg_tune_candidates(info, FG_NUMERICS_EXACT, false, false, one);
+    uint32_t n_many = fg_tune_candidates(info, FG_NUMERICS_EXACT, false, true, many);
+    char path[1024];
+    struct pair p;
+
+    snprintf(path, sizeof path, "%s/%s.gguf", FG_TEST_VECTORS, name);
+    pair_init_file(&p, d, path, &opt);
+    int32_t *tokens = read_vector(name, "tokens.i32", GOLDEN_TOKENS * 4);
+    float *want = pair_reference(&p, tokens, GOLDEN_TOKENS);
+
+    for (uint32_t i = 0; i < n_one || i < n_many; i++) {
+        char what[2 * FG_TILING_NAME + 8], names[2][FG_TILING_NAME];
+        struct run r;
+
+        p.engine->one = one[i % n_one];
+        p.engine->many = many[i % n_many];
+        fg_tiling_name(&p.engine->one, names[0]);
+        fg_tiling_name(&p.engine->many, names[1]);
+        snprintf(what, sizeof what, "%s; %s", names[0], names[1]);
+        run_init(&r, &p, what, tokens, want, GOLDEN_TOKENS);
+        run_until(&r, GOLDEN_TOKENS - 2, 64);
+        run_until(&r, GOLDEN_TOKENS, 1);
+        run_finish(&r);
+    }
+    print_message("%s: %u and %u candidates\n", name, n_one, n_many);
+    free(tokens);
+    free(want);
+    pair_finish(&p);
+}
+
+static void test_golden(void **state)
+{
+    check_golden(*state, "m1-a");
+    check_golden(*state, "m1-b");
+}
+
+/* --- choosing --- */
+
+static void test_choose(void **state)
+{
+    (void)state;
+    assert_int_equal(fg_tune_choose((double[]){1.0, 0.98, 1.2}, 3), 0); /* no clear gain */
+    assert_int_equal(fg_tune_choose((double[]){1.0, 0.9, 0.8, 0.85}, 4), 2);
+    assert_int_equal(fg_tune_choose((double[]){1.0, 0, 0.9}, 3), 2); /* 0: not measured */
+    assert_int_equal(fg_tune_choose((double[]){0, 0, 0}, 3), 0);
+    assert_int_equal(fg_tune_choose((double[]){1.0}, 1), 0);
+}
+
+/* --- measuring --- */
+
+static double clock_now, clock_step;
+
+static double fake_clock(void)
+{
+    return clock_now += clock_step;
+}
+
+static void count_share(void *ctx, double share)
+{
+    double *last = ctx;
+
+    assert_true(share >= *last && share <= 1);
+    *last = share;
+}
+
+static void init_small(struct pair *p, struct fg_device *d, enum fg_tune tune)
+{
+    struct fg_engine_options opt = pair_options(FG_KV_F16);
+    struct tiny_model m = tiny_minimax();
+
+    m.matrix = FG_Q8_0;
+    m.seed = 51;
+    opt.tune = tune;
+    pair_init(p, d, tiny_model_write(&m), &opt);
+}
+
+static void check_bits(const struct pair *p)
+{
+    int32_t *tokens = pair_tokens(p, 80, 7);
+    float *want = pair_reference(p, tokens, 80);
+    struct run r;
+
+    run_init(&r, p, "tuned", tokens, want, 80);
+    run_until(&r, 78, 64);
+    run_until(&r, 80, 1);
+    run_finish(&r);
+    free(tokens);
+    free(want);
+}
+
+/* The same bits after it; and a clock on which everything takes too long ends it early. */
+static void test_measure(void **state)
+{
+    struct pair p;
+    struct fg_err err;
+    double share = 0;
+    uint32_t n;
+
+    init_small(&p, *state, FG_TUNE_NEVER);
+    assert_int_equal(p.engine->n_tuned, 0);
+    clock_step = 0.001;
+    ok(fg_tune_measure(p.engine, 20, fake_clock, count_share, &share, &err), &err);
+    n = p.engine->n_tuned;
+    assert_int_equal(n, 4); /* F32: the router; Q8_0; one token and many */
+    assert_true(share == 1);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct fg_tuned *t = &p.engine->tuned[i];
+
+        assert_int_equal(t->tried, t->candidates);
+        assert_true(t->seconds > 0 && t->seconds <= t->usual_seconds);
+    }
+    check_bits(&p);
+    /* What is there is not measured again. */
+    ok(fg_tune_measure(p.engine, 20, fake_clock, NULL, NULL, &err), &err);
+    assert_int_equal(p.engine->n_tuned, n);
+
+    p.engine->n_tuned = 0;
+    clock_step = 1;
+    clock_now = 0;
+    ok(fg_tune_measure(p.engine, 20, fake_clock, NULL, NULL, &err), &err);
+    assert_int_equal(p.engine->n_tuned, n);
+    assert_true(clock_now < 60); /* one look at the clock a second; each run takes one */
+    for (uint32_t i = 0; i < n; i++)
+        assert_in_range(p.engine->tuned[i].tried, 1, p.engine->tuned[i].candidates - 1);
+    check_bits(&p);
+    pair_finish(&p);
+}
+
+/* --- the file --- */
+
+/* The tuning's file in dir. */
+static void find_file(const char *dir, char path[512])
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+
+    path[0] = '\0';
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL)
+        if (strncmp(e->d_name, "tuning-", 7) == 0)
+            snprintf(path, 512, "%s/%s", dir, e->d_name);
+    closedir(d);
+    assert_true(path[0] != '\0');
+}
+
+static void flip(const char *path, long at)
+{
+    FILE *f = fopen(path, "r+b");
+    int c;
+
+    assert_non_null(f);
+    assert_int_equal(fseek(f, at, SEEK_SET), 0);
+    c = fgetc(f);
+    assert_int_equal(fseek(f, at, SEEK_SET), 0);
+    fputc(c ^ 1, f);
+    fclose(f);
+}
+
+static void test_file(void **state)
+{
+    char dir[] = "/tmp/fg-tune-XXXXXX", path[512], command[64];
+    struct fg_tiling all[FG_TUNE_CANDIDATES];
+    struct fg_tuned kept[FG_TUNED_MOST];
+    struct fg_device *d;
+    struct fg_err err;
+    struct pair p;
+    uint32_t n;
+    long size;
+    FILE *f;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    ok(fg_device_open(getenv("FG_TEST_DEVICE"), dir, &d, &err), &err);
+    init_small(&p, d, FG_TUNE_NEVER);
+    assert_false(fg_tune_load(p.engine, &err));
+    assert_int_equal(err.code, 0); /* there is none: no error */
+    clock_step = 0.001;
+    ok(fg_tune_measure(p.engine, 20, fake_clock, NULL, NULL, &err), &err);
+    /* Something else than the usual, to see that it comes back. */
+    p.engine->tuned[1].tiling = all[fg_tune_candidates(fg_device_info(d), FG_NUMERICS_EXACT, false,
+                                                       p.engine->tuned[1].many, all) -
+                                    1];
+    n = p.engine->n_tuned;
+    memcpy(kept, p.engine->tuned, sizeof kept);
+    ok(fg_tune_save(p.engine, &err), &err);
+    find_file(dir, path);
+    p.engine->n_tuned = 0;
+    assert_true(fg_tune_load(p.engine, &err));
+    assert_int_equal(p.engine->n_tuned, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct fg_tuned *t = &p.engine->tuned[i];
+
+        assert_true(t->type == kept[i].type && t->many == kept[i].many);
+        assert_true(fg_tiling_equal(&t->tiling, &kept[i].tiling));
+        assert_true(fg_tiling_equal(&t->usual, &kept[i].usual));
+        assert_int_equal(t->tried, kept[i].tried);
+    }
+    check_bits(&p);
+    /* A tiling that this device would not be offered. */
+    p.engine->tuned[0].tiling.lanes = 24;
+    ok(fg_tune_save(p.engine, &err), &err);
+    assert_false(fg_tune_load(p.engine, &err));
+    assert_int_equal(err.code, FG_EFORMAT);
+    assert_int_equal(p.engine->n_tuned, 0);
+    /* Any byte flipped, any end cut off. */
+    memcpy(p.engine->tuned, kept, sizeof kept);
+    p.engine->n_tuned = n;
+    ok(fg_tune_save(p.engine, &err), &err);
+    f = fopen(path, "rb");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    size = ftell(f);
+    fclose(f);
+    for (long at = 0; at < size; at++) {
+        flip(path, at);
+        assert_false(fg_tune_load(p.engine, &err));
+        assert_int_equal(p.engine->n_tuned, 0);
+        flip(path, at);
+    }
+    assert_true(fg_tune_load(p.engine, &err));
+    for (long at = size - 1; at >= 0; at--) {
+        assert_int_equal(truncate(path, at), 0);
+        assert_false(fg_tune_load(p.engine, &err));
+    }
+    assert_string_equal(strstr(err.text, "damaged"),
+                        "damaged, or of other shaders or another driver; tuned anew");
+    pair_finish(&p);
+
+    /* An engine that tunes once heals it, and the next one only reads. */
+    init_small(&p, d, FG_TUNE_ONCE);
+    assert_int_equal(p.engine->n_tuned, n);
+    memcpy(kept, p.engine->tuned, sizeof kept);
+    pair_finish(&p);
+    init_small(&p, d, FG_TUNE_ONCE);
+    assert_int_equal(p.engine->n_tuned, n);
+    assert_int_equal(p.engine->tune_note.code, 0);
+    for (uint32_t i = 0; i < n; i++)
+        assert_true(fg_tiling_equal(&p.engine->tuned[i].tiling, &kept[i].tiling));
+    /* Of another driver: the key differs. */
+    ((struct fg_device_info *)fg_device_info(d))->driver[0] ^= 1;
+    assert_false(fg_tune_load(p.engine, &err));
+    pair_finish(&p);
+    fg_device_close(d);
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* Without a directory nothing is measured at each start. */
+static void test_nowhere(void **state)
+{
+    struct pair p;
+
+    init_small(&p, *state, FG_TUNE_ONCE);
+    assert_int_equal(p.engine->n_tuned, 0);
+    pair_finish(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_candidates), cmocka_unit_test(test_choose),
+        cmocka_unit_test(test_measure),    cmocka_unit_test(test_file),
+        cmocka_unit_test(test_nowhere),    cmocka_unit_test(test_golden),
+    };
+
+    return cmocka_run_group_tests(tests, pair_open_device, pair_close_device);
+}
