@@ -6,6 +6,9 @@
 /* Descriptor sets come from pools of this many; more pools are added as a step needs them. */
 enum { SETS_A_POOL = 512 };
 
+/* What every device allows: maxComputeWorkGroupCount. */
+enum { MOST_GROUPS = 65535 };
+
 struct fg_cmd {
     struct fg_device *device;
     VkCommandPool pool;
@@ -196,6 +199,12 @@ void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bi
 
     if (c->rc || gx == 0 || gy == 0 || gz == 0)
         return;
+    if (gx > MOST_GROUPS || gy > MOST_GROUPS || gz > MOST_GROUPS) {
+        c->rc =
+            fg_fail(&c->err, FG_EINVAL, "shader %s: %u x %u x %u workgroups; %d each way are sure",
+                    p->shader->name, gx, gy, gz, MOST_GROUPS);
+        return;
+    }
     if (n != p->n_binds || push_bytes != p->push_bytes) {
         c->rc = fg_fail(&c->err, FG_EINVAL,
                         "shader %s takes %u buffers and %u bytes of parameters, got %u and %u",

@@ -172,6 +172,20 @@ static void describe_features(VkPhysicalDevice p, struct fg_device_info *out)
     out->host_import = has_extension(p, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
 }
 
+/* What tests make of any device with FG_DEVICE_MINIMUM=1: a card with memory of its own, no
+ * optional tier, and the least that Vulkan 1.1 requires (its table of required limits). */
+static void pretend_minimum(struct fg_device_info *out)
+{
+    snprintf(out->type, sizeof out->type, "discrete");
+    out->max_workgroup_threads = 128;
+    out->max_shared_bytes = 16384;
+    out->max_storage_range = 1 << 27;
+    out->max_texel_elements = 65536;
+    out->subgroup_size = 1;
+    out->subgroup_ballot = out->storage16 = out->float16 = out->int8 = false;
+    out->int_dot = out->int_dot_fast = out->host_import = out->unified = false;
+}
+
 static void describe(VkPhysicalDevice p, struct fg_device_info *out)
 {
     VkPhysicalDeviceProperties props;
@@ -210,6 +224,13 @@ static void describe(VkPhysicalDevice p, struct fg_device_info *out)
     }
     describe_driver(p, out);
     describe_features(p, out);
+    if (getenv("FG_DEVICE_MINIMUM"))
+        pretend_minimum(out);
+    if (props.limits.maxPerStageDescriptorStorageBuffers < FG_BIND_MAX) {
+        out->usable = false;
+        snprintf(out->why, sizeof out->why, "%u storage buffers a shader, at least %d are needed",
+                 props.limits.maxPerStageDescriptorStorageBuffers, FG_BIND_MAX);
+    }
     if (!compute_family(p, &family)) {
         out->usable = false;
         snprintf(out->why, sizeof out->why, "no compute queue");

@@ -163,6 +163,9 @@ static int make(struct fg_device *d, const struct fg_shader *shader,
     rc = find_signature(shader->name, p);
     if (rc)
         fg_fail(err, rc, "shader \"%s\" has no signature", shader->name);
+    else if (p->push_bytes > 128 || p->n_binds > FG_BIND_MAX) /* what every device allows */
+        rc = fg_fail(err, FG_EINVAL, "shader \"%s\": %u bytes of parameters, %u buffers",
+                     shader->name, p->push_bytes, p->n_binds);
     if (rc == 0)
         rc = create_layout(d, p, err);
     if (rc == 0)

@@ -61,6 +61,9 @@ static int print_statistics(struct fg_device *d, const char *name, const uint32_
            spec[2], value_of(text, "VGPRs"), value_of(text, "SGPRs"), spills,
            value_of(text, "LDS size"), value_of(text, "Latency"),
            value_of(text, "Inverse Throughput"));
+    if (value_of(text, "LDS size") > 16384)
+        return eval_fail("%s: %.0f bytes of shared memory; 16384 are sure", name,
+                         value_of(text, "LDS size"));
     return spills > 0 ? eval_fail("%s: %.0f registers are spilled", name, spills) : EVAL_OK;
 }
 
