@@ -276,18 +276,22 @@ static void record_route(struct fg_engine *e, const struct fg_layer *l, uint32_t
     const struct fg_hparams *hp = &e->hp;
     struct fg_pipeline *route = fg_kernel(e, "moe_route", no_spec);
     struct fg_route_push route_push = {n, hp->n_expert, hp->n_expert_used, e->s.ld_router};
-    struct fg_bind route_binds[] = {
-        {e->s.router, 0, 0}, {e->s.experts, 0, 0}, {e->s.expert_weights, 0, 0}};
+    struct fg_bind route_binds[] = {{e->s.router, 0, 0},
+                                    {e->s.experts, 0, 0},
+                                    {e->s.expert_weights, 0, 0},
+                                    {e->s.pairs, 0, 0},
+                                    {e->s.pair_tiles, 0, 0}};
     fg_record_quantize(e, e->s.n, e->s.ld_embd, hp->n_embd, n);
     fg_record_matmul(e, &l->router, e->s.n, e->s.ld_embd, e->s.router, e->s.ld_router, n, NULL, 0,
                      0);
     fg_cmd_barrier(e->cmd);
     if (!route)
         return;
-    fg_cmd_dispatch(e->cmd, route, route_binds, 3, &route_push, sizeof route_push, (n + 7) / 8, 1,
+    fg_cmd_dispatch(e->cmd, route, route_binds, 5, &route_push, sizeof route_push, (n + 7) / 8, 1,
                     1);
     fg_cmd_barrier(e->cmd);
-    fg_record_group(e, n * hp->n_expert_used);
+    if (n > 1) /* a single token's are grouped already */
+        fg_record_group(e, n * hp->n_expert_used);
 }
 
 void fg_record_group(struct fg_engine *e, uint32_t n_pairs)
@@ -300,8 +304,50 @@ void fg_record_group(struct fg_engine *e, uint32_t n_pairs)
     fg_cmd_barrier(e->cmd);
 }
 
+static void record_combine_experts(struct fg_engine *e, uint32_t n, struct fg_buffer *residual)
+{
+    const struct fg_hparams *hp = &e->hp;
+    struct fg_pipeline *p = fg_kernel(e, "moe_combine", no_spec);
+    struct fg_combine_push push = {.n_tokens = n,
+                                   .n = hp->n_embd,
+                                   .n_used = hp->n_expert_used,
+                                   .ldy = e->s.ld_embd,
+                                   .ldr = e->s.ld_embd,
+                                   .ldx = e->s.ld_embd,
+                                   .alpha = hp->residual_scale};
+    struct fg_bind binds[] = {
+        {e->s.ff_down, 0, 0}, {e->s.expert_weights, 0, 0}, {residual, 0, 0}, {e->s.x, 0, 0}};
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, (hp->n_embd + 63) / 64, n, 1);
+    fg_cmd_barrier(e->cmd);
+}
+
+/* The same with the norm w that the next layer begins with, its residual being what is normed. */
+static void record_combine_norm(struct fg_engine *e, uint32_t n, struct fg_buffer *w)
+{
+    const struct fg_hparams *hp = &e->hp;
+    struct fg_pipeline *p = fg_kernel(e, "moe_combine_norm", no_spec);
+    struct fg_combine_norm_push push = {.n_tokens = n,
+                                        .n = hp->n_embd,
+                                        .n_used = hp->n_expert_used,
+                                        .ld = e->s.ld_embd,
+                                        .alpha = hp->residual_scale,
+                                        .inv_n = (float)(1.0 / hp->n_embd),
+                                        .eps = hp->norm_eps};
+    struct fg_bind binds[] = {{e->s.ff_down, 0, 0},
+                              {e->s.expert_weights, 0, 0},
+                              {e->s.n, 0, 0},
+                              {e->s.x, 0, 0},
+                              {w, 0, 0}};
+    if (p)
+        fg_cmd_dispatch(e->cmd, p, binds, 5, &push, sizeof push, n, 1, 1);
+    fg_cmd_barrier(e->cmd);
+}
+
+/* next_norm: see record_combine_norm(); NULL behind the last layer, and where the residual is the
+ * input itself. */
 static void record_moe(struct fg_engine *e, const struct fg_layer *l, uint32_t n,
-                       struct fg_buffer *residual)
+                       struct fg_buffer *residual, struct fg_buffer *next_norm)
 {
     const struct fg_hparams *hp = &e->hp;
     uint32_t pairs = n * hp->n_expert_used;
@@ -317,19 +363,10 @@ static void record_moe(struct fg_engine *e, const struct fg_layer *l, uint32_t n
     fg_record_matmul_moe(e, &l->ffn_down, e->s.ff_gate, e->s.ld_ff, e->s.ff_down, e->s.ld_embd,
                          pairs, 1);
     fg_cmd_barrier(e->cmd);
-    struct fg_pipeline *p = fg_kernel(e, "moe_combine", no_spec);
-    struct fg_combine_push push = {.n_tokens = n,
-                                   .n = hp->n_embd,
-                                   .n_used = hp->n_expert_used,
-                                   .ldy = e->s.ld_embd,
-                                   .ldr = e->s.ld_embd,
-                                   .ldx = e->s.ld_embd,
-                                   .alpha = hp->residual_scale};
-    struct fg_bind binds[] = {
-        {e->s.ff_down, 0, 0}, {e->s.expert_weights, 0, 0}, {residual, 0, 0}, {e->s.x, 0, 0}};
-    if (p)
-        fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, (hp->n_embd + 63) / 64, n, 1);
-    fg_cmd_barrier(e->cmd);
+    if (next_norm)
+        record_combine_norm(e, n, next_norm);
+    else
+        record_combine_experts(e, n, residual);
 }
 
 /* Desktops share the card, and drivers reset one that is busy for seconds: no submission is to
@@ -364,8 +401,11 @@ void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape, ui
     fg_cmd_barrier(e->cmd);
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         const struct fg_layer *l = &e->layers[i];
-        fg_record_norm(e, e->s.x, e->s.ld_embd, l->attn_norm, e->s.n, e->s.ld_embd, n, NULL, 0);
-        fg_cmd_barrier(e->cmd);
+        bool last = i + 1 == hp->n_layer, fused = hp->n_expert && hp->post_norm;
+        if (i == 0 || !fused) {
+            fg_record_norm(e, e->s.x, e->s.ld_embd, l->attn_norm, e->s.n, e->s.ld_embd, n, NULL, 0);
+            fg_cmd_barrier(e->cmd);
+        }
         if (l->recurrent)
             record_lightning(e, l, shape);
         else
@@ -378,11 +418,11 @@ void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape, ui
         fg_record_norm(e, e->s.x, e->s.ld_embd, l->ffn_norm, e->s.n, e->s.ld_embd, n, NULL, 0);
         fg_cmd_barrier(e->cmd);
         if (hp->n_expert)
-            record_moe(e, l, n, residual);
+            record_moe(e, l, n, residual, fused && !last ? l[1].attn_norm : NULL);
         else
             record_dense(e, l, n, residual);
         ++*layers;
-        if (i + 1 < hp->n_layer)
+        if (!last)
             bound_submission(e, n, layers);
     }
 }

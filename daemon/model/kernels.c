@@ -167,7 +167,8 @@ void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct
         struct fg_bind binds[] = {{part->buffer, 0, 0},    {x, 0, 0},         {y, 0, 0}, {x, 0, 0},
                                   {e->s.pair_tiles, 0, 0}, {e->s.pairs, 0, 0}};
         fg_cmd_dispatch(e->cmd, p, binds, 6, &push, sizeof push, row_groups(t, m->n_rows),
-                        n_pairs / t->tokens + experts, 1);
+                        n_pairs == e->hp.n_expert_used ? n_pairs : n_pairs / t->tokens + experts,
+                        1);
     }
 }
 

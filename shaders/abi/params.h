@@ -138,6 +138,11 @@ struct fg_combine_push {
     FG_ABI_F32 alpha;
 };
 
+struct fg_combine_norm_push {
+    FG_ABI_U32 n_tokens, n, n_used, ld;
+    FG_ABI_F32 alpha, inv_n, eps;
+};
+
 struct fg_bench_copy_push {
     FG_ABI_U32 n;     /* uvec4, a multiple of 512 */
     FG_ABI_U32 store; /* 0: only the loads */

@@ -1,6 +1,7 @@
 // The experts of a token: p = softmax(logits), the n_used largest (lower index first on a tie), divided by
 // their sum. m = max; p_e = e^(l_e - m) / sum, sums ascend in e; the chosen are summed in rank order.
-// Out: experts [token * n_used + rank], weights likewise. One invocation a token. Dispatch: x = ceil(tokens / 8).
+// Out: experts [token * n_used + rank], weights likewise. A single token's experts all differ, so it is grouped for the
+// products here: pair r in a tile of its own. One invocation a token. Dispatch: x = ceil(tokens / 8).
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define FG_GLSL
@@ -12,6 +13,8 @@ layout(push_constant) uniform Push { fg_route_push p; };
 layout(std430, binding = 0) buffer Logits { float logits[]; }; // becomes p
 layout(std430, binding = 1) writeonly buffer Experts { uint experts[]; };
 layout(std430, binding = 2) buffer Weights { float weights[]; };
+layout(std430, binding = 3) writeonly buffer Pairs { uint pairs[]; };
+layout(std430, binding = 4) writeonly buffer Tiles { uvec4 tiles[]; };
 
 void main()
 {
@@ -48,6 +51,10 @@ void main()
         logits[at + best] = -2.0; // taken
         experts[t * p.n_used + r] = best;
         weights[t * p.n_used + r] = high;
+        if (p.n_tokens == 1u) {
+            pairs[r] = r;
+            tiles[r] = uvec4(best, r, 1u, 0u);
+        }
         chosen = chosen + high;
     }
     float scale = fg_rcp(chosen);

@@ -35,14 +35,17 @@ static void check_route(struct lab *lab, uint32_t n_tokens, uint32_t n_expert, u
     float *logits = lab_alloc((size_t)n_tokens * ld, sizeof *logits);
     float *weights = lab_alloc(pairs, sizeof *weights);
     uint32_t *experts = lab_alloc(pairs, sizeof *experts);
-    struct fg_buffer *b[3];
+    uint32_t alone = n_tokens == 1 ? n_used : 0, *grouped, *tiles;
+    struct fg_buffer *b[5];
     char what[64];
 
     make_logits(seed, logits, n_tokens, n_expert, ld);
     b[0] = lab_buffer(lab, logits, (size_t)n_tokens * ld * 4);
     b[1] = lab_buffer(lab, NULL, pairs * 4u + 64);
     b[2] = lab_buffer(lab, NULL, pairs * 4u + 64);
-    lab_dispatch(lab, "moe_route", NULL, b, 3, &push, sizeof push, (n_tokens + 7) / 8, 1, 1);
+    b[3] = lab_buffer(lab, NULL, pairs * 4u + 64);
+    b[4] = lab_buffer(lab, NULL, pairs * 16u + 64);
+    lab_dispatch(lab, "moe_route", NULL, b, 5, &push, sizeof push, (n_tokens + 7) / 8, 1, 1);
     for (uint32_t t = 0; t < n_tokens; t++)
         fg_ref_route(logits + (size_t)t * ld, n_expert, n_used, experts + t * n_used,
                      weights + t * n_used);
@@ -51,7 +54,16 @@ static void check_route(struct lab *lab, uint32_t n_tokens, uint32_t n_expert, u
     lab_equal(what, fg_buffer_map(b[2]), weights, pairs);
     lab_untouched(what, (uint32_t *)fg_buffer_map(b[1]) + pairs, 16);
     lab_untouched(what, (uint32_t *)fg_buffer_map(b[2]) + pairs, 16);
-    for (int i = 0; i < 3; i++)
+    /* A single token's experts in tiles of their own; of several tokens nothing. */
+    grouped = fg_buffer_map(b[3]);
+    tiles = fg_buffer_map(b[4]);
+    for (uint32_t i = 0; i < alone; i++) {
+        assert_int_equal(grouped[i], i);
+        lab_equal(what, tiles + 4 * i, (uint32_t[]){experts[i], i, 1, 0}, 4);
+    }
+    lab_untouched(what, grouped + alone, pairs - alone + 16);
+    lab_untouched(what, tiles + 4 * alone, 4 * (pairs - alone) + 16);
+    for (int i = 0; i < 5; i++)
         fg_buffer_destroy(b[i]);
     free(logits);
     free(weights);
@@ -65,7 +77,8 @@ static void test_route(void **state)
 
     for (size_t i = 0; i < sizeof experts / sizeof *experts; i++)
         for (uint32_t used = 1; used <= 8 && used <= experts[i]; used++)
-            check_route(*state, used == 2 ? MOST_TOKENS : 9, experts[i], used, &seed);
+            for (int one = 0; one < 2; one++)
+                check_route(*state, one ? 1 : used == 2 ? MOST_TOKENS : 9, experts[i], used, &seed);
 }
 
 /* All logits alike: the first n_used, in order, with equal weights. */
@@ -74,19 +87,21 @@ static void test_route_ties(void **state)
     struct lab *lab = *state;
     float logits[32], weights[4];
     struct fg_route_push push = {1, 8, 4, 32};
-    struct fg_buffer *b[3];
+    struct fg_buffer *b[5];
 
     for (int i = 0; i < 32; i++)
         logits[i] = 3;
     b[0] = lab_buffer(lab, logits, sizeof logits);
     b[1] = lab_buffer(lab, NULL, 16);
     b[2] = lab_buffer(lab, NULL, 16);
-    lab_dispatch(lab, "moe_route", NULL, b, 3, &push, sizeof push, 1, 1, 1);
+    b[3] = lab_buffer(lab, NULL, 16);
+    b[4] = lab_buffer(lab, NULL, 64);
+    lab_dispatch(lab, "moe_route", NULL, b, 5, &push, sizeof push, 1, 1, 1);
     lab_equal("experts", fg_buffer_map(b[1]), (uint32_t[]){0, 1, 2, 3}, 4);
     memcpy(weights, fg_buffer_map(b[2]), sizeof weights);
     for (int i = 0; i < 4; i++)
         assert_true(weights[i] == 0.25f);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 5; i++)
         fg_buffer_destroy(b[i]);
 }
 
@@ -171,6 +186,59 @@ static void check_combine(struct lab *lab, uint32_t n_tokens, uint32_t n, uint32
     free(want);
 }
 
+/* The sum and the next norm in one kernel. */
+static void check_combine_norm(struct lab *lab, uint32_t n_tokens, uint32_t n, uint32_t n_used,
+                               uint64_t *seed)
+{
+    uint32_t ld = n + 4, pairs = n_tokens * n_used;
+    struct fg_combine_norm_push push = {n_tokens,         n,    n_used, ld, 3.5565588f,
+                                        (float)(1.0 / n), 1e-6f};
+    float *y = lab_alloc((size_t)pairs * ld, 4), *w = lab_alloc(pairs, 4);
+    float *r = lab_alloc((size_t)n_tokens * ld, 4), *norm = lab_alloc(n, 4);
+    float *x = lab_alloc(n, 4), *want = lab_alloc(n, 4);
+    struct fg_buffer *b[5];
+
+    lab_fill_noise(seed, y, (size_t)pairs * ld, 3);
+    lab_fill_noise(seed, r, (size_t)n_tokens * ld, 3);
+    lab_fill_noise(seed, norm, n, 2);
+    for (uint32_t i = 0; i < pairs; i++)
+        w[i] = (lab_noise(seed) + 1) / 2;
+    b[0] = lab_buffer(lab, y, (size_t)pairs * ld * 4);
+    b[1] = lab_buffer(lab, w, pairs * 4u);
+    b[2] = lab_buffer(lab, r, (size_t)n_tokens * ld * 4);
+    b[3] = lab_buffer(lab, NULL, (size_t)n_tokens * ld * 4);
+    b[4] = lab_buffer(lab, norm, n * 4u);
+    lab_dispatch(lab, "moe_combine_norm", NULL, b, 5, &push, sizeof push, n_tokens, 1, 1);
+    for (uint32_t t = 0; t < n_tokens; t++) {
+        fg_ref_combine(y + (size_t)t * n_used * ld, ld, w + t * n_used, n_used, r + (size_t)t * ld,
+                       push.alpha, n, x);
+        fg_ref_rmsnorm(x, norm, n, push.eps, want);
+        lab_equal("combined", (float *)fg_buffer_map(b[3]) + (size_t)t * ld, x, n);
+        lab_untouched("combined", (float *)fg_buffer_map(b[3]) + (size_t)t * ld + n, ld - n);
+        lab_equal("normed", (float *)fg_buffer_map(b[2]) + (size_t)t * ld, want, n);
+        lab_equal("the residual's end", (float *)fg_buffer_map(b[2]) + (size_t)t * ld + n,
+                  r + (size_t)t * ld + n, ld - n);
+    }
+    for (int i = 0; i < 5; i++)
+        fg_buffer_destroy(b[i]);
+    free(y);
+    free(w);
+    free(r);
+    free(norm);
+    free(x);
+    free(want);
+}
+
+static void test_combine_norm(void **state)
+{
+    static const uint32_t widths[] = {1, 63, 64, 65, 200, 768};
+    uint64_t seed = 4;
+
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+        for (uint32_t used = 1; used <= 4; used++)
+            check_combine_norm(*state, 1 + used, widths[i], used, &seed);
+}
+
 static void test_combine(void **state)
 {
     static const uint32_t widths[] = {1, 63, 64, 65, 200};
@@ -184,10 +252,9 @@ static void test_combine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_route),
-        cmocka_unit_test(test_route_ties),
-        cmocka_unit_test(test_group),
-        cmocka_unit_test(test_combine),
+        cmocka_unit_test(test_route),        cmocka_unit_test(test_route_ties),
+        cmocka_unit_test(test_group),        cmocka_unit_test(test_combine),
+        cmocka_unit_test(test_combine_norm),
     };
 
     return cmocka_run_group_tests(tests, lab_open, lab_close);
