@@ -41,9 +41,11 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     struct fg_reuse *r = &flow->machine.reuse;
     int rc;
 
-    if (!job->logits)
+    job->n_best =
+        job->req.n_logprobs < 0 ? fg_sample_needs(&job->req.sampling, flow->sampler.n_vocab) : 0;
+    if (!job->n_best && !job->logits)
         job->logits = malloc(flow->n_vocab * sizeof *job->logits);
-    if (!job->logits)
+    if (!job->n_best && !job->logits)
         return fg_fail(err, FG_ENOMEM, "no memory for the logits");
     rc = fg_seq_create(r->engine, &job->seq, err);
     if (rc)

@@ -75,8 +75,12 @@ int fg_decode_next(struct fg_flow *flow, struct fg_job *job, bool *ended, struct
     *ended = true;
     if (job->max_new == 0)
         return end(flow, job, FG_FINISH_LENGTH, err);
-    rc = fg_sample(&flow->sampler, job->logits, &job->req.sampling, job->account.completion_tokens,
-                   &id, err);
+    if (job->n_best)
+        rc = fg_sample_best(&flow->sampler, job->best, &job->req.sampling,
+                            job->account.completion_tokens, &id, err);
+    else
+        rc = fg_sample(&flow->sampler, job->logits, &job->req.sampling,
+                       job->account.completion_tokens, &id, err);
     if (rc == 0)
         rc = fg_job_append(job, id, err);
     if (rc == 0) {

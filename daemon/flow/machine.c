@@ -114,8 +114,16 @@ int fg_machine_init(struct fg_machine *m, const struct fg_flow_options *opt, str
         rc = copy(&m->pipeline_dir, opt->pipeline_dir, err);
     if (rc == 0)
         rc = fg_gguf_open(opt->model_path, &m->gguf, err);
-    if (rc == 0)
+    if (rc == 0) {
+        const struct fg_str *tokens;
+        size_t n = 0;
+        struct fg_err none;
+
+        /* A model may have more logits than its vocabulary has tokens. */
+        if (fg_gguf_str_array(m->gguf, "tokenizer.ggml.tokens", &tokens, &n, &none) == 0)
+            m->options.n_choices = n < UINT32_MAX ? (uint32_t)n : 0;
         rc = open_device(m, err);
+    }
     if (rc)
         fg_machine_finish(m);
     return rc;

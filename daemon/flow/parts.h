@@ -48,9 +48,11 @@ struct fg_job {
     struct fg_restore restore;
     bool caching; /* writes the caches; off after a capture failed */
     struct fg_trail trail;
-    uint32_t part;  /* a boundary, in tokens, where this prompt leaves what is stored; 0: none */
-    uint32_t piece; /* tokens in the step that runs */
-    float *logits;  /* [n_vocab] */
+    uint32_t part;   /* a boundary, in tokens, where this prompt leaves what is stored; 0: none */
+    uint32_t piece;  /* tokens in the step that runs */
+    float *logits;   /* [n_vocab], where n_best is 0 */
+    uint32_t n_best; /* that sampling needs; 0: all, or logprobs were asked for */
+    struct fg_best best[FG_BEST_MOST];
     struct fg_answer_text answer;
     bool answering;   /* answer was initialized */
     uint32_t replays; /* times it began again after a lost device */

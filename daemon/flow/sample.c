@@ -170,24 +170,12 @@ static double sum_weights(const struct fg_candidate *c, uint32_t n)
     return sum;
 }
 
-int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_sampling *p,
-              uint64_t index, int32_t *token, struct fg_err *err)
+/* The draw from n candidates; ranked: they are in order. max: the highest logit. */
+static void draw(struct fg_candidate *c, uint32_t n, bool ranked, double max,
+                 const struct fg_sampling *p, uint64_t index, int32_t *token)
 {
-    struct fg_candidate *c = s->cand;
-    uint32_t n = s->n_vocab;
-    bool ranked = false;
-    double max, u, cum = 0;
-    int rc = find_best(logits, n, token, err);
+    double u, cum = 0;
 
-    if (rc || !(p->temperature > 0))
-        return rc;
-    max = logits[*token];
-    for (uint32_t i = 0; i < n; i++)
-        c[i] = (struct fg_candidate){.id = (int32_t)i, .logit = logits[i]};
-    if (p->top_k > 0 && (uint32_t)p->top_k < n) {
-        n = keep_top_k(c, n, (uint32_t)p->top_k);
-        ranked = true;
-    }
     for (uint32_t i = 0; i < n; i++)
         c[i].p = exp((c[i].logit - max) / p->temperature);
     if (p->top_p < 1)
@@ -202,6 +190,52 @@ int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_samplin
         if (cum > u)
             break;
     }
+}
+
+int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_sampling *p,
+              uint64_t index, int32_t *token, struct fg_err *err)
+{
+    struct fg_candidate *c = s->cand;
+    uint32_t n = s->n_vocab;
+    bool ranked = false;
+    int rc = find_best(logits, n, token, err);
+
+    if (rc || !(p->temperature > 0))
+        return rc;
+    for (uint32_t i = 0; i < n; i++)
+        c[i] = (struct fg_candidate){.id = (int32_t)i, .logit = logits[i]};
+    if (p->top_k > 0 && (uint32_t)p->top_k < n) {
+        n = keep_top_k(c, n, (uint32_t)p->top_k);
+        ranked = true;
+    }
+    draw(c, n, ranked, logits[*token], p, index, token);
+    return 0;
+}
+
+uint32_t fg_sample_needs(const struct fg_sampling *p, uint32_t n_vocab)
+{
+    if (!(p->temperature > 0))
+        return 1;
+    return p->top_k > 0 && p->top_k <= FG_BEST_MOST && (uint32_t)p->top_k < n_vocab
+               ? (uint32_t)p->top_k
+               : 0;
+}
+
+int fg_sample_best(struct fg_sampler *s, const struct fg_best *best, const struct fg_sampling *p,
+                   uint64_t index, int32_t *token, struct fg_err *err)
+{
+    uint32_t n = fg_sample_needs(p, s->n_vocab);
+
+    if (isnan(best[0].logit))
+        return fg_fail(err, FG_EDEVICE, "the device computed a logit of NaN or infinity");
+    if (best[0].logit == -INFINITY)
+        return fg_fail(err, FG_EDEVICE, "the device computed no finite logit");
+    *token = best[0].id;
+    if (!(p->temperature > 0))
+        return 0;
+    for (uint32_t i = 0; i < n; i++)
+        s->cand[i] = (struct fg_candidate){.id = best[i].id, .logit = best[i].logit};
+    draw(s->cand, n, true, best[0].logit, p, index, token);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #define FG_SAMPLE_H
 
 #include "job.h"
+#include "model/engine.h"
 
 /* Scratch of one thread: [n_vocab] candidates. */
 struct fg_sampler {
@@ -28,6 +29,13 @@ int fg_sampling_check(const struct fg_sampling *p, struct fg_err *err);
  * FG_EDEVICE when a logit is NaN or +infinity, or all are -infinity. */
 int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_sampling *p,
               uint64_t index, int32_t *token, struct fg_err *err);
+
+/* How many of the best tokens fg_sample() would look at, 1..FG_BEST_MOST; 0: it needs all. */
+uint32_t fg_sample_needs(const struct fg_sampling *p, uint32_t n_vocab);
+/* The token that fg_sample() would choose, from the fg_sample_needs() best alone, as the engine
+ * ranks them. FG_EDEVICE as there. */
+int fg_sample_best(struct fg_sampler *s, const struct fg_best *best, const struct fg_sampling *p,
+                   uint64_t index, int32_t *token, struct fg_err *err);
 
 /* Natural-log softmax at temperature 1 over all logits, summed in double by ascending id.
  * Fills chosen->logprob for chosen->token, and token and logprob of the n_top (<= FG_MAX_LOGPROBS,

@@ -80,14 +80,17 @@ static uint32_t pending(const struct fg_job *job)
 static void add_piece(const struct fg_flow *flow, struct step *st, struct fg_job *job, uint32_t n)
 {
     uint32_t from = fg_seq_length(job->seq);
+    bool ends = from + n == job->n_tokens;
 
     job->piece = n;
     st->jobs[st->n] = job;
     st->pieces[st->n++] = (struct fg_step_piece){.seq = job->seq,
                                                  .tokens = job->tokens + from,
                                                  .n = n,
-                                                 .n_logits = from + n == job->n_tokens,
-                                                 .logits = job->logits};
+                                                 .n_logits = ends && !job->n_best,
+                                                 .logits = job->logits,
+                                                 .n_best = ends ? job->n_best : 0,
+                                                 .best = job->best};
     st->pages += fg_admit_pages(flow, from + n) - fg_admit_pages(flow, from);
 }
 

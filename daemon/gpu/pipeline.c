@@ -30,6 +30,7 @@ static const struct {
     {"lightning_attend", "sssssss", "ffffsss", sizeof(struct fg_lightning_push)},
     {"lightning_fold", "sssss", "ffsss", sizeof(struct fg_lightning_push)},
     {"lightning_gate", "ssss", "", sizeof(struct fg_gate_push)},
+    {"best", "ss", "", sizeof(struct fg_best_push)},
     {"moe_route", "sssss", "", sizeof(struct fg_route_push)},
     {"moe_group", "sss", "", sizeof(struct fg_group_push)},
     {"moe_combine_norm", "sssss", "", sizeof(struct fg_combine_norm_push)},

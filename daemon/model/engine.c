@@ -105,8 +105,10 @@ static int warm_up(struct fg_engine *e, struct fg_err *err)
     float *logits = malloc((size_t)e->hp.n_vocab * 4);
     int rc = logits ? fg_seq_create(e, &s, err) : fg_fail(err, FG_ENOMEM, "out of memory");
     if (rc == 0 && e->opt.n_ctx > last) {
-        struct fg_step_piece many = {s, tokens, n, 1, logits};
-        struct fg_step_piece one = {s, tokens, 1, 1, logits};
+        struct fg_best best;
+        struct fg_step_piece many = {
+            .seq = s, .tokens = tokens, .n = n, .n_logits = 1, .logits = logits};
+        struct fg_step_piece one = {.seq = s, .tokens = tokens, .n = 1, .n_best = 1, .best = &best};
         rc = fg_engine_step(e, &many, 1, err);
         if (rc == 0)
             rc = fg_engine_step(e, &one, 1, err);

@@ -43,6 +43,7 @@ struct fg_engine_options {
     uint32_t n_seq;    /* sequences at a time, 1..64 */
     uint32_t n_pages;  /* KV pages in the pool; 0: n_seq x n_ctx / 64, cut to what fits */
     uint32_t n_states; /* saved states kept on the device beside the sequences' own; 0 is fine */
+    uint32_t n_choices; /* fg_best names ids below this; 0, or above n_vocab: n_vocab */
     enum fg_tune tune;
     void (*tune_progress)(void *ctx, double share); /* may be NULL */
     void *tune_ctx;
@@ -102,6 +103,13 @@ int fg_seq_create(struct fg_engine *e, struct fg_seq **out, struct fg_err *err);
 void fg_seq_destroy(struct fg_seq *s);
 uint32_t fg_seq_length(const struct fg_seq *s); /* tokens */
 
+/* A token and its logit. */
+struct fg_best {
+    int32_t id;
+    float logit;
+};
+enum { FG_BEST_MOST = 64 };
+
 /* One piece of a step: n tokens that continue `seq`. A step holds each sequence at most once. */
 struct fg_step_piece {
     struct fg_seq *seq;
@@ -109,6 +117,11 @@ struct fg_step_piece {
     uint32_t n;        /* 1 .. n_batch */
     uint32_t n_logits; /* logits wanted for the last n_logits tokens, 0..n */
     float *logits;     /* [n_logits][n_vocab] out, the caller's */
+    /* Instead of logits (n_logits is 0 then): the n_best best of the last token, descending, the
+     * lower id first on a tie; only they leave the device. 0..FG_BEST_MOST, at most n_choices. When
+     * any of the logits is NaN or +infinity, best[0].logit is NaN. */
+    uint32_t n_best;
+    struct fg_best *best; /* [n_best] out, the caller's */
 };
 /* Computes the pieces (n_batch tokens together at most) and waits. On failure no sequence has
  * grown. FG_EINVAL (a token id outside the vocabulary, n), FG_ETOOLONG (n_ctx), FG_EBUSY (no free

@@ -32,6 +32,8 @@ struct fg_scratch {
     struct fg_buffer *partial;       /* segments of softmax attention */
     struct fg_buffer *last, *logits; /* [FG_HEAD_ROWS] */
     struct fg_buffer *readback;      /* host */
+    struct fg_buffer *best[2];       /* candidates of each row, from pass to pass */
+    struct fg_buffer *best_readback; /* host: [FG_HEAD_ROWS][FG_BEST_MOST + 1] pairs */
     struct fg_buffer *tokens, *rope, *table, *chunks, *groups, *index; /* host, written a step */
     uint32_t ld_embd, ld_q, ld_kv, ld_heads, ld_ff, ld_router;
     uint64_t bytes;
@@ -120,6 +122,11 @@ void fg_record_embed(struct fg_engine *e, uint32_t n_tokens);
 void fg_record_norm(struct fg_engine *e, struct fg_buffer *x, uint32_t ldx, struct fg_buffer *w,
                     struct fg_buffer *y, uint32_t ldy, uint32_t n_rows, struct fg_buffer *index,
                     uint32_t index_at);
+/* n_choices of the options, or the vocabulary. */
+uint32_t fg_best_choices(const struct fg_engine *e);
+/* The k best of each of `rows` rows of s.logits, to s.best_readback: rows of k + 1 pairs as
+ * sample/best.comp writes them. */
+void fg_record_best(struct fg_engine *e, uint32_t rows, uint32_t k);
 /* The pipeline `name` with spec; a failure sticks to e->cmd. NULL then. */
 struct fg_pipeline *fg_kernel(struct fg_engine *e, const char *name, const uint32_t *spec);
 const char *fg_type_suffix(enum fg_dtype type);

@@ -62,7 +62,7 @@ static int stand_at(struct work *w, struct fg_err *err)
 {
     struct fg_kernel_bench *b = w->b;
     int32_t tokens[FG_CHUNK] = {0};
-    struct fg_step_piece piece = {b->seq, tokens, w->c->n_tokens, 0, NULL};
+    struct fg_step_piece piece = {b->seq, tokens, w->c->n_tokens, 0, NULL, 0, NULL};
     uint32_t row_of[1];
     int rc = fg_seq_reserve(b->seq, w->c->depth + w->c->n_tokens, err);
     if (rc)

@@ -172,6 +172,35 @@ void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct
     }
 }
 
+uint32_t fg_best_choices(const struct fg_engine *e)
+{
+    uint32_t n = e->opt.n_choices;
+    return n && n < e->hp.n_vocab ? n : e->hp.n_vocab;
+}
+
+void fg_record_best(struct fg_engine *e, uint32_t rows, uint32_t k)
+{
+    const uint32_t spec[FG_SPEC_COUNT] = {0};
+    struct fg_pipeline *p = fg_kernel(e, "best", spec);
+    struct fg_buffer *from = e->s.logits, *to = NULL;
+    struct fg_best_push push = {
+        .n = fg_best_choices(e), .k = k, .ld_in = e->hp.n_vocab, .first = 1};
+    uint32_t segments = 0;
+    for (uint32_t pass = 0; p && segments != 1; pass++) {
+        segments = (push.n + FG_C_BEST_SEGMENT - 1) / FG_C_BEST_SEGMENT;
+        push.ld_out = segments * (k + 1);
+        to = e->s.best[pass % 2];
+        struct fg_bind binds[] = {{from, 0, 0}, {to, 0, 0}};
+        fg_cmd_dispatch(e->cmd, p, binds, 2, &push, sizeof push, segments, rows, 1);
+        fg_cmd_barrier(e->cmd);
+        from = to;
+        push.n = push.ld_in = push.ld_out;
+        push.first = 0;
+    }
+    if (to)
+        fg_cmd_copy(e->cmd, to, 0, e->s.best_readback, 0, (uint64_t)rows * (k + 1) * 8);
+}
+
 void fg_record_embed(struct fg_engine *e, uint32_t n_tokens)
 {
     const struct fg_matrix *m = &e->embd;

@@ -72,6 +72,12 @@ static int fit_batch(const struct fg_scratch *s, const struct fg_hparams *hp, st
     return 0;
 }
 
+/* Pairs that a pass of sample/best.comp makes of n elements, at most. */
+static uint64_t best_pairs(uint64_t n)
+{
+    return (n + FG_C_BEST_SEGMENT - 1) / FG_C_BEST_SEGMENT * (FG_BEST_MOST + 1);
+}
+
 /* Every buffer of s, whose strides are set, and its size. Returns how many there are. */
 static size_t list(struct fg_scratch *s, const struct fg_hparams *hp, const struct fg_plan *p,
                    struct item out[MAX_ITEMS])
@@ -106,6 +112,11 @@ static size_t list(struct fg_scratch *s, const struct fg_hparams *hp, const stru
         {&s->last, (uint64_t)FG_HEAD_ROWS * s->ld_embd, FG_BUFFER_DEVICE, "last hidden rows"},
         {&s->logits, (uint64_t)FG_HEAD_ROWS * hp->n_vocab, FG_BUFFER_DEVICE, "logits"},
         {&s->readback, (uint64_t)FG_HEAD_ROWS * hp->n_vocab, FG_BUFFER_HOST, "logits"},
+        {&s->best[0], 2 * FG_HEAD_ROWS * best_pairs(hp->n_vocab), FG_BUFFER_DEVICE,
+         "candidates of tokens"},
+        {&s->best[1], 2 * FG_HEAD_ROWS * best_pairs(best_pairs(hp->n_vocab)), FG_BUFFER_DEVICE,
+         "candidates of tokens"},
+        {&s->best_readback, 2 * FG_HEAD_ROWS * (FG_BEST_MOST + 1), FG_BUFFER_HOST, "best tokens"},
         {&s->tokens, t * 4, FG_BUFFER_HOST, "step tables"},
         {&s->rope, t * max_u32(hp->rope_dim, 2), FG_BUFFER_HOST, "rotary table"},
         {&s->table, (uint64_t)p->opt.n_seq * p->max_pages, FG_BUFFER_HOST, "page tables"},
@@ -171,13 +182,37 @@ int fg_scratch_init(struct fg_engine *e, struct fg_err *err)
 
 void fg_scratch_finish(struct fg_scratch *s)
 {
-    struct fg_buffer *const all[] = {
-        s->x,        s->n,          s->q,        s->k,       s->v,
-        s->rotated,  s->attn,       s->gate,     s->gated,   s->ff_gate,
-        s->ff_up,    s->ff_down,    s->router,   s->experts, s->expert_weights,
-        s->pairs,    s->pair_tiles, s->partial,  s->last,    s->logits,
-        s->readback, s->tokens,     s->rope,     s->table,   s->chunks,
-        s->groups,   s->index,      s->quantized};
+    struct fg_buffer *const all[] = {s->x,
+                                     s->n,
+                                     s->q,
+                                     s->k,
+                                     s->v,
+                                     s->rotated,
+                                     s->attn,
+                                     s->gate,
+                                     s->gated,
+                                     s->ff_gate,
+                                     s->ff_up,
+                                     s->ff_down,
+                                     s->router,
+                                     s->experts,
+                                     s->expert_weights,
+                                     s->pairs,
+                                     s->pair_tiles,
+                                     s->partial,
+                                     s->last,
+                                     s->logits,
+                                     s->readback,
+                                     s->tokens,
+                                     s->rope,
+                                     s->table,
+                                     s->chunks,
+                                     s->groups,
+                                     s->index,
+                                     s->quantized,
+                                     s->best[0],
+                                     s->best[1],
+                                     s->best_readback};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         fg_buffer_destroy(all[i]);
     memset(s, 0, sizeof *s);

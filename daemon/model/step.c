@@ -15,6 +15,10 @@ static int check_pieces(struct fg_engine *e, const struct fg_step_piece *p, uint
         if (p[i].n < 1 || p[i].n_logits > p[i].n || (p[i].n_logits && !p[i].logits))
             return fg_fail(err, FG_EINVAL, "piece %u: %u tokens, %u logits", i, p[i].n,
                            p[i].n_logits);
+        if (p[i].n_best > FG_BEST_MOST || p[i].n_best > fg_best_choices(e) ||
+            (p[i].n_best && (!p[i].best || p[i].n_logits)))
+            return fg_fail(err, FG_EINVAL, "piece %u: the %u best, %u logits", i, p[i].n_best,
+                           p[i].n_logits);
         if (!p[i].seq->state_ready)
             return fg_fail(err, FG_EINVAL, "piece %u: pages were restored, but no state", i);
         for (uint32_t j = 0; j < i; j++)
@@ -113,21 +117,50 @@ void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n
     fill_chunks(e, p, n, row_of, rounds, shape);
 }
 
+/* Rows of the head that a piece wants. */
+static uint32_t wanted(const struct fg_step_piece *p)
+{
+    return p->n_best ? 1 : p->n_logits;
+}
+
 /* The rows whose logits are wanted, in the order of pieces; returns how many. */
 static uint32_t fill_index(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
                            const uint32_t *row_of)
 {
     uint32_t *index = fg_buffer_map(e->s.index), at = 0;
     for (uint32_t i = 0; i < n; i++)
-        for (uint32_t j = p[i].n - p[i].n_logits; j < p[i].n; j++)
+        for (uint32_t j = p[i].n - wanted(&p[i]); j < p[i].n; j++)
             index[at++] = row_of[i] + j;
     return at;
 }
 
-/* The head on rows [from, from + rows) of the index, and their copy to the host. */
-static void record_head(struct fg_engine *e, uint32_t from, uint32_t rows)
+/* The piece that wanted row `i` of all belongs to; *at: its row among the piece's own. */
+static const struct fg_step_piece *piece_of(const struct fg_step_piece *p, uint32_t i, uint32_t *at)
+{
+    while (i >= wanted(p))
+        i -= wanted(p++);
+    *at = i;
+    return p;
+}
+
+/* The most that a piece wants of the best tokens of rows [from, from + rows). */
+static uint32_t most_best(const struct fg_step_piece *p, uint32_t from, uint32_t rows)
+{
+    uint32_t k = 0, at;
+    for (uint32_t i = from; i < from + rows; i++) {
+        uint32_t n = piece_of(p, i, &at)->n_best;
+        k = n > k ? n : k;
+    }
+    return k;
+}
+
+/* The head on rows [from, from + rows) of the index, and what the host wants of it. */
+static void record_head(struct fg_engine *e, const struct fg_step_piece *p, uint32_t from,
+                        uint32_t rows)
 {
     const struct fg_matrix *head = e->hp.tied_output ? &e->embd : &e->head;
+    uint64_t bytes = (uint64_t)e->hp.n_vocab * 4;
+    uint32_t k = most_best(p, from, rows), at;
     fg_record_norm(e, e->s.x, e->s.ld_embd, e->output_norm, e->s.last, e->s.ld_embd, rows,
                    e->s.index, from);
     fg_cmd_barrier(e->cmd);
@@ -135,17 +168,33 @@ static void record_head(struct fg_engine *e, uint32_t from, uint32_t rows)
     fg_record_matmul(e, head, e->s.last, e->s.ld_embd, e->s.logits, e->hp.n_vocab, rows, NULL, 0,
                      0);
     fg_cmd_barrier(e->cmd);
-    fg_cmd_copy(e->cmd, e->s.logits, 0, e->s.readback, 0, (uint64_t)rows * e->hp.n_vocab * 4);
+    for (uint32_t i = 0; i < rows; i++)
+        if (piece_of(p, from + i, &at)->n_best == 0)
+            fg_cmd_copy(e->cmd, e->s.logits, i * bytes, e->s.readback, i * bytes, bytes);
+    if (k)
+        fg_record_best(e, rows, k);
 }
 
-/* Row `i` of all wanted logits belongs to a piece: where it goes. */
-static float *logits_row(const struct fg_engine *e, const struct fg_step_piece *p, uint32_t i)
+/* Hands out what record_head() brought. */
+static void deliver(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t from,
+                    uint32_t rows)
 {
-    while (i >= p->n_logits) {
-        i -= p->n_logits;
-        p++;
+    const uint32_t *best = fg_buffer_map(e->s.best_readback);
+    uint32_t k = most_best(pieces, from, rows), at;
+    for (uint32_t i = 0; i < rows; i++) {
+        const struct fg_step_piece *p = piece_of(pieces, from + i, &at);
+        const uint32_t *row = best + 2 * (size_t)i * (k + 1);
+        if (p->n_best == 0)
+            memcpy(p->logits + (size_t)at * e->hp.n_vocab,
+                   (float *)fg_buffer_map(e->s.readback) + (size_t)i * e->hp.n_vocab,
+                   (size_t)e->hp.n_vocab * 4);
+        for (uint32_t b = 0; b < p->n_best; b++) {
+            p->best[b].id = (int32_t)row[2 * b + 1];
+            memcpy(&p->best[b].logit, &row[2 * b], 4);
+        }
+        if (p->n_best && row[2 * k])
+            p->best[0].logit = NAN;
     }
-    return p->logits + (size_t)i * e->hp.n_vocab;
 }
 
 static double now(void)
@@ -177,15 +226,12 @@ static int run(struct fg_engine *e, const struct fg_step_piece *p,
     do {
         uint32_t rows = n_logits - from < FG_HEAD_ROWS ? n_logits - from : FG_HEAD_ROWS;
         if (rows)
-            record_head(e, from, rows);
+            record_head(e, p, from, rows);
         rc = fg_step_submit(e, shape->n_tokens, layers, err);
         if (rc)
             return rc;
         layers = 0;
-        for (uint32_t i = 0; i < rows; i++)
-            memcpy(logits_row(e, p, from + i),
-                   (float *)fg_buffer_map(e->s.readback) + (size_t)i * e->hp.n_vocab,
-                   (size_t)e->hp.n_vocab * 4);
+        deliver(e, p, from, rows);
         from += rows;
         if (from < n_logits)
             fg_cmd_begin(e->cmd);

@@ -143,6 +143,16 @@ struct fg_combine_norm_push {
     FG_ABI_F32 alpha, inv_n, eps;
 };
 
+/* Elements that a workgroup of sample/best.comp takes; no sum depends on it. */
+#define FG_C_BEST_SEGMENT 1024u
+
+struct fg_best_push {
+    FG_ABI_U32 n;             /* elements of a row */
+    FG_ABI_U32 k;             /* how many are wanted */
+    FG_ABI_U32 ld_in, ld_out; /* row strides: in elements, in pairs */
+    FG_ABI_U32 first;         /* 1: elements are f32, else pairs */
+};
+
 struct fg_bench_copy_push {
     FG_ABI_U32 n;     /* uvec4, a multiple of 512 */
     FG_ABI_U32 store; /* 0: only the loads */

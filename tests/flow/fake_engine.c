@@ -48,6 +48,7 @@ struct fg_seq {
 struct fg_engine {
     struct fg_engine_info info;
     struct fg_hparams hp;
+    uint32_t n_choices;
     struct page *pages;
     uint32_t free_pages;
     struct state *slots;
@@ -118,6 +119,20 @@ static void write_logits(const struct memory *m, float *logits)
         logits[i] = (float)(mix(h, i) >> 54) / 64 - 8;
 }
 
+static void write_best(const struct memory *m, uint32_t n_choices, struct fg_best *best, uint32_t n)
+{
+    float logits[FAKE_VOCAB];
+
+    write_logits(m, logits);
+    for (uint32_t b = 0; b < n; b++) {
+        best[b] = (struct fg_best){-1, -INFINITY};
+        for (int32_t i = 0; i < (int32_t)n_choices; i++)
+            if (best[b].id < 0 || logits[i] > best[b].logit)
+                best[b] = (struct fg_best){i, logits[i]};
+        logits[best[b].id] = -INFINITY;
+    }
+}
+
 void fake_model_logits(bool softmax, bool lightning, const int32_t *tokens, uint32_t n,
                        float logits[FAKE_VOCAB])
 {
@@ -177,6 +192,7 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
     if (progress)
         progress(progress_ctx, 1, 1);
     e->hp.n_vocab = FAKE_VOCAB;
+    e->n_choices = or (opt->n_choices, FAKE_VOCAB);
     i->hp = &e->hp;
     i->n_ctx = or (opt->n_ctx, settings.n_ctx);
     i->n_seq = opt->n_seq;
@@ -338,6 +354,8 @@ static void compute(struct fg_seq *s, const struct fg_step_piece *piece)
             s->s.s = m.chunk;
             s->s.at = s->n;
         }
+        if (piece->n_best && i + 1 == piece->n)
+            write_best(&m, s->e->n_choices, piece->best, piece->n_best);
         if (i + piece->n_logits >= piece->n)
             write_logits(&m, piece->logits + (size_t)(i + piece->n_logits - piece->n) * FAKE_VOCAB);
     }
@@ -356,6 +374,7 @@ static void check_step(struct fg_engine *e, const struct fg_step_piece *pieces, 
 
         CHECK(p->seq->e == e && !p->seq->lacks_state);
         CHECK(p->n >= 1 && p->n_logits <= p->n && (p->logits || !p->n_logits));
+        CHECK(p->n_best <= FG_BEST_MOST && (!p->n_best || (p->best && !p->n_logits)));
         for (uint32_t j = 0; j < i; j++)
             CHECK(pieces[j].seq != p->seq);
         for (uint32_t j = 0; j < p->n; j++)
@@ -389,6 +408,8 @@ int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint
         compute(pieces[i].seq, &pieces[i]);
         if (step == settings.nan_at && pieces[i].n_logits)
             pieces[i].logits[17] = NAN;
+        if (step == settings.nan_at && pieces[i].n_best)
+            pieces[i].best[0].logit = NAN;
     }
     return 0;
 }

@@ -68,7 +68,7 @@ static void compute(struct bench *b, struct fg_seq *seq, uint32_t to, struct fg_
 {
     while (fg_seq_length(seq) < to) {
         uint32_t at = fg_seq_length(seq), n = to - at < PIECE ? to - at : PIECE - at % 64;
-        struct fg_step_piece piece = {seq, b->tokens + at, n, 1, logits};
+        struct fg_step_piece piece = {seq, b->tokens + at, n, 1, logits, 0, NULL};
 
         assert_int_equal(fg_engine_step(b->engine, &piece, 1, NULL), 0);
         if (!trail)

@@ -269,14 +269,70 @@ static void test_check(void **state)
     }
 }
 
+/* From the device's best alone: the same token as from all logits, for every setting. */
+static void best_are_enough(void **state)
+{
+    enum { VOCAB = 300 };
+    struct fg_sampler s;
+    struct fg_err err;
+    float logits[VOCAB];
+    uint64_t seed = 9;
+
+    (void)state;
+    assert_int_equal(fg_sampler_init(&s, VOCAB, &err), 0);
+    for (int round = 0; round < 500; round++) {
+        struct fg_sampling p = {.temperature = round % 5 ? 0.3f * (float)(round % 5) : 0,
+                                .top_k = 1 + round % FG_BEST_MOST,
+                                .top_p = round % 3 ? 0.25f * (float)(round % 3 + 1) : 1,
+                                .min_p = round % 7 ? 0 : 0.05f,
+                                .seed = (uint64_t)round};
+        struct fg_best best[FG_BEST_MOST];
+        uint32_t n = fg_sample_needs(&p, VOCAB);
+        int32_t want, got;
+
+        /* Few values, so that there are ties at the edges. */
+        for (int i = 0; i < VOCAB; i++)
+            logits[i] = (float)(fg_sample_random(seed++, 0) % 40) / 8;
+        assert_int_equal(n, p.temperature > 0 ? (uint32_t)p.top_k : 1);
+        for (uint32_t b = 0; b < n; b++) {
+            float top = -INFINITY;
+
+            for (int32_t i = 0; i < VOCAB; i++) {
+                bool taken = false;
+
+                for (uint32_t j = 0; j < b; j++)
+                    taken = taken || best[j].id == i;
+                if (!taken && logits[i] > top) {
+                    top = logits[i];
+                    best[b] = (struct fg_best){i, top};
+                }
+            }
+        }
+        assert_int_equal(fg_sample(&s, logits, &p, (uint64_t)round, &want, &err), 0);
+        assert_int_equal(fg_sample_best(&s, best, &p, (uint64_t)round, &got, &err), 0);
+        assert_int_equal(got, want);
+        best[0].logit = round % 2 ? NAN : -INFINITY;
+        assert_int_equal(fg_sample_best(&s, best, &p, 0, &got, &err), FG_EDEVICE);
+    }
+    /* All logits are needed where nothing bounds them. */
+    struct fg_sampling all = {.temperature = 1, .top_p = 0.9f};
+    assert_int_equal(fg_sample_needs(&all, VOCAB), 0);
+    all.top_k = FG_BEST_MOST + 1;
+    assert_int_equal(fg_sample_needs(&all, VOCAB), 0);
+    all.top_k = 40;
+    assert_int_equal(fg_sample_needs(&all, 40), 0);
+    assert_int_equal(fg_sample_needs(&all, 41), 40);
+    fg_sampler_finish(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),       cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_bad_logits),   cmocka_unit_test(test_temperature),
-        cmocka_unit_test(test_filters),      cmocka_unit_test(test_seeds),
-        cmocka_unit_test(test_against_sort), cmocka_unit_test(test_logprobs),
-        cmocka_unit_test(test_check),
+        cmocka_unit_test(best_are_enough),  cmocka_unit_test(test_random),
+        cmocka_unit_test(test_greedy),      cmocka_unit_test(test_bad_logits),
+        cmocka_unit_test(test_temperature), cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_seeds),       cmocka_unit_test(test_against_sort),
+        cmocka_unit_test(test_logprobs),    cmocka_unit_test(test_check),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,8 +137,8 @@ void run_steps(struct run *runs, const uint32_t *counts, uint32_t n_runs)
         if (counts[i] == 0)
             continue;
         assert_true(counts[i] <= run_left(r));
-        pieces[n] = (struct fg_step_piece){r->seq, r->tokens + fg_seq_length(r->seq), counts[i],
-                                           counts[i], r->got};
+        pieces[n] = (struct fg_step_piece){
+            r->seq, r->tokens + fg_seq_length(r->seq), counts[i], counts[i], r->got, 0, NULL};
         memset(r->got, 0xff, (size_t)counts[i] * r->p->vocab * sizeof *r->got);
         of[n++] = r;
     }

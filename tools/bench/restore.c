@@ -169,7 +169,7 @@ static int prefill(struct restore_bench *b, bool write, double *took, struct fg_
     fg_trail_init(&trail);
     for (uint32_t at = 0; rc == 0 && at < b->n_tokens;) {
         uint32_t n = b->n_tokens - at < b->info.n_batch ? b->n_tokens - at : b->info.n_batch;
-        struct fg_step_piece piece = {seq, b->tokens + at, n, 0, b->logits};
+        struct fg_step_piece piece = {seq, b->tokens + at, n, 0, b->logits, 0, NULL};
         rc = fg_engine_step(b->engine, &piece, 1, err);
         at += n;
         if (rc == 0 && write)

@@ -187,7 +187,7 @@ static int restore(struct work *w, struct fg_err *err)
 static int step(struct work *w, uint32_t n, struct fg_err *err)
 {
     uint32_t at = fg_seq_length(w->seq);
-    struct fg_step_piece piece = {w->seq, w->tokens + at, n, n, w->logits};
+    struct fg_step_piece piece = {w->seq, w->tokens + at, n, n, w->logits, 0, NULL};
     size_t floats = (size_t)n * w->info.hp->n_vocab;
     int rc = fg_engine_step(w->engine, &piece, 1, err);
     if (rc)
