@@ -193,9 +193,14 @@ static double seconds(void)
 
 static int tune(struct fg_engine *e, struct fg_err *err)
 {
-    uint32_t before = e->n_tuned;
+    uint32_t before;
     int rc;
 
+    if (e->opt.tune == FG_TUNE_ANEW) {
+        fg_tune_load(e, &e->tune_note);
+        fg_tune_forget(e);
+    }
+    before = e->n_tuned;
     /* Not at every start, where nothing can be kept. */
     if (e->opt.tune == FG_TUNE_ONCE && !fg_device_cache_dir(e->device))
         return 0;

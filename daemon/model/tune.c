@@ -283,6 +283,18 @@ static bool is_tuned(const struct fg_engine *e, enum fg_dtype type)
     return false;
 }
 
+void fg_tune_forget(struct fg_engine *e)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < e->n_tuned; i++) {
+        struct job probe = {.e = e, .type = e->tuned[i].type};
+        collect(&probe);
+        if (probe.n_matrices == 0)
+            e->tuned[kept++] = e->tuned[i];
+    }
+    e->n_tuned = kept;
+}
+
 int fg_tune_measure(struct fg_engine *e, double seconds, double (*now)(void),
                     void (*progress)(void *ctx, double share), void *ctx, struct fg_err *err)
 {

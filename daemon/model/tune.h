@@ -20,6 +20,8 @@ uint32_t fg_tune_candidates(const struct fg_device_info *d, enum fg_numerics mod
  * NULL) is told the share that is done. FG_ENOMEM, FG_EDEVICE, FG_EDEVICELOST. */
 int fg_tune_measure(struct fg_engine *e, double seconds, double (*now)(void),
                     void (*progress)(void *ctx, double share), void *ctx, struct fg_err *err);
+/* Takes what the model has out of e->tuned; what other models brought stays. */
+void fg_tune_forget(struct fg_engine *e);
 /* The index of the fastest: 0, the usual one, unless another takes less than 0.97 of its time.
  * Times of 0 were not measured. */
 uint32_t fg_tune_choose(const double *seconds, uint32_t n);

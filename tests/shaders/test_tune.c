@@ -338,6 +338,16 @@ static void test_file(void **state)
     assert_int_equal(p.engine->tune_note.code, 0);
     for (uint32_t i = 0; i < n; i++)
         assert_true(fg_tiling_equal(&p.engine->tuned[i].tiling, &kept[i].tiling));
+    /* Tuned anew: all of this model's types, and another's stays. */
+    p.engine->tuned[p.engine->n_tuned++] = (struct fg_tuned){
+        .type = FG_Q6_K, .tiling = p.engine->one, .seconds = 1, .usual_seconds = 1};
+    ok(fg_tune_save(p.engine, &err), &err);
+    pair_finish(&p);
+    init_small(&p, d, FG_TUNE_ANEW);
+    assert_int_equal(p.engine->n_tuned, n + 1);
+    assert_int_equal(p.engine->tuned[0].type, FG_Q6_K);
+    fg_tune_forget(p.engine);
+    assert_int_equal(p.engine->n_tuned, 1);
     /* Of another driver: the key differs. */
     ((struct fg_device_info *)fg_device_info(d))->driver[0] ^= 1;
     assert_false(fg_tune_load(p.engine, &err));
