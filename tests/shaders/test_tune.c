@@ -258,103 +258,147 @@ static void flip(const char *path, long at)
     fclose(f);
 }
 
+/* A device with a directory, and a small model on it that was tuned and kept. */
+struct place {
+    char dir[32], path[512];
+    struct fg_device *d;
+    struct pair p;
+    struct fg_tuned kept[FG_TUNED_MOST];
+    uint32_t n;
+};
+
+static void place_init(struct place *at)
+{
+    struct fg_tiling all[FG_TUNE_CANDIDATES];
+    struct fg_tuned *other;
+    struct fg_err err;
+
+    memset(at, 0, sizeof *at);
+    strcpy(at->dir, "/tmp/fg-tune-XXXXXX");
+    assert_non_null(mkdtemp(at->dir));
+    ok(fg_device_open(getenv("FG_TEST_DEVICE"), at->dir, &at->d, &err), &err);
+    init_small(&at->p, at->d, FG_TUNE_NEVER);
+    assert_false(fg_tune_load(at->p.engine, &err));
+    assert_int_equal(err.code, 0); /* there is none: no error */
+    clock_step = 0.001;
+    ok(fg_tune_measure(at->p.engine, 20, fake_clock, NULL, NULL, &err), &err);
+    /* Something else than the usual, to see that it comes back. */
+    other = &at->p.engine->tuned[1];
+    other->tiling =
+        all[fg_tune_candidates(fg_device_info(at->d), FG_NUMERICS_EXACT, false, other->many, all) -
+            1];
+    at->n = at->p.engine->n_tuned;
+    memcpy(at->kept, at->p.engine->tuned, sizeof at->kept);
+    ok(fg_tune_save(at->p.engine, &err), &err);
+    find_file(at->dir, at->path);
+    at->p.engine->n_tuned = 0;
+}
+
+static void place_finish(struct place *at)
+{
+    char command[64];
+
+    fg_device_close(at->d);
+    snprintf(command, sizeof command, "rm -r %s", at->dir);
+    assert_int_equal(system(command), 0);
+}
+
 static void test_file(void **state)
 {
-    char dir[] = "/tmp/fg-tune-XXXXXX", path[512], command[64];
-    struct fg_tiling all[FG_TUNE_CANDIDATES];
-    struct fg_tuned kept[FG_TUNED_MOST];
-    struct fg_device *d;
+    struct place at;
     struct fg_err err;
-    struct pair p;
-    uint32_t n;
+
+    (void)state;
+    place_init(&at);
+    assert_true(fg_tune_load(at.p.engine, &err));
+    assert_int_equal(at.p.engine->n_tuned, at.n);
+    for (uint32_t i = 0; i < at.n; i++) {
+        const struct fg_tuned *t = &at.p.engine->tuned[i];
+
+        assert_true(t->type == at.kept[i].type && t->many == at.kept[i].many);
+        assert_true(fg_tiling_equal(&t->tiling, &at.kept[i].tiling));
+        assert_true(fg_tiling_equal(&t->usual, &at.kept[i].usual));
+        assert_int_equal(t->tried, at.kept[i].tried);
+    }
+    check_bits(&at.p);
+    /* A tiling that this device would not be offered. */
+    at.p.engine->tuned[0].tiling.lanes = 24;
+    ok(fg_tune_save(at.p.engine, &err), &err);
+    assert_false(fg_tune_load(at.p.engine, &err));
+    assert_int_equal(err.code, FG_EFORMAT);
+    assert_int_equal(at.p.engine->n_tuned, 0);
+    pair_finish(&at.p);
+    place_finish(&at);
+}
+
+/* Any byte flipped, any end cut off. */
+static void test_damaged_file(void **state)
+{
+    struct place at;
+    struct fg_err err;
     long size;
     FILE *f;
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
-    ok(fg_device_open(getenv("FG_TEST_DEVICE"), dir, &d, &err), &err);
-    init_small(&p, d, FG_TUNE_NEVER);
-    assert_false(fg_tune_load(p.engine, &err));
-    assert_int_equal(err.code, 0); /* there is none: no error */
-    clock_step = 0.001;
-    ok(fg_tune_measure(p.engine, 20, fake_clock, NULL, NULL, &err), &err);
-    /* Something else than the usual, to see that it comes back. */
-    p.engine->tuned[1].tiling = all[fg_tune_candidates(fg_device_info(d), FG_NUMERICS_EXACT, false,
-                                                       p.engine->tuned[1].many, all) -
-                                    1];
-    n = p.engine->n_tuned;
-    memcpy(kept, p.engine->tuned, sizeof kept);
-    ok(fg_tune_save(p.engine, &err), &err);
-    find_file(dir, path);
-    p.engine->n_tuned = 0;
-    assert_true(fg_tune_load(p.engine, &err));
-    assert_int_equal(p.engine->n_tuned, n);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct fg_tuned *t = &p.engine->tuned[i];
-
-        assert_true(t->type == kept[i].type && t->many == kept[i].many);
-        assert_true(fg_tiling_equal(&t->tiling, &kept[i].tiling));
-        assert_true(fg_tiling_equal(&t->usual, &kept[i].usual));
-        assert_int_equal(t->tried, kept[i].tried);
-    }
-    check_bits(&p);
-    /* A tiling that this device would not be offered. */
-    p.engine->tuned[0].tiling.lanes = 24;
-    ok(fg_tune_save(p.engine, &err), &err);
-    assert_false(fg_tune_load(p.engine, &err));
-    assert_int_equal(err.code, FG_EFORMAT);
-    assert_int_equal(p.engine->n_tuned, 0);
-    /* Any byte flipped, any end cut off. */
-    memcpy(p.engine->tuned, kept, sizeof kept);
-    p.engine->n_tuned = n;
-    ok(fg_tune_save(p.engine, &err), &err);
-    f = fopen(path, "rb");
+    place_init(&at);
+    f = fopen(at.path, "rb");
     assert_non_null(f);
     fseek(f, 0, SEEK_END);
     size = ftell(f);
     fclose(f);
-    for (long at = 0; at < size; at++) {
-        flip(path, at);
-        assert_false(fg_tune_load(p.engine, &err));
-        assert_int_equal(p.engine->n_tuned, 0);
-        flip(path, at);
+    for (long i = 0; i < size; i++) {
+        flip(at.path, i);
+        assert_false(fg_tune_load(at.p.engine, &err));
+        assert_int_equal(at.p.engine->n_tuned, 0);
+        flip(at.path, i);
     }
-    assert_true(fg_tune_load(p.engine, &err));
-    for (long at = size - 1; at >= 0; at--) {
-        assert_int_equal(truncate(path, at), 0);
-        assert_false(fg_tune_load(p.engine, &err));
+    assert_true(fg_tune_load(at.p.engine, &err));
+    for (long i = size - 1; i >= 0; i--) {
+        assert_int_equal(truncate(at.path, i), 0);
+        assert_false(fg_tune_load(at.p.engine, &err));
     }
     assert_string_equal(strstr(err.text, "damaged"),
                         "damaged, or of other shaders or another driver; tuned anew");
-    pair_finish(&p);
+    pair_finish(&at.p);
+    place_finish(&at);
+}
 
-    /* An engine that tunes once heals it, and the next one only reads. */
-    init_small(&p, d, FG_TUNE_ONCE);
-    assert_int_equal(p.engine->n_tuned, n);
-    memcpy(kept, p.engine->tuned, sizeof kept);
+/* Engines on one directory: the first one tunes, the next one only reads. */
+static void test_engines(void **state)
+{
+    struct place at;
+    struct fg_err err;
+    struct pair p;
+
+    (void)state;
+    place_init(&at);
+    pair_finish(&at.p);
+    assert_int_equal(truncate(at.path, 30), 0); /* damaged: it is healed */
+    init_small(&p, at.d, FG_TUNE_ONCE);
+    assert_int_equal(p.engine->n_tuned, at.n);
+    assert_int_equal(p.engine->tune_note.code, FG_EFORMAT);
+    memcpy(at.kept, p.engine->tuned, sizeof at.kept);
     pair_finish(&p);
-    init_small(&p, d, FG_TUNE_ONCE);
-    assert_int_equal(p.engine->n_tuned, n);
+    init_small(&p, at.d, FG_TUNE_ONCE);
+    assert_int_equal(p.engine->n_tuned, at.n);
     assert_int_equal(p.engine->tune_note.code, 0);
-    for (uint32_t i = 0; i < n; i++)
-        assert_true(fg_tiling_equal(&p.engine->tuned[i].tiling, &kept[i].tiling));
+    for (uint32_t i = 0; i < at.n; i++)
+        assert_true(fg_tiling_equal(&p.engine->tuned[i].tiling, &at.kept[i].tiling));
     /* Tuned anew: all of this model's types, and another's stays. */
     p.engine->tuned[p.engine->n_tuned++] = (struct fg_tuned){
         .type = FG_Q6_K, .tiling = p.engine->one, .seconds = 1, .usual_seconds = 1};
     ok(fg_tune_save(p.engine, &err), &err);
     pair_finish(&p);
-    init_small(&p, d, FG_TUNE_ANEW);
-    assert_int_equal(p.engine->n_tuned, n + 1);
+    init_small(&p, at.d, FG_TUNE_ANEW);
+    assert_int_equal(p.engine->n_tuned, at.n + 1);
     assert_int_equal(p.engine->tuned[0].type, FG_Q6_K);
     fg_tune_forget(p.engine);
     assert_int_equal(p.engine->n_tuned, 1);
     /* Of another driver: the key differs. */
-    ((struct fg_device_info *)fg_device_info(d))->driver[0] ^= 1;
+    ((struct fg_device_info *)fg_device_info(at.d))->driver[0] ^= 1;
     assert_false(fg_tune_load(p.engine, &err));
     pair_finish(&p);
-    fg_device_close(d);
-    snprintf(command, sizeof command, "rm -r %s", dir);
-    assert_int_equal(system(command), 0);
+    place_finish(&at);
 }
 
 /* Without a directory nothing is measured at each start. */
@@ -370,9 +414,10 @@ static void test_nowhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_candidates), cmocka_unit_test(test_choose),
-        cmocka_unit_test(test_measure),    cmocka_unit_test(test_file),
-        cmocka_unit_test(test_nowhere),    cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_candidates),   cmocka_unit_test(test_choose),
+        cmocka_unit_test(test_measure),      cmocka_unit_test(test_file),
+        cmocka_unit_test(test_damaged_file), cmocka_unit_test(test_engines),
+        cmocka_unit_test(test_nowhere),      cmocka_unit_test(test_golden),
     };
 
     return cmocka_run_group_tests(tests, pair_open_device, pair_close_device);
