@@ -24,7 +24,7 @@ struct fg_cli_command {
     int (*run)(struct fg_cli *cli, int argc, char **argv);
 };
 extern const struct fg_cli_command fg_cli_run, fg_cli_tokenize, fg_cli_detokenize, fg_cli_ps,
-    fg_cli_cache, fg_cli_models, fg_cli_health, fg_cli_plan, fg_cli_tune;
+    fg_cli_cache, fg_cli_models, fg_cli_health, fg_cli_plan, fg_cli_tune, fg_cli_pull;
 
 /* Every subcommand's option table ends with these, and its switch with fg_cli_option(). */
 enum { FG_CLI_OPT_SOCKET = 1000, FG_CLI_OPT_URL, FG_CLI_OPT_KEY, FG_CLI_OPT_FIRST };

@@ -7,14 +7,14 @@
 
 static const struct fg_cli_command *const commands[] = {
     &fg_cli_run,    &fg_cli_tokenize, &fg_cli_detokenize, &fg_cli_ps,   &fg_cli_cache,
-    &fg_cli_models, &fg_cli_health,   &fg_cli_plan,       &fg_cli_tune,
+    &fg_cli_models, &fg_cli_health,   &fg_cli_plan,       &fg_cli_pull, &fg_cli_tune,
 };
 enum { n_commands = sizeof commands / sizeof commands[0] };
 
 static int show_help(void)
 {
     puts("Usage: fulgur [OPTION]... COMMAND [ARGUMENT]...\n"
-         "Talks to a running fulgurd.\n"
+         "Talks to a running fulgurd, and fetches models for it.\n"
          "\n"
          "Commands (each has --help):");
     for (size_t i = 0; i < n_commands; i++) {

@@ -114,6 +114,38 @@ size_t fg_cli_progress_format(char *out, size_t room, const struct fg_client_pro
     return l.n;
 }
 
+size_t fg_cli_transfer_format(char *out, size_t room, int64_t done, int64_t total, int64_t reused,
+                              double rate, int columns)
+{
+    const double mib = 1 << 20;
+    struct line l = {.p = out};
+
+    if (room == 0) {
+        return 0;
+    }
+    out[0] = '\0';
+    l.max = columns > 1 ? (size_t)columns - 1 : 0;
+    l.max = l.max > room - 1 ? room - 1 : l.max;
+    if (total < 0) {
+        if (add(&l, "%.1f MiB", (double)done / mib) && rate > 0) {
+            add(&l, ", %.1f MiB/s", rate / mib);
+        }
+        return l.n;
+    }
+    struct fg_client_progress p = {
+        .done = (uint64_t)done, .total = (uint64_t)total, .reused = (uint64_t)reused};
+    if (!add(&l, "%3zu%% ", part(p.done, p.total, 100))) {
+        return l.n;
+    }
+    size_t at = l.n;
+    if (add(&l, "%.1f/%.1f MiB", (double)done / mib, (double)total / mib) && rate > 0 &&
+        add(&l, ", %.1f MiB/s", rate / mib) && done < total) {
+        add_time_left(&l, (double)(total - done) / rate);
+    }
+    add_bar(&l, at, &p);
+    return l.n;
+}
+
 size_t fg_cli_stats_format(char *out, size_t room, const struct fg_client_result *r)
 {
     const struct fg_client_account *a = &r->account;

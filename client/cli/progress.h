@@ -4,6 +4,7 @@
 #define FG_CLI_PROGRESS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "fulgur/client.h"
 
@@ -12,6 +13,11 @@
  * `room`): what does not fit is left out, first the bar, then the pieces from the right; it is cut
  * when not even the first fits. rate: tokens a second, <= 0: not known. */
 size_t fg_cli_progress_format(char *out, size_t room, const struct fg_client_progress *p,
+                              double rate, int columns);
+
+/* The same for bytes, e.g. " 45% [======###....] 42.4/94.2 MiB, 10.1 MiB/s, 5 s left"; `rate` in
+ * bytes a second. total < 0: not known. */
+size_t fg_cli_transfer_format(char *out, size_t room, int64_t done, int64_t total, int64_t reused,
                               double rate, int columns);
 
 /* Writes e.g. "first token 812 ms (806 ms in the daemon), reused 5952 of 6013 prompt tokens

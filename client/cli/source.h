@@ -1,0 +1,26 @@
+/* Where `fulgur pull` finds a model, and where it puts it. */
+#ifndef FG_CLI_SOURCE_H
+#define FG_CLI_SOURCE_H
+
+#include <stdbool.h>
+
+#include "fulgur/error.h"
+
+struct fg_cli_source {
+    char *url;
+    char *file; /* the name alone */
+    bool hub;   /* OWNER/REPO:FILE, so that $HF_TOKEN goes with it */
+};
+
+/* `name`: an http or https URL, or OWNER/REPO:FILE of the model hub at `hub` (NULL: the public
+ * one), of its branch, tag or commit `revision`. On success the source is the caller's to finish.
+ * FG_EINVAL, FG_ENOMEM. */
+int fg_cli_source_init(struct fg_cli_source *s, const char *name, const char *hub,
+                       const char *revision, struct fg_err *err);
+void fg_cli_source_finish(struct fg_cli_source *s);
+
+/* $XDG_DATA_HOME/fulgur/models (~/.local/share without it), made with its parents; the caller frees
+ * it. FG_ENOTFOUND (neither XDG_DATA_HOME nor HOME), FG_EIO, FG_EACCESS, FG_ENOMEM. */
+int fg_cli_models_dir(char **dir, struct fg_err *err);
+
+#endif
