@@ -37,7 +37,7 @@ def load(path):
 
 TYPES = {"f16": gguf.GGMLQuantizationType.F16, "q8_0": gguf.GGMLQuantizationType.Q8_0}
 FILE_TYPES = {"f16": gguf.LlamaFileType.MOSTLY_F16, "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}
-TEMPLATE = pathlib.Path(__file__).with_name("chat-template.jinja")
+PUBLISHED = pathlib.Path(__file__).resolve().parents[2] / "tests/vectors/m1-a.gguf"
 
 
 def put_tokenizer(writer, path):
@@ -55,7 +55,8 @@ def put_tokenizer(writer, path):
     writer.add_bos_token_id(ids["<beginning_of_sentence>"])
     writer.add_eos_token_id(ids["<end_of_sentence>"])
     writer.add_add_bos_token(False)
-    writer.add_chat_template(TEMPLATE.read_text().rstrip("\n"))
+    template = gguf.GGUFReader(PUBLISHED).fields["tokenizer.chat_template"].contents()
+    writer.add_chat_template(template)
 
 
 def put_shape(writer, s):
