@@ -1,17 +1,7 @@
 // One block of 32 k for this lane's ROWS rows and TOKENS tokens: acc[t * ROWS + j] += W x.
 // Included in the loop of matmul.comp; uses quant_row, b, held, scale, scale_d, x_row, acc.
 {
-#if FG_QW
-    uvec4 q[ROWS][FG_QW];
-    [[unroll]] for (uint j = 0u; j < ROWS; j++)
-        [[unroll]] for (uint w = 0u; w < FG_QW; w++)
-            q[j][w] = FG_WEIGHT(quant_row + (b * FG_QW + w) * 32u + j * LANES_A_TILE);
-#endif
-#if FG_SW
-    uvec4 bits[ROWS];
-    [[unroll]] for (uint j = 0u; j < ROWS; j++)
-        bits[j] = FG_BITS(held[j], b);
-#endif
+#include "block_load.glsl"
 #ifdef FG_PARTS
     vec4 parts[ROWS];
     [[unroll]] for (uint j = 0u; j < ROWS; j++)

@@ -23,6 +23,9 @@ enum {
     FG_REF_HEAD_DIM_MAX = 512,
 };
 
+/* sum (a - b)^2 / sum b^2 */
+double fg_ref_nmse(const float *a, const float *b, size_t n);
+
 /* --- weights: matmul.c --- */
 
 /* Plain GGUF rows, one after the other, of k elements each. k need not be a multiple of 32 where

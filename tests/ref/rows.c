@@ -18,6 +18,17 @@ static float inverse_rms(const float *x, size_t n, float eps)
     return fg_ref_rsqrt(part[0] * inv_n + eps);
 }
 
+double fg_ref_nmse(const float *a, const float *b, size_t n)
+{
+    double diff = 0, power = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        diff += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        power += (double)b[i] * b[i];
+    }
+    return diff / power;
+}
+
 void fg_ref_rmsnorm(const float *x, const float *w, size_t n, float eps, float *y)
 {
     float r = inverse_rms(x, n, eps);

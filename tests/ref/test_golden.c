@@ -95,18 +95,6 @@ static void feed(struct fg_ref_model *m, const int32_t *tokens, uint32_t n, floa
         fail_msg("%s", err.text);
 }
 
-/* sum (a-b)^2 / sum b^2 */
-static double nmse(const float *a, const float *b, size_t n)
-{
-    double diff = 0, power = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        diff += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-        power += (double)b[i] * b[i];
-    }
-    return diff / power;
-}
-
 static uint64_t fnv1a(const float *values, size_t n)
 {
     const unsigned char *p = (const unsigned char *)values;
@@ -127,7 +115,7 @@ static void check_golden(const char *name, enum fg_kv_type kv, double limit, uin
 
     assert_int_equal(fg_ref_model_hparams(m)->n_vocab, v.vocab);
     feed(m, v.tokens, v.n, v.got);
-    error = nmse(v.got, v.want, (size_t)v.n * v.vocab);
+    error = fg_ref_nmse(v.got, v.want, (size_t)v.n * v.vocab);
     print_message("%s, %s KV: NMSE %.3g, bits %016llx\n", name, kv == FG_KV_F16 ? "f16" : "f32",
                   error, (unsigned long long)fnv1a(v.got, (size_t)v.n * v.vocab));
     assert_true(error < limit);

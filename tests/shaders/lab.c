@@ -137,6 +137,16 @@ const char *lab_variant(const struct lab *lab, const char *base, uint64_t texel_
     return NULL;
 }
 
+bool lab_is_shader(const char *name)
+{
+    const char *known;
+
+    for (uint32_t i = 0; (known = fg_shader_name(i)) != NULL; i++)
+        if (strcmp(known, name) == 0)
+            return true;
+    return false;
+}
+
 /* SplitMix64. */
 uint32_t lab_bits(uint64_t *seed)
 {

@@ -52,6 +52,9 @@ void lab_run(struct lab *lab);
  * below texel_bytes for .tex) are left out. */
 const char *lab_variant(const struct lab *lab, const char *base, uint64_t texel_bytes, uint32_t i);
 
+/* Whether the shader table has a row of this name. */
+bool lab_is_shader(const char *name);
+
 /* --- values --- */
 
 uint32_t lab_bits(uint64_t *seed);              /* 32 random bits */

@@ -32,18 +32,6 @@ static void *read_vector(const char *name, const char *suffix, size_t *bytes)
     return data;
 }
 
-/* sum (a-b)^2 / sum b^2 */
-static double nmse(const float *a, const float *b, size_t n)
-{
-    double diff = 0, power = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        diff += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-        power += (double)b[i] * b[i];
-    }
-    return diff / power;
-}
-
 static void check_golden(struct fg_device *d, const char *name, enum fg_kv_type kv, double limit)
 {
     struct fg_engine_options opt = {.kv_type = kv, .n_ctx = 320, .n_seq = 1, .n_batch = 320};
@@ -68,7 +56,7 @@ static void check_golden(struct fg_device *d, const char *name, enum fg_kv_type 
     piece.seq = seq;
     if (fg_engine_step(p.engine, &piece, 1, &err))
         fail_msg("%s", err.text);
-    error = nmse(got, want, (size_t)n * p.vocab);
+    error = fg_ref_nmse(got, want, (size_t)n * p.vocab);
     print_message("%s, %s KV: NMSE %.3g\n", name, kv == FG_KV_F16 ? "f16" : "f32", error);
     assert_true(error < limit);
     lab_equal(name, got, reference, (size_t)n * p.vocab);

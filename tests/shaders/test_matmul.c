@@ -69,16 +69,6 @@ static void test_q4_1(void **state)
     check_type(*state, FG_Q4_1);
 }
 
-static bool is_shader(const char *name)
-{
-    const char *known;
-
-    for (uint32_t i = 0; (known = fg_shader_name(i)) != NULL; i++)
-        if (strcmp(known, name) == 0)
-            return true;
-    return false;
-}
-
 /* Whatever a device offers, the kernels that it gets are there, for every type. */
 static void test_every_device_has_kernels(void **state)
 {
@@ -105,13 +95,13 @@ static void test_every_device_has_kernels(void **state)
             assert_true(tilings[k].lanes * tilings[k].slices <= d.max_workgroup_threads);
             for (int t = 0; t < 2 * LAB_TYPES; t++) {
                 fg_matmul_name(name, bases[t % 2], lab_types[t / 2], &tilings[k], variant);
-                if (!is_shader(name))
+                if (!lab_is_shader(name))
                     fail_msg("%s, subgroups of %u, ballot %d: no shader %s", d.type,
                              d.subgroup_size, d.subgroup_ballot, name);
             }
         }
         snprintf(name, sizeof name, "softmax_attend.f16.t1.sg%u.tex", attend);
-        assert_true(attend == 0 || is_shader(name));
+        assert_true(attend == 0 || lab_is_shader(name));
     }
 }
 

@@ -25,18 +25,6 @@ static bool is_plain(enum fg_dtype type)
     return type == FG_F32 || type == FG_F16 || type == FG_BF16;
 }
 
-/* sum (a-b)^2 / sum b^2 */
-static double nmse(const float *a, const float *b, size_t n)
-{
-    double diff = 0, power = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        diff += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-        power += (double)b[i] * b[i];
-    }
-    return diff / power;
-}
-
 /* --- int8: activations --- */
 
 enum { Q_ROWS = 3 };
@@ -169,7 +157,7 @@ static void check_fused(struct lab *lab, enum fg_dtype type, const struct fg_til
     for (uint32_t t = 0; t < 17; t++)
         memcpy(got + t * p.rows, (float *)fg_buffer_map(p.y[5]) + t * p.ldy, p.rows * 4);
     lab_equal("fused: one token, and among others", fg_buffer_map(p.y[0]), got, p.rows);
-    assert_true(nmse(got, p.want[1], 17 * p.rows) < 1e-12);
+    assert_true(fg_ref_nmse(got, p.want[1], 17 * p.rows) < 1e-12);
     problem_finish(&p);
 }
 
@@ -220,7 +208,7 @@ static void check_int8_model(struct fg_device *d, const struct tiny_model *m, co
     pair_init(&p, d, tiny_model_write(m), &opt);
     int32_t *tokens = pair_tokens(&p, n, m->seed);
     float *want = pair_reference(&p, tokens, n), *was = pair_reference(&exact, tokens, n);
-    double error = nmse(want, was, (size_t)n * p.vocab);
+    double error = fg_ref_nmse(want, was, (size_t)n * p.vocab);
 
     print_message("%s: NMSE of int8 to exact %.3g\n", what, error);
     assert_true(error > 0 && error < 1e-2);
@@ -273,7 +261,7 @@ static void test_fused_model(void **state)
     if (fg_seq_create(p.engine, &all.seq, &err) || fg_engine_step(p.engine, &all, 1, &err))
         fail_msg("%s", err.text);
     fg_seq_destroy(all.seq);
-    assert_true(nmse(want, exact, (size_t)n * p.vocab) < 1e-9);
+    assert_true(fg_ref_nmse(want, exact, (size_t)n * p.vocab) < 1e-9);
     check_splits(&p, "minimax, fused", tokens, want, n);
     free(tokens);
     free(exact);

@@ -28,16 +28,6 @@ static void ok(int rc, const struct fg_err *err)
 
 /* --- candidates --- */
 
-static bool is_shader(const char *name)
-{
-    const char *known;
-
-    for (uint32_t i = 0; (known = fg_shader_name(i)) != NULL; i++)
-        if (strcmp(known, name) == 0)
-            return true;
-    return false;
-}
-
 /* On any device: within its limits, made of shaders that there are, the usual one first. */
 static void test_candidates(void **state)
 {
@@ -69,7 +59,7 @@ static void test_candidates(void **state)
             char name[FG_MATMUL_NAME];
 
             fg_matmul_name(name, "matmul_moe", FG_Q4_0, &all[k], variant);
-            if (!is_shader(name))
+            if (!lab_is_shader(name))
                 fail_msg("%s, mode %d: no shader %s", d.type, mode, name);
             assert_int_equal(all[k].tokens, all[0].tokens);
             assert_true(all[k].lanes * all[k].slices <= d.max_workgroup_threads);
