@@ -72,9 +72,10 @@ static void check_quantize(struct lab *lab, uint32_t k, bool dot)
                 float value;
 
                 assert_in_range((int)q[i] + 127, 0, 254);
-                memcpy(&value, row + b * 32 + i, 4);
                 if (dot)
                     value = ((const int8_t *)row)[b * 32 + i];
+                else
+                    memcpy(&value, row + b * 32 + i, 4);
                 assert_true(value == q[i]);
             }
         }
