@@ -30,7 +30,7 @@ enum fg_boundary {
     FG_AT_SPACING,    /* a state somewhere in a long prompt */
     FG_AT_PROMPT_END, /* at the last boundary of a prompt */
     FG_AT_ANSWER_END, /* at the last boundary of an answer */
-    FG_AT_USER_START, /* where the last message of the user begins */
+    FG_AT_USER_START, /* where the last message of the user, or its last part, begins */
     FG_AT_SYSTEM_END, /* behind the system prompt and the tools */
     FG_AT_BRANCH,     /* where a prompt left one that was seen before */
     FG_BOUNDARIES

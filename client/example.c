@@ -18,7 +18,8 @@ static int print_text(void *ctx, const char *text, size_t bytes)
 int main(int argc, char **argv)
 {
     const char *question = argc > 1 ? argv[1] : "Why is the sky blue?";
-    struct fg_client_message message = {"user", question, strlen(question)};
+    struct fg_client_message message = {
+        .role = "user", .content = question, .content_bytes = strlen(question)};
     struct fg_client_handler handler = {.on_text = print_text, .ctx = stdout};
     struct fg_client_request request;
     struct fg_client_result result;

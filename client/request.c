@@ -84,6 +84,31 @@ static json_t *tokens_value(const struct fg_client_request *r, struct fg_err *er
     return list;
 }
 
+/* The content, as two parts when it begins with a document. */
+static json_t *content_value(const char *name, const struct fg_client_message *m,
+                             struct fg_err *err)
+{
+    size_t head = m->document_bytes;
+
+    if (head == 0 || head == m->content_bytes) {
+        return text_value(name, m->content, m->content_bytes, err);
+    }
+    if (head > m->content_bytes) {
+        fg_fail(err, FG_EINVAL, "request: %s: document_bytes is %zu, should be at most %zu", name,
+                head, m->content_bytes);
+        return NULL;
+    }
+    json_t *document = text_value(name, m->content, head, err);
+    json_t *rest =
+        document ? text_value(name, m->content + head, m->content_bytes - head, err) : NULL;
+    if (!rest) {
+        json_decref(document);
+        return NULL;
+    }
+    return json_pack("[{s:s, s:o}, {s:s, s:o}]", "type", "text", "text", document, "type", "text",
+                     "text", rest);
+}
+
 static json_t *message_value(const struct fg_client_message *m, size_t i, struct fg_err *err)
 {
     char name[64];
@@ -98,7 +123,7 @@ static json_t *message_value(const struct fg_client_message *m, size_t i, struct
         return NULL;
     }
     snprintf(name, sizeof name, "messages[%zu].content", i);
-    json_t *content = text_value(name, m->content, m->content_bytes, err);
+    json_t *content = content_value(name, m, err);
     if (!content) {
         json_decref(role);
         return NULL;

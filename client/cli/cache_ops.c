@@ -54,8 +54,8 @@ int fg_cli_cache_ls(const struct fg_cli_cache *c, struct fg_client *client)
 
 /* ---- which one --------------------------------------------------------------------------------*/
 
-static int find(const struct fg_cli_cache *c, struct fg_client *client, char *text, size_t bytes,
-                char *id)
+static int find(const struct fg_cli_cache *c, struct fg_client *client,
+                const struct fg_cli_text *text, char *id)
 {
     struct fg_client_message messages[2];
     struct fg_client_cache_found found;
@@ -63,7 +63,7 @@ static int find(const struct fg_cli_cache *c, struct fg_client *client, char *te
     struct fg_err err;
 
     fg_client_request_init(&request);
-    fg_cli_prompt_request(&request, messages, c->system, c->raw, text, bytes);
+    fg_cli_prompt_request(&request, messages, c->system, c->raw, text);
     if (fg_client_cache_find(client, &request, &found, &err) < 0) {
         return fg_cli_fail(c->cli, &err);
     }
@@ -77,9 +77,8 @@ int fg_cli_cache_id(const struct fg_cli_cache *c, struct fg_client *client, char
                     bool *from_file)
 {
     struct fg_cli_prompt from = {.files = &c->file, .n_files = 1, .raw = c->raw};
+    struct fg_cli_text text;
     struct fg_err err;
-    size_t bytes;
-    char *text;
     int code;
 
     *from_file = c->file != NULL;
@@ -90,11 +89,11 @@ int fg_cli_cache_id(const struct fg_cli_cache *c, struct fg_client *client, char
         memcpy(id, c->id, strlen(c->id) + 1);
         return FG_CLI_OK;
     }
-    if (fg_cli_prompt_read(&from, &text, &bytes, &err) < 0) {
+    if (fg_cli_prompt_read(&from, &text, &err) < 0) {
         return fg_cli_fail(c->cli, &err);
     }
-    code = find(c, client, text, bytes, id);
-    free(text);
+    code = find(c, client, &text, id);
+    free(text.p);
     return code;
 }
 

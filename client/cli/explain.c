@@ -71,8 +71,8 @@ static void print(const struct fg_client_forecast *f)
     print_ms("saved", a->saved_ms);
 }
 
-static int ask(const struct fg_cli *cli, const char *system, bool raw, const char *text,
-               size_t bytes)
+static int ask(const struct fg_cli *cli, const char *system, bool raw,
+               const struct fg_cli_text *text)
 {
     struct fg_client_message messages[2];
     struct fg_client_forecast forecast;
@@ -85,7 +85,7 @@ static int ask(const struct fg_cli *cli, const char *system, bool raw, const cha
         return code;
     }
     fg_client_request_init(&request);
-    fg_cli_prompt_request(&request, messages, system, raw, text, bytes);
+    fg_cli_prompt_request(&request, messages, system, raw, text);
     if (fg_client_explain(client, &request, &forecast, &err) < 0) {
         code = fg_cli_fail(cli, &err);
     } else {
@@ -126,9 +126,8 @@ int fg_cli_explain(struct fg_cli *cli, int argc, char **argv)
 {
     struct fg_cli_prompt from = {0};
     const char *system = NULL, **files = calloc((size_t)argc + 1, sizeof *files);
+    struct fg_cli_text text;
     struct fg_err err;
-    size_t bytes;
-    char *text;
     int code;
 
     cli->help = help;
@@ -139,14 +138,14 @@ int fg_cli_explain(struct fg_cli *cli, int argc, char **argv)
     optind = 0; /* glibc: start over, with another table */
     code = parse(cli, argc, argv, &from, files, &system);
     if (code < 0) {
-        int rc = fg_cli_prompt_read(&from, &text, &bytes, &err);
+        int rc = fg_cli_prompt_read(&from, &text, &err);
         if (rc == FG_EINVAL) {
             code = fg_cli_usage(cli, "%s", err.text);
         } else if (rc < 0) {
             code = fg_cli_fail(cli, &err);
         } else {
-            code = ask(cli, system, from.raw, text, bytes);
-            free(text);
+            code = ask(cli, system, from.raw, &text);
+            free(text.p);
         }
     }
     free(files);

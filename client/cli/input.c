@@ -73,7 +73,8 @@ int fg_cli_input_read(const char *path, size_t limit, char **text, size_t *bytes
 /* A prompt being joined. */
 struct joint {
     FILE *out;
-    size_t bytes; /* so far; at most FG_CLI_INPUT_MAX */
+    size_t bytes;    /* so far; at most FG_CLI_INPUT_MAX */
+    size_t document; /* of them, the files' */
     bool stdin_used;
     bool raw;
 };
@@ -142,6 +143,7 @@ static int join(struct joint *j, const struct fg_cli_prompt *from, struct fg_err
     for (size_t i = 0; rc == 0 && i < from->n_files; i++) {
         rc = put_source(j, from->files[i], true, i + 1 < from->n_files || from->n_words > 0, err);
     }
+    j->document = from->n_words > 0 && !j->raw ? j->bytes : 0;
     for (size_t i = 0; rc == 0 && i < from->n_words; i++) {
         rc = put_word(j, from, i, err);
     }
@@ -155,40 +157,39 @@ static int join(struct joint *j, const struct fg_cli_prompt *from, struct fg_err
     return rc;
 }
 
-int fg_cli_prompt_read(const struct fg_cli_prompt *from, char **text, size_t *bytes,
+int fg_cli_prompt_read(const struct fg_cli_prompt *from, struct fg_cli_text *text,
                        struct fg_err *err)
 {
     struct joint j = {.raw = from->raw};
 
-    *text = NULL;
-    *bytes = 0;
-    j.out = open_memstream(text, bytes);
+    *text = (struct fg_cli_text){0};
+    j.out = open_memstream(&text->p, &text->n);
     int rc = j.out ? join(&j, from, err) : fg_fail(err, FG_ENOMEM, "out of memory");
     if (j.out && fclose(j.out) != 0 && rc == 0) {
         rc = fg_fail(err, FG_ENOMEM, "out of memory");
     }
+    text->document = j.document;
     if (rc < 0) {
-        free(*text);
-        *text = NULL;
-        *bytes = 0;
+        free(text->p);
+        *text = (struct fg_cli_text){0};
     }
     return rc;
 }
 
 void fg_cli_prompt_request(struct fg_client_request *request, struct fg_client_message messages[2],
-                           const char *system, bool raw, const char *text, size_t bytes)
+                           const char *system, bool raw, const struct fg_cli_text *text)
 {
     size_t n = 0;
 
     if (raw) {
-        request->prompt = text;
-        request->prompt_bytes = bytes;
+        request->prompt = text->p;
+        request->prompt_bytes = text->n;
         return;
     }
     if (system) {
-        messages[n++] = (struct fg_client_message){"system", system, strlen(system)};
+        messages[n++] = (struct fg_client_message){"system", system, strlen(system), 0};
     }
-    messages[n++] = (struct fg_client_message){"user", text, bytes};
+    messages[n++] = (struct fg_client_message){"user", text->p, text->n, text->document};
     request->messages = messages;
     request->n_messages = n;
 }

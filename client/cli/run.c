@@ -304,12 +304,12 @@ static int complete(const struct fg_cli *cli, const struct task *t, struct fg_cl
     return code;
 }
 
-static int ask(const struct fg_cli *cli, struct task *t, const char *text, size_t bytes)
+static int ask(const struct fg_cli *cli, struct task *t, const struct fg_cli_text *text)
 {
     struct fg_client_message messages[2];
     struct fg_client *client;
 
-    fg_cli_prompt_request(&t->request, messages, t->system, t->from.raw, text, bytes);
+    fg_cli_prompt_request(&t->request, messages, t->system, t->from.raw, text);
     int code = fg_cli_connect(cli, &client);
     if (code == FG_CLI_OK) {
         code = complete(cli, t, client);
@@ -321,9 +321,8 @@ static int ask(const struct fg_cli *cli, struct task *t, const char *text, size_
 static int run(struct fg_cli *cli, int argc, char **argv)
 {
     struct task t = {.stats = isatty(STDERR_FILENO)};
+    struct fg_cli_text text;
     struct fg_err err;
-    char *text;
-    size_t bytes;
 
     fg_client_request_init(&t.request);
     t.files = calloc((size_t)argc + 1, sizeof *t.files);
@@ -333,14 +332,14 @@ static int run(struct fg_cli *cli, int argc, char **argv)
     }
     int code = parse(cli, argc, argv, &t);
     if (code < 0) {
-        int rc = fg_cli_prompt_read(&t.from, &text, &bytes, &err);
+        int rc = fg_cli_prompt_read(&t.from, &text, &err);
         if (rc == FG_EINVAL) {
             code = fg_cli_usage(cli, "%s", err.text);
         } else if (rc < 0) {
             code = fg_cli_fail(cli, &err);
         } else {
-            code = ask(cli, &t, text, bytes);
-            free(text);
+            code = ask(cli, &t, &text);
+            free(text.p);
         }
     }
     free(t.files);

@@ -92,8 +92,7 @@ static int run_tokenize(struct fg_cli *cli, int argc, char **argv)
 {
     struct task t = {0};
     struct fg_err err;
-    char *text;
-    size_t bytes;
+    struct fg_cli_text text;
     int code = parse_tokenize(cli, argc, argv, &t);
 
     if (code >= 0) {
@@ -107,12 +106,12 @@ static int run_tokenize(struct fg_cli *cli, int argc, char **argv)
         .n_words = (size_t)(argc - optind),
         .raw = true,
     };
-    int rc = fg_cli_prompt_read(&from, &text, &bytes, &err);
+    int rc = fg_cli_prompt_read(&from, &text, &err);
     if (rc < 0) {
         return rc == FG_EINVAL ? fg_cli_usage(cli, "%s", err.text) : fg_cli_fail(cli, &err);
     }
-    code = print_tokens(cli, &t, text, bytes);
-    free(text);
+    code = print_tokens(cli, &t, text.p, text.n);
+    free(text.p);
     return code;
 }
 

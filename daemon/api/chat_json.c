@@ -7,8 +7,8 @@
 #include "request_json.h"
 #include "tool_calls.h"
 
-/* Joins the text parts of `parts` into a new string. */
-static int join_parts(const json_t *parts, const char *path, char **out, size_t *bytes,
+/* Joins the text parts of `parts` into m's content. */
+static int join_parts(const json_t *parts, const char *path, struct fg_job_message *m,
                       struct fg_api_error *e)
 {
     size_t total = 0, at = 0, i;
@@ -34,30 +34,30 @@ static int join_parts(const json_t *parts, const char *path, char **out, size_t 
     {
         const json_t *text = json_object_get(part, "text");
 
+        m->last_part = at;
         memcpy(joined + at, json_string_value(text), json_string_length(text));
         at += json_string_length(text);
     }
     joined[at] = '\0';
-    *out = joined;
-    *bytes = at;
+    m->content = joined;
+    m->content_bytes = at;
     return 0;
 }
 
-static int read_content(const json_t *message, const char *path, bool may_lack, char **out,
-                        size_t *bytes, struct fg_api_error *e)
+static int read_content(const json_t *message, const char *path, bool may_lack,
+                        struct fg_job_message *m, struct fg_api_error *e)
 {
     const json_t *content = fg_json_field(message, "content");
     char field[64], found[64];
 
     snprintf(field, sizeof field, "%s.content", path);
     if (json_is_string(content))
-        return fg_json_copy(content, out, bytes, e);
+        return fg_json_copy(content, &m->content, &m->content_bytes, e);
     if (json_is_array(content))
-        return join_parts(content, field, out, bytes, e);
+        return join_parts(content, field, m, e);
     if (!content && may_lack) {
-        *out = calloc(1, 1);
-        *bytes = 0;
-        return *out ? 0 : fg_json_nomem(e);
+        m->content = calloc(1, 1);
+        return m->content ? 0 : fg_json_nomem(e);
     }
     return fg_api_fail(e, 400, field, NULL,
                        "%s: found %s, it must be a string or an array of text parts", field,
@@ -140,7 +140,7 @@ static int read_message(const json_t *message, const char *path, json_t *called,
     if (!m->role)
         return fg_json_nomem(e);
     calls = strcmp(known, "assistant") == 0 ? fg_json_field(message, "tool_calls") : NULL;
-    r = read_content(message, path, calls != NULL, &m->content, &m->content_bytes, e);
+    r = read_content(message, path, calls != NULL, m, e);
     if (!r)
         r = read_name(message, called, path, m, e);
     if (!r && calls)

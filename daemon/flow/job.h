@@ -30,7 +30,8 @@ struct fg_job_message {
     char *role;    /* system, user, assistant, tool */
     char *content; /* UTF-8; parts already joined */
     size_t content_bytes;
-    char *name; /* or NULL */
+    size_t last_part; /* where in the content its last part begins; 0: it has one part */
+    char *name;       /* or NULL */
 };
 
 struct fg_sampling {

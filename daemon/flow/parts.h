@@ -20,7 +20,10 @@
 #include "tenant.h"
 #include "vocabulary.h"
 
-enum { FG_MAX_ACTIVE = 64 }; /* sequences that an engine may have */
+enum {
+    FG_MAX_ACTIVE = 64, /* sequences that an engine may have */
+    FG_BOUNDS = 3,      /* named places in a chat */
+};
 
 struct fg_job {
     /* Set by fg_flow_submit(). */
@@ -37,9 +40,10 @@ struct fg_job {
     int32_t *tokens; /* prompt and answer */
     uint32_t n_tokens, cap_tokens;
     uint32_t n_prompt;
-    /* Of a chat, boundaries in tokens, at or before the end of the system prompt and tools, and the
-     * start of the last user message: others are likely to part there. 0: none. */
-    uint32_t bounds[2];
+    /* Of a chat, boundaries in tokens, at or before the end of the system prompt and tools, the
+     * start of the last user message, and of its last part: others are likely to part there. 0:
+     * none. */
+    uint32_t bounds[FG_BOUNDS];
     uint32_t max_new; /* tokens to generate at most */
     struct fg_prefix prefix;
 

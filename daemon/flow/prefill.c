@@ -94,7 +94,7 @@ static enum fg_boundary boundary_at(const struct fg_flow *flow, const struct fg_
         return FG_AT_BRANCH;
     if (at == job->bounds[0])
         return FG_AT_SYSTEM_END;
-    if (at == job->bounds[1])
+    if (at == job->bounds[1] || at == job->bounds[2])
         return FG_AT_USER_START;
     if (at == job->n_prompt / FG_CHUNK * FG_CHUNK ||
         at == (job->n_prompt - 1) / FG_CHUNK * FG_CHUNK)

@@ -11,9 +11,10 @@ static struct fg_str view(const char *s, size_t n)
     return s ? (struct fg_str){s, n} : (struct fg_str){"", 0};
 }
 
-/* bounds: tokens before the first turn, and before the last user message; 0: there is none. */
+/* bounds: tokens before the first turn, before the last user message, and before its last part; 0:
+ * there is none. */
 static int encode_chat(const struct fg_vocabulary *v, const struct fg_job_request *req,
-                       int32_t **ids, size_t *n, size_t bounds[2], struct fg_err *err)
+                       int32_t **ids, size_t *n, size_t bounds[FG_BOUNDS], struct fg_err *err)
 {
     struct fg_chat_message *messages;
     struct fg_chat_request chat = {.n_messages = req->n_messages, .add_generation_prompt = true};
@@ -32,6 +33,7 @@ static int encode_chat(const struct fg_vocabulary *v, const struct fg_job_reques
 
         messages[i].role = view(m->role, m->role ? strlen(m->role) : 0);
         messages[i].content = view(m->content, m->content_bytes);
+        messages[i].last_part = m->last_part;
         messages[i].name = view(m->name, m->name ? strlen(m->name) : 0);
     }
     chat.messages = messages;
@@ -46,6 +48,8 @@ static int encode_chat(const struct fg_vocabulary *v, const struct fg_job_reques
         bounds[0] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.head_end);
         if (text.last_user != FG_CHAT_NOWHERE)
             bounds[1] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.last_user);
+        if (text.last_part != FG_CHAT_NOWHERE)
+            bounds[2] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.last_part);
     }
     fg_chat_text_finish(&text);
     return rc;
@@ -62,7 +66,7 @@ static int check_ids(const int32_t *ids, size_t n, uint32_t n_vocab, struct fg_e
 }
 
 static int encode(struct fg_flow *flow, struct fg_job_request *req, int32_t **ids, size_t *n,
-                  size_t bounds[2], struct fg_err *err)
+                  size_t bounds[FG_BOUNDS], struct fg_err *err)
 {
     switch (req->kind) {
     case FG_PROMPT_TEXT:
@@ -117,7 +121,7 @@ static void drop_texts(struct fg_job_request *req)
 int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
     int32_t *ids = NULL;
-    size_t n = 0, bounds[2] = {0, 0};
+    size_t n = 0, bounds[FG_BOUNDS] = {0};
     uint32_t room;
     int rc = check_request(&job->req, err);
 
@@ -133,7 +137,7 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
         return fg_fail(err, FG_ETOOLONG, "prompt has %zu tokens, the context holds %u", n,
                        flow->context);
     job->n_tokens = job->cap_tokens = job->n_prompt = (uint32_t)n;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < FG_BOUNDS; i++)
         job->bounds[i] = (uint32_t)bounds[i] / FG_CHUNK * FG_CHUNK;
     job->account.prompt_tokens = job->n_prompt;
     room = flow->context - job->n_prompt;

@@ -132,6 +132,13 @@ static void add_content(struct fg_chat_text *t, struct fg_str s)
     mark_content(t, begin);
 }
 
+/* The content of a user message, the last one so far. */
+static void add_user(struct fg_chat_text *t, const struct fg_chat_message *m)
+{
+    t->last_part = m->last_part > 0 ? t->text.n + m->last_part : FG_CHAT_NOWHERE;
+    add_content(t, m->content);
+}
+
 static int check_messages(const struct fg_chat *c, const struct fg_chat_request *r,
                           struct fg_err *err)
 {
@@ -146,6 +153,10 @@ static int check_messages(const struct fg_chat *c, const struct fg_chat_request 
             !is(m->role, "tool")) {
             return fg_fail(err, FG_EINVAL, "messages[%zu].role is \"%s\"; wanted one of " ROLES, i,
                            quoted(m->role, room));
+        }
+        if (m->last_part > m->content.n) {
+            return fg_fail(err, FG_EINVAL, "messages[%zu]: its last part begins at byte %zu of %zu",
+                           i, m->last_part, m->content.n);
         }
         if (c->format == FG_CHAT_MINIMAX_M1 && is(m->role, "tool") && m->name.n == 0) {
             return fg_fail(err, FG_EINVAL,
@@ -216,7 +227,11 @@ static void render_chatml(const struct fg_chat *c, const struct fg_chat_request 
         add(t, "<|im_start|>");
         fg_textbuf_view(&t->text, m->role);
         add(t, "\n");
-        add_content(t, m->content);
+        if (is(m->role, "user")) {
+            add_user(t, m);
+        } else {
+            add_content(t, m->content);
+        }
         add(t, "<|im_end|>\n");
     }
     if (t->head_end == FG_CHAT_NOWHERE) {
@@ -279,7 +294,7 @@ static void render_minimax(const struct fg_chat *c, const struct fg_chat_request
         if (is(m->role, "user")) {
             t->last_user = t->text.n;
             add(t, "<beginning_of_sentence>user name=user\n");
-            add_content(t, m->content);
+            add_user(t, m);
         } else if (is(m->role, "assistant")) {
             add(t, "<beginning_of_sentence>ai name=assistant\n");
             add_content(t, m->content);
@@ -303,7 +318,8 @@ int fg_chat_render(const struct fg_chat *c, const struct fg_chat_request *reques
     json_t *tools = NULL;
     int rc = check_messages(c, request, err);
 
-    *out = (struct fg_chat_text){.head_end = FG_CHAT_NOWHERE, .last_user = FG_CHAT_NOWHERE};
+    *out = (struct fg_chat_text){
+        .head_end = FG_CHAT_NOWHERE, .last_user = FG_CHAT_NOWHERE, .last_part = FG_CHAT_NOWHERE};
     if (rc == 0) {
         rc = parse_tools(c, request->tools, &tools, err);
     }

@@ -33,6 +33,7 @@ struct fg_chat_message {
     struct fg_str role; /* system, user, assistant, tool */
     struct fg_str content;
     struct fg_str name; /* minimax-m1: the tool that a tool message answers for; else ignored */
+    size_t last_part;   /* bytes of content before its last part; 0: it has one */
 };
 
 struct fg_chat_request {
@@ -52,6 +53,7 @@ struct fg_chat_text {
     size_t content_cap;
     size_t head_end;  /* where system prompt and tools end and the first turn begins */
     size_t last_user; /* where the last user message begins, or FG_CHAT_NOWHERE */
+    size_t last_part; /* where its last part does; FG_CHAT_NOWHERE: it has one part, or none is */
 };
 
 /* Finds the format from the text of the file's chat template, or takes the one called `name`

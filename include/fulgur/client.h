@@ -101,6 +101,9 @@ struct fg_client_message {
     const char *role; /* "system", "user", "assistant" or "tool"; NUL-terminated */
     const char *content;
     size_t content_bytes;
+    size_t document_bytes; /* of them, at the front: a text that other messages will begin with too,
+                            * sent as a part of its own, so that these can go on from its end; 0:
+                            * none. Not inside a character */
 };
 
 /* What to complete and how. Fill in with fg_client_request_init() first: it sets no prompt, and

@@ -87,6 +87,7 @@ static void messages_reach_the_flow(void **state)
         assert_string_equal(r->messages[i].role, expected[i].role);
         assert_string_equal(r->messages[i].content, expected[i].content);
         assert_int_equal(r->messages[i].content_bytes, strlen(expected[i].content));
+        assert_int_equal(r->messages[i].last_part, i == 2 ? strlen("one ") : 0);
         if (expected[i].name)
             assert_string_equal(r->messages[i].name, expected[i].name);
         else

@@ -108,7 +108,7 @@ static inline struct fg_client *client_at(const char *path)
     return client;
 }
 
-static const struct fg_client_message question = {"user", "hi \xC3\xA9", 5};
+static const struct fg_client_message question = {"user", "hi \xC3\xA9", 5, 0};
 
 static inline void chat_request(struct fg_client_request *r)
 {

@@ -189,7 +189,8 @@ static void test_run_options(void **state)
     serve_and_go(&r, &script, NULL);
     assert_int_equal(r.code, 0);
     assert_non_null(strstr(r.server.head, "Authorization: Bearer k"));
-    assert_non_null(strstr(r.server.body, "\"content\":\"doc\\n\\n-q\""));
+    assert_non_null(strstr(r.server.body, "\"content\":[{\"type\":\"text\",\"text\":\"doc\\n\\n\"},"
+                                          "{\"type\":\"text\",\"text\":\"-q\"}]"));
     assert_non_null(strstr(r.server.body, "\"top_k\":4,\"top_p\":0.5,\"min_p\":0.25,\"seed\":9"));
     assert_non_null(strstr(r.server.body, "\"stop\":[\"a\",\"b\"]"));
     assert_non_null(strstr(r.server.body, "\"cache\":false,\"store\":false"));

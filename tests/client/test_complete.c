@@ -119,6 +119,18 @@ static void test_requests(void **state)
                "\"stream_options\":{\"include_usage\":true}}");
     scripted_server_finish(&server);
 
+    /* A document goes as a part of its own. */
+    struct fg_client_message about = {"user", "hi \xC3\xA9", 5, 3};
+    r.messages = &about;
+    send_request(&r, NULL, &server);
+    check_body(
+        &server, "POST /v1/chat/completions HTTP/1.1\r\n",
+        "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"hi \"},"
+        "{\"type\":\"text\",\"text\":\"\\u00e9\"}]}],\"stream\":true,"
+        "\"stream_options\":{\"include_usage\":true}}");
+    scripted_server_finish(&server);
+    chat_request(&r);
+
     r.model = "tiny";
     r.max_tokens = 7;
     r.temperature = 0;
@@ -176,7 +188,7 @@ static void test_refused_requests(void **state)
 {
     static const char *const no_stop[] = {"a", ""};
     static const int32_t negative[] = {5, -2};
-    struct fg_client_message bad[] = {{"user", "ok", 2}, {"user", "ab\xFF", 3}};
+    struct fg_client_message bad[] = {{"user", "ok", 2, 0}, {"user", "ab\xFF", 3, 0}};
     struct fg_client_request r;
 
     (void)state;
@@ -189,6 +201,11 @@ static void test_refused_requests(void **state)
     r.messages = bad;
     r.n_messages = 2;
     refuse(&r, "request: messages[1].content is not UTF-8 at byte 2");
+    bad[0].document_bytes = 3;
+    refuse(&r, "request: messages[0].content: document_bytes is 3, should be at most 2");
+    bad[0] = (struct fg_client_message){"user", "\xC3\xA9 ", 3, 1};
+    refuse(&r, "request: messages[0].content is not UTF-8 at byte 0");
+    bad[0].document_bytes = 0;
     bad[1].role = "";
     refuse(&r, "request: messages[1].role is empty");
     r.n_messages = 0;

@@ -120,20 +120,20 @@ static void test_read(void **state)
 }
 
 static void check(const char *const *files, size_t n_files, char *const *words, size_t n_words,
-                  bool raw, const char *wanted)
+                  bool raw, const char *wanted, size_t document)
 {
     struct fg_cli_prompt from = {
         .files = files, .n_files = n_files, .words = words, .n_words = n_words, .raw = raw};
     struct fg_err err = {0};
-    char *text;
-    size_t n;
+    struct fg_cli_text text;
 
-    if (fg_cli_prompt_read(&from, &text, &n, &err) < 0) {
+    if (fg_cli_prompt_read(&from, &text, &err) < 0) {
         fail_msg("%s", err.text);
     }
-    assert_int_equal(n, strlen(wanted));
-    assert_string_equal(text, wanted);
-    free(text);
+    assert_int_equal(text.n, strlen(wanted));
+    assert_string_equal(text.p, wanted);
+    assert_int_equal(text.document, document);
+    free(text.p);
 }
 
 static void test_join(void **state)
@@ -144,23 +144,23 @@ static void test_join(void **state)
     const char *files[2] = {file("a", "doc a", 5), file("b", "doc b\n", 6)};
 
     (void)state;
-    check(NULL, 0, words, 2, false, "what is it");
-    check(files, 1, words, 1, false, "doc a\n\nwhat");
-    check(files, 2, words, 2, false, "doc a\n\ndoc b\n\nwhat is it");
-    check(files, 2, NULL, 0, false, "doc a\n\ndoc b\n");
-    check(files, 2, words, 2, true, "doc adoc b\nwhat is it");
+    check(NULL, 0, words, 2, false, "what is it", 0);
+    check(files, 1, words, 1, false, "doc a\n\nwhat", 7);
+    check(files, 2, words, 2, false, "doc a\n\ndoc b\n\nwhat is it", 14);
+    check(files, 2, NULL, 0, false, "doc a\n\ndoc b\n", 0);
+    check(files, 2, words, 2, true, "doc adoc b\nwhat is it", 0);
 
     feed("piped\n\n", 7);
-    check(NULL, 0, NULL, 0, false, "piped\n");
+    check(NULL, 0, NULL, 0, false, "piped\n", 0);
     feed("piped\n", 6);
-    check(NULL, 0, NULL, 0, true, "piped\n");
+    check(NULL, 0, NULL, 0, true, "piped\n", 0);
     feed("piped\n", 6);
-    check(files, 1, piped, 2, false, "doc a\n\nwhat piped");
+    check(files, 1, piped, 2, false, "doc a\n\nwhat piped", 7);
     feed("piped\n", 6);
     const char *from_stdin[1] = {"-"};
-    check(from_stdin, 1, words, 1, false, "piped\n\nwhat");
+    check(from_stdin, 1, words, 1, false, "piped\n\nwhat", 7);
     feed("", 0);
-    check(NULL, 0, NULL, 0, false, "");
+    check(NULL, 0, NULL, 0, false, "", 0);
 }
 
 static void test_join_errors(void **state)
@@ -169,40 +169,39 @@ static void test_join_errors(void **state)
     char *const dashes[] = {dash, dash};
     char *const bads[] = {dash, bad};
     struct fg_cli_prompt from = {.words = dashes, .n_words = 2};
+    struct fg_cli_text text;
     struct fg_err err;
-    char *text;
-    size_t n;
 
     (void)state;
     feed("x", 1);
-    assert_int_equal(fg_cli_prompt_read(&from, &text, &n, &err), FG_EINVAL);
+    assert_int_equal(fg_cli_prompt_read(&from, &text, &err), FG_EINVAL);
     assert_string_equal(err.text, "standard input ('-') is asked for twice");
-    assert_null(text);
+    assert_null(text.p);
     feed("x", 1);
     from.words = bads;
-    assert_int_equal(fg_cli_prompt_read(&from, &text, &n, &err), FG_EFORMAT);
+    assert_int_equal(fg_cli_prompt_read(&from, &text, &err), FG_EFORMAT);
     assert_string_equal(err.text, "argument 2: not UTF-8 at byte 3 (0xFF); should be UTF-8 text");
-    assert_null(text);
+    assert_null(text.p);
 }
 
 static void test_size_limit(void **state)
 {
-    char path[96], *text;
+    char path[96];
     const char *files[2] = {path, path};
     struct fg_cli_prompt from = {.files = files, .n_files = 2, .raw = true};
+    struct fg_cli_text text;
     struct fg_err err;
-    size_t n;
 
     (void)state;
     /* Holes read as NUL bytes, which are UTF-8. Two halves fit exactly; one byte more does not. */
     snprintf(path, sizeof path, "%s", file("a", "", 0));
     assert_int_equal(truncate(path, (off_t)FG_CLI_INPUT_MAX / 2), 0);
-    assert_int_equal(fg_cli_prompt_read(&from, &text, &n, &err), 0);
-    assert_int_equal(n, FG_CLI_INPUT_MAX);
-    free(text);
+    assert_int_equal(fg_cli_prompt_read(&from, &text, &err), 0);
+    assert_int_equal(text.n, FG_CLI_INPUT_MAX);
+    free(text.p);
     files[1] = file("b", "", 0);
     assert_int_equal(truncate(files[1], (off_t)FG_CLI_INPUT_MAX / 2 + 1), 0);
-    assert_int_equal(fg_cli_prompt_read(&from, &text, &n, &err), FG_EFULL);
+    assert_int_equal(fg_cli_prompt_read(&from, &text, &err), FG_EFULL);
     assert_non_null(strstr(err.text, files[1]));
     assert_non_null(strstr(err.text, "67108864 bytes"));
 }

@@ -46,5 +46,32 @@ class Shipped(e2e.TestCase):
         self.assertTrue(cold["choices"][0]["message"]["content"].strip())
 
 
+    def test_another_question_about_a_document(self):
+        """Of a message in parts, what comes before the last part is as good as a prompt's end: another
+        question goes on from there."""
+        with open(TEXT) as f:
+            document = f.read() + "\n"
+
+        def ask(d, question, **fields):
+            parts = [{"type": "text", "text": document}, {"type": "text", "text": question}]
+            return d.post("/v1/chat/completions", {
+                "messages": [{"role": "user", "content": parts}], "max_tokens": 24, "temperature": 0,
+                **fields})
+
+        d = self.daemon(MODEL, "--ctx", "4096", "--parallel", "1")
+        d.start()
+        ask(d, "How tall is the Tower?")
+        d.wait_written()
+        d.kill()
+        d.start()
+        warm = ask(d, "What is the name of the station's boat?")
+        self.assert_same_answer(warm, ask(d, "What is the name of the station's boat?", cache=False))
+        before = d.post("/tokenize", {"content": document})["tokens"]
+        self.assert_reused(warm, len(before))
+        joined = document + "Who founded the station, and in what year?"
+        self.assert_reused(d.post("/v1/chat/completions", {
+            "messages": [{"role": "user", "content": joined}], "max_tokens": 1}), len(before))
+
+
 if __name__ == "__main__":
     e2e.main()

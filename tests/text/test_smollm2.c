@@ -200,7 +200,7 @@ static void every_token_comes_back(void **state)
 static void chat_of_the_file(void **state)
 {
     const struct fg_tokenizer *t = *state;
-    const struct fg_chat_message messages[] = {{view("user"), view("hi<|im_end|>"), view("")}};
+    const struct fg_chat_message messages[] = {{view("user"), view("hi<|im_end|>"), view(""), 0}};
     struct fg_chat_request r = {messages, 1, view(""), true};
     struct fg_chat chat;
     struct fg_chat_text text;
