@@ -111,7 +111,7 @@ static int run_matmul(struct fg_engine *e, enum fg_dtype type, uint64_t *hash, b
         rc = fg_uploader_create(e->device, NULL, NULL, 0, &u, err);
     }
     if (rc == 0)
-        rc = fg_matrix_init(&m, u, &t, err);
+        rc = fg_matrix_init(&m, u, &t, NULL, err);
     if (rc == 0)
         rc = fg_buffer_create(e->device, MAT_TOKENS * fg_quantized_row(MAT_K) * 4, FG_BUFFER_DEVICE,
                               "battery", &e->s.quantized, err);

@@ -14,11 +14,11 @@ struct fg_layer {
     bool recurrent;
     uint32_t kind_index; /* index among the layers of its kind */
     struct fg_buffer *attn_norm, *ffn_norm, *attn_norm_2;
-    struct fg_matrix qkv, gate; /* lightning */
-    struct fg_matrix q, k, v;   /* softmax */
-    struct fg_matrix output;    /* both */
-    struct fg_matrix router;    /* MoE */
-    struct fg_matrix ffn_gate, ffn_up, ffn_down;
+    struct fg_matrix qkv, gate;                        /* lightning */
+    struct fg_matrix q, k, v;                          /* softmax */
+    struct fg_matrix output;                           /* both */
+    struct fg_matrix router;                           /* MoE */
+    struct fg_matrix ffn_gate, ffn_up, ffn_down;       /* ffn_gate is gated, or there is ffn_up */
     struct fg_buffer *kv;                              /* softmax: [n_pages] pages */
     struct fg_buffer *state, *k_rows, *v_rows, *decay; /* lightning: [n_seq] slots */
 };

@@ -255,16 +255,32 @@ static void record_swiglu(struct fg_engine *e, uint32_t n_rows)
         fg_cmd_dispatch(e->cmd, p, binds, 2, &push, sizeof push, (e->hp.n_ff + 63) / 64, n_rows, 1);
 }
 
+/* silu(gate) * up into ff_gate: of n_rows pairs of token and expert, x_div to a token, or, with
+ * x_div 0, of n_rows tokens of a dense layer. */
+static void record_gate_up(struct fg_engine *e, const struct fg_layer *l, uint32_t n_rows,
+                           uint32_t x_div)
+{
+    const struct fg_matrix *m[] = {&l->ffn_gate, &l->ffn_up};
+    struct fg_buffer *y[] = {e->s.ff_gate, e->s.ff_up};
+
+    for (int i = 0; i < (m[0]->gated ? 1 : 2); i++) {
+        if (x_div)
+            fg_record_matmul_moe(e, m[i], e->s.n, e->s.ld_embd, y[i], e->s.ld_ff, n_rows, x_div);
+        else
+            fg_record_matmul(e, m[i], e->s.n, e->s.ld_embd, y[i], e->s.ld_ff, n_rows, NULL, 0, 0);
+    }
+    fg_cmd_barrier(e->cmd);
+    if (!m[0]->gated) {
+        record_swiglu(e, n_rows);
+        fg_cmd_barrier(e->cmd);
+    }
+}
+
 static void record_dense(struct fg_engine *e, const struct fg_layer *l, uint32_t n,
                          struct fg_buffer *residual)
 {
     fg_record_quantize(e, e->s.n, e->s.ld_embd, e->hp.n_embd, n);
-    fg_record_matmul(e, &l->ffn_gate, e->s.n, e->s.ld_embd, e->s.ff_gate, e->s.ld_ff, n, NULL, 0,
-                     0);
-    fg_record_matmul(e, &l->ffn_up, e->s.n, e->s.ld_embd, e->s.ff_up, e->s.ld_ff, n, NULL, 0, 0);
-    fg_cmd_barrier(e->cmd);
-    record_swiglu(e, n);
-    fg_cmd_barrier(e->cmd);
+    record_gate_up(e, l, n, 0);
     fg_record_quantize(e, e->s.ff_gate, e->s.ld_ff, e->hp.n_ff, n);
     fg_record_matmul(e, &l->ffn_down, e->s.ff_gate, e->s.ld_ff, e->s.x, e->s.ld_embd, n, residual,
                      e->s.ld_embd, e->hp.residual_scale);
@@ -352,13 +368,7 @@ static void record_moe(struct fg_engine *e, const struct fg_layer *l, uint32_t n
     const struct fg_hparams *hp = &e->hp;
     uint32_t pairs = n * hp->n_expert_used;
     record_route(e, l, n);
-    fg_record_matmul_moe(e, &l->ffn_gate, e->s.n, e->s.ld_embd, e->s.ff_gate, e->s.ld_ff, pairs,
-                         hp->n_expert_used);
-    fg_record_matmul_moe(e, &l->ffn_up, e->s.n, e->s.ld_embd, e->s.ff_up, e->s.ld_ff, pairs,
-                         hp->n_expert_used);
-    fg_cmd_barrier(e->cmd);
-    record_swiglu(e, pairs);
-    fg_cmd_barrier(e->cmd);
+    record_gate_up(e, l, pairs, hp->n_expert_used);
     fg_record_quantize(e, e->s.ff_gate, e->s.ld_ff, hp->n_ff, pairs);
     fg_record_matmul_moe(e, &l->ffn_down, e->s.ff_gate, e->s.ld_ff, e->s.ff_down, e->s.ld_embd,
                          pairs, 1);

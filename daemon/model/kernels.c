@@ -59,12 +59,12 @@ static uint32_t quantized_stride(const struct fg_engine *e, uint32_t n_blocks)
 }
 
 static struct fg_pipeline *matmul_pipeline(struct fg_engine *e, const char *base,
-                                           enum fg_dtype type, const struct fg_tiling *t)
+                                           const struct fg_matrix *m, const struct fg_tiling *t)
 {
-    bool int8 = fg_takes_quantized(e, type);
-    const uint32_t spec[FG_SPEC_COUNT] = {t->lanes, t->slices, 0, int8, e->native_f16};
+    bool int8 = fg_takes_quantized(e, m->type);
+    const uint32_t spec[FG_SPEC_COUNT] = {t->lanes, t->slices, m->gated, int8, e->native_f16};
     char name[FG_MATMUL_NAME];
-    fg_matmul_name(name, base, type, t,
+    fg_matmul_name(name, base, m->type, t,
                    e->opt.numerics == FG_NUMERICS_FUSED ? ".fma"
                    : int8 && e->int_dot                 ? ".dot"
                                                         : "");
@@ -99,10 +99,11 @@ static const struct fg_tiling *tiling_for(const struct fg_engine *e, enum fg_dty
     return many ? &e->many : &e->one;
 }
 
-/* Workgroups along the rows of a matrix. */
-static uint32_t row_groups(const struct fg_tiling *t, uint32_t n_rows)
+/* Workgroups along n_rows rows of what m gives. */
+static uint32_t row_groups(const struct fg_tiling *t, const struct fg_matrix *m, uint32_t n_rows)
 {
-    uint32_t tiles = (n_rows + 31) / 32, tiles_a_group = t->lanes * t->rows / 32;
+    uint32_t tile_rows = fg_matrix_tile_rows(m);
+    uint32_t tiles = (n_rows + tile_rows - 1) / tile_rows, tiles_a_group = t->lanes * t->rows / 32;
     return (tiles + tiles_a_group - 1) / tiles_a_group;
 }
 
@@ -111,7 +112,7 @@ void fg_record_matmul(struct fg_engine *e, const struct fg_matrix *m, struct fg_
                       struct fg_buffer *residual, uint32_t ldr, float alpha)
 {
     const struct fg_tiling *t = tiling_for(e, m->type, n_tokens > 1);
-    struct fg_pipeline *p = matmul_pipeline(e, "matmul", m->type, t);
+    struct fg_pipeline *p = matmul_pipeline(e, "matmul", m, t);
     uint32_t ldx4 = ldx / 4;
     if (fg_takes_quantized(e, m->type)) {
         x = e->s.quantized;
@@ -131,7 +132,7 @@ void fg_record_matmul(struct fg_engine *e, const struct fg_matrix *m, struct fg_
                                       .alpha = alpha};
         struct fg_bind binds[] = {
             {part->buffer, 0, 0}, {x, 0, 0}, {y, 0, 0}, {residual ? residual : x, 0, 0}};
-        fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, row_groups(t, part->n_rows),
+        fg_cmd_dispatch(e->cmd, p, binds, 4, &push, sizeof push, row_groups(t, m, part->n_rows),
                         (n_tokens + t->tokens - 1) / t->tokens, 1);
     }
 }
@@ -147,7 +148,7 @@ void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct
                           uint32_t x_div)
 {
     const struct fg_tiling *t = tiling_for(e, m->type, fg_moe_tiling(e, n_pairs) == &e->many);
-    struct fg_pipeline *p = matmul_pipeline(e, "matmul_moe", m->type, t);
+    struct fg_pipeline *p = matmul_pipeline(e, "matmul_moe", m, t);
     uint32_t experts = e->hp.n_expert < n_pairs ? e->hp.n_expert : n_pairs;
     uint32_t ldx4 = ldx / 4;
     if (fg_takes_quantized(e, m->type)) {
@@ -166,7 +167,7 @@ void fg_record_matmul_moe(struct fg_engine *e, const struct fg_matrix *m, struct
                                       .x_div = x_div};
         struct fg_bind binds[] = {{part->buffer, 0, 0},    {x, 0, 0},         {y, 0, 0}, {x, 0, 0},
                                   {e->s.pair_tiles, 0, 0}, {e->s.pairs, 0, 0}};
-        fg_cmd_dispatch(e->cmd, p, binds, 6, &push, sizeof push, row_groups(t, m->n_rows),
+        fg_cmd_dispatch(e->cmd, p, binds, 6, &push, sizeof push, row_groups(t, m, m->n_rows),
                         n_pairs == e->hp.n_expert_used ? n_pairs : n_pairs / t->tokens + experts,
                         1);
     }

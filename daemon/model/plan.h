@@ -19,6 +19,7 @@ struct fg_plan {
     struct fg_engine_options opt;    /* settled: nothing is 0 that has a default */
     uint32_t n_softmax, n_lightning; /* layers */
     uint32_t max_pages;              /* of the longest sequence */
+    bool ungated;                    /* a layer's gate and up are of two types: see weights.h */
     /* Of one layer: a KV page, a state, k or v of a sequence's chunk, the table of decay. */
     uint64_t page_layer_bytes, state_layer_bytes, rows_layer_bytes, decay_layer_bytes;
 

@@ -99,7 +99,8 @@ static int size_parts(struct fg_matrix *m, const struct fg_device_info *d,
 {
     uint64_t quants, scales;
     row_layout(m->type, m->n_blocks, &quants, &scales);
-    uint32_t tiles = (m->n_rows + 31) / 32;
+    uint32_t tile_rows = fg_matrix_tile_rows(m);
+    uint32_t tiles = (m->n_rows + tile_rows - 1) / tile_rows;
     uint64_t quant_bytes = quants * 32 * 16, tile_bytes = quant_bytes + scales * 32 * 16;
     uint64_t most = d->max_storage_range / tile_bytes; /* tiles of a part */
     bool moe = m->n_experts > 1;
@@ -122,9 +123,10 @@ static int size_parts(struct fg_matrix *m, const struct fg_device_info *d,
         uint64_t n_tiles = (u1 - u0) * unit;
         part->expert0 = moe ? (uint32_t)u0 : 0;
         part->n_experts = moe ? (uint32_t)(u1 - u0) : 1;
-        part->row0 = moe ? 0 : (uint32_t)u0 * 32;
-        part->n_rows =
-            moe ? m->n_rows : (u1 * 32 < m->n_rows ? (uint32_t)u1 * 32 : m->n_rows) - part->row0;
+        part->row0 = moe ? 0 : (uint32_t)u0 * tile_rows;
+        part->n_rows = m->n_rows - part->row0;
+        if (!moe && u1 < units)
+            part->n_rows = (uint32_t)(u1 - u0) * tile_rows;
         part->scale_at = (uint32_t)(n_tiles * quant_bytes / 16);
         part->bytes = n_tiles * tile_bytes;
         m->bytes += part->bytes;
@@ -133,13 +135,14 @@ static int size_parts(struct fg_matrix *m, const struct fg_device_info *d,
 }
 
 int fg_matrix_measure(struct fg_matrix *m, const struct fg_device_info *d,
-                      const struct fg_tensor *t, struct fg_err *err)
+                      const struct fg_tensor *t, bool gated, struct fg_err *err)
 {
     uint64_t row_bytes = fg_dtype_row_bytes(t->type, t->ne[0]);
     int rc;
 
     memset(m, 0, sizeof *m);
     m->type = t->type;
+    m->gated = gated;
     m->k = (uint32_t)t->ne[0];
     m->n_blocks = (m->k + 31) / 32;
     m->n_rows = (uint32_t)t->ne[1];
@@ -156,10 +159,10 @@ int fg_matrix_measure(struct fg_matrix *m, const struct fg_device_info *d,
 
 /* Splits m and creates the buffers. */
 static int create_parts(struct fg_matrix *m, struct fg_device *d, const struct fg_tensor *t,
-                        struct fg_err *err)
+                        bool gated, struct fg_err *err)
 {
     char what[128];
-    int rc = fg_matrix_measure(m, fg_device_info(d), t, err);
+    int rc = fg_matrix_measure(m, fg_device_info(d), t, gated, err);
 
     snprintf(what, sizeof what, "weights of %.*s", (int)t->name.n, t->name.p);
     for (uint32_t i = 0; rc == 0 && i < m->n_parts; i++)
@@ -168,12 +171,12 @@ static int create_parts(struct fg_matrix *m, struct fg_device *d, const struct f
     return rc;
 }
 
-/* Repacks n_rows raw rows at `rows` as rows row0.. of the matrix whose first tile in part is tile0.
- */
+/* Repacks n_rows raw rows at `rows` as rows row0.. of the matrix whose first tile in part is tile0,
+ * from row slot0 of each tile on. */
 static int upload_rows(struct fg_uploader *u, const struct fg_matrix *m,
                        const struct fg_matrix_part *part, struct fg_pipeline *repack,
                        const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t row0,
-                       uint32_t tile0, struct fg_err *err)
+                       uint32_t tile0, uint32_t slot0, struct fg_err *err)
 {
     uint64_t bytes = row_bytes * n_rows, offset = 0;
     struct fg_buffer *import = NULL;
@@ -190,7 +193,9 @@ static int upload_rows(struct fg_uploader *u, const struct fg_matrix *m,
                                   .tile0 = tile0,
                                   .n_blocks = m->n_blocks,
                                   .scale_at = part->scale_at,
-                                  .src_at = (uint32_t)offset};
+                                  .src_at = (uint32_t)offset,
+                                  .tile_rows = fg_matrix_tile_rows(m),
+                                  .slot0 = slot0};
     struct fg_bind binds[] = {{import ? import : u->staging, 0, (offset + bytes + 3) / 4 * 4},
                               {part->buffer, 0, 0}};
     fg_cmd_begin(u->cmd);
@@ -204,34 +209,46 @@ static int upload_rows(struct fg_uploader *u, const struct fg_matrix *m,
     return rc;
 }
 
+/* All rows of t that belong to part, to rows slot0.. of its tiles. */
+static int upload_part(struct fg_uploader *u, const struct fg_matrix *m,
+                       const struct fg_matrix_part *part, struct fg_pipeline *repack,
+                       const struct fg_tensor *t, uint32_t slot0, struct fg_err *err)
+{
+    uint64_t row_bytes = fg_dtype_row_bytes(t->type, t->ne[0]);
+    uint32_t tile_rows = fg_matrix_tile_rows(m), tiles = (m->n_rows + tile_rows - 1) / tile_rows;
+    uint32_t step = (uint32_t)(STAGING_BYTES / row_bytes / 32 * 32);
+    int rc = 0;
+
+    if (step > 32768 * 32)
+        step = 32768 * 32;
+    for (uint32_t e = 0; rc == 0 && e < part->n_experts; e++) {
+        uint64_t first = (uint64_t)(part->expert0 + e) * m->n_rows + part->row0;
+        for (uint32_t r = 0; rc == 0 && r < part->n_rows; r += step) {
+            uint32_t n = part->n_rows - r < step ? part->n_rows - r : step;
+            rc = upload_rows(u, m, part, repack, (const uint8_t *)t->data + (first + r) * row_bytes,
+                             row_bytes, n, r, e * tiles, slot0, err);
+        }
+    }
+    return rc;
+}
+
 int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_tensor *t,
-                   struct fg_err *err)
+                   const struct fg_tensor *second, struct fg_err *err)
 {
     const uint32_t spec[FG_SPEC_COUNT] = {0};
     struct fg_pipeline *repack;
     char name[32];
-    uint64_t row_bytes = fg_dtype_row_bytes(t->type, t->ne[0]);
     int rc;
 
     memset(m, 0, sizeof *m);
     snprintf(name, sizeof name, "repack.%s", fg_type_suffix(t->type));
     rc = fg_pipeline_get(u->device, name, spec, &repack, err);
     if (rc == 0)
-        rc = create_parts(m, u->device, t, err);
-    uint32_t step = (uint32_t)(STAGING_BYTES / row_bytes / 32 * 32);
-    if (step > 32768 * 32)
-        step = 32768 * 32;
+        rc = create_parts(m, u->device, t, second != NULL, err);
     for (uint32_t i = 0; rc == 0 && i < m->n_parts; i++) {
-        const struct fg_matrix_part *part = &m->parts[i];
-        for (uint32_t e = 0; rc == 0 && e < part->n_experts; e++) {
-            uint64_t first = (uint64_t)(part->expert0 + e) * m->n_rows + part->row0;
-            for (uint32_t r = 0; rc == 0 && r < part->n_rows; r += step) {
-                uint32_t n = part->n_rows - r < step ? part->n_rows - r : step;
-                rc = upload_rows(u, m, part, repack,
-                                 (const uint8_t *)t->data + (first + r) * row_bytes, row_bytes, n,
-                                 r, e * ((m->n_rows + 31) / 32), err);
-            }
-        }
+        rc = upload_part(u, m, &m->parts[i], repack, t, 0, err);
+        if (rc == 0 && second)
+            rc = upload_part(u, m, &m->parts[i], repack, second, 16, err);
     }
     if (rc)
         fg_matrix_finish(m);
@@ -243,7 +260,7 @@ int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type
 {
     const struct fg_tensor t = {
         .name = {"blank", 5}, .type = type, .ne = {k, n_rows, n_experts, 1}};
-    int rc = create_parts(m, d, &t, err);
+    int rc = create_parts(m, d, &t, false, err);
 
     if (rc)
         fg_matrix_finish(m);

@@ -15,9 +15,11 @@ struct fg_matrix_part {
     uint64_t bytes;              /* of the buffer */
 };
 
-/* y = W x; W is [n_experts][n_rows][k], one expert where there are none. */
+/* y = W x; W is [n_experts][n_rows][k], one expert where there are none. Gated: two such matrices
+ * that share tiles, 16 rows of each, and y = silu(W x) * (V x). */
 struct fg_matrix {
     enum fg_dtype type;
+    bool gated;
     uint32_t n_rows, k, n_blocks, n_experts;
     uint32_t n_parts;
     struct fg_matrix_part *parts;
@@ -33,14 +35,21 @@ int fg_uploader_create(struct fg_device *d,
 uint64_t fg_uploader_bytes(void);
 void fg_uploader_destroy(struct fg_uploader *u);
 
+/* Rows of y that a tile of m gives. */
+static inline uint32_t fg_matrix_tile_rows(const struct fg_matrix *m)
+{
+    return m->gated ? 16 : 32;
+}
+
 /* What fg_matrix_init() would make of t on a device of these limits: the parts without their
  * buffers, and the bytes. FG_ENOMEM, FG_EUNSUPPORTED as there; end with fg_matrix_finish(). */
 int fg_matrix_measure(struct fg_matrix *m, const struct fg_device_info *d,
-                      const struct fg_tensor *t, struct fg_err *err);
-/* A tensor [k, rows] or [k, rows, experts]. FG_ENOMEM, FG_EUNSUPPORTED (one expert is larger than
+                      const struct fg_tensor *t, bool gated, struct fg_err *err);
+/* A tensor [k, rows] or [k, rows, experts]. second: NULL, or the second matrix of a gated one, of
+ * the same type and shape. FG_ENOMEM, FG_EUNSUPPORTED (one expert is larger than
  * the device's largest binding), FG_EDEVICE. End with fg_matrix_finish(). */
 int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_tensor *t,
-                   struct fg_err *err);
+                   const struct fg_tensor *second, struct fg_err *err);
 /* A matrix of that shape, contents undefined, for what measures kernels. Errors and end as above.
  */
 int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type, uint32_t n_rows,

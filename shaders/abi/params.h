@@ -50,6 +50,8 @@ struct fg_repack_push {
     FG_ABI_U32 n_blocks; /* blocks of 32 in a row, rounded up */
     FG_ABI_U32 scale_at; /* uvec4 index of the scale area in the destination */
     FG_ABI_U32 src_at;   /* byte offset of the first row in the source */
+    FG_ABI_U32 tile_rows; /* rows that go to one tile: 32, or 16 of each of two matrices */
+    FG_ABI_U32 slot0;    /* where in a tile they begin: 0, or 16 */
 };
 
 struct fg_embed_push {
@@ -68,7 +70,7 @@ struct fg_norm_push {
 
 struct fg_matmul_push {
     FG_ABI_U32 n_tokens; /* rows of x; MoE: unused */
-    FG_ABI_U32 n_rows;   /* rows of the matrix in this part (MoE: of one expert) */
+    FG_ABI_U32 n_rows;   /* rows of y from this part (MoE: from one expert) */
     FG_ABI_U32 n_blocks; /* blocks of 32 in k */
     FG_ABI_U32 scale_at; /* uvec4 index of the scale area */
     FG_ABI_U32 ldx4;     /* x row stride in vec4, of the mode int8 in its own units of 16 bytes */

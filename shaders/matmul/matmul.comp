@@ -9,6 +9,8 @@
 // exactly; it is multiplied by x's scale first. FG_DOT: the same sums by integer dot products.
 // FG_FUSED (the mode fused): each multiplication and addition in one, rounded as the device does.
 //
+// GATED: a tile has 16 rows of each of two matrices, and y = silu(first) * second, of 16 rows a tile.
+//
 // A lane owns ROWS rows of a tile of 32 (lane, lane + 32/ROWS, ...) and TOKENS tokens.
 // Dispatch: x = tiles / TILES, y = token groups. MoE: y = entries of the tile table.
 // local_size_x = TILES * 32 / ROWS lanes, local_size_y = SLICES threads that share the slices.
@@ -28,6 +30,7 @@
 layout(local_size_x_id = 0, local_size_y_id = 1) in;
 layout(constant_id = 0) const uint LANES = 8;  // TILES * 32 / ROWS
 layout(constant_id = 1) const uint SLICES = 1; // 1..32
+layout(constant_id = 2) const uint GATED = 0;  // 0, 1
 // ROWS (1, 2, 4, 8 rows a lane) and TOKENS (1..8 tokens a lane) come from the variant table.
 #ifdef FG_DOT
 const uint INT8 = 1;
@@ -67,15 +70,17 @@ layout(std430, binding = 4) readonly buffer Tiles { uvec4 tiles[]; }; // expert,
 layout(std430, binding = 5) readonly buffer Pairs { uint pairs[]; };  // grouped by expert
 #endif
 
-shared float partial[SLICES > 1 ? SLICES * LANES * ROWS * TOKENS : 1];
+const bool APART = GATED != 0u && ROWS == 1u; // the rows that meet are those of two lanes
+shared float partial[SLICES > 1 || APART ? SLICES * LANES * ROWS * TOKENS : 1];
 
 #define LANES_A_TILE (32u / ROWS)
+#define TILE_ROWS (GATED != 0u ? 16u : 32u)
 
 void main()
 {
     uint lane = gl_LocalInvocationID.x % LANES_A_TILE;
     uint tile = gl_WorkGroupID.x * (LANES / LANES_A_TILE) + gl_LocalInvocationID.x / LANES_A_TILE;
-    uint n_tiles = (p.n_rows + 31u) / 32u;
+    uint n_tiles = (p.n_rows + TILE_ROWS - 1u) / TILE_ROWS;
     bool tile_ok = tile < n_tiles;
     tile = tile_ok ? tile : 0u;
 
@@ -173,16 +178,30 @@ void main()
         }
     }
 
+    if (APART) {
+        [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+            if (gl_LocalInvocationID.y == 0u)
+                partial[t * LANES + gl_LocalInvocationID.x] = total[t];
+        barrier();
+    }
     if (gl_LocalInvocationID.y != 0u || !tile_ok)
         return;
+    uint row0 = (gl_WorkGroupID.x * (LANES / LANES_A_TILE) + gl_LocalInvocationID.x / LANES_A_TILE) *
+                TILE_ROWS + lane;
     [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
         [[unroll]] for (uint j = 0u; j < ROWS; j++) {
-            uint in_matrix = (gl_WorkGroupID.x * (LANES / LANES_A_TILE) +
-                              gl_LocalInvocationID.x / LANES_A_TILE) * 32u +
-                             lane + j * LANES_A_TILE;
+            uint in_matrix = row0 + j * LANES_A_TILE;
+            if (GATED != 0u && lane + j * LANES_A_TILE >= 16u)
+                continue;
             if (t < n_tokens && in_matrix < p.n_rows) {
                 uint col = p.y_at + in_matrix;
                 float v = total[t * ROWS + j];
+                if (GATED != 0u) {
+                    float up = total[t * ROWS + min(j + ROWS / 2u, ROWS - 1u)];
+                    if (APART)
+                        up = partial[t * LANES + gl_LocalInvocationID.x + 16u];
+                    v = fg_mul(fg_silu(fg_flush(v)), fg_flush(up));
+                }
                 if (p.residual != 0u)
                     v = fg_madd(v, p.alpha, residual[y_row[t] * p.ldr + col]);
                 y[y_row[t] * p.ldy + col] = fg_flush(v);

@@ -1,6 +1,6 @@
 // Raw GGUF rows to the tile layout of matmul/weights.glsl.
 // One invocation: 8 blocks of one row. Dispatch: x = groups of 8 blocks, y = tiles of 32 rows.
-// Rows past n_rows and elements past k become zeros.
+// Rows past n_rows and elements past k become zeros. Where two matrices share tiles, each fills half of one.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define FG_GLSL
@@ -58,9 +58,12 @@ void main()
 {
     uint r = gl_LocalInvocationID.x;
     uint row = gl_WorkGroupID.y * 32u + r;
-    uint tile = p.tile0 + p.row0 / 32u + gl_WorkGroupID.y;
+    if (row >= (p.n_rows + p.tile_rows - 1u) / p.tile_rows * p.tile_rows)
+        return;
+    uint tile = p.tile0 + (p.row0 + row) / p.tile_rows;
     at = p.src_at + row * p.row_bytes;
     live = row < p.n_rows;
+    r = row % p.tile_rows + p.slot0;
     quant_row = tile * FG_QUANTS(p.n_blocks) * 32u + r;
 #if FG_SCALED != 0
     scale_row = p.scale_at + tile * FG_SCALES(p.n_blocks) * 32u + r;

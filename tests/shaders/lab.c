@@ -257,15 +257,23 @@ void *lab_rows(uint64_t *seed, enum fg_dtype type, size_t n_rows, size_t k)
 void lab_upload(struct lab *lab, enum fg_dtype type, const void *rows, size_t k, size_t n_rows,
                 size_t n_experts, struct fg_matrix *m)
 {
+    lab_upload_gated(lab, type, rows, NULL, k, n_rows, n_experts, m);
+}
+
+void lab_upload_gated(struct lab *lab, enum fg_dtype type, const void *rows, const void *second,
+                      size_t k, size_t n_rows, size_t n_experts, struct fg_matrix *m)
+{
     struct fg_tensor t = {.name = {"a test's", 8},
                           .type = type,
                           .n_dims = 3,
                           .ne = {k, n_rows, n_experts, 1},
                           .data = rows,
                           .size = n_experts * n_rows * fg_dtype_row_bytes(type, k)};
+    struct fg_tensor other = t;
     struct fg_err err;
 
-    check(fg_matrix_init(m, lab->uploader, &t, &err), &err);
+    other.data = second;
+    check(fg_matrix_init(m, lab->uploader, &t, second ? &other : NULL, &err), &err);
 }
 
 uint64_t lab_tile_bytes(enum fg_dtype type, size_t k)

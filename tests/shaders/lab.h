@@ -76,6 +76,9 @@ void *lab_rows(uint64_t *seed, enum fg_dtype type, size_t n_rows, size_t k);
 /* rows as a matrix on the device; n_experts of n_rows each, 1 for a dense one. */
 void lab_upload(struct lab *lab, enum fg_dtype type, const void *rows, size_t k, size_t n_rows,
                 size_t n_experts, struct fg_matrix *m);
+/* The same of two in one, or with second NULL of rows alone. */
+void lab_upload_gated(struct lab *lab, enum fg_dtype type, const void *rows, const void *second,
+                      size_t k, size_t n_rows, size_t n_experts, struct fg_matrix *m);
 
 /* Bytes on the device of 32 rows of k elements. */
 uint64_t lab_tile_bytes(enum fg_dtype type, size_t k);

@@ -14,6 +14,7 @@
 enum { MOST_ROWS = 200 };
 
 static const uint32_t token_counts[] = {1, 2, 3, 4, 5, 17, 64};
+
 void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, uint32_t rows, uint32_t k,
                   uint64_t *seed)
 {
@@ -48,6 +49,19 @@ void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, uint32
         p->y[i] = lab_buffer(lab, NULL, ((size_t)token_counts[i] + 1) * p->ldy * 4);
     free(x);
     free(r);
+}
+
+void *problem_gate(struct problem *p, struct lab *lab, uint64_t *seed)
+{
+    void *second = lab_rows(seed, p->type, p->rows, p->k);
+    float *up = lab_alloc((size_t)MOST_TOKENS * p->rows, sizeof *up);
+    struct fg_ref_matrix w = {p->type, second, p->k, p->rows,
+                              lab->engine.opt.numerics == FG_NUMERICS_INT8};
+
+    fg_ref_matmul(&w, fg_buffer_map(p->x), p->ldx, MOST_TOKENS, NULL, up, p->rows);
+    fg_ref_swiglu(p->want[0], up, (size_t)MOST_TOKENS * p->rows);
+    free(up);
+    return second;
 }
 
 void problem_finish(struct problem *p)

@@ -22,6 +22,9 @@ struct problem {
  * matrix m is the caller's to upload. */
 void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, uint32_t rows, uint32_t k,
                   uint64_t *seed);
+/* Makes it a gated one, without a residual: returns the second matrix, random, for the caller to
+ * free(). */
+void *problem_gate(struct problem *p, struct lab *lab, uint64_t *seed);
 void problem_finish(struct problem *p);
 /* The first n_counts token counts (1, 2, 3, 4, 5, 17, 64) with one variant. */
 void problem_check(struct problem *p, struct lab *lab, const struct fg_tiling *t, bool residual,

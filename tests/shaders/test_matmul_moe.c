@@ -31,8 +31,8 @@ struct problem {
     enum fg_dtype type;
     struct shape s;
     uint32_t ldx, ldy;
-    void *raw;
-    float *want; /* [n_pairs][rows] */
+    void *raw, *second; /* second: NULL, or of a gated matrix */
+    float *want;        /* [n_pairs][rows] */
     uint32_t experts[MOST_PAIRS];
     struct fg_matrix m;
     struct fg_buffer *x, *y;
@@ -48,25 +48,43 @@ static uint32_t choose(uint64_t *seed, uint32_t choice)
     return e;
 }
 
+/* y = W x of one expert. */
+static void product(const struct problem *p, const void *raw, uint32_t expert, const float *x,
+                    float *y)
+{
+    size_t bytes = p->s.rows * fg_dtype_row_bytes(p->type, p->s.k);
+    struct fg_ref_matrix w = {p->type, (const char *)raw + expert * bytes, p->s.k, p->s.rows,
+                              false};
+
+    fg_ref_matmul(&w, x, 0, 1, NULL, y, 0);
+}
+
 static void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, struct shape s,
-                         uint64_t *seed)
+                         bool gated, uint64_t *seed)
 {
     uint32_t n_x = (s.n_pairs + s.x_div - 1) / s.x_div;
     float *x;
 
     *p = (struct problem){.type = type, .s = s, .ldx = fg_round_up(s.k, 32) + 8, .ldy = s.rows + 3};
     p->raw = lab_rows(seed, type, (size_t)EXPERTS * s.rows, s.k);
+    p->second = gated ? lab_rows(seed, type, (size_t)EXPERTS * s.rows, s.k) : NULL;
     x = lab_alloc((size_t)n_x * p->ldx, sizeof *x);
     for (size_t i = 0; i < (size_t)n_x * p->ldx; i++)
         x[i] = lab_wide(seed, -8, 3);
     p->want = lab_alloc((size_t)s.n_pairs * s.rows, sizeof *p->want);
     for (uint32_t i = 0; i < s.n_pairs; i++) {
-        uint32_t e = p->experts[i] = choose(seed, s.choice);
-        struct fg_ref_matrix w = {type, (char *)p->raw + e * s.rows * fg_dtype_row_bytes(type, s.k),
-                                  s.k, s.rows, false};
+        const float *x_row = x + (size_t)(i / s.x_div) * p->ldx;
+        float *want = p->want + (size_t)i * s.rows;
 
-        fg_ref_matmul(&w, x + (size_t)(i / s.x_div) * p->ldx, 0, 1, NULL,
-                      p->want + (size_t)i * s.rows, 0);
+        p->experts[i] = choose(seed, s.choice);
+        product(p, p->raw, p->experts[i], x_row, want);
+        if (gated) {
+            float *up = lab_alloc(s.rows, sizeof *up);
+
+            product(p, p->second, p->experts[i], x_row, up);
+            fg_ref_swiglu(want, up, s.rows);
+            free(up);
+        }
     }
     p->x = lab_buffer(lab, x, (size_t)n_x * p->ldx * 4);
     p->y = lab_buffer(lab, NULL, ((size_t)s.n_pairs + 1) * p->ldy * 4);
@@ -78,6 +96,7 @@ static void problem_finish(struct problem *p)
     fg_buffer_destroy(p->x);
     fg_buffer_destroy(p->y);
     free(p->raw);
+    free(p->second);
     free(p->want);
 }
 
@@ -100,8 +119,8 @@ static void problem_check(struct problem *p, struct lab *lab, const struct fg_ti
     lab_run(lab);
     fg_buffer_destroy(e->s.pairs);
     fg_buffer_destroy(e->s.pair_tiles);
-    snprintf(what, sizeof what, "%s: %u rows, k %u, %u pairs, %u parts",
-             variant_name(p->type, t, name), p->s.rows, p->s.k, n, p->m.n_parts);
+    snprintf(what, sizeof what, "%s: %u rows, k %u, %u pairs, %u parts, gated %d",
+             variant_name(p->type, t, name), p->s.rows, p->s.k, n, p->m.n_parts, p->m.gated);
     for (uint32_t i = 0; i < n; i++) {
         lab_equal(what, y + (size_t)i * p->ldy, p->want + (size_t)i * p->s.rows, p->s.rows);
         lab_untouched(what, y + (size_t)i * p->ldy + p->s.rows, p->ldy - p->s.rows);
@@ -110,15 +129,15 @@ static void problem_check(struct problem *p, struct lab *lab, const struct fg_ti
 }
 
 /* Whole, then three experts to a part. */
-static void check_shape(struct lab *lab, enum fg_dtype type, struct shape s,
+static void check_shape(struct lab *lab, enum fg_dtype type, struct shape s, bool gated,
                         const struct variants *v, uint32_t step, uint64_t *seed)
 {
     struct problem p;
     uint64_t bytes, range;
 
     s.k = fg_round_up(s.k, fg_dtype_block_elems(type));
-    problem_init(&p, lab, type, s, seed);
-    lab_upload(lab, type, p.raw, s.k, s.rows, EXPERTS, &p.m);
+    problem_init(&p, lab, type, s, gated, seed);
+    lab_upload_gated(lab, type, p.raw, p.second, s.k, s.rows, EXPERTS, &p.m);
     assert_int_equal(p.m.n_parts, 1);
     bytes = fg_buffer_bytes(p.m.parts[0].buffer) / EXPERTS;
     for (uint32_t i = 0; i < v->n; i += step)
@@ -126,7 +145,7 @@ static void check_shape(struct lab *lab, enum fg_dtype type, struct shape s,
     fg_matrix_finish(&p.m);
 
     range = lab_set_storage_range(lab, 4 * bytes - 1 > 8192 ? 4 * bytes - 1 : 8192);
-    lab_upload(lab, type, p.raw, s.k, s.rows, EXPERTS, &p.m);
+    lab_upload_gated(lab, type, p.raw, p.second, s.k, s.rows, EXPERTS, &p.m);
     lab_set_storage_range(lab, range);
     if (4 * bytes > 8192) {
         assert_int_equal(p.m.n_parts, 3);
@@ -154,7 +173,9 @@ static void test_moe(void **state)
 
         variants_init(&v, lab, type, true, 1 << 20);
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-            check_shape(lab, type, shapes[s], &v, step, &seed);
+            check_shape(lab, type, shapes[s], false, &v, step, &seed);
+        for (size_t s = 1; s < 4; s++)
+            check_shape(lab, type, shapes[s], true, &v, step, &seed);
     }
     if (fg_kernels_init(&lab->engine, &err))
         fail_msg("%s", err.text);

@@ -129,9 +129,14 @@ int eval_compile(int argc, char **argv)
                 is_base(name, "lightning_fold");
         if (known || rc)
             continue;
-        if (is_base(name, "matmul") || is_base(name, "matmul_moe"))
+        if (is_base(name, "matmul") || is_base(name, "matmul_moe")) {
             matmul_spec(name, subgroup, spec);
-        rc = compile_one(d, name, spec, statistics, &n);
+            spec[2] = 1; /* gated */
+            rc = compile_one(d, name, spec, statistics, &n);
+            spec[2] = 0;
+        }
+        if (rc == EVAL_OK)
+            rc = compile_one(d, name, spec, statistics, &n);
     }
     if (rc == EVAL_OK)
         printf("%u pipelines compiled for %s (%s)\n", n, info->name, info->driver);
