@@ -67,6 +67,29 @@ class Tune(e2e.TestCase):
         self.assertEqual(len(self.tuned(d)), len(got["products"]))
         self.assertEqual(d.terminate(), 0)
 
+    def test_bench(self):
+        """fulgur-bench measures as a daemon with that cache directory would compute."""
+        cache = os.path.join(self.home, "cache")
+
+        def bench(directory):
+            return subprocess.run([e2e.program("fulgur-bench"), e2e.model("m1-b"), "-p", "64", "-n", "2",
+                                   "-r", "1", "-o", "json", "--cache-dir", directory],
+                                  capture_output=True, text=True)
+
+        os.mkdir(cache)
+        self.assertEqual(len(json.loads(bench(cache).stdout)), 2)
+        (path,) = self.files()
+        with open(path) as f:
+            kept = f.read()
+        d = self.start(tune=True)
+        self.assertGreaterEqual(len(self.tuned(d)), 2)
+        with open(path) as f:
+            self.assertEqual(f.read(), kept)
+        self.assertEqual(d.terminate(), 0)
+        refused = bench(os.path.join(self.home, "nowhere"))
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("nowhere/pipelines cannot be made: No such file", refused.stderr)
+
 
 if __name__ == "__main__":
     e2e.main()

@@ -1,7 +1,10 @@
 #include "rates.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "gpu/device.h"
 
@@ -95,10 +98,23 @@ struct machine {
     struct fg_device *dev;
     struct fg_engine *engine;
     struct fg_engine_info info;
+    char *pipeline_dir;     /* or NULL */
     int32_t *tokens;        /* [context] */
     float *logits;          /* [n_vocab] */
     uint32_t *kept, n_kept; /* pages, one reference to each; their state is saved in slot 0 */
 };
+
+/* Where fulgurd keeps what belongs to devices: DIR/pipelines. */
+static int make_pipeline_dir(const char *dir, char **out, struct fg_err *err)
+{
+    if (asprintf(out, "%s/pipelines", dir) < 0) {
+        *out = NULL;
+        return fg_fail(err, FG_ENOMEM, "out of memory");
+    }
+    if (mkdir(*out, 0700) && errno != EEXIST)
+        return fg_fail(err, FG_EIO, "--cache-dir: %s cannot be made: %s", *out, strerror(errno));
+    return 0;
+}
 
 /* Tokens are pseudo-random, as no text is needed to measure. */
 static int open_machine(struct machine *m, const struct rates *r, struct fg_err *err)
@@ -107,8 +123,12 @@ static int open_machine(struct machine *m, const struct rates *r, struct fg_err 
     struct fg_engine_options opt = {
         .kv_type = r->opt.kv, .numerics = r->opt.numerics, .n_ctx = n, .n_seq = 1, .n_states = 1};
     int rc = fg_gguf_open(r->opt.model, &m->gguf, err);
+    if (rc == 0 && r->opt.cache_dir) {
+        opt.tune = FG_TUNE_ONCE;
+        rc = make_pipeline_dir(r->opt.cache_dir, &m->pipeline_dir, err);
+    }
     if (rc == 0)
-        rc = fg_device_open(r->opt.device, NULL, &m->dev, err);
+        rc = fg_device_open(r->opt.device, m->pipeline_dir, &m->dev, err);
     if (rc == 0)
         rc = fg_engine_create(&opt, m->gguf, m->dev, NULL, NULL, &m->engine, err);
     if (rc)
@@ -139,6 +159,7 @@ static void close_machine(struct machine *m)
     fg_engine_destroy(m->engine);
     fg_device_close(m->dev);
     fg_gguf_close(m->gguf);
+    free(m->pipeline_dir);
 }
 
 /* Steps to a length of `end`, a_step tokens at a time. A prefill ends with the logits of its last

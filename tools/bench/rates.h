@@ -24,6 +24,7 @@ struct rates_options {
     const char *model, *device;          /* device: or NULL */
     const char *prompts, *gens, *depths; /* lists N[,N...] */
     const char *llama_dir, *llama_args;  /* or NULL */
+    const char *cache_dir; /* of a daemon, whose tilings and compiled kernels are used; or NULL */
     enum rates_format format;
     enum fg_kv_type kv;
     enum fg_numerics numerics;

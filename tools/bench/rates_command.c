@@ -15,6 +15,8 @@ static const char usage[] =
     "  --kv f16|f32    type of the stored keys and values (default f16)\n"
     "  --numerics MODE exact, int8 or fused (default exact)\n"
     "  --device WHICH  its number, or a part of its name\n"
+    "  --cache-dir DIR with the tilings that fulgurd has found for the device and keeps there, or\n"
+    "                  finds now (up to 20 s); without it the usual ones\n"
     "  --vs-llama DIR  in turn with llama-bench of a llama.cpp build: DIR/bin or DIR holds it; -r\n"
     "                  rounds, in each of which both load the model, warm up and run every test\n"
     "  --llama-args A  more arguments for it, with blanks between: \"-ngl 0\", \"-ngl 99 -fa on\"\n"
@@ -53,13 +55,11 @@ static int set_reps(struct rates_options *o, const char *text)
 
 static int parse(int argc, char **argv, struct rates_options *o)
 {
-    static const struct option options[] = {{"device", required_argument, NULL, 'D'},
-                                            {"kv", required_argument, NULL, 'k'},
-                                            {"numerics", required_argument, NULL, 'N'},
-                                            {"vs-llama", required_argument, NULL, 'l'},
-                                            {"llama-args", required_argument, NULL, 'a'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"device", required_argument, NULL, 'D'},   {"kv", required_argument, NULL, 'k'},
+        {"numerics", required_argument, NULL, 'N'}, {"cache-dir", required_argument, NULL, 'c'},
+        {"vs-llama", required_argument, NULL, 'l'}, {"llama-args", required_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},           {0}};
     int c, rc = 0;
     while (rc == 0 && (c = getopt_long(argc, argv, "p:n:d:r:o:h", options, NULL)) != -1) {
         switch (c) {
@@ -71,6 +71,7 @@ static int parse(int argc, char **argv, struct rates_options *o)
         case 'D': o->device = optarg; break;
         case 'k': rc = set_kv(o, optarg); break;
         case 'N': rc = bench_numerics("fulgur-bench", optarg, &o->numerics); break;
+        case 'c': o->cache_dir = optarg; break;
         case 'l': o->llama_dir = optarg; break;
         case 'a': o->llama_args = optarg; break;
         case 'h': fputs(usage, stdout); exit(0);

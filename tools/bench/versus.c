@@ -43,6 +43,8 @@ static void command_of_ours(struct command *c, const char *ours, const struct ra
     add_tests(c, o);
     add(c, "--kv", o->kv == FG_KV_F16 ? "f16" : "f32");
     add(c, "--numerics", fg_numerics_name(o->numerics));
+    if (o->cache_dir)
+        add(c, "--cache-dir", o->cache_dir);
     if (o->device)
         add(c, "--device", o->device);
 }
