@@ -15,7 +15,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOLERANCE = 0.05  # of a loss; sums are rounded otherwise on another processor
-STEPS = 900  # of the whole run: the learning rate follows from it
+STEPS = 2700  # of the whole run: the learning rate follows from it
 
 
 def check_files(folder):

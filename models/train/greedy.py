@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 
-PROMPTS = ["The people of the United States", "My fellow Americans, we must",
+PROMPTS = ["Tonight I ask the Congress to", "My fellow Americans, we must",
            "The old harbor stands near the town of"]
 TOKENS = 48
 
@@ -33,9 +33,9 @@ def fulgur(path, prompt):
 
 def llama(program, model, prompt):
     done = subprocess.run([program, "-m", model, "-ngl", "0", "-dev", "none", "--temp", "0", "-n",
-                           str(TOKENS), "-no-cnv", "--no-display-prompt", "-p", prompt],
+                           str(TOKENS + 8), "-no-cnv", "--no-display-prompt", "-p", prompt],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
-    return done.stdout
+    return done.stdout.replace(" [end of text]", "").strip()
 
 
 def main(model, path, program):
@@ -43,7 +43,8 @@ def main(model, path, program):
     for prompt in PROMPTS:
         own, n = fulgur(path, prompt)
         other = llama(program, model, prompt)
-        same = n >= 32 and own.strip() == other.replace(" [end of text]", "").strip()
+        # llama.cpp goes on for some tokens more, as its last ones may be lost on the way.
+        same = n >= 32 and (other.startswith(own.strip()) if n == TOKENS else other == own.strip())
         print(f"{prompt!r}: {n} tokens, {'the same' if same else 'NOT THE SAME'}\n  {own!r}")
         if not same:
             print(f"  {other!r}")

@@ -26,7 +26,7 @@ from m1 import M1, Shape
 BATCH = 4096  # tokens a step
 LENGTHS = ((0.8, 1024), (1.0, 4096))  # until which share of the steps, tokens a sequence
 ANSWER_WEIGHT = 3.0
-BALANCE = 0.01
+BALANCE = 0.05
 WARMUP, FLAT = 20, 0.4  # steps; the share of the steps before the rate falls
 MUON, ADAM = 0.02, 0.003
 CHECKPOINT_SECONDS = 120
@@ -181,7 +181,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("dir", type=pathlib.Path)
     p.add_argument("run", type=pathlib.Path)
-    p.add_argument("--steps", type=int, default=900)
+    p.add_argument("--steps", type=int, default=2700)
     p.add_argument("--stop-after", type=int)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--seed", type=int, default=1)
