@@ -220,7 +220,7 @@ static int open_dbs(struct fg_cache *c, struct fg_err *err)
 
 uint64_t fg_store_file_bytes(struct fg_cache *c)
 {
-    uint64_t seen = atomic_load(&c->file_bytes), now;
+    uint64_t before = atomic_load(&c->file_bytes), seen = before, now;
     mdb_filehandle_t fd;
     struct stat st;
 
@@ -229,7 +229,8 @@ uint64_t fg_store_file_bytes(struct fg_cache *c)
     now = (uint64_t)st.st_size;
     while (now > seen && !atomic_compare_exchange_weak(&c->file_bytes, &seen, now))
         ;
-    if (now >= seen)
+    /* Not `seen`: another thread may have met the file when it had grown further. */
+    if (now >= before)
         return now;
     fg_report_damage(c, "the data file became shorter");
     return 0;
