@@ -1,13 +1,12 @@
 // The operation of attend.comp, in its order, for devices where a subgroup is a vector register and texel
 // buffers hold a layer's rows and states: a workgroup is S lanes of one subgroup, every lane reads all of q.
-//   weights: lane = key j (64/S of them in registers); outputs: lane = 4 dimensions of v, E_STEPS at a time
+//   weights: lane = key j; outputs: lane = 4 dimensions of v, E_STEPS at a time
 // Loops over d stay loops: unrolled, they take a software device's compiler gigabytes.
 // Dispatch: x = n_head, y = 64 / QT, z = chunk rows.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
-#extension GL_KHR_shader_subgroup_ballot : require
 #define FG_GLSL
 #include "../abi/params.h"
 #include "../lib/canon.glsl"
@@ -27,10 +26,9 @@ layout(std430, binding = 5) readonly buffer Rows { fg_chunk_row rows[]; };
 layout(std430, binding = 6) writeonly buffer O { vec4 o[]; };
 
 const uint D4 = D / 4u;
-const uint M = 64u / S;                  // keys of a lane
 const uint E_STEPS = D4 > S ? 2u : 1u;   // vec4 of v of a lane at a time
 
-#define EACH_LANE(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
+shared vec4 weights[QT * 16u]; // [token][key], what the lanes of the subgroup found
 
 void main()
 {
@@ -49,10 +47,6 @@ void main()
     [[unroll]] for (uint t = 0u; t < QT; t++)
         q_at[t] = ((row.token + t0 + min(t, n - 1u)) * p.n_head + head) * D4;
 
-    float w[QT * M];
-    [[unroll]] for (uint i = 0u; i < QT * M; i++)
-        w[i] = 0.0;
-    // Loops over m stay loops, for the compiler's sake: element m of an array in registers is chosen.
     for (uint m = 0u; m * S < n_keys; m++) {
         uint j = m * S + lane;
         vec4 acc[QT];
@@ -65,11 +59,11 @@ void main()
         }
         [[unroll]] for (uint t = 0u; t < QT; t++) {
             uint i = i0 + t;
-            float wt = fg_mul(decay[head * 65u + (j <= i ? min(i, 64u) - j : 0u)], fg_sum4(acc[t]));
-            [[unroll]] for (uint k = 0u; k < M; k++)
-                w[t * M + k] = k == m ? wt : w[t * M + k];
+            weights[t * 16u + j / 4u][j % 4u] =
+                fg_mul(decay[head * 65u + (j <= i ? min(i, 64u) - j : 0u)], fg_sum4(acc[t]));
         }
     }
+    subgroupBarrier();
 
     for (uint e0 = 0u; e0 < D4; e0 += E_STEPS * S) {
         uint e[E_STEPS];
@@ -90,28 +84,21 @@ void main()
                             fg_madd4(inter[t * E_STEPS + s], vec4(qd[t][c]), sv);
                 }
         }
-        for (uint m = 0u; m * S < n_keys; m++) {
-            float weight[QT];
-            [[unroll]] for (uint t = 0u; t < QT; t++) {
-                weight[t] = w[t * M];
-                [[unroll]] for (uint k = 1u; k < M; k++)
-                    weight[t] = k == m ? w[t * M + k] : weight[t];
+        for (uint j0 = 0u; j0 < n_keys; j0 += 4u) {
+            vec4 w[QT];
+            [[unroll]] for (uint t = 0u; t < QT; t++)
+                w[t] = weights[t * 16u + j0 / 4u];
+            [[unroll]] for (uint i = 0u; i < 4u; i++) {
+                uint j = j0 + i;
+                vec4 v[E_STEPS];
+                [[unroll]] for (uint s = 0u; s < E_STEPS; s++)
+                    v[s] = texelFetch(v_rows, int((slot * 64u + j) * D4 + e[s]));
+                [[unroll]] for (uint t = 0u; t < QT; t++)
+                    [[unroll]] for (uint s = 0u; s < E_STEPS; s++)
+                        intra[t * E_STEPS + s] =
+                            j <= i0 + t ? fg_madd4(intra[t * E_STEPS + s], vec4(w[t][i]), v[s])
+                                        : intra[t * E_STEPS + s];
             }
-#define VALUE(i)                                                                                \
-    {                                                                                           \
-        uint j = m * S + i;                                                                     \
-        vec4 v[E_STEPS];                                                                        \
-        [[unroll]] for (uint s = 0u; s < E_STEPS; s++)                                          \
-            v[s] = texelFetch(v_rows, int((slot * 64u + j) * D4 + e[s]));                       \
-        [[unroll]] for (uint t = 0u; t < QT; t++) {                                             \
-            float wt = subgroupBroadcast(weight[t], i);                                         \
-            [[unroll]] for (uint s = 0u; s < E_STEPS; s++)                                      \
-                intra[t * E_STEPS + s] = j <= i0 + t                                            \
-                                             ? fg_madd4(intra[t * E_STEPS + s], vec4(wt), v[s]) \
-                                             : intra[t * E_STEPS + s];                          \
-        }                                                                                       \
-    }
-            EACH_LANE(VALUE)
         }
         [[unroll]] for (uint t = 0u; t < QT; t++) {
             float before = decay[head * 65u + min(i0 + t + 1u, 64u)];

@@ -1,6 +1,5 @@
 // The operation of attend.comp, in its order, for devices where a subgroup is a vector register and texel
-// buffers hold a layer's pages: a workgroup
-// is one subgroup of S lanes (4 or 8), and what other shaders share through memory is broadcast between lanes.
+// buffers hold a layer's pages: a workgroup is S lanes (4 or 8) of one subgroup.
 //   scores: lane = key (64/S of them in registers); values: lane = D/S dimensions, 8 or 4 at a time
 // S divides the subgroup size; D is a multiple of 8. In f16 pages every value is finite, so that keys behind a
 // token, whose weight is 0, add nothing; f32 pages are masked.
@@ -9,7 +8,6 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
-#extension GL_KHR_shader_subgroup_ballot : require
 #define FG_GLSL
 #include "../abi/params.h"
 
@@ -41,13 +39,44 @@ const uint M = 64u / S;                           // keys of a lane
 const uint V_STEPS = (D / 8u + S - 1u) / S;       // groups of 8 dimensions of a lane
 const uint NV = 2u * V_STEPS;                     // vec4 of them
 
-#if S == 8
-#define EACH_LANE(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
+shared vec4 of_lane[R * S / 4u]; // [row][lane], what the lanes of a subgroup tell each other
+
+#ifdef FG_KV_F32
+#define SEEN(r, j) (tile * 64u + (j) <= pos[r])
 #else
-#define EACH_LANE(F) F(0) F(1) F(2) F(3)
+#define SEEN(r, j) true
 #endif
+// Keys j and j + 1 of group m, whose weights are h and h + 1 of w: their values, weighted.
+#define PAIR(h)                                                                                \
+    {                                                                                          \
+        uint j = m * S + i + h;                                                                \
+        vec4 v0[NV], v1[NV];                                                                   \
+        [[unroll]] for (uint n = 0u; n < V_STEPS; n++) {                                       \
+            uint at = min(n * S + lane, D / 8u - 1u);                                          \
+            load_v(page, at, j, v0[2u * n], v0[2u * n + 1u]);                                  \
+            load_v(page, at, j + 1u, v1[2u * n], v1[2u * n + 1u]);                             \
+        }                                                                                      \
+        [[unroll]] for (uint r = 0u; r < R; r++) {                                             \
+            l[r] = fg_add(fg_add(l[r], w[r][h]), w[r][h + 1]);                                 \
+            [[unroll]] for (uint n = 0u; n < NV; n++) {                                        \
+                vec4 a = acc[r * NV + n], b = fg_madd4(a, vec4(w[r][h]), v0[n]);               \
+                a = SEEN(r, j) ? b : a;                                                        \
+                b = fg_madd4(a, vec4(w[r][h + 1]), v1[n]);                                     \
+                acc[r * NV + n] = SEEN(r, j + 1u) ? b : a;                                     \
+            }                                                                                  \
+        }                                                                                      \
+    }
 
 uint kv_head;
+
+// Without a loop: SPIRV-Tools' unroller (SwiftShader runs it) leaves loops of three levels alone.
+float max4(float a, vec4 b)
+{
+    a = a < b.x ? b.x : a;
+    a = a < b.y ? b.y : a;
+    a = a < b.z ? b.z : a;
+    return a < b.w ? b.w : a;
+}
 
 // Dimensions 8 at .. 8 at + 7 of key j, and of value j.
 void load_k(uint page, uint at, uint j, out vec4 a, out vec4 b)
@@ -119,16 +148,24 @@ void main()
         [[unroll]] for (uint i = 0u; i < R * M; i++)
             s[i] = FG_LOWEST;
         // Loops over m stay loops, for the compiler's sake: element m of an array in registers is chosen.
+        // Loads come in pairs: the accumulators leave their registers for each.
         for (uint m = 0u; m < M; m++) {
             vec4 acc[R];
             [[unroll]] for (uint r = 0u; r < R; r++)
                 acc[r] = vec4(0.0);
-            [[unroll]] for (uint i = 0u; i < D / 8u; i++) {
-                vec4 a, b;
-                load_k(page, i, m * S + lane, a, b);
+            [[unroll]] for (uint i = 0u; i < D / 8u; i += 2u) {
+                vec4 k0, k1, k2, k3;
+                load_k(page, i, m * S + lane, k0, k1);
+                if (i + 1u < D / 8u)
+                    load_k(page, i + 1u, m * S + lane, k2, k3);
                 [[unroll]] for (uint r = 0u; r < R; r++) {
-                    acc[r] = fg_madd4(acc[r], q_row[r * (D / 4u) + 2u * i], a);
-                    acc[r] = fg_madd4(acc[r], q_row[r * (D / 4u) + 2u * i + 1u], b);
+                    uint at = r * (D / 4u) + 2u * i;
+                    acc[r] = fg_madd4(acc[r], q_row[at], k0);
+                    acc[r] = fg_madd4(acc[r], q_row[at + 1u], k1);
+                    if (i + 1u < D / 8u) {
+                        acc[r] = fg_madd4(acc[r], q_row[at + 2u], k2);
+                        acc[r] = fg_madd4(acc[r], q_row[at + 3u], k3);
+                    }
                 }
             }
             [[unroll]] for (uint r = 0u; r < R; r++) {
@@ -143,12 +180,11 @@ void main()
             float before = fresh ? FG_LOWEST : m_seg[r], top = before, high = FG_LOWEST;
             [[unroll]] for (uint m = 0u; m < M; m++)
                 high = high < s[r * M + m] ? s[r * M + m] : high;
-#define HIGHEST(i)                                 \
-    {                                              \
-        float other = subgroupBroadcast(high, i);  \
-        top = top < other ? other : top;           \
-    }
-            EACH_LANE(HIGHEST)
+            subgroupBarrier();
+            of_lane[(r * S + lane) / 4u][lane % 4u] = high;
+            subgroupBarrier();
+            [[unroll]] for (uint i = 0u; i < S / 4u; i++)
+                top = max4(top, of_lane[r * S / 4u + i]);
             precise float step = before - top;
             c[r] = fg_exp(step);
             m_seg[r] = top;
@@ -163,31 +199,21 @@ void main()
             acc[i] = vec4(0.0);
         uint n_keys = min(64u, pos0 + group.y - tile * 64u);
         for (uint m = 0u; m * S < n_keys; m++) {
-            float weight[R];
+            subgroupBarrier();
             [[unroll]] for (uint r = 0u; r < R; r++) {
-                weight[r] = s[r * M];
+                float weight = s[r * M];
                 [[unroll]] for (uint k = 1u; k < M; k++)
-                    weight[r] = k == m ? s[r * M + k] : weight[r];
+                    weight = k == m ? s[r * M + k] : weight;
+                of_lane[(r * S + lane) / 4u][lane % 4u] = weight;
             }
-#ifdef FG_KV_F32
-#define WEIGHTED(r, i, at, v)                                                                 \
-    acc[at] = tile * 64u + m * S + i <= pos[r] ? fg_madd4(acc[at], vec4(w), v) : acc[at];
-#else
-#define WEIGHTED(r, i, at, v) acc[at] = fg_madd4(acc[at], vec4(w), v);
-#endif
-#define VALUE(i)                                                                              \
-    {                                                                                         \
-        vec4 v[NV];                                                                           \
-        [[unroll]] for (uint n = 0u; n < V_STEPS; n++)                                        \
-            load_v(page, min(n * S + lane, D / 8u - 1u), m * S + i, v[2u * n], v[2u * n + 1u]); \
-        [[unroll]] for (uint r = 0u; r < R; r++) {                                            \
-            float w = subgroupBroadcast(weight[r], i);                                        \
-            l[r] = fg_add(l[r], w);                                                           \
-            [[unroll]] for (uint n = 0u; n < NV; n++)                                         \
-                WEIGHTED(r, i, r * NV + n, v[n])                                              \
-        }                                                                                     \
-    }
-            EACH_LANE(VALUE)
+            subgroupBarrier();
+            [[unroll]] for (uint i = 0u; i < S; i += 4u) {
+                vec4 w[R];
+                [[unroll]] for (uint r = 0u; r < R; r++)
+                    w[r] = of_lane[(r * S + i) / 4u];
+                PAIR(0)
+                PAIR(2)
+            }
         }
         bool full = tile % FG_C_SEGMENT_TILES == FG_C_SEGMENT_TILES - 1u || tile + 1u == tile1;
         bool merge = full && p.n_segments == 0u;
