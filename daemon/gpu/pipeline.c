@@ -23,7 +23,7 @@ static const struct {
     {"quantize", "ss", "", sizeof(struct fg_quantize_push)},
     {"matmul", "ssss", "ufss", sizeof(struct fg_matmul_push)},
     {"matmul_moe", "ssssss", "ufssss", sizeof(struct fg_matmul_push)},
-    {"rope_kv", "ssssssss", "", sizeof(struct fg_rope_push)},
+    {"rope_kv", "ssssss", "", sizeof(struct fg_rope_push)},
     {"softmax_attend", "sssssss", "fusssss", sizeof(struct fg_attend_push)},
     {"softmax_combine", "sss", "", sizeof(struct fg_merge_push)},
     {"lightning_rows", "sssss", "", sizeof(struct fg_lightning_push)},

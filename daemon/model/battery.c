@@ -100,6 +100,7 @@ static int run_matmul(struct fg_engine *e, enum fg_dtype type, uint64_t *hash, b
                           .n_dims = 2,
                           .ne = {MAT_K, MAT_ROWS, 1, 1},
                           .data = raw};
+    const struct fg_matrix_source from = {.t = {&t}, .n = 1};
     int rc = raw ? 0 : fg_fail(err, FG_ENOMEM, "out of memory for the battery");
     if (rc == 0)
         rc =
@@ -111,7 +112,7 @@ static int run_matmul(struct fg_engine *e, enum fg_dtype type, uint64_t *hash, b
         rc = fg_uploader_create(e->device, NULL, NULL, 0, &u, err);
     }
     if (rc == 0)
-        rc = fg_matrix_init(&m, u, &t, NULL, err);
+        rc = fg_matrix_init(&m, u, &from, err);
     if (rc == 0)
         rc = fg_buffer_create(e->device, MAT_TOKENS * fg_quantized_row(MAT_K) * 4, FG_BUFFER_DEVICE,
                               "battery", &e->s.quantized, err);

@@ -254,9 +254,9 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
 
 static void finish_layer(struct fg_layer *l)
 {
-    struct fg_matrix *const matrices[] = {&l->qkv,    &l->gate,    &l->q,      &l->k,
-                                          &l->v,      &l->output,  &l->router, &l->ffn_gate,
-                                          &l->ffn_up, &l->ffn_down};
+    struct fg_matrix *const matrices[] = {&l->qkv[0],   &l->qkv[1], &l->qkv[2],
+                                          &l->gate,     &l->output, &l->router,
+                                          &l->ffn_gate, &l->ffn_up, &l->ffn_down};
     struct fg_buffer *const buffers[] = {l->attn_norm, l->ffn_norm, l->attn_norm_2, l->kv,
                                          l->state,     l->k_rows,   l->v_rows,      l->decay};
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)

@@ -14,9 +14,9 @@ struct fg_layer {
     bool recurrent;
     uint32_t kind_index; /* index among the layers of its kind */
     struct fg_buffer *attn_norm, *ffn_norm, *attn_norm_2;
-    struct fg_matrix qkv, gate;                        /* lightning */
-    struct fg_matrix q, k, v;                          /* softmax */
-    struct fg_matrix output;                           /* both */
+    struct fg_matrix qkv[3]; /* one, or of softmax attention what its types and tiles need */
+    struct fg_matrix gate;   /* lightning */
+    struct fg_matrix output;
     struct fg_matrix router;                           /* MoE */
     struct fg_matrix ffn_gate, ffn_up, ffn_down;       /* ffn_gate is gated, or there is ffn_up */
     struct fg_buffer *kv;                              /* softmax: [n_pages] pages */
@@ -25,7 +25,7 @@ struct fg_layer {
 
 /* Activations and step tables, rows of n_batch tokens; strides in floats, multiples of 32. */
 struct fg_scratch {
-    struct fg_buffer *x, *n, *q, *k, *v, *rotated, *attn, *gate; /* qkv of lightning lies in q */
+    struct fg_buffer *x, *n, *qkv, *rotated, *attn, *gate;
     struct fg_buffer *gated, *ff_gate, *ff_up, *ff_down, *router;
     struct fg_buffer *quantized; /* in the mode int8: what fg_record_quantize() made last */
     struct fg_buffer *experts, *expert_weights, *pairs, *pair_tiles;
@@ -35,7 +35,7 @@ struct fg_scratch {
     struct fg_buffer *best[2];       /* candidates of each row, from pass to pass */
     struct fg_buffer *best_readback; /* host: [FG_HEAD_ROWS][FG_BEST_MOST + 1] pairs */
     struct fg_buffer *tokens, *rope, *table, *chunks, *groups, *index; /* host, written a step */
-    uint32_t ld_embd, ld_q, ld_kv, ld_heads, ld_ff, ld_router;
+    uint32_t ld_embd, ld_qkv, ld_heads, ld_ff, ld_router;
     uint64_t bytes;
 };
 

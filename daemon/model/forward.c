@@ -1,5 +1,5 @@
 /* The layers of both families, recorded from the step's tables. Buffers flow
- *   x -> n -> q/k/v or qkv -> attn -> x -> n -> feed-forward -> x
+ *   x -> n -> qkv -> attn -> x -> n -> feed-forward -> x
  * with a barrier wherever the next kernel reads what the last one wrote. */
 #include "engine_priv.h"
 
@@ -22,16 +22,13 @@ static void record_rope(struct fg_engine *e, const struct fg_layer *l, uint32_t 
                                 .head_dim = hp->head_dim,
                                 .rope_dim = hp->rope_dim,
                                 .neox = hp->rope_neox,
-                                .ldq = e->s.ld_q,
-                                .ldk = e->s.ld_kv,
-                                .ldv = e->s.ld_kv,
+                                .ld = e->s.ld_qkv,
                                 .max_pages = e->max_pages};
-    struct fg_bind binds[] = {{e->s.q, 0, 0},       {e->s.k, 0, 0},    {e->s.v, 0, 0},
-                              {e->s.rotated, 0, 0}, {l->kv, 0, 0},     {e->s.tokens, 0, 0},
-                              {e->s.rope, 0, 0},    {e->s.table, 0, 0}};
+    struct fg_bind binds[] = {{e->s.qkv, 0, 0},    {e->s.rotated, 0, 0}, {l->kv, 0, 0},
+                              {e->s.tokens, 0, 0}, {e->s.rope, 0, 0},    {e->s.table, 0, 0}};
     uint32_t lanes = (hp->n_head + 2 * hp->n_head_kv) * (hp->head_dim / 8);
     if (p)
-        fg_cmd_dispatch(e->cmd, p, binds, 8, &push, sizeof push, (lanes + 31) / 32, n, 1);
+        fg_cmd_dispatch(e->cmd, p, binds, 6, &push, sizeof push, (lanes + 31) / 32, n, 1);
 }
 
 /* The largest divisor of the query heads of a kv head with at most `most` rows of `tokens` tokens.
@@ -110,14 +107,19 @@ static void record_combine(struct fg_engine *e, uint32_t n, uint32_t n_segments)
                         hp->n_head, n);
 }
 
+/* The queries, keys and values of a layer of either kind. */
+static void record_qkv(struct fg_engine *e, const struct fg_layer *l, uint32_t n)
+{
+    fg_record_quantize(e, e->s.n, e->s.ld_embd, e->hp.n_embd, n);
+    for (size_t i = 0; i < sizeof l->qkv / sizeof *l->qkv && l->qkv[i].n_parts; i++)
+        fg_record_matmul(e, &l->qkv[i], e->s.n, e->s.ld_embd, e->s.qkv, e->s.ld_qkv, n, NULL, 0, 0);
+}
+
 static void record_softmax(struct fg_engine *e, const struct fg_layer *l,
                            const struct fg_step_shape *shape)
 {
     uint32_t n = shape->n_tokens;
-    fg_record_quantize(e, e->s.n, e->s.ld_embd, e->hp.n_embd, n);
-    fg_record_matmul(e, &l->q, e->s.n, e->s.ld_embd, e->s.q, e->s.ld_q, n, NULL, 0, 0);
-    fg_record_matmul(e, &l->k, e->s.n, e->s.ld_embd, e->s.k, e->s.ld_kv, n, NULL, 0, 0);
-    fg_record_matmul(e, &l->v, e->s.n, e->s.ld_embd, e->s.v, e->s.ld_kv, n, NULL, 0, 0);
+    record_qkv(e, l, n);
     fg_cmd_barrier(e->cmd);
     record_rope(e, l, n);
     fg_cmd_barrier(e->cmd);
@@ -186,9 +188,9 @@ static void record_lightning_round(struct fg_engine *e, const struct fg_layer *l
     struct fg_lightning_push push = {.row0 = round->row0,
                                      .n_head = hp->n_head,
                                      .head_dim = hp->head_dim,
-                                     .ldx = e->s.ld_q,
+                                     .ldx = e->s.ld_qkv,
                                      .ldo = e->s.ld_heads};
-    struct fg_bind rows_binds[] = {{e->s.q, 0, 0},
+    struct fg_bind rows_binds[] = {{e->s.qkv, 0, 0},
                                    {e->s.rotated, 0, 0},
                                    {l->k_rows, 0, 0},
                                    {l->v_rows, 0, 0},
@@ -213,8 +215,7 @@ static void record_lightning(struct fg_engine *e, const struct fg_layer *l,
                              const struct fg_step_shape *shape)
 {
     uint32_t n = shape->n_tokens;
-    fg_record_quantize(e, e->s.n, e->s.ld_embd, e->hp.n_embd, n);
-    fg_record_matmul(e, &l->qkv, e->s.n, e->s.ld_embd, e->s.q, e->s.ld_q, n, NULL, 0, 0);
+    record_qkv(e, l, n);
     fg_record_matmul(e, &l->gate, e->s.n, e->s.ld_embd, e->s.gate, e->s.ld_heads, n, NULL, 0, 0);
     fg_cmd_barrier(e->cmd);
     fg_record_lightning(e, l, shape);

@@ -334,7 +334,7 @@ static int make_buffers(struct fg_kernel_bench *b, struct fg_err *err)
     }
     rc =
         fg_buffer_create(b->device, 4ull * widest, FG_BUFFER_DEVICE, "norm weights", &b->norm, err);
-    struct fg_buffer *const filled[] = {b->norm,      e->s.x,    e->s.q,
+    struct fg_buffer *const filled[] = {b->norm,      e->s.x,    e->s.qkv,
                                         e->s.rotated, e->s.attn, e->s.gate};
     for (size_t i = 0; rc == 0 && i < sizeof filled / sizeof *filled; i++)
         rc = fg_kernel_bench_fill(b, filled[i], err);

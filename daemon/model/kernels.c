@@ -126,7 +126,7 @@ void fg_record_matmul(struct fg_engine *e, const struct fg_matrix *m, struct fg_
                                       .scale_at = part->scale_at,
                                       .ldx4 = ldx4,
                                       .ldy = ldy,
-                                      .y_at = part->row0,
+                                      .y_at = m->y_at + part->row0,
                                       .ldr = ldr,
                                       .residual = residual != NULL,
                                       .alpha = alpha};

@@ -4,61 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One tensor, and where it goes: a matrix or a vector. */
+/* What goes to one place: a matrix, or a vector. */
 struct item {
-    const char *name, *second; /* second: NULL, or of a gated matrix */
+    struct fg_matrix_source from;
     struct fg_matrix *m;
     struct fg_buffer **v;
+    uint32_t y_at; /* of m */
 };
 
 enum { MAX_ITEMS = 16 };
 
-/* gated: gate and up are of one type, and become one matrix. */
-static size_t layer_items(const struct fg_hparams *hp, struct fg_layer *l, bool recurrent,
-                          bool gated, struct item out[MAX_ITEMS])
-{
-    bool moe = hp->n_expert > 0;
-    const char *gate = moe ? "ffn_gate_exps" : "ffn_gate", *up = moe ? "ffn_up_exps" : "ffn_up";
-    const struct {
-        bool wanted;
-        struct item item;
-    } all[] = {
-        {true, {"attn_norm", NULL, NULL, &l->attn_norm}},
-        {true, {"ffn_norm", NULL, NULL, &l->ffn_norm}},
-        {recurrent, {"attn_norm_2", NULL, NULL, &l->attn_norm_2}},
-        {recurrent, {"attn_qkv", NULL, &l->qkv, NULL}},
-        {recurrent, {"attn_gate", NULL, &l->gate, NULL}},
-        {!recurrent, {"attn_q", NULL, &l->q, NULL}},
-        {!recurrent, {"attn_k", NULL, &l->k, NULL}},
-        {!recurrent, {"attn_v", NULL, &l->v, NULL}},
-        {true, {"attn_output", NULL, &l->output, NULL}},
-        {moe, {"ffn_gate_inp", NULL, &l->router, NULL}},
-        {true, {gate, gated ? up : NULL, &l->ffn_gate, NULL}},
-        {!gated, {up, NULL, &l->ffn_up, NULL}},
-        {true, {moe ? "ffn_down_exps" : "ffn_down", NULL, &l->ffn_down, NULL}},
-    };
-    size_t n = 0;
-    _Static_assert(sizeof all / sizeof *all <= MAX_ITEMS, "MAX_ITEMS");
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (all[i].wanted)
-            out[n++] = all[i].item;
-    return n;
-}
+/* The tensors of a model, or of one of its layers, as they come. */
+struct items {
+    const struct fg_gguf *g;
+    int layer; /* < 0: of none */
+    struct item list[MAX_ITEMS];
+    size_t n;
+};
 
-/* What belongs to no layer. */
-static size_t model_items(const struct fg_hparams *hp, struct fg_matrix *embd,
-                          struct fg_matrix *head, struct fg_buffer **output_norm,
-                          struct item out[MAX_ITEMS])
-{
-    size_t n = 0;
-    out[n++] = (struct item){"token_embd", NULL, embd, NULL};
-    if (!hp->tied_output)
-        out[n++] = (struct item){"output", NULL, head, NULL};
-    out[n++] = (struct item){"output_norm", NULL, NULL, output_norm};
-    return n;
-}
-
-/* layer < 0: of none. */
+/* The reader of the hyperparameters has checked that it is there. */
 static const struct fg_tensor *find(const struct fg_gguf *g, const char *name, int layer)
 {
     char full[96];
@@ -69,28 +33,94 @@ static const struct fg_tensor *find(const struct fg_gguf *g, const char *name, i
     return fg_gguf_tensor(g, full);
 }
 
-/* Gate and up of a layer are of one type. */
-static bool is_gated(const struct fg_gguf *g, const struct fg_hparams *hp, int layer)
+static struct item *add(struct items *it, const char *name, struct fg_matrix *m,
+                        struct fg_buffer **v)
 {
-    const struct fg_tensor *gate = find(g, hp->n_expert ? "ffn_gate_exps" : "ffn_gate", layer);
-    const struct fg_tensor *up = find(g, hp->n_expert ? "ffn_up_exps" : "ffn_up", layer);
-    return gate->type == up->type;
+    struct item *item = &it->list[it->n++];
+    *item = (struct item){.from = {.t = {find(it->g, name, it->layer)}, .n = 1}, .m = m, .v = v};
+    return item;
 }
 
-static int load(struct fg_engine *e, struct fg_uploader *u, const struct item *items, size_t n,
-                int layer, struct fg_err *err)
+/* Queries, keys and values make one row of y; of as few matrices as their types and tiles allow. */
+static void add_qkv(struct items *it, struct fg_matrix m[3])
+{
+    static const char *const names[] = {"attn_q", "attn_k", "attn_v"};
+    struct item *last = add(it, names[0], m, NULL);
+    uint32_t rows = (uint32_t)last->from.t[0]->ne[1];
+    for (size_t i = 1; i < 3; i++) {
+        const struct fg_tensor *t = find(it->g, names[i], it->layer);
+        if (t->type == last->from.t[0]->type && (rows - last->y_at) % FG_TILE_ROWS == 0) {
+            last->from.t[last->from.n++] = t;
+        } else {
+            last = add(it, names[i], ++m, NULL);
+            last->y_at = rows;
+        }
+        rows += (uint32_t)t->ne[1];
+    }
+}
+
+/* Gate and up are one matrix when they are of one type. False: they are two. */
+static bool add_gate_up(struct items *it, const struct fg_hparams *hp, struct fg_layer *l)
+{
+    bool moe = hp->n_expert > 0;
+    struct item *gate = add(it, moe ? "ffn_gate_exps" : "ffn_gate", &l->ffn_gate, NULL);
+    const char *name = moe ? "ffn_up_exps" : "ffn_up";
+    const struct fg_tensor *up = find(it->g, name, it->layer);
+    if (up->type != gate->from.t[0]->type) {
+        add(it, name, &l->ffn_up, NULL);
+        return false;
+    }
+    gate->from = (struct fg_matrix_source){{gate->from.t[0], up}, 2, true};
+    return true;
+}
+
+/* False: gate and up of the layer are two matrices. */
+static bool layer_items(struct items *it, const struct fg_hparams *hp, const struct fg_gguf *g,
+                        uint32_t layer, struct fg_layer *l)
+{
+    *it = (struct items){.g = g, .layer = (int)layer};
+    add(it, "attn_norm", NULL, &l->attn_norm);
+    add(it, "ffn_norm", NULL, &l->ffn_norm);
+    if (hp->recurrent[layer]) {
+        add(it, "attn_norm_2", NULL, &l->attn_norm_2);
+        add(it, "attn_qkv", &l->qkv[0], NULL);
+        add(it, "attn_gate", &l->gate, NULL);
+    } else {
+        add_qkv(it, l->qkv);
+    }
+    add(it, "attn_output", &l->output, NULL);
+    if (hp->n_expert)
+        add(it, "ffn_gate_inp", &l->router, NULL);
+    bool joined = add_gate_up(it, hp, l);
+    add(it, hp->n_expert ? "ffn_down_exps" : "ffn_down", &l->ffn_down, NULL);
+    return joined;
+}
+
+/* What belongs to no layer. */
+static void model_items(struct items *it, const struct fg_hparams *hp, const struct fg_gguf *g,
+                        struct fg_matrix *embd, struct fg_matrix *head,
+                        struct fg_buffer **output_norm)
+{
+    *it = (struct items){.g = g, .layer = -1};
+    add(it, "token_embd", embd, NULL);
+    if (!hp->tied_output)
+        add(it, "output", head, NULL);
+    add(it, "output_norm", NULL, output_norm);
+}
+
+static int load(struct fg_engine *e, struct fg_uploader *u, const struct items *it,
+                struct fg_err *err)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        const struct fg_tensor *t = find(e->gguf, items[i].name, layer);
-        if (items[i].m) {
-            const char *second = items[i].second;
-            rc =
-                fg_matrix_init(items[i].m, u, t, second ? find(e->gguf, second, layer) : NULL, err);
-            e->weight_bytes += items[i].m->bytes;
+    for (size_t i = 0; rc == 0 && i < it->n; i++) {
+        const struct item *item = &it->list[i];
+        if (item->m) {
+            rc = fg_matrix_init(item->m, u, &item->from, err);
+            item->m->y_at = item->y_at;
+            e->weight_bytes += item->m->bytes;
         } else {
-            rc = fg_vector_upload(u, t, items[i].v, err);
-            e->weight_bytes += t->ne[0] * 4;
+            rc = fg_vector_upload(u, item->from.t[0], item->v, err);
+            e->weight_bytes += item->from.t[0]->ne[0] * 4;
         }
     }
     return rc;
@@ -99,8 +129,8 @@ static int load(struct fg_engine *e, struct fg_uploader *u, const struct item *i
 int fg_weights_load(struct fg_engine *e, void (*progress)(void *ctx, uint64_t done, uint64_t all),
                     void *progress_ctx, struct fg_err *err)
 {
-    struct item items[MAX_ITEMS];
     struct fg_uploader *u;
+    struct items items;
     uint64_t all = 0;
     int rc;
     for (uint64_t i = 0; i < fg_gguf_tensor_count(e->gguf); i++)
@@ -108,13 +138,12 @@ int fg_weights_load(struct fg_engine *e, void (*progress)(void *ctx, uint64_t do
     rc = fg_uploader_create(e->device, progress, progress_ctx, all, &u, err);
     if (rc)
         return rc;
-    rc =
-        load(e, u, items, model_items(&e->hp, &e->embd, &e->head, &e->output_norm, items), -1, err);
-    for (uint32_t i = 0; rc == 0 && i < e->hp.n_layer; i++)
-        rc = load(e, u, items,
-                  layer_items(&e->hp, &e->layers[i], e->layers[i].recurrent,
-                              is_gated(e->gguf, &e->hp, (int)i), items),
-                  (int)i, err);
+    model_items(&items, &e->hp, e->gguf, &e->embd, &e->head, &e->output_norm);
+    rc = load(e, u, &items, err);
+    for (uint32_t i = 0; rc == 0 && i < e->hp.n_layer; i++) {
+        layer_items(&items, &e->hp, e->gguf, i, &e->layers[i]);
+        rc = load(e, u, &items, err);
+    }
     fg_uploader_destroy(u);
     return rc;
 }
@@ -135,21 +164,21 @@ static int add_bytes(struct fg_plan *p, enum fg_dtype type, uint64_t bytes, uint
     return 0;
 }
 
-static int measure(struct fg_plan *p, const struct fg_gguf *g, const struct item *items, size_t n,
-                   int layer, const struct fg_device_info *d, struct fg_err *err)
+static int measure(struct fg_plan *p, const struct items *it, const struct fg_device_info *d,
+                   struct fg_err *err)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        const struct fg_tensor *t = find(g, items[i].name, layer);
+    for (size_t i = 0; rc == 0 && i < it->n; i++) {
+        const struct item *item = &it->list[i];
         struct fg_matrix m;
-        if (!items[i].m) {
-            rc = add_bytes(p, FG_F32, t->ne[0] * 4, 1, err);
+        if (!item->m) {
+            rc = add_bytes(p, FG_F32, item->from.t[0]->ne[0] * 4, 1, err);
             continue;
         }
-        rc = fg_matrix_measure(&m, d, t, items[i].second != NULL, err);
+        rc = fg_matrix_measure(&m, d, &item->from, err);
         if (rc)
             return rc;
-        rc = add_bytes(p, t->type, m.bytes, items[i].second ? 2 : 1, err);
+        rc = add_bytes(p, m.type, m.bytes, item->from.n, err);
         fg_matrix_finish(&m);
     }
     return rc;
@@ -158,16 +187,15 @@ static int measure(struct fg_plan *p, const struct fg_gguf *g, const struct item
 int fg_weights_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct fg_gguf *g,
                     const struct fg_device_info *d, struct fg_err *err)
 {
-    struct item items[MAX_ITEMS];
     struct fg_layer l = {0};
     struct fg_buffer *v;
-    size_t n = model_items(hp, &l.q, &l.q, &v, items);
-    int rc = measure(p, g, items, n, -1, d, err);
+    struct items items;
+    int rc;
+    model_items(&items, hp, g, &l.output, &l.output, &v);
+    rc = measure(p, &items, d, err);
     for (uint32_t i = 0; rc == 0 && i < hp->n_layer; i++) {
-        bool gated = is_gated(g, hp, (int)i);
-        p->ungated |= !gated;
-        n = layer_items(hp, &l, hp->recurrent[i], gated, items);
-        rc = measure(p, g, items, n, (int)i, d, err);
+        p->ungated |= !layer_items(&items, hp, g, i, &l);
+        rc = measure(p, &items, d, err);
     }
     return rc;
 }

@@ -30,8 +30,8 @@ static void strides(struct fg_scratch *s, const struct fg_hparams *hp, const str
     uint32_t heads = hp->n_head * hp->head_dim;
     s->ld_embd = fg_round_up(hp->n_embd, 32);
     s->ld_heads = fg_round_up(heads, 32);
-    s->ld_q = fg_round_up(p->n_lightning ? 3 * heads : heads, 32);
-    s->ld_kv = fg_round_up(hp->n_head_kv * hp->head_dim, 32);
+    uint32_t softmax = heads + 2 * hp->n_head_kv * hp->head_dim;
+    s->ld_qkv = fg_round_up(p->n_lightning ? 3 * heads : softmax, 32);
     s->ld_ff = fg_round_up(hp->n_ff, 32);
     s->ld_router = fg_round_up(max_u32(hp->n_expert, 1), 32);
 }
@@ -55,8 +55,8 @@ static int fit_batch(const struct fg_scratch *s, const struct fg_hparams *hp, st
 {
     uint32_t used = max_u32(hp->n_expert_used, 1);
     uint64_t widest = (uint64_t)s->ld_embd * used;
-    if (s->ld_q > widest)
-        widest = s->ld_q;
+    if (s->ld_qkv > widest)
+        widest = s->ld_qkv;
     if ((uint64_t)s->ld_ff * used > widest)
         widest = (uint64_t)s->ld_ff * used;
     if (quantized_width(s, hp, p) > widest)
@@ -91,9 +91,7 @@ static size_t list(struct fg_scratch *s, const struct fg_hparams *hp, const stru
     const struct item all[] = {
         {&s->x, t * s->ld_embd, FG_BUFFER_DEVICE, "activations"},
         {&s->n, t * s->ld_embd, FG_BUFFER_DEVICE, "activations"},
-        {&s->q, t * s->ld_q, FG_BUFFER_DEVICE, "queries"},
-        {&s->k, t * s->ld_kv, FG_BUFFER_DEVICE, "keys"},
-        {&s->v, t * s->ld_kv, FG_BUFFER_DEVICE, "values"},
+        {&s->qkv, t * s->ld_qkv, FG_BUFFER_DEVICE, "queries, keys and values"},
         {&s->rotated, t * hp->n_head * hp->head_dim, FG_BUFFER_DEVICE, "rotated queries"},
         {&s->attn, t * s->ld_heads, FG_BUFFER_DEVICE, "attention outputs"},
         {&s->gate, p->n_lightning ? t * s->ld_heads : 4, FG_BUFFER_DEVICE, "gates"},
@@ -185,9 +183,7 @@ void fg_scratch_finish(struct fg_scratch *s)
 {
     struct fg_buffer *const all[] = {s->x,
                                      s->n,
-                                     s->q,
-                                     s->k,
-                                     s->v,
+                                     s->qkv,
                                      s->rotated,
                                      s->attn,
                                      s->gate,

@@ -90,8 +90,8 @@ struct job {
 
 static uint32_t layer_matrices(const struct fg_layer *l, const struct fg_matrix *out[12])
 {
-    const struct fg_matrix *all[] = {&l->ffn_down, &l->ffn_up, &l->ffn_gate, &l->qkv, &l->gate,
-                                     &l->output,   &l->q,      &l->k,        &l->v,   &l->router};
+    const struct fg_matrix *all[] = {&l->ffn_down, &l->ffn_up, &l->ffn_gate, &l->qkv[0], &l->qkv[1],
+                                     &l->qkv[2],   &l->gate,   &l->output,   &l->router};
     uint32_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i]->n_parts)
@@ -121,6 +121,7 @@ static void offer(struct job *j, const struct fg_matrix *m)
     view->n_experts = view->n_parts = 1;
     view->parts = part;
     view->n_rows = part->n_rows;
+    view->y_at = 0;
 }
 
 /* The largest matrices of the type; the head and the embedding only where no layer has any. */

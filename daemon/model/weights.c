@@ -135,17 +135,20 @@ static int size_parts(struct fg_matrix *m, const struct fg_device_info *d,
 }
 
 int fg_matrix_measure(struct fg_matrix *m, const struct fg_device_info *d,
-                      const struct fg_tensor *t, bool gated, struct fg_err *err)
+                      const struct fg_matrix_source *from, struct fg_err *err)
 {
+    const struct fg_tensor *t = from->t[0];
     uint64_t row_bytes = fg_dtype_row_bytes(t->type, t->ne[0]);
     int rc;
 
     memset(m, 0, sizeof *m);
     m->type = t->type;
-    m->gated = gated;
+    m->gated = from->gated;
     m->k = (uint32_t)t->ne[0];
     m->n_blocks = (m->k + 31) / 32;
     m->n_rows = (uint32_t)t->ne[1];
+    for (uint32_t i = 1; i < from->n && !from->gated; i++)
+        m->n_rows += (uint32_t)from->t[i]->ne[1];
     m->n_experts = (uint32_t)t->ne[2];
     if (row_bytes > STAGING_BYTES / 32)
         return fg_fail(err, FG_EUNSUPPORTED, "%.*s: rows of %llu bytes, at most %u are supported",
@@ -158,11 +161,12 @@ int fg_matrix_measure(struct fg_matrix *m, const struct fg_device_info *d,
 }
 
 /* Splits m and creates the buffers. */
-static int create_parts(struct fg_matrix *m, struct fg_device *d, const struct fg_tensor *t,
-                        bool gated, struct fg_err *err)
+static int create_parts(struct fg_matrix *m, struct fg_device *d,
+                        const struct fg_matrix_source *from, struct fg_err *err)
 {
+    const struct fg_tensor *t = from->t[0];
     char what[128];
-    int rc = fg_matrix_measure(m, fg_device_info(d), t, gated, err);
+    int rc = fg_matrix_measure(m, fg_device_info(d), from, err);
 
     snprintf(what, sizeof what, "weights of %.*s", (int)t->name.n, t->name.p);
     for (uint32_t i = 0; rc == 0 && i < m->n_parts; i++)
@@ -209,11 +213,15 @@ static int upload_rows(struct fg_uploader *u, const struct fg_matrix *m,
     return rc;
 }
 
-/* All rows of t that belong to part, to rows slot0.. of its tiles. */
+/* The rows of t, which are rows first.. of m, that belong to part, to rows slot0.. of its tiles. */
 static int upload_part(struct fg_uploader *u, const struct fg_matrix *m,
                        const struct fg_matrix_part *part, struct fg_pipeline *repack,
-                       const struct fg_tensor *t, uint32_t slot0, struct fg_err *err)
+                       const struct fg_tensor *t, uint32_t first, uint32_t slot0,
+                       struct fg_err *err)
 {
+    uint32_t n_rows = (uint32_t)t->ne[1], end = part->row0 + part->n_rows;
+    uint32_t r0 = first > part->row0 ? first : part->row0;
+    uint32_t r1 = first + n_rows < end ? first + n_rows : end;
     uint64_t row_bytes = fg_dtype_row_bytes(t->type, t->ne[0]);
     uint32_t tile_rows = fg_matrix_tile_rows(m), tiles = (m->n_rows + tile_rows - 1) / tile_rows;
     uint32_t step = (uint32_t)(STAGING_BYTES / row_bytes / 32 * 32);
@@ -222,18 +230,19 @@ static int upload_part(struct fg_uploader *u, const struct fg_matrix *m,
     if (step > 32768 * 32)
         step = 32768 * 32;
     for (uint32_t e = 0; rc == 0 && e < part->n_experts; e++) {
-        uint64_t first = (uint64_t)(part->expert0 + e) * m->n_rows + part->row0;
-        for (uint32_t r = 0; rc == 0 && r < part->n_rows; r += step) {
-            uint32_t n = part->n_rows - r < step ? part->n_rows - r : step;
-            rc = upload_rows(u, m, part, repack, (const uint8_t *)t->data + (first + r) * row_bytes,
-                             row_bytes, n, r, e * tiles, slot0, err);
+        uint64_t skipped = (uint64_t)(part->expert0 + e) * n_rows;
+        for (uint32_t r = r0; rc == 0 && r < r1; r += step) {
+            uint32_t n = r1 - r < step ? r1 - r : step;
+            const uint8_t *rows = (const uint8_t *)t->data + (skipped + r - first) * row_bytes;
+            rc = upload_rows(u, m, part, repack, rows, row_bytes, n, r - part->row0, e * tiles,
+                             slot0, err);
         }
     }
     return rc;
 }
 
-int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_tensor *t,
-                   const struct fg_tensor *second, struct fg_err *err)
+int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_matrix_source *from,
+                   struct fg_err *err)
 {
     const uint32_t spec[FG_SPEC_COUNT] = {0};
     struct fg_pipeline *repack;
@@ -241,15 +250,17 @@ int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_t
     int rc;
 
     memset(m, 0, sizeof *m);
-    snprintf(name, sizeof name, "repack.%s", fg_type_suffix(t->type));
+    snprintf(name, sizeof name, "repack.%s", fg_type_suffix(from->t[0]->type));
     rc = fg_pipeline_get(u->device, name, spec, &repack, err);
     if (rc == 0)
-        rc = create_parts(m, u->device, t, second != NULL, err);
-    for (uint32_t i = 0; rc == 0 && i < m->n_parts; i++) {
-        rc = upload_part(u, m, &m->parts[i], repack, t, 0, err);
-        if (rc == 0 && second)
-            rc = upload_part(u, m, &m->parts[i], repack, second, 16, err);
-    }
+        rc = create_parts(m, u->device, from, err);
+    for (uint32_t i = 0; rc == 0 && i < m->n_parts; i++)
+        for (uint32_t j = 0, first = 0; rc == 0 && j < from->n; j++) {
+            uint32_t slot0 = m->gated ? j * fg_matrix_tile_rows(m) : 0;
+            rc = upload_part(u, m, &m->parts[i], repack, from->t[j], first, slot0, err);
+            if (!m->gated)
+                first += (uint32_t)from->t[j]->ne[1];
+        }
     if (rc)
         fg_matrix_finish(m);
     return rc;
@@ -260,7 +271,8 @@ int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type
 {
     const struct fg_tensor t = {
         .name = {"blank", 5}, .type = type, .ne = {k, n_rows, n_experts, 1}};
-    int rc = create_parts(m, d, &t, false, err);
+    const struct fg_matrix_source from = {.t = {&t}, .n = 1};
+    int rc = create_parts(m, d, &from, err);
 
     if (rc)
         fg_matrix_finish(m);

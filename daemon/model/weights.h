@@ -21,6 +21,7 @@ struct fg_matrix {
     enum fg_dtype type;
     bool gated;
     uint32_t n_rows, k, n_blocks, n_experts;
+    uint32_t y_at; /* the first row's place in a row of y; 0 unless its owner says else */
     uint32_t n_parts;
     struct fg_matrix_part *parts;
     uint64_t bytes; /* on the device */
@@ -35,21 +36,31 @@ int fg_uploader_create(struct fg_device *d,
 uint64_t fg_uploader_bytes(void);
 void fg_uploader_destroy(struct fg_uploader *u);
 
+enum { FG_TILE_ROWS = 32 };
+
 /* Rows of y that a tile of m gives. */
 static inline uint32_t fg_matrix_tile_rows(const struct fg_matrix *m)
 {
-    return m->gated ? 16 : 32;
+    return m->gated ? FG_TILE_ROWS / 2 : FG_TILE_ROWS;
 }
 
-/* What fg_matrix_init() would make of t on a device of these limits: the parts without their
+/* The tensors that make one matrix, all of one type and k: [k, rows] or [k, rows, experts]. Two
+ * gated ones have one shape; others lie below each other, each but the last of whole tiles. */
+enum { FG_MATRIX_TENSORS = 3 };
+struct fg_matrix_source {
+    const struct fg_tensor *t[FG_MATRIX_TENSORS];
+    uint32_t n;
+    bool gated;
+};
+
+/* What fg_matrix_init() would make of them on a device of these limits: the parts without their
  * buffers, and the bytes. FG_ENOMEM, FG_EUNSUPPORTED as there; end with fg_matrix_finish(). */
 int fg_matrix_measure(struct fg_matrix *m, const struct fg_device_info *d,
-                      const struct fg_tensor *t, bool gated, struct fg_err *err);
-/* A tensor [k, rows] or [k, rows, experts]. second: NULL, or the second matrix of a gated one, of
- * the same type and shape. FG_ENOMEM, FG_EUNSUPPORTED (one expert is larger than
- * the device's largest binding), FG_EDEVICE. End with fg_matrix_finish(). */
-int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_tensor *t,
-                   const struct fg_tensor *second, struct fg_err *err);
+                      const struct fg_matrix_source *from, struct fg_err *err);
+/* FG_ENOMEM, FG_EUNSUPPORTED (one expert is larger than the device's largest binding), FG_EDEVICE.
+ * End with fg_matrix_finish(). */
+int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_matrix_source *from,
+                   struct fg_err *err);
 /* A matrix of that shape, contents undefined, for what measures kernels. Errors and end as above.
  */
 int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type, uint32_t n_rows,

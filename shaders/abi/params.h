@@ -93,7 +93,7 @@ struct fg_rope_push {
     FG_ABI_U32 n_tokens;
     FG_ABI_U32 n_head, n_head_kv, head_dim, rope_dim;
     FG_ABI_U32 neox;
-    FG_ABI_U32 ldq, ldk, ldv;
+    FG_ABI_U32 ld;         /* row stride of qkv */
     FG_ABI_U32 max_pages;  /* row length of the page table */
 };
 

@@ -270,10 +270,11 @@ void lab_upload_gated(struct lab *lab, enum fg_dtype type, const void *rows, con
                           .data = rows,
                           .size = n_experts * n_rows * fg_dtype_row_bytes(type, k)};
     struct fg_tensor other = t;
+    struct fg_matrix_source from = {{&t, &other}, second ? 2 : 1, second != NULL};
     struct fg_err err;
 
     other.data = second;
-    check(fg_matrix_init(m, lab->uploader, &t, second ? &other : NULL, &err), &err);
+    check(fg_matrix_init(m, lab->uploader, &from, &err), &err);
 }
 
 uint64_t lab_tile_bytes(enum fg_dtype type, size_t k)

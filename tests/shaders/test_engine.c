@@ -45,8 +45,18 @@ static void check_splits(const struct pair *p, const char *what, uint32_t n, uin
 
 /* --- shapes --- */
 
-/* Each tensor of a layer in another type. */
-static void mix_types(struct gguf_writer *w, const struct tiny_model *m)
+/* Each tensor of a layer in another type; or like its neighbours, as queries, keys and values of
+ * one type are one matrix: the first two of every other layer, the last two of the rest. */
+enum mix { UNMIXED, MIXED, MIXED_IN_PAIRS };
+
+static enum fg_dtype mixed_type(enum mix mix, uint32_t layer, size_t i)
+{
+    if (mix == MIXED_IN_PAIRS && i < 3)
+        i = layer % 2 ? i / 2 : (i + 1) / 2;
+    return lab_types[(7 * layer + i) % LAB_TYPES];
+}
+
+static void mix_types(struct gguf_writer *w, const struct tiny_model *m, enum mix mix)
 {
     static const char *const names[] = {"attn_q",   "attn_k", "attn_v",  "attn_output",
                                         "ffn_gate", "ffn_up", "ffn_down"};
@@ -65,20 +75,20 @@ static void mix_types(struct gguf_writer *w, const struct tiny_model *m)
             snprintf(name, sizeof name, "blk.%u.%s.weight", l, names[i]);
             lab_fill_noise(&seed, v, n, 0.2f);
             gguf_writer_drop_tensor(w, name);
-            gguf_writer_tensor(w, name, lab_types[(7 * l + i) % LAB_TYPES], 2, shapes[i], v);
+            gguf_writer_tensor(w, name, mixed_type(mix, l, i), 2, shapes[i], v);
             free(v);
         }
 }
 
-static void check_model(struct fg_device *d, const struct tiny_model *m, bool mixed,
+static void check_model(struct fg_device *d, const struct tiny_model *m, enum mix mix,
                         enum fg_kv_type kv, const char *what, uint32_t n)
 {
     struct gguf_writer *w = tiny_model_write(m);
     struct fg_engine_options opt = pair_options(kv);
     struct pair p;
 
-    if (mixed)
-        mix_types(w, m);
+    if (mix)
+        mix_types(w, m, mix);
     pair_init(&p, d, w, &opt);
     check_splits(&p, what, n, m->seed * 77);
     pair_finish(&p);
@@ -88,8 +98,8 @@ static void test_minimax(void **state)
 {
     struct tiny_model m = tiny_minimax();
 
-    check_model(*state, &m, false, FG_KV_F16, "minimax", 200);
-    check_model(*state, &m, false, FG_KV_F32, "minimax, f32 cache", 140);
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "minimax", 200);
+    check_model(*state, &m, UNMIXED, FG_KV_F32, "minimax, f32 cache", 140);
 }
 
 /* 3 heads of 24 (no powers of two), GQA 3, 5 experts of a width that fills no block, 77 words. */
@@ -106,7 +116,7 @@ static void test_minimax_odd(void **state)
     m.matrix = FG_F16;
     m.tied = true;
     m.seed = 5;
-    check_model(*state, &m, false, FG_KV_F16, "minimax, odd", 140);
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "minimax, odd", 140);
 }
 
 /* Lightning attention only: no KV pages at all. */
@@ -122,7 +132,7 @@ static void test_minimax_lightning(void **state)
     m.n_expert = 2, m.n_expert_used = 1;
     m.n_ff = 32;
     m.seed = 6;
-    check_model(*state, &m, false, FG_KV_F16, "minimax, lightning only", 200);
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "minimax, lightning only", 200);
 }
 
 /* Softmax attention only: no states. */
@@ -136,7 +146,7 @@ static void test_minimax_softmax(void **state)
     m.n_head = 8, m.n_head_kv = 2, m.head_dim = 32, m.rope_dim = 32;
     m.matrix = FG_Q4_0;
     m.seed = 7;
-    check_model(*state, &m, false, FG_KV_F16, "minimax, softmax only", 140);
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "minimax, softmax only", 140);
 }
 
 /* Past the first segment of 512 keys, in one layer of each kind. */
@@ -148,14 +158,14 @@ static void test_long(void **state)
     m.n_layer = 2;
     m.recurrent = recurrent;
     m.seed = 8;
-    check_model(*state, &m, false, FG_KV_F16, "minimax, long", 600);
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "minimax, long", 600);
 }
 
 static void test_llama(void **state)
 {
     struct tiny_model m = tiny_llama();
 
-    check_model(*state, &m, false, FG_KV_F16, "llama", 200);
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "llama", 200);
 }
 
 /* All types in one file, untied, rotary factors. */
@@ -170,7 +180,8 @@ static void test_llama_mixed(void **state)
     m.n_head = 8, m.n_head_kv = 4, m.head_dim = 32, m.rope_dim = 32;
     m.matrix = FG_Q4_1;
     m.seed = 10;
-    check_model(*state, &m, true, FG_KV_F32, "llama, mixed", 140);
+    check_model(*state, &m, MIXED, FG_KV_F32, "llama, mixed", 140);
+    check_model(*state, &m, MIXED_IN_PAIRS, FG_KV_F32, "llama, mixed in pairs", 70);
 }
 
 /* A width of 31 in the feed-forward, 50 words, BF16, one KV head for all. */
@@ -183,7 +194,7 @@ static void test_llama_odd(void **state)
     m.n_head = 4, m.n_head_kv = 1, m.head_dim = 40, m.rope_dim = 24;
     m.matrix = FG_BF16;
     m.seed = 11;
-    check_model(*state, &m, false, FG_KV_F16, "llama, odd", 140);
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "llama, odd", 140);
 }
 
 /* --- several sequences --- */

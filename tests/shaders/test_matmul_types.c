@@ -105,9 +105,10 @@ static void test_split_rows(void **state)
         void *raw = lab_rows(&seed, type, 32, k);
         struct fg_tensor t = {
             .name = {"large", 5}, .type = type, .n_dims = 2, .ne = {k, 32, 1, 1}, .data = raw};
+        const struct fg_matrix_source from = {.t = {&t}, .n = 1};
 
         lab_set_storage_range(lab, tile - 1);
-        assert_int_equal(fg_matrix_init(&p.m, lab->uploader, &t, NULL, &err), FG_EUNSUPPORTED);
+        assert_int_equal(fg_matrix_init(&p.m, lab->uploader, &from, &err), FG_EUNSUPPORTED);
         lab_set_storage_range(lab, range);
         assert_non_null(strstr(err.text, "large"));
         free(raw);
