@@ -26,7 +26,10 @@ layout(std430, binding = 5) readonly buffer Rows { fg_chunk_row rows[]; };
 layout(std430, binding = 6) writeonly buffer O { vec4 o[]; };
 
 const uint D4 = D / 4u;
-const uint E_STEPS = D4 > S ? 2u : 1u;   // vec4 of v of a lane at a time
+// vec4 of v of a lane at a time: for one token whole rows of the state, in the order of memory.
+const uint E_MOST = QT == 1u ? 4u : 2u;
+const uint E_ROW = (D4 + S - 1u) / S;
+const uint E_STEPS = E_ROW > E_MOST ? E_MOST : E_ROW;
 
 shared vec4 weights[QT * 16u]; // [token][key], what the lanes of the subgroup found
 
