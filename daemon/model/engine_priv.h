@@ -16,8 +16,8 @@ struct fg_layer {
     struct fg_buffer *attn_norm, *ffn_norm, *attn_norm_2;
     struct fg_matrix qkv[3]; /* one, or of softmax attention what its types and tiles need */
     struct fg_matrix gate;   /* lightning */
-    struct fg_matrix output;
-    struct fg_matrix router;                           /* MoE */
+    struct fg_matrix output; /* of attention */
+    struct fg_matrix router; /* MoE */
     struct fg_matrix ffn_gate, ffn_up, ffn_down;       /* ffn_gate is gated, or there is ffn_up */
     struct fg_buffer *kv;                              /* softmax: [n_pages] pages */
     struct fg_buffer *state, *k_rows, *v_rows, *decay; /* lightning: [n_seq] slots */
