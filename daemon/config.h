@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "flow/flow.h"
+#include "serve/flow.h"
 #include "fulgur/error.h"
-#include "log.h"
+#include "base/log.h"
 #include "model/engine.h"
 
 enum { FG_MAX_API_KEYS = 1024, FG_MAX_TENANT_NAME = 64 };

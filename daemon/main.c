@@ -11,11 +11,11 @@
 
 #include "api/server.h"
 #include "config.h"
-#include "flow/account.h"
-#include "flow/flow.h"
+#include "serve/account.h"
+#include "serve/flow.h"
 #include "fulgur/socket.h"
 #include "fulgur/version.h"
-#include "log.h"
+#include "base/log.h"
 #include "plan_report.h"
 #include "tune_report.h"
 

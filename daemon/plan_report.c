@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "flow/machine.h"
+#include "serve/runner.h"
 #include "model/plan.h"
 
 /* A model on a device, and what of it would fit. */

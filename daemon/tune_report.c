@@ -2,8 +2,8 @@
 
 #include <jansson.h>
 
-#include "flow/flow.h"
-#include "flow/machine.h"
+#include "serve/flow.h"
+#include "serve/runner.h"
 #include "gpu/device.h"
 
 static void print_text(const struct fg_device_info *d, enum fg_numerics mode,

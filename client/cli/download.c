@@ -9,7 +9,7 @@
 
 #include "fulgur/version.h"
 #include "part.h"
-#include "sha256.h"
+#include "base/sha256.h"
 
 enum { TRIES = 5 };
 

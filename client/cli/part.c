@@ -10,7 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "sha256.h"
+#include "base/sha256.h"
 
 static int fail(struct fg_err *err, const char *path, const char *what)
 {

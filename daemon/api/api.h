@@ -7,13 +7,13 @@
 #include <event2/event.h>
 #include <event2/http.h>
 
-#include "cache_routes.h"
+#include "operation_routes.h"
 #include "caller.h"
-#include "conn.h"
-#include "exchange.h"
-#include "flow/job.h"
-#include "listen.h"
-#include "mailbox.h"
+#include "http/conn.h"
+#include "api/openai/exchange.h"
+#include "serve/job.h"
+#include "http/listen.h"
+#include "http/mailbox.h"
 #include "server.h"
 
 /* One listening socket and the HTTP server behind it. */

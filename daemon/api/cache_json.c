@@ -1,6 +1,6 @@
 #include "cache_json.h"
 
-#include "lossy.h"
+#include "http/lossy.h"
 
 static json_t *diverged_json(const struct fg_cache_why *why)
 {

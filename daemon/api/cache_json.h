@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "flow/job.h"
+#include "serve/job.h"
 
 /* {"cache": {...}}: the member `fulgur` of every answer. */
 json_t *fg_cache_json(const struct fg_job_account *a);

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "errors.h"
-#include "flow/job.h"
+#include "http/errors.h"
+#include "serve/job.h"
 
 struct fg_api_options;
 struct evhttp_request;

@@ -6,10 +6,10 @@
 
 #include "api.h"
 #include "cache/cache.h"
-#include "json_in.h"
-#include "lossy.h"
-#include "reply.h"
-#include "request_json.h"
+#include "http/json_in.h"
+#include "http/lossy.h"
+#include "http/reply.h"
+#include "api/openai/request_json.h"
 
 enum { MAX_JOB_ROWS = 256 };
 

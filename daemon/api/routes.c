@@ -7,7 +7,7 @@
 
 #include "api.h"
 #include "info_routes.h"
-#include "reply.h"
+#include "http/reply.h"
 
 struct route {
     const char *path; /* with a `/` at the end: and whatever follows */

@@ -10,7 +10,7 @@
 #include <event2/listener.h>
 
 #include "api.h"
-#include "log.h"
+#include "base/log.h"
 #include "routes.h"
 
 enum { SPARE_FILES = 128, FEWEST_CONNECTIONS = 16 };

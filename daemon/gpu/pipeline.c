@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "../../shaders/abi/params.h"
+#include "shaders/abi/params.h"
 
 /* What a shader takes, by the part of its name before the first '.': a letter a binding (s: storage
  * buffer, u: texel buffer of uvec4, f: texel buffer of vec4), for plain names and for those with

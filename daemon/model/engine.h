@@ -17,8 +17,8 @@
 #include <stdint.h>
 
 #include "fulgur/error.h"
-#include "gguf.h"
-#include "hparams.h"
+#include "model/gguf/gguf.h"
+#include "model/families/hparams.h"
 #include "numerics.h"
 
 struct fg_device; /* gpu/device.h */

@@ -7,7 +7,7 @@
 #include "plan.h"
 #include "weights.h"
 
-#include "../../shaders/abi/params.h"
+#include "shaders/abi/params.h"
 
 /* Weights of one layer; what the family lacks stays empty. */
 struct fg_layer {

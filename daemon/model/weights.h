@@ -3,7 +3,7 @@
 #ifndef FG_WEIGHTS_H
 #define FG_WEIGHTS_H
 
-#include "gguf.h"
+#include "model/gguf/gguf.h"
 #include "gpu/command.h"
 
 /* A run of rows (or of whole experts) that fits one binding. */

@@ -47,10 +47,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fulgur/error.h"
-#include "fulgur/export.h"
-#include "fulgur/socket.h"
-#include "fulgur/version.h"
+#include "error.h"
+#include "export.h"
+#include "socket.h"
+#include "version.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "fulgur/export.h"
+#include "export.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "fulgur/export.h"
+#include "export.h"
 
 #ifdef __cplusplus
 extern "C" {

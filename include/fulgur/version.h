@@ -2,7 +2,7 @@
 #ifndef FULGUR_VERSION_H
 #define FULGUR_VERSION_H
 
-#include "fulgur/export.h"
+#include "export.h"
 
 #ifdef __cplusplus
 extern "C" {

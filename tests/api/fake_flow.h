@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "flow/job.h"
+#include "serve/job.h"
 
 struct fake_options {
     bool automatic;      /* jobs run by themselves */

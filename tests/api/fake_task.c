@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "fake_flow.h"
-#include "flow/task.h"
+#include "serve/operation.h"
 
 struct fg_task {
     struct fg_task_request req;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "flow/task.h"
+#include "serve/operation.h"
 
 /* An export's pieces are of 'a's, 'b's and so on; that of "breaks" fails after them. */
 enum { FAKE_PIECES = 12, FAKE_PIECE = 300000 };

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "api/json_in.h"
-#include "api/lossy.h"
-#include "api/response_json.h"
-#include "api/tool_calls.h"
+#include "http/json_in.h"
+#include "http/lossy.h"
+#include "api/openai/response_json.h"
+#include "text/tools/tool_calls.h"
 
 #define BAD "\xEF\xBF\xBD"
 

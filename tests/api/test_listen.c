@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define STREAM "{\"prompt\": \"x\", \"stream\": true}"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "client/cli/sha256.c"
+#include "base/sha256.c"
 
 /* `text` in pieces of `piece` bytes, `times` times. */
 static void check(const char *text, size_t piece, size_t times, const char *wanted)

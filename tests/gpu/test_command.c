@@ -9,7 +9,7 @@
 
 #include "open.h"
 
-#include "../../shaders/abi/params.h"
+#include "shaders/abi/params.h"
 
 #include <stdlib.h>
 #include <string.h>

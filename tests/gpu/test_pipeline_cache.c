@@ -9,7 +9,7 @@
 
 #include "open.h"
 
-#include "../../shaders/abi/params.h"
+#include "shaders/abi/params.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/dtype.h"
-#include "model/gguf.h"
+#include "model/gguf/dtype.h"
+#include "model/gguf/gguf.h"
 
 struct gguf_writer;
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "gguf_writer.h"
-#include "model/dtype.h"
+#include "model/gguf/dtype.h"
 
 static uint32_t bits_of(float f)
 {

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/dtype.h"
+#include "model/gguf/dtype.h"
 
 enum { MOST_BYTES = 512, MOST_VALUES = 512 };
 

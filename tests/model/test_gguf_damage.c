@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "gguf_writer.h"
-#include "model/hparams.h"
+#include "model/families/hparams.h"
 
 #define HEADER_BYTES 13328 /* of m1-b.gguf; its data section begins 16 bytes later */
 #define MAX_FIELDS 4096

@@ -3,7 +3,7 @@
 #define TINY_MODEL_H
 
 #include "gguf_writer.h"
-#include "model/hparams.h"
+#include "model/families/hparams.h"
 
 struct tiny_model {
     enum fg_family family;

@@ -9,8 +9,8 @@
 
 #include "fulgur/error.h"
 #include "model/engine.h"
-#include "model/gguf.h"
-#include "model/hparams.h"
+#include "model/gguf/gguf.h"
+#include "model/families/hparams.h"
 
 struct fg_ref_model;
 

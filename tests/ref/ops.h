@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/dtype.h"
+#include "model/gguf/dtype.h"
 
 enum {
     FG_REF_CHUNK = 64,      /* tokens of a chunk, keys of a tile */

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "lab.h"
-#include "model/kernel_bench.h"
+#include "tools/bench/kernel_bench.h"
 #include "tiny_model.h"
 
 #include <stdlib.h>

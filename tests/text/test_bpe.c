@@ -1,7 +1,7 @@
 /* Merging against the definition taken literally: find the best pair, merge it, start again. */
 #include "vectors.h"
 
-#include "text/bpe.h"
+#include "text/tokenizer/bpe.h"
 
 struct naive {
     struct fg_str part[64];

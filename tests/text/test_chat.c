@@ -1,7 +1,7 @@
 /* Chats: the bytes that the Jinja templates give, and where in them lies what. */
 #include "vectors.h"
 
-#include "text/chat.h"
+#include "text/template/chat.h"
 
 #define MAX_MESSAGES 16
 

@@ -1,8 +1,8 @@
 /* Incremental detokenizing: whole characters only, and the same text as decoding all at once. */
 #include "vectors.h"
 
-#include "text/detok.h"
-#include "text/utf8.h"
+#include "text/tokenizer/detok.h"
+#include "base/utf8.h"
 
 static int unhex(char c)
 {

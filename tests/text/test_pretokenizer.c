@@ -2,7 +2,7 @@
  */
 #include "vectors.h"
 
-#include "text/pretokenizer.h"
+#include "text/tokenizer/pretokenizer.h"
 
 static const char *const names[] = {"gpt-2", "smollm", "minimax-m2", "llama-bpe", "qwen2"};
 

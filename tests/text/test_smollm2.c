@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "text/chat.h"
+#include "text/template/chat.h"
 
 /* Just enough of GGUF for the metadata of one known good file. */
 struct reader {

@@ -1,7 +1,7 @@
 /* JSON as Python prints it; the expected texts are those of json.dumps(x, ensure_ascii=False). */
 #include "vectors.h"
 
-#include "text/tojson.h"
+#include "text/template/tojson.h"
 
 static void prints_like_python(void **state)
 {

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "text/tokenizer.h"
+#include "text/tokenizer/tokenizer.h"
 
 /* The array or object in tests/vectors/`name`; the caller's reference. */
 static inline json_t *load_vectors(const char *name)

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "gpu/device.h"
-#include "model/kernel_bench.h"
+#include "kernel_bench.h"
 
 static const char usage[] =
     "usage: fulgur-bench kernels [MODEL] [OPTION]...\n"

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "cache_policy/command.h"
+#include "tools/bench/cache_policy/command.h"
 
 int main(int argc, char **argv)
 {

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "flow/restore.h"
-#include "flow/store.h"
+#include "prefix/bring.h"
+#include "prefix/keep.h"
 #include "gpu/device.h"
 
 enum { MAX_PAIRS = 1000 };

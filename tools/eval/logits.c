@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "cache/cache.h"
-#include "flow/prefix.h"
-#include "flow/restore.h"
-#include "flow/store.h"
+#include "prefix/prefix_keys.h"
+#include "prefix/bring.h"
+#include "prefix/keep.h"
 
 struct args {
     const char *model, *tokens, *out, *split, *device, *cache_dir;

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "eval.h"
-#include "flow/vocabulary.h"
+#include "serve/vocabulary.h"
 
 enum { MAX_BYTES = 256 << 20 };
 

@@ -1,0 +1,130 @@
+/* The logprobs objects of the two endpoints. Chat: {"content": [{token, logprob, bytes, id,
+ * top_logprobs}]}. Completions: parallel arrays {tokens, token_logprobs, top_logprobs, text_offset,
+ * token_ids}. `id` and `token_ids` are fulgur's own. */
+#include <math.h>
+
+#include "http/lossy.h"
+#include "response_json.h"
+
+/* JSON has no infinity: OpenAI writes -9999 for a probability of 0. */
+static json_t *logprob(float v)
+{
+    if (isnan(v))
+        return json_null();
+    return json_real(isinf(v) ? (v < 0 ? -9999.0 : 9999.0) : (double)v);
+}
+
+static size_t piece_bytes(const struct fg_token_logprob *t)
+{
+    return t->piece_bytes < sizeof t->piece ? t->piece_bytes : sizeof t->piece;
+}
+
+static json_t *piece(const struct fg_token_logprob *t)
+{
+    return fg_api_stringn(t->piece, piece_bytes(t));
+}
+
+static json_t *chat_token(const struct fg_token_logprob *t)
+{
+    json_t *bytes = json_array();
+
+    for (size_t i = 0; i < piece_bytes(t); i++)
+        if (json_array_append_new(bytes, json_integer((unsigned char)t->piece[i])) < 0) {
+            json_decref(bytes);
+            return NULL;
+        }
+    return json_pack("{s:o, s:o, s:o, s:i}", "token", piece(t), "logprob", logprob(t->logprob),
+                     "bytes", bytes, "id", (int)t->token);
+}
+
+static json_t *chat_entry(const struct fg_job_token *t)
+{
+    json_t *entry = chat_token(&t->chosen), *top = json_array();
+
+    for (uint32_t i = 0; i < t->n_top; i++)
+        if (json_array_append_new(top, chat_token(&t->top[i])) < 0)
+            goto fail;
+    if (entry && json_object_set(entry, "top_logprobs", top) == 0) {
+        json_decref(top);
+        return entry;
+    }
+fail:
+    json_decref(top);
+    json_decref(entry);
+    return NULL;
+}
+
+/* token text -> logprob, best first, then the chosen one. Of tokens whose text is the same once it
+ * is made UTF-8, the best stays. */
+static json_t *legacy_top(const struct fg_job_token *t)
+{
+    json_t *top = json_object();
+
+    for (uint32_t i = 0; top && i <= t->n_top; i++) {
+        const struct fg_token_logprob *one = i < t->n_top ? &t->top[i] : &t->chosen;
+        json_t *name = piece(one);
+        size_t n = json_string_length(name);
+        int r = -1;
+
+        if (name && json_object_getn(top, json_string_value(name), n))
+            r = 0;
+        else if (name)
+            r = json_object_setn_new(top, json_string_value(name), n, logprob(one->logprob));
+        json_decref(name);
+        if (r < 0) {
+            json_decref(top);
+            return NULL;
+        }
+    }
+    return top;
+}
+
+static int legacy_append(struct fg_answer *a, json_t *lists, const struct fg_job_token *t)
+{
+    const char *const names[] = {"tokens", "token_logprobs", "top_logprobs", "text_offset",
+                                 "token_ids"};
+    json_t *values[] = {
+        piece(&t->chosen),
+        logprob(t->chosen.logprob),
+        a->n_logprobs > 0 ? legacy_top(t) : json_null(),
+        json_integer((json_int_t)a->text_offset),
+        json_integer(t->chosen.token),
+    };
+    int r = 0;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (json_array_append_new(json_object_get(lists, names[i]), values[i]) < 0)
+            r = FG_ENOMEM;
+    a->text_offset += fg_api_code_points(t->chosen.piece, piece_bytes(&t->chosen));
+    return r;
+}
+
+json_t *fg_answer_logprobs(struct fg_answer *a, const struct fg_job_token *tokens, size_t n)
+{
+    json_t *root = a->chat ? json_pack("{s:[]}", "content")
+                           : json_pack("{s:[], s:[], s:[], s:[], s:[]}", "tokens", "token_logprobs",
+                                       "top_logprobs", "text_offset", "token_ids");
+    json_t *content = json_object_get(root, "content");
+
+    for (size_t i = 0; root && i < n; i++) {
+        int r = a->chat ? json_array_append_new(content, chat_entry(&tokens[i]))
+                        : legacy_append(a, root, &tokens[i]);
+
+        if (r < 0) {
+            json_decref(root);
+            return NULL;
+        }
+    }
+    return root;
+}
+
+int fg_answer_logprobs_extend(json_t *into, const json_t *more)
+{
+    const char *name;
+    json_t *list;
+
+    json_object_foreach((json_t *)more, name,
+                        list) if (json_array_extend(json_object_get(into, name), list) <
+                                  0) return FG_ENOMEM;
+    return 0;
+}

@@ -1,0 +1,198 @@
+#include "operation_json.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+
+#include "http/json_in.h"
+#include "http/lossy.h"
+#include "api/openai/request_json.h"
+
+static const struct {
+    const char *path;
+    enum fg_task_kind kind;
+    bool body;
+} tasks[] = {
+    {"/v1/fulgur/cache/ls", FG_TASK_LIST, false},
+    {"/v1/fulgur/cache/find", FG_TASK_FIND, true},
+    {"/v1/fulgur/cache/forget", FG_TASK_FORGET, true},
+    {"/v1/fulgur/cache/gc", FG_TASK_COMPACT, true},
+    {"/v1/fulgur/cache/verify", FG_TASK_VERIFY, true},
+    {"/v1/fulgur/cache/export", FG_TASK_EXPORT, false},
+    {"/v1/fulgur/cache/import", FG_TASK_IMPORT, false},
+};
+
+bool fg_task_path_kind(const char *path, enum fg_task_kind *kind)
+{
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
+        if (strcmp(path, tasks[i].path) == 0) {
+            *kind = tasks[i].kind;
+            return true;
+        }
+    return false;
+}
+
+bool fg_task_has_body(enum fg_task_kind kind)
+{
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
+        if (tasks[i].kind == kind)
+            return tasks[i].body;
+    return false;
+}
+
+/* A parameter of the query as a JSON string or number would be checked: the caller's. */
+static json_t *query_json(const char *query, struct fg_api_error *e)
+{
+    struct evkeyvalq params;
+    struct evkeyval *p;
+    json_t *object = json_object();
+    int r = 0;
+
+    if (!object || !query)
+        return object;
+    if (evhttp_parse_query_str(query, &params) < 0) {
+        json_decref(object);
+        fg_api_fail(e, 400, NULL, NULL, "the query is malformed");
+        return NULL;
+    }
+    TAILQ_FOREACH(p, &params, next)
+    {
+        char *end;
+        long long n = strtoll(p->value, &end, 10);
+        bool number = strcmp(p->key, "limit") == 0 && *p->value && !*end;
+
+        r |=
+            json_object_set_new(object, p->key, number ? json_integer(n) : fg_api_string(p->value));
+    }
+    evhttp_clear_headers(&params);
+    if (r) {
+        json_decref(object);
+        fg_api_fail(e, 400, NULL, NULL, "the query is malformed");
+        return NULL;
+    }
+    return object;
+}
+
+static int read_prompt(const json_t *body, const struct fg_flow_info *info,
+                       struct fg_task_request *out, struct fg_api_error *e)
+{
+    struct fg_api_request parsed;
+    int r = fg_api_request_parse(body, fg_json_field(body, "messages") != NULL, info, &parsed, e);
+
+    if (r)
+        return r;
+    out->prompt = parsed.job;
+    parsed.job = (struct fg_job_request){0};
+    fg_api_request_finish(&parsed);
+    return 0;
+}
+
+/* `id`, or `all`: one of the two, so that nobody removes everything by leaving something out. */
+static int read_choice(const json_t *fields, struct fg_task_request *out, struct fg_api_error *e)
+{
+    bool all = false;
+    int r = fg_json_bool(fields, "all", &all, e);
+
+    if (!r && !out->id == !all)
+        r = fg_api_fail(e, 400, all ? "all" : "id", NULL,
+                        all ? "all: there is an id as well; give one"
+                            : "id: there is none; give the id of what is meant, or \"all\": true");
+    return r;
+}
+
+static int read_fields(const json_t *fields, struct fg_task_request *out, bool *stream,
+                       struct fg_api_error *e)
+{
+    int64_t limit = FG_TASK_ROWS;
+    int r = 0;
+
+    if (out->kind == FG_TASK_LIST || out->kind == FG_TASK_VERIFY)
+        r = fg_json_int(fields, "limit", 0, FG_TASK_MAX_ROWS, &limit, e);
+    out->limit = (uint32_t)limit;
+    if (!r && out->kind != FG_TASK_LIST && out->kind != FG_TASK_COMPACT)
+        r = fg_json_text(fields, "id", "id", &out->id, e);
+    if (!r && out->kind == FG_TASK_EXPORT && !out->id)
+        r = fg_api_fail(e, 400, "id", NULL, "id: there is none; say what to export");
+    if (!r && (out->kind == FG_TASK_FORGET || out->kind == FG_TASK_VERIFY))
+        r = read_choice(fields, out, e);
+    if (!r && out->kind == FG_TASK_FORGET) {
+        r = fg_json_bool(fields, "before", &out->before, e);
+    }
+    if (!r && out->kind != FG_TASK_EXPORT)
+        r = fg_json_bool(fields, "stream", stream, e);
+    return r;
+}
+
+int fg_task_request_parse(const json_t *body, const char *query, const struct fg_flow_info *info,
+                          struct fg_task_request *out, bool *stream, struct fg_api_error *e)
+{
+    json_t *params;
+    int r;
+
+    *stream = false;
+    if (out->kind == FG_TASK_FIND)
+        return read_prompt(body, info, out, e);
+    if (out->kind == FG_TASK_IMPORT) {
+        *stream = query && strcmp(query, "stream=true") == 0;
+        return query && !*stream
+                   ? fg_api_fail(e, 400, NULL, NULL, "the query may be stream=true, or nothing")
+                   : 0;
+    }
+    if (body)
+        return read_fields(body, out, stream, e);
+    params = query_json(query, e);
+    r = params ? read_fields(params, out, stream, e) : FG_EINVAL;
+    json_decref(params);
+    return r;
+}
+
+static json_t *row_json(const struct fg_task_row *r)
+{
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:b, s:o}", "id", r->id, "kind",
+                     r->leaf ? "leaf" : "branch", "tokens", (json_int_t)r->tokens, "states",
+                     (json_int_t)r->states, "bytes", (json_int_t)r->bytes, "own_bytes",
+                     (json_int_t)r->own_bytes, "newer", (json_int_t)r->newer, "model",
+                     fg_api_string(r->model), "current", r->current, "text",
+                     fg_api_string(r->text));
+}
+
+static json_t *list_json(const struct fg_task_result *r)
+{
+    json_t *rows = json_array();
+
+    for (size_t i = 0; rows && i < r->n_rows; i++)
+        if (json_array_append_new(rows, row_json(&r->rows[i])) < 0) {
+            json_decref(rows);
+            rows = NULL;
+        }
+    return rows ? json_pack("{s:I, s:o}", "total", (json_int_t)r->total, "entries", rows) : NULL;
+}
+
+json_t *fg_task_result_json(enum fg_task_kind kind, const struct fg_task_result *r)
+{
+    switch (kind) {
+    case FG_TASK_LIST: return list_json(r);
+    case FG_TASK_FIND:
+        return json_pack("{s:s, s:I, s:I}", "id", r->id, "tokens", (json_int_t)r->tokens,
+                         "prompt_tokens", (json_int_t)r->prompt_tokens);
+    case FG_TASK_FORGET:
+        return json_pack("{s:I, s:I, s:I}", "blocks", (json_int_t)r->blocks, "states",
+                         (json_int_t)r->states, "bytes", (json_int_t)r->bytes);
+    case FG_TASK_COMPACT:
+        return json_pack("{s:I, s:I}", "before", (json_int_t)r->before, "after",
+                         (json_int_t)r->after);
+    case FG_TASK_VERIFY:
+        return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "prefixes", (json_int_t)r->total,
+                         "verified", (json_int_t)r->verified, "wrong", (json_int_t)r->wrong,
+                         "unreadable", (json_int_t)r->unreadable, "gone", (json_int_t)r->gone,
+                         "skipped", (json_int_t)r->skipped);
+    case FG_TASK_EXPORT: break; /* is answered with the pack */
+    case FG_TASK_IMPORT:
+        return json_pack("{s:s, s:I, s:I, s:I, s:I}", "id", r->id, "tokens", (json_int_t)r->tokens,
+                         "blocks", (json_int_t)r->blocks, "states", (json_int_t)r->states, "bytes",
+                         (json_int_t)r->bytes);
+    }
+    return NULL;
+}

@@ -1,0 +1,283 @@
+#include "conn.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+
+#include "api/api.h"
+#include "api/operation_routes.h"
+#include "errors.h"
+#include "api/openai/response_json.h"
+
+/* What may wait unread behind a request that is being answered. */
+enum { MAX_PIPELINED = 256 * 1024, INPUT_SLACK = 1024 * 1024 };
+
+/* evhttp sees the end of the stream next, and frees the connection in its own order. */
+static void hang_up(struct fg_conn *c)
+{
+    shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    hang_up(arg);
+}
+
+static void arm_deadline(struct fg_conn *c)
+{
+    const struct timeval tv = {.tv_sec = c->api->request_s};
+
+    if (!event_pending(c->deadline, EV_TIMEOUT, NULL))
+        event_add(c->deadline, &tv);
+}
+
+static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct fg_conn *c = arg;
+
+    if (!info->n_added || c->busy)
+        return;
+    arm_deadline(c);
+    /* evhttp bounds bodies and headers, but not the line that gives a chunk's size. */
+    if (evbuffer_get_length(input) > c->api->max_body + INPUT_SLACK)
+        hang_up(c);
+}
+
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct fg_conn *c = arg;
+
+    (void)output;
+    if (info->n_added && !info->orig_size && !c->busy && !c->refused)
+        event_active(c->page, EV_TIMEOUT, 0);
+}
+
+static void page_error(const struct fg_conn *c, int status, struct fg_api_error *e)
+{
+    switch (status) {
+    case 400:
+        fg_api_fail(e, status, NULL, NULL,
+                    "the request's first line or a header is malformed, or they are longer than "
+                    "%d bytes",
+                    FG_MAX_HEADER_BYTES);
+        return;
+    case 413:
+        fg_api_fail(e, status, NULL, NULL,
+                    "the body is larger than %zu bytes, or its chunks are malformed",
+                    c->api->max_body);
+        return;
+    case 417: fg_api_fail(e, status, NULL, NULL, "Expect: it must be 100-continue"); return;
+    case 501:
+        fg_api_fail(e, status, NULL, NULL, "the method is not known; use GET or POST");
+        return;
+    }
+    fg_api_fail(e, status, NULL, NULL, "%s", fg_api_reason(status));
+}
+
+/* Runs in the round of the loop in which evhttp wrote its page, before any of it can be sent. */
+static void on_page(evutil_socket_t fd, short what, void *arg)
+{
+    struct fg_conn *c = arg;
+    struct evbuffer *out = bufferevent_get_output(c->bev);
+    struct fg_api_error e;
+    char head[13] = "", *body = NULL;
+    json_t *error;
+    int status;
+
+    (void)fd;
+    (void)what;
+    if (c->busy)
+        return;
+    evbuffer_unfreeze(out, 1); /* bufferevents let nobody else take from this end */
+    if (evbuffer_copyout(out, head, 12) == 12 && sscanf(head, "HTTP/1.%*1d %3d", &status) == 1 &&
+        status >= 400) {
+        page_error(c, status, &e);
+        error = fg_api_error_json(&e);
+        body = fg_api_dump(error);
+        json_decref(error);
+    }
+    if (body) {
+        c->refused = true;
+        evbuffer_drain(out, evbuffer_get_length(out));
+        evbuffer_add_printf(out,
+                            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
+                            "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                            status, fg_api_reason(status), strlen(body), body);
+    }
+    free(body);
+    evbuffer_freeze(out, 1);
+}
+
+static void free_conn(struct fg_conn *c)
+{
+    if (c->deadline)
+        event_free(c->deadline);
+    if (c->page)
+        event_free(c->page);
+    free(c);
+}
+
+/* The only way a connection ends: evhttp calls this from evhttp_connection_free. */
+static void on_close(struct evhttp_connection *evcon, void *arg)
+{
+    struct fg_conn *c = arg;
+    struct fg_api *api = c->api;
+
+    (void)evcon;
+    LIST_REMOVE(c, link);
+    api->n_conns--;
+    evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->input_cb);
+    evbuffer_remove_cb_entry(bufferevent_get_output(c->bev), c->output_cb);
+    if (c->exchange)
+        fg_exchange_lost(c->exchange);
+    if (c->call)
+        fg_cache_call_lost(c->call);
+    free_conn(c);
+    fg_api_update_listeners(api);
+    fg_api_check_drained(api);
+}
+
+struct bufferevent *fg_conn_accept(struct event_base *base, void *arg)
+{
+    struct fg_api_door *door = arg;
+    struct fg_fresh_bev *fresh = malloc(sizeof *fresh);
+    struct bufferevent *bev = fresh ? bufferevent_socket_new(base, -1, 0) : NULL;
+
+    if (!bev) {
+        free(fresh);
+        return NULL; /* evhttp makes its own; fg_conn_of will not know it */
+    }
+    bufferevent_incref(bev);
+    fresh->bev = bev;
+    fresh->tcp = door->tcp;
+    STAILQ_INSERT_TAIL(&door->api->fresh, fresh, link);
+    door->api->n_conns++;
+    event_active(door->api->adopt, EV_TIMEOUT, 0);
+    fg_api_update_listeners(door->api);
+    return bev;
+}
+
+/* NULL: memory ran out, or the peer cannot be told. */
+static struct fg_conn *new_conn(struct fg_api *api, struct evhttp_connection *evcon, bool tcp)
+{
+    struct fg_conn *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return NULL;
+    c->api = api;
+    c->evcon = evcon;
+    c->bev = evhttp_connection_get_bufferevent(evcon);
+    if (!tcp && !fg_caller_of_socket(&api->callers, bufferevent_getfd(c->bev), &c->caller)) {
+        free(c);
+        return NULL;
+    }
+    c->deadline = event_new(api->base, -1, 0, on_deadline, c);
+    c->page = event_new(api->base, -1, 0, on_page, c);
+    if (c->deadline && c->page)
+        c->input_cb = evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
+    if (c->input_cb)
+        c->output_cb = evbuffer_add_cb(bufferevent_get_output(c->bev), on_output, c);
+    if (!c->output_cb) {
+        if (c->input_cb)
+            evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->input_cb);
+        free_conn(c);
+        return NULL;
+    }
+    return c;
+}
+
+void fg_conn_adopt(int fd, short what, void *arg)
+{
+    struct fg_api *api = arg;
+    struct fg_fresh_bev *fresh;
+
+    (void)fd;
+    (void)what;
+    while ((fresh = STAILQ_FIRST(&api->fresh))) {
+        const int one = 1;
+        void *evcon; /* evhttp's callbacks are given the connection */
+        struct fg_conn *c;
+
+        STAILQ_REMOVE_HEAD(&api->fresh, link);
+        bufferevent_getcb(fresh->bev, NULL, NULL, NULL, &evcon);
+        c = evcon ? new_conn(api, evcon, fresh->tcp) : NULL;
+        if (c) {
+            if (fresh->tcp)
+                setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+            evhttp_connection_set_closecb(evcon, on_close, c);
+            LIST_INSERT_HEAD(&api->conns, c, link);
+        } else {
+            api->n_conns--;
+            if (evcon)
+                evhttp_connection_free(evcon);
+        }
+        bufferevent_decref(fresh->bev);
+        free(fresh);
+    }
+    fg_api_update_listeners(api);
+}
+
+struct fg_conn *fg_conn_of(struct fg_api *api, struct evhttp_request *req)
+{
+    struct evhttp_connection *evcon = evhttp_request_get_connection(req);
+    struct fg_conn *c;
+
+    LIST_FOREACH(c, &api->conns, link)
+    if (c->evcon == evcon)
+        return c;
+    return NULL;
+}
+
+/* evhttp has sent the whole answer; the connection lives on or is closed next. */
+static void on_sent(struct evhttp_request *req, void *arg)
+{
+    struct fg_conn *c = arg;
+    const struct timeval tv = {.tv_sec = c->api->idle_s};
+
+    (void)req;
+    c->busy = false;
+    bufferevent_set_timeouts(c->bev, &tv, &tv);
+    bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
+    if (evbuffer_get_length(bufferevent_get_input(c->bev)))
+        arm_deadline(c);
+    fg_api_check_drained(c->api);
+}
+
+void fg_conn_begin(struct fg_conn *c, struct evhttp_request *req)
+{
+    c->busy = true;
+    event_del(c->deadline);
+    bufferevent_setwatermark(c->bev, EV_READ, 0, MAX_PIPELINED);
+    evhttp_request_set_on_complete_cb(req, on_sent, c);
+}
+
+void fg_conn_wait(struct fg_conn *c, struct fg_exchange *exchange)
+{
+    const struct timeval tv = {.tv_sec = c->api->idle_s};
+    bufferevent_data_cb write_cb;
+    bufferevent_event_cb event_cb;
+    void *arg;
+
+    c->exchange = exchange;
+    bufferevent_getcb(c->bev, NULL, &write_cb, &event_cb, &arg);
+    bufferevent_setcb(c->bev, NULL, write_cb, event_cb, arg);
+    bufferevent_set_timeouts(c->bev, NULL, &tv); /* a job may take longer than clients idle */
+    bufferevent_enable(c->bev, EV_READ);
+}
+
+size_t fg_conn_unsent(const struct fg_conn *c)
+{
+    return evbuffer_get_length(bufferevent_get_output(c->bev));
+}
+
+void fg_conn_close(struct fg_conn *c)
+{
+    evhttp_connection_free(c->evcon);
+}

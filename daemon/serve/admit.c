@@ -1,0 +1,191 @@
+/* Admit: which waiting jobs get a sequence, and which must give theirs back when pages run out or
+ * the device is lost. A job that begins again finds its blocks in the caches, and its answer goes
+ * on where it was: the bits of a token depend on the tokens before it and on nothing else. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "parts.h"
+
+uint32_t fg_admit_pages(const struct fg_flow *flow, uint32_t n)
+{
+    return flow->machine.reuse.page_bytes ? (n + FG_CHUNK - 1) / FG_CHUNK : 0;
+}
+
+/* Are there pages for job's tokens, counting what VRAM already has of them, and for what the active
+ * jobs still have to compute? */
+static bool fits(const struct fg_flow *flow, const struct fg_job *job)
+{
+    const struct fg_machine *m = &flow->machine;
+    const struct fg_prefix *p = &job->prefix;
+    uint64_t need = fg_admit_pages(flow, job->n_tokens + 1), have;
+
+    if (flow->sched.n_active == 0 || m->reuse.page_bytes == 0)
+        return true;
+    have = (uint64_t)fg_engine_free_pages(m->engine) + fg_vram_evictable(m->vram);
+    for (uint32_t i = 0; i < flow->sched.n_active; i++) {
+        const struct fg_job *a = flow->sched.active[i];
+
+        need += fg_admit_pages(flow, a->n_tokens + 1) - fg_admit_pages(flow, fg_seq_length(a->seq));
+    }
+    if (job->req.use_cache) {
+        for (uint32_t b = 0; b < p->n; b++)
+            have +=
+                fg_vram_find(m->vram, &p->keys[b], job->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL);
+        have -= fg_vram_evictable_among(m->vram, p->keys, p->n);
+    }
+    return have >= need;
+}
+
+static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
+{
+    struct fg_reuse *r = &flow->machine.reuse;
+    int rc;
+
+    job->n_best =
+        job->req.n_logprobs < 0 ? fg_sample_needs(&job->req.sampling, flow->sampler.n_vocab) : 0;
+    if (!job->n_best && !job->logits)
+        job->logits = malloc(flow->n_vocab * sizeof *job->logits);
+    if (!job->n_best && !job->logits)
+        return fg_fail(err, FG_ENOMEM, "no memory for the logits");
+    rc = fg_seq_create(r->engine, &job->seq, err);
+    if (rc)
+        return rc;
+    if (!job->answering)
+        fg_answer_text_init(&job->answer, flow->vocabulary.tokenizer, job->req.stop,
+                            job->req.n_stop);
+    job->answering = true;
+    fg_account_mark(&job->marks.admitted);
+    job->caching = job->req.use_cache && !job->req.no_store;
+    job->part = 0;
+    job->restore = (struct fg_restore){.done = true};
+    if (job->req.use_cache) {
+        /* At least one token is left to compute: its logits are wanted. */
+        fg_restore_begin(&job->restore, r, &job->prefix, job->tokens,
+                         (job->n_tokens - 1) / FG_BLOCK_TOKENS);
+        /* Blocks that were seen before, without a state where the prompts part: leave one there. */
+        if (job->restore.found > job->restore.target)
+            job->part = job->restore.found * FG_BLOCK_TOKENS;
+    }
+    fg_job_show(job, FG_PHASE_RESTORE);
+    return 0;
+}
+
+void fg_admit_waiting(struct fg_flow *flow)
+{
+    struct fg_sched *s = &flow->sched;
+
+    while (s->waiting && s->n_active < flow->n_seq) {
+        struct fg_job *job = s->waiting;
+        struct fg_err err = {0};
+        int rc = 0;
+
+        if (!flow->machine.engine)
+            rc = fg_machine_reopen(&flow->machine, &err);
+        if (rc == 0 && !fits(flow, job))
+            return;
+        if (rc == 0)
+            rc = start(flow, job, &err);
+        if (rc) {
+            fg_admit_fail(flow, job, &err);
+            continue;
+        }
+        s->waiting = job->next;
+        s->active[s->n_active++] = job;
+    }
+}
+
+static void drop_sequence(struct fg_flow *flow, struct fg_job *job)
+{
+    fg_trail_finish(&job->trail, &flow->machine.reuse);
+    if (job->req.use_cache)
+        fg_restore_drop(&flow->machine.reuse, job->seq, job->prefix.keys);
+    else
+        fg_seq_destroy(job->seq);
+    job->seq = NULL;
+}
+
+void fg_admit_remove(struct fg_flow *flow, struct fg_job *job)
+{
+    struct fg_sched *s = &flow->sched;
+    uint32_t i = 0;
+
+    drop_sequence(flow, job);
+    while (i < s->n_active && s->active[i] != job)
+        i++;
+    if (i == s->n_active)
+        return;
+    for (s->n_active--; i < s->n_active; i++)
+        s->active[i] = s->active[i + 1];
+}
+
+void fg_admit_withdraw(struct fg_flow *flow, struct fg_job *job)
+{
+    struct fg_job **at = &flow->sched.waiting;
+
+    while (*at && *at != job)
+        at = &(*at)->next;
+    if (*at)
+        *at = job->next;
+}
+
+void fg_admit_fail(struct fg_flow *flow, struct fg_job *job, const struct fg_err *err)
+{
+    fg_admit_withdraw(flow, job);
+    fg_admit_remove(flow, job);
+    fg_job_failed(flow, job, err);
+    fg_job_unref(job);
+}
+
+static void send_back(struct fg_flow *flow, struct fg_job *job)
+{
+    fg_admit_remove(flow, job);
+    fg_job_show(job, FG_PHASE_QUEUED);
+    job->next = NULL;
+    fg_sched_add(&flow->sched, job);
+}
+
+bool fg_admit_preempt(struct fg_flow *flow)
+{
+    struct fg_sched *s = &flow->sched;
+    struct fg_job *youngest = NULL;
+
+    if (s->n_active < 2)
+        return false;
+    for (uint32_t i = 0; i < s->n_active; i++)
+        if (!youngest || s->active[i]->id > youngest->id)
+            youngest = s->active[i];
+    fg_log(FG_LOG_INFO, "flow", "job=%llu preempted=pages", (unsigned long long)youngest->id);
+    send_back(flow, youngest);
+    return true;
+}
+
+void fg_admit_recover(struct fg_flow *flow, const struct fg_err *cause)
+{
+    struct fg_sched *s = &flow->sched;
+    struct fg_job *jobs[FG_MAX_ACTIVE];
+    uint32_t n = s->n_active;
+    struct fg_err err = {0};
+    int rc;
+
+    fg_log(FG_LOG_ERROR, "flow", "device=lost jobs=%u cause=\"%s\"", n, cause->text);
+    for (uint32_t i = 0; i < n; i++) {
+        jobs[i] = s->active[i];
+        fg_trail_finish(&jobs[i]->trail, &flow->machine.reuse);
+        fg_seq_destroy(jobs[i]->seq);
+        jobs[i]->seq = NULL;
+    }
+    s->n_active = 0;
+    rc = fg_machine_reopen(&flow->machine, &err);
+    if (rc == 0)
+        fg_log(FG_LOG_WARN, "flow", "device=reopened jobs=%u", n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (rc == 0 && jobs[i]->replays++ == 0) {
+            send_back(flow, jobs[i]);
+            continue;
+        }
+        if (rc == 0)
+            fg_fail(&err, FG_EDEVICELOST, "the device was lost twice during this request: %.400s",
+                    cause->text);
+        fg_admit_fail(flow, jobs[i], &err);
+    }
+}

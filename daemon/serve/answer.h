@@ -1,0 +1,30 @@
+/* Answer: generated tokens to the text that a client may see: detokenized, whole UTF-8, control
+ * tokens left out, cut before the first stop string. One thread at a time. */
+#ifndef FG_ANSWER_H
+#define FG_ANSWER_H
+
+#include "job.h"
+#include "stop.h"
+#include "text/tokenizer/detok.h"
+
+struct fg_answer_text {
+    struct fg_detok detok;
+    struct fg_stop stop;
+};
+
+/* The tokenizer and the stop strings must outlive the answer. */
+void fg_answer_text_init(struct fg_answer_text *a, const struct fg_tokenizer *t, char *const *stop,
+                         size_t n_stop);
+void fg_answer_text_finish(struct fg_answer_text *a);
+/* Takes the next token. *text (may be empty) is valid until the next call; *stopped: a stop string
+ * is complete, and *text is the last. FG_EINVAL (id outside the vocabulary), FG_ENOMEM. */
+int fg_answer_text_push(struct fg_answer_text *a, int32_t token, struct fg_str *text, bool *stopped,
+                        struct fg_err *err);
+/* The answer ended otherwise: what was held back, into `out` (malloc'd, the caller's, *n bytes;
+ * NULL when there is none). FG_ENOMEM. */
+int fg_answer_text_end(struct fg_answer_text *a, char **out, size_t *n, struct fg_err *err);
+
+/* The bytes of token `id` as log-probability entries show them, into p->piece. */
+void fg_answer_text_piece(const struct fg_tokenizer *t, struct fg_token_logprob *p);
+
+#endif

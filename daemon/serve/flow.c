@@ -1,0 +1,281 @@
+/* The flow's parts put together, and its two threads. */
+#include "flow.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "parts.h"
+
+enum { DEFAULT_MAX_JOBS = 256 };
+
+static void *run_text(void *arg)
+{
+    struct fg_flow *flow = arg;
+    struct fg_job *job, *next;
+
+    while ((job = fg_inbox_take(&flow->text_inbox, true)) != NULL) {
+        for (; job; job = next) {
+            struct fg_err err = {0};
+            int rc;
+
+            next = job->next;
+            rc = fg_job_canceled(job) ? fg_fail(&err, FG_ECANCELED, "the request was canceled")
+                                      : fg_prompt_prepare(flow, job, &err);
+            if (rc == 0) {
+                fg_inbox_post(&flow->gpu_inbox, job);
+                continue;
+            }
+            fg_job_failed(flow, job, &err);
+            fg_job_unref(job);
+        }
+    }
+    return NULL;
+}
+
+static void *run_gpu(void *arg)
+{
+    struct fg_flow *flow = arg;
+    bool open = true;
+
+    while (open || !fg_sched_idle(&flow->sched)) {
+        struct fg_job *jobs = fg_inbox_take(&flow->gpu_inbox, fg_sched_idle(&flow->sched));
+
+        /* A box found empty after waiting is a closed one. */
+        if (!jobs && fg_sched_idle(&flow->sched))
+            open = !fg_inbox_closed(&flow->gpu_inbox);
+        fg_sched_add(&flow->sched, jobs);
+        fg_task_gpu_calls(flow);
+        fg_sched_turn(flow);
+    }
+    return NULL;
+}
+
+static void log_cache(void *ctx, enum fg_cache_log_level level, const char *line)
+{
+    static const enum fg_log_level levels[] = {FG_LOG_ERROR, FG_LOG_WARN, FG_LOG_INFO};
+
+    (void)ctx;
+    fg_log(levels[level], "cache", "%s", line);
+}
+
+static int open_cache(struct fg_flow *flow, const struct fg_flow_options *opt, struct fg_err *err)
+{
+    struct fg_cache_options cache = {.dir = opt->cache_dir,
+                                     .max_bytes = opt->cache_bytes,
+                                     .write_budget = opt->cache_write_budget,
+                                     .log = log_cache};
+
+    if (!opt->cache_dir)
+        return 0;
+    flow->cache_dir = strdup(opt->cache_dir);
+    if (!flow->cache_dir)
+        return fg_fail(err, FG_ENOMEM, "no memory for the cache's path");
+    return fg_cache_open(&cache, &flow->cache, err);
+}
+
+/* The file's name without directories and .gguf. */
+static char *name_of(const char *path)
+{
+    const char *base = strrchr(path, '/');
+    char *name = strdup(base ? base + 1 : path);
+    size_t n = name ? strlen(name) : 0;
+
+    if (n > 5 && strcmp(name + n - 5, ".gguf") == 0)
+        name[n - 5] = '\0';
+    return name;
+}
+
+static int describe(struct fg_flow *flow, const struct fg_flow_options *opt, struct fg_err *err)
+{
+    const struct fg_engine_info *info = &flow->machine.info;
+    const struct fg_device_info *dev = fg_device_info(flow->machine.device);
+    struct fg_str arch = {"", 0};
+    struct stat st = {0};
+
+    fg_gguf_str(flow->machine.gguf, "general.architecture", &arch, NULL);
+    stat(opt->model_path, &st);
+    flow->model_name = opt->model_name ? strdup(opt->model_name) : name_of(opt->model_path);
+    flow->model_path = strdup(opt->model_path);
+    flow->architecture = strndup(arch.p, arch.n);
+    flow->device = strdup(dev->name);
+    flow->driver = strdup(dev->driver);
+    if (!flow->model_name || !flow->model_path || !flow->architecture || !flow->device ||
+        !flow->driver)
+        return fg_fail(err, FG_ENOMEM, "no memory for the model's description");
+    for (size_t i = 0; i < sizeof info->numerics_id; i++)
+        snprintf(flow->numerics_hex + 2 * i, 3, "%02x", info->numerics_id[i]);
+    flow->info = (struct fg_flow_info){.model_name = flow->model_name,
+                                       .model_path = flow->model_path,
+                                       .architecture = flow->architecture,
+                                       .device = flow->device,
+                                       .driver = flow->driver,
+                                       .numerics = fg_numerics_name(opt->numerics),
+                                       .numerics_id = flow->numerics_hex,
+                                       .context_tokens = flow->context,
+                                       .n_vocab = flow->n_vocab,
+                                       .weight_bytes = info->weight_bytes,
+                                       .model_created = (uint64_t)st.st_mtime};
+    return 0;
+}
+
+/* What follows from the opened machine. */
+static void measure(struct fg_flow *flow, const struct fg_flow_options *opt)
+{
+    const struct fg_engine_info *info = &flow->machine.info;
+    uint64_t held = (uint64_t)info->n_pages * FG_CHUNK;
+
+    fg_gguf_fingerprint(flow->machine.gguf, flow->model);
+    memcpy(flow->numerics, info->numerics_id, sizeof flow->numerics);
+    flow->n_vocab = info->hp->n_vocab;
+    flow->page_bytes = flow->machine.reuse.page_bytes;
+    flow->block_bytes = flow->machine.reuse.block_bytes;
+    flow->state_bytes = flow->machine.reuse.state_bytes;
+    flow->n_seq = info->n_seq < FG_MAX_ACTIVE ? info->n_seq : FG_MAX_ACTIVE;
+    flow->context = info->n_ctx;
+    /* A job that is alone must fit, whatever its length. */
+    if (info->page_bytes && held < flow->context)
+        flow->context = (uint32_t)held;
+    flow->max_jobs = opt->max_jobs ? opt->max_jobs : DEFAULT_MAX_JOBS;
+}
+
+struct fg_key fg_flow_root(const struct fg_flow *flow, const struct fg_tenant *tenant)
+{
+    static const struct fg_tenant shared;
+    bool own = memcmp(tenant, &shared, sizeof shared) != 0;
+
+    return fg_key_root(flow->model, flow->numerics, tenant->id, own ? sizeof tenant->id : 0);
+}
+
+struct fg_cache_root fg_flow_describe_root(const struct fg_flow *flow,
+                                           const struct fg_tenant *tenant)
+{
+    struct fg_cache_root root = {.key = fg_flow_root(flow, tenant)};
+
+    memcpy(root.model, flow->model, sizeof root.model);
+    memcpy(root.numerics, flow->numerics, sizeof root.numerics);
+    memcpy(root.tenant, tenant->id, sizeof root.tenant);
+    snprintf(root.name, sizeof root.name, "%s", flow->model_name);
+    return root;
+}
+
+void fg_flow_note_root(struct fg_flow *flow, const struct fg_tenant *tenant)
+{
+    struct fg_cache_root root;
+
+    if (!flow->cache)
+        return;
+    root = fg_flow_describe_root(flow, tenant);
+    fg_cache_note_root(flow->cache, &root);
+}
+
+void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenant *out)
+{
+    fg_tenant_derive(flow->secret, who, out);
+}
+
+static int start_threads(struct fg_flow *flow, struct fg_err *err)
+{
+    if (pthread_create(&flow->text_thread, NULL, run_text, flow) != 0)
+        return fg_fail(err, FG_ENOMEM, "the text thread cannot be started");
+    if (pthread_create(&flow->gpu_thread, NULL, run_gpu, flow) != 0) {
+        fg_inbox_close(&flow->text_inbox);
+        pthread_join(flow->text_thread, NULL);
+        return fg_fail(err, FG_ENOMEM, "the GPU thread cannot be started");
+    }
+    flow->threads_run = true;
+    return 0;
+}
+
+int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, struct fg_err *err)
+{
+    struct fg_flow *flow = calloc(1, sizeof *flow);
+    int rc;
+
+    *out = NULL;
+    if (!flow)
+        return fg_fail(err, FG_ENOMEM, "no memory for the flow");
+    pthread_mutex_init(&flow->lock, NULL);
+    pthread_cond_init(&flow->tasks_changed, NULL);
+    fg_inbox_init(&flow->text_inbox);
+    fg_inbox_init(&flow->gpu_inbox);
+    /* First what is quick to fail. */
+    rc = open_cache(flow, opt, err);
+    if (rc == 0)
+        rc = fg_tenant_secret(opt->cache_dir, flow->secret, err);
+    if (rc == 0)
+        rc = fg_machine_init(&flow->machine, opt, err);
+    if (rc == 0) {
+        flow->machine.reuse.cache = flow->cache;
+        flow->machine.reuse.rate = &flow->prefill_rate;
+        measure(flow, opt);
+        rc = fg_vocabulary_init(&flow->vocabulary, flow->machine.gguf, flow->n_vocab, err);
+    }
+    if (rc == 0)
+        rc = describe(flow, opt, err);
+    /* Rows of the logits beyond the vocabulary are padding and never chosen. */
+    if (rc == 0)
+        rc = fg_sampler_init(&flow->sampler,
+                             (uint32_t)fg_tokenizer_n_vocab(flow->vocabulary.tokenizer), err);
+    if (rc == 0)
+        rc = start_threads(flow, err);
+    if (rc)
+        fg_flow_destroy(flow);
+    else
+        *out = flow;
+    return rc;
+}
+
+void fg_flow_drain(struct fg_flow *flow)
+{
+    pthread_mutex_lock(&flow->lock);
+    flow->draining = true;
+    pthread_mutex_unlock(&flow->lock);
+}
+
+void fg_flow_destroy(struct fg_flow *flow)
+{
+    if (!flow)
+        return;
+    if (flow->threads_run) {
+        fg_flow_drain(flow);
+        fg_flow_cancel_all(flow);
+        fg_task_end_all(flow);
+        fg_inbox_close(&flow->text_inbox);
+        pthread_join(flow->text_thread, NULL);
+        fg_inbox_close(&flow->gpu_inbox);
+        pthread_join(flow->gpu_thread, NULL);
+    }
+    fg_sampler_finish(&flow->sampler);
+    fg_cache_close(flow->cache);
+    fg_vocabulary_finish(&flow->vocabulary);
+    fg_machine_finish(&flow->machine);
+    fg_inbox_finish(&flow->gpu_inbox);
+    fg_inbox_finish(&flow->text_inbox);
+    pthread_cond_destroy(&flow->tasks_changed);
+    pthread_mutex_destroy(&flow->lock);
+    free(flow->cache_dir);
+    free(flow->model_name);
+    free(flow->model_path);
+    free(flow->architecture);
+    free(flow->device);
+    free(flow->driver);
+    free(flow);
+}
+
+void fg_flow_info(const struct fg_flow *flow, struct fg_flow_info *out)
+{
+    *out = flow->info;
+}
+
+int fg_flow_cache_stats(struct fg_flow *flow, struct fg_cache_stats *out, const char **dir)
+{
+    if (!flow->cache)
+        return FG_ENOTFOUND;
+    fg_cache_stats(flow->cache, out);
+    if (dir)
+        *dir = flow->cache_dir;
+    return 0;
+}

@@ -1,0 +1,237 @@
+/* The life of a job: submitted, listed, told about, done or failed, released. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "parts.h"
+
+void fg_job_request_finish(struct fg_job_request *r)
+{
+    free(r->text);
+    free(r->tokens);
+    for (size_t i = 0; r->messages && i < r->n_messages; i++) {
+        free(r->messages[i].role);
+        free(r->messages[i].content);
+        free(r->messages[i].name);
+    }
+    free(r->messages);
+    free(r->tools_json);
+    for (size_t i = 0; r->stop && i < r->n_stop; i++)
+        free(r->stop[i]);
+    free(r->stop);
+    *r = (struct fg_job_request){0};
+}
+
+void fg_job_unref(struct fg_job *job)
+{
+    if (atomic_fetch_sub(&job->refs, 1) != 1)
+        return;
+    fg_job_request_finish(&job->req);
+    if (job->answering)
+        fg_answer_text_finish(&job->answer);
+    fg_prefix_finish(&job->prefix);
+    free(job->logits);
+    free(job->tokens);
+    free(job);
+}
+
+void fg_job_release(struct fg_job *job)
+{
+    if (job)
+        fg_job_unref(job);
+}
+
+void fg_job_cancel(struct fg_job *job)
+{
+    /* Whoever has the job looks at this between its pieces of work; nobody sleeps while there is a
+     * job, so nobody needs to be woken. */
+    atomic_store(&job->canceled, true);
+}
+
+bool fg_job_canceled(const struct fg_job *job)
+{
+    return atomic_load(&job->canceled);
+}
+
+uint64_t fg_job_id(const struct fg_job *job)
+{
+    return job->id;
+}
+
+/* Under flow->lock. */
+static void enlist(struct fg_flow *flow, struct fg_job *job)
+{
+    job->id = ++flow->next_id;
+    job->older = flow->newest;
+    if (flow->newest)
+        flow->newest->newer = job;
+    else
+        flow->oldest = job;
+    flow->newest = job;
+    flow->n_jobs++;
+}
+
+static void delist(struct fg_flow *flow, struct fg_job *job)
+{
+    pthread_mutex_lock(&flow->lock);
+    if (job->older)
+        job->older->newer = job->newer;
+    else
+        flow->oldest = job->newer;
+    if (job->newer)
+        job->newer->older = job->older;
+    else
+        flow->newest = job->older;
+    flow->n_jobs--;
+    pthread_mutex_unlock(&flow->lock);
+}
+
+int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_sink *sink,
+                   void *sink_ctx, struct fg_job **out, struct fg_err *err)
+{
+    struct fg_job *job = calloc(1, sizeof *job);
+    struct fg_key root;
+    int rc = 0;
+
+    *out = NULL;
+    if (!job) {
+        fg_job_request_finish(request);
+        return fg_fail(err, FG_ENOMEM, "no memory for a request");
+    }
+    job->req = *request;
+    *request = (struct fg_job_request){0};
+    job->sink = sink;
+    job->sink_ctx = sink_ctx;
+    atomic_init(&job->refs, 2);
+    fg_trail_init(&job->trail);
+    root = fg_flow_root(flow, &job->req.tenant);
+    fg_prefix_init(&job->prefix, &root);
+    fg_account_mark(&job->marks.submitted);
+    pthread_mutex_lock(&flow->lock);
+    if (flow->draining)
+        rc = fg_fail(err, FG_EBUSY, "the daemon is shutting down");
+    else if (flow->n_jobs >= flow->max_jobs)
+        rc = fg_fail(err, FG_EBUSY, "%u requests are in the queue already; try again later",
+                     flow->n_jobs);
+    if (rc == 0) {
+        enlist(flow, job);
+        *out = job; /* before the first event can come */
+        fg_inbox_post(&flow->text_inbox, job);
+    }
+    pthread_mutex_unlock(&flow->lock);
+    if (rc) {
+        atomic_store(&job->refs, 1);
+        fg_job_unref(job);
+    }
+    return rc;
+}
+
+size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant, struct fg_job_status *out,
+                    size_t max)
+{
+    double now = fg_account_now();
+    size_t n = 0;
+
+    pthread_mutex_lock(&flow->lock);
+    for (struct fg_job *j = flow->oldest; j; j = j->newer) {
+        if (tenant && memcmp(tenant, &j->req.tenant, sizeof *tenant) != 0)
+            continue;
+        if (n++ >= max)
+            continue;
+        out[n - 1] = (struct fg_job_status){.id = j->id,
+                                            .phase = (enum fg_job_phase)atomic_load(&j->phase),
+                                            .prompt_tokens = atomic_load(&j->show_prompt),
+                                            .done_tokens = atomic_load(&j->show_done),
+                                            .reused_tokens = atomic_load(&j->show_reused),
+                                            .generated_tokens = atomic_load(&j->show_generated),
+                                            .age_ms = now - j->marks.submitted};
+    }
+    pthread_mutex_unlock(&flow->lock);
+    return n;
+}
+
+void fg_flow_cancel_all(struct fg_flow *flow)
+{
+    pthread_mutex_lock(&flow->lock);
+    for (struct fg_job *j = flow->oldest; j; j = j->newer)
+        fg_job_cancel(j);
+    pthread_mutex_unlock(&flow->lock);
+}
+
+void fg_job_show(struct fg_job *job, enum fg_job_phase phase)
+{
+    uint32_t done = job->seq ? fg_seq_length(job->seq) : 0;
+
+    atomic_store(&job->phase, (uint32_t)phase);
+    atomic_store(&job->show_prompt, job->n_prompt);
+    atomic_store(&job->show_done, done < job->n_prompt ? done : job->n_prompt);
+    atomic_store(&job->show_reused, job->account.reused_tokens);
+    atomic_store(&job->show_generated, job->account.completion_tokens);
+}
+
+void fg_job_progress(struct fg_job *job)
+{
+    uint32_t done = atomic_load(&job->show_done);
+    struct fg_job_event e = {.kind = FG_EVENT_PROGRESS,
+                             .done = done,
+                             .total = job->n_prompt,
+                             .reused = job->account.reused_tokens};
+
+    /* A job that begins again says nothing until it is where it was. */
+    if (!job->req.want_progress || (job->told && done < job->told))
+        return;
+    job->told = done;
+    job->sink(job->sink_ctx, &e);
+}
+
+void fg_job_delta(struct fg_job *job, struct fg_str text, const struct fg_job_token *token)
+{
+    struct fg_job_event e = {.kind = FG_EVENT_DELTA,
+                             .text = text.n ? text.p : "",
+                             .text_bytes = text.n,
+                             .tokens = token,
+                             .n_tokens = token ? 1 : 0};
+
+    if (text.n || token)
+        job->sink(job->sink_ctx, &e);
+}
+
+void fg_job_done(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason finish)
+{
+    struct fg_job_event e = {.kind = FG_EVENT_DONE, .finish = finish};
+
+    if (!job->req.dry_run) {
+        fg_account_mark(&job->marks.ended);
+        fg_account_times(&job->marks, &job->account);
+        fg_account_log(job->id, &job->account, finish);
+    }
+    e.account = job->account;
+    delist(flow, job);
+    job->sink(job->sink_ctx, &e);
+}
+
+void fg_job_failed(struct fg_flow *flow, struct fg_job *job, const struct fg_err *err)
+{
+    struct fg_job_event e = {.kind = FG_EVENT_FAILED, .error = *err};
+
+    fg_log(err->code == FG_ECANCELED ? FG_LOG_INFO : FG_LOG_WARN, "flow",
+           "job=%llu failed=\"%s\" cause=\"%s\"", (unsigned long long)job->id,
+           fg_strerror(err->code), err->text);
+    delist(flow, job);
+    job->sink(job->sink_ctx, &e);
+}
+
+int fg_job_append(struct fg_job *job, int32_t token, struct fg_err *err)
+{
+    if (job->n_tokens == job->cap_tokens) {
+        uint32_t cap = job->cap_tokens + job->cap_tokens / 2 + FG_BLOCK_TOKENS;
+        int32_t *tokens = realloc(job->tokens, cap * sizeof *tokens);
+
+        if (!tokens)
+            return fg_fail(err, FG_ENOMEM, "no memory for %u tokens", cap);
+        job->tokens = tokens;
+        job->cap_tokens = cap;
+    }
+    job->tokens[job->n_tokens++] = token;
+    return fg_prefix_extend(&job->prefix, job->tokens, job->n_tokens, err);
+}

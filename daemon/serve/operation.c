@@ -1,0 +1,286 @@
+/* The life of a task: started, run on its thread, told about, released. */
+#include "operation_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* Something for the GPU thread; lies on its caller's stack. */
+struct fg_gpu_call {
+    struct fg_gpu_call *next;
+    void (*fn)(struct fg_flow *flow, void *arg);
+    void *arg;
+    bool done;
+};
+
+void fg_task_request_finish(struct fg_task_request *r)
+{
+    free(r->id);
+    free(r->bytes);
+    fg_job_request_finish(&r->prompt);
+    *r = (struct fg_task_request){0};
+}
+
+void fg_task_result_finish(struct fg_task_result *r)
+{
+    free(r->rows);
+    *r = (struct fg_task_result){0};
+}
+
+static void unref(struct fg_task *t)
+{
+    if (atomic_fetch_sub(&t->refs, 1) != 1)
+        return;
+    fg_task_request_finish(&t->req);
+    pthread_cond_destroy(&t->changed);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+void fg_task_release(struct fg_task *task)
+{
+    if (task)
+        unref(task);
+}
+
+void fg_task_cancel(struct fg_task *task)
+{
+    pthread_mutex_lock(&task->lock);
+    atomic_store(&task->canceled, true);
+    if (task->job)
+        fg_job_cancel(task->job);
+    pthread_cond_signal(&task->changed);
+    pthread_mutex_unlock(&task->lock);
+}
+
+void fg_task_more(struct fg_task *task)
+{
+    pthread_mutex_lock(&task->lock);
+    if (task->unread)
+        task->unread--;
+    pthread_cond_signal(&task->changed);
+    pthread_mutex_unlock(&task->lock);
+}
+
+bool fg_task_canceled(const struct fg_task *t)
+{
+    return atomic_load(&t->canceled);
+}
+
+void fg_task_progress(struct fg_task *t, uint64_t done, uint64_t total)
+{
+    struct fg_task_event e = {.kind = FG_TASK_PROGRESS, .done = done, .total = total};
+
+    t->sink(t->sink_ctx, &e);
+}
+
+static int send_piece(struct fg_task *t, const void *bytes, size_t n, struct fg_err *err)
+{
+    struct fg_task_event e = {.kind = FG_TASK_DATA, .bytes = bytes, .n = n};
+
+    pthread_mutex_lock(&t->lock);
+    while (t->unread >= FG_TASK_PIECES && !fg_task_canceled(t))
+        pthread_cond_wait(&t->changed, &t->lock);
+    t->unread++;
+    pthread_mutex_unlock(&t->lock);
+    if (fg_task_canceled(t))
+        return fg_fail(err, FG_ECANCELED, "the operation was canceled");
+    t->sink(t->sink_ctx, &e);
+    return 0;
+}
+
+int fg_task_data(struct fg_task *t, const void *bytes, size_t n, struct fg_err *err)
+{
+    int rc = 0;
+
+    for (size_t at = 0; rc == 0 && at < n; at += FG_TASK_PIECE_BYTES)
+        rc = send_piece(t, (const char *)bytes + at,
+                        n - at < FG_TASK_PIECE_BYTES ? n - at : FG_TASK_PIECE_BYTES, err);
+    return rc;
+}
+
+static int run(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
+{
+    switch (t->req.kind) {
+    case FG_TASK_LIST: return fg_task_list(t, out, err);
+    case FG_TASK_FIND: return fg_task_find(t, out, err);
+    case FG_TASK_FORGET: return fg_task_forget(t, out, err);
+    case FG_TASK_EXPORT: return fg_task_export(t, out, err);
+    case FG_TASK_IMPORT: return fg_task_import(t, out, err);
+    case FG_TASK_COMPACT: return fg_cache_compact(t->flow->cache, &out->before, &out->after, err);
+    case FG_TASK_VERIFY: return fg_task_verify(t, out, err);
+    }
+    return fg_fail(err, FG_EINVAL, "unknown kind of task");
+}
+
+static void delist(struct fg_flow *flow, struct fg_task *t)
+{
+    struct fg_task **at = &flow->tasks;
+
+    pthread_mutex_lock(&flow->lock);
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+    flow->n_tasks--;
+    pthread_cond_broadcast(&flow->tasks_changed);
+    pthread_mutex_unlock(&flow->lock);
+}
+
+static void *task_main(void *arg)
+{
+    struct fg_task *t = arg;
+    struct fg_flow *flow = t->flow;
+    struct fg_task_event e = {.kind = FG_TASK_DONE};
+    int rc = run(t, &e.result, &e.error);
+
+    if (rc) {
+        e.kind = FG_TASK_FAILED;
+        e.error.code = rc;
+        fg_task_result_finish(&e.result);
+        fg_log(FG_LOG_INFO, "flow", "task=%d failed=\"%s\" cause=\"%s\"", (int)t->req.kind,
+               fg_strerror(rc), e.error.text);
+    }
+    t->sink(t->sink_ctx, &e);
+    delist(flow, t); /* the flow may be gone now */
+    unref(t);
+    return NULL;
+}
+
+static struct fg_task *create(struct fg_flow *flow, struct fg_task_request *request,
+                              fg_task_sink *sink, void *sink_ctx)
+{
+    struct fg_task *t = calloc(1, sizeof *t);
+
+    if (!t)
+        return NULL;
+    t->flow = flow;
+    t->req = *request;
+    *request = (struct fg_task_request){0};
+    t->sink = sink;
+    t->sink_ctx = sink_ctx;
+    atomic_init(&t->refs, 2);
+    atomic_init(&t->canceled, false);
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->changed, NULL);
+    return t;
+}
+
+/* Lists the task, so that it will be waited for. */
+static int enlist(struct fg_flow *flow, struct fg_task *t, struct fg_err *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&flow->lock);
+    if (flow->draining) {
+        rc = fg_fail(err, FG_EBUSY, "the daemon is shutting down");
+    } else if (flow->n_tasks >= FG_MAX_TASKS) {
+        rc = fg_fail(err, FG_EBUSY, "%u operations on the cache run already; try again later",
+                     flow->n_tasks);
+    } else {
+        t->next = flow->tasks;
+        flow->tasks = t;
+        flow->n_tasks++;
+    }
+    pthread_mutex_unlock(&flow->lock);
+    return rc;
+}
+
+int fg_task_start(struct fg_flow *flow, struct fg_task_request *request, fg_task_sink *sink,
+                  void *sink_ctx, struct fg_task **task, struct fg_err *err)
+{
+    struct fg_task *t;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int rc;
+
+    *task = NULL;
+    t = flow->cache ? create(flow, request, sink, sink_ctx) : NULL;
+    if (!t) {
+        fg_task_request_finish(request);
+        return flow->cache ? fg_fail(err, FG_ENOMEM, "no memory for an operation")
+                           : fg_fail(err, FG_ENOTFOUND, "the daemon runs without a store");
+    }
+    rc = enlist(flow, t, err);
+    if (rc) {
+        atomic_store(&t->refs, 1);
+        unref(t);
+        return rc;
+    }
+    *task = t; /* before the first event can come */
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&thread, &attr, task_main, t) != 0) {
+        *task = NULL;
+        delist(flow, t);
+        atomic_store(&t->refs, 1);
+        unref(t);
+        rc = fg_fail(err, FG_ENOMEM, "no thread can be started for an operation");
+    }
+    pthread_attr_destroy(&attr);
+    return rc;
+}
+
+void fg_task_end_all(struct fg_flow *flow)
+{
+    pthread_mutex_lock(&flow->lock);
+    for (struct fg_task *t = flow->tasks; t; t = t->next)
+        fg_task_cancel(t);
+    while (flow->n_tasks)
+        pthread_cond_wait(&flow->tasks_changed, &flow->lock);
+    pthread_mutex_unlock(&flow->lock);
+}
+
+void fg_task_on_gpu(struct fg_flow *flow, void (*fn)(struct fg_flow *flow, void *arg), void *arg)
+{
+    struct fg_gpu_call call = {.fn = fn, .arg = arg};
+
+    pthread_mutex_lock(&flow->lock);
+    call.next = flow->gpu_calls;
+    flow->gpu_calls = &call;
+    fg_inbox_wake(&flow->gpu_inbox);
+    while (!call.done)
+        pthread_cond_wait(&flow->tasks_changed, &flow->lock);
+    pthread_mutex_unlock(&flow->lock);
+}
+
+void fg_task_gpu_calls(struct fg_flow *flow)
+{
+    struct fg_gpu_call *call, *next;
+
+    pthread_mutex_lock(&flow->lock);
+    call = flow->gpu_calls;
+    flow->gpu_calls = NULL;
+    pthread_mutex_unlock(&flow->lock);
+    for (; call; call = next) {
+        next = call->next; /* the call is gone once it is done */
+        call->fn(flow, call->arg);
+        pthread_mutex_lock(&flow->lock);
+        call->done = true;
+        pthread_cond_broadcast(&flow->tasks_changed);
+        pthread_mutex_unlock(&flow->lock);
+    }
+}
+
+static bool stored(void *cache, const struct fg_key *key, bool state)
+{
+    return state ? fg_cache_has_state(cache, key) : fg_cache_has_block(cache, key);
+}
+
+static void sweep(struct fg_flow *flow, void *arg)
+{
+    (void)arg;
+    if (flow->machine.vram)
+        fg_vram_sweep(flow->machine.vram, stored, flow->cache);
+}
+
+void fg_task_sweep_vram(struct fg_flow *flow)
+{
+    fg_task_on_gpu(flow, sweep, NULL);
+}
+
+void fg_task_hex(const struct fg_key *key, char out[33])
+{
+    for (size_t i = 0; i < sizeof key->b; i++)
+        snprintf(out + 2 * i, 3, "%02x", key->b[i]);
+}

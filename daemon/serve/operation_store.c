@@ -1,0 +1,180 @@
+/* Tasks that need nothing but the store: what is there, what of a prompt, and removing it. */
+#include "operation_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_BYTES = 96 }; /* of a row */
+
+int fg_task_roots(struct fg_task *t, struct fg_task_roots *out, struct fg_err *err)
+{
+    struct fg_cache *cache = t->flow->cache;
+    struct fg_key own = fg_flow_root(t->flow, &t->req.tenant);
+    size_t all = fg_cache_roots(cache, NULL, 0) + 8, n; /* some may come meanwhile */
+
+    *out = (struct fg_task_roots){0};
+    out->infos = calloc(all + 1, sizeof *out->infos);
+    out->keys = calloc(all + 1, sizeof *out->keys);
+    if (!out->infos || !out->keys) {
+        fg_task_roots_finish(out);
+        return fg_fail(err, FG_ENOMEM, "no memory for the roots");
+    }
+    n = fg_cache_roots(cache, out->infos + 1, all);
+    n = n < all ? n : all;
+    out->infos[0].key = out->keys[0] = own;
+    snprintf(out->infos[0].name, sizeof out->infos[0].name, "%s", t->flow->model_name);
+    out->n = 1;
+    for (size_t i = 1; i <= n; i++) {
+        if (memcmp(out->infos[i].tenant, t->req.tenant.id, sizeof t->req.tenant.id) != 0 ||
+            memcmp(&out->infos[i].key, &own, sizeof own) == 0)
+            continue;
+        out->infos[out->n] = out->infos[i];
+        out->keys[out->n++] = out->infos[i].key;
+    }
+    return 0;
+}
+
+void fg_task_roots_finish(struct fg_task_roots *r)
+{
+    free(r->infos);
+    free(r->keys);
+    *r = (struct fg_task_roots){0};
+}
+
+/* One line: white space and controls become spaces, and the cut is between characters. */
+static void make_line(const char *text, size_t n, char *out)
+{
+    bool cut = n > TEXT_BYTES;
+
+    n = cut ? TEXT_BYTES : n;
+    while (cut && n && ((unsigned char)text[n] & 0xc0) == 0x80)
+        n--;
+    for (size_t i = 0; i < n; i++)
+        out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? ' ' : text[i];
+    out[n] = '\0';
+}
+
+static void show_text(struct fg_task *t, struct fg_cache_read *read, const struct fg_key *first,
+                      char *out)
+{
+    int32_t tokens[FG_BLOCK_TOKENS];
+    char *text;
+    size_t n;
+
+    if (fg_cache_read_tokens(read, first, tokens, NULL) ||
+        fg_flow_detokenize(t->flow, tokens, FG_BLOCK_TOKENS, &text, &n, NULL))
+        return;
+    make_line(text, n, out);
+    free(text);
+}
+
+static void fill_rows(struct fg_task *t, const struct fg_task_roots *roots,
+                      const struct fg_cache_entry *entries, struct fg_task_result *out)
+{
+    struct fg_cache_read *read = NULL;
+
+    /* A store that cannot be read now shows no text. */
+    if (fg_cache_read_begin(t->flow->cache, &read, NULL))
+        read = NULL;
+    for (size_t i = 0; i < out->n_rows; i++) {
+        const struct fg_cache_entry *e = &entries[i];
+        struct fg_task_row *row = &out->rows[i];
+        size_t r = 0;
+
+        while (memcmp(&roots->keys[r], &e->root, sizeof e->root) != 0)
+            r++;
+        *row = (struct fg_task_row){.tokens = e->blocks * FG_BLOCK_TOKENS,
+                                    .states = e->states,
+                                    .bytes = e->bytes,
+                                    .own_bytes = e->own_bytes,
+                                    .newer = e->newer,
+                                    .leaf = e->leaf,
+                                    .current = r == 0};
+        snprintf(row->model, sizeof row->model, "%s", roots->infos[r].name);
+        fg_task_hex(&e->key, row->id);
+        if (read && row->current)
+            show_text(t, read, &e->first, row->text);
+    }
+    if (read)
+        fg_cache_read_end(read);
+}
+
+int fg_task_list(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
+{
+    struct fg_cache_entry *entries = calloc(t->req.limit + 1, sizeof *entries);
+    struct fg_task_roots roots;
+    int rc = fg_task_roots(t, &roots, err);
+
+    if (rc == 0) {
+        out->rows = calloc(t->req.limit + 1, sizeof *out->rows);
+        if (!entries || !out->rows ||
+            fg_cache_list(t->flow->cache, roots.keys, roots.n, entries, t->req.limit, &out->n_rows,
+                          &out->total))
+            rc = fg_fail(err, FG_ENOMEM, "no memory for the list");
+    }
+    if (rc == 0)
+        fill_rows(t, &roots, entries, out);
+    fg_task_roots_finish(&roots);
+    free(entries);
+    return rc;
+}
+
+/* The request's prompt as a job that is never submitted. */
+static struct fg_job *make_job(struct fg_task *t)
+{
+    struct fg_key root = fg_flow_root(t->flow, &t->req.tenant);
+    struct fg_job *job = calloc(1, sizeof *job);
+
+    if (!job)
+        return NULL;
+    atomic_init(&job->refs, 1);
+    job->req = t->req.prompt;
+    t->req.prompt = (struct fg_job_request){0};
+    job->req.tenant = t->req.tenant;
+    fg_prefix_init(&job->prefix, &root);
+    return job;
+}
+
+int fg_task_find(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
+{
+    struct fg_job *job = make_job(t);
+    struct fg_cache_hit hit = {0};
+    int rc;
+
+    if (!job)
+        return fg_fail(err, FG_ENOMEM, "no memory for the prompt");
+    rc = fg_prompt_prepare(t->flow, job, err);
+    if (rc == 0)
+        rc = fg_cache_find(t->flow->cache, job->prefix.keys, job->tokens, job->prefix.n, false,
+                           &hit, err);
+    if (rc == 0 && hit.n_blocks == 0)
+        rc = fg_fail(err, FG_ENOTFOUND, "nothing of this prompt is stored");
+    if (rc == 0) {
+        fg_task_hex(&job->prefix.keys[hit.n_blocks - 1], out->id);
+        out->tokens = hit.n_blocks * FG_BLOCK_TOKENS;
+        out->prompt_tokens = job->n_prompt;
+    }
+    fg_job_unref(job);
+    return rc;
+}
+
+int fg_task_forget(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
+{
+    struct fg_cache_forgotten gone = {0};
+    struct fg_task_roots roots;
+    struct fg_key key;
+    int rc = fg_task_roots(t, &roots, err);
+
+    if (rc == 0 && t->req.id)
+        rc = fg_cache_resolve(t->flow->cache, roots.keys, roots.n, t->req.id, &key, err);
+    if (rc == 0)
+        rc = fg_cache_forget(t->flow->cache, roots.keys, roots.n, t->req.id ? &key : NULL,
+                             t->req.before, &gone, err);
+    if (gone.blocks || gone.states)
+        fg_task_sweep_vram(t->flow);
+    out->blocks = gone.blocks;
+    out->states = gone.states;
+    out->bytes = gone.bytes;
+    fg_task_roots_finish(&roots);
+    return rc;
+}

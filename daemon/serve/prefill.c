@@ -1,0 +1,159 @@
+/* Prefill: the way of a prompt into its sequence, restored as far as stored, then computed in
+ * pieces that end where blocks and states are to be kept. */
+#include "base/log.h"
+#include "parts.h"
+#include "prefix/verify.h"
+
+enum {
+    RESTORE_BLOCKS = 64, /* restored between two steps, so that other jobs go on */
+    STATE_SPACING =
+        1024, /* tokens between states on long prompts, when nothing is known of costs */
+};
+
+static bool has_states(const struct fg_flow *flow, const struct fg_job *job)
+{
+    return job->caching && flow->machine.reuse.state_bytes > 0;
+}
+
+static void explain(const struct fg_flow *flow, struct fg_job *job)
+{
+    struct fg_cache_root root = fg_flow_describe_root(flow, &job->req.tenant);
+    const struct fg_restore *w = &job->restore;
+    struct fg_explain_prompt p = {.root = &root,
+                                  .prefix = &job->prefix,
+                                  .tokens = job->tokens,
+                                  .n_tokens = job->n_prompt,
+                                  .found = w->found,
+                                  .reused = job->account.reused_tokens / FG_CHUNK,
+                                  .corrupt = w->corrupt,
+                                  .busy = w->fallbacks > 0};
+
+    if (job->req.use_cache)
+        fg_explain(&flow->machine.reuse, flow->vocabulary.tokenizer, &p, &job->account.why);
+    else
+        job->account.why = (struct fg_cache_why){.reason = FG_REASON_DISABLED, .diverged_at = -1};
+}
+
+/* What was reused is settled: when the first restore ends. */
+static void settle(struct fg_flow *flow, struct fg_job *job)
+{
+    uint32_t n = fg_seq_length(job->seq);
+
+    if (job->accounted)
+        return;
+    job->accounted = true;
+    fg_account_mark(&job->marks.restored);
+    job->account.reused_tokens = n;
+    job->account.recomputed_tokens = job->n_prompt - n;
+    if (n)
+        job->account.source = job->restore.store_records ? FG_SOURCE_STORE : FG_SOURCE_VRAM;
+    if (job->account.source == FG_SOURCE_STORE)
+        fg_rate_add(&flow->restore_rate, n, 0, (job->marks.restored - job->marks.admitted) / 1e3);
+    explain(flow, job);
+}
+
+int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
+{
+    struct fg_reuse r = flow->machine.reuse;
+    int rc;
+
+    r.read_only = job->req.no_store;
+    rc = fg_restore_advance(&job->restore, &r, &job->seq, RESTORE_BLOCKS, err);
+    if (rc)
+        return rc;
+    if (!job->restore.done) {
+        fg_job_show(job, FG_PHASE_RESTORE);
+        return 0;
+    }
+    settle(flow, job);
+    job->trail.last = fg_seq_length(job->seq) / FG_BLOCK_TOKENS;
+    fg_job_show(job, FG_PHASE_PREFILL);
+    if (job->account.completion_tokens == 0)
+        fg_job_progress(job);
+    return 0;
+}
+
+/* Is a state in the middle of a long prompt worth its bytes? */
+static bool worth_a_state(const struct fg_flow *flow, const struct fg_job *job, uint32_t at)
+{
+    const struct fg_reuse *r = &flow->machine.reuse;
+
+    if (!r->cache || fg_rate_seconds(&flow->prefill_rate, 0, at) == 0)
+        return at % STATE_SPACING == 0;
+    return at >= job->trail.last * FG_BLOCK_TOKENS + FG_POLICY_MIN_SPACING &&
+           fg_store_admits(r, &job->trail, at / FG_BLOCK_TOKENS, FG_AT_SPACING);
+}
+
+/* The boundary at `at` whose state is kept for good: where prompts part or are likely to, where the
+ * prompt ends (and the last one that leaves a token to compute, should the same prompt come again),
+ * and where it is worth it. FG_AT_BLOCK: none. */
+static enum fg_boundary boundary_at(const struct fg_flow *flow, const struct fg_job *job,
+                                    uint32_t at)
+{
+    if (at == job->part)
+        return FG_AT_BRANCH;
+    if (at == job->bounds[0])
+        return FG_AT_SYSTEM_END;
+    if (at == job->bounds[1] || at == job->bounds[2])
+        return FG_AT_USER_START;
+    if (at == job->n_prompt / FG_CHUNK * FG_CHUNK ||
+        at == (job->n_prompt - 1) / FG_CHUNK * FG_CHUNK)
+        return FG_AT_PROMPT_END;
+    return worth_a_state(flow, job, at) ? FG_AT_SPACING : FG_AT_BLOCK;
+}
+
+uint32_t fg_prefill_piece(const struct fg_flow *flow, const struct fg_job *job, uint32_t budget)
+{
+    uint32_t from = fg_seq_length(job->seq), end = job->n_tokens, last = end / FG_CHUNK * FG_CHUNK;
+
+    if (end - from > budget) {
+        end = (from + budget) / FG_CHUNK * FG_CHUNK;
+        if (end <= from)
+            end = from + budget;
+    }
+    if (job->req.verify)
+        return fg_verify_piece_end(job->req.verify, from, end) - from;
+    if (!has_states(flow, job))
+        return end - from;
+    for (uint32_t at = (from / FG_CHUNK + 1) * FG_CHUNK; at < end; at += FG_CHUNK)
+        if (at == last || boundary_at(flow, job, at) != FG_AT_BLOCK)
+            return at - from;
+    return end - from;
+}
+
+static int keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
+{
+    const struct fg_reuse *r = &flow->machine.reuse;
+    uint32_t at = fg_seq_length(job->seq);
+    int rc = fg_store_blocks(r, &job->trail, job->seq, &job->prefix, job->tokens, err);
+
+    if (rc || at % FG_CHUNK || !has_states(flow, job))
+        return rc;
+    job->trail.at = boundary_at(flow, job, at);
+    if (job->trail.at != FG_AT_BLOCK)
+        return fg_store_state(r, &job->trail, job->seq, &job->prefix, job->tokens, err);
+    /* Inside the answer: its last boundary is known only when it ends. */
+    if (at > job->n_prompt)
+        return fg_store_note_state(r, &job->trail, job->seq, &job->prefix, err);
+    return 0;
+}
+
+int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
+{
+    uint32_t at = fg_seq_length(job->seq);
+    int rc = job->caching ? keep(flow, job, err) : 0;
+
+    if (rc == 0 && job->req.verify)
+        rc = fg_verify_look(job->req.verify, job->seq, err);
+    if (rc == FG_EDEVICELOST)
+        return rc;
+    if (rc) {
+        fg_log(FG_LOG_WARN, "flow", "job=%llu store=off cause=\"%s\"", (unsigned long long)job->id,
+               err->text);
+        job->caching = false;
+    }
+    fg_job_show(job, job->account.completion_tokens ? FG_PHASE_DECODE : FG_PHASE_PREFILL);
+    if (job->account.completion_tokens == 0 && at - job->piece < job->n_prompt)
+        fg_job_progress(job);
+    return 0;
+}

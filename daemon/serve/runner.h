@@ -1,0 +1,33 @@
+/* The machine a flow runs on: the model file, the device, the engine and the VRAM cache, opened
+ * together, and opened again after the device was lost. One thread at a time. */
+#ifndef FG_MACHINE_H
+#define FG_MACHINE_H
+
+#include "flow.h"
+#include "gpu/device.h"
+#include "prefix/longest.h"
+
+struct fg_machine {
+    char *device_select, *pipeline_dir; /* or NULL */
+    struct fg_engine_options options;
+    struct fg_gguf *gguf;
+    struct fg_device *device;
+    struct fg_engine *engine; /* NULL after a failed reopening */
+    struct fg_vram *vram;
+    struct fg_engine_info info; /* of the engine that is, or was last, open */
+    struct fg_reuse reuse;      /* engine, VRAM and the store */
+};
+
+/* The engine's options of a flow: defaults of what the flow decides. */
+void fg_machine_options(const struct fg_flow_options *opt, struct fg_engine_options *out);
+/* For struct fg_engine_options: shows how far tuning has got (fg_log_bar()). */
+void fg_machine_tune_progress(void *ctx, double share);
+/* Opens all but the store; reuse.cache and reuse.rate are for the caller to set. On failure *m is
+ * finished. */
+int fg_machine_init(struct fg_machine *m, const struct fg_flow_options *opt, struct fg_err *err);
+void fg_machine_finish(struct fg_machine *m);
+/* Closes engine and device (no sequence may be left) and opens them again. On failure m->engine is
+ * NULL and this may be called again. FG_EDEVICE also when the device now computes other bits. */
+int fg_machine_reopen(struct fg_machine *m, struct fg_err *err);
+
+#endif

@@ -1,0 +1,26 @@
+/* The model file's vocabulary and chat template, ready for prompts and answers. Immutable once
+ * loaded: any thread. */
+#ifndef FG_VOCABULARY_H
+#define FG_VOCABULARY_H
+
+#include "model/gguf/gguf.h"
+#include "text/template/chat.h"
+#include "text/tokenizer/tokenizer.h"
+
+struct fg_vocabulary {
+    struct fg_tokenizer *tokenizer;
+    bool has_chat;
+    struct fg_chat chat;    /* when has_chat */
+    struct fg_err chat_err; /* why not, else */
+};
+
+/* A model without a chat template that is known can still answer text. The bytes of g are copied.
+ * FG_EFORMAT, FG_EUNSUPPORTED (other than byte-level BPE), FG_ENOMEM, FG_ENOTFOUND (no vocabulary).
+ * On failure *v needs no fg_vocabulary_finish(). */
+int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
+                       struct fg_err *err);
+/* A hash of all tokens' bytes and kinds (docs/pack-format.md). FG_ENOMEM. */
+int fg_vocabulary_fingerprint(const struct fg_vocabulary *v, uint8_t out[16], struct fg_err *err);
+void fg_vocabulary_finish(struct fg_vocabulary *v);
+
+#endif

@@ -1,0 +1,182 @@
+#include "tool_calls.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/json_in.h"
+
+static const char open_tag[] = "<tool_calls>", close_tag[] = "</tool_calls>";
+
+struct text {
+    char *p;
+    size_t n, room;
+};
+
+static bool put(struct text *t, const char *bytes, size_t n)
+{
+    if (t->room - t->n < n) {
+        size_t room = 2 * (t->n + n); /* both lie in memory already */
+        char *p = realloc(t->p, room);
+
+        if (!p)
+            return false;
+        t->p = p;
+        t->room = room;
+    }
+    if (n)
+        memcpy(t->p + t->n, bytes, n);
+    t->n += n;
+    return true;
+}
+
+static bool puts_to(struct text *t, const char *s)
+{
+    return put(t, s, strlen(s));
+}
+
+/* One line. `arguments` is JSON in a string; when it is not, it goes in as the string it is. */
+static bool put_call(struct text *t, const json_t *name, const json_t *arguments)
+{
+    const char *raw = json_string_value(arguments);
+    json_t *parsed = json_loads(raw, JSON_REJECT_DUPLICATES, NULL);
+    char *quoted_name = json_dumps(name, JSON_ENCODE_ANY);
+    char *value = json_dumps(parsed ? parsed : arguments, JSON_ENCODE_ANY);
+    bool ok = quoted_name && value && puts_to(t, "{\"name\": ") && puts_to(t, quoted_name) &&
+              puts_to(t, ", \"arguments\": ") && puts_to(t, value) && puts_to(t, "}\n");
+
+    free(value);
+    free(quoted_name);
+    json_decref(parsed);
+    return ok;
+}
+
+int fg_tool_calls_append(const json_t *calls, const char *path, char **content, size_t *bytes,
+                         struct fg_api_error *e)
+{
+    struct text t = {0};
+    const json_t *call;
+    char field[64];
+    bool ok;
+    size_t i;
+
+    snprintf(field, sizeof field, "%s.tool_calls", path);
+    if (!json_is_array(calls))
+        return fg_api_fail(e, 400, field, NULL, "%s: it must be an array", field);
+    if (!json_array_size(calls))
+        return 0;
+    ok = put(&t, *content, *bytes) && (!*bytes || puts_to(&t, "\n")) && puts_to(&t, open_tag) &&
+         puts_to(&t, "\n");
+    json_array_foreach(calls, i, call)
+    {
+        const json_t *function = json_object_get(call, "function");
+        const json_t *name = json_object_get(function, "name");
+        const json_t *arguments = json_object_get(function, "arguments");
+
+        if (!json_is_string(name) || !json_is_string(arguments)) {
+            free(t.p);
+            return fg_api_fail(e, 400, field, NULL,
+                               "%s[%zu]: it must be {\"function\": {\"name\": string, "
+                               "\"arguments\": string}}",
+                               field, i);
+        }
+        ok = ok && put_call(&t, name, arguments);
+    }
+    ok = ok && puts_to(&t, close_tag) && put(&t, "", 1);
+    if (!ok) {
+        free(t.p);
+        return fg_json_nomem(e);
+    }
+    free(*content);
+    *content = t.p;
+    *bytes = t.n - 1;
+    return 0;
+}
+
+size_t fg_tool_calls_clear(const char *text, size_t n, size_t from)
+{
+    const size_t tag = sizeof open_tag - 1;
+    size_t at = from;
+
+    while (at < n) {
+        const char *lt = memchr(text + at, '<', n - at);
+        size_t left;
+
+        if (!lt)
+            return n;
+        at = (size_t)(lt - text);
+        left = n - at < tag ? n - at : tag;
+        if (memcmp(lt, open_tag, left) == 0)
+            return at;
+        at++;
+    }
+    return n;
+}
+
+/* {"name": string, "arguments": object} as OpenAI's call number `index`. NULL: it is not one. */
+static json_t *read_call(const char *line, size_t n, const char *id, size_t index)
+{
+    json_t *call = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL), *out = NULL;
+    json_t *name = json_object_get(call, "name");
+    const json_t *arguments = json_object_get(call, "arguments");
+    char *dumped = NULL, call_id[64];
+
+    if (json_is_string(name) && (!arguments || json_is_object(arguments))) {
+        dumped = arguments ? json_dumps(arguments, 0) : strdup("{}");
+        snprintf(call_id, sizeof call_id, "call_%s_%zu", id, index);
+        if (dumped)
+            out = json_pack("{s:s, s:s, s:{s:O, s:s}}", "id", call_id, "type", "function",
+                            "function", "name", name, "arguments", dumped);
+    }
+    free(dumped);
+    json_decref(call);
+    return out;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+json_t *fg_tool_calls_read(const char *text, size_t n, const char *id, size_t *content_bytes)
+{
+    size_t start = fg_tool_calls_clear(text, n, 0), at, end, before = start;
+    const char *close;
+    json_t *calls;
+
+    if (n - start < sizeof open_tag - 1)
+        return NULL;
+    at = start + sizeof open_tag - 1;
+    /* An answer cut by a stop string or by its length may lack the end. */
+    close = memmem(text + at, n - at, close_tag, sizeof close_tag - 1);
+    end = close ? (size_t)(close - text) : n;
+    for (size_t i = close ? end + sizeof close_tag - 1 : n; i < n; i++)
+        if (!is_space(text[i]))
+            return NULL;
+    calls = json_array();
+    while (calls && at < end) {
+        const char *newline = memchr(text + at, '\n', end - at);
+        size_t stop = newline ? (size_t)(newline - text) : end;
+        json_t *call;
+
+        while (at < stop && is_space(text[at]))
+            at++;
+        if (at < stop) {
+            call = read_call(text + at, stop - at, id, json_array_size(calls));
+            if (!call || json_array_append_new(calls, call) < 0) {
+                json_decref(calls);
+                return NULL;
+            }
+        }
+        at = stop + 1;
+    }
+    if (!json_array_size(calls)) {
+        json_decref(calls);
+        return NULL;
+    }
+    while (before > 0 && is_space(text[before - 1]))
+        before--;
+    *content_bytes = before;
+    return calls;
+}

@@ -1,0 +1,57 @@
+/* What the flow's tests share: a model file with a vocabulary, a scratch directory, and a client
+ * that submits jobs and waits for their answers. Running out of memory or of patience aborts. */
+#ifndef FIXTURE_H
+#define FIXTURE_H
+
+#include <pthread.h>
+
+#include "serve/flow.h"
+
+enum {
+    FIXTURE_BYTES = 256, /* ids 0..255 are the bytes */
+    FIXTURE_START = 256, /* <|im_start|>, control */
+    FIXTURE_END,         /* <|im_end|>, control, ends an answer */
+    FIXTURE_THINK,       /* <think>, user defined */
+    FIXTURE_TOKENS       /* entries of the vocabulary; the logits have more rows */
+};
+
+/* A new directory below $TMPDIR; the caller frees the string. */
+char *fixture_dir(void);
+/* Removes dir, which holds files and directories of files only, and frees the string. */
+void fixture_remove(char *dir);
+/* Writes dir/toy.gguf and returns its path, the caller's. */
+char *fixture_model(const char *dir);
+
+/* A job's answer as its events told it. */
+struct reply {
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    struct fg_job *job;
+    char *text;
+    size_t n_text;
+    int32_t *tokens; /* from log-probabilities */
+    float *logprobs;
+    size_t n_tokens;
+    uint32_t progress, last_done, last_reused;
+    bool ended, failed;
+    uint32_t order; /* among the jobs that were done: who ended first has less */
+    enum fg_finish_reason finish;
+    struct fg_job_account account;
+    struct fg_err error;
+};
+
+/* A greedy request of copied token ids, with log-probabilities and the cache on. */
+struct fg_job_request fixture_request(const int32_t *tokens, size_t n, int32_t max_tokens);
+/* A copy from malloc. */
+char *fixture_copy(const char *s);
+/* Submits; FG_EBUSY and the like come back. */
+int reply_start(struct reply *r, struct fg_flow *flow, struct fg_job_request *req,
+                struct fg_err *err);
+/* Waits for the end and gives the job back. */
+void reply_wait(struct reply *r);
+void reply_finish(struct reply *r);
+
+/* A fixed stream of numbers. */
+uint32_t fixture_random(uint64_t *state);
+
+#endif

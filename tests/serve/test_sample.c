@@ -1,0 +1,339 @@
+/* The sampler: known answers, ties, filters, seeds and distributions. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "serve/sample.h"
+
+static int32_t draw(const float *logits, uint32_t n, const struct fg_sampling *p, uint64_t index)
+{
+    struct fg_sampler s;
+    int32_t token = -1;
+
+    assert_int_equal(fg_sampler_init(&s, n, NULL), 0);
+    assert_int_equal(fg_sample(&s, logits, p, index, &token, NULL), 0);
+    fg_sampler_finish(&s);
+    return token;
+}
+
+/* How often each of n tokens comes out of `draws` draws. */
+static void count(const float *logits, uint32_t n, struct fg_sampling p, uint32_t draws,
+                  uint32_t *counts)
+{
+    struct fg_sampler s;
+
+    memset(counts, 0, n * sizeof *counts);
+    assert_int_equal(fg_sampler_init(&s, n, NULL), 0);
+    for (uint32_t i = 0; i < draws; i++) {
+        int32_t token;
+
+        assert_int_equal(fg_sample(&s, logits, &p, i, &token, NULL), 0);
+        assert_in_range(token, 0, n - 1);
+        counts[token]++;
+    }
+    fg_sampler_finish(&s);
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    /* The published SplitMix64's outputs for seed 1234567. */
+    assert_true(fg_sample_random(1234567, 0) == UINT64_C(6457827717110365317));
+    assert_true(fg_sample_random(1234567, 1) == UINT64_C(3203168211198807973));
+    assert_true(fg_sample_random(1234567, 2) == UINT64_C(9817491932198370423));
+    assert_true(fg_sample_random(1234567, 3) == UINT64_C(4593380528125082431));
+    assert_true(fg_sample_random(1234567, 4) == UINT64_C(16408922859458223821));
+}
+
+static void test_greedy(void **state)
+{
+    const float logits[] = {-1, 3, 2, 3, -INFINITY};
+    struct fg_sampling p = {.top_p = 1, .top_k = 3, .seed = 9};
+
+    (void)state;
+    assert_int_equal(draw(logits, 5, &p, 0), 1); /* the lowest id of equals */
+    assert_int_equal(draw(logits + 2, 3, &p, 0), 1);
+    assert_int_equal(draw(logits, 1, &p, 0), 0);
+}
+
+static void test_bad_logits(void **state)
+{
+    float logits[] = {1, 2, NAN, 3};
+    struct fg_sampling p = {.top_p = 1};
+    struct fg_sampler s;
+    struct fg_err err;
+    int32_t token;
+
+    (void)state;
+    assert_int_equal(fg_sampler_init(&s, 4, NULL), 0);
+    assert_int_equal(fg_sample(&s, logits, &p, 0, &token, &err), FG_EDEVICE);
+    assert_string_equal(err.text, "the device computed a logit of NaN for token 2");
+    logits[2] = INFINITY;
+    assert_int_equal(fg_sample(&s, logits, &p, 0, &token, &err), FG_EDEVICE);
+    for (int i = 0; i < 4; i++)
+        logits[i] = -INFINITY;
+    assert_int_equal(fg_sample(&s, logits, &p, 0, &token, &err), FG_EDEVICE);
+    fg_sampler_finish(&s);
+}
+
+/* Frequencies follow softmax(logits / temperature), within five standard deviations. */
+static void check_distribution(const float *logits, uint32_t n, struct fg_sampling p,
+                               const double *want)
+{
+    enum { DRAWS = 200000 };
+    uint32_t counts[16];
+
+    count(logits, n, p, DRAWS, counts);
+    for (uint32_t i = 0; i < n; i++) {
+        double sd = sqrt(want[i] * (1 - want[i]) * DRAWS);
+
+        assert_true(fabs(counts[i] - want[i] * DRAWS) <= 5 * sd);
+    }
+}
+
+static void softmax(const float *logits, uint32_t n, double t, double *out)
+{
+    double sum = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        sum += out[i] = exp(logits[i] / t);
+    for (uint32_t i = 0; i < n; i++)
+        out[i] /= sum;
+}
+
+static const float eight[] = {0.5f, -1, 2, 1.25f, -3, 0, 2, 1};
+
+static void test_temperature(void **state)
+{
+    double want[8];
+
+    (void)state;
+    softmax(eight, 8, 1, want);
+    check_distribution(eight, 8, (struct fg_sampling){.temperature = 1, .top_p = 1}, want);
+    softmax(eight, 8, 0.5, want);
+    check_distribution(eight, 8, (struct fg_sampling){.temperature = 0.5f, .top_p = 1, .seed = 4},
+                       want);
+    softmax(eight, 8, 3, want);
+    check_distribution(eight, 8, (struct fg_sampling){.temperature = 3, .top_p = 1, .seed = 5},
+                       want);
+}
+
+/* Sets all but the listed ones to 0 and scales the rest to 1. */
+static void keep(double *p, uint32_t n, uint32_t mask)
+{
+    double sum = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        sum += p[i] = mask >> i & 1 ? p[i] : 0;
+    for (uint32_t i = 0; i < n; i++)
+        p[i] /= sum;
+}
+
+static void test_filters(void **state)
+{
+    struct fg_sampling p = {.temperature = 1, .top_p = 1, .seed = 1};
+    double want[8];
+
+    (void)state;
+    /* Ranked: 2, 6 (2 each), 3 (1.25), 7 (1), 0 (0.5), 5 (0), 1, 4. */
+    softmax(eight, 8, 1, want);
+    keep(want, 8, 1 << 2 | 1 << 6 | 1 << 3);
+    p.top_k = 3;
+    check_distribution(eight, 8, p, want);
+    /* Of two equals the lower id is in. */
+    p.top_k = 1;
+    softmax(eight, 8, 1, want);
+    keep(want, 8, 1 << 2);
+    check_distribution(eight, 8, p, want);
+    /* 2, 6 and 3 have 0.303 + 0.303 + 0.143; 7 adds 0.111. */
+    p = (struct fg_sampling){.temperature = 1, .top_p = 0.8f, .seed = 2};
+    softmax(eight, 8, 1, want);
+    keep(want, 8, 1 << 2 | 1 << 6 | 1 << 3 | 1 << 7);
+    check_distribution(eight, 8, p, want);
+    /* After top_k 3, the first two have 0.81 of what is left. */
+    p.top_k = 3;
+    softmax(eight, 8, 1, want);
+    keep(want, 8, 1 << 2 | 1 << 6);
+    check_distribution(eight, 8, p, want);
+    /* exp(1 - 2) = 0.368 is in, exp(0.5 - 2) = 0.223 is out. */
+    p = (struct fg_sampling){.temperature = 1, .top_p = 1, .min_p = 0.3f, .seed = 3};
+    softmax(eight, 8, 1, want);
+    keep(want, 8, 1 << 2 | 1 << 6 | 1 << 3 | 1 << 7);
+    check_distribution(eight, 8, p, want);
+    /* top_p 0 leaves the best. */
+    p = (struct fg_sampling){.temperature = 1};
+    softmax(eight, 8, 1, want);
+    keep(want, 8, 1 << 2);
+    check_distribution(eight, 8, p, want);
+}
+
+/* A draw depends on seed and index, not on the draws before it. */
+static void test_seeds(void **state)
+{
+    struct fg_sampling p = {.temperature = 1, .top_p = 1, .seed = 77};
+    uint32_t differ = 0;
+    int32_t forward[64];
+
+    (void)state;
+    for (uint64_t i = 0; i < 64; i++)
+        forward[i] = draw(eight, 8, &p, i);
+    for (uint64_t i = 64; i-- > 0;)
+        assert_int_equal(draw(eight, 8, &p, i), forward[i]);
+    p.seed = 78;
+    for (uint64_t i = 0; i < 64; i++)
+        differ += draw(eight, 8, &p, i) != forward[i];
+    assert_true(differ > 20);
+}
+
+/* Filtering by heap agrees with sorting everything, over many shapes. */
+static void test_against_sort(void **state)
+{
+    enum { N = 500 };
+    float logits[N];
+    int32_t order[N];
+
+    (void)state;
+    for (uint64_t round = 0; round < 40; round++) {
+        uint32_t k = 1 + (uint32_t)(fg_sample_random(round, 1000) % N);
+        uint32_t counts[N];
+
+        for (uint32_t i = 0; i < N; i++) {
+            logits[i] = (float)(fg_sample_random(round, i) % 64) / 16;
+            order[i] = (int32_t)i;
+        }
+        for (uint32_t i = 1; i < N; i++) /* stable: ids ascend among equals */
+            for (uint32_t j = i; j > 0 && logits[order[j]] > logits[order[j - 1]]; j--) {
+                int32_t t = order[j];
+
+                order[j] = order[j - 1];
+                order[j - 1] = t;
+            }
+        count(logits, N, (struct fg_sampling){.temperature = 5, .top_p = 1, .top_k = (int32_t)k},
+              4000, counts);
+        for (uint32_t i = k; i < N; i++)
+            assert_int_equal(counts[order[i]], 0);
+    }
+}
+
+static void test_logprobs(void **state)
+{
+    const float logits[] = {1, 4, 2, 4, -INFINITY};
+    struct fg_token_logprob chosen = {.token = 2}, top[3] = {{0}};
+    double lse = log(exp(1) + 2 * exp(4) + exp(2));
+
+    (void)state;
+    fg_sample_logprobs(logits, 5, &chosen, top, 3);
+    assert_float_equal(chosen.logprob, 2 - lse, 1e-6);
+    assert_int_equal(top[0].token, 1);
+    assert_int_equal(top[1].token, 3);
+    assert_int_equal(top[2].token, 2);
+    assert_float_equal(top[0].logprob, 4 - lse, 1e-6);
+    assert_float_equal(top[2].logprob, 2 - lse, 1e-6);
+    fg_sample_logprobs(logits, 5, &chosen, NULL, 0);
+    /* Large logits do not overflow. */
+    fg_sample_logprobs((const float[]){1e4f, 1e4f}, 2, &(struct fg_token_logprob){.token = 1}, top,
+                       2);
+    assert_float_equal(top[1].logprob, -log(2), 1e-6);
+}
+
+static void test_check(void **state)
+{
+    static const struct {
+        struct fg_sampling p;
+        const char *name; /* NULL: fine */
+    } cases[] = {
+        {{.temperature = 1, .top_p = 1}, NULL},
+        {{.temperature = 0, .top_p = 0}, NULL},
+        {{.temperature = -0.1f, .top_p = 1}, "temperature"},
+        {{.temperature = NAN, .top_p = 1}, "temperature"},
+        {{.temperature = INFINITY, .top_p = 1}, "temperature"},
+        {{.top_p = 1, .top_k = -1}, "top_k"},
+        {{.top_p = 1.01f}, "top_p"},
+        {{.top_p = NAN}, "top_p"},
+        {{.top_p = 1, .min_p = -1}, "min_p"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fg_err err = {0};
+        int rc = fg_sampling_check(&cases[i].p, &err);
+
+        assert_int_equal(rc, cases[i].name ? FG_EINVAL : 0);
+        if (cases[i].name)
+            assert_true(strncmp(err.text, cases[i].name, strlen(cases[i].name)) == 0);
+    }
+}
+
+/* From the device's best alone: the same token as from all logits, for every setting. */
+static void best_are_enough(void **state)
+{
+    enum { VOCAB = 300 };
+    struct fg_sampler s;
+    struct fg_err err;
+    float logits[VOCAB];
+    uint64_t seed = 9;
+
+    (void)state;
+    assert_int_equal(fg_sampler_init(&s, VOCAB, &err), 0);
+    for (int round = 0; round < 500; round++) {
+        struct fg_sampling p = {.temperature = round % 5 ? 0.3f * (float)(round % 5) : 0,
+                                .top_k = 1 + round % FG_BEST_MOST,
+                                .top_p = round % 3 ? 0.25f * (float)(round % 3 + 1) : 1,
+                                .min_p = round % 7 ? 0 : 0.05f,
+                                .seed = (uint64_t)round};
+        struct fg_best best[FG_BEST_MOST];
+        uint32_t n = fg_sample_needs(&p, VOCAB);
+        int32_t want, got;
+
+        /* Few values, so that there are ties at the edges. */
+        for (int i = 0; i < VOCAB; i++)
+            logits[i] = (float)(fg_sample_random(seed++, 0) % 40) / 8;
+        assert_int_equal(n, p.temperature > 0 ? (uint32_t)p.top_k : 1);
+        for (uint32_t b = 0; b < n; b++) {
+            float top = -INFINITY;
+
+            for (int32_t i = 0; i < VOCAB; i++) {
+                bool taken = false;
+
+                for (uint32_t j = 0; j < b; j++)
+                    taken = taken || best[j].id == i;
+                if (!taken && logits[i] > top) {
+                    top = logits[i];
+                    best[b] = (struct fg_best){i, top};
+                }
+            }
+        }
+        assert_int_equal(fg_sample(&s, logits, &p, (uint64_t)round, &want, &err), 0);
+        assert_int_equal(fg_sample_best(&s, best, &p, (uint64_t)round, &got, &err), 0);
+        assert_int_equal(got, want);
+        best[0].logit = round % 2 ? NAN : -INFINITY;
+        assert_int_equal(fg_sample_best(&s, best, &p, 0, &got, &err), FG_EDEVICE);
+    }
+    /* All logits are needed where nothing bounds them. */
+    struct fg_sampling all = {.temperature = 1, .top_p = 0.9f};
+    assert_int_equal(fg_sample_needs(&all, VOCAB), 0);
+    all.top_k = FG_BEST_MOST + 1;
+    assert_int_equal(fg_sample_needs(&all, VOCAB), 0);
+    all.top_k = 40;
+    assert_int_equal(fg_sample_needs(&all, 40), 0);
+    assert_int_equal(fg_sample_needs(&all, 41), 40);
+    fg_sampler_finish(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(best_are_enough),  cmocka_unit_test(test_random),
+        cmocka_unit_test(test_greedy),      cmocka_unit_test(test_bad_logits),
+        cmocka_unit_test(test_temperature), cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_seeds),       cmocka_unit_test(test_against_sort),
+        cmocka_unit_test(test_logprobs),    cmocka_unit_test(test_check),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
