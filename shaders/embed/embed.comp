@@ -3,8 +3,7 @@
 // Tokens whose id lies outside this part's rows are left to the other parts.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 
 layout(local_size_x = 32) in;
 layout(constant_id = 4) const uint FG_NATIVE_F16 = 0; // 0, 1

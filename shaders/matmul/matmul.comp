@@ -24,8 +24,7 @@
 #ifdef FG_DOT
 #extension GL_EXT_spirv_intrinsics : require
 #endif
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 
 layout(local_size_x_id = 0, local_size_y_id = 1) in;
 layout(constant_id = 0) const uint LANES = 8;  // TILES * 32 / ROWS

@@ -8,8 +8,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 
 #define S FG_SUBGROUP
 layout(local_size_x = S) in;
