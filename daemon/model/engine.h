@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/block_tokens.h"
 #include "fulgur/error.h"
 #include "model/gguf/gguf.h"
 #include "model/families/hparams.h"
@@ -28,7 +29,7 @@ struct fg_engine;
 struct fg_seq;
 struct fg_step;
 
-enum { FG_CHUNK = 64 }; /* tokens of a chunk, a KV page and a cache block */
+enum { FG_CHUNK = FG_BLOCK_TOKENS }; /* tokens of a chunk, a KV page and a cache block */
 
 enum fg_kv_type { FG_KV_F16, FG_KV_F32 };
 
