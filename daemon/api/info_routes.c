@@ -108,27 +108,9 @@ void fg_route_cache(struct fg_api *api, struct evhttp_request *req, const char *
     const char *dir = NULL;
     json_t *root;
     int r = fg_flow_cache_stats(api->flow, &s, &dir);
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-        {"blocks", s.blocks},
-        {"states", s.states},
-        {"block_bytes", s.block_bytes},
-        {"state_bytes", s.state_bytes},
-        {"file_bytes", s.file_bytes},
-        {"max_bytes", s.max_bytes},
-        {"queued_bytes", s.queued_bytes},
-        {"evicted", s.evicted},
-        {"dropped_corrupt", s.dropped_corrupt},
-        {"dropped_full", s.dropped_full},
-        {"dropped_queue", s.dropped_queue},
-        {"dropped_budget", s.dropped_budget},
-        {"write_errors", s.write_errors},
-        {"hits_blocks", s.hits_blocks},
-        {"hits_states", s.hits_states},
-        {"bytes_written", s.bytes_written},
-    };
+#define ROW(name, unit, who, help) {#name, help, FG_METRIC_##unit, FG_METRIC_##who, &s.name},
+    const struct fg_metric rows[] = {FG_CACHE_METRICS(ROW)};
+#undef ROW
 
     (void)rest;
     if (r) {
@@ -139,12 +121,12 @@ void fg_route_cache(struct fg_api *api, struct evhttp_request *req, const char *
         fg_reply_error(api, req, &e);
         return;
     }
-    if (owner)
-        root = json_pack("{s:s, s:o}", "scope", "all", "dir", fg_api_string(dir));
-    else
-        root = json_pack("{s:s, s:I}", "scope", "tenant", "max_bytes", (json_int_t)s.max_bytes);
-    for (size_t i = 0; owner && root && i < sizeof rows / sizeof *rows; i++)
-        json_object_set_new(root, rows[i].name, json_integer((json_int_t)rows[i].value));
+    root = json_pack("{s:s}", "scope", owner ? "all" : "tenant");
+    if (owner && root)
+        json_object_set_new(root, "dir", fg_api_string(dir));
+    for (size_t i = 0; root && i < sizeof rows / sizeof *rows; i++)
+        if (owner || rows[i].who == FG_METRIC_ALL)
+            json_object_set_new(root, rows[i].name, json_integer((json_int_t)*rows[i].value));
     fg_reply_json(api, req, 200, root);
 }
 

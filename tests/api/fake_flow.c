@@ -432,6 +432,7 @@ int fg_flow_cache_stats(struct fg_flow *flow, struct fg_cache_stats *out, const 
                                    .dropped_full = 10,
                                    .dropped_queue = 11,
                                    .dropped_budget = 16,
+                                   .dropped_orphan = 17,
                                    .write_errors = 12,
                                    .hits_blocks = 13,
                                    .hits_states = 14,

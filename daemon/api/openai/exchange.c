@@ -3,12 +3,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <event2/buffer.h>
 #include <event2/http_struct.h>
 
 #include "api/api.h"
 #include "api/cache_json.h"
+#include "base/clock.h"
 #include "http/json_in.h"
 #include "base/log.h"
 #include "http/reply.h"
@@ -26,9 +26,9 @@ struct fg_exchange {
     bool tools, forecast;
     bool started; /* the stream's status and headers are out */
     bool role_sent;
-    int status; /* answered with; 0: the client left first */
-    struct timespec begun;
-    char *text; /* an answer in one piece, or a stream that may hold tool calls */
+    int status;   /* answered with; 0: the client left first */
+    double begun; /* fg_clock_ms() */
+    char *text;   /* an answer in one piece, or a stream that may hold tool calls */
     size_t n_text, room;
     size_t n_sent;    /* of text, in a stream */
     json_t *logprobs; /* of an answer in one piece, so far */
@@ -279,12 +279,8 @@ static void finish_whole(struct fg_exchange *x, const struct fg_job_event *e)
 static void log_end(const struct fg_exchange *x, const struct fg_job_event *e)
 {
     const struct fg_job_account *a = &e->account;
-    struct timespec now;
-    double ms;
+    double ms = fg_clock_ms() - x->begun;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    ms = 1e3 * (double)(now.tv_sec - x->begun.tv_sec) +
-         1e-6 * (double)(now.tv_nsec - x->begun.tv_nsec);
     if (e->kind == FG_EVENT_DONE)
         fg_log(FG_LOG_INFO, "api",
                "job=%llu status=%d stream=%d prompt=%u reused=%u completion=%u ms=%.1f",
@@ -359,7 +355,7 @@ static struct fg_exchange *new_exchange(struct fg_api *api, const struct fg_api_
     x->answer.n_logprobs = r->job.n_logprobs;
     x->last.to = x;
     atomic_init(&x->lost_event, false);
-    clock_gettime(CLOCK_MONOTONIC, &x->begun);
+    x->begun = fg_clock_ms();
     if (fg_answer_init(&x->answer, &api->info)) {
         free(x);
         return NULL;
