@@ -240,6 +240,16 @@ void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bi
     vkCmdDispatch(c->buffer, gx, gy, gz);
 }
 
+void fg_cmd_record(struct fg_cmd *c, const struct fg_dispatch *what)
+{
+    if (c->rc)
+        return;
+    c->rc = fg_kernel_ready(what->kernel, &c->err);
+    if (c->rc == 0)
+        fg_cmd_dispatch(c, what->kernel->pipeline, what->binds, what->n_binds, what->push,
+                        what->push_bytes, what->gx, what->gy, what->gz);
+}
+
 void fg_cmd_barrier(struct fg_cmd *c)
 {
     const VkAccessFlags access = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |

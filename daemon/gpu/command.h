@@ -25,6 +25,21 @@ int fg_pipeline_statistics(struct fg_device *d, const char *name,
                            const uint32_t spec[FG_SPEC_COUNT], char text[FG_STATISTICS_BYTES],
                            struct fg_err *err);
 
+/* A kernel: a handle to a shader with its specialization, found by name once and then used without
+ * looking anything up. Plain data; its user keeps it as long as it likes, within the device's life.
+ * The pipeline is made when it is first used, by the one thread that records. */
+struct fg_kernel {
+    struct fg_device *device;
+    uint32_t program; /* index in the table of shaders */
+    uint32_t spec[FG_SPEC_COUNT];
+    struct fg_pipeline *pipeline; /* NULL: not made yet */
+};
+/* FG_ENOTFOUND (no such shader). Makes no pipeline. spec: NULL for zeros. */
+int fg_kernel_init(struct fg_kernel *k, struct fg_device *d, const char *name,
+                   const uint32_t spec[FG_SPEC_COUNT], struct fg_err *err);
+/* Makes the pipeline now unless there is one. FG_EDEVICE, FG_ENOMEM, FG_EINVAL. */
+int fg_kernel_ready(struct fg_kernel *k, struct fg_err *err);
+
 struct fg_bind {
     struct fg_buffer *buffer;
     uint64_t offset; /* bytes, a multiple of 256 */
@@ -34,6 +49,17 @@ struct fg_bind {
 int fg_cmd_create(struct fg_device *d, struct fg_cmd **out, struct fg_err *err);
 void fg_cmd_destroy(struct fg_cmd *c); /* NULL is fine */
 void fg_cmd_begin(struct fg_cmd *c);
+/* What a dispatch is made of. */
+struct fg_dispatch {
+    struct fg_kernel *kernel;
+    const struct fg_bind *binds; /* [n_binds] for bindings 0 .. */
+    uint32_t n_binds;
+    uint32_t push_bytes;
+    const void *push;    /* [push_bytes] push constants of the shader's size */
+    uint32_t gx, gy, gz; /* workgroups; a count of 0 records nothing */
+};
+/* Records it; a kernel whose pipeline can't be made fails the submission. */
+void fg_cmd_record(struct fg_cmd *c, const struct fg_dispatch *what);
 /* Workgroups gx x gy x gz of `p`; n binds for bindings 0..n-1; push constants of the shader's size.
  * A count of 0 records nothing. */
 void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bind *binds,

@@ -9,7 +9,7 @@
 #include "device.h"
 
 struct fg_pipeline {
-    struct fg_pipeline *next;
+    struct fg_pipeline *next; /* of the same bucket */
     const struct fg_shader *shader;
     uint32_t spec[FG_SPEC_COUNT];
     const char *kinds; /* a letter a binding: s, u, f (pipeline.c) */
@@ -18,6 +18,8 @@ struct fg_pipeline {
     VkPipelineLayout layout;
     VkPipeline pipeline;
 };
+
+enum { FG_PIPELINE_BUCKETS = 256 };
 
 struct fg_device {
     VkInstance instance;
@@ -29,7 +31,7 @@ struct fg_device {
     VkPipelineCache pipeline_cache;
     char *cache_dir;           /* or NULL */
     char *pipeline_cache_path; /* or NULL */
-    struct fg_pipeline *pipelines;
+    struct fg_pipeline *pipelines[FG_PIPELINE_BUCKETS];
     bool has_statistics;       /* VK_KHR_pipeline_executable_properties is enabled */
     uint64_t import_alignment; /* 0: no import */
     PFN_vkGetMemoryHostPointerPropertiesEXT get_host_pointer_properties;
