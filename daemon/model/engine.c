@@ -7,6 +7,9 @@
 /* Most seconds that tuning takes at a start, compiling included. */
 static const double TUNE_S = 20;
 
+/* Of the step of many tokens that compiles kernels: more than any shares keys with. */
+enum { WARM_TOKENS = 6 };
+
 /* A zeroed device buffer: stale bits must never look like numbers. */
 static int make_zeroed(struct fg_engine *e, uint64_t bytes, const char *what,
                        struct fg_buffer **out, struct fg_err *err)
@@ -99,8 +102,8 @@ static int init_layers(struct fg_engine *e, struct fg_err *err)
 /* One run of every kernel that steps use, so that the first request does not wait for compilers. */
 static int warm_up(struct fg_engine *e, struct fg_err *err)
 {
-    uint32_t n = FG_ATTEND_TOKENS + 2, last = n + 1;
-    int32_t tokens[FG_ATTEND_TOKENS + 3] = {0};
+    uint32_t n = WARM_TOKENS, last = n + 1;
+    int32_t tokens[WARM_TOKENS + 1] = {0};
     struct fg_seq *s = NULL;
     float *logits = malloc((size_t)e->hp.n_vocab * 4);
     int rc = logits ? fg_seq_create(e, &s, err) : fg_fail(err, FG_ENOMEM, "out of memory");
@@ -143,12 +146,22 @@ static int create_base(const struct fg_engine_options *opt, const struct fg_gguf
         e->page_layer_bytes = e->plan.page_layer_bytes;
         e->state_layer_bytes = e->plan.state_layer_bytes;
         e->rows_layer_bytes = e->plan.rows_layer_bytes;
+        e->heads = (struct fg_heads){.n_head = e->hp.n_head,
+                                     .n_head_kv = e->hp.n_head_kv,
+                                     .head_dim = e->hp.head_dim,
+                                     .rope_dim = e->hp.rope_dim,
+                                     .neox = e->hp.rope_neox};
         rc = init_layers(e, err);
     }
     if (rc == 0)
         rc = fg_cmd_create(dev, &e->cmd, err);
-    if (rc == 0)
-        rc = fg_kernels_init(e, err);
+    if (rc == 0) {
+        e->ops.device = dev;
+        e->ops.cmd = e->cmd;
+        e->ops.numerics = e->opt.numerics;
+        e->ops.kv_type = e->opt.kv_type;
+        rc = fg_ops_init(&e->ops, err);
+    }
     if (rc) {
         fg_engine_destroy(e);
         return rc;
@@ -200,13 +213,13 @@ static int tune(struct fg_engine *e, struct fg_err *err)
         fg_tune_load(e, &e->tune_note);
         fg_tune_forget(e);
     }
-    before = e->n_tuned;
+    before = e->ops.n_tuned;
     /* Not at every start, where nothing can be kept. */
     if (e->opt.tune == FG_TUNE_ONCE && !fg_device_cache_dir(e->device))
         return 0;
     rc = fg_tune_measure(e, TUNE_S, seconds, e->opt.tune_progress, e->opt.tune_ctx, err);
     /* That it cannot be kept costs the next start as much again, and no more. */
-    if (rc == 0 && e->n_tuned > before)
+    if (rc == 0 && e->ops.n_tuned > before)
         fg_tune_save(e, &e->tune_note);
     return rc;
 }
@@ -214,9 +227,9 @@ static int tune(struct fg_engine *e, struct fg_err *err)
 uint32_t fg_engine_tuned(const struct fg_engine *e, const struct fg_tuned **out,
                          const struct fg_err **note)
 {
-    *out = e->tuned;
+    *out = e->ops.tuned;
     *note = &e->tune_note;
-    return e->n_tuned;
+    return e->ops.n_tuned;
 }
 
 int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *g,
@@ -234,8 +247,8 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
     if (rc)
         return rc;
     if (e->opt.tune == FG_TUNE_ONCE)
-        fg_tune_load(e, &e->tune_note); /* and the battery then runs what was chosen */
-    rc = fg_battery_run(e, err);
+        fg_tune_load(e, &e->tune_note); /* and the self-test then runs what was chosen */
+    rc = fg_self_test_run(&e->ops, &e->self_test, err);
     if (rc == 0)
         rc = fg_weights_load(e, progress, progress_ctx, err);
     if (rc == 0)
@@ -303,6 +316,6 @@ void fg_engine_info(const struct fg_engine *e, struct fg_engine_info *out)
                                    .kv_bytes = e->kv_bytes,
                                    .seq_bytes = e->seq_bytes,
                                    .scratch_bytes = e->s.bytes,
-                                   .canonical = e->canonical};
-    memcpy(out->numerics_id, e->numerics_id, 16);
+                                   .canonical = e->self_test.canonical};
+    memcpy(out->numerics_id, e->self_test.numerics_id, 16);
 }

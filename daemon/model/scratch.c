@@ -1,5 +1,8 @@
 /* Sizes and creation of a step's activations and tables. */
 #include "engine_priv.h"
+#include "ops/best.h"
+#include "ops/quantize.h"
+#include "ops/softmax_attention.h"
 
 #include <string.h>
 
@@ -72,20 +75,14 @@ static int fit_batch(const struct fg_scratch *s, const struct fg_hparams *hp, st
     return 0;
 }
 
-/* Pairs that a pass of sample/best.comp makes of n elements, at most. */
-static uint64_t best_pairs(uint64_t n)
-{
-    return (n + FG_C_BEST_SEGMENT - 1) / FG_C_BEST_SEGMENT * (FG_BEST_MOST + 1);
-}
-
 /* Every buffer of s, whose strides are set, and its size. Returns how many there are. */
 static size_t list(struct fg_scratch *s, const struct fg_hparams *hp, const struct fg_plan *p,
                    struct item out[MAX_ITEMS])
 {
     uint64_t t = p->opt.n_batch, used = max_u32(hp->n_expert_used, 1);
     uint64_t pairs = t * used;
-    uint64_t segments = p->max_pages / FG_C_SEGMENT_TILES + 1;
-    uint64_t partial = (uint64_t)p->opt.n_seq * hp->n_head * segments * (hp->head_dim + 2);
+    const struct fg_heads heads = {.n_head = hp->n_head, .head_dim = hp->head_dim};
+    uint64_t partial = p->opt.n_seq * fg_attend_partial(&heads, p->max_pages);
     if (partial > PARTIAL_BYTES / 4)
         partial = PARTIAL_BYTES / 4;
     const struct item all[] = {
@@ -100,7 +97,7 @@ static size_t list(struct fg_scratch *s, const struct fg_hparams *hp, const stru
         {&s->ff_up, p->ungated ? pairs * s->ld_ff : 4, FG_BUFFER_DEVICE,
          "feed-forward activations"},
         {&s->ff_down, hp->n_expert ? pairs * s->ld_embd : 4, FG_BUFFER_DEVICE, "expert outputs"},
-        {&s->quantized, max_u64(4, t * quantized_width(s, hp, p)), FG_BUFFER_DEVICE,
+        {&s->quantized.buffer, max_u64(4, t * quantized_width(s, hp, p)), FG_BUFFER_DEVICE,
          "quantized activations"},
         {&s->router, t * s->ld_router, FG_BUFFER_DEVICE, "router logits"},
         {&s->experts, pairs, FG_BUFFER_DEVICE, "expert choices"},
@@ -111,17 +108,17 @@ static size_t list(struct fg_scratch *s, const struct fg_hparams *hp, const stru
         {&s->last, (uint64_t)FG_HEAD_ROWS * s->ld_embd, FG_BUFFER_DEVICE, "last hidden rows"},
         {&s->logits, (uint64_t)FG_HEAD_ROWS * hp->n_vocab, FG_BUFFER_DEVICE, "logits"},
         {&s->readback, (uint64_t)FG_HEAD_ROWS * hp->n_vocab, FG_BUFFER_HOST, "logits"},
-        {&s->best[0], 2 * FG_HEAD_ROWS * best_pairs(hp->n_vocab), FG_BUFFER_DEVICE,
+        {&s->best[0], 2 * FG_HEAD_ROWS * fg_best_pairs(hp->n_vocab), FG_BUFFER_DEVICE,
          "candidates of tokens"},
-        {&s->best[1], 2 * FG_HEAD_ROWS * best_pairs(best_pairs(hp->n_vocab)), FG_BUFFER_DEVICE,
-         "candidates of tokens"},
+        {&s->best[1], 2 * FG_HEAD_ROWS * fg_best_pairs(fg_best_pairs(hp->n_vocab)),
+         FG_BUFFER_DEVICE, "candidates of tokens"},
         {&s->best_readback, 2 * FG_HEAD_ROWS * (FG_BEST_MOST + 1), FG_BUFFER_HOST, "best tokens"},
-        {&s->tokens, t * 4, FG_BUFFER_HOST, "step tables"},
-        {&s->rope, t * max_u32(hp->rope_dim, 2), FG_BUFFER_HOST, "rotary table"},
-        {&s->table, (uint64_t)p->opt.n_seq * p->max_pages, FG_BUFFER_HOST, "page tables"},
-        {&s->chunks, (t + t / FG_CHUNK + p->opt.n_seq) * 4, FG_BUFFER_HOST, "step tables"},
-        {&s->groups, t * 2, FG_BUFFER_HOST, "step tables"},
-        {&s->index, t + 64, FG_BUFFER_HOST, "step tables"},
+        {&s->tables.tokens, t * 4, FG_BUFFER_HOST, "step tables"},
+        {&s->tables.rope, t * max_u32(hp->rope_dim, 2), FG_BUFFER_HOST, "rotary table"},
+        {&s->tables.table, (uint64_t)p->opt.n_seq * p->max_pages, FG_BUFFER_HOST, "page tables"},
+        {&s->tables.chunks, (t + t / FG_CHUNK + p->opt.n_seq) * 4, FG_BUFFER_HOST, "step tables"},
+        {&s->tables.groups, t * 2, FG_BUFFER_HOST, "step tables"},
+        {&s->tables.index, t + 64, FG_BUFFER_HOST, "step tables"},
     };
     _Static_assert(sizeof all / sizeof *all <= MAX_ITEMS, "MAX_ITEMS");
     memcpy(out, all, sizeof all);
@@ -171,6 +168,7 @@ int fg_scratch_init(struct fg_engine *e, struct fg_err *err)
     int rc = 0;
 
     strides(&e->s, &e->hp, &e->plan);
+    e->s.tables.max_pages = e->max_pages;
     n = list(&e->s, &e->hp, &e->plan, all);
     fg_cmd_begin(e->cmd);
     for (size_t i = 0; rc == 0 && i < n; i++)
@@ -200,13 +198,13 @@ void fg_scratch_finish(struct fg_scratch *s)
                                      s->last,
                                      s->logits,
                                      s->readback,
-                                     s->tokens,
-                                     s->rope,
-                                     s->table,
-                                     s->chunks,
-                                     s->groups,
-                                     s->index,
-                                     s->quantized,
+                                     s->tables.tokens,
+                                     s->tables.rope,
+                                     s->tables.table,
+                                     s->tables.chunks,
+                                     s->tables.groups,
+                                     s->tables.index,
+                                     s->quantized.buffer,
                                      s->best[0],
                                      s->best[1],
                                      s->best_readback};

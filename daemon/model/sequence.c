@@ -83,7 +83,7 @@ uint32_t fg_engine_free_pages(const struct fg_engine *e)
 /* Appends `page` (whose reference the sequence takes over) to the page table. */
 static void append_page(struct fg_seq *s, uint32_t page)
 {
-    uint32_t *table = fg_buffer_map(s->engine->s.table);
+    uint32_t *table = fg_buffer_map(s->engine->s.tables.table);
     table[s->slot * s->engine->max_pages + s->n_pages] = page;
     s->pages[s->n_pages++] = page;
 }

@@ -1,5 +1,9 @@
 /* A step: fills the tables, records the layers and the head, runs, hands out logits. */
 #include "engine_priv.h"
+#include "ops/best.h"
+#include "ops/norm.h"
+#include "ops/quantize.h"
+#include "ops/softmax_attention.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -39,8 +43,8 @@ static int check_pieces(struct fg_engine *e, const struct fg_step_piece *p, uint
 /* Rows of one token: id, position, slot; cos and sin of its angles, in double, rounded once. */
 static void fill_token(struct fg_engine *e, uint32_t row, int32_t id, uint32_t pos, uint32_t slot)
 {
-    struct fg_token_row *tokens = fg_buffer_map(e->s.tokens);
-    float *rope = fg_buffer_map(e->s.rope);
+    struct fg_token_row *tokens = fg_buffer_map(e->s.tables.tokens);
+    float *rope = fg_buffer_map(e->s.tables.rope);
     uint32_t half = e->hp.rope_dim / 2;
     tokens[row] = (struct fg_token_row){(uint32_t)id, pos, slot, 0};
     for (uint32_t i = 0; e->n_softmax && i < half; i++) {
@@ -54,12 +58,12 @@ static void fill_token(struct fg_engine *e, uint32_t row, int32_t id, uint32_t p
 static void fill_tokens(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
                         uint32_t *row_of, struct fg_step_shape *shape)
 {
-    uint32_t *groups = fg_buffer_map(e->s.groups), row = 0, g = 0;
+    uint32_t *groups = fg_buffer_map(e->s.tables.groups), row = 0, g = 0;
     for (int single = 1; single >= 0; single--)
         for (uint32_t i = 0; i < n; i++) {
             if ((p[i].n == 1) != (single == 1))
                 continue;
-            uint32_t pos = p[i].seq->length, step = single ? 1 : fg_attend_tokens(e);
+            uint32_t pos = p[i].seq->length, step = single ? 1 : fg_attend_tokens(&e->ops);
             row_of[i] = row;
             for (uint32_t j = 0; j < p[i].n; j += step, g++) {
                 groups[2 * g] = row + j;
@@ -84,7 +88,7 @@ static void fill_chunks(struct fg_engine *e, const struct fg_step_piece *p, uint
                         const uint32_t *row_of, struct fg_step_round *rounds,
                         struct fg_step_shape *shape)
 {
-    struct fg_chunk_row *rows = fg_buffer_map(e->s.chunks);
+    struct fg_chunk_row *rows = fg_buffer_map(e->s.tables.chunks);
     uint32_t at = 0, before = UINT32_MAX;
     for (uint32_t r = 0; before != at; r++) {
         before = at;
@@ -117,6 +121,12 @@ void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n
     fill_chunks(e, p, n, row_of, rounds, shape);
 }
 
+uint32_t fg_best_choices(const struct fg_engine *e)
+{
+    uint32_t n = e->opt.n_choices;
+    return n && n < e->hp.n_vocab ? n : e->hp.n_vocab;
+}
+
 /* Rows of the head that a piece wants. */
 static uint32_t wanted(const struct fg_step_piece *p)
 {
@@ -127,7 +137,7 @@ static uint32_t wanted(const struct fg_step_piece *p)
 static uint32_t fill_index(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
                            const uint32_t *row_of)
 {
-    uint32_t *index = fg_buffer_map(e->s.index), at = 0;
+    uint32_t *index = fg_buffer_map(e->s.tables.index), at = 0;
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = p[i].n - wanted(&p[i]); j < p[i].n; j++)
             index[at++] = row_of[i] + j;
@@ -161,18 +171,28 @@ static void record_head(struct fg_engine *e, const struct fg_step_piece *p, uint
     const struct fg_matrix *head = e->hp.tied_output ? &e->embd : &e->head;
     uint64_t bytes = (uint64_t)e->hp.n_vocab * 4;
     uint32_t k = most_best(p, from, rows), at;
-    fg_record_norm(e, e->s.x, e->s.ld_embd, e->output_norm, e->s.last, e->s.ld_embd, rows,
-                   e->s.index, from);
+    struct fg_view last = fg_view_of(e->s.last, e->s.ld_embd, rows, e->hp.n_embd);
+    struct fg_view logits = fg_view_of(e->s.logits, e->hp.n_vocab, rows, e->hp.n_vocab);
+    fg_record_norm(&e->ops, &(struct fg_norm){
+                                .x = fg_view_of(e->s.x, e->s.ld_embd, e->opt.n_batch, e->hp.n_embd),
+                                .y = last,
+                                .w = e->output_norm,
+                                .eps = e->hp.norm_eps,
+                                .index = e->s.tables.index,
+                                .index_at = from});
     fg_cmd_barrier(e->cmd);
-    fg_record_quantize(e, e->s.last, e->s.ld_embd, e->hp.n_embd, rows);
-    fg_record_matmul(e, head, e->s.last, e->s.ld_embd, e->s.logits, e->hp.n_vocab, rows, NULL, 0,
-                     0);
+    struct fg_operand x = fg_record_quantize(&e->ops, last, &e->s.quantized);
+    fg_record_matmul(&e->ops, &(struct fg_matmul){.m = head, .x = x, .y = logits});
     fg_cmd_barrier(e->cmd);
     for (uint32_t i = 0; i < rows; i++)
         if (piece_of(p, from + i, &at)->n_best == 0)
             fg_cmd_copy(e->cmd, e->s.logits, i * bytes, e->s.readback, i * bytes, bytes);
+    logits.k = fg_best_choices(e);
     if (k)
-        fg_record_best(e, rows, k);
+        fg_record_best(&e->ops, &(struct fg_best_rows){.logits = logits,
+                                                       .k = k,
+                                                       .passes = {e->s.best[0], e->s.best[1]},
+                                                       .readback = e->s.best_readback});
 }
 
 /* Hands out what record_head() brought. */

@@ -1,5 +1,9 @@
-#include "engine_priv.h"
+#include "weights.h"
 
+#include "ops/ops.h"
+#include "shaders/abi/params.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

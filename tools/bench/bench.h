@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "model/numerics.h"
+#include "ops/numerics.h"
 
 /* Seconds of CLOCK_MONOTONIC. */
 double bench_seconds(void);

@@ -137,7 +137,7 @@ int fg_kernel_bench_roof(struct fg_kernel_bench *b, struct fg_kernel_roof *out, 
     const uint32_t spec[FG_SPEC_COUNT] = {0};
     struct roof_work w = {.b = b};
     uint64_t bytes = d->max_storage_range < ROOF_BYTES ? d->max_storage_range : ROOF_BYTES;
-    bool texel = b->engine->one.texel || b->engine->many.texel;
+    bool texel = b->engine->ops.one.texel || b->engine->ops.many.texel;
     double seconds;
     int rc;
 

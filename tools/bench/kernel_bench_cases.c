@@ -1,5 +1,8 @@
 /* What a case records, and what it costs by its formula. */
 #include "kernel_bench_priv.h"
+#include "ops/lightning_attention.h"
+#include "ops/moe.h"
+#include "ops/norm.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,30 +30,42 @@ static void record(void *ctx, uint32_t i)
     struct fg_engine *e = w->b->engine;
     const struct fg_kernel_case *c = w->c;
     const struct fg_matrix *m = w->n_copies ? &w->copies[i % w->n_copies] : NULL;
-    uint32_t ldx = fg_round_up(c->k, 32);
+    uint32_t ldx = fg_round_up(c->k, 32), pairs = c->n_tokens * e->hp.n_expert_used;
+    struct fg_expert_groups groups = fg_step_groups(e, pairs);
     struct fg_layer gated;
 
     switch (c->kind) {
     case FG_KERNEL_MATMUL:
-        fg_record_matmul(e, m, w->x, ldx, w->y, c->n_rows, c->n_tokens, NULL, 0, 0);
+        fg_record_matmul(
+            &e->ops, &(struct fg_matmul){.m = m,
+                                         .x.plain = fg_view_of(w->x, ldx, c->n_tokens, c->k),
+                                         .y = fg_view_of(w->y, c->n_rows, c->n_tokens, c->n_rows)});
         fg_cmd_barrier(e->cmd);
         break;
     case FG_KERNEL_MOE:
-        fg_record_matmul_moe(e, m, w->x, ldx, w->y, c->n_rows, c->n_tokens * e->hp.n_expert_used,
-                             c->x_div);
+        fg_record_matmul_moe(&e->ops, &(struct fg_matmul_moe){
+                                          .m = m,
+                                          .x.plain = fg_view_of(w->x, ldx, pairs / c->x_div, c->k),
+                                          .y = fg_view_of(w->y, c->n_rows, pairs, c->n_rows),
+                                          .groups = &groups,
+                                          .x_div = c->x_div});
         fg_cmd_barrier(e->cmd);
         break;
     case FG_KERNEL_SOFTMAX: fg_record_attend(e, layer_at(w, false, i), &w->shape); break;
     case FG_KERNEL_LIGHTNING: fg_record_lightning(e, layer_at(w, true, i), &w->shape); break;
     case FG_KERNEL_NORM:
-        fg_record_norm(e, e->s.x, e->s.ld_embd, w->b->norm, e->s.n, e->s.ld_embd, c->n_tokens, NULL,
-                       0);
+        fg_record_norm(
+            &e->ops,
+            &(struct fg_norm){.x = fg_view_of(e->s.x, e->s.ld_embd, c->n_tokens, e->hp.n_embd),
+                              .y = fg_view_of(e->s.n, e->s.ld_embd, c->n_tokens, e->hp.n_embd),
+                              .w = w->b->norm,
+                              .eps = e->hp.norm_eps});
         fg_cmd_barrier(e->cmd);
         break;
     case FG_KERNEL_GATE:
         gated = *layer_at(w, true, i);
         gated.attn_norm_2 = w->b->norm;
-        fg_record_gate(e, &gated, c->n_tokens);
+        fg_layer_gate(e, &gated, c->n_tokens);
         break;
     }
 }
@@ -106,7 +121,8 @@ static int choose_experts(struct work *w, struct fg_err *err)
     fg_cmd_begin(e->cmd);
     fg_cmd_copy(e->cmd, choices, 0, e->s.experts, 0, 4ull * n);
     fg_cmd_barrier(e->cmd);
-    fg_record_group(e, n);
+    struct fg_expert_groups groups = fg_step_groups(e, n);
+    fg_record_moe_group(&e->ops, e->s.experts, &groups);
     rc = fg_cmd_run(e->cmd, err);
     fg_buffer_destroy(choices);
     return rc;
@@ -163,7 +179,8 @@ static void cost_of_product(const struct work *w, struct fg_kernel_time *t)
     t->bytes = (double)w->copies[0].bytes * touched / c->n_experts +
                4 * (pairs / (used == c->x_div ? used : 1) * c->k + pairs * c->n_rows);
     t->flops = 2 * pairs * c->n_rows * c->k;
-    t->texel = (c->n_tokens == 1 && used == 1 ? &w->b->engine->one : &w->b->engine->many)->texel;
+    t->texel =
+        (c->n_tokens == 1 && used == 1 ? &w->b->engine->ops.one : &w->b->engine->ops.many)->texel;
 }
 
 /* Keys before and up to each token, summed over the tokens. */
@@ -185,7 +202,7 @@ static void cost(const struct work *w, struct fg_kernel_time *t)
     case FG_KERNEL_SOFTMAX:
         t->bytes = pages * (double)e->page_layer_bytes + 2 * n * width * 4;
         t->flops = 4 * width * keys_seen(c->depth, c->n_tokens);
-        t->texel = e->attend_spread != 0;
+        t->texel = e->ops.attend_spread != 0;
         break;
     case FG_KERNEL_LIGHTNING:
         /* q, k, v in, q again rotated, output out; the state read, and written where it is folded.
@@ -194,7 +211,7 @@ static void cost(const struct work *w, struct fg_kernel_time *t)
         t->bytes = (double)e->state_layer_bytes * (1 + 2 * folds) + 4 * n * width * 7;
         t->flops = 2 * width * d * n + 4 * width * keys_seen(c->depth % FG_CHUNK, c->n_tokens) +
                    2 * width * d * FG_CHUNK * folds;
-        t->texel = fg_lightning_by_lanes(e);
+        t->texel = fg_lightning_by_lanes(&e->ops);
         break;
     case FG_KERNEL_NORM:
         t->bytes = (2 * n + 1) * e->hp.n_embd * 4;

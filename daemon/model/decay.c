@@ -1,5 +1,5 @@
 /* Host-made tables of the numerics contract: computed in double, rounded once. */
-#include "model/engine_priv.h"
+#include "engine_priv.h"
 
 #include <math.h>
 
