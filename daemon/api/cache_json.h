@@ -9,7 +9,7 @@
 
 /* {"cache": {...}}: the member `fulgur` of every answer. */
 json_t *fg_cache_json(const struct fg_job_account *a);
-/* The whole answer to a dry run. */
+/* The whole answer to a forecast. */
 json_t *fg_cache_forecast_json(const char *model, const struct fg_job_account *a);
 
 #endif

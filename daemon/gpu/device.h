@@ -1,5 +1,5 @@
 /* The Vulkan device: choice, features, limits. The only folder that includes vulkan.h is
- * daemon/gpu. One thread at a time. */
+ * daemon/gpu. Opened and closed by one thread; stream.h and command.h say what others may do. */
 #ifndef FG_DEVICE_H
 #define FG_DEVICE_H
 
@@ -22,6 +22,7 @@ struct fg_device_info {
     bool host_import; /* VK_EXT_external_memory_host */
     bool unified;     /* every device-local heap is host-visible */
     bool storage16, float16, int8, int_dot, subgroup_ballot; /* optional tiers */
+    bool transfer_queue;                                     /* copies have a queue of their own */
     bool int_dot_fast; /* four signed bytes at a time in one instruction */
     bool usable;
     char why[160]; /* why not usable, or why chosen */

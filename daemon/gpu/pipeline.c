@@ -179,17 +179,22 @@ static int make(struct fg_device *d, const struct fg_shader *shader,
     return rc;
 }
 
-int fg_pipeline_get(struct fg_device *d, const char *name, const uint32_t spec[FG_SPEC_COUNT],
-                    struct fg_pipeline **out, struct fg_err *err)
+static struct fg_pipeline **bucket(struct fg_device *d, const struct fg_shader *shader,
+                                   const uint32_t spec[FG_SPEC_COUNT])
 {
-    struct fg_pipeline *p;
-    const struct fg_shader *shader = find_shader(name);
+    uint64_t program = (uint64_t)(shader - fg_shaders);
+    uint64_t hash = XXH3_64bits_withSeed(spec, FG_SPEC_COUNT * sizeof *spec, program);
+    return &d->pipelines[hash % FG_PIPELINE_BUCKETS];
+}
+
+static int get(struct fg_device *d, const struct fg_shader *shader,
+               const uint32_t spec[FG_SPEC_COUNT], struct fg_pipeline **out, struct fg_err *err)
+{
+    struct fg_pipeline *p, **first = bucket(d, shader, spec);
     int rc;
 
     *out = NULL;
-    if (!shader)
-        return fg_fail(err, FG_ENOTFOUND, "no shader is called \"%s\"", name);
-    for (p = d->pipelines; p; p = p->next)
+    for (p = *first; p; p = p->next)
         if (p->shader == shader && memcmp(p->spec, spec, sizeof p->spec) == 0) {
             *out = p;
             return 0;
@@ -197,10 +202,43 @@ int fg_pipeline_get(struct fg_device *d, const char *name, const uint32_t spec[F
     rc = make(d, shader, spec, false, &p, err);
     if (rc)
         return rc;
-    p->next = d->pipelines;
-    d->pipelines = p;
+    p->next = *first;
+    *first = p;
     *out = p;
     return 0;
+}
+
+int fg_pipeline_get(struct fg_device *d, const char *name, const uint32_t spec[FG_SPEC_COUNT],
+                    struct fg_pipeline **out, struct fg_err *err)
+{
+    const struct fg_shader *shader = find_shader(name);
+
+    *out = NULL;
+    if (!shader)
+        return fg_fail(err, FG_ENOTFOUND, "no shader is called \"%s\"", name);
+    return get(d, shader, spec, out, err);
+}
+
+int fg_kernel_init(struct fg_kernel *k, struct fg_device *d, const char *name,
+                   const uint32_t spec[FG_SPEC_COUNT], struct fg_err *err)
+{
+    const struct fg_shader *shader = find_shader(name);
+
+    memset(k, 0, sizeof *k);
+    if (!shader)
+        return fg_fail(err, FG_ENOTFOUND, "no shader is called \"%s\"", name);
+    k->device = d;
+    k->program = (uint32_t)(shader - fg_shaders);
+    if (spec)
+        memcpy(k->spec, spec, sizeof k->spec);
+    return 0;
+}
+
+int fg_kernel_ready(struct fg_kernel *k, struct fg_err *err)
+{
+    if (k->pipeline)
+        return 0;
+    return get(k->device, &fg_shaders[k->program], k->spec, &k->pipeline, err);
 }
 
 static double number(const VkPipelineExecutableStatisticKHR *s)
@@ -329,11 +367,12 @@ static void write_cache(struct fg_device *d)
 
 void fg_pipeline_cache_close(struct fg_device *d)
 {
-    while (d->pipelines) {
-        struct fg_pipeline *p = d->pipelines;
-        d->pipelines = p->next;
-        destroy(d, p);
-    }
+    for (int i = 0; i < FG_PIPELINE_BUCKETS; i++)
+        while (d->pipelines[i]) {
+            struct fg_pipeline *p = d->pipelines[i];
+            d->pipelines[i] = p->next;
+            destroy(d, p);
+        }
     if (d->pipeline_cache) {
         if (d->pipeline_cache_path)
             write_cache(d);

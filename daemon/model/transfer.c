@@ -77,7 +77,7 @@ int fg_transfer_write(struct fg_engine *e, const struct fg_piece *p, uint32_t n,
         memcpy(fg_buffer_map(t->staging), (const char *)src + i * bytes, group * bytes);
         for (uint32_t j = 0; j < group; j++)
             fg_cmd_copy(t->cmd, t->staging, j * bytes, p[i + j].buffer, p[i + j].at, bytes);
-        int rc = fg_cmd_submit(t->cmd, err);
+        int rc = fg_cmd_submit(t->cmd, NULL, err);
         if (rc)
             return rc;
     }

@@ -27,7 +27,7 @@ static bool fits(const struct fg_flow *flow, const struct fg_job *job)
 
         need += fg_admit_pages(flow, a->n_tokens + 1) - fg_admit_pages(flow, fg_seq_length(a->seq));
     }
-    if (job->req.use_cache) {
+    if (job->req.cache != FG_CACHE_NONE) {
         for (uint32_t b = 0; b < p->n; b++)
             have +=
                 fg_vram_find(m->vram, &p->keys[b], job->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL);
@@ -55,10 +55,10 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
                             job->req.n_stop);
     job->answering = true;
     fg_account_mark(&job->marks.admitted);
-    job->caching = job->req.use_cache && !job->req.no_store;
+    job->caching = job->req.cache == FG_CACHE_READ_WRITE;
     job->part = 0;
     job->restore = (struct fg_restore){.done = true};
-    if (job->req.use_cache) {
+    if (job->req.cache != FG_CACHE_NONE) {
         /* At least one token is left to compute: its logits are wanted. */
         fg_restore_begin(&job->restore, r, &job->prefix, job->tokens,
                          (job->n_tokens - 1) / FG_BLOCK_TOKENS);
@@ -97,7 +97,7 @@ void fg_admit_waiting(struct fg_flow *flow)
 static void drop_sequence(struct fg_flow *flow, struct fg_job *job)
 {
     fg_trail_finish(&job->trail, &flow->machine.reuse);
-    if (job->req.use_cache)
+    if (job->req.cache != FG_CACHE_NONE)
         fg_restore_drop(&flow->machine.reuse, job->seq, job->prefix.keys);
     else
         fg_seq_destroy(job->seq);

@@ -200,7 +200,7 @@ void fg_job_done(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason
 {
     struct fg_job_event e = {.kind = FG_EVENT_DONE, .finish = finish};
 
-    if (!job->req.dry_run) {
+    if (job->req.mode != FG_MODE_FORECAST) {
         fg_account_mark(&job->marks.ended);
         fg_account_times(&job->marks, &job->account);
         fg_account_log(job->id, &job->account, finish);

@@ -17,6 +17,22 @@ struct fg_flow; /* the running engine: flow.h */
 struct fg_job;
 struct fg_verify;
 
+/* What a job is for. */
+enum fg_job_mode {
+    FG_MODE_ANSWER,
+    /* Only tell what would be reused: DONE comes at once, its account is a forecast (restore_ms,
+     * prefill_ms and first_token_ms are predictions), and nothing is computed, used or kept. */
+    FG_MODE_FORECAST,
+    FG_MODE_VERIFY, /* compute again what is stored, and compare: `verify` says what */
+};
+
+/* What a job has to do with the cache, in VRAM and in the store alike. */
+enum fg_cache_use {
+    FG_CACHE_NONE, /* neither reads nor writes */
+    FG_CACHE_READ, /* reuses; prompt and answer leave nothing */
+    FG_CACHE_READ_WRITE,
+};
+
 enum fg_prompt_kind { FG_PROMPT_TEXT, FG_PROMPT_TOKENS, FG_PROMPT_CHAT };
 
 /* Whose cache entries a request finds and leaves: part of the root of its keys, so that one
@@ -57,14 +73,11 @@ struct fg_job_request {
     char **stop; /* UTF-8 strings; the answer ends before the first that appears */
     size_t n_stop;
     int32_t n_logprobs; /* -1: none; n >= 0: the chosen token's and the n best alternatives' */
-    bool use_cache;     /* false: neither reads nor writes the cache */
-    bool no_store;      /* reads the cache; prompt and answer leave nothing in VRAM or the store */
-    bool ignore_eos;    /* go on past end tokens until max_tokens */
-    bool want_progress; /* send PROGRESS events */
-    struct fg_verify *verify; /* the flow's own: verify.h; else NULL */
-    /* Only tell what would be reused: DONE comes at once, its account is a forecast (restore_ms,
-     * prefill_ms and first_token_ms are predictions), and nothing is computed, used or kept. */
-    bool dry_run;
+    enum fg_job_mode mode;
+    enum fg_cache_use cache;
+    bool ignore_eos;          /* go on past end tokens until max_tokens */
+    bool want_progress;       /* send PROGRESS events */
+    struct fg_verify *verify; /* FG_MODE_VERIFY: the flow's own, verify.h; else NULL */
 };
 /* Frees what the fields point to (malloc'd each); the struct itself is the caller's. */
 void fg_job_request_finish(struct fg_job_request *r);

@@ -65,6 +65,7 @@ static int run_job(struct fg_task *t, struct fg_verify *v, uint64_t before, uint
                                  .n_tokens = (size_t)v->path->n * FG_BLOCK_TOKENS,
                                  .sampling = {.top_p = 1},
                                  .n_logprobs = -1,
+                                 .mode = FG_MODE_VERIFY,
                                  .want_progress = true,
                                  .verify = v};
     struct waiting w = {.ended = false};

@@ -171,7 +171,7 @@ void fg_admit_recover(struct fg_flow *flow, const struct fg_err *cause);
 uint32_t fg_admit_pages(const struct fg_flow *flow, uint32_t n);
 
 /* --- forecast.c: the GPU thread --- */
-/* Ends a waiting job that is a dry run: its account tells what would be. */
+/* Ends a waiting job that is a forecast: its account tells what would be. */
 void fg_forecast(struct fg_flow *flow, struct fg_job *job);
 
 /* --- prefill.c: the GPU thread --- */

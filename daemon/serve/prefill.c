@@ -28,7 +28,7 @@ static void explain(const struct fg_flow *flow, struct fg_job *job)
                                   .corrupt = w->corrupt,
                                   .busy = w->fallbacks > 0};
 
-    if (job->req.use_cache)
+    if (job->req.cache != FG_CACHE_NONE)
         fg_explain(&flow->machine.reuse, flow->vocabulary.tokenizer, &p, &job->account.why);
     else
         job->account.why = (struct fg_cache_why){.reason = FG_REASON_DISABLED, .diverged_at = -1};
@@ -57,7 +57,7 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
     struct fg_reuse r = flow->machine.reuse;
     int rc;
 
-    r.read_only = job->req.no_store;
+    r.read_only = job->req.cache != FG_CACHE_READ_WRITE;
     rc = fg_restore_advance(&job->restore, &r, &job->seq, RESTORE_BLOCKS, err);
     if (rc)
         return rc;
@@ -111,7 +111,7 @@ uint32_t fg_prefill_piece(const struct fg_flow *flow, const struct fg_job *job, 
         if (end <= from)
             end = from + budget;
     }
-    if (job->req.verify)
+    if (job->req.mode == FG_MODE_VERIFY)
         return fg_verify_piece_end(job->req.verify, from, end) - from;
     if (!has_states(flow, job))
         return end - from;
@@ -143,7 +143,7 @@ int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err
     uint32_t at = fg_seq_length(job->seq);
     int rc = job->caching ? keep(flow, job, err) : 0;
 
-    if (rc == 0 && job->req.verify)
+    if (rc == 0 && job->req.mode == FG_MODE_VERIFY)
         rc = fg_verify_look(job->req.verify, job->seq, err);
     if (rc == FG_EDEVICELOST)
         return rc;

@@ -145,7 +145,7 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
                        ? (uint32_t)job->req.max_tokens
                        : room;
     drop_texts(&job->req);
-    if (job->req.use_cache && !job->req.no_store)
+    if (job->req.cache == FG_CACHE_READ_WRITE)
         fg_flow_note_root(flow, &job->req.tenant);
     return fg_prefix_extend(&job->prefix, job->tokens, job->n_tokens, err);
 }

@@ -165,11 +165,11 @@ static int run_step(struct fg_flow *flow, const struct step *st, struct fg_err *
 }
 
 /* Forecasts hold up nobody and wait for nobody. */
-static void answer_dry_runs(struct fg_flow *flow)
+static void answer_forecasts(struct fg_flow *flow)
 {
     for (struct fg_job *job = flow->sched.waiting, *next; job; job = next) {
         next = job->next;
-        if (job->req.dry_run)
+        if (job->req.mode == FG_MODE_FORECAST)
             fg_forecast(flow, job);
     }
 }
@@ -181,7 +181,7 @@ void fg_sched_turn(struct fg_flow *flow)
     int rc;
 
     drop_canceled(flow);
-    answer_dry_runs(flow);
+    answer_forecasts(flow);
     fg_admit_waiting(flow);
     if (!restore_some(flow))
         return;

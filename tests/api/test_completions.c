@@ -65,8 +65,8 @@ static void all_fields_reach_the_flow(void **state)
     assert_string_equal(r->stop[1], "\n\n");
     assert_int_equal(r->n_logprobs, 3);
     assert_true(r->ignore_eos);
-    assert_false(r->use_cache);
-    assert_false(r->no_store);
+    assert_int_equal(r->cache, FG_CACHE_NONE);
+    assert_int_equal(r->mode, FG_MODE_ANSWER);
     assert_false(r->want_progress);
     json_decref(finish(&c, job, 200));
     fixture_stop(&f);
@@ -97,8 +97,7 @@ static void defaults_and_prompt_forms(void **state)
         assert_true(r->sampling.min_p == 0 && r->sampling.top_k == 0);
         assert_int_equal(r->n_logprobs, -1);
         assert_int_equal(r->n_stop, 1);
-        assert_true(r->use_cache);
-        assert_false(r->no_store);
+        assert_int_equal(r->cache, FG_CACHE_READ_WRITE);
         assert_false(r->ignore_eos);
         /* Without a seed each request draws its own. */
         assert_true(r->sampling.seed != seed);
@@ -109,10 +108,10 @@ static void defaults_and_prompt_forms(void **state)
     assert_string_equal(fake_job_request(job)->text, "one");
     json_decref(finish(&c, job, 200));
     job = post(&f, &c, "{\"prompt\": \"x\", \"store\": false}");
-    assert_true(fake_job_request(job)->no_store && fake_job_request(job)->use_cache);
+    assert_int_equal(fake_job_request(job)->cache, FG_CACHE_READ);
     json_decref(finish(&c, job, 200));
     job = post(&f, &c, "{\"prompt\": \"x\", \"store\": null}");
-    assert_false(fake_job_request(job)->no_store);
+    assert_int_equal(fake_job_request(job)->cache, FG_CACHE_READ_WRITE);
     json_decref(finish(&c, job, 200));
     job = post(&f, &c, "{\"prompt\": \"\"}");
     assert_int_equal(fake_job_request(job)->text_bytes, 0);
@@ -389,7 +388,7 @@ static void a_full_queue_is_429(void **state)
 }
 
 /* What a body of either endpoint would find in the cache. */
-static void explain_is_a_dry_run(void **state)
+static void explain_is_a_forecast(void **state)
 {
     static const char *const bodies[] = {
         "{\"prompt\": \"x\", \"stream\": true}",
@@ -408,7 +407,7 @@ static void explain_is_a_dry_run(void **state)
         client_unix(&c, &f);
         client_post(&c, "/v1/fulgur/cache/explain", bodies[chat]);
         job = fake_flow_next(f.flow);
-        assert_true(fake_job_request(job)->dry_run);
+        assert_int_equal(fake_job_request(job)->mode, FG_MODE_FORECAST);
         assert_int_equal(fake_job_request(job)->kind, chat ? FG_PROMPT_CHAT : FG_PROMPT_TEXT);
         v = finish(&c, job, 200);
         unpack(v, "{s:s, s:i, s:{s:{s:F, s:F, s:F}}}", "object", &object, "prompt_tokens",
@@ -434,7 +433,7 @@ int main(void)
         cmocka_unit_test(failures_have_statuses),
         cmocka_unit_test(failure_inside_a_stream_is_an_event),
         cmocka_unit_test(a_full_queue_is_429),
-        cmocka_unit_test(explain_is_a_dry_run),
+        cmocka_unit_test(explain_is_a_forecast),
     };
 
     return cmocka_run_group_tests_name("api completions", tests, NULL, NULL);

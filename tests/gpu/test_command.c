@@ -274,6 +274,44 @@ static void test_pipelines(void **state)
     assert_null(fg_shader_name(n + 1000));
 }
 
+/* A handle finds its shader once, makes its pipeline when first used, and records what the pipeline
+ * by name records. */
+static void test_kernels(void **state)
+{
+    struct bench *b = *state;
+    const struct fg_bind binds[4] = {{b->b, 0, 4}, {b->b, 256, 4}, {b->b, 512, 4}, {b->b, 1024, 4}};
+    struct fg_kernel k, other;
+    struct fg_dispatch what = {&k, binds, 4, sizeof b->push, &b->push, 1, 1, 1};
+    float *v = fg_buffer_map(b->b);
+    struct fg_err err;
+
+    refused(fg_kernel_init(&k, b->d, "no_such_shader", NULL, &err), FG_ENOTFOUND, &err,
+            "no_such_shader");
+    assert_int_equal(fg_kernel_init(&k, b->d, "moe_combine", NULL, &err), 0);
+    assert_null(k.pipeline);
+    v[256] = 0;
+    fg_cmd_begin(b->c);
+    fg_cmd_record(b->c, &what);
+    if (fg_cmd_run(b->c, &err))
+        fail_msg("%s", err.text);
+    assert_true(v[256] == 3);
+    assert_ptr_equal(k.pipeline, b->combine);
+    /* Another specialization is another pipeline, the same one is the same. */
+    assert_int_equal(
+        fg_kernel_init(&other, b->d, "moe_combine", (const uint32_t[FG_SPEC_COUNT]){7}, &err), 0);
+    assert_int_equal(fg_kernel_ready(&other, &err), 0);
+    assert_ptr_not_equal(other.pipeline, k.pipeline);
+    assert_int_equal(fg_kernel_init(&k, b->d, "moe_combine", NULL, &err), 0);
+    assert_int_equal(fg_kernel_ready(&k, &err), 0);
+    assert_ptr_equal(k.pipeline, b->combine);
+    /* Errors of recording stick as they do by name. */
+    what.push_bytes = 4;
+    fg_cmd_begin(b->c);
+    fg_cmd_record(b->c, &what);
+    refused(fg_cmd_run(b->c, &err), FG_EINVAL, &err, "moe_combine");
+    still_works(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_copies_leave_nothing),
         cmocka_unit_test(test_many_dispatches),
         cmocka_unit_test(test_pipelines),
+        cmocka_unit_test(test_kernels),
     };
 
     return cmocka_run_group_tests(tests, bench_open, bench_close);

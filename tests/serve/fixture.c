@@ -171,7 +171,7 @@ struct fg_job_request fixture_request(const int32_t *tokens, size_t n, int32_t m
                                  .max_tokens = max_tokens,
                                  .sampling = {.top_p = 1},
                                  .n_logprobs = 0,
-                                 .use_cache = true};
+                                 .cache = FG_CACHE_READ_WRITE};
 
     req.tokens = need(malloc(n * sizeof *tokens + 1));
     if (n)

@@ -66,18 +66,18 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct fg_job_account ask(struct env *env, const int32_t *prompt, size_t n, bool dry_run)
+static struct fg_job_account ask(struct env *env, const int32_t *prompt, size_t n, bool forecast)
 {
     struct fg_job_request req = fixture_request(prompt, n, 2);
     struct reply r;
 
     req.ignore_eos = true;
-    req.dry_run = dry_run;
+    req.mode = forecast ? FG_MODE_FORECAST : FG_MODE_ANSWER;
     assert_int_equal(reply_start(&r, env->flow, &req, NULL), 0);
     reply_wait(&r);
     if (r.failed)
         fail_msg("failed: %s", r.error.text);
-    assert_int_equal(r.account.completion_tokens, dry_run ? 0 : 2);
+    assert_int_equal(r.account.completion_tokens, forecast ? 0 : 2);
     assert_int_equal(r.account.prompt_tokens, n);
     reply_finish(&r);
     return r.account;
@@ -169,7 +169,7 @@ static void test_disabled(void **state)
     struct reply r;
 
     open_flow(env, false, true, 64 << 20);
-    req.use_cache = false;
+    req.cache = FG_CACHE_NONE;
     assert_int_equal(reply_start(&r, env->flow, &req, NULL), 0);
     reply_wait(&r);
     assert_int_equal(r.account.why.reason, FG_REASON_DISABLED);

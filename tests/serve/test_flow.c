@@ -281,8 +281,10 @@ static void start_mix_job(struct mix_job *j, struct fg_flow *flow, uint64_t *rng
     struct fg_job_request req = fixture_request(j->prompt, j->n, (int32_t)j->max_new);
 
     req.sampling = j->sampling;
-    req.use_cache = fixture_random(rng) % 5 != 0;
-    req.no_store = fixture_random(rng) % 4 == 0;
+    if (fixture_random(rng) % 4 == 0)
+        req.cache = FG_CACHE_READ;
+    if (fixture_random(rng) % 5 == 0)
+        req.cache = FG_CACHE_NONE;
     req.want_progress = fixture_random(rng) % 2;
     assert_int_equal(reply_start(&j->reply, flow, &req, NULL), 0);
     if (j->cancel)

@@ -401,7 +401,7 @@ static void test_without_cache(void **state)
         struct fg_job_request req = request_of(500, 100);
         struct reply r;
 
-        req.use_cache = i == 1;
+        req.cache = i == 1 ? FG_CACHE_READ_WRITE : FG_CACHE_NONE;
         run(flow, &req, &r);
         assert_int_equal(r.account.reused_tokens, 0);
         reply_finish(&r);

@@ -77,7 +77,7 @@ static void start(struct reply *r, struct fg_flow *flow, const int32_t *prompt, 
     struct fg_job_request req = fixture_request(prompt, PROMPT, ANSWER);
 
     req.ignore_eos = true;
-    req.no_store = !store;
+    req.cache = store ? FG_CACHE_READ_WRITE : FG_CACHE_READ;
     assert_int_equal(reply_start(r, flow, &req, NULL), 0);
 }
 

@@ -23,7 +23,7 @@ struct fg_exchange {
     struct evhttp_request *req; /* likewise */
     struct fg_job *job;
     struct fg_answer answer;
-    bool tools, dry_run;
+    bool tools, forecast;
     bool started; /* the stream's status and headers are out */
     bool role_sent;
     int status; /* answered with; 0: the client left first */
@@ -264,13 +264,13 @@ static void finish_whole(struct fg_exchange *x, const struct fg_job_event *e)
     json_t *calls = NULL, *root;
     struct fg_api *api = x->api;
 
-    if (x->tools && !x->dry_run)
+    if (x->tools && !x->forecast)
         calls = fg_tool_calls_read(text, x->n_text, x->answer.nonce, &content);
     if (!x->logprobs && x->answer.n_logprobs >= 0)
         x->logprobs = fg_answer_logprobs(&x->answer, NULL, 0); /* of an empty answer */
-    root = x->dry_run ? fg_cache_forecast_json(x->answer.model, &e->account)
-                      : fg_answer_whole(&x->answer, text, content, calls, x->logprobs, e->finish,
-                                        &e->account);
+    root = x->forecast ? fg_cache_forecast_json(x->answer.model, &e->account)
+                       : fg_answer_whole(&x->answer, text, content, calls, x->logprobs, e->finish,
+                                         &e->account);
     json_decref(calls);
     x->status = root ? 200 : 500;
     fg_reply_json(api, let_go(x), x->status, root);
@@ -352,7 +352,7 @@ static struct fg_exchange *new_exchange(struct fg_api *api, const struct fg_api_
         return NULL;
     x->api = api;
     x->tools = r->tools;
-    x->dry_run = r->job.dry_run;
+    x->forecast = r->job.mode == FG_MODE_FORECAST;
     x->answer.chat = r->chat;
     x->answer.stream = r->stream;
     x->answer.include_usage = r->include_usage;
@@ -396,7 +396,7 @@ static int parse(struct fg_api *api, const json_t *body, enum fg_exchange_kind k
     int r = fg_api_request_parse(body, chat, &api->info, out, e);
 
     if (r == 0 && explain) {
-        out->job.dry_run = true;
+        out->job.mode = FG_MODE_FORECAST;
         out->stream = false;
     }
     return r;

@@ -15,7 +15,7 @@ TAILQ_HEAD(fg_exchange_list, fg_exchange);
 enum fg_exchange_kind {
     FG_EXCHANGE_COMPLETION, /* /v1/completions */
     FG_EXCHANGE_CHAT,       /* /v1/chat/completions */
-    FG_EXCHANGE_EXPLAIN,    /* a body of either, "messages" telling which; a dry run */
+    FG_EXCHANGE_EXPLAIN,    /* a body of either, "messages" telling which; a forecast */
 };
 
 /* Answers a request of that kind. */

@@ -215,16 +215,15 @@ static int read_options(const json_t *body, struct fg_api_request *out, struct f
     const json_t *stream_options = fg_json_field(body, "stream_options");
     const json_t *fulgur = fg_json_field(body, "fulgur");
     char found[64];
-    bool store = true;
+    bool cache = true, store = true;
     int r;
 
-    out->job.use_cache = true;
     if ((r = fg_json_bool(body, "stream", &out->stream, e)) ||
-        (r = fg_json_bool(body, "cache", &out->job.use_cache, e)) ||
+        (r = fg_json_bool(body, "cache", &cache, e)) ||
         (r = fg_json_bool(body, "store", &store, e)) ||
         (r = fg_json_bool(body, "ignore_eos", &out->job.ignore_eos, e)))
         return r;
-    out->job.no_store = !store;
+    out->job.cache = !cache ? FG_CACHE_NONE : store ? FG_CACHE_READ_WRITE : FG_CACHE_READ;
     if (stream_options && !json_is_object(stream_options))
         return fg_api_fail(e, 400, "stream_options", NULL,
                            "stream_options: found %s, it must be an object",
