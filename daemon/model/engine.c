@@ -1,3 +1,4 @@
+#include "step_set.h"
 #include "tune.h"
 
 #include <stdlib.h>
@@ -17,9 +18,9 @@ static int make_zeroed(struct fg_engine *e, uint64_t bytes, const char *what,
     int rc = fg_buffer_create(e->device, bytes, FG_BUFFER_DEVICE, what, out, err);
     if (rc)
         return rc;
-    fg_cmd_begin(e->cmd);
-    fg_cmd_zero(e->cmd, *out, 0, fg_buffer_bytes(*out));
-    return fg_cmd_run(e->cmd, err);
+    fg_cmd_begin(e->ops.cmd);
+    fg_cmd_zero(e->ops.cmd, *out, 0, fg_buffer_bytes(*out));
+    return fg_cmd_run(e->ops.cmd, err);
 }
 
 static int create_lightning(struct fg_engine *e, struct fg_layer *l, uint32_t index,
@@ -38,9 +39,9 @@ static int create_lightning(struct fg_engine *e, struct fg_layer *l, uint32_t in
         rc = fg_buffer_create(e->device, decay_bytes, FG_BUFFER_HOST, "decay table", &staging, err);
     if (rc == 0) {
         fg_decay_table(&e->hp, index, fg_buffer_map(staging));
-        fg_cmd_begin(e->cmd);
-        fg_cmd_copy(e->cmd, staging, 0, l->decay, 0, decay_bytes);
-        rc = fg_cmd_run(e->cmd, err);
+        fg_cmd_begin(e->ops.cmd);
+        fg_cmd_copy(e->ops.cmd, staging, 0, l->decay, 0, decay_bytes);
+        rc = fg_cmd_run(e->ops.cmd, err);
     }
     fg_buffer_destroy(staging);
     e->seq_bytes += (e->state_layer_bytes + 2 * e->rows_layer_bytes) * e->opt.n_seq + decay_bytes;
@@ -61,8 +62,10 @@ static int create_memories(struct fg_engine *e, struct fg_err *err)
             e->kv_bytes += bytes;
         }
     }
+    uint64_t page = e->page_layer_bytes * e->n_softmax;
     if (rc == 0)
-        rc = fg_transfer_init(e, err);
+        rc = fg_transfers_create(e->device, page > state ? page : state, e->opt.stage_transfers,
+                                 &e->transfers, err);
     for (uint32_t i = 0; rc == 0 && e->n_lightning && i < e->opt.n_states; i++) {
         rc =
             fg_buffer_create(e->device, state, FG_BUFFER_DEVICE, "saved states", &e->saved[i], err);
@@ -90,7 +93,8 @@ static int init_layers(struct fg_engine *e, struct fg_err *err)
     const struct fg_hparams *hp = &e->hp;
     e->layers = calloc(hp->n_layer, sizeof *e->layers);
     e->saved = calloc(e->opt.n_states + 1u, sizeof *e->saved);
-    if (!e->layers || !e->saved)
+    e->saved_after = calloc(e->opt.n_states + 1u, sizeof *e->saved_after);
+    if (!e->layers || !e->saved || !e->saved_after)
         return fg_fail(err, FG_ENOMEM, "out of memory for %u layers", hp->n_layer);
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         e->layers[i].recurrent = hp->recurrent[i];
@@ -154,10 +158,9 @@ static int create_base(const struct fg_engine_options *opt, const struct fg_gguf
         rc = init_layers(e, err);
     }
     if (rc == 0)
-        rc = fg_cmd_create(dev, &e->cmd, err);
+        rc = fg_cmd_create(dev, &e->ops.cmd, err);
     if (rc == 0) {
         e->ops.device = dev;
-        e->ops.cmd = e->cmd;
         e->ops.numerics = e->opt.numerics;
         e->ops.kv_type = e->opt.kv_type;
         rc = fg_ops_init(&e->ops, err);
@@ -176,7 +179,9 @@ static int create_room(struct fg_engine *e, struct fg_err *err)
     int rc = create_memories(e, err);
     if (rc == 0)
         rc = alloc_tables(e, err);
-    return rc ? rc : fg_scratch_init(e, err);
+    if (rc == 0)
+        rc = fg_scratch_init(e, err);
+    return rc ? rc : fg_step_sets_init(e, err);
 }
 
 int fg_engine_create_bare(const struct fg_engine_options *opt, struct fg_hparams *hp,
@@ -282,7 +287,10 @@ void fg_engine_destroy(struct fg_engine *e)
 {
     if (!e)
         return;
-    fg_transfer_finish(e); /* its copies end before what they write goes */
+    /* What is under way ends before what it writes goes. */
+    fg_step_sets_finish(e);
+    fg_copiers_finish(e);
+    fg_transfers_destroy(e->transfers);
     for (uint32_t i = 0; e->layers && i < e->hp.n_layer; i++)
         finish_layer(&e->layers[i]);
     for (uint32_t i = 0; e->saved && i < e->opt.n_states; i++)
@@ -291,10 +299,11 @@ void fg_engine_destroy(struct fg_engine *e)
     fg_matrix_finish(&e->head);
     fg_buffer_destroy(e->output_norm);
     fg_scratch_finish(&e->s);
-    fg_cmd_destroy(e->cmd);
+    fg_cmd_destroy(e->ops.cmd);
     fg_hparams_finish(&e->hp);
     free(e->layers);
     free(e->saved);
+    free(e->saved_after);
     free(e->inv_freq);
     free(e->page_refs);
     free(e->free_pages);

@@ -45,13 +45,13 @@ static void record_softmax(struct fg_engine *e, const struct fg_layer *l,
                            const struct fg_step_shape *shape)
 {
     record_qkv(e, l, shape->n_tokens);
-    fg_cmd_barrier(e->cmd);
+    fg_cmd_barrier(e->ops.cmd);
     fg_record_rope_kv(&e->ops, &(struct fg_rope_kv){.heads = &e->heads,
                                                     .qkv = qkv_rows(e, shape->n_tokens),
                                                     .rotated = e->s.rotated,
                                                     .kv = l->kv,
                                                     .tables = &e->s.tables});
-    fg_cmd_barrier(e->cmd);
+    fg_cmd_barrier(e->ops.cmd);
     fg_record_attend(e, l, shape);
 }
 
@@ -75,7 +75,7 @@ static void record_lightning(struct fg_engine *e, const struct fg_layer *l,
     struct fg_operand x = record_qkv(e, l, n);
     fg_record_matmul(&e->ops,
                      &(struct fg_matmul){.m = &l->gate, .x = x, .y = heads_rows(e, e->s.gate, n)});
-    fg_cmd_barrier(e->cmd);
+    fg_cmd_barrier(e->ops.cmd);
     fg_record_lightning(e, l, shape);
     fg_layer_gate(e, l, n);
 }
@@ -133,7 +133,7 @@ static void record_gate_up(struct fg_engine *e, const struct fg_layer *l,
         else
             fg_record_matmul(&e->ops, &(struct fg_matmul){.m = m[i], .x = *x, .y = y[i]});
     }
-    fg_cmd_barrier(e->cmd);
+    fg_cmd_barrier(e->ops.cmd);
     if (!m[0]->gated)
         fg_record_swiglu(&e->ops, y[0], y[1]);
 }
@@ -149,7 +149,7 @@ static void record_dense(struct fg_engine *e, const struct fg_layer *l, uint32_t
                                                   .y = embd_rows(e, e->s.x, n),
                                                   .residual = embd_rows(e, residual, n),
                                                   .alpha = e->hp.residual_scale});
-    fg_cmd_barrier(e->cmd);
+    fg_cmd_barrier(e->ops.cmd);
 }
 
 /* next_norm: the norm that the next layer begins with, its residual being what is normed; NULL
@@ -164,7 +164,7 @@ static void record_moe(struct fg_engine *e, const struct fg_layer *l, uint32_t n
     struct fg_view router = fg_view_of(e->s.router, e->s.ld_router, n, hp->n_expert);
 
     fg_record_matmul(&e->ops, &(struct fg_matmul){.m = &l->router, .x = x, .y = router});
-    fg_cmd_barrier(e->cmd);
+    fg_cmd_barrier(e->ops.cmd);
     fg_record_moe_route(&e->ops, &(struct fg_moe_route){.logits = router,
                                                         .experts = e->s.experts,
                                                         .weights = e->s.expert_weights,
@@ -176,7 +176,7 @@ static void record_moe(struct fg_engine *e, const struct fg_layer *l, uint32_t n
                                                           .y = embd_rows(e, e->s.ff_down, pairs),
                                                           .groups = &groups,
                                                           .x_div = 1});
-    fg_cmd_barrier(e->cmd);
+    fg_cmd_barrier(e->ops.cmd);
     const struct fg_moe_combine combine = {.y = embd_rows(e, e->s.ff_down, pairs),
                                            .weights = e->s.expert_weights,
                                            .n_used = hp->n_expert_used,
@@ -195,7 +195,7 @@ static void record_norm(struct fg_engine *e, struct fg_buffer *w, uint32_t n)
                                               .y = embd_rows(e, e->s.n, n),
                                               .w = w,
                                               .eps = e->hp.norm_eps});
-    fg_cmd_barrier(e->cmd);
+    fg_cmd_barrier(e->ops.cmd);
 }
 
 /* A layer but for the norm that it begins with. */
@@ -218,7 +218,7 @@ static void record_layer(struct fg_engine *e, const struct fg_layer *l,
                                                   .y = embd_rows(e, e->s.x, n),
                                                   .residual = embd_rows(e, residual, n),
                                                   .alpha = hp->residual_scale});
-    fg_cmd_barrier(e->cmd);
+    fg_cmd_barrier(e->ops.cmd);
     record_norm(e, l->ffn_norm, n);
     if (hp->n_expert)
         record_moe(e, l, n, residual, next_norm);
@@ -230,19 +230,14 @@ static void record_layer(struct fg_engine *e, const struct fg_layer *l,
  * take longer, as far as whole layers allow. */
 static const double SUBMISSION_S = 0.05;
 
-/* Submits `*layers` layers when one more would take the submission past its time. */
+/* Ends the submission of `*layers` layers when one more would take it past its time. */
 static void bound_submission(struct fg_engine *e, uint32_t n_tokens, uint32_t *layers)
 {
     double a_layer = e->token_layer_s[n_tokens > 1] * n_tokens;
-    struct fg_err err;
-    int rc;
 
     if ((*layers + 1) * a_layer <= SUBMISSION_S)
         return;
-    rc = fg_step_submit(e, n_tokens, *layers, &err);
-    fg_cmd_begin(e->cmd);
-    if (rc)
-        fg_cmd_fail(e->cmd, rc, err.text);
+    fg_step_cut(e, *layers);
     *layers = 0;
 }
 
@@ -256,7 +251,7 @@ void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape, ui
     fg_record_embed(&e->ops, &(struct fg_embed){.m = &e->embd,
                                                 .tokens = e->s.tables.tokens,
                                                 .y = embd_rows(e, e->s.x, n)});
-    fg_cmd_barrier(e->cmd);
+    fg_cmd_barrier(e->ops.cmd);
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         const struct fg_layer *l = &e->layers[i];
         bool last = i + 1 == hp->n_layer;

@@ -141,7 +141,7 @@ int fg_scratch_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct
     p->scratch_bytes = p->scratch_host_bytes = 0;
     for (size_t i = 0; i < n; i++)
         if (all[i].use == FG_BUFFER_HOST)
-            p->scratch_host_bytes += all[i].floats * 4;
+            p->scratch_host_bytes += FG_STEP_SETS * all[i].floats * 4;
         else
             p->scratch_bytes += all[i].floats * 4;
     return 0;
@@ -157,7 +157,7 @@ static int make(struct fg_engine *e, const struct item *item, struct fg_err *err
     if (fg_buffer_map(*out))
         memset(fg_buffer_map(*out), 0, fg_buffer_bytes(*out));
     else
-        fg_cmd_zero(e->cmd, *out, 0, fg_buffer_bytes(*out));
+        fg_cmd_zero(e->ops.cmd, *out, 0, fg_buffer_bytes(*out));
     return 0;
 }
 
@@ -170,10 +170,10 @@ int fg_scratch_init(struct fg_engine *e, struct fg_err *err)
     strides(&e->s, &e->hp, &e->plan);
     e->s.tables.max_pages = e->max_pages;
     n = list(&e->s, &e->hp, &e->plan, all);
-    fg_cmd_begin(e->cmd);
+    fg_cmd_begin(e->ops.cmd);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = make(e, &all[i], err);
-    int run = fg_cmd_run(e->cmd, rc ? NULL : err);
+    int run = fg_cmd_run(e->ops.cmd, rc ? NULL : err);
     return rc ? rc : run;
 }
 

@@ -165,12 +165,12 @@ static int make_buffers(struct job *j, struct fg_err *err)
             seed = seed * 1664525u + 1013904223u; /* Numerical Recipes' generator */
             x[i] = (float)((int32_t)(seed >> 8) - (1 << 23)) / (float)(1 << 23);
         }
-        fg_cmd_begin(e->cmd);
-        fg_cmd_copy(e->cmd, staging, 0, j->x, 0, x_floats * 4);
-        fg_cmd_barrier(e->cmd);
+        fg_cmd_begin(e->ops.cmd);
+        fg_cmd_copy(e->ops.cmd, staging, 0, j->x, 0, x_floats * 4);
+        fg_cmd_barrier(e->ops.cmd);
         j->operand =
             fg_record_quantize(&e->ops, fg_view_of(j->x, ldx, tokens, m->k), &j->quantized);
-        rc = fg_cmd_run(e->cmd, err);
+        rc = fg_cmd_run(e->ops.cmd, err);
     }
     fg_buffer_destroy(staging);
     return rc;
@@ -184,15 +184,15 @@ static int run(struct job *j, uint32_t c, double (*now)(void), double *seconds, 
     double begun;
     int rc;
     e->ops.one = e->ops.many = j->candidates[c];
-    fg_cmd_begin(e->cmd);
+    fg_cmd_begin(e->ops.cmd);
     for (uint32_t i = 0; i < j->n_matrices; i++) {
         const struct fg_matrix *m = &j->matrices[j->n_matrices - 1 - i]; /* [0] last: compared */
         struct fg_view y = fg_view_of(j->y, m->n_rows, j->many ? MANY : 1, m->n_rows);
         fg_record_matmul(&e->ops, &(struct fg_matmul){.m = m, .x = j->operand, .y = y});
-        fg_cmd_barrier(e->cmd);
+        fg_cmd_barrier(e->ops.cmd);
     }
     begun = now();
-    rc = fg_cmd_run(e->cmd, err);
+    rc = fg_cmd_run(e->ops.cmd, err);
     *seconds = now() - begun;
     e->ops.one = one;
     e->ops.many = many;
@@ -210,9 +210,9 @@ static int compare(struct job *j, uint32_t c, struct fg_err *err)
         rc = fg_buffer_create(e->device, bytes, FG_BUFFER_HOST, "tuning", &got, err);
     if (rc)
         return rc;
-    fg_cmd_begin(e->cmd);
-    fg_cmd_copy(e->cmd, j->y, 0, got, 0, bytes);
-    rc = fg_cmd_run(e->cmd, err);
+    fg_cmd_begin(e->ops.cmd);
+    fg_cmd_copy(e->ops.cmd, j->y, 0, got, 0, bytes);
+    rc = fg_cmd_run(e->ops.cmd, err);
     if (c) {
         j->dropped[c] = rc == 0 && memcmp(fg_buffer_map(got), fg_buffer_map(j->usual), bytes) != 0;
         fg_buffer_destroy(got);

@@ -36,7 +36,7 @@ static int by_size(const void *a, const void *b)
 static int submit(struct fg_kernel_bench *b, fg_kernel_record *record, void *ctx, uint32_t n,
                   double *seconds, struct fg_err *err)
 {
-    struct fg_cmd *cmd = b->engine->cmd;
+    struct fg_cmd *cmd = b->engine->ops.cmd;
     double start;
     int rc;
     fg_cmd_begin(cmd);
@@ -75,7 +75,7 @@ int fg_kernel_bench_time(struct fg_kernel_bench *b, fg_kernel_record *record, vo
 
 int fg_kernel_bench_fill(struct fg_kernel_bench *b, struct fg_buffer *dst, struct fg_err *err)
 {
-    struct fg_cmd *cmd = b->engine->cmd;
+    struct fg_cmd *cmd = b->engine->ops.cmd;
     uint64_t bytes = fg_buffer_bytes(dst);
     fg_cmd_begin(cmd);
     for (uint64_t at = 0; at < bytes; at += NOISE_BYTES)
@@ -97,9 +97,9 @@ static void record_copy(void *ctx, uint32_t i)
     struct roof_work *w = ctx;
     struct fg_bind binds[] = {{w->x, 0, 0}, {w->y, 0, 0}};
     (void)i;
-    fg_cmd_dispatch(w->b->engine->cmd, w->copy, binds, 2, &w->push, sizeof w->push, w->push.n / 512,
+    fg_cmd_dispatch(w->b->engine->ops.cmd, w->copy, binds, 2, &w->push, sizeof w->push, w->push.n / 512,
                     1, 1);
-    fg_cmd_barrier(w->b->engine->cmd);
+    fg_cmd_barrier(w->b->engine->ops.cmd);
 }
 
 static void record_madd(void *ctx, uint32_t i)
@@ -108,8 +108,8 @@ static void record_madd(void *ctx, uint32_t i)
     struct fg_bench_madd_push push = {MADD_ROUNDS, 0.5f, 1.0f};
     struct fg_bind bind = {w->y, 0, 0};
     (void)i;
-    fg_cmd_dispatch(w->b->engine->cmd, w->madd, &bind, 1, &push, sizeof push, MADD_GROUPS, 1, 1);
-    fg_cmd_barrier(w->b->engine->cmd);
+    fg_cmd_dispatch(w->b->engine->ops.cmd, w->madd, &bind, 1, &push, sizeof push, MADD_GROUPS, 1, 1);
+    fg_cmd_barrier(w->b->engine->ops.cmd);
 }
 
 /* Loads alone and whole copies through one kind of buffer. */

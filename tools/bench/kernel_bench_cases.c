@@ -40,7 +40,7 @@ static void record(void *ctx, uint32_t i)
             &e->ops, &(struct fg_matmul){.m = m,
                                          .x.plain = fg_view_of(w->x, ldx, c->n_tokens, c->k),
                                          .y = fg_view_of(w->y, c->n_rows, c->n_tokens, c->n_rows)});
-        fg_cmd_barrier(e->cmd);
+        fg_cmd_barrier(e->ops.cmd);
         break;
     case FG_KERNEL_MOE:
         fg_record_matmul_moe(&e->ops, &(struct fg_matmul_moe){
@@ -49,7 +49,7 @@ static void record(void *ctx, uint32_t i)
                                           .y = fg_view_of(w->y, c->n_rows, pairs, c->n_rows),
                                           .groups = &groups,
                                           .x_div = c->x_div});
-        fg_cmd_barrier(e->cmd);
+        fg_cmd_barrier(e->ops.cmd);
         break;
     case FG_KERNEL_SOFTMAX: fg_record_attend(e, layer_at(w, false, i), &w->shape); break;
     case FG_KERNEL_LIGHTNING: fg_record_lightning(e, layer_at(w, true, i), &w->shape); break;
@@ -60,7 +60,7 @@ static void record(void *ctx, uint32_t i)
                               .y = fg_view_of(e->s.n, e->s.ld_embd, c->n_tokens, e->hp.n_embd),
                               .w = w->b->norm,
                               .eps = e->hp.norm_eps});
-        fg_cmd_barrier(e->cmd);
+        fg_cmd_barrier(e->ops.cmd);
         break;
     case FG_KERNEL_GATE:
         gated = *layer_at(w, true, i);
@@ -118,12 +118,12 @@ static int choose_experts(struct work *w, struct fg_err *err)
         return rc;
     for (uint32_t i = 0; i < n; i++)
         ((uint32_t *)fg_buffer_map(choices))[i] = i % e->hp.n_expert;
-    fg_cmd_begin(e->cmd);
-    fg_cmd_copy(e->cmd, choices, 0, e->s.experts, 0, 4ull * n);
-    fg_cmd_barrier(e->cmd);
+    fg_cmd_begin(e->ops.cmd);
+    fg_cmd_copy(e->ops.cmd, choices, 0, e->s.experts, 0, 4ull * n);
+    fg_cmd_barrier(e->ops.cmd);
     struct fg_expert_groups groups = fg_step_groups(e, n);
     fg_record_moe_group(&e->ops, e->s.experts, &groups);
-    rc = fg_cmd_run(e->cmd, err);
+    rc = fg_cmd_run(e->ops.cmd, err);
     fg_buffer_destroy(choices);
     return rc;
 }

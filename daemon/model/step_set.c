@@ -1,0 +1,89 @@
+#include "step_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int twin(struct fg_engine *e, const struct fg_buffer *of, struct fg_buffer **out,
+                struct fg_err *err)
+{
+    uint64_t bytes = fg_buffer_bytes(of);
+    int rc = fg_buffer_create(e->device, bytes, FG_BUFFER_HOST, "step tables", out, err);
+
+    if (rc)
+        return rc;
+    memset(fg_buffer_map(*out), 0, bytes);
+    e->s.bytes += bytes;
+    return 0;
+}
+
+/* A set with tables like those of the scratch buffers. */
+static int make_tables(struct fg_engine *e, struct fg_step *s, struct fg_err *err)
+{
+    const struct {
+        const struct fg_buffer *of;
+        struct fg_buffer **out;
+    } all[] = {{e->s.tables.tokens, &s->tables.tokens}, {e->s.tables.rope, &s->tables.rope},
+               {e->s.tables.table, &s->tables.table},   {e->s.tables.chunks, &s->tables.chunks},
+               {e->s.tables.groups, &s->tables.groups}, {e->s.tables.index, &s->tables.index},
+               {e->s.readback, &s->readback},           {e->s.best_readback, &s->best_readback}};
+    int rc = 0;
+
+    s->owns_tables = true;
+    s->tables.max_pages = e->s.tables.max_pages;
+    for (size_t i = 0; rc == 0 && i < sizeof all / sizeof *all; i++)
+        rc = twin(e, all[i].of, all[i].out, err);
+    return rc;
+}
+
+int fg_step_sets_init(struct fg_engine *e, struct fg_err *err)
+{
+    int rc = 0;
+
+    for (int i = 0; rc == 0 && i < FG_STEP_SETS; i++) {
+        struct fg_step *s = calloc(1, sizeof *s);
+
+        if (!s)
+            return fg_fail(err, FG_ENOMEM, "out of memory for a step");
+        e->steps[i] = s;
+        s->engine = e;
+        if (i > 0) {
+            rc = make_tables(e, s, err);
+            continue;
+        }
+        s->tables = e->s.tables;
+        s->readback = e->s.readback;
+        s->best_readback = e->s.best_readback;
+    }
+    return rc;
+}
+
+void fg_step_set_use(const struct fg_step *s)
+{
+    struct fg_scratch *to = &s->engine->s;
+
+    to->tables = s->tables;
+    to->readback = s->readback;
+    to->best_readback = s->best_readback;
+}
+
+void fg_step_sets_finish(struct fg_engine *e)
+{
+    if (e->steps[0])
+        fg_step_set_use(e->steps[0]); /* those that the scratch buffers' end takes along */
+    for (int i = 0; i < FG_STEP_SETS; i++) {
+        struct fg_step *s = e->steps[i];
+
+        if (!s)
+            continue;
+        for (uint32_t j = 0; j < s->n_made; j++)
+            fg_cmd_destroy(s->submissions[j].cmd);
+        free(s->submissions);
+        const struct fg_step_tables *t = &s->tables;
+        struct fg_buffer *const tables[] = {t->tokens, t->rope,  t->table,    t->chunks,
+                                            t->groups, t->index, s->readback, s->best_readback};
+        for (size_t j = 0; s->owns_tables && j < sizeof tables / sizeof *tables; j++)
+            fg_buffer_destroy(tables[j]);
+        free(s);
+        e->steps[i] = NULL;
+    }
+}
