@@ -1,3 +1,5 @@
+#include "model/blocks/block.h"
+#include "rope_table.h"
 #include "step_set.h"
 #include "tune.h"
 
@@ -23,50 +25,25 @@ static int make_zeroed(struct fg_engine *e, uint64_t bytes, const char *what,
     return fg_cmd_run(e->ops.cmd, err);
 }
 
-static int create_lightning(struct fg_engine *e, struct fg_layer *l, uint32_t index,
-                            struct fg_err *err)
-{
-    uint64_t decay_bytes = e->plan.decay_layer_bytes;
-    struct fg_buffer *staging = NULL;
-    int rc = make_zeroed(e, e->state_layer_bytes * e->opt.n_seq, "states", &l->state, err);
-    if (rc == 0)
-        rc = make_zeroed(e, e->rows_layer_bytes * e->opt.n_seq, "chunk rows", &l->k_rows, err);
-    if (rc == 0)
-        rc = make_zeroed(e, e->rows_layer_bytes * e->opt.n_seq, "chunk rows", &l->v_rows, err);
-    if (rc == 0)
-        rc = make_zeroed(e, decay_bytes, "decay table", &l->decay, err);
-    if (rc == 0)
-        rc = fg_buffer_create(e->device, decay_bytes, FG_BUFFER_HOST, "decay table", &staging, err);
-    if (rc == 0) {
-        fg_decay_table(&e->hp, index, fg_buffer_map(staging));
-        fg_cmd_begin(e->ops.cmd);
-        fg_cmd_copy(e->ops.cmd, staging, 0, l->decay, 0, decay_bytes);
-        rc = fg_cmd_run(e->ops.cmd, err);
-    }
-    fg_buffer_destroy(staging);
-    e->seq_bytes += (e->state_layer_bytes + 2 * e->rows_layer_bytes) * e->opt.n_seq + decay_bytes;
-    return rc;
-}
-
 static int create_memories(struct fg_engine *e, struct fg_err *err)
 {
-    uint64_t state = e->state_layer_bytes * e->n_lightning;
+    uint64_t page = e->memory.page_bytes, state = e->memory.state_bytes;
     int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < e->hp.n_layer; i++) {
-        struct fg_layer *l = &e->layers[i];
-        if (l->recurrent) {
-            rc = create_lightning(e, l, i, err);
-        } else {
-            uint64_t bytes = e->page_layer_bytes * e->opt.n_pages;
-            rc = make_zeroed(e, bytes, "KV pages", &l->kv, err);
-            e->kv_bytes += bytes;
-        }
+    for (uint32_t i = 0; rc == 0 && i < e->memory.n; i++) {
+        struct fg_memory_piece *p = &e->memory.pieces[i];
+        bool page = p->kind == FG_MEMORY_PAGE;
+        uint64_t bytes = p->bytes * (page ? e->opt.n_pages : e->opt.n_seq);
+        rc = make_zeroed(e, bytes, p->what, &p->buffer, err);
+        *(page ? &e->kv_bytes : &e->seq_bytes) += bytes;
     }
-    uint64_t page = e->page_layer_bytes * e->n_softmax;
+    for (uint32_t i = 0; rc == 0 && i < e->hp.n_blocks; i++) {
+        rc = fg_block_make_table(&e->blocks[i], &e->ops, err);
+        e->seq_bytes += fg_block_table_bytes(&e->blocks[i].shape);
+    }
     if (rc == 0)
         rc = fg_transfers_create(e->device, page > state ? page : state, e->opt.stage_transfers,
                                  &e->transfers, err);
-    for (uint32_t i = 0; rc == 0 && e->n_lightning && i < e->opt.n_states; i++) {
+    for (uint32_t i = 0; rc == 0 && state && i < e->opt.n_states; i++) {
         rc =
             fg_buffer_create(e->device, state, FG_BUFFER_DEVICE, "saved states", &e->saved[i], err);
         e->seq_bytes += state;
@@ -82,25 +59,30 @@ static int alloc_tables(struct fg_engine *e, struct fg_err *err)
     e->slot_used = calloc(e->opt.n_seq, sizeof *e->slot_used);
     if (!e->inv_freq || !e->page_refs || !e->free_pages || !e->slot_used)
         return fg_fail(err, FG_ENOMEM, "out of memory for the page tables");
-    fg_rope_frequencies(&e->hp, e->inv_freq);
+    fg_rope_frequencies(e->hp.rope_dim, e->hp.rope_freq_base, e->hp.rope_factors, e->inv_freq);
     for (uint32_t i = 0; i < e->opt.n_pages; i++)
         e->free_pages[e->n_free++] = e->opt.n_pages - 1 - i;
     return 0;
 }
 
-static int init_layers(struct fg_engine *e, struct fg_err *err)
+static int init_blocks(struct fg_engine *e, struct fg_err *err)
 {
-    const struct fg_hparams *hp = &e->hp;
-    e->layers = calloc(hp->n_layer, sizeof *e->layers);
+    uint32_t n = e->hp.n_blocks, *first = calloc(n + 1, sizeof *first);
+    int rc = 0;
+
+    e->blocks = calloc(n + 1, sizeof *e->blocks);
     e->saved = calloc(e->opt.n_states + 1u, sizeof *e->saved);
     e->saved_after = calloc(e->opt.n_states + 1u, sizeof *e->saved_after);
-    if (!e->layers || !e->saved || !e->saved_after)
-        return fg_fail(err, FG_ENOMEM, "out of memory for %u layers", hp->n_layer);
-    for (uint32_t i = 0; i < hp->n_layer; i++) {
-        e->layers[i].recurrent = hp->recurrent[i];
-        e->layers[i].kind_index = hp->recurrent[i] ? e->n_lightning++ : e->n_softmax++;
+    if (!e->blocks || !e->saved || !e->saved_after || !first)
+        rc = fg_fail(err, FG_ENOMEM, "out of memory for %u blocks", n);
+    if (rc == 0)
+        rc = fg_memory_list(&e->memory, e->hp.blocks, n, e->opt.kv_type, first, err);
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+        e->blocks[i].shape = e->hp.blocks[i];
+        e->blocks[i].memory_at = first[i];
     }
-    return 0;
+    free(first);
+    return rc;
 }
 
 /* One run of every kernel that steps use, so that the first request does not wait for compilers. */
@@ -147,15 +129,7 @@ static int create_base(const struct fg_engine_options *opt, const struct fg_gguf
     if (rc == 0) {
         e->opt = e->plan.opt;
         e->max_pages = e->plan.max_pages;
-        e->page_layer_bytes = e->plan.page_layer_bytes;
-        e->state_layer_bytes = e->plan.state_layer_bytes;
-        e->rows_layer_bytes = e->plan.rows_layer_bytes;
-        e->heads = (struct fg_heads){.n_head = e->hp.n_head,
-                                     .n_head_kv = e->hp.n_head_kv,
-                                     .head_dim = e->hp.head_dim,
-                                     .rope_dim = e->hp.rope_dim,
-                                     .neox = e->hp.rope_neox};
-        rc = init_layers(e, err);
+        rc = init_blocks(e, err);
     }
     if (rc == 0)
         rc = fg_cmd_create(dev, &e->ops.cmd, err);
@@ -182,24 +156,6 @@ static int create_room(struct fg_engine *e, struct fg_err *err)
     if (rc == 0)
         rc = fg_scratch_init(e, err);
     return rc ? rc : fg_step_sets_init(e, err);
-}
-
-int fg_engine_create_bare(const struct fg_engine_options *opt, struct fg_hparams *hp,
-                          struct fg_device *dev, struct fg_engine **out, struct fg_err *err)
-{
-    struct fg_engine *e;
-    int rc = create_base(opt, NULL, hp, dev, &e, err);
-
-    *out = NULL;
-    if (rc)
-        return rc;
-    rc = create_room(e, err);
-    if (rc) {
-        fg_engine_destroy(e);
-        return rc;
-    }
-    *out = e;
-    return 0;
 }
 
 static double seconds(void)
@@ -244,7 +200,8 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
 {
     struct fg_hparams hp;
     struct fg_engine *e;
-    int rc = fg_hparams_init(&hp, g, err);
+    int rc =
+        opt->family ? fg_hparams_init_as(&hp, g, opt->family, err) : fg_hparams_init(&hp, g, err);
 
     *out = NULL;
     if (rc == 0)
@@ -270,19 +227,6 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
     return 0;
 }
 
-static void finish_layer(struct fg_layer *l)
-{
-    struct fg_matrix *const matrices[] = {&l->qkv[0],   &l->qkv[1], &l->qkv[2],
-                                          &l->gate,     &l->output, &l->router,
-                                          &l->ffn_gate, &l->ffn_up, &l->ffn_down};
-    struct fg_buffer *const buffers[] = {l->attn_norm, l->ffn_norm, l->attn_norm_2, l->kv,
-                                         l->state,     l->k_rows,   l->v_rows,      l->decay};
-    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
-        fg_matrix_finish(matrices[i]);
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        fg_buffer_destroy(buffers[i]);
-}
-
 void fg_engine_destroy(struct fg_engine *e)
 {
     if (!e)
@@ -291,8 +235,9 @@ void fg_engine_destroy(struct fg_engine *e)
     fg_step_sets_finish(e);
     fg_copiers_finish(e);
     fg_transfers_destroy(e->transfers);
-    for (uint32_t i = 0; e->layers && i < e->hp.n_layer; i++)
-        finish_layer(&e->layers[i]);
+    for (uint32_t i = 0; e->blocks && i < e->hp.n_blocks; i++)
+        fg_block_finish(&e->blocks[i]);
+    fg_memory_finish(&e->memory);
     for (uint32_t i = 0; e->saved && i < e->opt.n_states; i++)
         fg_buffer_destroy(e->saved[i]);
     fg_matrix_finish(&e->embd);
@@ -301,7 +246,7 @@ void fg_engine_destroy(struct fg_engine *e)
     fg_scratch_finish(&e->s);
     fg_cmd_destroy(e->ops.cmd);
     fg_hparams_finish(&e->hp);
-    free(e->layers);
+    free(e->blocks);
     free(e->saved);
     free(e->saved_after);
     free(e->inv_freq);
@@ -317,10 +262,10 @@ void fg_engine_info(const struct fg_engine *e, struct fg_engine_info *out)
                                    .n_ctx = e->opt.n_ctx,
                                    .n_seq = e->opt.n_seq,
                                    .n_pages = e->opt.n_pages,
-                                   .n_states = e->n_lightning ? e->opt.n_states : 0,
+                                   .n_states = e->memory.state_bytes ? e->opt.n_states : 0,
                                    .n_batch = e->opt.n_batch,
-                                   .page_bytes = e->page_layer_bytes * e->n_softmax,
-                                   .state_bytes = e->state_layer_bytes * e->n_lightning,
+                                   .page_bytes = e->memory.page_bytes,
+                                   .state_bytes = e->memory.state_bytes,
                                    .weight_bytes = e->weight_bytes,
                                    .kv_bytes = e->kv_bytes,
                                    .seq_bytes = e->seq_bytes,

@@ -53,6 +53,7 @@ struct fg_engine_options {
     enum fg_tune tune;
     void (*tune_progress)(void *ctx, double share); /* may be NULL */
     void *tune_ctx;
+    const struct fg_family *family; /* families/family.h; NULL: the one that the file names */
     uint64_t cache_bytes; /* most that KV pages and saved states take together; 0: the memory's */
     uint32_t
         n_batch; /* tokens of a step, multiple of 64, 64..4096; 0: 64 on CPU devices, else 512 */

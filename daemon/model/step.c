@@ -76,15 +76,15 @@ static void record_head(struct fg_engine *e, const struct fg_step_piece *p, uint
     uint32_t k = most_best(p, from, rows), at;
     struct fg_view last = fg_view_of(e->s.last, e->s.ld_embd, rows, e->hp.n_embd);
     struct fg_view logits = fg_view_of(e->s.logits, e->hp.n_vocab, rows, e->hp.n_vocab);
-    fg_record_norm(&e->ops, &(struct fg_norm){
-                                .x = fg_view_of(e->s.x, e->s.ld_embd, e->opt.n_batch, e->hp.n_embd),
-                                .y = last,
-                                .w = e->output_norm,
-                                .eps = e->hp.norm_eps,
-                                .index = e->s.tables.index,
-                                .index_at = from});
+    fg_record_norm(&e->ops, &(struct fg_norm){.x = fg_view_of(e->s.a.x, e->s.ld_embd,
+                                                              e->opt.n_batch, e->hp.n_embd),
+                                              .y = last,
+                                              .w = e->output_norm,
+                                              .eps = e->hp.norm_eps,
+                                              .index = e->s.tables.index,
+                                              .index_at = from});
     fg_cmd_barrier(e->ops.cmd);
-    struct fg_operand x = fg_record_quantize(&e->ops, last, &e->s.quantized);
+    struct fg_operand x = fg_record_quantize(&e->ops, last, &e->s.a.quantized);
     fg_record_matmul(&e->ops, &(struct fg_matmul){.m = head, .x = x, .y = logits});
     fg_cmd_barrier(e->ops.cmd);
     for (uint32_t i = 0; i < rows; i++)

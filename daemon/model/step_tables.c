@@ -12,7 +12,7 @@ static void fill_token(struct fg_engine *e, uint32_t row, int32_t id, uint32_t p
     float *rope = fg_buffer_map(e->s.tables.rope);
     uint32_t half = e->hp.rope_dim / 2;
     tokens[row] = (struct fg_token_row){(uint32_t)id, pos, slot, 0};
-    for (uint32_t i = 0; e->n_softmax && i < half; i++) {
+    for (uint32_t i = 0; e->memory.page_bytes && i < half; i++) {
         double angle = pos * e->inv_freq[i];
         rope[(row * half + i) * 2] = (float)cos(angle);
         rope[(row * half + i) * 2 + 1] = (float)sin(angle);

@@ -1,5 +1,6 @@
 #include "tune.h"
 
+#include "model/blocks/block.h"
 #include "ops/matmul.h"
 #include "ops/quantize.h"
 
@@ -93,17 +94,6 @@ struct job {
     uint32_t n;
 };
 
-static uint32_t layer_matrices(const struct fg_layer *l, const struct fg_matrix *out[12])
-{
-    const struct fg_matrix *all[] = {&l->ffn_down, &l->ffn_up, &l->ffn_gate, &l->qkv[0], &l->qkv[1],
-                                     &l->qkv[2],   &l->gate,   &l->output,   &l->router};
-    uint32_t n = 0;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (all[i]->n_parts)
-            out[n++] = all[i];
-    return n;
-}
-
 static uint64_t size_of(const struct fg_matrix *m)
 {
     return (uint64_t)m->parts[0].n_rows * m->k;
@@ -133,10 +123,9 @@ static void offer(struct job *j, const struct fg_matrix *m)
 /* The largest matrices of the type; the head and the embedding only where no layer has any. */
 static void collect(struct job *j)
 {
-    const struct fg_matrix *list[12];
-    for (uint32_t i = 0; i < j->e->hp.n_layer; i++)
-        for (uint32_t k = 0, n = layer_matrices(&j->e->layers[i], list); k < n; k++)
-            offer(j, list[k]);
+    for (uint32_t i = 0; i < j->e->hp.n_blocks; i++)
+        for (uint32_t k = 0; k < FG_BLOCK_MATRICES; k++)
+            offer(j, &j->e->blocks[i].matrices[k]);
     if (j->n_matrices == 0)
         offer(j, j->e->hp.tied_output ? &j->e->embd : &j->e->head);
 }

@@ -37,7 +37,6 @@ int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_m
  */
 int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type, uint32_t n_rows,
                     uint32_t k, uint32_t n_experts, struct fg_err *err);
-void fg_matrix_finish(struct fg_matrix *m);
 /* A tensor of one dimension, expanded to f32. */
 int fg_vector_upload(struct fg_uploader *u, const struct fg_tensor *t, struct fg_buffer **out,
                      struct fg_err *err);

@@ -31,6 +31,9 @@ struct fg_matrix {
     uint64_t bytes; /* on the device */
 };
 
+/* Gives back its parts; it is no matrix then. */
+void fg_matrix_finish(struct fg_matrix *m);
+
 enum { FG_TILE_ROWS = 32 };
 
 /* Rows of y that a tile of m gives. */
