@@ -306,6 +306,11 @@ void fg_cmd_zero(struct fg_cmd *c, struct fg_buffer *dst, uint64_t at, uint64_t 
     vkCmdFillBuffer(c->buffer, dst->buffer, at, bytes, 0);
 }
 
+int fg_cmd_recorded(const struct fg_cmd *c, struct fg_err *err)
+{
+    return c->rc ? fg_fail(err, c->rc, "%s", c->err.text) : 0;
+}
+
 static int submit(struct fg_cmd *c, bool watch_it, struct fg_ticket *ticket, struct fg_err *err)
 {
     VkResult r;
@@ -318,7 +323,7 @@ static int submit(struct fg_cmd *c, bool watch_it, struct fg_ticket *ticket, str
     if (r != VK_SUCCESS)
         stick(c, "vkEndCommandBuffer", r);
     if (c->rc)
-        return fg_fail(err, c->rc, "%s", c->err.text);
+        return fg_cmd_recorded(c, err);
     rc = fg_stream_submit(c->stream, c, watch_it, ticket, err);
     if (rc)
         return rc;

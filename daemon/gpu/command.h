@@ -78,6 +78,8 @@ void fg_cmd_barrier(struct fg_cmd *c);
 void fg_cmd_copy(struct fg_cmd *c, struct fg_buffer *src, uint64_t src_at, struct fg_buffer *dst,
                  uint64_t dst_at, uint64_t bytes);
 void fg_cmd_zero(struct fg_cmd *c, struct fg_buffer *dst, uint64_t at, uint64_t bytes);
+/* The first failure since fg_cmd_begin(), or 0. */
+int fg_cmd_recorded(const struct fg_cmd *c, struct fg_err *err);
 /* Makes fg_cmd_run() fail with this code and text, unless something failed before. */
 void fg_cmd_fail(struct fg_cmd *c, int code, const char *text);
 /* Submits, and waits for nothing. What any fg_cmd of the same stream submits later begins when this

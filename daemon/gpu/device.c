@@ -510,6 +510,11 @@ const char *fg_device_cache_dir(const struct fg_device *d)
     return d->cache_dir;
 }
 
+bool fg_device_lost(const struct fg_device *d)
+{
+    return atomic_load(&d->lost);
+}
+
 const struct fg_device_info *fg_device_info(const struct fg_device *d)
 {
     return &d->info;

@@ -41,6 +41,9 @@ int fg_device_open(const char *select, const char *cache_dir, struct fg_device *
 void fg_device_close(struct fg_device *d); /* NULL is fine */
 /* The directory that the device was opened with, or NULL; as long as the device. */
 const char *fg_device_cache_dir(const struct fg_device *d);
+/* Whether the driver has said so: nothing that it computes from then on is to be trusted. Any
+ * thread. */
+bool fg_device_lost(const struct fg_device *d);
 const struct fg_device_info *fg_device_info(const struct fg_device *d);
 
 #endif

@@ -65,6 +65,7 @@ struct fg_stream {
     pthread_cond_t given, moved;
     struct fg_cmd *first, **last; /* submitted, not ended; under the lock */
     uint64_t submitted, ended;
+    struct fg_queue *listener; /* or NULL */
     bool closing;
     double last_end; /* of the thread */
 };

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/queue.h"
 #include "priv.h"
 
 static double seconds(void)
@@ -56,6 +57,8 @@ static void *watch(void *ctx)
         struct fg_err err = c->submission.err;
         c->submission.watched = false;
         pthread_cond_broadcast(&s->moved);
+        if (s->listener)
+            fg_queue_wake(s->listener);
         pthread_mutex_unlock(&s->lock);
         if (ticket)
             fg_ticket_end(ticket, rc, rc ? &err : NULL);
@@ -182,5 +185,14 @@ void fg_stream_wait(struct fg_device *d, enum fg_stream_use use, uint64_t n)
     pthread_mutex_lock(&s->lock);
     while (s->ended < n)
         pthread_cond_wait(&s->moved, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void fg_stream_listen(struct fg_device *d, enum fg_stream_use use, struct fg_queue *q)
+{
+    struct fg_stream *s = &d->streams[use];
+
+    pthread_mutex_lock(&s->lock);
+    s->listener = q;
     pthread_mutex_unlock(&s->lock);
 }

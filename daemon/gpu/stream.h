@@ -10,6 +10,8 @@
 
 #include "device.h"
 
+struct fg_queue; /* base/queue.h */
+
 enum fg_stream_use {
     FG_STREAM_COMPUTE,
     FG_STREAM_TRANSFER, /* copies only; a queue of its own where the device has one */
@@ -22,5 +24,7 @@ uint64_t fg_stream_submitted(struct fg_device *d, enum fg_stream_use use);
 /* Whether the first n of them have ended, and a wait until they have. Any thread. */
 bool fg_stream_reached(struct fg_device *d, enum fg_stream_use use, uint64_t n);
 void fg_stream_wait(struct fg_device *d, enum fg_stream_use use, uint64_t n);
+/* q is woken whenever one of them ends, until another takes its place, or NULL. */
+void fg_stream_listen(struct fg_device *d, enum fg_stream_use use, struct fg_queue *q);
 
 #endif
