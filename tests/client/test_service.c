@@ -55,19 +55,18 @@ static void test_tokenize(void **state)
         {"", "/tokenize is not JSON"},
     };
     struct pair p;
-    int32_t *ids;
-    size_t n;
+    struct fg_client_tokens tokens;
 
     (void)state;
     begin(&p, OK, "{\"tokens\":[1,0,2147483647]}");
     assert_int_equal(
-        fg_client_tokenize(p.client, "a\0b", 3, FG_TOKENIZE_ADD_SPECIAL, &ids, &n, &p.err), 0);
-    assert_int_equal(n, 3);
-    assert_int_equal(ids[0], 1);
-    assert_int_equal(ids[1], 0);
-    assert_int_equal(ids[2], INT32_MAX);
-    free(ids);
-    assert_int_equal(fg_client_tokenize(p.client, "a\xFF", 2, 0, &ids, &n, &p.err), FG_EINVAL);
+        fg_client_tokenize(p.client, "a\0b", 3, FG_TOKENIZE_ADD_SPECIAL, &tokens, &p.err), 0);
+    assert_int_equal(tokens.n, 3);
+    assert_int_equal(tokens.ids[0], 1);
+    assert_int_equal(tokens.ids[1], 0);
+    assert_int_equal(tokens.ids[2], INT32_MAX);
+    free(tokens.ids);
+    assert_int_equal(fg_client_tokenize(p.client, "a\xFF", 2, 0, &tokens, &p.err), FG_EINVAL);
     assert_string_equal(p.err.text, "tokenize: the text is not UTF-8 at byte 1");
     fg_client_destroy(p.client);
     scripted_server_stop(&p.server);
@@ -78,10 +77,10 @@ static void test_tokenize(void **state)
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         begin(&p, OK, bad[i].body);
-        assert_int_equal(fg_client_tokenize(p.client, "", 0, FG_TOKENIZE_PLAIN, &ids, &n, &p.err),
+        assert_int_equal(fg_client_tokenize(p.client, "", 0, FG_TOKENIZE_PLAIN, &tokens, &p.err),
                          FG_EFORMAT);
         assert_non_null(strstr(p.err.text, bad[i].line));
-        assert_null(ids);
+        assert_null(tokens.ids);
         end(&p, "POST /tokenize HTTP/1.1\r\n");
     }
 }
