@@ -217,6 +217,39 @@ static void test_status(void **state)
     end(&p, "GET /v1/fulgur/status HTTP/1.1\r\n");
 }
 
+/* The words for where a prompt's beginning came from; one that this library does not know is not an
+ * error. */
+static void test_sources(void **state)
+{
+    static const struct {
+        const char *word, *name;
+        enum fg_client_source source;
+    } rows[] = {
+        {"none", "none", FG_CLIENT_SOURCE_NONE},     {"vram", "vram", FG_CLIENT_SOURCE_VRAM},
+        {"ram", "ram", FG_CLIENT_SOURCE_RAM},        {"store", "store", FG_CLIENT_SOURCE_STORE},
+        {"clouds", "other", FG_CLIENT_SOURCE_OTHER},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fg_client_request request;
+        struct fg_client_forecast f;
+        struct pair p;
+        char body[256];
+
+        snprintf(body, sizeof body,
+                 "{\"prompt_tokens\":3,\"fulgur\":{\"cache\":{\"source\":\"%s\"}}}", rows[i].word);
+        begin(&p, OK, body);
+        fg_client_request_init(&request);
+        request.prompt = "a";
+        request.prompt_bytes = 1;
+        assert_int_equal(fg_client_explain(p.client, &request, &f, &p.err), 0);
+        assert_int_equal(f.account.source, rows[i].source);
+        assert_string_equal(fg_client_source_name(f.account.source), rows[i].name);
+        end(&p, "POST /v1/fulgur/cache/explain HTTP/1.1\r\n");
+    }
+}
+
 static void test_cache(void **state)
 {
     struct fg_client_cache_stats s;
@@ -325,11 +358,11 @@ static void test_create(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tokenize), cmocka_unit_test(test_detokenize),
-        cmocka_unit_test(test_health),   cmocka_unit_test(test_models),
-        cmocka_unit_test(test_status),   cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_get),      cmocka_unit_test(test_call_timeout),
-        cmocka_unit_test(test_create),
+        cmocka_unit_test(test_tokenize),     cmocka_unit_test(test_detokenize),
+        cmocka_unit_test(test_health),       cmocka_unit_test(test_models),
+        cmocka_unit_test(test_status),       cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_sources),      cmocka_unit_test(test_get),
+        cmocka_unit_test(test_call_timeout), cmocka_unit_test(test_create),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
