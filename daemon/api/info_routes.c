@@ -115,27 +115,9 @@ void fg_route_cache(const struct fg_service *s, const struct fg_caller *caller,
     const char *dir = NULL;
     json_t *root;
     int rc = s->backend.cache_stats(s->backend.ctx, &c, &dir);
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-        {"blocks", c.blocks},
-        {"states", c.states},
-        {"block_bytes", c.block_bytes},
-        {"state_bytes", c.state_bytes},
-        {"file_bytes", c.file_bytes},
-        {"max_bytes", c.max_bytes},
-        {"queued_bytes", c.queued_bytes},
-        {"evicted", c.evicted},
-        {"dropped_corrupt", c.dropped_corrupt},
-        {"dropped_full", c.dropped_full},
-        {"dropped_queue", c.dropped_queue},
-        {"dropped_budget", c.dropped_budget},
-        {"write_errors", c.write_errors},
-        {"hits_blocks", c.hits_blocks},
-        {"hits_states", c.hits_states},
-        {"bytes_written", c.bytes_written},
-    };
+#define ROW(name, unit, who, help) {#name, help, FG_METRIC_##unit, FG_METRIC_##who, &c.name},
+    const struct fg_metric rows[] = {FG_CACHE_METRICS(ROW)};
+#undef ROW
 
     (void)rest;
     if (rc) {
@@ -146,11 +128,11 @@ void fg_route_cache(const struct fg_service *s, const struct fg_caller *caller,
         fg_reply_error(r, &e);
         return;
     }
-    if (owner)
-        root = json_pack("{s:s, s:o}", "scope", "all", "dir", fg_json_string(dir));
-    else
-        root = json_pack("{s:s, s:I}", "scope", "tenant", "max_bytes", (json_int_t)c.max_bytes);
-    for (size_t i = 0; owner && root && i < sizeof rows / sizeof *rows; i++)
-        json_object_set_new(root, rows[i].name, json_integer((json_int_t)rows[i].value));
+    root = json_pack("{s:s}", "scope", owner ? "all" : "tenant");
+    if (owner && root)
+        json_object_set_new(root, "dir", fg_json_string(dir));
+    for (size_t i = 0; root && i < sizeof rows / sizeof *rows; i++)
+        if (owner || rows[i].who == FG_METRIC_ALL)
+            json_object_set_new(root, rows[i].name, json_integer((json_int_t)*rows[i].value));
     fg_reply_json(r, 200, root);
 }

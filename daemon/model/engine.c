@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 /* Most seconds that tuning takes at a start, compiling included. */
 static const double TUNE_S = 20;
@@ -190,13 +191,6 @@ int fg_engine_create_bare(const struct fg_engine_options *opt, struct fg_hparams
     return 0;
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static int tune(struct fg_engine *e, struct fg_err *err)
 {
     uint32_t before;
@@ -210,7 +204,7 @@ static int tune(struct fg_engine *e, struct fg_err *err)
     /* Not at every start, where nothing can be kept. */
     if (e->opt.tune == FG_TUNE_ONCE && !fg_device_cache_dir(e->device))
         return 0;
-    rc = fg_tune_measure(e, TUNE_S, seconds, e->opt.tune_progress, e->opt.tune_ctx, err);
+    rc = fg_tune_measure(e, TUNE_S, fg_clock_seconds, e->opt.tune_progress, e->opt.tune_ctx, err);
     /* That it cannot be kept costs the next start as much again, and no more. */
     if (rc == 0 && e->n_tuned > before)
         fg_tune_save(e, &e->tune_note);

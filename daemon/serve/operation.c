@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/log.h"
 
 /* Something for the GPU thread; lies on its caller's stack. */
@@ -267,6 +268,5 @@ void fg_task_sweep_vram(struct fg_flow *flow)
 
 void fg_task_hex(const struct fg_key *key, char out[33])
 {
-    for (size_t i = 0; i < sizeof key->b; i++)
-        snprintf(out + 2 * i, 3, "%02x", key->b[i]);
+    fg_hex(key->b, sizeof key->b, out);
 }

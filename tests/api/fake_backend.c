@@ -450,6 +450,7 @@ static int fake_cache_stats(void *ctx, struct fg_cache_stats *out, const char **
                                    .dropped_full = 10,
                                    .dropped_queue = 11,
                                    .dropped_budget = 16,
+                                   .dropped_orphan = 17,
                                    .write_errors = 12,
                                    .hits_blocks = 13,
                                    .hits_states = 14,

@@ -92,11 +92,12 @@ static void status_shows_running_jobs(void **state)
 
 static void cache_stats_are_complete(void **state)
 {
-    static const char *const names[] = {
-        "blocks",          "states",       "block_bytes",   "state_bytes",
-        "file_bytes",      NULL,           "queued_bytes",  "evicted",
-        "dropped_corrupt", "dropped_full", "dropped_queue", "write_errors",
-        "hits_blocks",     "hits_states",  "bytes_written", "dropped_budget"};
+    static const char *const names[] = {"blocks",         "states",        "block_bytes",
+                                        "state_bytes",    "file_bytes",    NULL,
+                                        "queued_bytes",   "evicted",       "dropped_corrupt",
+                                        "dropped_full",   "dropped_queue", "write_errors",
+                                        "hits_blocks",    "hits_states",   "bytes_written",
+                                        "dropped_budget", "dropped_orphan"};
     const struct fake_options no_store = {.no_store = true};
     struct fixture f;
     json_t *v;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "base/textbuf.h"
+#include "base/buffer.h"
 #include "text/tools/tool_calls.h"
 
 static void clear_text_stops_at_a_possible_call(void **state)
@@ -72,7 +72,7 @@ static void calls_survive_the_round_trip(void **state)
 /* The form that is explained is the one that is read. */
 static void the_form_explained_is_read(void **state)
 {
-    struct fg_textbuf t = {0};
+    struct fg_buffer t = {0};
     const char *block;
     size_t before;
     json_t *calls;
@@ -91,7 +91,7 @@ static void the_form_explained_is_read(void **state)
     assert_int_equal(json_array_size(calls), 1);
     assert_int_equal(before, 0);
     json_decref(calls);
-    fg_textbuf_finish(&t);
+    fg_buffer_finish(&t);
 }
 
 static void malformed_calls_leave_the_content(void **state)

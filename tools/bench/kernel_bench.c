@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "gpu/device.h"
 
 enum {
@@ -17,15 +17,6 @@ enum {
 #define MOE_BYTES (UINT64_C(1) << 30) /* most that the experts of one matrix take */
 
 static const uint32_t token_counts[] = {1, FG_CHUNK};
-
-/* --- time --- */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static int by_size(const void *a, const void *b)
 {
@@ -42,9 +33,9 @@ static int submit(struct fg_kernel_bench *b, fg_kernel_record *record, void *ctx
     fg_cmd_begin(cmd);
     for (uint32_t i = 0; i < n; i++)
         record(ctx, i);
-    start = now();
+    start = fg_clock_seconds();
     rc = fg_cmd_run(cmd, err);
-    *seconds = now() - start;
+    *seconds = fg_clock_seconds() - start;
     return rc;
 }
 

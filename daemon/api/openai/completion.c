@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "api/common/body.h"
 #include "api/common/job_event.h"
 #include "api/common/service.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "http/event_queue.h"
 #include "http/json_in.h"
@@ -28,7 +28,7 @@ struct fg_completion {
     int rc;
     struct fg_job *job; /* NULL before it is submitted */
     struct fg_writer writer;
-    struct timespec begun;
+    double begun; /* fg_clock_ms() */
     atomic_bool lost_event;
     struct fg_job_event_item last; /* DONE and FAILED must arrive whatever memory there is */
 };
@@ -95,12 +95,8 @@ static void log_end(const struct fg_completion *x, const struct fg_job_event *e)
     const struct fg_job_account *a = &e->account;
     unsigned long long id = b->job_id(b->ctx, x->job);
     int status = x->writer.request.status, stream = x->writer.answer.stream;
-    struct timespec now;
-    double ms;
+    double ms = fg_clock_ms() - x->begun;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    ms = 1e3 * (double)(now.tv_sec - x->begun.tv_sec) +
-         1e-6 * (double)(now.tv_nsec - x->begun.tv_nsec);
     if (e->kind == FG_EVENT_DONE)
         fg_log(FG_LOG_INFO, "api",
                "job=%llu status=%d stream=%d prompt=%u reused=%u completion=%u ms=%.1f", id, status,
@@ -260,7 +256,7 @@ void fg_completions_start(struct fg_completions *all, struct fg_request *r,
     x->error = e;
     x->last.to = x;
     atomic_init(&x->lost_event, false);
-    clock_gettime(CLOCK_MONOTONIC, &x->begun);
+    x->begun = fg_clock_ms();
     TAILQ_INSERT_TAIL(&all->list, x, link);
     fg_request_keep(&x->writer.request, r, on_lost, x);
     x->work.run = read_body;

@@ -1,7 +1,6 @@
 #include "writer.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "api/common/cache_json.h"
 #include "http/json_in.h"
@@ -12,7 +11,7 @@
 void fg_writer_finish(struct fg_writer *w)
 {
     json_decref(w->logprobs);
-    free(w->text);
+    fg_buffer_finish(&w->text);
     free(w->body);
 }
 
@@ -74,21 +73,10 @@ static bool send_text(struct fg_writer *w, const char *text, size_t bytes, json_
     return send_chunk(w, fg_answer_chunk_text(&w->answer, text, bytes, logprobs));
 }
 
-static bool keep_text(struct fg_writer *w, const char *text, size_t bytes)
+static bool keep_text(struct fg_writer *w, const struct fg_job_event *e)
 {
-    if (w->room - w->n_text < bytes || !w->text) {
-        size_t room = 2 * (w->n_text + bytes) + 256; /* both lie in memory already */
-        char *p = realloc(w->text, room);
-
-        if (!p)
-            return false;
-        w->text = p;
-        w->room = room;
-    }
-    if (bytes)
-        memcpy(w->text + w->n_text, text, bytes);
-    w->n_text += bytes;
-    return true;
+    fg_buffer_add(&w->text, e->text, e->text_bytes);
+    return !w->text.failed;
 }
 
 /* Text of an answer with tools waits where it may turn out to be a tool call. */
@@ -99,16 +87,16 @@ static bool stream_delta(struct fg_writer *w, const struct fg_job_event *e, json
     fg_stream_start(&w->request, FG_STREAM_EVENTS);
     if (!w->tools)
         return send_text(w, e->text, e->text_bytes, logprobs);
-    if (!keep_text(w, e->text, e->text_bytes))
+    if (!keep_text(w, e))
         return fg_writer_nomem(w);
-    w->n_sent = fg_tool_calls_clear(w->text, w->n_text, from);
-    return send_text(w, w->text + from, w->n_sent - from, logprobs);
+    w->n_sent = fg_tool_calls_clear(w->text.p ? w->text.p : "", w->text.n, from);
+    return send_text(w, w->text.p ? w->text.p + from : "", w->n_sent - from, logprobs);
 }
 
 /* Of an answer in one piece. */
 static bool keep_delta(struct fg_writer *w, const struct fg_job_event *e, json_t *logprobs)
 {
-    if (!keep_text(w, e->text, e->text_bytes) ||
+    if (!keep_text(w, e) ||
         (w->logprobs && logprobs && fg_answer_logprobs_extend(w->logprobs, logprobs)))
         return fg_writer_nomem(w);
     if (!w->logprobs)
@@ -145,13 +133,13 @@ bool fg_writer_progress(struct fg_writer *w, const struct fg_job_event *e)
 void fg_writer_end_stream(struct fg_writer *w, const struct fg_job_event *e)
 {
     const struct fg_answer *a = &w->answer;
-    size_t content = w->n_text, from = w->n_sent;
-    const char *text = w->text ? w->text : "";
+    size_t content = w->text.n, from = w->n_sent;
+    const char *text = w->text.p ? w->text.p : "";
     json_t *calls = NULL;
 
     fg_stream_start(&w->request, FG_STREAM_EVENTS);
     if (w->tools)
-        calls = fg_tool_calls_read(text, w->n_text, a->nonce, &content);
+        calls = fg_tool_calls_read(text, w->text.n, a->nonce, &content);
     send_text(w, text + from, content > from ? content - from : 0, NULL);
     if (w->request.ev && calls)
         send_chunk(w, fg_answer_chunk_calls(a, calls));
@@ -168,12 +156,12 @@ void fg_writer_end_stream(struct fg_writer *w, const struct fg_job_event *e)
 
 void fg_writer_build(struct fg_writer *w, const struct fg_job_event *e)
 {
-    const char *text = w->text ? w->text : "";
-    size_t content = w->n_text;
+    const char *text = w->text.p ? w->text.p : "";
+    size_t content = w->text.n;
     json_t *calls = NULL, *root;
 
     if (w->tools && !w->forecast)
-        calls = fg_tool_calls_read(text, w->n_text, w->answer.nonce, &content);
+        calls = fg_tool_calls_read(text, w->text.n, w->answer.nonce, &content);
     if (!w->logprobs && w->answer.n_logprobs >= 0)
         w->logprobs = fg_answer_logprobs(&w->answer, NULL, 0); /* of an empty answer */
     root = w->forecast ? fg_cache_forecast_json(w->answer.model, &e->account)
@@ -194,5 +182,5 @@ size_t fg_writer_bytes(const struct fg_writer *w)
 {
     const size_t token = 64; /* with its logprob and its alternatives' */
 
-    return w->n_text + w->n_logprobs * token * (size_t)(1 + w->answer.n_logprobs);
+    return w->text.n + w->n_logprobs * token * (size_t)(1 + w->answer.n_logprobs);
 }

@@ -3,6 +3,7 @@
 #ifndef FG_API_WRITER_H
 #define FG_API_WRITER_H
 
+#include "base/buffer.h"
 #include "http/request.h"
 #include "response_json.h"
 
@@ -12,10 +13,9 @@ struct fg_writer {
     bool tools;    /* the answer may hold tool calls */
     bool forecast; /* what would be reused, instead of an answer */
     bool role_sent;
-    char *text; /* an answer in one piece, or a stream that may hold tool calls */
-    size_t n_text, room;
-    size_t n_sent;    /* of text, in a stream */
-    json_t *logprobs; /* of an answer in one piece, so far */
+    struct fg_buffer text; /* an answer in one piece, or a stream that may hold tool calls */
+    size_t n_sent;         /* of text, in a stream */
+    json_t *logprobs;      /* of an answer in one piece, so far */
     size_t n_logprobs;
     char *body; /* the whole answer, once built */
 };

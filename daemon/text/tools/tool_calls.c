@@ -5,32 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/textbuf.h"
+#include "base/buffer.h"
 
 static const char open_tag[] = "<tool_calls>", close_tag[] = "</tool_calls>";
 
-void fg_tool_calls_explain(struct fg_textbuf *out, const char *quote)
+void fg_tool_calls_explain(struct fg_buffer *out, const char *quote)
 {
-    fg_textbuf_str(out, "If you need to call tools, please respond with ");
-    fg_textbuf_str(out, open_tag);
-    fg_textbuf_str(out, close_tag);
-    fg_textbuf_str(out, " XML tags, and provide tool-name and json-object of arguments, following "
-                        "the format below:\n");
-    fg_textbuf_str(out, open_tag);
-    fg_textbuf_str(out, "\n{");
-    fg_textbuf_str(out, quote);
-    fg_textbuf_str(out, "name");
-    fg_textbuf_str(out, quote);
-    fg_textbuf_str(out, ": <tool-name-1>, ");
-    fg_textbuf_str(out, quote);
-    fg_textbuf_str(out, "arguments");
-    fg_textbuf_str(out, quote);
-    fg_textbuf_str(out, ": <args-json-object-1>}\n...\n");
-    fg_textbuf_str(out, close_tag);
+    fg_buffer_str(out, "If you need to call tools, please respond with ");
+    fg_buffer_str(out, open_tag);
+    fg_buffer_str(out, close_tag);
+    fg_buffer_str(out, " XML tags, and provide tool-name and json-object of arguments, following "
+                       "the format below:\n");
+    fg_buffer_str(out, open_tag);
+    fg_buffer_str(out, "\n{");
+    fg_buffer_str(out, quote);
+    fg_buffer_str(out, "name");
+    fg_buffer_str(out, quote);
+    fg_buffer_str(out, ": <tool-name-1>, ");
+    fg_buffer_str(out, quote);
+    fg_buffer_str(out, "arguments");
+    fg_buffer_str(out, quote);
+    fg_buffer_str(out, ": <args-json-object-1>}\n...\n");
+    fg_buffer_str(out, close_tag);
 }
 
 /* One line. `arguments` is JSON in a string; when it is not, it goes in as the string it is. */
-static void put_call(struct fg_textbuf *out, const json_t *name, const json_t *arguments)
+static void put_call(struct fg_buffer *out, const json_t *name, const json_t *arguments)
 {
     const char *raw = json_string_value(arguments);
     json_t *parsed = json_loads(raw, JSON_REJECT_DUPLICATES, NULL);
@@ -38,11 +38,11 @@ static void put_call(struct fg_textbuf *out, const json_t *name, const json_t *a
     char *value = json_dumps(parsed ? parsed : arguments, JSON_ENCODE_ANY);
 
     if (quoted_name && value) {
-        fg_textbuf_str(out, "{\"name\": ");
-        fg_textbuf_str(out, quoted_name);
-        fg_textbuf_str(out, ", \"arguments\": ");
-        fg_textbuf_str(out, value);
-        fg_textbuf_str(out, "}\n");
+        fg_buffer_str(out, "{\"name\": ");
+        fg_buffer_str(out, quoted_name);
+        fg_buffer_str(out, ", \"arguments\": ");
+        fg_buffer_str(out, value);
+        fg_buffer_str(out, "}\n");
     } else {
         out->failed = true;
     }
@@ -53,7 +53,7 @@ static void put_call(struct fg_textbuf *out, const json_t *name, const json_t *a
 
 int fg_tool_calls_append(const json_t *calls, char **content, size_t *bytes, struct fg_err *err)
 {
-    struct fg_textbuf t = {0};
+    struct fg_buffer t = {0};
     const json_t *call;
     size_t i;
 
@@ -61,10 +61,10 @@ int fg_tool_calls_append(const json_t *calls, char **content, size_t *bytes, str
         return fg_fail(err, FG_EINVAL, ": it must be an array");
     if (!json_array_size(calls))
         return 0;
-    fg_textbuf_add(&t, *content, *bytes);
-    fg_textbuf_str(&t, *bytes ? "\n" : "");
-    fg_textbuf_str(&t, open_tag);
-    fg_textbuf_str(&t, "\n");
+    fg_buffer_add(&t, *content, *bytes);
+    fg_buffer_str(&t, *bytes ? "\n" : "");
+    fg_buffer_str(&t, open_tag);
+    fg_buffer_str(&t, "\n");
     json_array_foreach(calls, i, call)
     {
         const json_t *function = json_object_get(call, "function");
@@ -72,7 +72,7 @@ int fg_tool_calls_append(const json_t *calls, char **content, size_t *bytes, str
         const json_t *arguments = json_object_get(function, "arguments");
 
         if (!json_is_string(name) || !json_is_string(arguments)) {
-            fg_textbuf_finish(&t);
+            fg_buffer_finish(&t);
             return fg_fail(err, FG_EINVAL,
                            "[%zu]: it must be {\"function\": {\"name\": string, "
                            "\"arguments\": string}}",
@@ -80,9 +80,9 @@ int fg_tool_calls_append(const json_t *calls, char **content, size_t *bytes, str
         }
         put_call(&t, name, arguments);
     }
-    fg_textbuf_str(&t, close_tag);
+    fg_buffer_str(&t, close_tag);
     if (t.failed) {
-        fg_textbuf_finish(&t);
+        fg_buffer_finish(&t);
         return fg_fail(err, FG_ENOMEM, ": no memory for %zu calls", json_array_size(calls));
     }
     free(*content);

@@ -14,11 +14,11 @@
 
 #include "fulgur/error.h"
 
-struct fg_textbuf;
+struct fg_buffer;
 
 /* What the model is told of that form, as its template words it; `quote` is what the template puts
  * around the two names. Running out of memory shows in out->failed. */
-void fg_tool_calls_explain(struct fg_textbuf *out, const char *quote);
+void fg_tool_calls_explain(struct fg_buffer *out, const char *quote);
 
 /* Appends OpenAI's `calls` to the content of their message (malloc'd, replaced). FG_EINVAL,
  * FG_ENOMEM; *err then goes on after the field's name: `: it must be an array`. The content is then
