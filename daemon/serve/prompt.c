@@ -155,9 +155,8 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
 int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *r, int32_t **ids,
                      size_t *n, struct fg_err *err)
 {
-    unsigned flags =
-        (r->parse_special ? FG_ENCODE_PARSE_SPECIAL : 0) |
-        (r->add_special ? FG_ENCODE_ADD_SPECIAL : 0);
+    unsigned flags = (r->parse_special ? FG_ENCODE_PARSE_SPECIAL : 0) |
+                     (r->add_special ? FG_ENCODE_ADD_SPECIAL : 0);
 
     return fg_tokenizer_encode(flow->vocabulary.tokenizer, view(r->text, r->bytes), flags, ids, n,
                                err);
