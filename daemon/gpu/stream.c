@@ -3,7 +3,9 @@
 #include <time.h>
 
 #include "base/queue.h"
-#include "priv.h"
+#include "base/ticket.h"
+#include "vk_command.h"
+#include "vk_device.h"
 
 static double seconds(void)
 {

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/block_tokens.h"
 #include "fulgur/error.h"
 #include "model/gguf/gguf.h"
 #include "model/families/hparams.h"
@@ -30,7 +31,7 @@ struct fg_engine;
 struct fg_seq;
 struct fg_step;
 
-enum { FG_CHUNK = 64 }; /* tokens of a chunk, a KV page and a cache block */
+enum { FG_CHUNK = FG_BLOCK_TOKENS }; /* tokens of a chunk, a KV page and a cache block */
 
 /* When the tilings of the matrix products are measured (model/tune.h), which changes no bits. */
 enum fg_tune {

@@ -8,6 +8,7 @@
 #include "lab.h"
 
 #include "canon.h"
+#include "gpu/spirv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
