@@ -12,6 +12,7 @@
 #include "api/server.h"
 #include "config.h"
 #include "serve/account.h"
+#include "serve/backend.h"
 #include "serve/flow.h"
 #include "fulgur/socket.h"
 #include "fulgur/version.h"
@@ -33,6 +34,7 @@ struct daemon {
     struct event_base *base;
     struct event *term, *interrupt, *timer;
     struct fg_flow *flow;
+    struct fg_backend backend;
     struct fg_api *api;
     int signals;
     bool canceled;
@@ -125,7 +127,7 @@ static int find_socket(struct daemon *d, struct fg_err *err)
 static int open_api(struct daemon *d, struct fg_err *err)
 {
     struct fg_api_options opt = {.base = d->base,
-                                 .flow = d->flow,
+                                 .backend = &d->backend,
                                  .socket_path = d->socket_path,
                                  .tcp_addr = d->config.tcp,
                                  .api_keys = (const char *const *)d->config.api_keys,
@@ -134,6 +136,7 @@ static int open_api(struct daemon *d, struct fg_err *err)
                                  .version = FG_VERSION,
                                  .max_body = d->config.max_body};
 
+    fg_backend_local(d->flow, &d->backend);
     return fg_api_create(&opt, &d->api, err);
 }
 
