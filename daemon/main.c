@@ -301,6 +301,9 @@ int main(int argc, char **argv)
 
     if (hold_standard_files())
         return 1; /* there is nowhere to say so */
+    /* A limit on file sizes is a full disk, also for the files that Vulkan drivers write. */
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
     rc = fg_config_init(&d.config, argc, argv, &err);
     if (rc) {
         fprintf(stderr, "fulgurd: %s\n", err.text);
@@ -320,7 +323,6 @@ int main(int argc, char **argv)
         return rc;
     }
     fg_log_set_level(d.config.log_level);
-    signal(SIGPIPE, SIG_IGN);
     rc = fg_log_start();
     if (rc)
         rc = fg_fail(&err, rc, "the log's thread cannot be started");
