@@ -78,6 +78,8 @@ struct fg_cache_fetch {
     /* The reader's. */
     struct fg_cache_fetch *next;
     bool canceled;
+    uint32_t pieces; /* read so far */
+    uint64_t stamp;  /* of the put that they are of */
 };
 /* Starts it; never waits. Fetches under way are served in turn, a piece each, so that a small one
  * does not wait for a large one. Any thread. */
@@ -140,7 +142,7 @@ struct fg_cache_put {
 /* Queues it; never waits for the disk. A record that is stored or queued already is dropped
  * silently (0). FG_EBUSY when the queue is over its byte cap, 256 MiB or twice the largest payload;
  * FG_EFULL when the record alone is over the budget, or the day's write budget is used up (all are
- * dropped and counted); FG_EINVAL: no payload, no parent, or over 4 GiB; FG_ENOMEM. The caller goes
+ * dropped and counted); FG_EINVAL: no payload, or no parent; FG_ENOMEM. The caller goes
  * on. A block whose parent, or a state whose block, is neither stored nor queued before it is
  * dropped by the writer and counted. Any thread. */
 int fg_cache_put(struct fg_cache *c, const struct fg_cache_put *p);

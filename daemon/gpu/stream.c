@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "base/queue.h"
-#include "priv.h"
+#include "base/ticket.h"
+#include "vk_command.h"
+#include "vk_device.h"
 
 /* Waits for one submission on the device; its result goes into c. */
 static void await(struct fg_stream *s, struct fg_cmd *c)

@@ -15,20 +15,6 @@ struct fg_gpu_call {
     bool done;
 };
 
-void fg_task_request_finish(struct fg_task_request *r)
-{
-    free(r->id);
-    free(r->bytes);
-    fg_job_request_finish(&r->prompt);
-    *r = (struct fg_task_request){0};
-}
-
-void fg_task_result_finish(struct fg_task_result *r)
-{
-    free(r->rows);
-    *r = (struct fg_task_result){0};
-}
-
 static void unref(struct fg_task *t)
 {
     if (atomic_fetch_sub(&t->refs, 1) != 1)

@@ -73,7 +73,7 @@ static void status_shows_running_jobs(void **state)
     fixture_start(&f, &canceling, NULL);
     client_unix(&c, &f);
     client_post(&c, "/v1/completions", "{\"prompt\": \"x\"}");
-    fake_flow_next(f.flow);
+    fake_backend_next(f.backend);
     v = ask(&f, "GET", "/v1/fulgur/status", NULL, 200);
     unpack(v, "{s:s, s:s, s:s, s:i, s:[{s:s, s:i, s:i}]}", "version", &version, "device", &device,
            "driver", &driver, "n_jobs", &n, "jobs", "phase", &phase, "prompt_tokens", &prompt,

@@ -38,7 +38,7 @@ struct fg_exchange {
 
 static void free_exchange(struct fg_exchange *x)
 {
-    fg_job_release(x->job);
+    x->api->backend.release(x->api->backend.ctx, x->job);
     json_decref(x->logprobs);
     free(x->text);
     free(x);
@@ -106,7 +106,8 @@ static void send_line(struct fg_exchange *x, const char *data)
     }
     if (fg_conn_unsent(x->conn) > x->api->max_buffered) {
         fg_log(FG_LOG_WARN, "api", "job=%llu cause=\"the client does not read\" unsent=%zu",
-               (unsigned long long)fg_job_id(x->job), fg_conn_unsent(x->conn));
+               (unsigned long long)x->api->backend.job_id(x->api->backend.ctx, x->job),
+               fg_conn_unsent(x->conn));
         fg_conn_close(x->conn);
     }
 }
@@ -142,7 +143,7 @@ static void fail_nomem(struct fg_exchange *x)
 
     fg_json_nomem(&e);
     fail(x, &e);
-    fg_job_cancel(x->job);
+    x->api->backend.cancel(x->api->backend.ctx, x->job);
 }
 
 /* Takes over `chunk`. False: the client is gone or memory is. */
@@ -284,12 +285,12 @@ static void log_end(const struct fg_exchange *x, const struct fg_job_event *e)
     if (e->kind == FG_EVENT_DONE)
         fg_log(FG_LOG_INFO, "api",
                "job=%llu status=%d stream=%d prompt=%u reused=%u completion=%u ms=%.1f",
-               (unsigned long long)fg_job_id(x->job), x->status, x->answer.stream, a->prompt_tokens,
-               a->reused_tokens, a->completion_tokens, ms);
+               (unsigned long long)x->api->backend.job_id(x->api->backend.ctx, x->job), x->status,
+               x->answer.stream, a->prompt_tokens, a->reused_tokens, a->completion_tokens, ms);
     else
         fg_log(FG_LOG_INFO, "api", "job=%llu status=%d stream=%d error=\"%s\" ms=%.1f",
-               (unsigned long long)fg_job_id(x->job), x->status, x->answer.stream,
-               fg_strerror(e->error.code), ms);
+               (unsigned long long)x->api->backend.job_id(x->api->backend.ctx, x->job), x->status,
+               x->answer.stream, fg_strerror(e->error.code), ms);
 }
 
 static void on_last(struct fg_exchange *x, const struct fg_job_event *e)
@@ -372,7 +373,7 @@ static int submit(struct fg_api *api, struct fg_conn *conn, struct evhttp_reques
     if (!x)
         return fg_json_nomem(e);
     parsed->job.tenant = conn->caller.tenant;
-    if (fg_flow_submit(api->flow, &parsed->job, sink, x, &x->job, &err)) {
+    if (api->backend.submit(api->backend.ctx, &parsed->job, sink, x, &x->job, &err)) {
         free(x);
         fg_api_error_from(e, &err, api->draining);
         return FG_EINVAL;
@@ -435,7 +436,7 @@ void fg_exchange_lost(struct fg_exchange *x)
         evhttp_request_free(x->req);
     let_go(x);
     x->status = 0;
-    fg_job_cancel(x->job);
+    x->api->backend.cancel(x->api->backend.ctx, x->job);
 }
 
 void fg_exchange_cancel_all(struct fg_api *api)
@@ -443,5 +444,5 @@ void fg_exchange_cancel_all(struct fg_api *api)
     struct fg_exchange *x;
 
     TAILQ_FOREACH(x, &api->exchanges, link)
-    fg_job_cancel(x->job);
+    x->api->backend.cancel(x->api->backend.ctx, x->job);
 }
