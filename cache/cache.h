@@ -17,6 +17,7 @@
 
 #include "base/ticket.h"
 #include "fulgur/error.h"
+#include "fulgur/metrics.h"
 #include "key.h"
 #include "policy.h"
 
@@ -220,18 +221,9 @@ int fg_cache_forget(struct fg_cache *c, const struct fg_key *roots, size_t n_roo
  * reopened). */
 int fg_cache_compact(struct fg_cache *c, uint64_t *before, uint64_t *after, struct fg_err *err);
 
+/* Counts of records are since open. */
 struct fg_cache_stats {
-    uint64_t blocks, states;           /* records stored */
-    uint64_t block_bytes, state_bytes; /* their payloads */
-    uint64_t file_bytes, max_bytes;    /* the data file; the budget */
-    uint64_t queued_bytes;             /* payloads waiting for the writer, or being written */
-    /* Since open. Records: evicted for the budget; that did not verify; too large for the budget or
-     * the file; refused by a full queue; put without the block they continue; over the day's write
-     * budget. */
-    uint64_t evicted, dropped_corrupt, dropped_full, dropped_queue, dropped_orphan, dropped_budget;
-    uint64_t write_errors;             /* transactions that failed; their records are lost */
-    uint64_t hits_blocks, hits_states; /* payloads read */
-    uint64_t bytes_written;            /* payloads committed */
+    FG_CACHE_METRICS(FG_METRIC_MEMBER)
 };
 void fg_cache_stats(struct fg_cache *c, struct fg_cache_stats *out); /* any thread */
 
