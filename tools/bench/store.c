@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/blob.h"
+#include "base/clock.h"
 #include "cache/cache.h"
 
 enum { MOST_STATES = 100000, ROWS = 10, BLOCK_BYTES = 4096 };
@@ -161,7 +162,7 @@ static int put_state(struct store_bench *b, struct fg_blob *block, struct fg_blo
     key = fg_key_next(&b->root, tokens);
     p.key = &key;
     fill(state, i + 1);
-    start = bench_seconds();
+    start = fg_clock_seconds();
     rc = fg_cache_put(b->cache, &p);
     p.blob = state;
     p.is_state = true;
@@ -169,7 +170,7 @@ static int put_state(struct store_bench *b, struct fg_blob *block, struct fg_blo
     if (!rc)
         rc = fg_cache_put(b->cache, &p);
     fg_cache_flush(b->cache);
-    b->put[i] = bench_seconds() - start;
+    b->put[i] = fg_clock_seconds() - start;
     fg_cache_stats(b->cache, &stats);
     b->file[i] = stats.file_bytes;
     return rc;
@@ -186,13 +187,13 @@ static int get_state(struct store_bench *b, struct fg_blob *state, uint32_t i, s
     tokens_of(i, f.tokens);
     f.key = fg_key_next(&b->root, f.tokens);
     fill(state, i + 1);
-    start = bench_seconds();
+    start = fg_clock_seconds();
     rc = fg_cache_get(b->cache, &f, err);
     if (rc == FG_ENOTFOUND)
         return 0;
     if (rc)
         return rc;
-    b->get[i] = bench_seconds() - start;
+    b->get[i] = fg_clock_seconds() - start;
     for (uint32_t k = 0; k < fg_blob_pieces(state); k++) {
         size_t n;
         const void *want = fg_blob_piece(state, k, &n);
