@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/blob.h"
 #include "base/clock.h"
 #include "cache/cache.h"
