@@ -1,4 +1,11 @@
+#include "dir.h"
+#include "gone.h"
+#include "handle.h"
+#include "put_queue.h"
+#include "reader.h"
+#include "retire.h"
 #include "store.h"
+#include "writer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +37,7 @@ static void destroy(struct fg_cache *c)
         struct fg_item *it = c->head;
 
         c->head = it->next;
-        fg_queue_free(it);
+        fg_put_queue_free(it);
     }
     fg_store_close(c);
     fg_index_finish(&c->ix);

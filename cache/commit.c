@@ -1,3 +1,9 @@
+#include "commit.h"
+#include "batch.h"
+#include "handle.h"
+#include "put_queue.h"
+#include "reopen.h"
+#include "roots.h"
 #include "store.h"
 
 #include <errno.h>

@@ -1,5 +1,10 @@
 /* Compact: gives the file's free space back to the file system. The records are copied into a new
  * file beside it, which then takes its name: a kill leaves the one or the other, whole. */
+#include "compact.h"
+#include "dir.h"
+#include "handle.h"
+#include "put_queue.h"
+#include "reopen.h"
 #include "store.h"
 #include "check.h"
 
@@ -113,7 +118,7 @@ int fg_cache_compact(struct fg_cache *c, uint64_t *before, uint64_t *after, stru
     struct fg_compact k = {.err = err};
     struct fg_item it = {.op = FG_OP_COMPACT, .compact = &k};
 
-    fg_queue_wait(c, &it);
+    fg_put_queue_wait(c, &it);
     *before = k.before;
     *after = k.after;
     return k.rc;

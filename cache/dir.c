@@ -1,4 +1,5 @@
-#include "store.h"
+#include "dir.h"
+#include "handle.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,15 @@
 /* Forget: removes a part of the trees for good. The records go as evicted ones do, in as many
  * transactions as it takes; then scrub.c overwrites what they left in the file. */
-#include "store.h"
+#include "forget.h"
+#include "batch.h"
+#include "commit.h"
+#include "dir.h"
+#include "handle.h"
+#include "plan.h"
+#include "put_queue.h"
+#include "roots.h"
+#include "scrub.h"
+#include "tree.h"
 
 #include <string.h>
 
@@ -158,7 +167,7 @@ int fg_cache_forget(struct fg_cache *c, const struct fg_key *roots, size_t n_roo
         .roots = roots, .n_roots = n_roots, .key = key, .before = before, .err = err};
     struct fg_item it = {.op = FG_OP_FORGET, .forget = &f};
 
-    fg_queue_wait(c, &it);
+    fg_put_queue_wait(c, &it);
     *out = f.out;
     return f.rc;
 }

@@ -1,5 +1,6 @@
 /* What went, and why: a table in which a newer record takes an older one's place. Guarded by mu. */
-#include "store.h"
+#include "gone.h"
+#include "handle.h"
 
 #include <stdlib.h>
 #include <string.h>

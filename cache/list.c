@@ -1,5 +1,8 @@
 /* What is stored below some roots: the ends of prompts and where they part, ids, whole paths. */
-#include "store.h"
+#include "handle.h"
+#include "read.h"
+#include "reader.h"
+#include "tree.h"
 
 #include <ctype.h>
 #include <stdlib.h>

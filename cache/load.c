@@ -1,3 +1,9 @@
+#include "load.h"
+#include "dir.h"
+#include "gone.h"
+#include "handle.h"
+#include "put_queue.h"
+#include "roots.h"
 #include "store.h"
 
 #include <errno.h>
@@ -198,7 +204,7 @@ static int apply_row(struct fg_cache *c, const struct fg_load_row *row)
 
     if (row->is == ROW_RECORD)
         return add_record(c, row);
-    fg_queue_drop(c, kind, &row->key, true);
+    fg_put_queue_drop(c, kind, &row->key, true);
     if (row->is == ROW_BAD) {
         fg_count(c, FG_N_CORRUPT, 1);
         fg_gone_note(c, kind, &row->key, FG_GONE_CORRUPT);

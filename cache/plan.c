@@ -1,4 +1,9 @@
-#include "store.h"
+#include "plan.h"
+#include "batch.h"
+#include "gone.h"
+#include "handle.h"
+#include "put_queue.h"
+#include "roots.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +86,7 @@ static void forget_put(struct fg_cache *c, struct fg_item *it, unsigned flag)
         fg_index_unlink(&c->ix, it->e);
     fg_index_release(&c->ix, it->e);
     c->queue_bytes -= it->rec.bytes;
-    fg_queue_free(it);
+    fg_put_queue_free(it);
 }
 
 void fg_plan_skip(struct fg_cache *c)
@@ -142,7 +147,7 @@ static int plan_drop(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
         add_victim(c, b, e, it->kind, true, it->forced);
     else
         c->pending_drops--;
-    fg_queue_free(it);
+    fg_put_queue_free(it);
     return 0;
 }
 
@@ -212,7 +217,7 @@ void fg_plan(struct fg_cache *c, struct fg_batch *b)
         if (!next)
             c->tail = &c->head;
         if (b->task && c->pending_drops) { /* these records have left the index already */
-            fg_queue_push(c, b->task);
+            fg_put_queue_push(c, b->task);
             b->task = NULL;
         }
     }

@@ -1,4 +1,10 @@
 /* What the reader's thread does in the store: records into blobs, tokens of neighbours. */
+#include "read.h"
+#include "dir.h"
+#include "handle.h"
+#include "put_queue.h"
+#include "reader.h"
+#include "reopen.h"
 #include "store.h"
 
 #include <stdlib.h>

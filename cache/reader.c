@@ -1,5 +1,7 @@
 /* The reader's thread: fetches in turn, a piece each, and calls between two pieces. */
-#include "store.h"
+#include "reader.h"
+#include "handle.h"
+#include "read.h"
 
 #include <signal.h>
 #include <string.h>

@@ -1,6 +1,10 @@
 /* The store changes hands: the reader goes in and out, the writer takes it away, closes it, and
  * opens it again, after damage with a check that may take as long as reading the disk takes. No
  * lock is held meanwhile. */
+#include "reopen.h"
+#include "dir.h"
+#include "handle.h"
+#include "put_queue.h"
 #include "store.h"
 
 #include <dirent.h>

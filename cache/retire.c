@@ -1,6 +1,9 @@
 /* A data file of an earlier format: its keys are remembered, so that misses can say why, and it is
  * moved aside. Formats before this one keep a block's and a state's key in the same databases. */
-#include "store.h"
+#include "retire.h"
+#include "dir.h"
+#include "gone.h"
+#include "handle.h"
 #include "check.h"
 #include "guard.h"
 

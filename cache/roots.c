@@ -1,6 +1,7 @@
 /* What the roots of the stored trees are made of: a table in memory, and the database `roots`. A
  * root is written in the transaction of the first block that hangs below it. */
-#include "store.h"
+#include "roots.h"
+#include "handle.h"
 
 #include <errno.h>
 #include <stdlib.h>

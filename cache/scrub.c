@@ -7,7 +7,13 @@
  * neither of them reaches, and every gap in those that they do, is overwritten and synced. A mark
  * in `meta`, written with the first deletion and deleted at the end, has the next start finish what
  * a kill cut short. */
-#include "store.h"
+#include "scrub.h"
+#include "commit.h"
+#include "dir.h"
+#include "handle.h"
+#include "put_queue.h"
+#include "reopen.h"
+#include "batch.h"
 #include "check.h"
 
 #include <errno.h>

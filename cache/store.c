@@ -1,4 +1,8 @@
 #include "store.h"
+#include "dir.h"
+#include "handle.h"
+#include "load.h"
+#include "put_queue.h"
 #include "check.h"
 #include "guard.h"
 

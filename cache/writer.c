@@ -1,3 +1,13 @@
+#include "writer.h"
+#include "batch.h"
+#include "commit.h"
+#include "compact.h"
+#include "forget.h"
+#include "handle.h"
+#include "plan.h"
+#include "put_queue.h"
+#include "reopen.h"
+#include "scrub.h"
 #include "store.h"
 
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* The store as its callers see it: put, find, read, restart. */
 #include "util.h"
 
-#include "cache/store.h"
+#include "cache/handle.h"
 
 enum { BYTES = 5000, STATE_BYTES = 70001 };
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sys/wait.h>
 
-#include "cache/store.h"
+#include "cache/handle.h"
 
 enum { BLOCKS = 150, BUDGET_MIB = 16 };
 

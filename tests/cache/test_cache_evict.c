@@ -1,7 +1,8 @@
 /* The budget: what goes first, that nothing is orphaned, that the file keeps its size. */
 #include "util.h"
 
-#include "cache/store.h"
+#include "cache/batch.h"
+#include "cache/handle.h"
 
 /* Every stored block's parent is stored; every state's block; every record has its value. */
 static uint64_t check_tree(struct fg_cache *c)

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "cache/store.h"
+#include "cache/handle.h"
 
 static int try_open(const char *dir, struct fg_err *err)
 {

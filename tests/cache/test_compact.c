@@ -6,7 +6,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "cache/store.h"
+#include "cache/dir.h"
+#include "cache/handle.h"
 
 enum { N = 200, KEPT = 20, BYTES = 20000 };
 

@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "cache/store.h"
+#include "cache/batch.h"
+#include "cache/handle.h"
+#include "cache/put_queue.h"
 
 enum { BYTES = 5000, STATE_BYTES = 9000, SHARED = 3, N = 8 };
 

@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "cache/store.h"
+#include "cache/handle.h"
 
 enum { PIECES = 6, BUDGET_MIB = 256 };
 #define STATE_BYTES ((size_t)(PIECES - 1) * FG_RECORD_PIECE + 12345)

@@ -4,7 +4,8 @@
 
 #include <lmdb.h>
 
-#include "cache/store.h"
+#include "cache/handle.h"
+#include "cache/roots.h"
 
 static struct fg_cache_root root_of(uint8_t tenant)
 {

@@ -8,7 +8,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "cache/store.h"
+#include "cache/handle.h"
+#include "cache/put_queue.h"
 
 enum { BLOCKS = 60, BYTES = 20000, STATE_BYTES = 200000, BUDGET_MIB = 16 };
 

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/blob.h"
+#include "base/clock.h"
 #include "cache/cache.h"
 
 enum { MOST_STATES = 100000, ROWS = 10, BLOCK_BYTES = 4096 };

@@ -1,4 +1,7 @@
-#include "store.h"
+#include "put_queue.h"
+#include "batch.h"
+#include "gone.h"
+#include "handle.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +9,7 @@
 
 #include "base/blob.h"
 
-void fg_queue_push(struct fg_cache *c, struct fg_item *it)
+void fg_put_queue_push(struct fg_cache *c, struct fg_item *it)
 {
     it->next = NULL;
     *c->tail = it;
@@ -15,13 +18,13 @@ void fg_queue_push(struct fg_cache *c, struct fg_item *it)
     pthread_cond_signal(&c->work);
 }
 
-void fg_queue_free(struct fg_item *it)
+void fg_put_queue_free(struct fg_item *it)
 {
     fg_blob_unref(it->blob);
     free(it);
 }
 
-void fg_queue_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key, bool forced)
+void fg_put_queue_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key, bool forced)
 {
     struct fg_item *it = calloc(1, sizeof *it);
 
@@ -32,7 +35,7 @@ void fg_queue_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_key *k
     it->key = *key;
     it->forced = forced;
     c->pending_drops++;
-    fg_queue_push(c, it);
+    fg_put_queue_push(c, it);
 }
 
 void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key, bool forced)
@@ -45,7 +48,7 @@ void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
     news = e && e->flags[kind] & FG_REC_STORED;
     if (news) {
         fg_index_unstore(&c->ix, e, kind);
-        fg_queue_drop(c, kind, key, forced);
+        fg_put_queue_drop(c, kind, key, forced);
         fg_count(c, FG_N_CORRUPT, 1);
         fg_gone_note(c, kind, key, FG_GONE_CORRUPT);
     }
@@ -135,7 +138,7 @@ static int enqueue(struct fg_cache *c, struct fg_item *it)
     it->e = e;
     e->item[it->kind] = it;
     c->queue_bytes += it->rec.bytes;
-    fg_queue_push(c, it);
+    fg_put_queue_push(c, it);
     return 0;
 }
 
@@ -170,7 +173,7 @@ int fg_cache_put(struct fg_cache *c, const struct fg_cache_put *p)
     rc = enqueue(c, it);
     pthread_mutex_unlock(&c->mu);
     if (rc)
-        fg_queue_free(it);
+        fg_put_queue_free(it);
     return rc == FG_ENOTFOUND ? 0 : rc;
 }
 
@@ -270,10 +273,10 @@ void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n)
     pthread_mutex_unlock(&c->mu);
 }
 
-void fg_queue_wait(struct fg_cache *c, struct fg_item *it)
+void fg_put_queue_wait(struct fg_cache *c, struct fg_item *it)
 {
     pthread_mutex_lock(&c->mu);
-    fg_queue_push(c, it);
+    fg_put_queue_push(c, it);
     while (!it->done)
         pthread_cond_wait(&c->done, &c->mu);
     pthread_mutex_unlock(&c->mu);
@@ -283,5 +286,5 @@ void fg_cache_flush(struct fg_cache *c)
 {
     struct fg_item it = {.op = FG_OP_FLUSH};
 
-    fg_queue_wait(c, &it);
+    fg_put_queue_wait(c, &it);
 }

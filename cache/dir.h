@@ -1,0 +1,22 @@
+/* The cache's directory: its files, its lock, files moved aside. */
+#ifndef FG_CACHE_DIR_H
+#define FG_CACHE_DIR_H
+
+#include "fulgur/error.h"
+
+#define FG_DATA_FILE "data.mdb"
+#define FG_LOCK_FILE "lock"
+#define FG_LMDB_LOCK_FILE "lock.mdb"
+#define FG_COMPACT_FILE "data.mdb.compact"
+enum { FG_LMDB_LOCK_BYTES = 64 << 10 };
+
+struct fg_cache;
+
+/* dir_fd, lock_fd, ours; *earlier gets the directory's format when it is an earlier one, else 0. */
+int fg_dir_open(struct fg_cache *c, unsigned *earlier, struct fg_err *err);
+int fg_dir_tag(struct fg_cache *c, struct fg_err *err); /* marks the directory as a cache's */
+int fg_dir_move_aside(struct fg_cache *c, const char *why, struct fg_err *err);
+void fg_dir_remove_aside(struct fg_cache *c); /* removes files that were moved aside */
+int fg_errno_code(int e);                     /* an errno as FG_E* */
+
+#endif

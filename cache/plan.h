@@ -1,0 +1,27 @@
+/* What the next transaction does. mu held. */
+#ifndef FG_CACHE_PLAN_H
+#define FG_CACHE_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "index.h"
+
+struct fg_batch;
+struct fg_cache;
+
+void fg_plan(struct fg_cache *c, struct fg_batch *b);
+/* Adds victims until `bytes` fit within the target. 0; FG_EFULL: nothing left that may go;
+ * FG_EBUSY: the batch holds no more victims. */
+int fg_plan_room(struct fg_cache *c, struct fg_batch *b, uint64_t bytes);
+/* Victims whatever the target says, until about `bytes` are given up. */
+void fg_plan_evict(struct fg_cache *c, struct fg_batch *b, uint64_t bytes);
+/* Gives up the put at the queue's head: the evictions that it needs cannot be written. */
+void fg_plan_skip(struct fg_cache *c);
+/* Adds a stored record as a victim; there must be room for it. */
+void fg_plan_forget(struct fg_cache *c, struct fg_batch *b, struct fg_entry *e, enum fg_kind kind);
+/* Settles victims and touches (ok: they are committed) or puts. */
+void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok);
+void fg_plan_settle_puts(struct fg_cache *c, struct fg_batch *b, bool ok);
+
+#endif

@@ -1,0 +1,25 @@
+/* The store changes hands between the reader and the writer. */
+#ifndef FG_CACHE_REOPEN_H
+#define FG_CACHE_REOPEN_H
+
+#include <stdbool.h>
+
+#include "fulgur/error.h"
+
+struct fg_cache;
+
+/* The reader goes in: LMDB stays open until it leaves. False: it is closed after damage. Waits
+ * while it is reopened otherwise. */
+bool fg_store_enter(struct fg_cache *c);
+void fg_store_leave(struct fg_cache *c);
+/* Writer thread, no batch held: closes and reopens after damage. */
+void fg_store_recover(struct fg_cache *c);
+/* Writer thread, no batch held, mu not held: waits for the reader, closes LMDB, calls `between`
+ * unless it is NULL (its failure is returned, after reopening), and opens the same records again.
+ * FG_EIO and the like: the store is reported as damaged, and recovers as such. */
+int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struct fg_err *err),
+                    struct fg_err *err);
+/* A guarded transaction was cut short. */
+void fg_store_fault(struct fg_cache *c);
+
+#endif
