@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FG_BLOCK_TOKENS = 64 };
+#include "base/block_tokens.h"
 
 struct fg_key {
     uint8_t b[16]; /* canonical (big-endian) XXH3-128 */

@@ -3,15 +3,25 @@
 #include <errno.h>
 #include <string.h>
 
-/* The value of a meta record is there and as long as it says. */
-static int value_fits(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, MDB_val *k,
-                      uint64_t bytes, bool *fits)
+/* The pieces of a meta record are there and as long as it says. */
+static int pieces_fit(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, const struct fg_key *key,
+                      const struct fg_record *r, bool *fit)
 {
-    MDB_val v;
-    int rc = mdb_get(txn, c->db[fg_data_db(kind)], k, &v);
+    uint32_t n = fg_record_pieces(r->bytes);
 
-    *fits = !rc && bytes <= v.mv_size && fg_value_bytes(bytes, c->psize) == v.mv_size;
-    return rc == MDB_NOTFOUND ? 0 : rc;
+    *fit = r->bytes > 0;
+    for (uint32_t i = 0; *fit && i < n; i++) {
+        uint8_t at[FG_PIECE_KEY_BYTES];
+        MDB_val k = {sizeof at, at}, v;
+        int rc;
+
+        fg_piece_key(key, i, at);
+        rc = mdb_get(txn, c->db[fg_data_db(kind)], &k, &v);
+        if (rc && rc != MDB_NOTFOUND)
+            return rc;
+        *fit = !rc && v.mv_size == fg_value_bytes(fg_record_piece(kind, key, r, i).bytes, c->psize);
+    }
+    return 0;
 }
 
 static int add(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
@@ -52,7 +62,7 @@ static int load_meta(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, MDB_va
         return MDB_CORRUPTED;
     memcpy(key.b, k->mv_data, sizeof key.b);
     if (fg_meta_decode(kind, &key, v->mv_data, v->mv_size, &r) == 0)
-        rc = value_fits(c, txn, kind, k, r.bytes, &fits);
+        rc = pieces_fit(c, txn, kind, &key, &r, &fits);
     if (rc)
         return rc;
     if (fits)
@@ -61,19 +71,23 @@ static int load_meta(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, MDB_va
     return 0;
 }
 
-/* A value without a meta record was one whose meta record lost its key. */
-static int load_value(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, MDB_val *k)
+/* A piece without a meta record: writing it was cut short, or the meta record lost its key. */
+static int load_piece(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, MDB_val *k,
+                      struct fg_key *last)
 {
     struct fg_key key;
-    MDB_val v;
+    MDB_val m = {sizeof key.b, key.b}, v;
     int rc;
 
-    if (k->mv_size != sizeof key.b)
+    if (k->mv_size != FG_PIECE_KEY_BYTES)
         return MDB_CORRUPTED;
     memcpy(key.b, k->mv_data, sizeof key.b);
-    rc = mdb_get(txn, c->db[fg_meta_db(kind)], k, &v);
+    if (memcmp(&key, last, sizeof key) == 0)
+        return 0;
+    *last = key;
+    rc = mdb_get(txn, c->db[fg_meta_db(kind)], &m, &v);
     if (rc == MDB_NOTFOUND) {
-        drop(c, kind, &key);
+        fg_queue_drop(c, kind, &key, true);
         rc = 0;
     }
     return rc;
@@ -81,6 +95,7 @@ static int load_value(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, MDB_v
 
 static int walk(struct fg_cache *c, MDB_txn *txn, enum fg_db db, enum fg_kind kind)
 {
+    struct fg_key last = {{0}};
     MDB_cursor *cur;
     MDB_val k, v;
     int rc = mdb_cursor_open(txn, c->db[db], &cur);
@@ -88,8 +103,8 @@ static int walk(struct fg_cache *c, MDB_txn *txn, enum fg_db db, enum fg_kind ki
     if (rc)
         return rc;
     for (rc = mdb_cursor_get(cur, &k, &v, MDB_FIRST); !rc;) {
-        rc =
-            db == fg_meta_db(kind) ? load_meta(c, txn, kind, &k, &v) : load_value(c, txn, kind, &k);
+        rc = db == fg_meta_db(kind) ? load_meta(c, txn, kind, &k, &v)
+                                    : load_piece(c, txn, kind, &k, &last);
         if (!rc)
             rc = mdb_cursor_get(cur, &k, &v, MDB_NEXT);
     }

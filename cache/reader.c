@@ -54,6 +54,7 @@ void fg_cache_fetch(struct fg_cache *c, struct fg_cache_fetch *f)
 
     f->blob = NULL;
     f->canceled = false;
+    f->pieces = 0;
     fg_ticket_begin(&f->ticket);
     pthread_mutex_lock(&r->lock);
     append(r, f);

@@ -62,6 +62,7 @@ enum { FG_BATCH_ITEMS = 1024, FG_BATCH_VICTIMS = 4096, FG_TOUCH_WAKE = 4096 };
 struct fg_batch {
     struct fg_item *puts[FG_BATCH_ITEMS];
     size_t n_puts;
+    uint32_t written; /* pieces of the only put that are committed */
     struct fg_victim victims[FG_BATCH_VICTIMS];
     size_t n_victims;
     struct fg_touch *touches;
@@ -312,10 +313,17 @@ void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok);
 void fg_plan_settle_puts(struct fg_cache *c, struct fg_batch *b, bool ok);
 
 /* commit.c: one transaction; writer thread, no lock held */
-enum { FG_COMMIT_CHORES = 1, FG_COMMIT_PUTS = 2, FG_COMMIT_MARK = 4, FG_COMMIT_UNMARK = 8 };
-/* Victims, touches and the clock; puts; the mark that something is to be overwritten, and b->roots.
- * 0 or LMDB's or the system's code; nothing is written then.
- */
+enum {
+    FG_COMMIT_CHORES = 1,
+    FG_COMMIT_PUTS = 2,
+    FG_COMMIT_MARK = 4,
+    FG_COMMIT_UNMARK = 8,
+    FG_COMMIT_UNPUT = 16,
+};
+/* Victims, touches and the clock; puts, of a single large one the pieces from b->written on, as
+ * many as go into one transaction; the mark that something is to be overwritten, and b->roots; the
+ * pieces of a put that cannot be finished are deleted. 0 or LMDB's or the system's code; nothing is
+ * written then. */
 int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what);
 
 /* writer.c */

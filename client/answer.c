@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "account.h"
+#include "base/clock.h"
 #include "http.h"
 #include "json.h"
 #include "logprobs.h"
@@ -19,7 +20,7 @@ static int take_text(struct fg_client_answer *a, const char *text, size_t bytes)
         return 0;
     }
     if (a->result->first_text_ms < 0) {
-        a->result->first_text_ms = fg_client_now_ms() - a->started;
+        a->result->first_text_ms = fg_clock_ms() - a->started;
     }
     if (a->handler->on_text) {
         return canceled(a, a->handler->on_text(a->handler->ctx, text, bytes));

@@ -12,7 +12,7 @@ struct fg_client_answer {
     struct fg_client_result *result;
     struct fg_err *err;
     struct fg_client_buffer text; /* the whole answer, when no on_text takes it */
-    double started;               /* fg_client_now_ms() */
+    double started;               /* fg_clock_ms() */
     bool done;                    /* "[DONE]" came */
 };
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "base/clock.h"
 #include "http.h"
 #include "request.h"
 #include "sse.h"
@@ -86,7 +87,7 @@ int fg_client_complete(struct fg_client *client, const struct fg_client_request 
         .handler = handler ? handler : &no_handler,
         .result = result ? result : &own,
         .err = err,
-        .started = fg_client_now_ms(),
+        .started = fg_clock_ms(),
     };
     const char *path;
     char *body;
@@ -105,7 +106,7 @@ int fg_client_complete(struct fg_client *client, const struct fg_client_request 
     free(body);
     a.result->text = a.text.data;
     a.result->text_bytes = a.text.bytes;
-    a.result->total_ms = fg_client_now_ms() - a.started;
+    a.result->total_ms = fg_clock_ms() - a.started;
     if (!result) {
         fg_client_result_finish(&own);
     }

@@ -251,27 +251,12 @@ void fg_client_status_finish(struct fg_client_status *status)
 static int read_stats(const json_t *root, struct fg_client_cache_stats *out, struct fg_err *err)
 {
     struct fg_client_json j = {root, "cache", err};
+#define ROW(name, unit, who, help) {#name, &out->name},
     struct {
         const char *key;
         uint64_t *out;
-    } counts[] = {
-        {"blocks", &out->blocks},
-        {"states", &out->states},
-        {"block_bytes", &out->block_bytes},
-        {"state_bytes", &out->state_bytes},
-        {"file_bytes", &out->file_bytes},
-        {"max_bytes", &out->max_bytes},
-        {"queued_bytes", &out->queued_bytes},
-        {"evicted", &out->evicted},
-        {"dropped_corrupt", &out->dropped_corrupt},
-        {"dropped_full", &out->dropped_full},
-        {"dropped_queue", &out->dropped_queue},
-        {"dropped_budget", &out->dropped_budget},
-        {"write_errors", &out->write_errors},
-        {"hits_blocks", &out->hits_blocks},
-        {"hits_states", &out->hits_states},
-        {"bytes_written", &out->bytes_written},
-    };
+    } counts[] = {FG_CACHE_METRICS(ROW)};
+#undef ROW
     int rc = fg_client_json_copy(&j, "dir", &out->dir);
 
     for (size_t i = 0; rc >= 0 && i < sizeof counts / sizeof counts[0]; i++) {

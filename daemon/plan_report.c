@@ -106,7 +106,7 @@ static const char *size(uint64_t bytes, char buf[32])
 
 static const char *family(const struct report *r)
 {
-    return r->hp.family == FG_FAMILY_MINIMAX_01 ? "minimax-01" : "llama";
+    return fg_hparams_family(&r->hp);
 }
 
 static void print_line(FILE *out, const char *what, uint64_t bytes)
@@ -131,8 +131,8 @@ static void print_weights(const struct report *r, FILE *out)
 static void print_device_part(const struct report *r, FILE *out)
 {
     const struct fg_plan *p = &r->plan;
-    uint64_t page = p->page_layer_bytes * p->n_softmax;
-    uint64_t state = p->state_layer_bytes * p->n_lightning;
+    uint64_t page = p->page_bytes;
+    uint64_t state = p->state_bytes;
     char buf[32];
 
     fputs("on the device\n", out);
@@ -145,7 +145,7 @@ static void print_device_part(const struct report *r, FILE *out)
     if (state) {
         print_line(out, "states", p->seq_bytes);
         fprintf(out, "  %u sequences, state and rows %s each\n", p->opt.n_seq,
-                size((p->state_layer_bytes + 2 * p->rows_layer_bytes) * p->n_lightning, buf));
+                size(p->state_bytes + p->rows_bytes, buf));
         print_line(out, "saved states", p->saved_bytes);
         fprintf(out, "  %u of %s\n", p->opt.n_states, size(state, buf));
     }
@@ -191,9 +191,11 @@ static void print_text(const struct report *r, FILE *out)
     char buf[32];
 
     fprintf(out, "model    %s: %s, %u layers (%u lightning, %u softmax attention)",
-            r->config->model, family(r), r->hp.n_layer, p->n_lightning, p->n_softmax);
-    if (r->hp.n_expert)
-        fprintf(out, ", %u experts", r->hp.n_expert);
+            r->config->model, family(r), r->hp.n_layer,
+            fg_hparams_count(&r->hp, &fg_lightning_block),
+            fg_hparams_count(&r->hp, &fg_softmax_attention_block));
+    if (fg_hparams_experts(&r->hp))
+        fprintf(out, ", %u experts", fg_hparams_experts(&r->hp));
     fprintf(out, "\ndevice   %s (%s), %s%s\n", r->device.name, r->device.type,
             size(p->memory_bytes, buf),
             strcmp(r->device.type, "cpu") == 0 ? ", the machine's memory"
@@ -233,9 +235,9 @@ static json_t *sizes_json(const struct fg_plan *p)
     } all[] = {
         {"weight_bytes", p->weight_bytes},
         {"kv_bytes", p->kv_bytes},
-        {"kv_bytes_per_1000_tokens", p->page_layer_bytes * p->n_softmax * 1000 / FG_CHUNK},
+        {"kv_bytes_per_1000_tokens", p->page_bytes * 1000 / FG_CHUNK},
         {"sequence_bytes", p->seq_bytes},
-        {"state_bytes", p->state_layer_bytes * p->n_lightning},
+        {"state_bytes", p->state_bytes},
         {"saved_state_bytes", p->saved_bytes},
         {"scratch_bytes", p->scratch_bytes},
         {"device_bytes", p->device_bytes},
@@ -265,9 +267,10 @@ static int print_json(const struct report *r, FILE *out, struct fg_err *err)
         r->config->model, "architecture", family(r), "device", r->device.name, "device_type",
         r->device.type, "one_memory", (int)p->one_memory, "fits", (int)fg_plan_fits(p), "context",
         (int)p->opt.n_ctx, "parallel", (int)p->opt.n_seq, "batch", (int)p->opt.n_batch, "kv_pages",
-        (int)p->opt.n_pages, "saved_states", (int)(p->n_lightning ? p->opt.n_states : 0), "kv_type",
+        (int)p->opt.n_pages, "saved_states", (int)(p->state_bytes ? p->opt.n_states : 0), "kv_type",
         p->opt.kv_type == FG_KV_F16 ? "f16" : "f32", "numerics", fg_numerics_name(p->opt.numerics),
-        "lightning_layers", (int)p->n_lightning, "softmax_layers", (int)p->n_softmax);
+        "lightning_layers", (int)fg_hparams_count(&r->hp, &fg_lightning_block), "softmax_layers",
+        (int)fg_hparams_count(&r->hp, &fg_softmax_attention_block));
 
     if (!whole)
         return fg_fail(err, FG_EFORMAT,

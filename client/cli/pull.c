@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "base/clock.h"
 #include "download.h"
 #include "progress.h"
 #include "source.h"
@@ -89,19 +89,11 @@ static int parse(struct fg_cli *cli, int argc, char **argv, struct task *t)
     return code;
 }
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void draw(struct shown *s, const char *what, int64_t done, int64_t total, int64_t reused)
 {
     char line[256];
     struct winsize w = {0};
-    double at = now();
+    double at = fg_clock_seconds();
 
     if (s->began == 0) {
         s->began = at;

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "base/clock.h"
 #include "input.h"
 #include "interrupt.h"
 #include "progress.h"
@@ -170,13 +170,6 @@ struct screen {
     uint64_t first_done;
 };
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void clear_bar(struct screen *s)
 {
     if (s->bar) {
@@ -190,7 +183,7 @@ static int on_progress(void *ctx, const struct fg_client_progress *p)
     struct screen *s = ctx;
     struct winsize w;
     char line[256];
-    double now = now_s();
+    double now = fg_clock_seconds();
 
     if (s->drawn_s == 0) {
         s->first_s = now;

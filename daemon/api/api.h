@@ -11,7 +11,7 @@
 #include "caller.h"
 #include "http/conn.h"
 #include "api/openai/exchange.h"
-#include "serve/job.h"
+#include "serve/backend.h"
 #include "http/listen.h"
 #include "http/mailbox.h"
 #include "server.h"
@@ -29,7 +29,7 @@ enum { FG_DOOR_UNIX, FG_DOOR_TCP, FG_DOORS };
 
 struct fg_api {
     struct event_base *base;
-    struct fg_flow *flow;
+    struct fg_backend backend;
     struct fg_flow_info info;
     struct fg_api_door doors[FG_DOORS];
     struct fg_unix_socket socket;

@@ -12,7 +12,7 @@
 #include "server.h"
 
 /* The tenant "kind:name". FG_ENOMEM. */
-static int name_tenant(const struct fg_flow *flow, const char *kind, const char *name,
+static int name_tenant(const struct fg_backend *backend, const char *kind, const char *name,
                        struct fg_tenant *out)
 {
     size_t n = strlen(kind) + strlen(name) + 2;
@@ -21,7 +21,7 @@ static int name_tenant(const struct fg_flow *flow, const char *kind, const char 
     if (!who)
         return FG_ENOMEM;
     snprintf(who, n, "%s:%s", kind, name);
-    fg_flow_tenant(flow, who, out);
+    backend->tenant(backend->ctx, who, out);
     free(who);
     return 0;
 }
@@ -35,7 +35,7 @@ static int add_key(struct fg_callers *c, const char *text)
         return FG_ENOMEM;
     c->n_keys++;
     if (!c->one_tenant)
-        return name_tenant(c->flow, "key", text, &key->tenant);
+        return name_tenant(c->backend, "key", text, &key->tenant);
     key->tenant = c->tcp;
     return 0;
 }
@@ -44,14 +44,14 @@ int fg_callers_init(struct fg_callers *c, const struct fg_api_options *opt, stru
 {
     int r;
 
-    *c = (struct fg_callers){.flow = opt->flow, .one_tenant = opt->tenant != NULL};
+    *c = (struct fg_callers){.backend = opt->backend, .one_tenant = opt->tenant != NULL};
     if (opt->tenant && !*opt->tenant)
         return fg_fail(err, FG_EINVAL, "the tenant's name is empty; leave it out to use none");
     for (size_t i = 0; i < opt->n_api_keys; i++)
         if (!*opt->api_keys[i])
             return fg_fail(err, FG_EINVAL, "the API key is empty; leave it out to use none");
-    r = opt->tenant ? name_tenant(c->flow, "name", opt->tenant, &c->tcp)
-                    : name_tenant(c->flow, "tcp", "open", &c->tcp);
+    r = opt->tenant ? name_tenant(c->backend, "name", opt->tenant, &c->tcp)
+                    : name_tenant(c->backend, "tcp", "open", &c->tcp);
     if (!r && opt->n_api_keys) {
         c->keys = calloc(opt->n_api_keys, sizeof *c->keys);
         r = c->keys ? 0 : FG_ENOMEM;
@@ -83,7 +83,7 @@ bool fg_caller_of_socket(const struct fg_callers *c, int fd, struct fg_caller *o
         return false;
     out->owner = peer.uid == 0 || peer.uid == geteuid();
     snprintf(uid, sizeof uid, "%lu", (unsigned long)peer.uid);
-    return name_tenant(c->flow, "uid", uid, &out->tenant) == 0;
+    return name_tenant(c->backend, "uid", uid, &out->tenant) == 0;
 }
 
 static bool same_secret(const char *a, const char *b)

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "http/errors.h"
-#include "serve/job.h"
+#include "serve/backend.h"
 
 struct fg_api_options;
 struct evhttp_request;
@@ -24,8 +24,8 @@ struct fg_api_key {
 };
 
 struct fg_callers {
-    const struct fg_flow *flow;
-    struct fg_api_key *keys; /* [n_keys]; none: TCP asks for no key */
+    const struct fg_backend *backend; /* borrowed */
+    struct fg_api_key *keys;          /* [n_keys]; none: TCP asks for no key */
     size_t n_keys;
     bool one_tenant;      /* `tcp` is everybody's */
     struct fg_tenant tcp; /* of who comes by TCP without a key */

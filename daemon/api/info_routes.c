@@ -70,7 +70,8 @@ void fg_route_status(struct fg_api *api, struct evhttp_request *req, const char 
     const struct fg_flow_info *info = &api->info;
     const struct fg_caller *caller = &fg_conn_of(api, req)->caller;
     struct fg_job_status *rows = calloc(MAX_JOB_ROWS, sizeof *rows);
-    size_t total = rows ? fg_flow_jobs(api->flow, &caller->tenant, rows, MAX_JOB_ROWS) : 0;
+    size_t total =
+        rows ? api->backend.jobs(api->backend.ctx, &caller->tenant, rows, MAX_JOB_ROWS) : 0;
     size_t n = total < MAX_JOB_ROWS ? total : MAX_JOB_ROWS;
     json_t *jobs = rows ? json_array() : NULL, *root = NULL;
 
@@ -93,8 +94,9 @@ void fg_route_status(struct fg_api *api, struct evhttp_request *req, const char 
     if (root)
         json_object_set_new(root, "driver", fg_api_string(info->driver));
     if (root && caller->owner)
-        json_object_set_new(root, "n_jobs_all",
-                            json_integer((json_int_t)fg_flow_jobs(api->flow, NULL, NULL, 0)));
+        json_object_set_new(
+            root, "n_jobs_all",
+            json_integer((json_int_t)api->backend.jobs(api->backend.ctx, NULL, NULL, 0)));
     fg_reply_json(api, req, 200, root);
 }
 
@@ -107,28 +109,10 @@ void fg_route_cache(struct fg_api *api, struct evhttp_request *req, const char *
     struct fg_api_error e;
     const char *dir = NULL;
     json_t *root;
-    int r = fg_flow_cache_stats(api->flow, &s, &dir);
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-        {"blocks", s.blocks},
-        {"states", s.states},
-        {"block_bytes", s.block_bytes},
-        {"state_bytes", s.state_bytes},
-        {"file_bytes", s.file_bytes},
-        {"max_bytes", s.max_bytes},
-        {"queued_bytes", s.queued_bytes},
-        {"evicted", s.evicted},
-        {"dropped_corrupt", s.dropped_corrupt},
-        {"dropped_full", s.dropped_full},
-        {"dropped_queue", s.dropped_queue},
-        {"dropped_budget", s.dropped_budget},
-        {"write_errors", s.write_errors},
-        {"hits_blocks", s.hits_blocks},
-        {"hits_states", s.hits_states},
-        {"bytes_written", s.bytes_written},
-    };
+    int r = api->backend.cache_stats(api->backend.ctx, &s, &dir);
+#define ROW(name, unit, who, help) {#name, help, FG_METRIC_##unit, FG_METRIC_##who, &s.name},
+    const struct fg_metric rows[] = {FG_CACHE_METRICS(ROW)};
+#undef ROW
 
     (void)rest;
     if (r) {
@@ -139,12 +123,12 @@ void fg_route_cache(struct fg_api *api, struct evhttp_request *req, const char *
         fg_reply_error(api, req, &e);
         return;
     }
-    if (owner)
-        root = json_pack("{s:s, s:o}", "scope", "all", "dir", fg_api_string(dir));
-    else
-        root = json_pack("{s:s, s:I}", "scope", "tenant", "max_bytes", (json_int_t)s.max_bytes);
-    for (size_t i = 0; owner && root && i < sizeof rows / sizeof *rows; i++)
-        json_object_set_new(root, rows[i].name, json_integer((json_int_t)rows[i].value));
+    root = json_pack("{s:s}", "scope", owner ? "all" : "tenant");
+    if (owner && root)
+        json_object_set_new(root, "dir", fg_api_string(dir));
+    for (size_t i = 0; root && i < sizeof rows / sizeof *rows; i++)
+        if (owner || rows[i].who == FG_METRIC_ALL)
+            json_object_set_new(root, rows[i].name, json_integer((json_int_t)*rows[i].value));
     fg_reply_json(api, req, 200, root);
 }
 
@@ -169,7 +153,7 @@ static json_t *read_body(struct fg_api *api, struct evhttp_request *req, struct 
 static int tokenize(struct fg_api *api, const json_t *body, json_t **out, struct fg_api_error *e)
 {
     const json_t *content = fg_json_field(body, "content");
-    bool add_special = false, parse_special = true;
+    struct fg_tokenize_request request = {.parse_special = true};
     struct fg_err err = {0};
     int32_t *ids = NULL;
     char found[64];
@@ -180,11 +164,12 @@ static int tokenize(struct fg_api *api, const json_t *body, json_t **out, struct
     if (!json_is_string(content))
         return fg_api_fail(e, 400, "content", NULL, "content: found %s, it must be a string",
                            content ? fg_json_found(content, found) : "nothing");
-    if ((r = fg_json_bool(body, "add_special", &add_special, e)) ||
-        (r = fg_json_bool(body, "parse_special", &parse_special, e)))
+    if ((r = fg_json_bool(body, "add_special", &request.add_special, e)) ||
+        (r = fg_json_bool(body, "parse_special", &request.parse_special, e)))
         return r;
-    if (fg_flow_tokenize(api->flow, json_string_value(content), json_string_length(content),
-                         add_special, parse_special, &ids, &n, &err)) {
+    request.text = json_string_value(content);
+    request.bytes = json_string_length(content);
+    if (api->backend.tokenize(api->backend.ctx, &request, &ids, &n, &err)) {
         fg_api_error_from(e, &err, api->draining);
         return FG_EINVAL;
     }
@@ -215,7 +200,7 @@ static int detokenize(struct fg_api *api, const json_t *body, json_t **out, stru
     r = fg_api_request_tokens(tokens, "tokens", &api->info, &ids, &n, e);
     if (r)
         return r;
-    r = fg_flow_detokenize(api->flow, ids, n, &text, &bytes, &err);
+    r = api->backend.detokenize(api->backend.ctx, ids, n, &text, &bytes, &err);
     free(ids);
     if (r) {
         fg_api_error_from(e, &err, api->draining);

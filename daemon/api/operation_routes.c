@@ -47,7 +47,7 @@ static void sink(void *ctx, struct fg_task_event *event)
     if (!l) {
         /* Progress is told again; data with a hole in it would look whole. */
         if (event->kind == FG_TASK_DATA)
-            fg_task_cancel(x->task);
+            x->api->backend.stop(x->api->backend.ctx, x->task);
         return;
     }
     l->base.to = x;
@@ -140,7 +140,7 @@ static void on_sent(struct evhttp_connection *evcon, void *arg)
     (void)evcon;
     while (x->unsent) {
         x->unsent--;
-        fg_task_more(x->task);
+        x->api->backend.more(x->api->backend.ctx, x->task);
     }
 }
 
@@ -187,7 +187,7 @@ static void deliver(struct letter *l)
     if (l->event.kind == FG_TASK_DONE)
         fg_task_result_finish(&l->event.result);
     TAILQ_REMOVE(&api->calls, x, link);
-    fg_task_release(x->task);
+    x->api->backend.finish(x->api->backend.ctx, x->task);
     free(x);
     fg_api_check_drained(api);
 }
@@ -245,7 +245,7 @@ static int begin(struct fg_api *api, struct fg_conn *conn, struct evhttp_request
     x->stream = stream;
     x->last.base.to = x;
     r->tenant = conn->caller.tenant;
-    rc = fg_task_start(api->flow, r, sink, x, &x->task, &err);
+    rc = api->backend.start(api->backend.ctx, r, sink, x, &x->task, &err);
     if (rc) {
         free(x);
         fg_api_error_from(e, &err, api->draining);
@@ -292,7 +292,7 @@ void fg_cache_call_lost(struct fg_cache_call *x)
     if (!evhttp_request_get_connection(x->req))
         evhttp_request_free(x->req);
     let_go(x);
-    fg_task_cancel(x->task);
+    x->api->backend.stop(x->api->backend.ctx, x->task);
 }
 
 void fg_cache_call_cancel_all(struct fg_api *api)
@@ -300,5 +300,5 @@ void fg_cache_call_cancel_all(struct fg_api *api)
     struct fg_cache_call *x;
 
     TAILQ_FOREACH(x, &api->calls, link)
-    fg_task_cancel(x->task);
+    x->api->backend.stop(x->api->backend.ctx, x->task);
 }

@@ -141,14 +141,14 @@ static uint32_t bounded_connections(uint32_t wanted)
 static int set_options(struct fg_api *api, const struct fg_api_options *opt)
 {
     api->base = opt->base;
-    api->flow = opt->flow;
+    api->backend = *opt->backend;
     api->max_body = opt->max_body ? opt->max_body : (size_t)64 << 20;
     api->max_buffered = opt->max_buffered ? opt->max_buffered : (size_t)16 << 20;
     api->max_connections = bounded_connections(opt->max_connections ? opt->max_connections : 512);
     api->idle_s = opt->idle_s ? opt->idle_s : 120;
     api->request_s = opt->request_s ? opt->request_s : 120;
     api->version = strdup(opt->version ? opt->version : "");
-    fg_flow_info(opt->flow, &api->info);
+    opt->backend->info(opt->backend->ctx, &api->info);
     return api->version ? 0 : FG_ENOMEM;
 }
 

@@ -1,4 +1,5 @@
-#include "priv.h"
+#include "vk_buffer.h"
+#include "vk_device.h"
 
 #include <stdlib.h>
 

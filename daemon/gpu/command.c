@@ -1,4 +1,8 @@
-#include "priv.h"
+#include "base/ticket.h"
+#include "vk_buffer.h"
+#include "vk_command.h"
+#include "vk_device.h"
+#include "vk_program.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -124,8 +128,9 @@ void fg_cmd_begin(struct fg_cmd *c)
 
 static int add_pool(struct fg_cmd *c)
 {
-    VkDescriptorPoolSize sizes[] = {{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, SETS_A_POOL * FG_BIND_MAX},
-                                    {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, SETS_A_POOL * 4}};
+    VkDescriptorPoolSize sizes[] = {
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, SETS_A_POOL * FG_BIND_MAX},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, SETS_A_POOL * 4}};
     VkDescriptorPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
                                        .maxSets = SETS_A_POOL,
                                        .poolSizeCount = 2,
@@ -192,7 +197,7 @@ static bool check_bind(struct fg_cmd *c, const struct fg_pipeline *p, uint32_t i
                        const struct fg_bind *bind, uint64_t *bytes)
 {
     const struct fg_device_info *d = &c->device->info;
-    bool texel = p->kinds[i] != 's';
+    bool texel = p->signature.kinds[i] != 's';
     uint64_t most = texel ? d->max_texel_elements * 16 : d->max_storage_range;
     if (!bind->buffer) {
         c->rc =
@@ -228,10 +233,11 @@ void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bi
                     p->shader->name, gx, gy, gz, MOST_GROUPS);
         return;
     }
-    if (n != p->n_binds || push_bytes != p->push_bytes) {
-        c->rc = fg_fail(&c->err, FG_EINVAL,
-                        "shader %s takes %u buffers and %u bytes of parameters, got %u and %u",
-                        p->shader->name, p->n_binds, p->push_bytes, n, push_bytes);
+    if (n != p->signature.n_binds || push_bytes != p->signature.push_bytes) {
+        c->rc =
+            fg_fail(&c->err, FG_EINVAL,
+                    "shader %s takes %u buffers and %u bytes of parameters, got %u and %u",
+                    p->shader->name, p->signature.n_binds, p->signature.push_bytes, n, push_bytes);
         return;
     }
     VkDescriptorSet set = next_set(c, p->set_layout);
@@ -239,14 +245,14 @@ void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bi
         uint64_t bytes;
         if (!check_bind(c, p, i, &binds[i], &bytes))
             return;
-        if (p->kinds[i] != 's')
-            views[i] = texel_view(c, binds[i].buffer, p->kinds[i]);
+        if (p->signature.kinds[i] != 's')
+            views[i] = texel_view(c, binds[i].buffer, p->signature.kinds[i]);
         infos[i] = (VkDescriptorBufferInfo){binds[i].buffer->buffer, binds[i].offset, bytes};
         writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                            .dstSet = set,
                                            .dstBinding = i,
                                            .descriptorCount = 1,
-                                           .descriptorType = fg_bind_type(p->kinds[i]),
+                                           .descriptorType = fg_bind_type(p->signature.kinds[i]),
                                            .pBufferInfo = &infos[i],
                                            .pTexelBufferView = &views[i]};
     }

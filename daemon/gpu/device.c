@@ -1,4 +1,5 @@
-#include "priv.h"
+#include "vk_device.h"
+#include "vk_program.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -497,6 +498,7 @@ void fg_device_close(struct fg_device *d)
     if (d->device) {
         for (int i = 0; i < FG_STREAMS; i++)
             fg_stream_finish(&d->streams[i]); /* nothing is in flight then */
+        fg_pipelines_destroy(d);
         fg_pipeline_cache_close(d);
         vkDestroyDevice(d->device, NULL);
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "lossy.h"
 
 int fg_json_nomem(struct fg_api_error *e)
@@ -98,8 +99,7 @@ const char *fg_json_found(const json_t *v, char buf[64])
     }
     /* Cut where a character ends. */
     while (cut < json_string_length(v) && cut < 24) {
-        len = fg_api_utf8_length((const unsigned char *)json_string_value(v) + cut,
-                                 json_string_length(v) - cut);
+        len = fg_utf8_length(json_string_value(v) + cut, json_string_length(v) - cut);
         cut += len ? len : 1;
     }
     snprintf(buf, 64, "the string \"%.*s%s\"", (int)cut, json_string_value(v),

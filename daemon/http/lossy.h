@@ -12,10 +12,6 @@ json_t *fg_api_stringn(const char *bytes, size_t n);
 /* The same for a C string; NULL gives JSON null. */
 json_t *fg_api_string(const char *s);
 
-/* Length of the valid UTF-8 sequence at p[0..n), 0 when there is none (RFC 3629: no overlong forms,
- * surrogates, or values past U+10FFFF). n > 0. */
-size_t fg_api_utf8_length(const unsigned char *p, size_t n);
-
 /* How many code points begin in these bytes (continuation bytes do not count). */
 size_t fg_api_code_points(const char *bytes, size_t n);
 

@@ -1,12 +1,18 @@
+#include "model/blocks/block.h"
+#include "rope_table.h"
 #include "step_set.h"
 #include "tune.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 /* Most seconds that tuning takes at a start, compiling included. */
 static const double TUNE_S = 20;
+
+/* Of the step of many tokens that compiles kernels: more than any shares keys with. */
+enum { WARM_TOKENS = 6 };
 
 /* A zeroed device buffer: stale bits must never look like numbers. */
 static int make_zeroed(struct fg_engine *e, uint64_t bytes, const char *what,
@@ -15,55 +21,30 @@ static int make_zeroed(struct fg_engine *e, uint64_t bytes, const char *what,
     int rc = fg_buffer_create(e->device, bytes, FG_BUFFER_DEVICE, what, out, err);
     if (rc)
         return rc;
-    fg_cmd_begin(e->cmd);
-    fg_cmd_zero(e->cmd, *out, 0, fg_buffer_bytes(*out));
-    return fg_cmd_run(e->cmd, err);
-}
-
-static int create_lightning(struct fg_engine *e, struct fg_layer *l, uint32_t index,
-                            struct fg_err *err)
-{
-    uint64_t decay_bytes = e->plan.decay_layer_bytes;
-    struct fg_buffer *staging = NULL;
-    int rc = make_zeroed(e, e->state_layer_bytes * e->opt.n_seq, "states", &l->state, err);
-    if (rc == 0)
-        rc = make_zeroed(e, e->rows_layer_bytes * e->opt.n_seq, "chunk rows", &l->k_rows, err);
-    if (rc == 0)
-        rc = make_zeroed(e, e->rows_layer_bytes * e->opt.n_seq, "chunk rows", &l->v_rows, err);
-    if (rc == 0)
-        rc = make_zeroed(e, decay_bytes, "decay table", &l->decay, err);
-    if (rc == 0)
-        rc = fg_buffer_create(e->device, decay_bytes, FG_BUFFER_HOST, "decay table", &staging, err);
-    if (rc == 0) {
-        fg_decay_table(&e->hp, index, fg_buffer_map(staging));
-        fg_cmd_begin(e->cmd);
-        fg_cmd_copy(e->cmd, staging, 0, l->decay, 0, decay_bytes);
-        rc = fg_cmd_run(e->cmd, err);
-    }
-    fg_buffer_destroy(staging);
-    e->seq_bytes += (e->state_layer_bytes + 2 * e->rows_layer_bytes) * e->opt.n_seq + decay_bytes;
-    return rc;
+    fg_cmd_begin(e->ops.cmd);
+    fg_cmd_zero(e->ops.cmd, *out, 0, fg_buffer_bytes(*out));
+    return fg_cmd_run(e->ops.cmd, err);
 }
 
 static int create_memories(struct fg_engine *e, struct fg_err *err)
 {
-    uint64_t state = e->state_layer_bytes * e->n_lightning;
+    uint64_t page = e->memory.page_bytes, state = e->memory.state_bytes;
     int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < e->hp.n_layer; i++) {
-        struct fg_layer *l = &e->layers[i];
-        if (l->recurrent) {
-            rc = create_lightning(e, l, i, err);
-        } else {
-            uint64_t bytes = e->page_layer_bytes * e->opt.n_pages;
-            rc = make_zeroed(e, bytes, "KV pages", &l->kv, err);
-            e->kv_bytes += bytes;
-        }
+    for (uint32_t i = 0; rc == 0 && i < e->memory.n; i++) {
+        struct fg_memory_piece *p = &e->memory.pieces[i];
+        bool page = p->kind == FG_MEMORY_PAGE;
+        uint64_t bytes = p->bytes * (page ? e->opt.n_pages : e->opt.n_seq);
+        rc = make_zeroed(e, bytes, p->what, &p->buffer, err);
+        *(page ? &e->kv_bytes : &e->seq_bytes) += bytes;
     }
-    uint64_t page = e->page_layer_bytes * e->n_softmax;
+    for (uint32_t i = 0; rc == 0 && i < e->hp.n_blocks; i++) {
+        rc = fg_block_make_table(&e->blocks[i], &e->ops, err);
+        e->seq_bytes += fg_block_table_bytes(&e->blocks[i].shape);
+    }
     if (rc == 0)
         rc = fg_transfers_create(e->device, page > state ? page : state, e->opt.stage_transfers,
                                  &e->transfers, err);
-    for (uint32_t i = 0; rc == 0 && e->n_lightning && i < e->opt.n_states; i++) {
+    for (uint32_t i = 0; rc == 0 && state && i < e->opt.n_states; i++) {
         rc =
             fg_buffer_create(e->device, state, FG_BUFFER_DEVICE, "saved states", &e->saved[i], err);
         e->seq_bytes += state;
@@ -79,32 +60,37 @@ static int alloc_tables(struct fg_engine *e, struct fg_err *err)
     e->slot_used = calloc(e->opt.n_seq, sizeof *e->slot_used);
     if (!e->inv_freq || !e->page_refs || !e->free_pages || !e->slot_used)
         return fg_fail(err, FG_ENOMEM, "out of memory for the page tables");
-    fg_rope_frequencies(&e->hp, e->inv_freq);
+    fg_rope_frequencies(e->hp.rope_dim, e->hp.rope_freq_base, e->hp.rope_factors, e->inv_freq);
     for (uint32_t i = 0; i < e->opt.n_pages; i++)
         e->free_pages[e->n_free++] = e->opt.n_pages - 1 - i;
     return 0;
 }
 
-static int init_layers(struct fg_engine *e, struct fg_err *err)
+static int init_blocks(struct fg_engine *e, struct fg_err *err)
 {
-    const struct fg_hparams *hp = &e->hp;
-    e->layers = calloc(hp->n_layer, sizeof *e->layers);
+    uint32_t n = e->hp.n_blocks, *first = calloc(n + 1, sizeof *first);
+    int rc = 0;
+
+    e->blocks = calloc(n + 1, sizeof *e->blocks);
     e->saved = calloc(e->opt.n_states + 1u, sizeof *e->saved);
     e->saved_after = calloc(e->opt.n_states + 1u, sizeof *e->saved_after);
-    if (!e->layers || !e->saved || !e->saved_after)
-        return fg_fail(err, FG_ENOMEM, "out of memory for %u layers", hp->n_layer);
-    for (uint32_t i = 0; i < hp->n_layer; i++) {
-        e->layers[i].recurrent = hp->recurrent[i];
-        e->layers[i].kind_index = hp->recurrent[i] ? e->n_lightning++ : e->n_softmax++;
+    if (!e->blocks || !e->saved || !e->saved_after || !first)
+        rc = fg_fail(err, FG_ENOMEM, "out of memory for %u blocks", n);
+    if (rc == 0)
+        rc = fg_memory_list(&e->memory, e->hp.blocks, n, e->opt.kv_type, first, err);
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+        e->blocks[i].shape = e->hp.blocks[i];
+        e->blocks[i].memory_at = first[i];
     }
-    return 0;
+    free(first);
+    return rc;
 }
 
 /* One run of every kernel that steps use, so that the first request does not wait for compilers. */
 static int warm_up(struct fg_engine *e, struct fg_err *err)
 {
-    uint32_t n = FG_ATTEND_TOKENS + 2, last = n + 1;
-    int32_t tokens[FG_ATTEND_TOKENS + 3] = {0};
+    uint32_t n = WARM_TOKENS, last = n + 1;
+    int32_t tokens[WARM_TOKENS + 1] = {0};
     struct fg_seq *s = NULL;
     float *logits = malloc((size_t)e->hp.n_vocab * 4);
     int rc = logits ? fg_seq_create(e, &s, err) : fg_fail(err, FG_ENOMEM, "out of memory");
@@ -144,15 +130,16 @@ static int create_base(const struct fg_engine_options *opt, const struct fg_gguf
     if (rc == 0) {
         e->opt = e->plan.opt;
         e->max_pages = e->plan.max_pages;
-        e->page_layer_bytes = e->plan.page_layer_bytes;
-        e->state_layer_bytes = e->plan.state_layer_bytes;
-        e->rows_layer_bytes = e->plan.rows_layer_bytes;
-        rc = init_layers(e, err);
+        rc = init_blocks(e, err);
     }
     if (rc == 0)
-        rc = fg_cmd_create(dev, &e->cmd, err);
-    if (rc == 0)
-        rc = fg_kernels_init(e, err);
+        rc = fg_cmd_create(dev, &e->ops.cmd, err);
+    if (rc == 0) {
+        e->ops.device = dev;
+        e->ops.numerics = e->opt.numerics;
+        e->ops.kv_type = e->opt.kv_type;
+        rc = fg_ops_init(&e->ops, err);
+    }
     if (rc) {
         fg_engine_destroy(e);
         return rc;
@@ -172,31 +159,6 @@ static int create_room(struct fg_engine *e, struct fg_err *err)
     return rc ? rc : fg_step_sets_init(e, err);
 }
 
-int fg_engine_create_bare(const struct fg_engine_options *opt, struct fg_hparams *hp,
-                          struct fg_device *dev, struct fg_engine **out, struct fg_err *err)
-{
-    struct fg_engine *e;
-    int rc = create_base(opt, NULL, hp, dev, &e, err);
-
-    *out = NULL;
-    if (rc)
-        return rc;
-    rc = create_room(e, err);
-    if (rc) {
-        fg_engine_destroy(e);
-        return rc;
-    }
-    *out = e;
-    return 0;
-}
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static int tune(struct fg_engine *e, struct fg_err *err)
 {
     uint32_t before;
@@ -206,13 +168,13 @@ static int tune(struct fg_engine *e, struct fg_err *err)
         fg_tune_load(e, &e->tune_note);
         fg_tune_forget(e);
     }
-    before = e->n_tuned;
+    before = e->ops.n_tuned;
     /* Not at every start, where nothing can be kept. */
     if (e->opt.tune == FG_TUNE_ONCE && !fg_device_cache_dir(e->device))
         return 0;
-    rc = fg_tune_measure(e, TUNE_S, seconds, e->opt.tune_progress, e->opt.tune_ctx, err);
+    rc = fg_tune_measure(e, TUNE_S, fg_clock_seconds, e->opt.tune_progress, e->opt.tune_ctx, err);
     /* That it cannot be kept costs the next start as much again, and no more. */
-    if (rc == 0 && e->n_tuned > before)
+    if (rc == 0 && e->ops.n_tuned > before)
         fg_tune_save(e, &e->tune_note);
     return rc;
 }
@@ -220,9 +182,9 @@ static int tune(struct fg_engine *e, struct fg_err *err)
 uint32_t fg_engine_tuned(const struct fg_engine *e, const struct fg_tuned **out,
                          const struct fg_err **note)
 {
-    *out = e->tuned;
+    *out = e->ops.tuned;
     *note = &e->tune_note;
-    return e->n_tuned;
+    return e->ops.n_tuned;
 }
 
 int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *g,
@@ -232,7 +194,8 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
 {
     struct fg_hparams hp;
     struct fg_engine *e;
-    int rc = fg_hparams_init(&hp, g, err);
+    int rc =
+        opt->family ? fg_hparams_init_as(&hp, g, opt->family, err) : fg_hparams_init(&hp, g, err);
 
     *out = NULL;
     if (rc == 0)
@@ -240,8 +203,8 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
     if (rc)
         return rc;
     if (e->opt.tune == FG_TUNE_ONCE)
-        fg_tune_load(e, &e->tune_note); /* and the battery then runs what was chosen */
-    rc = fg_battery_run(e, err);
+        fg_tune_load(e, &e->tune_note); /* and the self-test then runs what was chosen */
+    rc = fg_self_test_run(&e->ops, &e->self_test, err);
     if (rc == 0)
         rc = fg_weights_load(e, progress, progress_ctx, err);
     if (rc == 0)
@@ -258,19 +221,6 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
     return 0;
 }
 
-static void finish_layer(struct fg_layer *l)
-{
-    struct fg_matrix *const matrices[] = {&l->qkv[0],   &l->qkv[1], &l->qkv[2],
-                                          &l->gate,     &l->output, &l->router,
-                                          &l->ffn_gate, &l->ffn_up, &l->ffn_down};
-    struct fg_buffer *const buffers[] = {l->attn_norm, l->ffn_norm, l->attn_norm_2, l->kv,
-                                         l->state,     l->k_rows,   l->v_rows,      l->decay};
-    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
-        fg_matrix_finish(matrices[i]);
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        fg_buffer_destroy(buffers[i]);
-}
-
 void fg_engine_destroy(struct fg_engine *e)
 {
     if (!e)
@@ -279,17 +229,18 @@ void fg_engine_destroy(struct fg_engine *e)
     fg_step_sets_finish(e);
     fg_copiers_finish(e);
     fg_transfers_destroy(e->transfers);
-    for (uint32_t i = 0; e->layers && i < e->hp.n_layer; i++)
-        finish_layer(&e->layers[i]);
+    for (uint32_t i = 0; e->blocks && i < e->hp.n_blocks; i++)
+        fg_block_finish(&e->blocks[i]);
+    fg_memory_finish(&e->memory);
     for (uint32_t i = 0; e->saved && i < e->opt.n_states; i++)
         fg_buffer_destroy(e->saved[i]);
     fg_matrix_finish(&e->embd);
     fg_matrix_finish(&e->head);
     fg_buffer_destroy(e->output_norm);
     fg_scratch_finish(&e->s);
-    fg_cmd_destroy(e->cmd);
+    fg_cmd_destroy(e->ops.cmd);
     fg_hparams_finish(&e->hp);
-    free(e->layers);
+    free(e->blocks);
     free(e->saved);
     free(e->saved_after);
     free(e->inv_freq);
@@ -305,14 +256,14 @@ void fg_engine_info(const struct fg_engine *e, struct fg_engine_info *out)
                                    .n_ctx = e->opt.n_ctx,
                                    .n_seq = e->opt.n_seq,
                                    .n_pages = e->opt.n_pages,
-                                   .n_states = e->n_lightning ? e->opt.n_states : 0,
+                                   .n_states = e->memory.state_bytes ? e->opt.n_states : 0,
                                    .n_batch = e->opt.n_batch,
-                                   .page_bytes = e->page_layer_bytes * e->n_softmax,
-                                   .state_bytes = e->state_layer_bytes * e->n_lightning,
+                                   .page_bytes = e->memory.page_bytes,
+                                   .state_bytes = e->memory.state_bytes,
                                    .weight_bytes = e->weight_bytes,
                                    .kv_bytes = e->kv_bytes,
                                    .seq_bytes = e->seq_bytes,
                                    .scratch_bytes = e->s.bytes,
-                                   .canonical = e->canonical};
-    memcpy(out->numerics_id, e->numerics_id, 16);
+                                   .canonical = e->self_test.canonical};
+    memcpy(out->numerics_id, e->self_test.numerics_id, 16);
 }

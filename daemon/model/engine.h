@@ -16,10 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/block_tokens.h"
 #include "fulgur/error.h"
 #include "model/gguf/gguf.h"
 #include "model/families/hparams.h"
-#include "numerics.h"
+#include "ops/best.h"
+#include "ops/numerics.h"
+#include "ops/tiling.h"
 
 struct fg_device; /* gpu/device.h */
 struct fg_blob;   /* base/blob.h */
@@ -28,9 +31,7 @@ struct fg_engine;
 struct fg_seq;
 struct fg_step;
 
-enum { FG_CHUNK = 64 }; /* tokens of a chunk, a KV page and a cache block */
-
-enum fg_kv_type { FG_KV_F16, FG_KV_F32 };
+enum { FG_CHUNK = FG_BLOCK_TOKENS }; /* tokens of a chunk, a KV page and a cache block */
 
 /* When the tilings of the matrix products are measured (model/tune.h), which changes no bits. */
 enum fg_tune {
@@ -53,6 +54,7 @@ struct fg_engine_options {
     enum fg_tune tune;
     void (*tune_progress)(void *ctx, double share); /* may be NULL */
     void *tune_ctx;
+    const struct fg_family *family; /* families/family.h; NULL: the one that the file names */
     uint64_t cache_bytes; /* most that KV pages and saved states take together; 0: the memory's */
     uint32_t
         n_batch; /* tokens of a step, multiple of 64, 64..4096; 0: 64 on CPU devices, else 512 */
@@ -76,33 +78,14 @@ struct fg_engine_info {
         state_bytes; /* a state as captured and restored; 0 for a model without lightning layers */
     uint64_t weight_bytes, kv_bytes, seq_bytes, scratch_bytes; /* on the device */
     uint8_t numerics_id[16];
-    bool canonical; /* a portable mode on a device that passed the known-answer battery */
+    bool canonical; /* a portable mode on a device that passed the known-answer self-test */
 };
 void fg_engine_info(const struct fg_engine *e, struct fg_engine_info *out);
 
-/* How matrix products are spread: specialization constants of matmul.comp. Never changes bits. */
-struct fg_tiling {
-    uint32_t lanes, slices, rows, tokens;
-    uint32_t spread; /* 0, 4 or 8: lanes that share the loads of x */
-    bool texel;      /* weights and x through texel buffers; spread is 0 then */
-};
-/* What was measured of the products of one weight type. */
-struct fg_tuned {
-    enum fg_dtype type;
-    bool many; /* tokens; else one */
-    struct fg_tiling tiling, usual;
-    double seconds, usual_seconds; /* of one run */
-    uint32_t tried, candidates;    /* fewer were tried where the time was up */
-};
 /* The choices that are in force, valid as long as the engine; note (not NULL): the error that kept
  * some from being read or kept, code 0 for none. Returns how many. */
 uint32_t fg_engine_tuned(const struct fg_engine *e, const struct fg_tuned **out,
                          const struct fg_err **note);
-/* "r4t1.tex, 8 lanes, 1 slices" */
-enum { FG_TILING_NAME = 48 };
-void fg_tiling_name(const struct fg_tiling *t, char out[FG_TILING_NAME]);
-bool fg_tiling_equal(const struct fg_tiling *a, const struct fg_tiling *b);
-
 /* An empty sequence. FG_EBUSY when all n_seq are in use. */
 int fg_seq_create(struct fg_engine *e, struct fg_seq **out, struct fg_err *err);
 /* Gives back its pages and its slot. NULL is fine. */
@@ -114,7 +97,6 @@ struct fg_best {
     int32_t id;
     float logit;
 };
-enum { FG_BEST_MOST = 64 };
 
 /* One piece of a step: n tokens that continue `seq`. A step holds each sequence at most once. */
 struct fg_step_piece {

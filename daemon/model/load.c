@@ -1,5 +1,6 @@
-/* Which tensors a model consists of: measured for the plan, and uploaded. */
+/* The tensors of a model's blocks: measured for the plan, and uploaded. */
 #include "engine_priv.h"
+#include "model/blocks/block.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,130 +8,109 @@
 /* What goes to one place: a matrix, or a vector. */
 struct item {
     struct fg_matrix_source from;
-    struct fg_matrix *m;
-    struct fg_buffer **v;
-    uint32_t y_at; /* of m */
+    const struct fg_tensor_row *row; /* of the first of its tensors */
+    uint32_t y_at;                   /* of a matrix */
 };
 
-enum { MAX_ITEMS = 16 };
-
-/* The tensors of a model, or of one of its layers, as they come. */
+/* What a table's tensors become, in its order. */
 struct items {
-    const struct fg_gguf *g;
-    int layer; /* < 0: of none */
-    struct item list[MAX_ITEMS];
-    size_t n;
+    struct item list[FG_BLOCK_TENSORS];
+    uint32_t n;
+    bool ungated; /* a gate and its up are two matrices */
 };
 
-/* The reader of the hyperparameters has checked that it is there. */
-static const struct fg_tensor *find(const struct fg_gguf *g, const char *name, int layer)
+/* Whether t's rows go below those of `last`, which ends at row `rows` of y. */
+static bool joins_below(const struct item *last, const struct fg_tensor *t, uint32_t rows)
 {
-    char full[96];
-    if (layer >= 0)
-        snprintf(full, sizeof full, "blk.%d.%s.weight", layer, name);
-    else
-        snprintf(full, sizeof full, "%s.weight", name);
-    return fg_gguf_tensor(g, full);
+    return t->type == last->from.t[0]->type && (rows - last->y_at) % FG_TILE_ROWS == 0;
 }
 
-static struct item *add(struct items *it, const char *name, struct fg_matrix *m,
-                        struct fg_buffer **v)
+/* Of tensors that the reader of the hyperparameters has seen to be there. */
+static void make_items(struct items *it, const struct fg_gguf *g, int layer,
+                       const struct fg_tensor_table *table)
 {
-    struct item *item = &it->list[it->n++];
-    *item = (struct item){.from = {.t = {find(it->g, name, it->layer)}, .n = 1}, .m = m, .v = v};
-    return item;
-}
+    uint32_t rows = 0; /* of y, of the chain of matrices below each other */
 
-/* Queries, keys and values make one row of y; of as few matrices as their types and tiles allow. */
-static void add_qkv(struct items *it, struct fg_matrix m[3])
-{
-    static const char *const names[] = {"attn_q", "attn_k", "attn_v"};
-    struct item *last = add(it, names[0], m, NULL);
-    uint32_t rows = (uint32_t)last->from.t[0]->ne[1];
-    for (size_t i = 1; i < 3; i++) {
-        const struct fg_tensor *t = find(it->g, names[i], it->layer);
-        if (t->type == last->from.t[0]->type && (rows - last->y_at) % FG_TILE_ROWS == 0) {
+    *it = (struct items){.n = 0};
+    for (uint32_t i = 0; i < table->n; i++) {
+        const struct fg_tensor_row *row = &table->rows[i];
+        struct item *last = it->n ? &it->list[it->n - 1] : NULL;
+        char name[FG_TENSOR_NAME];
+
+        fg_tensor_name(name, layer, row->name);
+        const struct fg_tensor *t = fg_gguf_tensor(g, name);
+        if (row->join == FG_JOIN_BELOW && joins_below(last, t, rows)) {
             last->from.t[last->from.n++] = t;
+        } else if (row->join == FG_JOIN_GATED && t->type == last->from.t[0]->type) {
+            last->from = (struct fg_matrix_source){{last->from.t[0], t}, 2, true};
         } else {
-            last = add(it, names[i], ++m, NULL);
-            last->y_at = rows;
+            it->list[it->n++] = (struct item){.from = {.t = {t}, .n = 1},
+                                              .row = row,
+                                              .y_at = row->join == FG_JOIN_BELOW ? rows : 0};
+            it->ungated |= row->join == FG_JOIN_GATED;
         }
-        rows += (uint32_t)t->ne[1];
+        rows = (row->join == FG_JOIN_BELOW ? rows : 0) + (uint32_t)t->ne[1];
     }
 }
 
-/* Gate and up are one matrix when they are of one type. False: they are two. */
-static bool add_gate_up(struct items *it, const struct fg_hparams *hp, struct fg_layer *l)
-{
-    bool moe = hp->n_expert > 0;
-    struct item *gate = add(it, moe ? "ffn_gate_exps" : "ffn_gate", &l->ffn_gate, NULL);
-    const char *name = moe ? "ffn_up_exps" : "ffn_up";
-    const struct fg_tensor *up = find(it->g, name, it->layer);
-    if (up->type != gate->from.t[0]->type) {
-        add(it, name, &l->ffn_up, NULL);
-        return false;
-    }
-    gate->from = (struct fg_matrix_source){{gate->from.t[0], up}, 2, true};
-    return true;
-}
-
-/* False: gate and up of the layer are two matrices. */
-static bool layer_items(struct items *it, const struct fg_hparams *hp, const struct fg_gguf *g,
-                        uint32_t layer, struct fg_layer *l)
-{
-    *it = (struct items){.g = g, .layer = (int)layer};
-    add(it, "attn_norm", NULL, &l->attn_norm);
-    add(it, "ffn_norm", NULL, &l->ffn_norm);
-    if (hp->recurrent[layer]) {
-        add(it, "attn_norm_2", NULL, &l->attn_norm_2);
-        add(it, "attn_qkv", &l->qkv[0], NULL);
-        add(it, "attn_gate", &l->gate, NULL);
-    } else {
-        add_qkv(it, l->qkv);
-    }
-    add(it, "attn_output", &l->output, NULL);
-    if (hp->n_expert)
-        add(it, "ffn_gate_inp", &l->router, NULL);
-    bool joined = add_gate_up(it, hp, l);
-    add(it, hp->n_expert ? "ffn_down_exps" : "ffn_down", &l->ffn_down, NULL);
-    return joined;
-}
-
-/* What belongs to no layer. */
-static void model_items(struct items *it, const struct fg_hparams *hp, const struct fg_gguf *g,
-                        struct fg_matrix *embd, struct fg_matrix *head,
-                        struct fg_buffer **output_norm)
-{
-    *it = (struct items){.g = g, .layer = -1};
-    add(it, "token_embd", embd, NULL);
-    if (!hp->tied_output)
-        add(it, "output", head, NULL);
-    add(it, "output_norm", NULL, output_norm);
-}
+/* Where the slots of a table are. */
+struct places {
+    struct fg_matrix *matrices;
+    struct fg_buffer **vectors, **norm;
+};
 
 static int load(struct fg_engine *e, struct fg_uploader *u, const struct items *it,
-                struct fg_err *err)
+                const struct places *to, struct fg_err *err)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < it->n; i++) {
+    for (uint32_t i = 0; rc == 0 && i < it->n; i++) {
         const struct item *item = &it->list[i];
-        if (item->m) {
-            rc = fg_matrix_init(item->m, u, &item->from, err);
-            item->m->y_at = item->y_at;
-            e->weight_bytes += item->m->bytes;
-        } else {
-            rc = fg_vector_upload(u, item->from.t[0], item->v, err);
+        uint32_t slot = item->row->slot;
+        if (item->row->vector) {
+            rc = fg_vector_upload(u, item->from.t[0],
+                                  slot == FG_NORM_SLOT ? to->norm : &to->vectors[slot], err);
             e->weight_bytes += item->from.t[0]->ne[0] * 4;
+        } else {
+            rc = fg_matrix_init(&to->matrices[slot], u, &item->from, err);
+            to->matrices[slot].y_at = item->y_at;
+            e->weight_bytes += to->matrices[slot].bytes;
         }
     }
     return rc;
+}
+
+static int load_model(struct fg_engine *e, struct fg_uploader *u, struct fg_err *err)
+{
+    struct fg_matrix matrices[2] = {{0}};
+    struct places to = {.matrices = matrices, .norm = &e->output_norm};
+    struct fg_tensor_table table = {.n = 0};
+    struct items items;
+    int rc;
+
+    fg_model_tensors(&e->hp, &table);
+    make_items(&items, e->gguf, -1, &table);
+    rc = load(e, u, &items, &to, err);
+    e->embd = matrices[0];
+    e->head = matrices[1];
+    return rc;
+}
+
+static int load_block(struct fg_engine *e, struct fg_uploader *u, struct fg_block *b,
+                      struct fg_err *err)
+{
+    struct places to = {b->matrices, b->vectors, &b->norm};
+    struct fg_tensor_table table;
+    struct items items;
+
+    fg_block_tensors(&b->shape, &table);
+    make_items(&items, e->gguf, (int)b->shape.layer, &table);
+    return load(e, u, &items, &to, err);
 }
 
 int fg_weights_load(struct fg_engine *e, void (*progress)(void *ctx, uint64_t done, uint64_t all),
                     void *progress_ctx, struct fg_err *err)
 {
     struct fg_uploader *u;
-    struct items items;
     uint64_t all = 0;
     int rc;
     for (uint64_t i = 0; i < fg_gguf_tensor_count(e->gguf); i++)
@@ -138,12 +118,9 @@ int fg_weights_load(struct fg_engine *e, void (*progress)(void *ctx, uint64_t do
     rc = fg_uploader_create(e->device, progress, progress_ctx, all, &u, err);
     if (rc)
         return rc;
-    model_items(&items, &e->hp, e->gguf, &e->embd, &e->head, &e->output_norm);
-    rc = load(e, u, &items, err);
-    for (uint32_t i = 0; rc == 0 && i < e->hp.n_layer; i++) {
-        layer_items(&items, &e->hp, e->gguf, i, &e->layers[i]);
-        rc = load(e, u, &items, err);
-    }
+    rc = load_model(e, u, err);
+    for (uint32_t i = 0; rc == 0 && i < e->hp.n_blocks; i++)
+        rc = load_block(e, u, &e->blocks[i], err);
     fg_uploader_destroy(u);
     return rc;
 }
@@ -168,10 +145,10 @@ static int measure(struct fg_plan *p, const struct items *it, const struct fg_de
                    struct fg_err *err)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < it->n; i++) {
+    for (uint32_t i = 0; rc == 0 && i < it->n; i++) {
         const struct item *item = &it->list[i];
         struct fg_matrix m;
-        if (!item->m) {
+        if (item->row->vector) {
             rc = add_bytes(p, FG_F32, item->from.t[0]->ne[0] * 4, 1, err);
             continue;
         }
@@ -187,14 +164,16 @@ static int measure(struct fg_plan *p, const struct items *it, const struct fg_de
 int fg_weights_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct fg_gguf *g,
                     const struct fg_device_info *d, struct fg_err *err)
 {
-    struct fg_layer l = {0};
-    struct fg_buffer *v;
+    struct fg_tensor_table table = {.n = 0};
     struct items items;
     int rc;
-    model_items(&items, hp, g, &l.output, &l.output, &v);
+    fg_model_tensors(hp, &table);
+    make_items(&items, g, -1, &table);
     rc = measure(p, &items, d, err);
-    for (uint32_t i = 0; rc == 0 && i < hp->n_layer; i++) {
-        p->ungated |= !layer_items(&items, hp, g, i, &l);
+    for (uint32_t i = 0; rc == 0 && i < hp->n_blocks; i++) {
+        fg_block_tensors(&hp->blocks[i], &table);
+        make_items(&items, g, (int)hp->blocks[i].layer, &table);
+        p->ungated |= items.ungated;
         rc = measure(p, &items, d, err);
     }
     return rc;

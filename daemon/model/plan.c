@@ -5,6 +5,7 @@
 
 #include "engine_priv.h"
 #include "gpu/device.h"
+#include "model/blocks/block.h"
 
 /* Context when none is asked for: the model's, at most this. */
 enum { DEFAULT_CTX = 32768 };
@@ -29,19 +30,24 @@ static int settle_options(struct fg_plan *p, const struct fg_device_info *d, str
 
 static int settle_shape(struct fg_plan *p, const struct fg_hparams *hp, struct fg_err *err)
 {
-    uint64_t value = p->opt.kv_type == FG_KV_F16 ? 2 : 4;
-    for (uint32_t i = 0; i < hp->n_layer; i++)
-        *(hp->recurrent[i] ? &p->n_lightning : &p->n_softmax) += 1;
-    p->page_layer_bytes = 2ull * hp->n_head_kv * hp->head_dim * FG_CHUNK * value;
-    p->state_layer_bytes = 4ull * hp->n_head * hp->head_dim * hp->head_dim;
-    p->rows_layer_bytes = 4ull * hp->n_head * hp->head_dim * FG_CHUNK;
-    p->decay_layer_bytes = 4ull * hp->n_head * (FG_CHUNK + 1);
-    if (hp->head_dim % 8)
-        return fg_fail(err, FG_EUNSUPPORTED, "head dimension %u: must be a multiple of 8",
-                       hp->head_dim);
-    if (p->n_lightning && hp->head_dim > 256)
-        return fg_fail(err, FG_EUNSUPPORTED,
-                       "head dimension %u: lightning attention supports up to 256", hp->head_dim);
+    struct fg_memory m;
+    int rc = 0;
+
+    for (uint32_t i = 0; rc == 0 && i < hp->n_blocks; i++) {
+        const struct fg_block_shape *s = &hp->blocks[i];
+        rc = s->kind->check ? s->kind->check(s, err) : 0;
+        p->table_bytes += fg_block_table_bytes(s);
+    }
+    if (rc == 0)
+        rc = fg_memory_list(&m, hp->blocks, hp->n_blocks, p->opt.kv_type, NULL, err);
+    if (rc)
+        return rc;
+    p->page_bytes = m.page_bytes;
+    p->state_bytes = m.state_bytes;
+    p->rows_bytes = m.rows_bytes;
+    p->largest_page = m.largest_page;
+    p->largest_slot = m.largest_slot;
+    fg_memory_finish(&m);
     return 0;
 }
 
@@ -50,11 +56,11 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* States of all sequences lie in one binding, and so do the chunks' k and v rows. */
+/* A piece of all sequences lies in one binding. */
 static int fit_sequences(struct fg_plan *p, const struct fg_device_info *d, struct fg_err *err)
 {
-    uint64_t one = max_u64(p->state_layer_bytes, p->rows_layer_bytes);
-    uint64_t most = p->n_lightning ? d->max_storage_range / one : p->opt.n_seq;
+    uint64_t one = p->largest_slot;
+    uint64_t most = one ? d->max_storage_range / one : p->opt.n_seq;
     if (most == 0)
         return fg_fail(err, FG_EUNSUPPORTED, "a state of %llu bytes exceeds the binding of %s",
                        (unsigned long long)one, d->name);
@@ -68,13 +74,13 @@ static int fit_sequences(struct fg_plan *p, const struct fg_device_info *d, stru
 static uint64_t most_pages(const struct fg_plan *p, uint64_t saved, const struct fg_device_info *d,
                            const char **bound)
 {
-    uint64_t page_bytes = p->page_layer_bytes * p->n_softmax, most = UINT32_MAX / 2;
+    uint64_t page_bytes = p->page_bytes, most = UINT32_MAX / 2;
 
     *bound = "the largest binding of the device";
-    if (!p->n_softmax)
+    if (!page_bytes)
         return most;
-    if (d->max_storage_range / p->page_layer_bytes < most)
-        most = d->max_storage_range / p->page_layer_bytes;
+    if (d->max_storage_range / p->largest_page < most)
+        most = d->max_storage_range / p->largest_page;
     /* A software device's heap is a guess; its memory is the machine's. */
     if (!is_cpu(d)) {
         uint64_t room = d->heap_bytes / 10 * 9, used = p->weight_bytes + saved;
@@ -99,11 +105,11 @@ static uint64_t most_pages(const struct fg_plan *p, uint64_t saved, const struct
 static void settle_states(struct fg_plan *p)
 {
     struct fg_engine_options *o = &p->opt;
-    uint64_t state_bytes = p->state_layer_bytes * p->n_lightning;
+    uint64_t state_bytes = p->state_bytes;
 
     /* Of a budget, pages get what sequences need; saved states may take half. */
-    if (o->cache_bytes && p->n_lightning) {
-        uint64_t share = p->n_softmax ? o->cache_bytes / 2 : o->cache_bytes;
+    if (o->cache_bytes && state_bytes) {
+        uint64_t share = p->page_bytes ? o->cache_bytes / 2 : o->cache_bytes;
 
         if (share / state_bytes < o->n_states)
             o->n_states = (uint32_t)(share / state_bytes);
@@ -117,7 +123,7 @@ static void fit_context(struct fg_plan *p, const struct fg_hparams *hp,
 {
     struct fg_engine_options *o = &p->opt;
     bool asked = o->n_ctx != 0;
-    uint64_t page_bytes = p->page_layer_bytes * p->n_softmax, most;
+    uint64_t page_bytes = p->page_bytes, most;
     const char *bound;
 
     if (!asked)
@@ -172,17 +178,16 @@ static int add_up(struct fg_plan *p, bool weights, const struct fg_device_info *
     const uint64_t parts[] = {p->weight_bytes, p->saved_bytes, p->scratch_bytes};
     bool over = false;
 
-    add_product(&p->kv_bytes, p->page_layer_bytes, o->n_pages, p->n_softmax, &over);
-    add_product(&p->seq_bytes, p->state_layer_bytes + 2 * p->rows_layer_bytes, o->n_seq,
-                p->n_lightning, &over);
-    add_product(&p->seq_bytes, p->decay_layer_bytes, p->n_lightning, 1, &over);
+    add_product(&p->kv_bytes, p->page_bytes, o->n_pages, 1, &over);
+    add_product(&p->seq_bytes, p->state_bytes, o->n_seq, 1, &over);
+    add_product(&p->seq_bytes, p->rows_bytes, o->n_seq, 1, &over);
+    add_product(&p->seq_bytes, p->table_bytes, 1, 1, &over);
     p->device_bytes = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         add_product(&p->device_bytes, parts[i], 1, 1, &over);
     add_product(&p->device_bytes, p->kv_bytes, 1, 1, &over);
     add_product(&p->device_bytes, p->seq_bytes, 1, 1, &over);
-    p->transfer_bytes = fg_transfers_bytes(
-        max_u64(p->page_layer_bytes * p->n_softmax, p->state_layer_bytes * p->n_lightning));
+    p->transfer_bytes = fg_transfers_bytes(max_u64(p->page_bytes, p->state_bytes));
     p->transfer_bytes += weights ? fg_uploader_bytes() : 0;
     p->host_bytes = p->scratch_host_bytes + p->transfer_bytes;
     p->memory_bytes = is_cpu(d) ? machine_bytes() : d->heap_bytes;

@@ -16,19 +16,19 @@ struct fg_plan_type {
 };
 
 struct fg_plan {
-    struct fg_engine_options opt;    /* settled: nothing is 0 that has a default */
-    uint32_t n_softmax, n_lightning; /* layers */
-    uint32_t max_pages;              /* of the longest sequence */
-    bool ungated;                    /* a layer's gate and up are of two types: see weights.h */
-    /* Of one layer: a KV page, a state, k or v of a sequence's chunk, the table of decay. */
-    uint64_t page_layer_bytes, state_layer_bytes, rows_layer_bytes, decay_layer_bytes;
+    struct fg_engine_options opt; /* settled: nothing is 0 that has a default */
+    uint32_t max_pages;           /* of the longest sequence */
+    bool ungated;                 /* a layer's gate and up are of two types: see weights.h */
+    /* Of all layers: a KV page, a sequence's state and chunk rows, tables of constants. */
+    uint64_t page_bytes, state_bytes, rows_bytes, table_bytes;
+    uint64_t largest_page, largest_slot; /* of one piece of them: see blocks/memory.h */
 
     /* On the device. */
     uint64_t weight_bytes; /* matrices in their tiles, and norms */
     struct fg_plan_type types[FG_PLAN_TYPES];
     uint32_t n_types;
     uint64_t kv_bytes;      /* all pages */
-    uint64_t seq_bytes;     /* states and chunk rows of all sequences, decay tables */
+    uint64_t seq_bytes;     /* states and chunk rows of all sequences, tables */
     uint64_t saved_bytes;   /* saved states */
     uint64_t scratch_bytes; /* activations of a step */
     uint64_t device_bytes;  /* their sum */

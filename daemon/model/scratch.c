@@ -1,5 +1,9 @@
 /* Sizes and creation of a step's activations and tables. */
 #include "engine_priv.h"
+#include "model/blocks/block.h"
+#include "ops/best.h"
+#include "ops/quantize.h"
+#include "ops/softmax_attention.h"
 
 #include <string.h>
 
@@ -25,42 +29,25 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static void strides(struct fg_scratch *s, const struct fg_hparams *hp, const struct fg_plan *p)
+/* What the blocks and the head need of a token's activations. */
+static struct fg_activation_needs needs_of(const struct fg_hparams *hp)
 {
-    uint32_t heads = hp->n_head * hp->head_dim;
-    s->ld_embd = fg_round_up(hp->n_embd, 32);
-    s->ld_heads = fg_round_up(heads, 32);
-    uint32_t softmax = heads + 2 * hp->n_head_kv * hp->head_dim;
-    s->ld_qkv = fg_round_up(p->n_lightning ? 3 * heads : softmax, 32);
-    s->ld_ff = fg_round_up(hp->n_ff, 32);
-    s->ld_router = fg_round_up(max_u32(hp->n_expert, 1), 32);
-}
-
-/* Floats of the activations of a token as quantized. */
-static uint64_t quantized_width(const struct fg_scratch *s, const struct fg_hparams *hp,
-                                const struct fg_plan *p)
-{
-    uint64_t embd = fg_quantized_row(s->ld_embd), heads = fg_quantized_row(s->ld_heads);
-    uint64_t ff = (uint64_t)fg_quantized_row(s->ld_ff) * max_u32(hp->n_expert_used, 1);
-    if (p->opt.numerics != FG_NUMERICS_INT8)
-        return 0;
-    if (heads > embd)
-        embd = heads;
-    return ff > embd ? ff : embd;
+    struct fg_activation_needs n = {.pairs = 1, .router = 1, .n_expert = 1};
+    fg_need_operand(&n, 1, hp->n_embd);
+    for (uint32_t i = 0; i < hp->n_blocks; i++)
+        hp->blocks[i].kind->needs(&hp->blocks[i], &n);
+    return n;
 }
 
 /* Cuts n_batch so that every activation fits one binding. */
-static int fit_batch(const struct fg_scratch *s, const struct fg_hparams *hp, struct fg_plan *p,
-                     const struct fg_device_info *d, struct fg_err *err)
+static int fit_batch(const struct fg_activation_needs *n, const struct fg_hparams *hp,
+                     struct fg_plan *p, const struct fg_device_info *d, struct fg_err *err)
 {
-    uint32_t used = max_u32(hp->n_expert_used, 1);
-    uint64_t widest = (uint64_t)s->ld_embd * used;
-    if (s->ld_qkv > widest)
-        widest = s->ld_qkv;
-    if ((uint64_t)s->ld_ff * used > widest)
-        widest = (uint64_t)s->ld_ff * used;
-    if (quantized_width(s, hp, p) > widest)
-        widest = quantized_width(s, hp, p);
+    uint64_t widest = fg_round_up(hp->n_embd, 32);
+    widest = max_u64(widest, fg_round_up(n->qkv, 32));
+    widest = max_u64(widest, max_u64(n->ff, n->ff_down));
+    if (p->opt.numerics == FG_NUMERICS_INT8)
+        widest = max_u64(widest, n->quantized);
     uint64_t most = d->max_storage_range / (widest * 4) / FG_CHUNK * FG_CHUNK;
     if (most < FG_CHUNK)
         return fg_fail(
@@ -72,56 +59,52 @@ static int fit_batch(const struct fg_scratch *s, const struct fg_hparams *hp, st
     return 0;
 }
 
-/* Pairs that a pass of sample/best.comp makes of n elements, at most. */
-static uint64_t best_pairs(uint64_t n)
-{
-    return (n + FG_C_BEST_SEGMENT - 1) / FG_C_BEST_SEGMENT * (FG_BEST_MOST + 1);
-}
-
-/* Every buffer of s, whose strides are set, and its size. Returns how many there are. */
+/* Every buffer of s and its size. Returns how many there are. */
 static size_t list(struct fg_scratch *s, const struct fg_hparams *hp, const struct fg_plan *p,
                    struct item out[MAX_ITEMS])
 {
-    uint64_t t = p->opt.n_batch, used = max_u32(hp->n_expert_used, 1);
-    uint64_t pairs = t * used;
-    uint64_t segments = p->max_pages / FG_C_SEGMENT_TILES + 1;
-    uint64_t partial = (uint64_t)p->opt.n_seq * hp->n_head * segments * (hp->head_dim + 2);
+    struct fg_activation_needs n = needs_of(hp);
+    struct fg_activations *a = &s->a;
+    bool int8 = p->opt.numerics == FG_NUMERICS_INT8;
+    uint64_t t = p->opt.n_batch, pairs = t * n.pairs, embd = t * fg_round_up(hp->n_embd, 32);
+    uint64_t heads = t * fg_round_up(n.heads, 32), gate = t * fg_round_up(n.gate, 32);
+    uint64_t partial = p->opt.n_seq * fg_attend_partial(&n.attend, p->max_pages);
     if (partial > PARTIAL_BYTES / 4)
         partial = PARTIAL_BYTES / 4;
     const struct item all[] = {
-        {&s->x, t * s->ld_embd, FG_BUFFER_DEVICE, "activations"},
-        {&s->n, t * s->ld_embd, FG_BUFFER_DEVICE, "activations"},
-        {&s->qkv, t * s->ld_qkv, FG_BUFFER_DEVICE, "queries, keys and values"},
-        {&s->rotated, t * hp->n_head * hp->head_dim, FG_BUFFER_DEVICE, "rotated queries"},
-        {&s->attn, t * s->ld_heads, FG_BUFFER_DEVICE, "attention outputs"},
-        {&s->gate, p->n_lightning ? t * s->ld_heads : 4, FG_BUFFER_DEVICE, "gates"},
-        {&s->gated, p->n_lightning ? t * s->ld_heads : 4, FG_BUFFER_DEVICE, "gated outputs"},
-        {&s->ff_gate, pairs * s->ld_ff, FG_BUFFER_DEVICE, "feed-forward activations"},
-        {&s->ff_up, p->ungated ? pairs * s->ld_ff : 4, FG_BUFFER_DEVICE,
-         "feed-forward activations"},
-        {&s->ff_down, hp->n_expert ? pairs * s->ld_embd : 4, FG_BUFFER_DEVICE, "expert outputs"},
-        {&s->quantized, max_u64(4, t * quantized_width(s, hp, p)), FG_BUFFER_DEVICE,
+        {&a->x, embd, FG_BUFFER_DEVICE, "activations"},
+        {&a->n, embd, FG_BUFFER_DEVICE, "activations"},
+        {&a->qkv, t * fg_round_up(n.qkv, 32), FG_BUFFER_DEVICE, "queries, keys and values"},
+        {&a->rotated, t * n.heads, FG_BUFFER_DEVICE, "rotated queries"},
+        {&a->attn, heads, FG_BUFFER_DEVICE, "attention outputs"},
+        {&a->gate, max_u64(gate, 4), FG_BUFFER_DEVICE, "gates"},
+        {&a->gated, max_u64(gate, 4), FG_BUFFER_DEVICE, "gated outputs"},
+        {&a->ff_gate, t * n.ff, FG_BUFFER_DEVICE, "feed-forward activations"},
+        {&a->ff_up, p->ungated ? t * n.ff : 4, FG_BUFFER_DEVICE, "feed-forward activations"},
+        {&a->ff_down, max_u64(t * n.ff_down, 4), FG_BUFFER_DEVICE, "expert outputs"},
+        {&a->quantized.buffer, int8 ? t * n.quantized : 4, FG_BUFFER_DEVICE,
          "quantized activations"},
-        {&s->router, t * s->ld_router, FG_BUFFER_DEVICE, "router logits"},
-        {&s->experts, pairs, FG_BUFFER_DEVICE, "expert choices"},
-        {&s->expert_weights, pairs, FG_BUFFER_DEVICE, "expert weights"},
-        {&s->pairs, pairs, FG_BUFFER_DEVICE, "expert groups"},
-        {&s->pair_tiles, 4 * (pairs + max_u32(hp->n_expert, 1)), FG_BUFFER_DEVICE, "expert groups"},
-        {&s->partial, p->n_softmax ? partial : 4, FG_BUFFER_DEVICE, "attention segments"},
-        {&s->last, (uint64_t)FG_HEAD_ROWS * s->ld_embd, FG_BUFFER_DEVICE, "last hidden rows"},
+        {&a->router, t * fg_round_up(n.router, 32), FG_BUFFER_DEVICE, "router logits"},
+        {&a->experts, pairs, FG_BUFFER_DEVICE, "expert choices"},
+        {&a->expert_weights, pairs, FG_BUFFER_DEVICE, "expert weights"},
+        {&a->pairs, pairs, FG_BUFFER_DEVICE, "expert groups"},
+        {&a->pair_tiles, 4 * (pairs + n.n_expert), FG_BUFFER_DEVICE, "expert groups"},
+        {&a->partial, max_u64(partial, 4), FG_BUFFER_DEVICE, "attention segments"},
+        {&s->last, (uint64_t)FG_HEAD_ROWS * fg_round_up(hp->n_embd, 32), FG_BUFFER_DEVICE,
+         "last hidden rows"},
         {&s->logits, (uint64_t)FG_HEAD_ROWS * hp->n_vocab, FG_BUFFER_DEVICE, "logits"},
         {&s->readback, (uint64_t)FG_HEAD_ROWS * hp->n_vocab, FG_BUFFER_HOST, "logits"},
-        {&s->best[0], 2 * FG_HEAD_ROWS * best_pairs(hp->n_vocab), FG_BUFFER_DEVICE,
+        {&s->best[0], 2 * FG_HEAD_ROWS * fg_best_pairs(hp->n_vocab), FG_BUFFER_DEVICE,
          "candidates of tokens"},
-        {&s->best[1], 2 * FG_HEAD_ROWS * best_pairs(best_pairs(hp->n_vocab)), FG_BUFFER_DEVICE,
-         "candidates of tokens"},
+        {&s->best[1], 2 * FG_HEAD_ROWS * fg_best_pairs(fg_best_pairs(hp->n_vocab)),
+         FG_BUFFER_DEVICE, "candidates of tokens"},
         {&s->best_readback, 2 * FG_HEAD_ROWS * (FG_BEST_MOST + 1), FG_BUFFER_HOST, "best tokens"},
-        {&s->tokens, t * 4, FG_BUFFER_HOST, "step tables"},
-        {&s->rope, t * max_u32(hp->rope_dim, 2), FG_BUFFER_HOST, "rotary table"},
-        {&s->table, (uint64_t)p->opt.n_seq * p->max_pages, FG_BUFFER_HOST, "page tables"},
-        {&s->chunks, (t + t / FG_CHUNK + p->opt.n_seq) * 4, FG_BUFFER_HOST, "step tables"},
-        {&s->groups, t * 2, FG_BUFFER_HOST, "step tables"},
-        {&s->index, t + 64, FG_BUFFER_HOST, "step tables"},
+        {&s->tables.tokens, t * 4, FG_BUFFER_HOST, "step tables"},
+        {&s->tables.rope, t * max_u32(hp->rope_dim, 2), FG_BUFFER_HOST, "rotary table"},
+        {&s->tables.table, (uint64_t)p->opt.n_seq * p->max_pages, FG_BUFFER_HOST, "page tables"},
+        {&s->tables.chunks, (t + t / FG_CHUNK + p->opt.n_seq) * 4, FG_BUFFER_HOST, "step tables"},
+        {&s->tables.groups, t * 2, FG_BUFFER_HOST, "step tables"},
+        {&s->tables.index, t + 64, FG_BUFFER_HOST, "step tables"},
     };
     _Static_assert(sizeof all / sizeof *all <= MAX_ITEMS, "MAX_ITEMS");
     memcpy(out, all, sizeof all);
@@ -136,8 +119,8 @@ int fg_scratch_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct
     size_t n;
     int rc;
 
-    strides(&s, hp, p);
-    rc = fit_batch(&s, hp, p, d, err);
+    const struct fg_activation_needs needs = needs_of(hp);
+    rc = fit_batch(&needs, hp, p, d, err);
     if (rc)
         return rc;
     n = list(&s, hp, p, all);
@@ -160,7 +143,7 @@ static int make(struct fg_engine *e, const struct item *item, struct fg_err *err
     if (fg_buffer_map(*out))
         memset(fg_buffer_map(*out), 0, fg_buffer_bytes(*out));
     else
-        fg_cmd_zero(e->cmd, *out, 0, fg_buffer_bytes(*out));
+        fg_cmd_zero(e->ops.cmd, *out, 0, fg_buffer_bytes(*out));
     return 0;
 }
 
@@ -170,46 +153,49 @@ int fg_scratch_init(struct fg_engine *e, struct fg_err *err)
     size_t n;
     int rc = 0;
 
-    strides(&e->s, &e->hp, &e->plan);
+    e->s.ld_embd = fg_round_up(e->hp.n_embd, 32);
+    e->s.tables.max_pages = e->max_pages;
     n = list(&e->s, &e->hp, &e->plan, all);
-    fg_cmd_begin(e->cmd);
+    fg_cmd_begin(e->ops.cmd);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = make(e, &all[i], err);
-    int run = fg_cmd_run(e->cmd, rc ? NULL : err);
+    int run = fg_cmd_run(e->ops.cmd, rc ? NULL : err);
     return rc ? rc : run;
 }
 
 void fg_scratch_finish(struct fg_scratch *s)
 {
-    struct fg_buffer *const all[] = {s->x,
-                                     s->n,
-                                     s->qkv,
-                                     s->rotated,
-                                     s->attn,
-                                     s->gate,
-                                     s->gated,
-                                     s->ff_gate,
-                                     s->ff_up,
-                                     s->ff_down,
-                                     s->router,
-                                     s->experts,
-                                     s->expert_weights,
-                                     s->pairs,
-                                     s->pair_tiles,
-                                     s->partial,
+    const struct fg_activations *a = &s->a;
+    const struct fg_step_tables *t = &s->tables;
+    struct fg_buffer *const all[] = {a->x,
+                                     a->n,
+                                     a->qkv,
+                                     a->rotated,
+                                     a->attn,
+                                     a->gate,
+                                     a->gated,
+                                     a->ff_gate,
+                                     a->ff_up,
+                                     a->ff_down,
+                                     a->router,
+                                     a->experts,
+                                     a->pairs,
+                                     a->expert_weights,
+                                     a->pair_tiles,
+                                     a->partial,
                                      s->last,
                                      s->logits,
+                                     a->quantized.buffer,
                                      s->readback,
-                                     s->tokens,
-                                     s->rope,
-                                     s->table,
-                                     s->chunks,
-                                     s->groups,
-                                     s->index,
-                                     s->quantized,
                                      s->best[0],
                                      s->best[1],
-                                     s->best_readback};
+                                     t->tokens,
+                                     s->best_readback,
+                                     t->rope,
+                                     t->table,
+                                     t->chunks,
+                                     t->groups,
+                                     t->index};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         fg_buffer_destroy(all[i]);
     memset(s, 0, sizeof *s);

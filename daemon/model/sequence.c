@@ -40,18 +40,46 @@ void fg_copiers_finish(struct fg_engine *e)
     e->n_copiers = 0;
 }
 
+enum { MAX_EXTENTS = 2048 }; /* of a page, or of a state: two a layer */
+
+/* Where a page lies, or the state in a sequence's slot. */
+static uint32_t gather(const struct fg_memory *m, bool page, uint32_t index,
+                       struct fg_extent out[MAX_EXTENTS])
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->n && n < MAX_EXTENTS; i++) {
+        const struct fg_memory_piece *p = &m->pieces[i];
+        if (page ? p->kind == FG_MEMORY_PAGE : fg_memory_is_state(p))
+            out[n++] = (struct fg_extent){p->buffer, index * p->bytes, p->bytes};
+    }
+    return n;
+}
+
+static uint32_t page_extents(const struct fg_engine *e, uint32_t page, struct fg_extent *out)
+{
+    return gather(&e->memory, true, page, out);
+}
+
+static uint32_t state_extents(const struct fg_engine *e, uint32_t slot, struct fg_extent *out)
+{
+    return gather(&e->memory, false, slot, out);
+}
+
+/* What an empty sequence begins with. */
 static int zero_state(struct fg_engine *e, uint32_t slot, struct fg_err *err)
 {
+    struct fg_extent state[MAX_EXTENTS];
+    uint32_t n = state_extents(e, slot, state);
     struct fg_cmd *c;
-    int rc = 0;
+    int rc;
 
-    if (e->n_lightning)
-        rc = begin_copies(e, &c, err);
-    if (rc || e->n_lightning == 0)
+    if (n == 0)
+        return 0;
+    rc = begin_copies(e, &c, err);
+    if (rc)
         return rc;
-    for (uint32_t i = 0; i < e->hp.n_layer; i++)
-        if (e->layers[i].recurrent)
-            fg_cmd_zero(c, e->layers[i].state, slot * e->state_layer_bytes, e->state_layer_bytes);
+    for (uint32_t i = 0; i < n; i++)
+        fg_cmd_zero(c, state[i].buffer, state[i].at, state[i].bytes);
     return fg_cmd_submit(c, NULL, err);
 }
 
@@ -158,28 +186,6 @@ int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err)
     return 0;
 }
 
-enum { MAX_LAYERS = 1024 }; /* as checked by hparams */
-
-static uint32_t page_extents(struct fg_engine *e, uint32_t page, struct fg_extent *out)
-{
-    uint64_t bytes = e->page_layer_bytes;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < e->hp.n_layer; i++)
-        if (!e->layers[i].recurrent)
-            out[n++] = (struct fg_extent){e->layers[i].kv, page * bytes, bytes};
-    return n;
-}
-
-static uint32_t state_extents(struct fg_engine *e, uint32_t slot, struct fg_extent *out)
-{
-    uint64_t bytes = e->state_layer_bytes;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < e->hp.n_layer; i++)
-        if (e->layers[i].recurrent)
-            out[n++] = (struct fg_extent){e->layers[i].state, slot * bytes, bytes};
-    return n;
-}
-
 /* Refused before it began: the ticket says so. */
 static void refuse(struct fg_ticket *ticket, const char *what, uint32_t i, uint32_t n)
 {
@@ -192,7 +198,7 @@ static void refuse(struct fg_ticket *ticket, const char *what, uint32_t i, uint3
 
 static void move_page(struct fg_engine *e, uint32_t page, struct fg_transfer what)
 {
-    struct fg_extent extents[MAX_LAYERS];
+    struct fg_extent extents[MAX_EXTENTS];
 
     if (page >= e->opt.n_pages || e->page_refs[page] == 0) {
         refuse(what.ticket, "page", page, e->opt.n_pages);
@@ -218,11 +224,11 @@ static void move_slot(struct fg_engine *e, uint32_t slot, struct fg_transfer wha
 {
     struct fg_extent whole;
 
-    if (slot >= e->opt.n_states || e->n_lightning == 0) {
-        refuse(what.ticket, "saved state", slot, e->n_lightning ? e->opt.n_states : 0);
+    if (slot >= e->opt.n_states || e->memory.state_bytes == 0) {
+        refuse(what.ticket, "saved state", slot, e->memory.state_bytes ? e->opt.n_states : 0);
         return;
     }
-    whole = (struct fg_extent){e->saved[slot], 0, e->state_layer_bytes * e->n_lightning};
+    whole = (struct fg_extent){e->saved[slot], 0, e->memory.state_bytes};
     what.extents = &whole;
     what.n_extents = 1;
     what.after = e->saved_after[slot];
@@ -271,7 +277,7 @@ static int move_flat(struct fg_engine *e, struct fg_transfer what, void *dst, co
 
 int fg_seq_capture_page(struct fg_seq *s, uint32_t index, void *dst, struct fg_err *err)
 {
-    struct fg_extent extents[MAX_LAYERS];
+    struct fg_extent extents[MAX_EXTENTS];
     if (index >= s->length / FG_CHUNK)
         return fg_fail(err, FG_EINVAL, "page %u of a sequence of %u tokens is not full", index,
                        s->length);
@@ -308,7 +314,7 @@ static int has_state(const struct fg_seq *s, const char *what, struct fg_err *er
 
 int fg_seq_capture_state(struct fg_seq *s, void *dst, struct fg_err *err)
 {
-    struct fg_extent extents[MAX_LAYERS];
+    struct fg_extent extents[MAX_EXTENTS];
     int rc = has_state(s, "capture a state", err);
     if (rc)
         return rc;
@@ -328,12 +334,12 @@ static int may_change(const struct fg_seq *s, const char *what, struct fg_err *e
 static void grow_by_page(struct fg_seq *s)
 {
     s->length += FG_CHUNK;
-    s->state_ready = s->engine->n_lightning == 0;
+    s->state_ready = s->engine->memory.state_bytes == 0;
 }
 
 int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
 {
-    struct fg_extent extents[MAX_LAYERS];
+    struct fg_extent extents[MAX_EXTENTS];
     int rc = may_change(s, "restore a page", err);
     if (rc == 0)
         rc = fg_seq_reserve(s, s->length + FG_CHUNK, err);
@@ -377,7 +383,7 @@ static int takes_state(const struct fg_seq *s, const char *what, struct fg_err *
 
 int fg_seq_restore_state(struct fg_seq *s, const void *src, struct fg_err *err)
 {
-    struct fg_extent extents[MAX_LAYERS];
+    struct fg_extent extents[MAX_EXTENTS];
     int rc = takes_state(s, "restore a state", err);
     if (rc)
         return rc;
@@ -393,7 +399,7 @@ int fg_seq_restore_state(struct fg_seq *s, const void *src, struct fg_err *err)
 static int move_state(struct fg_seq *s, uint32_t slot, bool save, struct fg_err *err)
 {
     struct fg_engine *e = s->engine;
-    struct fg_extent state[MAX_LAYERS];
+    struct fg_extent state[MAX_EXTENTS];
     uint64_t at = 0;
     struct fg_cmd *c;
     int rc;

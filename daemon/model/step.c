@@ -6,6 +6,9 @@
 
 #include "base/ticket.h"
 #include "engine_priv.h"
+#include "ops/best.h"
+#include "ops/norm.h"
+#include "ops/quantize.h"
 #include "step_set.h"
 
 static int check_pieces(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
@@ -38,6 +41,12 @@ static int check_pieces(struct fg_engine *e, const struct fg_step_piece *p, uint
     return 0;
 }
 
+uint32_t fg_best_choices(const struct fg_engine *e)
+{
+    uint32_t n = e->opt.n_choices;
+    return n && n < e->hp.n_vocab ? n : e->hp.n_vocab;
+}
+
 /* The piece that wanted row `i` of all belongs to; *at: its row among the piece's own. */
 static const struct fg_step_piece *piece_of(const struct fg_step_piece *p, uint32_t i, uint32_t *at)
 {
@@ -65,18 +74,28 @@ static void record_head(struct fg_engine *e, const struct fg_step_piece *p, uint
     const struct fg_matrix *head = e->hp.tied_output ? &e->embd : &e->head;
     uint64_t bytes = (uint64_t)e->hp.n_vocab * 4;
     uint32_t k = most_best(p, from, rows), at;
-    fg_record_norm(e, e->s.x, e->s.ld_embd, e->output_norm, e->s.last, e->s.ld_embd, rows,
-                   e->s.index, from);
-    fg_cmd_barrier(e->cmd);
-    fg_record_quantize(e, e->s.last, e->s.ld_embd, e->hp.n_embd, rows);
-    fg_record_matmul(e, head, e->s.last, e->s.ld_embd, e->s.logits, e->hp.n_vocab, rows, NULL, 0,
-                     0);
-    fg_cmd_barrier(e->cmd);
+    struct fg_view last = fg_view_of(e->s.last, e->s.ld_embd, rows, e->hp.n_embd);
+    struct fg_view logits = fg_view_of(e->s.logits, e->hp.n_vocab, rows, e->hp.n_vocab);
+    fg_record_norm(&e->ops, &(struct fg_norm){.x = fg_view_of(e->s.a.x, e->s.ld_embd,
+                                                              e->opt.n_batch, e->hp.n_embd),
+                                              .y = last,
+                                              .w = e->output_norm,
+                                              .eps = e->hp.norm_eps,
+                                              .index = e->s.tables.index,
+                                              .index_at = from});
+    fg_cmd_barrier(e->ops.cmd);
+    struct fg_operand x = fg_record_quantize(&e->ops, last, &e->s.a.quantized);
+    fg_record_matmul(&e->ops, &(struct fg_matmul){.m = head, .x = x, .y = logits});
+    fg_cmd_barrier(e->ops.cmd);
     for (uint32_t i = 0; i < rows; i++)
         if (piece_of(p, from + i, &at)->n_best == 0)
-            fg_cmd_copy(e->cmd, e->s.logits, i * bytes, e->s.readback, i * bytes, bytes);
+            fg_cmd_copy(e->ops.cmd, e->s.logits, i * bytes, e->s.readback, i * bytes, bytes);
+    logits.k = fg_best_choices(e);
     if (k)
-        fg_record_best(e, rows, k);
+        fg_record_best(&e->ops, &(struct fg_best_rows){.logits = logits,
+                                                       .k = k,
+                                                       .passes = {e->s.best[0], e->s.best[1]},
+                                                       .readback = e->s.best_readback});
 }
 
 /* Hands out what record_head() brought. */
@@ -126,7 +145,7 @@ static void next_submission(struct fg_step *s)
     }
     struct fg_step_submission *sub = &s->submissions[s->n_submissions++];
     sub->layers = 0;
-    e->cmd = sub->cmd;
+    e->ops.cmd = sub->cmd;
     fg_cmd_begin(sub->cmd);
 }
 
@@ -148,7 +167,7 @@ static uint32_t head_rows(const struct fg_step *s, uint32_t from)
 static int record(struct fg_step *s, struct fg_err *err)
 {
     struct fg_engine *e = s->engine;
-    struct fg_cmd *own = e->cmd;
+    struct fg_cmd *own = e->ops.cmd;
     uint32_t layers = 0;
     int rc = 0;
 
@@ -163,7 +182,7 @@ static int record(struct fg_step *s, struct fg_err *err)
         s->submissions[s->n_submissions - 1].layers = layers;
     }
     e->recording = NULL;
-    e->cmd = own;
+    e->ops.cmd = own;
     if (s->rc)
         rc = fg_fail(err, s->rc, "%s", s->err.text);
     for (uint32_t i = 0; rc == 0 && i < s->n_submissions; i++)
@@ -219,7 +238,7 @@ int fg_step_prepare(struct fg_engine *e, const struct fg_step_piece *pieces, uin
 
 int fg_step_token(struct fg_step *s, uint32_t i, int32_t id, struct fg_err *err)
 {
-    struct fg_token_row *tokens = fg_buffer_map(s->tokens);
+    struct fg_token_row *tokens = fg_buffer_map(s->tables.tokens);
 
     if (s->phase != FG_STEP_PREPARED || i >= s->n_pieces || s->pieces[i].n != 1)
         return fg_fail(err, FG_EINVAL, "piece %u is not a single token of a prepared step", i);
@@ -310,9 +329,9 @@ static int more_logits(struct fg_step *s, struct fg_err *err)
     for (uint32_t from = FG_HEAD_ROWS, rows; rc == 0 && from < s->n_logits; from += rows) {
         rows = head_rows(s, from);
         fg_step_set_use(s);
-        fg_cmd_begin(e->cmd);
+        fg_cmd_begin(e->ops.cmd);
         record_head(e, s->pieces, from, rows);
-        rc = fg_cmd_run(e->cmd, err);
+        rc = fg_cmd_run(e->ops.cmd, err);
         e->n_submissions++;
         if (rc == 0)
             deliver(e, s->pieces, from, rows);

@@ -22,13 +22,14 @@ static int make_tables(struct fg_engine *e, struct fg_step *s, struct fg_err *er
     const struct {
         const struct fg_buffer *of;
         struct fg_buffer **out;
-    } all[] = {{e->s.tokens, &s->tokens},     {e->s.rope, &s->rope},
-               {e->s.table, &s->table},       {e->s.chunks, &s->chunks},
-               {e->s.groups, &s->groups},     {e->s.index, &s->index},
-               {e->s.readback, &s->readback}, {e->s.best_readback, &s->best_readback}};
+    } all[] = {{e->s.tables.tokens, &s->tables.tokens}, {e->s.tables.rope, &s->tables.rope},
+               {e->s.tables.table, &s->tables.table},   {e->s.tables.chunks, &s->tables.chunks},
+               {e->s.tables.groups, &s->tables.groups}, {e->s.tables.index, &s->tables.index},
+               {e->s.readback, &s->readback},           {e->s.best_readback, &s->best_readback}};
     int rc = 0;
 
     s->owns_tables = true;
+    s->tables.max_pages = e->s.tables.max_pages;
     for (size_t i = 0; rc == 0 && i < sizeof all / sizeof *all; i++)
         rc = twin(e, all[i].of, all[i].out, err);
     return rc;
@@ -49,12 +50,7 @@ int fg_step_sets_init(struct fg_engine *e, struct fg_err *err)
             rc = make_tables(e, s, err);
             continue;
         }
-        s->tokens = e->s.tokens;
-        s->rope = e->s.rope;
-        s->table = e->s.table;
-        s->chunks = e->s.chunks;
-        s->groups = e->s.groups;
-        s->index = e->s.index;
+        s->tables = e->s.tables;
         s->readback = e->s.readback;
         s->best_readback = e->s.best_readback;
     }
@@ -65,12 +61,7 @@ void fg_step_set_use(const struct fg_step *s)
 {
     struct fg_scratch *to = &s->engine->s;
 
-    to->tokens = s->tokens;
-    to->rope = s->rope;
-    to->table = s->table;
-    to->chunks = s->chunks;
-    to->groups = s->groups;
-    to->index = s->index;
+    to->tables = s->tables;
     to->readback = s->readback;
     to->best_readback = s->best_readback;
 }
@@ -87,8 +78,9 @@ void fg_step_sets_finish(struct fg_engine *e)
         for (uint32_t j = 0; j < s->n_made; j++)
             fg_cmd_destroy(s->submissions[j].cmd);
         free(s->submissions);
-        struct fg_buffer *const tables[] = {s->tokens, s->rope,  s->table,    s->chunks,
-                                            s->groups, s->index, s->readback, s->best_readback};
+        const struct fg_step_tables *t = &s->tables;
+        struct fg_buffer *const tables[] = {t->tokens, t->rope,  t->table,    t->chunks,
+                                            t->groups, t->index, s->readback, s->best_readback};
         for (size_t j = 0; s->owns_tables && j < sizeof tables / sizeof *tables; j++)
             fg_buffer_destroy(tables[j]);
         free(s);

@@ -15,7 +15,7 @@ struct fg_step_submission {
 struct fg_step {
     struct fg_engine *engine;
     enum fg_step_phase phase;
-    struct fg_buffer *tokens, *rope, *table, *chunks, *groups, *index; /* as those of fg_scratch */
+    struct fg_step_tables tables; /* as those of fg_scratch */
     struct fg_buffer *readback, *best_readback;
     bool owns_tables;                       /* the first set's are those of the engine's scratch */
     struct fg_step_submission *submissions; /* [n_made] */

@@ -3,15 +3,16 @@
 #include <string.h>
 
 #include "engine_priv.h"
+#include "ops/softmax_attention.h"
 
 /* Rows of one token: id, position, slot; cos and sin of its angles, in double, rounded once. */
 static void fill_token(struct fg_engine *e, uint32_t row, int32_t id, uint32_t pos, uint32_t slot)
 {
-    struct fg_token_row *tokens = fg_buffer_map(e->s.tokens);
-    float *rope = fg_buffer_map(e->s.rope);
+    struct fg_token_row *tokens = fg_buffer_map(e->s.tables.tokens);
+    float *rope = fg_buffer_map(e->s.tables.rope);
     uint32_t half = e->hp.rope_dim / 2;
     tokens[row] = (struct fg_token_row){(uint32_t)id, pos, slot, 0};
-    for (uint32_t i = 0; e->n_softmax && i < half; i++) {
+    for (uint32_t i = 0; e->memory.page_bytes && i < half; i++) {
         double angle = pos * e->inv_freq[i];
         rope[(row * half + i) * 2] = (float)cos(angle);
         rope[(row * half + i) * 2 + 1] = (float)sin(angle);
@@ -22,13 +23,13 @@ static void fill_token(struct fg_engine *e, uint32_t row, int32_t id, uint32_t p
 static void fill_tokens(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
                         uint32_t *row_of, struct fg_step_shape *shape)
 {
-    uint32_t *groups = fg_buffer_map(e->s.groups), row = 0, g = 0;
+    uint32_t *groups = fg_buffer_map(e->s.tables.groups), row = 0, g = 0;
     for (int single = 1; single >= 0; single--)
         for (uint32_t i = 0; i < n; i++) {
             if ((p[i].n == 1) != (single == 1))
                 continue;
             uint32_t pos = p[i].seq->length + p[i].seq->ahead,
-                     step = single ? 1 : fg_attend_tokens(e);
+                     step = single ? 1 : fg_attend_tokens(&e->ops);
             row_of[i] = row;
             for (uint32_t j = 0; j < p[i].n; j += step, g++) {
                 groups[2 * g] = row + j;
@@ -53,7 +54,7 @@ static void fill_chunks(struct fg_engine *e, const struct fg_step_piece *p, uint
                         const uint32_t *row_of, struct fg_step_round *rounds,
                         struct fg_step_shape *shape)
 {
-    struct fg_chunk_row *rows = fg_buffer_map(e->s.chunks);
+    struct fg_chunk_row *rows = fg_buffer_map(e->s.tables.chunks);
     uint32_t at = 0, before = UINT32_MAX;
     for (uint32_t r = 0; before != at; r++) {
         before = at;
@@ -82,7 +83,7 @@ static void fill_chunks(struct fg_engine *e, const struct fg_step_piece *p, uint
  * the step runs. */
 static void fill_pages(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n)
 {
-    uint32_t *table = fg_buffer_map(e->s.table);
+    uint32_t *table = fg_buffer_map(e->s.tables.table);
     for (uint32_t i = 0; i < n; i++)
         memcpy(table + (size_t)p[i].seq->slot * e->max_pages, p[i].seq->pages,
                p[i].seq->n_pages * sizeof *table);
@@ -100,7 +101,7 @@ void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n
 uint32_t fg_step_fill_index(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
                             const uint32_t *row_of)
 {
-    uint32_t *index = fg_buffer_map(e->s.index), at = 0;
+    uint32_t *index = fg_buffer_map(e->s.tables.index), at = 0;
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = p[i].n - fg_piece_wants(&p[i]); j < p[i].n; j++)
             index[at++] = row_of[i] + j;

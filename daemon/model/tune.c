@@ -1,5 +1,9 @@
 #include "tune.h"
 
+#include "model/blocks/block.h"
+#include "ops/matmul.h"
+#include "ops/quantize.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,10 +38,10 @@ uint32_t fg_tune_candidates(const struct fg_device_info *d, enum fg_numerics mod
 {
     static const uint32_t tiles[] = {1, 2, 4, 8}, slices[] = {1, 2, 4, 8, 16};
     bool texel = !dot && d->max_texel_elements >= d->max_storage_range / 16;
-    uint32_t spread = 0, attend, tokens = many ? 4 : 1, n = 0;
-    struct fg_tiling usual[2];
+    uint32_t spread = 0, tokens = many ? 4 : 1, n = 0;
+    struct fg_usual_tilings found = fg_tilings(d, mode);
+    struct fg_tiling usual[2] = {found.one, found.many};
 
-    fg_tilings(d, mode, &usual[0], &usual[1], &attend);
     if (dot && (usual[many].texel || usual[many].spread))
         usual[many] =
             (struct fg_tiling){many ? 64 : 32, many ? 1 : 4, many ? 2 : 1, tokens, 0, false};
@@ -82,37 +86,29 @@ struct job {
     struct fg_matrix_part parts[MATRICES];
     uint32_t n_matrices;
     struct fg_buffer *x, *y, *usual; /* usual: host, the usual tiling's result */
+    struct fg_quantized_room quantized;
+    struct fg_operand operand; /* of x */
     struct fg_tiling candidates[FG_TUNE_CANDIDATES];
     double seconds[FG_TUNE_CANDIDATES];
     bool dropped[FG_TUNE_CANDIDATES];
     uint32_t n;
 };
 
-static uint32_t layer_matrices(const struct fg_layer *l, const struct fg_matrix *out[12])
-{
-    const struct fg_matrix *all[] = {&l->ffn_down, &l->ffn_up, &l->ffn_gate, &l->qkv[0], &l->qkv[1],
-                                     &l->qkv[2],   &l->gate,   &l->output,   &l->router};
-    uint32_t n = 0;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (all[i]->n_parts)
-            out[n++] = all[i];
-    return n;
-}
-
 static uint64_t size_of(const struct fg_matrix *m)
 {
     return (uint64_t)m->parts[0].n_rows * m->k;
 }
 
-/* Adds m if it is of the type, and of the size of those that are there; a larger one replaces them.
- */
+/* Adds m if it is of the type, and of the shape of those that are there, which multiply one x; a
+ * larger one replaces them. */
 static void offer(struct job *j, const struct fg_matrix *m)
 {
     if (m->type != j->type || m->n_parts == 0)
         return;
     if (j->n_matrices && size_of(m) > size_of(&j->matrices[0]))
         j->n_matrices = 0;
-    if (j->n_matrices == MATRICES || (j->n_matrices && size_of(m) < size_of(&j->matrices[0])))
+    if (j->n_matrices == MATRICES || (j->n_matrices && size_of(m) < size_of(&j->matrices[0])) ||
+        (j->n_matrices && m->k != j->matrices[0].k))
         return;
     struct fg_matrix *view = &j->matrices[j->n_matrices];
     struct fg_matrix_part *part = &j->parts[j->n_matrices++];
@@ -127,10 +123,9 @@ static void offer(struct job *j, const struct fg_matrix *m)
 /* The largest matrices of the type; the head and the embedding only where no layer has any. */
 static void collect(struct job *j)
 {
-    const struct fg_matrix *list[12];
-    for (uint32_t i = 0; i < j->e->hp.n_layer; i++)
-        for (uint32_t k = 0, n = layer_matrices(&j->e->layers[i], list); k < n; k++)
-            offer(j, list[k]);
+    for (uint32_t i = 0; i < j->e->hp.n_blocks; i++)
+        for (uint32_t k = 0; k < FG_BLOCK_MATRICES; k++)
+            offer(j, &j->e->blocks[i].matrices[k]);
     if (j->n_matrices == 0)
         offer(j, j->e->hp.tied_output ? &j->e->embd : &j->e->head);
 }
@@ -151,19 +146,20 @@ static int make_buffers(struct job *j, struct fg_err *err)
     if (rc == 0)
         rc = fg_buffer_create(e->device, x_floats * 4, FG_BUFFER_HOST, "tuning", &staging, err);
     if (rc == 0 && e->opt.numerics == FG_NUMERICS_INT8)
-        rc = fg_buffer_create(e->device, q_floats * 4, FG_BUFFER_DEVICE, "tuning", &e->s.quantized,
-                              err);
+        rc = fg_buffer_create(e->device, q_floats * 4, FG_BUFFER_DEVICE, "tuning",
+                              &j->quantized.buffer, err);
     if (rc == 0) {
         float *x = fg_buffer_map(staging);
         for (uint64_t i = 0; i < x_floats; i++) {
             seed = seed * 1664525u + 1013904223u; /* Numerical Recipes' generator */
             x[i] = (float)((int32_t)(seed >> 8) - (1 << 23)) / (float)(1 << 23);
         }
-        fg_cmd_begin(e->cmd);
-        fg_cmd_copy(e->cmd, staging, 0, j->x, 0, x_floats * 4);
-        fg_cmd_barrier(e->cmd);
-        fg_record_quantize(e, j->x, ldx, m->k, tokens);
-        rc = fg_cmd_run(e->cmd, err);
+        fg_cmd_begin(e->ops.cmd);
+        fg_cmd_copy(e->ops.cmd, staging, 0, j->x, 0, x_floats * 4);
+        fg_cmd_barrier(e->ops.cmd);
+        j->operand =
+            fg_record_quantize(&e->ops, fg_view_of(j->x, ldx, tokens, m->k), &j->quantized);
+        rc = fg_cmd_run(e->ops.cmd, err);
     }
     fg_buffer_destroy(staging);
     return rc;
@@ -173,22 +169,22 @@ static int make_buffers(struct job *j, struct fg_err *err)
 static int run(struct job *j, uint32_t c, double (*now)(void), double *seconds, struct fg_err *err)
 {
     struct fg_engine *e = j->e;
-    struct fg_tiling one = e->one, many = e->many;
+    struct fg_tiling one = e->ops.one, many = e->ops.many;
     double begun;
     int rc;
-    e->one = e->many = j->candidates[c];
-    fg_cmd_begin(e->cmd);
+    e->ops.one = e->ops.many = j->candidates[c];
+    fg_cmd_begin(e->ops.cmd);
     for (uint32_t i = 0; i < j->n_matrices; i++) {
         const struct fg_matrix *m = &j->matrices[j->n_matrices - 1 - i]; /* [0] last: compared */
-        fg_record_matmul(e, m, j->x, fg_round_up(m->k, 32), j->y, m->n_rows, j->many ? MANY : 1,
-                         NULL, 0, 0);
-        fg_cmd_barrier(e->cmd);
+        struct fg_view y = fg_view_of(j->y, m->n_rows, j->many ? MANY : 1, m->n_rows);
+        fg_record_matmul(&e->ops, &(struct fg_matmul){.m = m, .x = j->operand, .y = y});
+        fg_cmd_barrier(e->ops.cmd);
     }
     begun = now();
-    rc = fg_cmd_run(e->cmd, err);
+    rc = fg_cmd_run(e->ops.cmd, err);
     *seconds = now() - begun;
-    e->one = one;
-    e->many = many;
+    e->ops.one = one;
+    e->ops.many = many;
     return rc;
 }
 
@@ -203,9 +199,9 @@ static int compare(struct job *j, uint32_t c, struct fg_err *err)
         rc = fg_buffer_create(e->device, bytes, FG_BUFFER_HOST, "tuning", &got, err);
     if (rc)
         return rc;
-    fg_cmd_begin(e->cmd);
-    fg_cmd_copy(e->cmd, j->y, 0, got, 0, bytes);
-    rc = fg_cmd_run(e->cmd, err);
+    fg_cmd_begin(e->ops.cmd);
+    fg_cmd_copy(e->ops.cmd, j->y, 0, got, 0, bytes);
+    rc = fg_cmd_run(e->ops.cmd, err);
     if (c) {
         j->dropped[c] = rc == 0 && memcmp(fg_buffer_map(got), fg_buffer_map(j->usual), bytes) != 0;
         fg_buffer_destroy(got);
@@ -256,30 +252,32 @@ static int tune_job(struct job *j, double until, double (*now)(void), struct fg_
     uint32_t best, tried;
     int rc = make_buffers(j, err);
     j->n = fg_tune_candidates(fg_device_info(e->device), e->opt.numerics,
-                              e->int_dot && fg_takes_quantized(e, j->type), j->many, j->candidates);
+                              e->ops.int_dot && fg_takes_quantized(&e->ops, j->type), j->many,
+                              j->candidates);
     if (rc == 0)
         rc = measure(j, until, now, &tried, err);
     if (rc == 0) {
         best = fg_tune_choose(j->seconds, j->n);
-        e->tuned[e->n_tuned++] = (struct fg_tuned){.type = j->type,
-                                                   .many = j->many,
-                                                   .tiling = j->candidates[best],
-                                                   .usual = j->candidates[0],
-                                                   .seconds = j->seconds[best],
-                                                   .usual_seconds = j->seconds[0],
-                                                   .tried = tried,
-                                                   .candidates = j->n};
+        e->ops.tuned[e->ops.n_tuned++] = (struct fg_tuned){.type = j->type,
+                                                           .many = j->many,
+                                                           .tiling = j->candidates[best],
+                                                           .usual = j->candidates[0],
+                                                           .seconds = j->seconds[best],
+                                                           .usual_seconds = j->seconds[0],
+                                                           .tried = tried,
+                                                           .candidates = j->n};
     }
     fg_buffer_destroy(j->x);
     fg_buffer_destroy(j->y);
     fg_buffer_destroy(j->usual);
+    fg_buffer_destroy(j->quantized.buffer);
     return rc;
 }
 
 static bool is_tuned(const struct fg_engine *e, enum fg_dtype type)
 {
-    for (uint32_t i = 0; i < e->n_tuned; i++)
-        if (e->tuned[i].type == type)
+    for (uint32_t i = 0; i < e->ops.n_tuned; i++)
+        if (e->ops.tuned[i].type == type)
             return true;
     return false;
 }
@@ -287,20 +285,19 @@ static bool is_tuned(const struct fg_engine *e, enum fg_dtype type)
 void fg_tune_forget(struct fg_engine *e)
 {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < e->n_tuned; i++) {
-        struct job probe = {.e = e, .type = e->tuned[i].type};
+    for (uint32_t i = 0; i < e->ops.n_tuned; i++) {
+        struct job probe = {.e = e, .type = e->ops.tuned[i].type};
         collect(&probe);
         if (probe.n_matrices == 0)
-            e->tuned[kept++] = e->tuned[i];
+            e->ops.tuned[kept++] = e->ops.tuned[i];
     }
-    e->n_tuned = kept;
+    e->ops.n_tuned = kept;
 }
 
 int fg_tune_measure(struct fg_engine *e, double seconds, double (*now)(void),
                     void (*progress)(void *ctx, double share), void *ctx, struct fg_err *err)
 {
     double begun = now();
-    struct fg_buffer *quantized = e->s.quantized;
     uint32_t jobs = 0, done = 0;
     int rc = 0;
 
@@ -323,9 +320,6 @@ int fg_tune_measure(struct fg_engine *e, double seconds, double (*now)(void),
                     progress(ctx, done / (2.0 * jobs));
                 rc = tune_job(j, begun + seconds * ++done / (2.0 * jobs), now, err);
                 free(j);
-                if (e->s.quantized != quantized)
-                    fg_buffer_destroy(e->s.quantized);
-                e->s.quantized = quantized;
             }
         }
     if (rc == 0 && progress)

@@ -1,6 +1,7 @@
 /* The file of tilings. Text: a line that says what it is, the key of device, driver, mode and
  * shaders, a line a choice, and the sum of all that. */
 #include "tune.h"
+#include "ops/quantize.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +36,7 @@ static uint64_t key_of(const struct fg_engine *e)
     char text[1024];
     int n = snprintf(text, sizeof text, "%s;%s;%u;%u;%016" PRIx64 ";%s;%d", d->name, d->driver,
                      d->api_version, d->subgroup_size, fg_shaders_hash(),
-                     fg_numerics_name(e->opt.numerics), e->int_dot);
+                     fg_numerics_name(e->opt.numerics), e->ops.int_dot);
     return XXH3_64bits(text, (size_t)n);
 }
 
@@ -43,7 +44,7 @@ static uint64_t key_of(const struct fg_engine *e)
 static bool is_candidate(const struct fg_engine *e, const struct fg_tuned *t)
 {
     struct fg_tiling all[FG_TUNE_CANDIDATES];
-    bool dot = e->int_dot && fg_takes_quantized(e, t->type);
+    bool dot = e->ops.int_dot && fg_takes_quantized(&e->ops, t->type);
     uint32_t n = fg_tune_candidates(fg_device_info(e->device), e->opt.numerics, dot, t->many, all);
     for (uint32_t i = 0; i < n; i++)
         if (fg_tiling_equal(&all[i], &t->tiling))
@@ -71,10 +72,10 @@ static bool read_line(const struct fg_engine *e, const char *line, struct fg_tun
     t->tried = tried;
     t->candidates = candidates;
     fg_tune_candidates(fg_device_info(e->device), e->opt.numerics,
-                       e->int_dot && fg_takes_quantized(e, t->type), many, all);
+                       e->ops.int_dot && fg_takes_quantized(&e->ops, t->type), many, all);
     t->usual = all[0];
-    for (uint32_t i = 0; i < e->n_tuned; i++)
-        if (e->tuned[i].type == t->type && e->tuned[i].many == t->many)
+    for (uint32_t i = 0; i < e->ops.n_tuned; i++)
+        if (e->ops.tuned[i].type == t->type && e->ops.tuned[i].many == t->many)
             return false;
     return is_candidate(e, t);
 }
@@ -99,11 +100,11 @@ static bool parse(struct fg_engine *e, char *text, size_t n)
     for (line = strtok_r(text + strlen(head), "\n", &save); line;
          line = strtok_r(NULL, "\n", &save)) {
         struct fg_tuned t;
-        if (e->n_tuned == FG_TUNED_MOST || !read_line(e, line, &t)) {
-            e->n_tuned = 0;
+        if (e->ops.n_tuned == FG_TUNED_MOST || !read_line(e, line, &t)) {
+            e->ops.n_tuned = 0;
             return false;
         }
-        e->tuned[e->n_tuned++] = t;
+        e->ops.tuned[e->ops.n_tuned++] = t;
     }
     return true;
 }
@@ -115,7 +116,7 @@ bool fg_tune_load(struct fg_engine *e, struct fg_err *err)
     bool ok;
     int fd;
 
-    e->n_tuned = 0;
+    e->ops.n_tuned = 0;
     err->code = 0;
     if (path_of(e, path, err))
         return false;
@@ -150,8 +151,8 @@ int fg_tune_save(const struct fg_engine *e, struct fg_err *err)
     if (!f)
         return fg_fail(err, FG_ENOMEM, "out of memory for the tuning");
     fprintf(f, MAGIC "\nkey %016" PRIx64 "\n", key_of(e));
-    for (uint32_t i = 0; i < e->n_tuned; i++) {
-        const struct fg_tuned *t = &e->tuned[i];
+    for (uint32_t i = 0; i < e->ops.n_tuned; i++) {
+        const struct fg_tuned *t = &e->ops.tuned[i];
         fprintf(f, "%u %u %u %u %u %u %u %u %.9g %.9g %u %u\n", (unsigned)t->type, t->many,
                 t->tiling.lanes, t->tiling.slices, t->tiling.rows, t->tiling.tokens,
                 t->tiling.spread, t->tiling.texel, t->seconds, t->usual_seconds, t->tried,

@@ -1,5 +1,9 @@
-#include "engine_priv.h"
+#include "weights.h"
 
+#include "ops/ops.h"
+#include "shaders/abi/params.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -277,14 +281,6 @@ int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type
     if (rc)
         fg_matrix_finish(m);
     return rc;
-}
-
-void fg_matrix_finish(struct fg_matrix *m)
-{
-    for (uint32_t i = 0; m->parts && i < m->n_parts; i++)
-        fg_buffer_destroy(m->parts[i].buffer);
-    free(m->parts);
-    memset(m, 0, sizeof *m);
 }
 
 int fg_vector_upload(struct fg_uploader *u, const struct fg_tensor *t, struct fg_buffer **out,

@@ -5,27 +5,7 @@
 
 #include "model/gguf/gguf.h"
 #include "gpu/command.h"
-
-/* A run of rows (or of whole experts) that fits one binding. */
-struct fg_matrix_part {
-    struct fg_buffer *buffer;
-    uint32_t row0, n_rows;       /* dense: rows of the matrix */
-    uint32_t expert0, n_experts; /* MoE: experts, all rows of each */
-    uint32_t scale_at;           /* uvec4 index of the scales in the buffer */
-    uint64_t bytes;              /* of the buffer */
-};
-
-/* y = W x; W is [n_experts][n_rows][k], one expert where there are none. Gated: two such matrices
- * that share tiles, 16 rows of each, and y = silu(W x) * (V x). */
-struct fg_matrix {
-    enum fg_dtype type;
-    bool gated;
-    uint32_t n_rows, k, n_blocks, n_experts;
-    uint32_t y_at; /* the first row's place in a row of y; 0 unless its owner says else */
-    uint32_t n_parts;
-    struct fg_matrix_part *parts;
-    uint64_t bytes; /* on the device */
-};
+#include "ops/matrix.h"
 
 /* Copies tensors to the device and repacks them there; one for a whole load. */
 struct fg_uploader;
@@ -35,14 +15,6 @@ int fg_uploader_create(struct fg_device *d,
 /* Host memory that one takes. */
 uint64_t fg_uploader_bytes(void);
 void fg_uploader_destroy(struct fg_uploader *u);
-
-enum { FG_TILE_ROWS = 32 };
-
-/* Rows of y that a tile of m gives. */
-static inline uint32_t fg_matrix_tile_rows(const struct fg_matrix *m)
-{
-    return m->gated ? FG_TILE_ROWS / 2 : FG_TILE_ROWS;
-}
 
 /* The tensors that make one matrix, all of one type and k: [k, rows] or [k, rows, experts]. Two
  * gated ones have one shape; others lie below each other, each but the last of whole tiles. */
@@ -65,7 +37,6 @@ int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_m
  */
 int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type, uint32_t n_rows,
                     uint32_t k, uint32_t n_experts, struct fg_err *err);
-void fg_matrix_finish(struct fg_matrix *m);
 /* A tensor of one dimension, expanded to f32. */
 int fg_vector_upload(struct fg_uploader *u, const struct fg_tensor *t, struct fg_buffer **out,
                      struct fg_err *err);

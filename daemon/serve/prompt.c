@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend.h"
 #include "parts.h"
 
 static struct fg_str view(const char *s, size_t n)
@@ -150,11 +151,11 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     return fg_prefix_extend(&job->prefix, job->tokens, job->n_tokens, err);
 }
 
-int fg_flow_tokenize(struct fg_flow *flow, const char *text, size_t bytes, bool add_special,
-                     bool parse_special, int32_t **ids, size_t *n, struct fg_err *err)
+int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *r, int32_t **ids,
+                     size_t *n, struct fg_err *err)
 {
-    return fg_tokenizer_encode(flow->vocabulary.tokenizer, text, bytes, parse_special, add_special,
-                               ids, n, err);
+    return fg_tokenizer_encode(flow->vocabulary.tokenizer, r->text, r->bytes, r->parse_special,
+                               r->add_special, ids, n, err);
 }
 
 int fg_flow_detokenize(struct fg_flow *flow, const int32_t *ids, size_t n, char **text,

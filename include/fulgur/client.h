@@ -49,6 +49,7 @@
 
 #include "error.h"
 #include "export.h"
+#include "metrics.h"
 #include "socket.h"
 #include "version.h"
 
@@ -298,14 +299,10 @@ FG_API int fg_client_status(struct fg_client *client, struct fg_client_status *o
                             struct fg_err *err);
 FG_API void fg_client_status_finish(struct fg_client_status *status);
 
+/* The counters are described in fulgur/metrics.h. */
 struct fg_client_cache_stats {
-    char *dir;
-    uint64_t blocks, states;           /* records stored */
-    uint64_t block_bytes, state_bytes; /* their payloads */
-    uint64_t file_bytes, max_bytes;    /* the data file; the budget */
-    uint64_t queued_bytes;             /* waiting for the writer */
-    uint64_t evicted, dropped_corrupt, dropped_full, dropped_queue, dropped_budget, write_errors;
-    uint64_t hits_blocks, hits_states, bytes_written;
+    char *dir; /* "": whoever asks does not run the daemon, and sees max_bytes only */
+    FG_CACHE_METRICS(FG_METRIC_MEMBER)
 };
 /* FG_ENOTFOUND when the daemon runs without a store. Counters that it did not send are 0. */
 FG_API int fg_client_cache_stats(struct fg_client *client, struct fg_client_cache_stats *out,

@@ -3,8 +3,7 @@
 // Tokens whose id lies outside this part's rows are left to the other parts.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 
 layout(local_size_x = 32) in;
 layout(constant_id = 4) const uint FG_NATIVE_F16 = 0; // 0, 1
@@ -13,6 +12,27 @@ layout(constant_id = 4) const uint FG_NATIVE_F16 = 0; // 0, 1
 layout(push_constant) uniform Push { fg_embed_push p; };
 layout(std430, binding = 1) readonly buffer Tokens { fg_token_row tokens[]; };
 layout(std430, binding = 2) writeonly buffer Y { vec4 y[]; };
+
+#ifdef FG_PARTS
+#define FG_VALUES(g) fg_mul4(FG_EXPAND(q, bits, g), parts[(g) / 4])
+#else
+#define FG_VALUES(g) FG_EXPAND(q, bits, g)
+#endif
+#define FG_STORE(g)                            \
+    {                                          \
+        precise vec4 v = FG_VALUES(g);         \
+        FG_SCALED_BY(v, g)                     \
+        y[at + g] = fg_flush4(v);              \
+    }
+#if FG_SCALED == 1
+#define FG_SCALED_BY(v, g) v = d * v;
+#elif FG_SCALED == 2
+#define FG_SCALED_BY(v, g) v = dm.x * v + vec4(dm.y);
+#elif FG_SCALED == 3
+#define FG_SCALED_BY(v, g) v = dm.x * v + vec4(fg_mul(dm.y, parts[2 + (g) / 4]));
+#else
+#define FG_SCALED_BY(v, g)
+#endif
 
 void main()
 {
@@ -50,26 +70,8 @@ void main()
 #endif
 #ifdef FG_PARTS
     vec4 parts = FG_PARTS(scale, b);
-#define FG_VALUES(g) fg_mul4(FG_EXPAND(q, bits, g), parts[(g) / 4])
-#else
-#define FG_VALUES(g) FG_EXPAND(q, bits, g)
 #endif
     uint at = t * (p.ldy / 4u) + b * 8u;
-#define FG_STORE(g)                            \
-    {                                          \
-        precise vec4 v = FG_VALUES(g);         \
-        FG_SCALED_BY(v, g)                     \
-        y[at + g] = fg_flush4(v);              \
-    }
-#if FG_SCALED == 1
-#define FG_SCALED_BY(v, g) v = d * v;
-#elif FG_SCALED == 2
-#define FG_SCALED_BY(v, g) v = dm.x * v + vec4(dm.y);
-#elif FG_SCALED == 3
-#define FG_SCALED_BY(v, g) v = dm.x * v + vec4(fg_mul(dm.y, parts[2 + (g) / 4]));
-#else
-#define FG_SCALED_BY(v, g)
-#endif
     FG_STORE(0)
     FG_STORE(1)
     FG_STORE(2)

@@ -1,8 +1,7 @@
 // g = silu(g) * u. One invocation an element. Dispatch: x = ceil(n / 64), y = rows.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 #include "../lib/canon.glsl"
 
 layout(local_size_x = 64) in;

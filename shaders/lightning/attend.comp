@@ -7,8 +7,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 #include "../lib/canon.glsl"
 
 layout(local_size_x = 64) in;
@@ -32,18 +31,13 @@ const uint T_STEPS = (QT + T_LANES - 1u) / T_LANES;
 shared float q_rows[QT * D];
 shared float w_rows[QT * 64u];
 
-void main()
-{
-    uint lane = gl_LocalInvocationID.x;
-    uint head = gl_WorkGroupID.x;
-    fg_chunk_row row = rows[p.row0 + gl_WorkGroupID.z];
-    uint t0 = gl_WorkGroupID.y * QT;
-    if (t0 >= row.n)
-        return;
-    uint n = min(QT, row.n - t0);
-    uint slot = row.seq * p.n_head + head;
-    uint i0 = row.first + t0; // in the chunk
+// Of this invocation; the functions below are main()'s parts, in order.
+uint lane, head, t0, n, slot;
+uint i0; // in the chunk
+fg_chunk_row row;
 
+void load_queries()
+{
     for (uint i = lane; i < QT * D4; i += 64u) {
         vec4 v = q[((row.token + t0 + min(i / D4, n - 1u)) * p.n_head + head) * D4 + i % D4];
         q_rows[4u * i] = v.x;
@@ -51,31 +45,32 @@ void main()
         q_rows[4u * i + 2u] = v.z;
         q_rows[4u * i + 3u] = v.w;
     }
-    barrier();
-    // Weights: lane = j.
-    if (lane < i0 + n) {
-        vec4 acc[QT];
+}
+
+// Lane = j.
+void weights()
+{
+    vec4 acc[QT];
+    [[unroll]] for (uint t = 0u; t < QT; t++)
+        acc[t] = vec4(0.0);
+    for (uint d = 0u; d < D4; d++) {
+        vec4 k = k_rows[(slot * D4 + d) * 64u + lane];
         [[unroll]] for (uint t = 0u; t < QT; t++)
-            acc[t] = vec4(0.0);
-        for (uint d = 0u; d < D4; d++) {
-            vec4 k = k_rows[(slot * D4 + d) * 64u + lane];
-            [[unroll]] for (uint t = 0u; t < QT; t++)
-                acc[t] = fg_madd4(acc[t],
-                                  vec4(q_rows[t * D + 4u * d], q_rows[t * D + 4u * d + 1u],
-                                       q_rows[t * D + 4u * d + 2u], q_rows[t * D + 4u * d + 3u]),
-                                  k);
-        }
-        [[unroll]] for (uint t = 0u; t < QT; t++) {
-            uint i = i0 + t;
-            w_rows[t * 64u + lane] =
-                fg_mul(decay[head * 65u + (lane <= i ? i - lane : 0u)], fg_sum4(acc[t]));
-        }
+            acc[t] = fg_madd4(acc[t],
+                              vec4(q_rows[t * D + 4u * d], q_rows[t * D + 4u * d + 1u],
+                                   q_rows[t * D + 4u * d + 2u], q_rows[t * D + 4u * d + 3u]),
+                              k);
     }
-    barrier();
-    // Outputs: lane = 4 dimensions of v.
-    uint e = lane % E_LANES, tl = lane / E_LANES;
-    if (tl >= T_LANES)
-        return;
+    [[unroll]] for (uint t = 0u; t < QT; t++) {
+        uint i = i0 + t;
+        w_rows[t * 64u + lane] =
+            fg_mul(decay[head * 65u + (lane <= i ? i - lane : 0u)], fg_sum4(acc[t]));
+    }
+}
+
+// 4 dimensions e of v, of every T_LANES-th token from tl on.
+void outputs(uint e, uint tl)
+{
     vec4 inter[T_STEPS], intra[T_STEPS];
     [[unroll]] for (uint s = 0u; s < T_STEPS; s++)
         inter[s] = intra[s] = vec4(0.0);
@@ -100,4 +95,24 @@ void main()
             o[(row.token + t0 + t) * (p.ldo / 4u) + head * D4 + e] = fg_flush4(y);
         }
     }
+}
+
+void main()
+{
+    lane = gl_LocalInvocationID.x;
+    head = gl_WorkGroupID.x;
+    row = rows[p.row0 + gl_WorkGroupID.z];
+    t0 = gl_WorkGroupID.y * QT;
+    if (t0 >= row.n)
+        return;
+    n = min(QT, row.n - t0);
+    slot = row.seq * p.n_head + head;
+    i0 = row.first + t0;
+    load_queries();
+    barrier();
+    if (lane < i0 + n)
+        weights();
+    barrier();
+    if (lane / E_LANES < T_LANES)
+        outputs(lane % E_LANES, lane / E_LANES);
 }

@@ -7,8 +7,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 #include "../lib/canon.glsl"
 
 #define S FG_SUBGROUP
@@ -33,83 +32,102 @@ const uint E_STEPS = E_ROW > E_MOST ? E_MOST : E_ROW;
 
 shared vec4 weights[QT * 16u]; // [token][key], what the lanes of the subgroup found
 
+// Of this invocation; the functions below are main()'s parts, in order.
+uint lane, head, t0, n, slot, n_keys;
+uint i0; // in the chunk
+fg_chunk_row row;
+uint q_at[QT], e[E_STEPS];
+vec4 inter[QT * E_STEPS], intra[QT * E_STEPS];
+
+void weights_of(uint j)
+{
+    vec4 acc[QT];
+    [[unroll]] for (uint t = 0u; t < QT; t++)
+        acc[t] = vec4(0.0);
+    for (uint d = 0u; d < D4; d++) {
+        vec4 k = texelFetch(k_rows, int((slot * D4 + d) * 64u + j));
+        [[unroll]] for (uint t = 0u; t < QT; t++)
+            acc[t] = fg_madd4(acc[t], texelFetch(q, int(q_at[t] + d)), k);
+    }
+    [[unroll]] for (uint t = 0u; t < QT; t++) {
+        uint i = i0 + t;
+        weights[t * 16u + j / 4u][j % 4u] =
+            fg_mul(decay[head * 65u + (j <= i ? min(i, 64u) - j : 0u)], fg_sum4(acc[t]));
+    }
+}
+
+// q S
+void by_state()
+{
+    for (uint d = 0u; d < D4; d++) {
+        vec4 qd[QT];
+        [[unroll]] for (uint t = 0u; t < QT; t++)
+            qd[t] = texelFetch(q, int(q_at[t] + d));
+        [[unroll]] for (uint c = 0u; c < 4u; c++)
+            [[unroll]] for (uint s = 0u; s < E_STEPS; s++) {
+                vec4 sv = texelFetch(state, int((slot * D + 4u * d + c) * D4 + e[s]));
+                [[unroll]] for (uint t = 0u; t < QT; t++)
+                    inter[t * E_STEPS + s] = fg_madd4(inter[t * E_STEPS + s], vec4(qd[t][c]), sv);
+            }
+    }
+}
+
+// The sum over j.
+void by_rows()
+{
+    for (uint j0 = 0u; j0 < n_keys; j0 += 4u) {
+        vec4 w[QT];
+        [[unroll]] for (uint t = 0u; t < QT; t++)
+            w[t] = weights[t * 16u + j0 / 4u];
+        [[unroll]] for (uint i = 0u; i < 4u; i++) {
+            uint j = j0 + i;
+            vec4 v[E_STEPS];
+            [[unroll]] for (uint s = 0u; s < E_STEPS; s++)
+                v[s] = texelFetch(v_rows, int((slot * 64u + j) * D4 + e[s]));
+            [[unroll]] for (uint t = 0u; t < QT; t++)
+                [[unroll]] for (uint s = 0u; s < E_STEPS; s++)
+                    intra[t * E_STEPS + s] =
+                        j <= i0 + t ? fg_madd4(intra[t * E_STEPS + s], vec4(w[t][i]), v[s])
+                                    : intra[t * E_STEPS + s];
+        }
+    }
+}
+
+void outputs(uint e0)
+{
+    [[unroll]] for (uint s = 0u; s < E_STEPS; s++)
+        e[s] = min(e0 + s * S + lane, D4 - 1u);
+    [[unroll]] for (uint i = 0u; i < QT * E_STEPS; i++)
+        inter[i] = intra[i] = vec4(0.0);
+    by_state();
+    by_rows();
+    [[unroll]] for (uint t = 0u; t < QT; t++) {
+        float before = decay[head * 65u + min(i0 + t + 1u, 64u)];
+        [[unroll]] for (uint s = 0u; s < E_STEPS; s++) {
+            vec4 y = fg_madd4(intra[t * E_STEPS + s], vec4(before), inter[t * E_STEPS + s]);
+            if (t < n && e0 + s * S + lane < D4)
+                o[(row.token + t0 + t) * (p.ldo / 4u) + head * D4 + e[s]] = fg_flush4(y);
+        }
+    }
+}
+
 void main()
 {
-    uint lane = gl_SubgroupInvocationID % S;
-    uint head = gl_WorkGroupID.x;
-    fg_chunk_row row = rows[p.row0 + gl_WorkGroupID.z];
-    uint t0 = gl_WorkGroupID.y * QT;
+    lane = gl_SubgroupInvocationID % S;
+    head = gl_WorkGroupID.x;
+    row = rows[p.row0 + gl_WorkGroupID.z];
+    t0 = gl_WorkGroupID.y * QT;
     if (t0 >= row.n)
         return;
-    uint n = min(QT, row.n - t0);
-    uint slot = row.seq * p.n_head + head;
-    uint i0 = row.first + t0; // in the chunk
-    uint n_keys = min(i0 + n, 64u);
-
-    uint q_at[QT];
+    n = min(QT, row.n - t0);
+    slot = row.seq * p.n_head + head;
+    i0 = row.first + t0;
+    n_keys = min(i0 + n, 64u);
     [[unroll]] for (uint t = 0u; t < QT; t++)
         q_at[t] = ((row.token + t0 + min(t, n - 1u)) * p.n_head + head) * D4;
-
-    for (uint m = 0u; m * S < n_keys; m++) {
-        uint j = m * S + lane;
-        vec4 acc[QT];
-        [[unroll]] for (uint t = 0u; t < QT; t++)
-            acc[t] = vec4(0.0);
-        for (uint d = 0u; d < D4; d++) {
-            vec4 k = texelFetch(k_rows, int((slot * D4 + d) * 64u + j));
-            [[unroll]] for (uint t = 0u; t < QT; t++)
-                acc[t] = fg_madd4(acc[t], texelFetch(q, int(q_at[t] + d)), k);
-        }
-        [[unroll]] for (uint t = 0u; t < QT; t++) {
-            uint i = i0 + t;
-            weights[t * 16u + j / 4u][j % 4u] =
-                fg_mul(decay[head * 65u + (j <= i ? min(i, 64u) - j : 0u)], fg_sum4(acc[t]));
-        }
-    }
+    for (uint m = 0u; m * S < n_keys; m++)
+        weights_of(m * S + lane);
     subgroupBarrier();
-
-    for (uint e0 = 0u; e0 < D4; e0 += E_STEPS * S) {
-        uint e[E_STEPS];
-        vec4 inter[QT * E_STEPS], intra[QT * E_STEPS];
-        [[unroll]] for (uint s = 0u; s < E_STEPS; s++)
-            e[s] = min(e0 + s * S + lane, D4 - 1u);
-        [[unroll]] for (uint i = 0u; i < QT * E_STEPS; i++)
-            inter[i] = intra[i] = vec4(0.0);
-        for (uint d = 0u; d < D4; d++) {
-            vec4 qd[QT];
-            [[unroll]] for (uint t = 0u; t < QT; t++)
-                qd[t] = texelFetch(q, int(q_at[t] + d));
-            [[unroll]] for (uint c = 0u; c < 4u; c++)
-                [[unroll]] for (uint s = 0u; s < E_STEPS; s++) {
-                    vec4 sv = texelFetch(state, int((slot * D + 4u * d + c) * D4 + e[s]));
-                    [[unroll]] for (uint t = 0u; t < QT; t++)
-                        inter[t * E_STEPS + s] =
-                            fg_madd4(inter[t * E_STEPS + s], vec4(qd[t][c]), sv);
-                }
-        }
-        for (uint j0 = 0u; j0 < n_keys; j0 += 4u) {
-            vec4 w[QT];
-            [[unroll]] for (uint t = 0u; t < QT; t++)
-                w[t] = weights[t * 16u + j0 / 4u];
-            [[unroll]] for (uint i = 0u; i < 4u; i++) {
-                uint j = j0 + i;
-                vec4 v[E_STEPS];
-                [[unroll]] for (uint s = 0u; s < E_STEPS; s++)
-                    v[s] = texelFetch(v_rows, int((slot * 64u + j) * D4 + e[s]));
-                [[unroll]] for (uint t = 0u; t < QT; t++)
-                    [[unroll]] for (uint s = 0u; s < E_STEPS; s++)
-                        intra[t * E_STEPS + s] =
-                            j <= i0 + t ? fg_madd4(intra[t * E_STEPS + s], vec4(w[t][i]), v[s])
-                                        : intra[t * E_STEPS + s];
-            }
-        }
-        [[unroll]] for (uint t = 0u; t < QT; t++) {
-            float before = decay[head * 65u + min(i0 + t + 1u, 64u)];
-            [[unroll]] for (uint s = 0u; s < E_STEPS; s++) {
-                vec4 y = fg_madd4(intra[t * E_STEPS + s], vec4(before), inter[t * E_STEPS + s]);
-                if (t < n && e0 + s * S + lane < D4)
-                    o[(row.token + t0 + t) * (p.ldo / 4u) + head * D4 + e[s]] = fg_flush4(y);
-            }
-        }
-    }
+    for (uint e0 = 0u; e0 < D4; e0 += E_STEPS * S)
+        outputs(e0);
 }

@@ -2,8 +2,7 @@
 // One invocation: 4 dimensions of v for one dimension of k. Dispatch: x = ceil(D * D/4 / 64), y = n_head, z = chunk rows.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 #include "../lib/canon.glsl"
 
 layout(local_size_x = 64) in;

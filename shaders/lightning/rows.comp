@@ -4,8 +4,7 @@
 // Dispatch: x = ceil(n_head * D/4 / 32), y = 64 (tokens of the chunk row), z = chunk rows.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 #include "../lib/canon.glsl"
 
 layout(local_size_x = 32) in;

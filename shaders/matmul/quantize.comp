@@ -6,8 +6,7 @@
 // One invocation 4 blocks. Dispatch: x = ceil(ceil(nb / 4) / 32), y = rows.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 #include "../lib/canon.glsl"
 
 layout(local_size_x = 32) in;

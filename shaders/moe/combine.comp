@@ -2,8 +2,7 @@
 // One invocation an element. Dispatch: x = ceil(n / 64), y = tokens.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 #include "../lib/canon.glsl"
 
 layout(local_size_x = 64) in;

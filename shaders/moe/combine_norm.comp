@@ -3,8 +3,7 @@
 // One workgroup of 64 a token. Dispatch: x = tokens.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 #include "../lib/canon.glsl"
 
 layout(local_size_x = 64) in;

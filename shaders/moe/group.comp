@@ -3,8 +3,7 @@
 // One workgroup; lane = expert, + 64, ... Table rows: n_pairs / tile_tokens + min(n_expert, n_pairs).
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 
 layout(local_size_x = 64) in;
 layout(push_constant) uniform Push { fg_group_push p; };

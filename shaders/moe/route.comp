@@ -4,8 +4,7 @@
 // products here: pair r in a tile of its own. One invocation a token. Dispatch: x = ceil(tokens / 8).
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 #include "../lib/canon.glsl"
 
 layout(local_size_x = 8) in;

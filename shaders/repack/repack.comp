@@ -3,8 +3,7 @@
 // Rows past n_rows and elements past k become zeros. Where two matrices share tiles, each fills half of one.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 
 layout(local_size_x = 32) in;
 layout(constant_id = 4) const uint FG_NATIVE_F16 = 0;

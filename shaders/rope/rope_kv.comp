@@ -5,8 +5,7 @@
 // One invocation: 8 dimensions of one head. Dispatch: x = ceil((n_head + 2 n_head_kv) * D/8 / 32), y = tokens.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 #include "../lib/canon.glsl"
 #include "../softmax_attention/page.glsl"
 

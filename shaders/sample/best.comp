@@ -7,8 +7,7 @@
 // Dispatch: x = segments, y = rows.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 
 layout(local_size_x = 64) in;
 layout(push_constant) uniform Push { fg_best_push p; };

@@ -10,8 +10,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint QT = 1; // 1..8 tokens
@@ -67,156 +66,200 @@ void load_v(uint e, uint j, out vec4 v0, out vec4 v1, uint page, uint head)
 #endif
 }
 
+// Of this invocation; the functions below are main()'s parts, in order.
+uint lane, head0, kv, pos0, tile0, tile1;
+uvec2 group;
+uint e, r0; // 8 dimensions of the first of its rows
+vec4 o0[R_STEPS], o1[R_STEPS], t0[R_STEPS], t1[R_STEPS];
+float l[R_STEPS], tl[R_STEPS], tm[R_STEPS];
+
+// The position of row r's token. Rows of absent tokens repeat the last.
+uint pos_of(uint r)
+{
+    return pos0 + min(r / QH, group.y - 1u);
+}
+
+// Row r of the workgroup: token r / QH of the group, head r % QH.
+void begin()
+{
+    for (uint i = lane; i < R * (D / 4u); i += 64u) {
+        uint r = i / (D / 4u);
+        uint t = group.x + min(r / QH, group.y - 1u);
+        q_rows[i] = q[(t * p.ldq + (head0 + r % QH) * D) / 4u + i % (D / 4u)];
+    }
+    [[unroll]] for (uint i = 0u; i < R_STEPS; i++) {
+        t0[i] = t1[i] = o0[i] = o1[i] = vec4(0.0);
+        l[i] = tl[i] = 0.0;
+        tm[i] = FG_LOWEST;
+    }
+}
+
+// Lane = key.
+void scores(uint tile, uint page)
+{
+    vec4 acc[R];
+    [[unroll]] for (uint r = 0u; r < R; r++)
+        acc[r] = vec4(0.0);
+    for (uint at = 0u; at < D / 8u; at++) {
+        vec4 k0, k1;
+        load_k(at, k0, k1, page, kv);
+        [[unroll]] for (uint r = 0u; r < R; r++) {
+            acc[r] = fg_madd4(acc[r], q_rows[r * (D / 4u) + 2u * at], k0);
+            acc[r] = fg_madd4(acc[r], q_rows[r * (D / 4u) + 2u * at + 1u], k1);
+        }
+    }
+    [[unroll]] for (uint r = 0u; r < R; r++) {
+        float s = fg_mul(fg_sum4(acc[r]), p.scale);
+        s_rows[r * 64u + lane] = tile * 64u + lane <= pos_of(r) ? s : FG_LOWEST;
+    }
+}
+
+// Lane = row.
+void maximum()
+{
+    float m = m_rows[lane];
+    for (uint j = 0u; j < 64u; j++) {
+        float s = s_rows[lane * 64u + j];
+        m = m < s ? s : m;
+    }
+    precise float d = m_rows[lane] - m;
+    c_rows[lane] = fg_exp(d);
+    m_rows[lane] = m;
+}
+
+// Lane = key.
+void weights(uint tile)
+{
+    [[unroll]] for (uint r = 0u; r < R; r++) {
+        bool live = tile * 64u + lane <= pos_of(r);
+        precise float d = s_rows[r * 64u + lane] - m_rows[r];
+        s_rows[r * 64u + lane] = live ? fg_exp(d) : 0.0;
+    }
+}
+
+// The segment that ends with this tile joins those before it.
+void merge(uint tile, uint i, uint r)
+{
+    if (tile < FG_C_SEGMENT_TILES) {
+        tm[i] = m_rows[r];
+        tl[i] = l[i];
+        t0[i] = o0[i];
+        t1[i] = o1[i];
+    } else if ((tile / FG_C_SEGMENT_TILES) * FG_C_SEGMENT_TILES * 64u <= pos_of(r)) {
+        fg_merge_factors f = fg_merge(tm[i], m_rows[r]);
+        tm[i] = f.m;
+        tl[i] = fg_merge_value(f, tl[i], l[i]);
+        t0[i] = fg_madd4(fg_mul4(t0[i], f.c1), o0[i], vec4(f.c2));
+        t1[i] = fg_madd4(fg_mul4(t1[i], f.c1), o1[i], vec4(f.c2));
+    }
+}
+
+// Lane = 8 dimensions of a row.
+void values(uint tile, uint page)
+{
+    vec4 a0[R_STEPS], a1[R_STEPS];
+    float sum[R_STEPS];
+    [[unroll]] for (uint i = 0u; i < R_STEPS; i++) {
+        a0[i] = a1[i] = vec4(0.0);
+        sum[i] = 0.0;
+    }
+    uint n_keys = min(64u, pos0 + group.y - tile * 64u);
+    for (uint j = 0u; j < n_keys; j++) {
+        vec4 v0, v1;
+        load_v(e, j, v0, v1, page, kv);
+        [[unroll]] for (uint i = 0u; i < R_STEPS; i++) {
+            uint r = min(r0 + i * R_LANES, R - 1u);
+            float w = s_rows[r * 64u + j];
+            bool live = tile * 64u + j <= pos_of(r);
+            sum[i] = fg_add(sum[i], w);
+            a0[i] = live ? fg_madd4(a0[i], vec4(w), v0) : a0[i];
+            a1[i] = live ? fg_madd4(a1[i], vec4(w), v1) : a1[i];
+        }
+    }
+    bool fresh = tile % FG_C_SEGMENT_TILES == 0u;
+    bool full = tile % FG_C_SEGMENT_TILES == FG_C_SEGMENT_TILES - 1u || tile + 1u == tile1;
+    [[unroll]] for (uint i = 0u; i < R_STEPS; i++) {
+        uint r = min(r0 + i * R_LANES, R - 1u);
+        float c = c_rows[r];
+        l[i] = fresh ? sum[i] : fg_madd(sum[i], l[i], c);
+        o0[i] = fresh ? a0[i] : fg_madd4(a0[i], o0[i], vec4(c));
+        o1[i] = fresh ? a1[i] : fg_madd4(a1[i], o1[i], vec4(c));
+        if (full && p.n_segments == 0u)
+            merge(tile, i, r);
+    }
+}
+
+void write_segment(uint i, uint r, uint t, uint head)
+{
+    uint at = ((t * p.n_head + head) * p.n_segments + gl_WorkGroupID.z) * (D + 2u);
+    [[unroll]] for (uint c = 0u; c < 4u; c++) {
+        part[at + e * 8u + c] = o0[i][c];
+        part[at + e * 8u + 4u + c] = o1[i][c];
+    }
+    if (e == 0u) {
+        part[at + D] = m_rows[r];
+        part[at + D + 1u] = l[i];
+    }
+}
+
+void write_output(uint i, uint t, uint head)
+{
+    float inv = fg_rcp(tl[i]);
+    uint at = t * p.ldo + head * D + e * 8u;
+    vec4 y0 = fg_mul4(t0[i], inv);
+    vec4 y1 = fg_mul4(t1[i], inv);
+    [[unroll]] for (uint c = 0u; c < 4u; c++) {
+        o[at + c] = fg_flush(y0[c]);
+        o[at + 4u + c] = fg_flush(y1[c]);
+    }
+}
+
 void main()
 {
-    uint lane = gl_LocalInvocationID.x;
-    uint head0 = gl_WorkGroupID.x * QH;
-    uint kv = head0 / (p.n_head / p.n_head_kv);
-    uvec2 group = groups[p.group0 + gl_WorkGroupID.y];
-    uint pos0 = tokens[group.x].pos;
+    lane = gl_LocalInvocationID.x;
+    head0 = gl_WorkGroupID.x * QH;
+    kv = head0 / (p.n_head / p.n_head_kv);
+    group = groups[p.group0 + gl_WorkGroupID.y];
+    pos0 = tokens[group.x].pos;
     uint pages_at = tokens[group.x].seq * p.max_pages;
     uint n_tiles = (pos0 + group.y - 1u) / 64u + 1u;
-    uint tile0 = 0u, tile1 = n_tiles;
+    tile0 = 0u;
+    tile1 = n_tiles;
     if (p.n_segments != 0u) {
         tile0 = gl_WorkGroupID.z * FG_C_SEGMENT_TILES;
         tile1 = min(tile0 + FG_C_SEGMENT_TILES, n_tiles);
         if (tile0 >= n_tiles)
             return;
     }
-    // Row r of the workgroup: token r / QH of the group, head r % QH. Rows of absent tokens repeat the last.
-    for (uint i = lane; i < R * (D / 4u); i += 64u) {
-        uint r = i / (D / 4u);
-        uint t = group.x + min(r / QH, group.y - 1u);
-        q_rows[i] = q[(t * p.ldq + (head0 + r % QH) * D) / 4u + i % (D / 4u)];
-    }
-    barrier();
-
-    uint e = lane % E_LANES, r0 = lane / E_LANES;
+    e = lane % E_LANES;
+    r0 = lane / E_LANES;
     bool e_live = r0 < R_LANES;
-    vec4 o0[R_STEPS], o1[R_STEPS], t0[R_STEPS], t1[R_STEPS];
-    float l[R_STEPS], tl[R_STEPS];
-    float tm[R_STEPS];
-    [[unroll]] for (uint i = 0u; i < R_STEPS; i++) {
-        t0[i] = t1[i] = o0[i] = o1[i] = vec4(0.0);
-        l[i] = tl[i] = 0.0;
-        tm[i] = FG_LOWEST;
-    }
+    begin();
+    barrier();
     for (uint tile = tile0; tile < tile1; tile++) {
         uint page = table[pages_at + tile];
         if (tile % FG_C_SEGMENT_TILES == 0u && lane < R)
             m_rows[lane] = FG_LOWEST;
-        // Scores: lane = key.
-        {
-            vec4 acc[R];
-            [[unroll]] for (uint r = 0u; r < R; r++)
-                acc[r] = vec4(0.0);
-            for (uint at = 0u; at < D / 8u; at++) {
-                vec4 k0, k1;
-                load_k(at, k0, k1, page, kv);
-                [[unroll]] for (uint r = 0u; r < R; r++) {
-                    acc[r] = fg_madd4(acc[r], q_rows[r * (D / 4u) + 2u * at], k0);
-                    acc[r] = fg_madd4(acc[r], q_rows[r * (D / 4u) + 2u * at + 1u], k1);
-                }
-            }
-            [[unroll]] for (uint r = 0u; r < R; r++) {
-                float s = fg_mul(fg_sum4(acc[r]), p.scale);
-                s_rows[r * 64u + lane] =
-                    tile * 64u + lane <= pos0 + min(r / QH, group.y - 1u) ? s : FG_LOWEST;
-            }
-        }
+        scores(tile, page);
         barrier();
-        if (lane < R) {
-            float m = m_rows[lane];
-            for (uint j = 0u; j < 64u; j++) {
-                float s = s_rows[lane * 64u + j];
-                m = m < s ? s : m;
-            }
-            precise float d = m_rows[lane] - m;
-            c_rows[lane] = fg_exp(d);
-            m_rows[lane] = m;
-        }
+        if (lane < R)
+            maximum();
         barrier();
-        [[unroll]] for (uint r = 0u; r < R; r++) {
-            bool live = tile * 64u + lane <= pos0 + min(r / QH, group.y - 1u);
-            precise float d = s_rows[r * 64u + lane] - m_rows[r];
-            s_rows[r * 64u + lane] = live ? fg_exp(d) : 0.0;
-        }
+        weights(tile);
         barrier();
-        // Values: lane = 8 dimensions of a row.
-        if (e_live) {
-            vec4 a0[R_STEPS], a1[R_STEPS];
-            float sum[R_STEPS];
-            [[unroll]] for (uint i = 0u; i < R_STEPS; i++) {
-                a0[i] = a1[i] = vec4(0.0);
-                sum[i] = 0.0;
-            }
-            uint n_keys = min(64u, pos0 + group.y - tile * 64u);
-            for (uint j = 0u; j < n_keys; j++) {
-                vec4 v0, v1;
-                load_v(e, j, v0, v1, page, kv);
-                [[unroll]] for (uint i = 0u; i < R_STEPS; i++) {
-                    uint r = min(r0 + i * R_LANES, R - 1u);
-                    float w = s_rows[r * 64u + j];
-                    bool live = tile * 64u + j <= pos0 + min(r / QH, group.y - 1u);
-                    sum[i] = fg_add(sum[i], w);
-                    a0[i] = live ? fg_madd4(a0[i], vec4(w), v0) : a0[i];
-                    a1[i] = live ? fg_madd4(a1[i], vec4(w), v1) : a1[i];
-                }
-            }
-            bool fresh = tile % FG_C_SEGMENT_TILES == 0u;
-            bool full = tile % FG_C_SEGMENT_TILES == FG_C_SEGMENT_TILES - 1u || tile + 1u == tile1;
-            [[unroll]] for (uint i = 0u; i < R_STEPS; i++) {
-                uint r = min(r0 + i * R_LANES, R - 1u);
-                float c = c_rows[r];
-                l[i] = fresh ? sum[i] : fg_madd(sum[i], l[i], c);
-                o0[i] = fresh ? a0[i] : fg_madd4(a0[i], o0[i], vec4(c));
-                o1[i] = fresh ? a1[i] : fg_madd4(a1[i], o1[i], vec4(c));
-                if (full && p.n_segments == 0u) {
-                    if (tile < FG_C_SEGMENT_TILES) {
-                        tm[i] = m_rows[r];
-                        tl[i] = l[i];
-                        t0[i] = o0[i];
-                        t1[i] = o1[i];
-                    } else if ((tile / FG_C_SEGMENT_TILES) * FG_C_SEGMENT_TILES * 64u <=
-                               pos0 + min(r / QH, group.y - 1u)) {
-                        fg_merge_factors f = fg_merge(tm[i], m_rows[r]);
-                        tm[i] = f.m;
-                        tl[i] = fg_merge_value(f, tl[i], l[i]);
-                        t0[i] = fg_madd4(fg_mul4(t0[i], f.c1), o0[i], vec4(f.c2));
-                        t1[i] = fg_madd4(fg_mul4(t1[i], f.c1), o1[i], vec4(f.c2));
-                    }
-                }
-            }
-        }
+        if (e_live)
+            values(tile, page);
         barrier();
     }
-
     if (!e_live)
         return;
     [[unroll]] for (uint i = 0u; i < R_STEPS; i++) {
         uint r = r0 + i * R_LANES;
         if (r >= R || r / QH >= group.y)
             continue;
-        uint t = group.x + r / QH, head = head0 + r % QH;
-        if (p.n_segments != 0u) {
-            uint at = ((t * p.n_head + head) * p.n_segments + gl_WorkGroupID.z) * (D + 2u);
-            [[unroll]] for (uint c = 0u; c < 4u; c++) {
-                part[at + e * 8u + c] = o0[i][c];
-                part[at + e * 8u + 4u + c] = o1[i][c];
-            }
-            if (e == 0u) {
-                part[at + D] = m_rows[r];
-                part[at + D + 1u] = l[i];
-            }
-        } else {
-            float inv = fg_rcp(tl[i]);
-            uint at = t * p.ldo + head * D + e * 8u;
-            vec4 y0 = fg_mul4(t0[i], inv);
-            vec4 y1 = fg_mul4(t1[i], inv);
-            [[unroll]] for (uint c = 0u; c < 4u; c++) {
-                o[at + c] = fg_flush(y0[c]);
-                o[at + 4u + c] = fg_flush(y1[c]);
-            }
-        }
+        if (p.n_segments != 0u)
+            write_segment(i, r, group.x + r / QH, head0 + r % QH);
+        else
+            write_output(i, group.x + r / QH, head0 + r % QH);
     }
 }

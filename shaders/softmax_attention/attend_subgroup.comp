@@ -8,8 +8,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 
 #define S FG_SUBGROUP
 layout(local_size_x = S) in;
@@ -67,7 +66,17 @@ shared vec4 of_lane[R * S / 4u]; // [row][lane], what the lanes of a subgroup te
         }                                                                                      \
     }
 
-uint kv_head;
+// Of this invocation; the functions at the end are main()'s parts, in order.
+uint lane, head0, kv_head, pos0, tile0, tile1;
+uvec2 group;
+// Row r: token r / QH of the group, head r % QH. Rows of absent tokens repeat the last.
+// Every lane holds all of q: a subgroup broadcast of it for each key costs more, at least where lanes
+// are those of a vector register.
+vec4 q_row[R * D / 4u];
+uint pos[R];
+float s[R * M]; // scores of a tile, then weights
+vec4 acc[R * NV], o_seg[R * NV], o_all[R * NV];
+float c[R], l[R], m_seg[R], l_seg[R], m_all[R], l_all[R];
 
 // Without a loop: SPIRV-Tools' unroller (SwiftShader runs it) leaves loops of three levels alone.
 float max4(float a, vec4 b)
@@ -103,160 +112,183 @@ void load_v(uint page, uint at, uint j, out vec4 a, out vec4 b)
 #endif
 }
 
-void main()
+void begin()
 {
-    uint lane = gl_SubgroupInvocationID % S;
-    uint head0 = gl_WorkGroupID.x * QH;
-    kv_head = head0 / (p.n_head / p.n_head_kv);
-    uvec2 group = groups[p.group0 + gl_WorkGroupID.y];
-    uint pos0 = tokens[group.x].pos;
-    uint pages_at = tokens[group.x].seq * p.max_pages;
-    // Software devices run the loop below until lanes beyond the workgroup have left it too, and what those
-    // loaded is 0: one tile for them, not 2^26.
-    uint n_tiles = (pos0 + max(group.y, 1u) - 1u) / 64u + 1u;
-    uint tile0 = 0u, tile1 = n_tiles;
-    if (p.n_segments != 0u) {
-        tile0 = gl_WorkGroupID.z * FG_C_SEGMENT_TILES;
-        tile1 = min(tile0 + FG_C_SEGMENT_TILES, n_tiles);
-        if (tile0 >= n_tiles)
-            return;
-    }
-    // Row r: token r / QH of the group, head r % QH. Rows of absent tokens repeat the last.
-    // Every lane holds all of q: a subgroup broadcast of it for each key costs more, at least where lanes
-    // are those of a vector register.
-    vec4 q_row[R * D / 4u];
-    uint pos[R];
     [[unroll]] for (uint r = 0u; r < R; r++) {
         uint t = min(r / QH, group.y - 1u);
         pos[r] = pos0 + t;
         [[unroll]] for (uint i = 0u; i < D / 4u; i++)
             q_row[r * (D / 4u) + i] = FG_Q(((group.x + t) * p.ldq + (head0 + r % QH) * D) / 4u + i);
     }
-    vec4 o_seg[R * NV], o_all[R * NV];
-    float m_seg[R], l_seg[R], m_all[R], l_all[R];
     [[unroll]] for (uint r = 0u; r < R; r++) {
         m_seg[r] = m_all[r] = FG_LOWEST;
         l_seg[r] = l_all[r] = 0.0;
         [[unroll]] for (uint n = 0u; n < NV; n++)
             o_seg[r * NV + n] = o_all[r * NV + n] = vec4(0.0);
     }
+}
 
+// Loads come in pairs: the accumulators leave their registers for each.
+void scores_of(uint tile, uint page, uint m)
+{
+    vec4 sum[R];
+    [[unroll]] for (uint r = 0u; r < R; r++)
+        sum[r] = vec4(0.0);
+    [[unroll]] for (uint i = 0u; i < D / 8u; i += 2u) {
+        vec4 k0, k1, k2, k3;
+        load_k(page, i, m * S + lane, k0, k1);
+        if (i + 1u < D / 8u)
+            load_k(page, i + 1u, m * S + lane, k2, k3);
+        [[unroll]] for (uint r = 0u; r < R; r++) {
+            uint at = r * (D / 4u) + 2u * i;
+            sum[r] = fg_madd4(sum[r], q_row[at], k0);
+            sum[r] = fg_madd4(sum[r], q_row[at + 1u], k1);
+            if (i + 1u < D / 8u) {
+                sum[r] = fg_madd4(sum[r], q_row[at + 2u], k2);
+                sum[r] = fg_madd4(sum[r], q_row[at + 3u], k3);
+            }
+        }
+    }
+    [[unroll]] for (uint r = 0u; r < R; r++) {
+        float score = tile * 64u + m * S + lane <= pos[r] ? fg_mul(fg_sum4(sum[r]), p.scale)
+                                                          : FG_LOWEST;
+        [[unroll]] for (uint k = 0u; k < M; k++)
+            s[r * M + k] = k == m ? score : s[r * M + k];
+    }
+}
+
+// Loops over m stay loops, for the compiler's sake: element m of an array in registers is chosen.
+void scores(uint tile, uint page)
+{
+    [[unroll]] for (uint i = 0u; i < R * M; i++)
+        s[i] = FG_LOWEST;
+    for (uint m = 0u; m < M; m++)
+        scores_of(tile, page, m);
+}
+
+void weights(uint tile, bool fresh)
+{
+    [[unroll]] for (uint r = 0u; r < R; r++) {
+        float before = fresh ? FG_LOWEST : m_seg[r], top = before, high = FG_LOWEST;
+        [[unroll]] for (uint m = 0u; m < M; m++)
+            high = high < s[r * M + m] ? s[r * M + m] : high;
+        subgroupBarrier();
+        of_lane[(r * S + lane) / 4u][lane % 4u] = high;
+        subgroupBarrier();
+        [[unroll]] for (uint i = 0u; i < S / 4u; i++)
+            top = max4(top, of_lane[r * S / 4u + i]);
+        precise float step = before - top;
+        c[r] = fg_exp(step);
+        m_seg[r] = top;
+        l[r] = 0.0;
+        [[unroll]] for (uint m = 0u; m < M; m++) {
+            precise float d = s[r * M + m] - top;
+            s[r * M + m] = tile * 64u + m * S + lane <= pos[r] ? fg_exp(d) : 0.0;
+        }
+    }
+}
+
+void values(uint tile, uint page)
+{
+    [[unroll]] for (uint i = 0u; i < R * NV; i++)
+        acc[i] = vec4(0.0);
+    uint n_keys = min(64u, pos0 + group.y - tile * 64u);
+    for (uint m = 0u; m * S < n_keys; m++) {
+        subgroupBarrier();
+        [[unroll]] for (uint r = 0u; r < R; r++) {
+            float weight = s[r * M];
+            [[unroll]] for (uint k = 1u; k < M; k++)
+                weight = k == m ? s[r * M + k] : weight;
+            of_lane[(r * S + lane) / 4u][lane % 4u] = weight;
+        }
+        subgroupBarrier();
+        [[unroll]] for (uint i = 0u; i < S; i += 4u) {
+            vec4 w[R];
+            [[unroll]] for (uint r = 0u; r < R; r++)
+                w[r] = of_lane[(r * S + i) / 4u];
+            PAIR(0)
+            PAIR(2)
+        }
+    }
+}
+
+// The tile joins its segment, and with the segment's last tile that joins those before it.
+void join(uint tile, bool fresh)
+{
+    bool full = tile % FG_C_SEGMENT_TILES == FG_C_SEGMENT_TILES - 1u || tile + 1u == tile1;
+    bool merge = full && p.n_segments == 0u;
+    [[unroll]] for (uint r = 0u; r < R; r++) {
+        l_seg[r] = fresh ? l[r] : fg_madd(l[r], l_seg[r], c[r]);
+        [[unroll]] for (uint n = 0u; n < NV; n++)
+            o_seg[r * NV + n] = fresh ? acc[r * NV + n]
+                                      : fg_madd4(acc[r * NV + n], o_seg[r * NV + n], vec4(c[r]));
+        bool first = tile < FG_C_SEGMENT_TILES;
+        // A segment that begins behind the row's token holds none of its keys.
+        if (merge && (first || tile / FG_C_SEGMENT_TILES * FG_C_SEGMENT_TILES * 64u <= pos[r])) {
+            fg_merge_factors f = fg_merge(m_all[r], m_seg[r]);
+            m_all[r] = first ? m_seg[r] : f.m;
+            l_all[r] = first ? l_seg[r] : fg_merge_value(f, l_all[r], l_seg[r]);
+            [[unroll]] for (uint n = 0u; n < NV; n++)
+                o_all[r * NV + n] =
+                    first ? o_seg[r * NV + n]
+                          : fg_madd4(fg_mul4(o_all[r * NV + n], f.c1), o_seg[r * NV + n],
+                                     vec4(f.c2));
+        }
+    }
+}
+
+void write_row(uint r)
+{
+    bool live = r / QH < group.y;
+    uint t = group.x + r / QH, head = head0 + r % QH;
+    uint part_at = ((t * p.n_head + head) * p.n_segments + gl_WorkGroupID.z) * (D + 2u);
+    uint o_at = t * p.ldo + head * D;
+    float inv = p.n_segments == 0u ? fg_rcp(l_all[r]) : 0.0;
+    if (live && p.n_segments != 0u && lane == 0u) {
+        part[part_at + D] = m_seg[r];
+        part[part_at + D + 1u] = l_seg[r];
+    }
+    [[unroll]] for (uint n = 0u; n < NV; n++) {
+        uint d = ((n / 2u) * S + lane) * 8u + (n % 2u) * 4u;
+        if (live && d < D) {
+            vec4 y = fg_mul4(o_all[r * NV + n], inv);
+            [[unroll]] for (uint k = 0u; k < 4u; k++)
+                if (p.n_segments != 0u)
+                    part[part_at + d + k] = o_seg[r * NV + n][k];
+                else
+                    o[o_at + d + k] = fg_flush(y[k]);
+        }
+    }
+}
+
+void main()
+{
+    lane = gl_SubgroupInvocationID % S;
+    head0 = gl_WorkGroupID.x * QH;
+    kv_head = head0 / (p.n_head / p.n_head_kv);
+    group = groups[p.group0 + gl_WorkGroupID.y];
+    pos0 = tokens[group.x].pos;
+    uint pages_at = tokens[group.x].seq * p.max_pages;
+    // Software devices run the loop below until lanes beyond the workgroup have left it too, and what those
+    // loaded is 0: one tile for them, not 2^26.
+    uint n_tiles = (pos0 + max(group.y, 1u) - 1u) / 64u + 1u;
+    tile0 = 0u;
+    tile1 = n_tiles;
+    if (p.n_segments != 0u) {
+        tile0 = gl_WorkGroupID.z * FG_C_SEGMENT_TILES;
+        tile1 = min(tile0 + FG_C_SEGMENT_TILES, n_tiles);
+        if (tile0 >= n_tiles)
+            return;
+    }
+    begin();
     for (uint tile = tile0; tile < tile1; tile++) {
         uint page = table[pages_at + tile];
         bool fresh = tile % FG_C_SEGMENT_TILES == 0u;
-        float s[R * M];
-        [[unroll]] for (uint i = 0u; i < R * M; i++)
-            s[i] = FG_LOWEST;
-        // Loops over m stay loops, for the compiler's sake: element m of an array in registers is chosen.
-        // Loads come in pairs: the accumulators leave their registers for each.
-        for (uint m = 0u; m < M; m++) {
-            vec4 acc[R];
-            [[unroll]] for (uint r = 0u; r < R; r++)
-                acc[r] = vec4(0.0);
-            [[unroll]] for (uint i = 0u; i < D / 8u; i += 2u) {
-                vec4 k0, k1, k2, k3;
-                load_k(page, i, m * S + lane, k0, k1);
-                if (i + 1u < D / 8u)
-                    load_k(page, i + 1u, m * S + lane, k2, k3);
-                [[unroll]] for (uint r = 0u; r < R; r++) {
-                    uint at = r * (D / 4u) + 2u * i;
-                    acc[r] = fg_madd4(acc[r], q_row[at], k0);
-                    acc[r] = fg_madd4(acc[r], q_row[at + 1u], k1);
-                    if (i + 1u < D / 8u) {
-                        acc[r] = fg_madd4(acc[r], q_row[at + 2u], k2);
-                        acc[r] = fg_madd4(acc[r], q_row[at + 3u], k3);
-                    }
-                }
-            }
-            [[unroll]] for (uint r = 0u; r < R; r++) {
-                float score = tile * 64u + m * S + lane <= pos[r] ? fg_mul(fg_sum4(acc[r]), p.scale)
-                                                                  : FG_LOWEST;
-                [[unroll]] for (uint k = 0u; k < M; k++)
-                    s[r * M + k] = k == m ? score : s[r * M + k];
-            }
-        }
-        float c[R], l[R];
-        [[unroll]] for (uint r = 0u; r < R; r++) {
-            float before = fresh ? FG_LOWEST : m_seg[r], top = before, high = FG_LOWEST;
-            [[unroll]] for (uint m = 0u; m < M; m++)
-                high = high < s[r * M + m] ? s[r * M + m] : high;
-            subgroupBarrier();
-            of_lane[(r * S + lane) / 4u][lane % 4u] = high;
-            subgroupBarrier();
-            [[unroll]] for (uint i = 0u; i < S / 4u; i++)
-                top = max4(top, of_lane[r * S / 4u + i]);
-            precise float step = before - top;
-            c[r] = fg_exp(step);
-            m_seg[r] = top;
-            l[r] = 0.0;
-            [[unroll]] for (uint m = 0u; m < M; m++) {
-                precise float d = s[r * M + m] - top;
-                s[r * M + m] = tile * 64u + m * S + lane <= pos[r] ? fg_exp(d) : 0.0;
-            }
-        }
-        vec4 acc[R * NV];
-        [[unroll]] for (uint i = 0u; i < R * NV; i++)
-            acc[i] = vec4(0.0);
-        uint n_keys = min(64u, pos0 + group.y - tile * 64u);
-        for (uint m = 0u; m * S < n_keys; m++) {
-            subgroupBarrier();
-            [[unroll]] for (uint r = 0u; r < R; r++) {
-                float weight = s[r * M];
-                [[unroll]] for (uint k = 1u; k < M; k++)
-                    weight = k == m ? s[r * M + k] : weight;
-                of_lane[(r * S + lane) / 4u][lane % 4u] = weight;
-            }
-            subgroupBarrier();
-            [[unroll]] for (uint i = 0u; i < S; i += 4u) {
-                vec4 w[R];
-                [[unroll]] for (uint r = 0u; r < R; r++)
-                    w[r] = of_lane[(r * S + i) / 4u];
-                PAIR(0)
-                PAIR(2)
-            }
-        }
-        bool full = tile % FG_C_SEGMENT_TILES == FG_C_SEGMENT_TILES - 1u || tile + 1u == tile1;
-        bool merge = full && p.n_segments == 0u;
-        [[unroll]] for (uint r = 0u; r < R; r++) {
-            l_seg[r] = fresh ? l[r] : fg_madd(l[r], l_seg[r], c[r]);
-            [[unroll]] for (uint n = 0u; n < NV; n++)
-                o_seg[r * NV + n] = fresh ? acc[r * NV + n]
-                                          : fg_madd4(acc[r * NV + n], o_seg[r * NV + n], vec4(c[r]));
-            bool first = tile < FG_C_SEGMENT_TILES;
-            // A segment that begins behind the row's token holds none of its keys.
-            if (merge && (first || tile / FG_C_SEGMENT_TILES * FG_C_SEGMENT_TILES * 64u <= pos[r])) {
-                fg_merge_factors f = fg_merge(m_all[r], m_seg[r]);
-                m_all[r] = first ? m_seg[r] : f.m;
-                l_all[r] = first ? l_seg[r] : fg_merge_value(f, l_all[r], l_seg[r]);
-                [[unroll]] for (uint n = 0u; n < NV; n++)
-                    o_all[r * NV + n] =
-                        first ? o_seg[r * NV + n]
-                              : fg_madd4(fg_mul4(o_all[r * NV + n], f.c1), o_seg[r * NV + n],
-                                         vec4(f.c2));
-            }
-        }
+        scores(tile, page);
+        weights(tile, fresh);
+        values(tile, page);
+        join(tile, fresh);
     }
-
-    [[unroll]] for (uint r = 0u; r < R; r++) {
-        bool live = r / QH < group.y;
-        uint t = group.x + r / QH, head = head0 + r % QH;
-        uint part_at = ((t * p.n_head + head) * p.n_segments + gl_WorkGroupID.z) * (D + 2u);
-        uint o_at = t * p.ldo + head * D;
-        float inv = p.n_segments == 0u ? fg_rcp(l_all[r]) : 0.0;
-        if (live && p.n_segments != 0u && lane == 0u) {
-            part[part_at + D] = m_seg[r];
-            part[part_at + D + 1u] = l_seg[r];
-        }
-        [[unroll]] for (uint n = 0u; n < NV; n++) {
-            uint d = ((n / 2u) * S + lane) * 8u + (n % 2u) * 4u;
-            if (live && d < D) {
-                vec4 y = fg_mul4(o_all[r * NV + n], inv);
-                [[unroll]] for (uint k = 0u; k < 4u; k++)
-                    if (p.n_segments != 0u)
-                        part[part_at + d + k] = o_seg[r * NV + n][k];
-                    else
-                        o[o_at + d + k] = fg_flush(y[k]);
-            }
-        }
-    }
+    [[unroll]] for (uint r = 0u; r < R; r++)
+        write_row(r);
 }

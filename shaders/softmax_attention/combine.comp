@@ -2,8 +2,7 @@
 // One invocation: one dimension of one (token, head). Dispatch: x = ceil(D / 64), y = n_head, z = tokens.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define FG_GLSL
-#include "../abi/params.h"
+#include "params.h"
 #include "../lib/canon.glsl"
 #include "merge.glsl"
 

@@ -24,7 +24,7 @@ int main(int argc, char **argv)
     }
     size_t n = fread(tokens, 4, MAX_TOKENS, in);
     if (fg_gguf_open(argv[1], &g, &err) == 0 &&
-        fg_ref_model_create(g, strcmp(argv[4], "f16") == 0 ? FG_KV_F16 : FG_KV_F32, false, &m, &err) ==
+        fg_ref_model_create(g, NULL, strcmp(argv[4], "f16") == 0 ? FG_KV_F16 : FG_KV_F32, false, &m, &err) ==
             0) {
         uint32_t n_vocab = fg_ref_model_hparams(m)->n_vocab;
         float *logits = malloc((size_t)n_vocab * 4);

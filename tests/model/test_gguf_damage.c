@@ -271,8 +271,8 @@ static uint64_t use_file(const struct fg_gguf *g, uint64_t *good)
     }
     if (fg_hparams_init(&hp, g, &err) == 0) {
         (*good)++;
-        for (uint32_t i = 0; i < hp.n_layer; i++)
-            sum += hp.recurrent[i];
+        for (uint32_t i = 0; i < hp.n_blocks; i++)
+            sum += hp.blocks[i].kind == &fg_lightning_block;
         fg_hparams_finish(&hp);
     } else {
         assert_true(err.code < 0 && err.text[0]);

@@ -47,7 +47,8 @@ static void test_sizes(void **state)
     assert_int_equal(fg_hparams_init(&hp, g, &err), 0);
     assert_int_equal(fg_plan_init(&p, &opt, &hp, g, &d, &err), 0);
     assert_true(fg_plan_fits(&p));
-    assert_int_equal(p.n_lightning, 3);
+    assert_int_equal(p.largest_slot, 4 * 4 * 32 * 64);
+    assert_int_equal(p.state_bytes, 3 * 4 * 4 * 32 * 32);
     assert_int_equal(p.max_pages, 3);
     assert_int_equal(p.opt.n_pages, 6);
     assert_int_equal(p.kv_bytes, 6 * 2 * 2 * 32 * 64 * 2);
@@ -96,22 +97,25 @@ static void test_sizes(void **state)
 /* Every limit of hparams at once: more than 64 bits hold, and said so. */
 static void test_overflow(void **state)
 {
-    static uint8_t recurrent[1024];
+    static struct fg_block_shape blocks[2 * 1024];
     struct fg_hparams hp = {.n_layer = 1024,
                             .n_embd = 1024,
-                            .n_ff = 1024,
-                            .n_head = 4096,
-                            .n_head_kv = 4096,
-                            .head_dim = 512,
                             .n_vocab = 1,
                             .rope_dim = 2,
-                            .recurrent = recurrent};
+                            .n_blocks = 2 * 1024,
+                            .blocks = blocks};
     struct fg_engine_options opt = {.kv_type = FG_KV_F32, .n_ctx = 1 << 30, .n_seq = 64};
     struct fg_device_info d = {.type = "cpu", .max_storage_range = UINT64_MAX};
     struct fg_plan p;
     struct fg_err err;
     (void)state;
 
+    for (uint32_t i = 0; i < 2 * 1024; i += 2) {
+        blocks[i] = (struct fg_block_shape){.kind = &fg_softmax_attention_block, .n_embd = 1024};
+        blocks[i].heads = (struct fg_heads){4096, 4096, 512, 2, false};
+        blocks[i + 1] = (struct fg_block_shape){.kind = &fg_dense_ffn_block, .n_embd = 1024};
+        blocks[i + 1].dense.n_ff = 1024;
+    }
     assert_int_equal(fg_plan_init(&p, &opt, &hp, NULL, &d, &err), FG_EUNSUPPORTED);
     assert_non_null(strstr(err.text, "2^64"));
     opt.n_seq = 1;
@@ -232,8 +236,8 @@ static void test_minimax_m1(void **state)
 
     if (fg_hparams_init(&hp, g, &err) || fg_plan_init(&p, &opt, &hp, g, &d, &err))
         fail_msg("%s", err.text);
-    assert_int_equal(p.n_lightning, 70);
-    assert_int_equal(p.n_softmax, 10);
+    assert_int_equal(fg_hparams_count(&hp, &fg_lightning_block), 70);
+    assert_int_equal(fg_hparams_count(&hp, &fg_softmax_attention_block), 10);
     /* 456 billion weights: the published count. */
     uint64_t experts = UINT64_C(80) * 3 * 32 * 6144 * 9216;
     uint64_t attention =
@@ -242,8 +246,8 @@ static void test_minimax_m1(void **state)
     uint64_t f32 = 80 * (2 + 32) * 6144 + 6144 + 70 * 8192;
     assert_true(q4_0 + f32 > UINT64_C(455000000000) && q4_0 + f32 < UINT64_C(457000000000));
     assert_int_equal(p.weight_bytes, q4_0 / 32 * 18 + f32 * 4);
-    assert_int_equal(p.page_layer_bytes * p.n_softmax, 64 * 40 << 10);
-    assert_int_equal(p.state_layer_bytes * p.n_lightning, 280 * MIB);
+    assert_int_equal(p.page_bytes, 64 * 40 << 10);
+    assert_int_equal(p.state_bytes, 280 * MIB);
     assert_int_equal(p.saved_bytes, 5 * 280 * MIB);
     assert_int_equal(p.refused.code, FG_ENOMEM);
     assert_false(fg_plan_fits(&p));

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct maker {
     const struct tiny_model *m;
@@ -47,47 +48,26 @@ static void add_matrix(struct maker *k, const char *name, enum fg_dtype type, ui
     add(k, name, type, 0, sqrtf(3.0f / (float)a), a, b, c);
 }
 
-struct name {
-    char text[64];
-};
-
-static struct name blk(uint32_t layer, const char *part)
+/* Every tensor of a table; layer < 0: of none. */
+static void add_table(struct maker *k, int layer, const struct fg_tensor_table *t)
 {
-    struct name n;
+    char name[FG_TENSOR_NAME];
 
-    snprintf(n.text, sizeof n.text, "blk.%" PRIu32 ".%s.weight", layer, part);
-    return n;
+    for (uint32_t i = 0; i < t->n; i++) {
+        const struct fg_tensor_row *row = &t->rows[i];
+        bool router = strcmp(row->name, "ffn_gate_inp") == 0;
+
+        fg_tensor_name(name, layer, row->name);
+        if (row->vector)
+            add_norm(k, name, row->ne[0]);
+        else
+            add_matrix(k, name, router ? FG_F32 : k->m->matrix, row->ne[0], row->ne[1], row->ne[2]);
+    }
 }
 
-static void add_layer(struct maker *k, uint32_t l, bool recurrent)
+static bool is_llama(const struct tiny_model *m)
 {
-    const struct tiny_model *m = k->m;
-    uint64_t embd = m->n_embd, ff = m->n_ff, e = m->n_expert;
-    uint64_t heads = (uint64_t)m->n_head * m->head_dim;
-    uint64_t kv = (uint64_t)m->n_head_kv * m->head_dim;
-
-    add_norm(k, blk(l, "attn_norm").text, embd);
-    add_norm(k, blk(l, "ffn_norm").text, embd);
-    if (recurrent) {
-        add_matrix(k, blk(l, "attn_qkv").text, m->matrix, embd, 3 * heads, 1);
-        add_matrix(k, blk(l, "attn_gate").text, m->matrix, embd, heads, 1);
-        add_norm(k, blk(l, "attn_norm_2").text, heads);
-    } else {
-        add_matrix(k, blk(l, "attn_q").text, m->matrix, embd, heads, 1);
-        add_matrix(k, blk(l, "attn_k").text, m->matrix, embd, kv, 1);
-        add_matrix(k, blk(l, "attn_v").text, m->matrix, embd, kv, 1);
-    }
-    add_matrix(k, blk(l, "attn_output").text, m->matrix, heads, embd, 1);
-    if (e > 0) {
-        add_matrix(k, blk(l, "ffn_gate_inp").text, FG_F32, embd, e, 1);
-        add_matrix(k, blk(l, "ffn_gate_exps").text, m->matrix, embd, ff, e);
-        add_matrix(k, blk(l, "ffn_up_exps").text, m->matrix, embd, ff, e);
-        add_matrix(k, blk(l, "ffn_down_exps").text, m->matrix, ff, embd, e);
-    } else {
-        add_matrix(k, blk(l, "ffn_gate").text, m->matrix, embd, ff, 1);
-        add_matrix(k, blk(l, "ffn_up").text, m->matrix, embd, ff, 1);
-        add_matrix(k, blk(l, "ffn_down").text, m->matrix, ff, embd, 1);
-    }
+    return m->family == &fg_llama;
 }
 
 static void add_keys(struct maker *k, const char *arch)
@@ -119,13 +99,14 @@ static void add_keys(struct maker *k, const char *arch)
     snprintf(key, sizeof key, "%s.attention.layer_norm_rms_epsilon", arch);
     gguf_writer_f32(k->w, key, 1e-5f);
     snprintf(key, sizeof key, "%s.rope.freq_base", arch);
-    gguf_writer_f32(k->w, key, m->family == FG_FAMILY_LLAMA ? 10000.0f : 1e7f);
-    if (m->family == FG_FAMILY_LLAMA)
+    gguf_writer_f32(k->w, key, is_llama(m) ? 10000.0f : 1e7f);
+    if (is_llama(m))
         return;
-    gguf_writer_f32(k->w, "minimax-01.residual_scale", 3.5565588f);
+    snprintf(key, sizeof key, "%s.residual_scale", arch);
+    gguf_writer_f32(k->w, key, 3.5565588f);
+    snprintf(key, sizeof key, "%s.attention.recurrent_layers", arch);
     if (m->recurrent)
-        gguf_writer_bool_array(k->w, "minimax-01.attention.recurrent_layers", m->recurrent,
-                               m->n_layer);
+        gguf_writer_bool_array(k->w, key, m->recurrent, m->n_layer);
 }
 
 struct tiny_model tiny_minimax(void)
@@ -133,7 +114,7 @@ struct tiny_model tiny_minimax(void)
     static const uint8_t recurrent[] = {1, 1, 1, 0};
 
     return (struct tiny_model){
-        .family = FG_FAMILY_MINIMAX_01,
+        .family = &fg_minimax_01,
         .n_layer = 4,
         .n_embd = 64,
         .n_ff = 96,
@@ -153,7 +134,7 @@ struct tiny_model tiny_minimax(void)
 struct tiny_model tiny_llama(void)
 {
     return (struct tiny_model){
-        .family = FG_FAMILY_LLAMA,
+        .family = &fg_llama,
         .n_layer = 3,
         .n_embd = 64,
         .n_ff = 96,
@@ -168,18 +149,36 @@ struct tiny_model tiny_llama(void)
     };
 }
 
+/* What the family makes of the keys that are written. */
+static void read_shape(const struct maker *k, struct fg_hparams *hp)
+{
+    struct fg_gguf *g;
+    struct fg_err err = {0};
+
+    if (gguf_writer_open(k->w, &g, &err) || fg_hparams_read_keys(hp, g, k->m->family, &err)) {
+        fprintf(stderr, "a tiny model: %s\n", err.text);
+        abort();
+    }
+    fg_gguf_close(g);
+    hp->n_vocab = k->m->n_vocab;
+    hp->tied_output = k->m->tied;
+}
+
 struct gguf_writer *tiny_model_write(const struct tiny_model *m)
 {
     struct maker k = {.m = m, .w = gguf_writer_create(), .state = m->seed};
-    bool llama = m->family == FG_FAMILY_LLAMA;
+    struct fg_tensor_table t = {.n = 0};
+    struct fg_hparams hp;
 
-    add_keys(&k, llama ? "llama" : "minimax-01");
-    add_matrix(&k, "token_embd.weight", m->matrix, m->n_embd, m->n_vocab, 1);
-    add_norm(&k, "output_norm.weight", m->n_embd);
-    if (!m->tied)
-        add_matrix(&k, "output.weight", m->matrix, m->n_embd, m->n_vocab, 1);
-    for (uint32_t l = 0; l < m->n_layer; l++)
-        add_layer(&k, l, !llama && (m->recurrent ? m->recurrent[l] : (l + 1) % 8 != 0));
+    add_keys(&k, m->family->arch);
+    read_shape(&k, &hp);
+    fg_model_tensors(&hp, &t);
+    add_table(&k, -1, &t);
+    for (uint32_t i = 0; i < hp.n_blocks; i++) {
+        fg_block_tensors(&hp.blocks[i], &t);
+        add_table(&k, (int)hp.blocks[i].layer, &t);
+    }
+    fg_hparams_finish(&hp);
     if (m->rope_factors) {
         float factors[256];
         uint64_t n = m->rope_dim / 2;

@@ -3,10 +3,10 @@
 #define TINY_MODEL_H
 
 #include "gguf_writer.h"
-#include "model/families/hparams.h"
+#include "model/families/family.h"
 
 struct tiny_model {
-    enum fg_family family;
+    const struct fg_family *family;
     uint32_t n_layer, n_embd, n_ff, n_head, n_head_kv, head_dim, n_vocab, rope_dim;
     uint32_t n_expert, n_expert_used; /* 0 for llama */
     enum fg_dtype matrix;             /* type of every matrix but the router */
@@ -22,8 +22,9 @@ struct tiny_model tiny_minimax(void);
 /* 3 layers, hidden 64, 4 heads x 16, 2 KV heads, rotary 16, width 96, vocabulary 96, F32, tied. */
 struct tiny_model tiny_llama(void);
 
-/* A writer with all of the model's keys and tensors; the caller may change it, and destroys it.
- * Matrices are uniform with standard deviation 1/sqrt(k), norm weights are 1 +- 0.1. */
+/* A writer with all of the model's keys, and the tensors that the family's blocks want of them; the
+ * caller may change it, and destroys it. Matrices are uniform with standard deviation 1/sqrt(k),
+ * norm weights are 1 +- 0.1. */
 struct gguf_writer *tiny_model_write(const struct tiny_model *m);
 
 #endif

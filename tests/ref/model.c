@@ -12,10 +12,13 @@
 
 enum { BATCH = 64 }; /* tokens that go through a layer together */
 
-struct layer {
-    const float *attn_norm, *ffn_norm, *gate_norm;
+/* A mixer or a feed-forward. */
+struct block {
+    const struct fg_block_shape *s;
+    const float *norm, *gate_norm;
     struct fg_ref_matrix q, k, v, qkv, attn_gate, attn_output;
     struct fg_ref_matrix router, gate, up, down; /* rows of all experts one after the other */
+    struct fg_ref_matrix shared_gate, shared_up, shared_down;
     float *k_rows, *v_rows, *state;
     float *decay; /* [n_head][65] */
 };
@@ -27,12 +30,10 @@ struct fg_ref_model {
     bool int8;
     struct fg_ref_matrix embd, head;
     const float *output_norm;
-    struct layer *layers;
+    struct block *blocks;  /* [hp.n_blocks] */
     uint32_t length, room; /* tokens that the k_rows and v_rows of softmax layers have room for */
-    float scale;
-    uint32_t n_used; /* feed-forward results a token: experts, or 1 */
-    size_t qkv_width, heads_width, kv_width;
-    /* Of a batch: [BATCH] rows each; ff_* and y have n_used rows a token. */
+    /* Of a batch: [BATCH] rows each; ff_* and y have as many rows a token as any block has experts.
+     */
     float *x, *n, *qkv, *o, *attn_gate, *router, *ff_gate, *ff_up, *y, *rope;
     uint32_t *experts;
     float *weights;
@@ -72,52 +73,126 @@ static float *floats(size_t rows, size_t width)
     return calloc(rows * width + 1, sizeof(float));
 }
 
-static int open_layer(struct fg_ref_model *m, uint32_t i)
+static bool is_softmax(const struct block *b)
 {
-    const struct fg_hparams *hp = &m->hp;
-    struct layer *l = &m->layers[i];
+    return b->s->kind == &fg_softmax_attention_block;
+}
 
-    l->attn_norm = vector(m, i, "attn_norm");
-    l->ffn_norm = vector(m, i, "ffn_norm");
-    l->attn_output = matrix(m, i, "attn_output");
-    l->router = matrix(m, i, "ffn_gate_inp");
-    l->gate = matrix(m, i, hp->n_expert ? "ffn_gate_exps" : "ffn_gate");
-    l->up = matrix(m, i, hp->n_expert ? "ffn_up_exps" : "ffn_up");
-    l->down = matrix(m, i, hp->n_expert ? "ffn_down_exps" : "ffn_down");
-    if (!hp->recurrent[i]) {
-        l->q = matrix(m, i, "attn_q");
-        l->k = matrix(m, i, "attn_k");
-        l->v = matrix(m, i, "attn_v");
-        return 0; /* rows come as tokens do */
-    }
-    l->qkv = matrix(m, i, "attn_qkv");
-    l->attn_gate = matrix(m, i, "attn_gate");
-    l->gate_norm = vector(m, i, "attn_norm_2");
-    l->k_rows = floats(FG_REF_CHUNK, m->heads_width);
-    l->v_rows = floats(FG_REF_CHUNK, m->heads_width);
-    l->state = floats(hp->head_dim, m->heads_width);
-    l->decay = floats(hp->n_head, FG_REF_CHUNK + 1);
-    if (!l->k_rows || !l->v_rows || !l->state || !l->decay)
+/* Widths of queries, and of keys or values. */
+static size_t heads_width(const struct block *b)
+{
+    return is_softmax(b) ? (size_t)b->s->heads.n_head * b->s->heads.head_dim
+                         : (size_t)b->s->lightning.n_head * b->s->lightning.head_dim;
+}
+
+static size_t kv_width(const struct block *b)
+{
+    return (size_t)b->s->heads.n_head_kv * b->s->heads.head_dim;
+}
+
+static void open_softmax(struct fg_ref_model *m, struct block *b)
+{
+    b->q = matrix(m, b->s->layer, "attn_q");
+    b->k = matrix(m, b->s->layer, "attn_k");
+    b->v = matrix(m, b->s->layer, "attn_v");
+    b->attn_output = matrix(m, b->s->layer, "attn_output"); /* rows come as tokens do */
+}
+
+static int open_lightning(struct fg_ref_model *m, struct block *b)
+{
+    const struct fg_block_shape *s = b->s;
+    uint32_t n_head = s->lightning.n_head;
+
+    b->qkv = matrix(m, s->layer, "attn_qkv");
+    b->attn_gate = matrix(m, s->layer, "attn_gate");
+    b->gate_norm = vector(m, s->layer, "attn_norm_2");
+    b->attn_output = matrix(m, s->layer, "attn_output");
+    b->k_rows = floats(FG_REF_CHUNK, heads_width(b));
+    b->v_rows = floats(FG_REF_CHUNK, heads_width(b));
+    b->state = floats(s->lightning.head_dim, heads_width(b));
+    b->decay = floats(n_head, FG_REF_CHUNK + 1);
+    if (!b->k_rows || !b->v_rows || !b->state || !b->decay)
         return FG_ENOMEM;
-    for (uint32_t h = 0; h < hp->n_head; h++)
-        fg_ref_decay_table(fg_ref_slope(h, hp->n_head, i, hp->n_layer),
-                           l->decay + h * (FG_REF_CHUNK + 1));
+    for (uint32_t h = 0; h < n_head; h++)
+        fg_ref_decay_table(fg_ref_slope(h, n_head, s->lightning.index, s->lightning.count),
+                           b->decay + h * (FG_REF_CHUNK + 1));
     return 0;
+}
+
+static void open_ffn(struct fg_ref_model *m, struct block *b)
+{
+    uint32_t l = b->s->layer;
+    bool moe = b->s->kind == &fg_moe_block;
+
+    b->router = matrix(m, l, "ffn_gate_inp");
+    b->gate = matrix(m, l, moe ? "ffn_gate_exps" : "ffn_gate");
+    b->up = matrix(m, l, moe ? "ffn_up_exps" : "ffn_up");
+    b->down = matrix(m, l, moe ? "ffn_down_exps" : "ffn_down");
+    b->shared_gate = matrix(m, l, "ffn_gate_shexp");
+    b->shared_up = matrix(m, l, "ffn_up_shexp");
+    b->shared_down = matrix(m, l, "ffn_down_shexp");
+}
+
+static int open_block(struct fg_ref_model *m, uint32_t i)
+{
+    struct block *b = &m->blocks[i];
+
+    b->s = &m->hp.blocks[i];
+    b->norm = vector(m, b->s->layer, b->s->norm);
+    if (is_softmax(b))
+        open_softmax(m, b);
+    else if (b->s->kind == &fg_lightning_block)
+        return open_lightning(m, b);
+    else
+        open_ffn(m, b);
+    return 0;
+}
+
+/* The most that any block has of each. */
+struct widths {
+    size_t heads, ff, expert, used;
+};
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static struct widths widths_of(const struct fg_ref_model *m)
+{
+    struct widths w = {.used = 1};
+
+    for (uint32_t i = 0; i < m->hp.n_blocks; i++) {
+        const struct fg_block_shape *s = &m->hp.blocks[i];
+        const struct block b = {.s = s};
+
+        if (s->kind == &fg_moe_block) {
+            w.ff = max_size(w.ff, max_size(s->moe.n_ff, s->moe.n_ff_shared));
+            w.expert = max_size(w.expert, s->moe.n_expert);
+            w.used = max_size(w.used, s->moe.n_used);
+        } else if (s->kind == &fg_dense_ffn_block) {
+            w.ff = max_size(w.ff, s->dense.n_ff);
+        } else {
+            w.heads = max_size(w.heads, heads_width(&b));
+        }
+    }
+    return w;
 }
 
 static int make_scratch(struct fg_ref_model *m)
 {
     const struct fg_hparams *hp = &m->hp;
-    size_t pairs = (size_t)BATCH * m->n_used;
+    struct widths w = widths_of(m);
+    size_t pairs = (size_t)BATCH * w.used;
 
     m->x = floats(BATCH, hp->n_embd);
     m->n = floats(BATCH, hp->n_embd);
-    m->qkv = floats(BATCH, m->qkv_width);
-    m->o = floats(BATCH, m->heads_width);
-    m->attn_gate = floats(BATCH, m->heads_width);
-    m->router = floats(BATCH, hp->n_expert);
-    m->ff_gate = floats(pairs, hp->n_ff);
-    m->ff_up = floats(pairs, hp->n_ff);
+    m->qkv = floats(BATCH, 3 * w.heads);
+    m->o = floats(BATCH, w.heads);
+    m->attn_gate = floats(BATCH, w.heads);
+    m->router = floats(BATCH, w.expert);
+    m->ff_gate = floats(pairs, w.ff);
+    m->ff_up = floats(pairs, w.ff);
     m->y = floats(pairs, hp->n_embd);
     m->rope = floats(BATCH, hp->rope_dim);
     m->weights = floats(pairs, 1);
@@ -128,8 +203,8 @@ static int make_scratch(struct fg_ref_model *m)
                : FG_ENOMEM;
 }
 
-int fg_ref_model_create(const struct fg_gguf *g, enum fg_kv_type kv, bool int8,
-                        struct fg_ref_model **out, struct fg_err *err)
+int fg_ref_model_create(const struct fg_gguf *g, const struct fg_family *family, enum fg_kv_type kv,
+                        bool int8, struct fg_ref_model **out, struct fg_err *err)
 {
     struct fg_ref_model *m = calloc(1, sizeof *m);
     int rc;
@@ -140,23 +215,18 @@ int fg_ref_model_create(const struct fg_gguf *g, enum fg_kv_type kv, bool int8,
     m->g = g;
     m->kv = kv;
     m->int8 = int8;
-    rc = fg_hparams_init(&m->hp, g, err);
+    rc = family ? fg_hparams_init_as(&m->hp, g, family, err) : fg_hparams_init(&m->hp, g, err);
     if (rc) {
         free(m);
         return rc;
     }
-    m->heads_width = (size_t)m->hp.n_head * m->hp.head_dim;
-    m->kv_width = (size_t)m->hp.n_head_kv * m->hp.head_dim;
-    m->qkv_width = 3 * m->heads_width;
-    m->n_used = m->hp.n_expert ? m->hp.n_expert_used : 1;
-    m->scale = fg_ref_attend_scale(m->hp.head_dim);
     m->embd = matrix(m, -1, "token_embd");
     m->head = m->hp.tied_output ? m->embd : matrix(m, -1, "output");
     m->output_norm = vector(m, -1, "output_norm");
-    m->layers = calloc(m->hp.n_layer, sizeof *m->layers);
-    rc = m->layers ? make_scratch(m) : FG_ENOMEM;
-    for (uint32_t i = 0; i < m->hp.n_layer && !rc; i++)
-        rc = open_layer(m, i);
+    m->blocks = calloc(m->hp.n_blocks + 1, sizeof *m->blocks);
+    rc = m->blocks ? make_scratch(m) : FG_ENOMEM;
+    for (uint32_t i = 0; i < m->hp.n_blocks && !rc; i++)
+        rc = open_block(m, i);
     if (rc) {
         fg_ref_model_destroy(m);
         return fg_fail(err, rc, "%s: out of memory", fg_gguf_name(g));
@@ -169,13 +239,13 @@ void fg_ref_model_destroy(struct fg_ref_model *m)
 {
     if (!m)
         return;
-    for (uint32_t i = 0; m->layers && i < m->hp.n_layer; i++) {
-        free(m->layers[i].k_rows);
-        free(m->layers[i].v_rows);
-        free(m->layers[i].state);
-        free(m->layers[i].decay);
+    for (uint32_t i = 0; m->blocks && i < m->hp.n_blocks; i++) {
+        free(m->blocks[i].k_rows);
+        free(m->blocks[i].v_rows);
+        free(m->blocks[i].state);
+        free(m->blocks[i].decay);
     }
-    free(m->layers);
+    free(m->blocks);
     free(m->x);
     free(m->n);
     free(m->qkv);
@@ -195,9 +265,10 @@ void fg_ref_model_destroy(struct fg_ref_model *m)
 void fg_ref_model_reset(struct fg_ref_model *m)
 {
     m->length = 0;
-    for (uint32_t i = 0; i < m->hp.n_layer; i++)
-        if (m->hp.recurrent[i])
-            memset(m->layers[i].state, 0, m->heads_width * m->hp.head_dim * sizeof(float));
+    for (uint32_t i = 0; i < m->hp.n_blocks; i++)
+        if (m->blocks[i].state)
+            memset(m->blocks[i].state, 0,
+                   heads_width(&m->blocks[i]) * m->blocks[i].s->lightning.head_dim * sizeof(float));
 }
 
 /* Room for `need` tokens in the softmax layers. */
@@ -207,15 +278,15 @@ static int grow(struct fg_ref_model *m, uint32_t need)
 
     while (room < need)
         room *= 2;
-    for (uint32_t i = 0; i < m->hp.n_layer && room > m->room; i++) {
-        struct layer *l = &m->layers[i];
+    for (uint32_t i = 0; i < m->hp.n_blocks && room > m->room; i++) {
+        struct block *l = &m->blocks[i];
         float *k, *v;
 
-        if (m->hp.recurrent[i])
+        if (!is_softmax(l))
             continue;
-        k = realloc(l->k_rows, room * m->kv_width * sizeof *k);
+        k = realloc(l->k_rows, room * kv_width(l) * sizeof *k);
         l->k_rows = k ? k : l->k_rows;
-        v = realloc(l->v_rows, room * m->kv_width * sizeof *v);
+        v = realloc(l->v_rows, room * kv_width(l) * sizeof *v);
         l->v_rows = v ? v : l->v_rows;
         if (!k || !v)
             return FG_ENOMEM;
@@ -231,41 +302,40 @@ static float rounded(const struct fg_ref_model *m, float x)
 }
 
 /* n tokens of a softmax layer: m->n to m->o. */
-static void softmax_attention(struct fg_ref_model *m, const struct layer *l, uint32_t n)
+static void softmax_attention(struct fg_ref_model *m, const struct block *l, uint32_t n)
 {
-    const struct fg_hparams *hp = &m->hp;
-    size_t d = hp->head_dim, group = hp->n_head / hp->n_head_kv;
+    const struct fg_heads *heads = &l->s->heads;
+    size_t d = heads->head_dim, group = heads->n_head / heads->n_head_kv, embd = m->hp.n_embd;
+    size_t width = heads_width(l), kv = kv_width(l);
+    float scale = fg_ref_attend_scale(heads->head_dim);
 
-    fg_ref_matmul(&l->q, m->n, hp->n_embd, n, NULL, m->qkv, m->heads_width);
-    fg_ref_matmul(&l->k, m->n, hp->n_embd, n, NULL, l->k_rows + m->length * m->kv_width,
-                  m->kv_width);
-    fg_ref_matmul(&l->v, m->n, hp->n_embd, n, NULL, l->v_rows + m->length * m->kv_width,
-                  m->kv_width);
+    fg_ref_matmul(&l->q, m->n, embd, n, NULL, m->qkv, width);
+    fg_ref_matmul(&l->k, m->n, embd, n, NULL, l->k_rows + m->length * kv, kv);
+    fg_ref_matmul(&l->v, m->n, embd, n, NULL, l->v_rows + m->length * kv, kv);
     for (uint32_t t = 0; t < n; t++) {
         size_t pos = m->length + t;
-        float *q = m->qkv + t * m->heads_width;
-        float *k = l->k_rows + pos * m->kv_width, *v = l->v_rows + pos * m->kv_width;
-        const float *rope = m->rope + (size_t)t * hp->rope_dim;
+        float *q = m->qkv + t * width, *k = l->k_rows + pos * kv, *v = l->v_rows + pos * kv;
+        const float *rope = m->rope + (size_t)t * heads->rope_dim;
 
-        for (size_t h = 0; h < hp->n_head; h++)
-            fg_ref_rope(q + h * d, d, hp->rope_dim, hp->rope_neox, rope);
-        for (size_t h = 0; h < hp->n_head_kv; h++)
-            fg_ref_rope(k + h * d, d, hp->rope_dim, hp->rope_neox, rope);
-        for (size_t i = 0; i < m->kv_width; i++) {
+        for (size_t h = 0; h < heads->n_head; h++)
+            fg_ref_rope(q + h * d, d, heads->rope_dim, heads->neox, rope);
+        for (size_t h = 0; h < heads->n_head_kv; h++)
+            fg_ref_rope(k + h * d, d, heads->rope_dim, heads->neox, rope);
+        for (size_t i = 0; i < kv; i++) {
             k[i] = rounded(m, k[i]);
             v[i] = rounded(m, v[i]);
         }
-        for (size_t h = 0; h < hp->n_head; h++)
-            fg_ref_attend(q + h * d, l->k_rows + h / group * d, l->v_rows + h / group * d,
-                          m->kv_width, pos + 1, d, m->scale, m->o + t * m->heads_width + h * d);
+        for (size_t h = 0; h < heads->n_head; h++)
+            fg_ref_attend(q + h * d, l->k_rows + h / group * d, l->v_rows + h / group * d, kv,
+                          pos + 1, d, scale, m->o + t * width + h * d);
     }
 }
 
 /* n tokens of a lightning layer: m->n to m->o. */
-static void lightning_attention(struct fg_ref_model *m, const struct layer *l, uint32_t n)
+static void lightning_attention(struct fg_ref_model *m, const struct block *l, uint32_t n)
 {
     const struct fg_hparams *hp = &m->hp;
-    size_t d = hp->head_dim, ld = m->heads_width;
+    size_t d = l->s->lightning.head_dim, n_head = l->s->lightning.n_head, ld = heads_width(l);
 
     fg_ref_matmul(&l->qkv, m->n, hp->n_embd, n, NULL, m->qkv, 3 * ld);
     fg_ref_matmul(&l->attn_gate, m->n, hp->n_embd, n, NULL, m->attn_gate, ld);
@@ -274,7 +344,7 @@ static void lightning_attention(struct fg_ref_model *m, const struct layer *l, u
         size_t i = (m->length + t) % FG_REF_CHUNK;
         float *o = m->o + t * ld;
 
-        for (size_t h = 0; h < hp->n_head; h++) {
+        for (size_t h = 0; h < n_head; h++) {
             const float *q = m->qkv + t * 3 * ld + h * 3 * d;
             const float *decay = l->decay + h * (FG_REF_CHUNK + 1);
             float *k = l->k_rows + h * d, *v = l->v_rows + h * d, *state = l->state + h * d * d;
@@ -298,30 +368,55 @@ static struct fg_ref_matrix expert(const struct fg_ref_matrix *all, size_t n_exp
     return w;
 }
 
-/* m->x = alpha * residual + sum of the experts' results for m->n. */
-static void experts(struct fg_ref_model *m, const struct layer *l, const float *residual,
+/* m->x = residual + down(silu(gate n) * (up n)) */
+static void swiglu_ffn(struct fg_ref_model *m, const struct fg_ref_matrix w[3],
+                       const struct fg_ref_residual *residual, uint32_t n)
+{
+    size_t embd = m->hp.n_embd, ff = w[0].n_rows;
+
+    fg_ref_matmul(&w[0], m->n, embd, n, NULL, m->ff_gate, ff);
+    fg_ref_matmul(&w[1], m->n, embd, n, NULL, m->ff_up, ff);
+    fg_ref_swiglu(m->ff_gate, m->ff_up, (size_t)n * ff);
+    fg_ref_matmul(&w[2], m->ff_gate, ff, n, residual, m->x, embd);
+}
+
+/* Result of one expert for a token. */
+static void one_expert(struct fg_ref_model *m, const struct block *l, uint32_t chosen,
+                       const float *n, float *y)
+{
+    uint32_t n_expert = l->s->moe.n_expert;
+    struct fg_ref_matrix gate = expert(&l->gate, n_expert, chosen);
+    struct fg_ref_matrix up = expert(&l->up, n_expert, chosen);
+    struct fg_ref_matrix down = expert(&l->down, n_expert, chosen);
+
+    fg_ref_matmul(&gate, n, 0, 1, NULL, m->ff_gate, 0);
+    fg_ref_matmul(&up, n, 0, 1, NULL, m->ff_up, 0);
+    fg_ref_swiglu(m->ff_gate, m->ff_up, l->s->moe.n_ff);
+    fg_ref_matmul(&down, m->ff_gate, 0, 1, NULL, y, 0);
+}
+
+/* m->x = alpha * residual + sum of the experts' results for m->n, the shared one's first. */
+static void experts(struct fg_ref_model *m, const struct block *l, struct fg_ref_residual residual,
                     uint32_t n)
 {
-    const struct fg_hparams *hp = &m->hp;
+    size_t embd = m->hp.n_embd, n_expert = l->s->moe.n_expert, used = l->s->moe.n_used;
 
-    fg_ref_matmul(&l->router, m->n, hp->n_embd, n, NULL, m->router, hp->n_expert);
+    if (l->s->moe.n_ff_shared) {
+        const struct fg_ref_matrix shared[] = {l->shared_gate, l->shared_up, l->shared_down};
+
+        swiglu_ffn(m, shared, &residual, n);
+        residual = (struct fg_ref_residual){m->x, embd, 1};
+    }
+    fg_ref_matmul(&l->router, m->n, embd, n, NULL, m->router, n_expert);
     for (size_t t = 0; t < n; t++) {
-        float *y = m->y + t * m->n_used * hp->n_embd, *weights = m->weights + t * m->n_used;
-        uint32_t *chosen = m->experts + t * m->n_used;
+        float *y = m->y + t * used * embd, *weights = m->weights + t * used;
+        uint32_t *chosen = m->experts + t * used;
 
-        fg_ref_route(m->router + t * hp->n_expert, hp->n_expert, m->n_used, chosen, weights);
-        for (size_t r = 0; r < m->n_used; r++) {
-            struct fg_ref_matrix gate = expert(&l->gate, hp->n_expert, chosen[r]);
-            struct fg_ref_matrix up = expert(&l->up, hp->n_expert, chosen[r]);
-            struct fg_ref_matrix down = expert(&l->down, hp->n_expert, chosen[r]);
-
-            fg_ref_matmul(&gate, m->n + t * hp->n_embd, 0, 1, NULL, m->ff_gate, 0);
-            fg_ref_matmul(&up, m->n + t * hp->n_embd, 0, 1, NULL, m->ff_up, 0);
-            fg_ref_swiglu(m->ff_gate, m->ff_up, hp->n_ff);
-            fg_ref_matmul(&down, m->ff_gate, 0, 1, NULL, y + r * hp->n_embd, 0);
-        }
-        fg_ref_combine(y, hp->n_embd, weights, m->n_used, residual + t * hp->n_embd,
-                       hp->residual_scale, hp->n_embd, m->x + t * hp->n_embd);
+        fg_ref_route(m->router + t * n_expert, n_expert, used, chosen, weights);
+        for (size_t r = 0; r < used; r++)
+            one_expert(m, l, chosen[r], m->n + t * embd, y + r * embd);
+        fg_ref_combine(y, embd, weights, used, residual.rows + t * embd, residual.alpha, embd,
+                       m->x + t * embd);
     }
 }
 
@@ -333,28 +428,25 @@ static void norm_rows(const struct fg_ref_model *m, const float *w, uint32_t n)
         fg_ref_rmsnorm(m->x + t * width, w, width, m->hp.norm_eps, m->n + t * width);
 }
 
-static void run_layer(struct fg_ref_model *m, uint32_t i, uint32_t n)
+static void run_block(struct fg_ref_model *m, const struct block *b, uint32_t n)
 {
-    const struct fg_hparams *hp = &m->hp;
-    const struct layer *l = &m->layers[i];
     /* minimax-01 keeps the normed input as the residual, llama the input itself. */
-    struct fg_ref_residual residual = {hp->post_norm ? m->n : m->x, hp->n_embd, hp->residual_scale};
+    struct fg_ref_residual residual = {b->s->post_norm ? m->n : m->x, m->hp.n_embd,
+                                       b->s->residual_scale};
+    const struct fg_ref_matrix dense[] = {b->gate, b->up, b->down};
 
-    norm_rows(m, l->attn_norm, n);
-    if (hp->recurrent[i])
-        lightning_attention(m, l, n);
-    else
-        softmax_attention(m, l, n);
-    fg_ref_matmul(&l->attn_output, m->o, m->heads_width, n, &residual, m->x, hp->n_embd);
-    norm_rows(m, l->ffn_norm, n);
-    if (hp->n_expert) {
-        experts(m, l, residual.rows, n);
-        return;
+    norm_rows(m, b->norm, n);
+    if (b->s->kind == &fg_moe_block) {
+        experts(m, b, residual, n);
+    } else if (b->s->kind == &fg_dense_ffn_block) {
+        swiglu_ffn(m, dense, &residual, n);
+    } else {
+        if (is_softmax(b))
+            softmax_attention(m, b, n);
+        else
+            lightning_attention(m, b, n);
+        fg_ref_matmul(&b->attn_output, m->o, heads_width(b), n, &residual, m->x, m->hp.n_embd);
     }
-    fg_ref_matmul(&l->gate, m->n, hp->n_embd, n, NULL, m->ff_gate, hp->n_ff);
-    fg_ref_matmul(&l->up, m->n, hp->n_embd, n, NULL, m->ff_up, hp->n_ff);
-    fg_ref_swiglu(m->ff_gate, m->ff_up, (size_t)n * hp->n_ff);
-    fg_ref_matmul(&l->down, m->ff_gate, hp->n_ff, n, &residual, m->x, hp->n_embd);
 }
 
 /* Up to BATCH tokens; logits of the last n_logits of them. */
@@ -369,8 +461,8 @@ static void run_batch(struct fg_ref_model *m, const int32_t *tokens, uint32_t n,
         fg_ref_rope_table(m->length + t, hp->rope_dim, hp->rope_freq_base, hp->rope_factors,
                           m->rope + (size_t)t * hp->rope_dim);
     }
-    for (uint32_t i = 0; i < hp->n_layer; i++)
-        run_layer(m, i, n);
+    for (uint32_t i = 0; i < hp->n_blocks; i++)
+        run_block(m, &m->blocks[i], n);
     m->length += n;
     if (n_logits == 0)
         return;
@@ -421,7 +513,9 @@ uint32_t fg_ref_model_length(const struct fg_ref_model *m)
 
 struct fg_ref_layer_rows fg_ref_model_layer(const struct fg_ref_model *m, uint32_t layer)
 {
-    const struct layer *l = &m->layers[layer];
+    const struct block *b = m->blocks;
 
-    return (struct fg_ref_layer_rows){l->k_rows, l->v_rows, l->state};
+    while (b->s->layer != layer) /* its mixer is the first of its blocks */
+        b++;
+    return (struct fg_ref_layer_rows){b->k_rows, b->v_rows, b->state};
 }

@@ -14,10 +14,11 @@
 
 struct fg_ref_model;
 
-/* The weights stay in `g`, which must outlive the model. *out is the caller's until
+/* family: NULL for the one that the file names. The weights stay in `g`, which must outlive the
+ * model. *out is the caller's until
  * fg_ref_model_destroy(); NULL on failure. FG_ENOMEM, and the errors of fg_hparams_init(). */
-int fg_ref_model_create(const struct fg_gguf *g, enum fg_kv_type kv, bool int8,
-                        struct fg_ref_model **out, struct fg_err *err);
+int fg_ref_model_create(const struct fg_gguf *g, const struct fg_family *family, enum fg_kv_type kv,
+                        bool int8, struct fg_ref_model **out, struct fg_err *err);
 /* Takes NULL. */
 void fg_ref_model_destroy(struct fg_ref_model *m);
 /* Back to the empty sequence. */
@@ -41,6 +42,7 @@ uint32_t fg_ref_model_length(const struct fg_ref_model *m); /* tokens */
 struct fg_ref_layer_rows {
     const float *k, *v, *state;
 };
+/* Of the layer's mixer. */
 struct fg_ref_layer_rows fg_ref_model_layer(const struct fg_ref_model *m, uint32_t layer);
 
 #endif

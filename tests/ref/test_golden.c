@@ -82,7 +82,7 @@ static struct fg_ref_model *model_of(const struct fg_gguf *g, enum fg_kv_type kv
     struct fg_ref_model *m;
     struct fg_err err;
 
-    if (fg_ref_model_create(g, kv, false, &m, &err))
+    if (fg_ref_model_create(g, NULL, kv, false, &m, &err))
         fail_msg("%s", err.text);
     return m;
 }

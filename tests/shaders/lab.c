@@ -8,6 +8,7 @@
 #include "lab.h"
 
 #include "canon.h"
+#include "gpu/spirv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,9 +31,9 @@ int lab_open(void **state)
 
     check(fg_device_open(getenv("FG_TEST_DEVICE"), NULL, &lab->device, &err), &err);
     lab->info = fg_device_info(lab->device);
-    lab->engine.device = lab->device;
-    check(fg_cmd_create(lab->device, &lab->engine.cmd, &err), &err);
-    check(fg_kernels_init(&lab->engine, &err), &err);
+    lab->ops.device = lab->device;
+    check(fg_cmd_create(lab->device, &lab->ops.cmd, &err), &err);
+    check(fg_ops_init(&lab->ops, &err), &err);
     check(fg_uploader_create(lab->device, NULL, NULL, 0, &lab->uploader, &err), &err);
     print_message("device: %s, subgroups of %u\n", lab->info->name, lab->info->subgroup_size);
     *state = lab;
@@ -44,7 +45,7 @@ int lab_close(void **state)
     struct lab *lab = *state;
 
     fg_uploader_destroy(lab->uploader);
-    fg_cmd_destroy(lab->engine.cmd);
+    fg_cmd_destroy(lab->ops.cmd);
     fg_device_close(lab->device);
     free(lab);
     return 0;
@@ -86,14 +87,14 @@ uint64_t lab_set_storage_range(struct lab *lab, uint64_t bytes)
 
 void lab_begin(struct lab *lab)
 {
-    fg_cmd_begin(lab->engine.cmd);
+    fg_cmd_begin(lab->ops.cmd);
 }
 
 void lab_run(struct lab *lab)
 {
     struct fg_err err;
 
-    check(fg_cmd_run(lab->engine.cmd, &err), &err);
+    check(fg_cmd_run(lab->ops.cmd, &err), &err);
 }
 
 void lab_dispatch(struct lab *lab, const char *shader, const uint32_t *spec,
@@ -109,7 +110,7 @@ void lab_dispatch(struct lab *lab, const char *shader, const uint32_t *spec,
     for (uint32_t i = 0; i < n; i++)
         binds[i].buffer = buffers[i];
     lab_begin(lab);
-    fg_cmd_dispatch(lab->engine.cmd, p, binds, n, push, push_bytes, gx, gy, gz);
+    fg_cmd_dispatch(lab->ops.cmd, p, binds, n, push, push_bytes, gx, gy, gz);
     lab_run(lab);
 }
 
@@ -330,7 +331,7 @@ uint32_t lab_group(const uint32_t *experts, uint32_t n_pairs, uint32_t n_expert,
 
 size_t lab_page_values(uint32_t n_kv, uint32_t d)
 {
-    return (size_t)2 * n_kv * d * FG_CHUNK;
+    return (size_t)2 * n_kv * d * FG_BLOCK_TOKENS;
 }
 
 size_t lab_page_at(enum fg_kv_type kv, bool is_v, uint32_t page, uint32_t n_kv, uint32_t d,
@@ -340,8 +341,8 @@ size_t lab_page_at(enum fg_kv_type kv, bool is_v, uint32_t page, uint32_t n_kv, 
     size_t base = page * lab_page_values(n_kv, d);
 
     if (is_v)
-        return base + ((size_t)(n_kv + head) * FG_CHUNK + j) * d + dim;
-    return base + ((head * (d / word) + dim / word) * FG_CHUNK + j) * word + dim % word;
+        return base + ((size_t)(n_kv + head) * FG_BLOCK_TOKENS + j) * d + dim;
+    return base + ((head * (d / word) + dim / word) * FG_BLOCK_TOKENS + j) * word + dim % word;
 }
 
 void lab_equal(const char *what, const void *got, const void *want, size_t n)

@@ -9,15 +9,15 @@
 #include <stdint.h>
 
 #include "gpu/command.h"
-#include "model/engine_priv.h"
+#include "model/weights.h"
+#include "ops/ops.h"
+#include "shaders/abi/params.h"
 #include "ops.h"
 
 struct lab {
     struct fg_device *device;
     const struct fg_device_info *info;
-    /* No model: what fg_record_matmul() and its like use of an engine. The tilings are the
-     * device's. */
-    struct fg_engine engine;
+    struct fg_ops ops; /* the tilings are the device's */
     struct fg_uploader *uploader;
 };
 
@@ -44,7 +44,7 @@ uint64_t lab_set_storage_range(struct lab *lab, uint64_t bytes);
 void lab_dispatch(struct lab *lab, const char *shader, const uint32_t *spec,
                   struct fg_buffer *const *buffers, uint32_t n, const void *push,
                   uint32_t push_bytes, uint32_t gx, uint32_t gy, uint32_t gz);
-/* Runs what was recorded into lab->engine.cmd after lab_begin(). */
+/* Runs what was recorded into lab->ops.cmd after lab_begin(). */
 void lab_begin(struct lab *lab);
 void lab_run(struct lab *lab);
 /* Shader variants whose names begin with `base` and then end or go on with '.', from i = 0 until

@@ -7,6 +7,9 @@
 
 #include "problem.h"
 
+#include "ops/matmul.h"
+#include "ops/quantize.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,13 +39,13 @@ void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, uint32
         x[i] = lab_wide(seed, -10, 4); /* what lies past k as well: it meets zero weights */
     for (size_t i = 0; i < (size_t)MOST_TOKENS * p->ldr; i++)
         r[i] = lab_wide(seed, -10, 4);
-    w = (struct fg_ref_matrix){type, p->raw, k, rows, lab->engine.opt.numerics == FG_NUMERICS_INT8};
+    w = (struct fg_ref_matrix){type, p->raw, k, rows, lab->ops.numerics == FG_NUMERICS_INT8};
     residual = (struct fg_ref_residual){r, p->ldr, p->alpha};
     for (int i = 0; i < 2; i++) {
         p->want[i] = lab_alloc((size_t)MOST_TOKENS * rows, sizeof(float));
         fg_ref_matmul(&w, x, p->ldx, MOST_TOKENS, i ? &residual : NULL, p->want[i], rows);
     }
-    p->quantized = lab_buffer(lab, NULL, (size_t)MOST_TOKENS * fg_quantized_row(k) * 4);
+    p->quantized.buffer = lab_buffer(lab, NULL, (size_t)MOST_TOKENS * fg_quantized_row(k) * 4);
     p->x = lab_buffer(lab, x, (size_t)MOST_TOKENS * p->ldx * 4);
     p->residual = lab_buffer(lab, r, (size_t)MOST_TOKENS * p->ldr * 4);
     for (int i = 0; i < COUNTS; i++)
@@ -56,7 +59,7 @@ void *problem_gate(struct problem *p, struct lab *lab, uint64_t *seed)
     void *second = lab_rows(seed, p->type, p->rows, p->k);
     float *up = lab_alloc((size_t)MOST_TOKENS * p->rows, sizeof *up);
     struct fg_ref_matrix w = {p->type, second, p->k, p->rows,
-                              lab->engine.opt.numerics == FG_NUMERICS_INT8};
+                              lab->ops.numerics == FG_NUMERICS_INT8};
 
     fg_ref_matmul(&w, fg_buffer_map(p->x), p->ldx, MOST_TOKENS, NULL, up, p->rows);
     fg_ref_swiglu(p->want[0], up, (size_t)MOST_TOKENS * p->rows);
@@ -67,7 +70,7 @@ void *problem_gate(struct problem *p, struct lab *lab, uint64_t *seed)
 void problem_finish(struct problem *p)
 {
     fg_buffer_destroy(p->x);
-    fg_buffer_destroy(p->quantized);
+    fg_buffer_destroy(p->quantized.buffer);
     fg_buffer_destroy(p->residual);
     for (int i = 0; i < COUNTS; i++)
         fg_buffer_destroy(p->y[i]);
@@ -80,17 +83,20 @@ void problem_finish(struct problem *p)
 void problem_check(struct problem *p, struct lab *lab, const struct fg_tiling *t, bool residual,
                    int n_counts)
 {
+    struct fg_matmul product = {.m = &p->m, .alpha = p->alpha};
     char name[96], what[192];
 
-    lab->engine.one = lab->engine.many = *t;
-    lab->engine.s.quantized = p->quantized;
+    if (residual)
+        product.residual = fg_view_of(p->residual, p->ldr, MOST_TOKENS, p->rows);
+    lab->ops.one = lab->ops.many = *t;
     lab_begin(lab);
     for (int i = 0; i < n_counts; i++) {
         lab_wipe(p->y[i]);
-        fg_cmd_barrier(lab->engine.cmd);
-        fg_record_quantize(&lab->engine, p->x, p->ldx, p->k, token_counts[i]);
-        fg_record_matmul(&lab->engine, &p->m, p->x, p->ldx, p->y[i], p->ldy, token_counts[i],
-                         residual ? p->residual : NULL, p->ldr, p->alpha);
+        fg_cmd_barrier(lab->ops.cmd);
+        product.x = fg_record_quantize(&lab->ops, fg_view_of(p->x, p->ldx, token_counts[i], p->k),
+                                       &p->quantized);
+        product.y = fg_view_of(p->y[i], p->ldy, token_counts[i], p->rows);
+        fg_record_matmul(&lab->ops, &product);
     }
     lab_run(lab);
     for (int i = 0; i < n_counts; i++) {
@@ -111,7 +117,7 @@ void problem_reset(struct lab *lab)
 {
     struct fg_err err;
 
-    if (fg_kernels_init(&lab->engine, &err))
+    if (fg_ops_init(&lab->ops, &err))
         fail_msg("%s", err.text);
 }
 

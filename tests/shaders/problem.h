@@ -3,6 +3,7 @@
 #ifndef PROBLEM_H
 #define PROBLEM_H
 
+#include "ops/view.h"
 #include "variants.h"
 
 enum { COUNTS = 7, MOST_TOKENS = 64 };
@@ -15,10 +16,11 @@ struct problem {
     void *raw;
     float *want[2]; /* [MOST_TOKENS][rows]: without residual, with */
     struct fg_matrix m;
-    struct fg_buffer *x, *quantized, *residual, *y[COUNTS];
+    struct fg_buffer *x, *residual, *y[COUNTS];
+    struct fg_quantized_room quantized;
 };
 
-/* Random weights of `type`, random x and residual, and results in the mode of lab->engine. The
+/* Random weights of `type`, random x and residual, and results in the mode of lab->ops. The
  * matrix m is the caller's to upload. */
 void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, uint32_t rows, uint32_t k,
                   uint64_t *seed);

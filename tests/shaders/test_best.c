@@ -7,6 +7,9 @@
 
 #include <cmocka.h>
 
+#include "model/engine_priv.h"
+#include "ops/best.h"
+
 #include "lab.h"
 #include "pair.h"
 
@@ -50,7 +53,7 @@ static void fill(enum kind kind, float *v, uint32_t n, uint64_t *seed)
 /* Rows of 3 logits more than there are tokens to choose from; they are the highest. */
 static void check_rows(struct lab *lab, enum kind kind, uint32_t n, uint32_t rows, uint32_t k)
 {
-    struct fg_engine *e = &lab->engine;
+    struct fg_best_rows best = {.k = k};
     uint64_t seed = n * 131 + rows + k + kind;
     uint32_t segments = (n + FG_C_BEST_SEGMENT - 1) / FG_C_BEST_SEGMENT;
     size_t pairs = (size_t)rows * (k + 1);
@@ -63,16 +66,14 @@ static void check_rows(struct lab *lab, enum kind kind, uint32_t n, uint32_t row
         fill(kind, v + (size_t)r * ld, n, &seed);
     for (uint32_t i = 0; i < rows * ld; i++)
         v[i] = i % ld < n ? v[i] : 3e38f;
-    e->hp.n_vocab = ld;
-    e->opt.n_choices = n;
-    e->s.logits = lab_buffer(lab, v, (size_t)rows * ld * 4);
+    best.logits = fg_view_of(lab_buffer(lab, v, (size_t)rows * ld * 4), ld, rows, n);
     for (int i = 0; i < 2; i++)
-        e->s.best[i] = lab_buffer(lab, NULL, pairs * segments * 8);
-    e->s.best_readback = lab_buffer(lab, NULL, pairs * 8 + 64);
+        best.passes[i] = lab_buffer(lab, NULL, pairs * segments * 8);
+    best.readback = lab_buffer(lab, NULL, pairs * 8 + 64);
     lab_begin(lab);
-    fg_record_best(e, rows, k);
+    fg_record_best(&lab->ops, &best);
     lab_run(lab);
-    const uint32_t *got = fg_buffer_map(e->s.best_readback);
+    const uint32_t *got = fg_buffer_map(best.readback);
     for (uint32_t r = 0; r < rows; r++, got += 2 * (k + 1)) {
         snprintf(what, sizeof what, "kind %d, row %u of %u, the %u best of %u", (int)kind, r, rows,
                  k, n);
@@ -85,11 +86,11 @@ static void check_rows(struct lab *lab, enum kind kind, uint32_t n, uint32_t row
             lab_equal(what, got + 2 * b, (uint32_t[]){bits, (uint32_t)want[b].id}, 2);
         }
     }
-    lab_untouched("behind the best", (uint32_t *)fg_buffer_map(e->s.best_readback) + 2 * pairs, 16);
-    fg_buffer_destroy(e->s.logits);
-    fg_buffer_destroy(e->s.best[0]);
-    fg_buffer_destroy(e->s.best[1]);
-    fg_buffer_destroy(e->s.best_readback);
+    lab_untouched("behind the best", (uint32_t *)fg_buffer_map(best.readback) + 2 * pairs, 16);
+    fg_buffer_destroy(best.logits.buffer);
+    fg_buffer_destroy(best.passes[0]);
+    fg_buffer_destroy(best.passes[1]);
+    fg_buffer_destroy(best.readback);
     free(v);
 }
 

@@ -1,11 +1,13 @@
 /* The canonical functions on the device against C, bit for bit, over a million inputs; the
- * battery's committed hashes against C. */
+ * self-test's committed hashes against C. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include "model/self_test.h"
 
 #include "canon.h"
 #include "lab.h"
@@ -146,68 +148,70 @@ static void test_half_probe(void **state)
     wrong = *(const uint32_t *)fg_buffer_map(out);
     print_message("unpackHalf2x16: %u values differ\n", wrong);
     assert_true(wrong <= 65536);
-    assert_int_equal(lab->engine.native_f16, wrong == 0);
+    assert_int_equal(lab->ops.native_f16, wrong == 0);
     fg_buffer_destroy(out);
 }
 
-/* --- the battery --- */
+/* --- the self-test --- */
 
-static void test_battery_canon(void **state)
+static void test_self_test_canon(void **state)
 {
-    static uint32_t bits[FG_BATTERY_INPUTS], out[FG_BATTERY_INPUTS * RESULTS];
+    static uint32_t bits[FG_SELF_TEST_INPUTS], out[FG_SELF_TEST_INPUTS * RESULTS];
 
     (void)state;
-    fg_battery_canon_inputs(bits);
-    for (uint32_t i = 0; i < FG_BATTERY_INPUTS; i++) {
+    fg_self_test_canon_inputs(bits);
+    for (uint32_t i = 0; i < FG_SELF_TEST_INPUTS; i++) {
         assert_true((bits[i] & 0x7f800000) != 0x7f800000);
         canon_row(bits[i], out + i * RESULTS);
     }
-    assert_int_equal(XXH3_64bits(out, sizeof out), fg_battery_known.canon);
+    assert_int_equal(XXH3_64bits(out, sizeof out), fg_self_test_known.canon);
 }
 
-static uint64_t battery_product(enum fg_dtype type, bool int8)
+static uint64_t self_test_product(enum fg_dtype type, bool int8)
 {
-    static float x[FG_BATTERY_TOKENS * FG_BATTERY_K], y[FG_BATTERY_TOKENS * FG_BATTERY_ROWS];
-    static uint8_t raw[FG_BATTERY_ROWS * FG_BATTERY_K * 2];
-    struct fg_ref_matrix w = {type, raw, FG_BATTERY_K, FG_BATTERY_ROWS, int8};
+    static float x[FG_SELF_TEST_TOKENS * FG_SELF_TEST_K],
+        y[FG_SELF_TEST_TOKENS * FG_SELF_TEST_ROWS];
+    static uint8_t raw[FG_SELF_TEST_ROWS * FG_SELF_TEST_K * 2];
+    struct fg_ref_matrix w = {type, raw, FG_SELF_TEST_K, FG_SELF_TEST_ROWS, int8};
 
-    assert_true(FG_BATTERY_ROWS * fg_dtype_row_bytes(type, FG_BATTERY_K) <= sizeof raw);
-    fg_battery_matmul_inputs(type, raw, x);
-    fg_ref_matmul(&w, x, FG_BATTERY_K, FG_BATTERY_TOKENS, NULL, y, FG_BATTERY_ROWS);
+    assert_true(FG_SELF_TEST_ROWS * fg_dtype_row_bytes(type, FG_SELF_TEST_K) <= sizeof raw);
+    fg_self_test_matmul_inputs(type, raw, x);
+    fg_ref_matmul(&w, x, FG_SELF_TEST_K, FG_SELF_TEST_TOKENS, NULL, y, FG_SELF_TEST_ROWS);
     return XXH3_64bits(y, sizeof y);
 }
 
-static void test_battery_products(void **state)
+static void test_self_test_products(void **state)
 {
     (void)state;
     for (int mode = FG_NUMERICS_EXACT; mode <= FG_NUMERICS_INT8; mode++) {
         bool int8 = mode == FG_NUMERICS_INT8;
 
-        assert_int_equal(battery_product(FG_Q8_0, int8), fg_battery_known.q8_0[mode]);
-        assert_int_equal(battery_product(FG_Q4_1, int8), fg_battery_known.q4_1[mode]);
+        assert_int_equal(self_test_product(FG_Q8_0, int8), fg_self_test_known.q8_0[mode]);
+        assert_int_equal(self_test_product(FG_Q4_1, int8), fg_self_test_known.q4_1[mode]);
     }
 }
 
 /* The device under test gives the hashes, and the id then names no device. */
-static void test_battery_here(void **state)
+static void test_self_test_here(void **state)
 {
     struct lab *lab = *state;
     uint8_t ids[2 * FG_NUMERICS_COUNT][16];
-    struct fg_engine *e = &lab->engine;
+    struct fg_ops *o = &lab->ops;
+    struct fg_self_test found;
     struct fg_err err;
 
     for (int i = 0; i < 2 * FG_NUMERICS_COUNT; i++) {
-        e->opt.kv_type = i % 2 ? FG_KV_F32 : FG_KV_F16;
-        e->opt.numerics = (enum fg_numerics)(i / 2);
-        if (fg_kernels_init(e, &err) || fg_battery_run(e, &err))
+        o->kv_type = i % 2 ? FG_KV_F32 : FG_KV_F16;
+        o->numerics = (enum fg_numerics)(i / 2);
+        if (fg_ops_init(o, &err) || fg_self_test_run(o, &found, &err))
             fail_msg("%s", err.text);
-        assert_int_equal(e->canonical, fg_numerics_portable(e->opt.numerics));
-        memcpy(ids[i], e->numerics_id, 16);
+        assert_int_equal(found.canonical, fg_numerics_portable(o->numerics));
+        memcpy(ids[i], found.numerics_id, 16);
         for (int j = 0; j < i; j++)
             assert_memory_not_equal(ids[i], ids[j], 16);
     }
-    e->opt.numerics = FG_NUMERICS_EXACT;
-    if (fg_kernels_init(e, &err))
+    o->numerics = FG_NUMERICS_EXACT;
+    if (fg_ops_init(o, &err))
         fail_msg("%s", err.text);
 }
 
@@ -219,9 +223,9 @@ int main(void)
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_all_halves),
         cmocka_unit_test(test_half_probe),
-        cmocka_unit_test(test_battery_canon),
-        cmocka_unit_test(test_battery_products),
-        cmocka_unit_test(test_battery_here),
+        cmocka_unit_test(test_self_test_canon),
+        cmocka_unit_test(test_self_test_products),
+        cmocka_unit_test(test_self_test_here),
     };
 
     return cmocka_run_group_tests(tests, lab_open, lab_close);

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "model/engine_priv.h"
+
 #include "lab.h"
 #include "pair.h"
 

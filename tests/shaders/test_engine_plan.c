@@ -33,10 +33,10 @@ static void check(struct fg_device *d, const struct tiny_model *m,
     assert_int_equal(p.opt.n_ctx, info.n_ctx);
     assert_int_equal(p.opt.n_seq, info.n_seq);
     assert_int_equal(p.opt.n_pages, info.n_pages);
-    assert_int_equal(p.n_lightning ? p.opt.n_states : 0, info.n_states);
+    assert_int_equal(p.state_bytes ? p.opt.n_states : 0, info.n_states);
     assert_int_equal(p.opt.n_batch, info.n_batch);
-    assert_int_equal(p.page_layer_bytes * p.n_softmax, info.page_bytes);
-    assert_int_equal(p.state_layer_bytes * p.n_lightning, info.state_bytes);
+    assert_int_equal(p.page_bytes, info.page_bytes);
+    assert_int_equal(p.state_bytes, info.state_bytes);
     assert_int_equal(p.weight_bytes, info.weight_bytes);
     assert_int_equal(p.kv_bytes, info.kv_bytes);
     assert_int_equal(p.seq_bytes + p.saved_bytes, info.seq_bytes);

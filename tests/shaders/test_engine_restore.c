@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "model/engine_priv.h"
+
 #include "lab.h"
 #include "pair.h"
 
@@ -249,9 +251,9 @@ static void test_memory_of_its_own(void **state)
     for (int small = 0; small < 2; small++) { /* or in pieces that end in the midst of a layer */
         bench_init(&b, *state, &m, FG_KV_F16, "restored through staging buffers");
         struct fg_engine *e = b.p.engine;
-        assert_null(fg_buffer_map(e->layers[0].recurrent ? e->layers[0].state : e->layers[0].kv));
+        assert_null(fg_buffer_map(e->memory.pieces[0].buffer));
         if (small)
-            fg_transfers_limit(e->transfers, e->page_layer_bytes / 2 + 16);
+            fg_transfers_limit(e->transfers, e->memory.largest_page / 2 + 16);
         check_host(&b, *state, &m, FG_KV_F16);
         check_shared(&b);
         bench_finish(&b);

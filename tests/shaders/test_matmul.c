@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "ops/matmul.h"
+
 #include "problem.h"
 
 #include <stdio.h>
@@ -30,7 +32,7 @@ static void test_f32(void **state)
 static void test_f16(void **state)
 {
     struct lab *lab = *state;
-    uint32_t native = lab->engine.native_f16;
+    uint32_t native = lab->ops.native_f16;
 
     check_type(lab, FG_F16);
     if (native) {
@@ -41,7 +43,7 @@ static void test_f16(void **state)
         variants_init(&v, lab, FG_F16, false, 1 << 20);
         problem_init(&p, lab, FG_F16, 65, 200, &seed);
         lab_upload(lab, FG_F16, p.raw, p.k, p.rows, 1, &p.m);
-        lab->engine.native_f16 = 0;
+        lab->ops.native_f16 = 0;
         for (uint32_t i = 0; i < v.n; i += 3)
             problem_check(&p, lab, &v.list[i], i % 2, COUNTS);
         problem_finish(&p);
@@ -82,15 +84,17 @@ static void test_every_device_has_kernels(void **state)
         enum fg_numerics mode = (enum fg_numerics)(i / (2 * 2 * 2 * 2 * 7));
         const char *variant = mode == FG_NUMERICS_FUSED ? ".fma" : "";
         struct fg_tiling tilings[2];
-        uint32_t attend;
-        char name[FG_MATMUL_NAME];
+        struct fg_usual_tilings usual;
+        char name[FG_KERNEL_NAME];
 
         snprintf(d.type, sizeof d.type, "%s", types[i % 2]);
         d.subgroup_ballot = i / 2 % 2;
         d.max_texel_elements = i / 4 % 2 ? 65536 : 128 << 20;
         d.max_workgroup_threads = i / 8 % 2 ? 128 : 1024;
         d.subgroup_size = subgroups[i / 16 % 7];
-        fg_tilings(&d, mode, &tilings[0], &tilings[1], &attend);
+        usual = fg_tilings(&d, mode);
+        tilings[0] = usual.one;
+        tilings[1] = usual.many;
         for (int k = 0; k < 2; k++) {
             assert_true(tilings[k].lanes * tilings[k].slices <= d.max_workgroup_threads);
             for (int t = 0; t < 2 * LAB_TYPES; t++) {
@@ -100,8 +104,8 @@ static void test_every_device_has_kernels(void **state)
                              d.subgroup_size, d.subgroup_ballot, name);
             }
         }
-        snprintf(name, sizeof name, "softmax_attend.f16.t1.sg%u.tex", attend);
-        assert_true(attend == 0 || lab_is_shader(name));
+        snprintf(name, sizeof name, "softmax_attend.f16.t1.sg%u.tex", usual.attend_spread);
+        assert_true(usual.attend_spread == 0 || lab_is_shader(name));
     }
 }
 

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "ops/matmul.h"
+
 #include "variants.h"
 
 #include <stdio.h>
@@ -102,23 +104,27 @@ static void problem_finish(struct problem *p)
 
 static void problem_check(struct problem *p, struct lab *lab, const struct fg_tiling *t)
 {
-    struct fg_engine *e = &lab->engine;
+    struct fg_expert_groups groups = {.n_pairs = p->s.n_pairs, .n_used = 0, .n_expert = EXPERTS};
     uint32_t pairs[MOST_PAIRS], tiles[4 * (MOST_PAIRS + EXPERTS)], n = p->s.n_pairs;
     uint32_t rows = n / t->tokens + (EXPERTS < n ? EXPERTS : n);
     const float *y = fg_buffer_map(p->y);
     char name[96], what[192];
 
     lab_group(p->experts, n, EXPERTS, t->tokens, pairs, tiles);
-    e->many = *t;
-    e->hp.n_expert = EXPERTS;
-    e->s.pairs = lab_buffer(lab, pairs, n * 4u);
-    e->s.pair_tiles = lab_buffer(lab, tiles, rows * 16u);
+    lab->ops.many = *t;
+    groups.pairs = lab_buffer(lab, pairs, n * 4u);
+    groups.pair_tiles = lab_buffer(lab, tiles, rows * 16u);
     lab_wipe(p->y);
     lab_begin(lab);
-    fg_record_matmul_moe(e, &p->m, p->x, p->ldx, p->y, p->ldy, n, p->s.x_div);
+    fg_record_matmul_moe(&lab->ops, &(struct fg_matmul_moe){
+                                        .m = &p->m,
+                                        .x.plain = fg_view_of(p->x, p->ldx, n / p->s.x_div, p->s.k),
+                                        .y = fg_view_of(p->y, p->ldy, n, p->s.rows),
+                                        .groups = &groups,
+                                        .x_div = p->s.x_div});
     lab_run(lab);
-    fg_buffer_destroy(e->s.pairs);
-    fg_buffer_destroy(e->s.pair_tiles);
+    fg_buffer_destroy(groups.pairs);
+    fg_buffer_destroy(groups.pair_tiles);
     snprintf(what, sizeof what, "%s: %u rows, k %u, %u pairs, %u parts, gated %d",
              variant_name(p->type, t, name), p->s.rows, p->s.k, n, p->m.n_parts, p->m.gated);
     for (uint32_t i = 0; i < n; i++) {
@@ -177,7 +183,7 @@ static void test_moe(void **state)
         for (size_t s = 1; s < 4; s++)
             check_shape(lab, type, shapes[s], true, &v, step, &seed);
     }
-    if (fg_kernels_init(&lab->engine, &err))
+    if (fg_ops_init(&lab->ops, &err))
         fail_msg("%s", err.text);
 }
 

@@ -8,6 +8,9 @@
 
 #include <cmocka.h>
 
+#include "model/engine_priv.h"
+#include "ops/matmul.h"
+#include "ops/quantize.h"
 #include "pair.h"
 #include "problem.h"
 
@@ -16,7 +19,7 @@
 
 static void set_mode(struct lab *lab, enum fg_numerics mode)
 {
-    lab->engine.opt.numerics = mode;
+    lab->ops.numerics = mode;
     problem_reset(lab);
 }
 
@@ -46,7 +49,7 @@ static void fill_activations(float *x, uint32_t ld, uint32_t n_blocks)
 
 static void check_quantize(struct lab *lab, uint32_t k, bool dot)
 {
-    struct fg_engine *e = &lab->engine;
+    struct fg_quantized_room room = {0};
     uint32_t nb = (k + 31) / 32, ld = nb * 32 + 4;
     size_t width = dot ? FG_C_BYTE_ROW(nb) : FG_C_WIDE_ROW(nb);
     float *x = lab_alloc((size_t)Q_ROWS * ld, sizeof *x), q[32];
@@ -55,12 +58,12 @@ static void check_quantize(struct lab *lab, uint32_t k, bool dot)
 
     fill_activations(x, ld, nb);
     from = lab_buffer(lab, x, (size_t)Q_ROWS * ld * 4);
-    e->s.quantized = lab_buffer(lab, NULL, (size_t)Q_ROWS * width * 16);
-    e->int_dot = dot;
+    room.buffer = lab_buffer(lab, NULL, (size_t)Q_ROWS * width * 16);
+    lab->ops.int_dot = dot;
     lab_begin(lab);
-    fg_record_quantize(e, from, ld, k, Q_ROWS);
+    fg_record_quantize(&lab->ops, fg_view_of(from, ld, Q_ROWS, k), &room);
     lab_run(lab);
-    got = fg_buffer_map(e->s.quantized);
+    got = fg_buffer_map(room.buffer);
     for (uint32_t r = 0; r < Q_ROWS; r++)
         for (uint32_t b = 0; b < nb; b++) {
             const uint32_t *row = got + r * width * 4;
@@ -80,7 +83,7 @@ static void check_quantize(struct lab *lab, uint32_t k, bool dot)
             }
         }
     fg_buffer_destroy(from);
-    fg_buffer_destroy(e->s.quantized);
+    fg_buffer_destroy(room.buffer);
     free(x);
 }
 
@@ -105,10 +108,10 @@ static void check_variants(struct lab *lab, struct problem *p, const struct vari
     for (uint32_t i = 0; i < v->n; i += step) {
         bool plain = !v->list[i].texel && v->list[i].spread == 0;
 
-        lab->engine.int_dot = false;
+        lab->ops.int_dot = false;
         problem_check(p, lab, &v->list[i], residual && i % 2, COUNTS - 1);
-        lab->engine.int_dot = lab->info->int_dot && plain;
-        if (lab->engine.int_dot)
+        lab->ops.int_dot = lab->info->int_dot && plain;
+        if (lab->ops.int_dot)
             problem_check(p, lab, &v->list[i], residual && i % 2, COUNTS - 1);
     }
 }
@@ -152,6 +155,79 @@ static void test_int8_products(void **state)
     set_mode(lab, FG_NUMERICS_EXACT);
 }
 
+/* --- int8: which operand --- */
+
+/* Two inputs are quantized, and the product is of the one that it is given, not of the last. */
+static void test_earlier_operand(void **state)
+{
+    struct lab *lab = *state;
+    struct fg_quantized_room other = {0};
+    struct fg_operand first, second;
+    uint64_t seed = 77;
+    struct problem p;
+    float *noise;
+
+    set_mode(lab, FG_NUMERICS_INT8);
+    problem_init(&p, lab, FG_Q8_0, 33, 352, &seed);
+    lab_upload(lab, FG_Q8_0, p.raw, p.k, p.rows, 1, &p.m);
+    noise = lab_alloc((size_t)MOST_TOKENS * p.k, sizeof *noise);
+    lab_fill_noise(&seed, noise, (size_t)MOST_TOKENS * p.k, 1);
+    struct fg_buffer *x = lab_buffer(lab, noise, (size_t)MOST_TOKENS * p.k * 4);
+    other.buffer = lab_buffer(lab, NULL, (size_t)MOST_TOKENS * fg_quantized_row(p.k) * 4);
+    lab_begin(lab);
+    first = fg_record_quantize(&lab->ops, fg_view_of(p.x, p.ldx, MOST_TOKENS, p.k), &p.quantized);
+    second = fg_record_quantize(&lab->ops, fg_view_of(x, p.k, MOST_TOKENS, p.k), &other);
+    fg_record_matmul(
+        &lab->ops,
+        &(struct fg_matmul){
+            .m = &p.m, .x = first, .y = fg_view_of(p.y[COUNTS - 1], p.rows, MOST_TOKENS, p.rows)});
+    lab_run(lab);
+    lab_equal("a product of the operand quantized first", fg_buffer_map(p.y[COUNTS - 1]), p.want[0],
+              (size_t)MOST_TOKENS * p.rows);
+    assert_int_equal(second.quantized.rows, MOST_TOKENS);
+    fg_buffer_destroy(x);
+    fg_buffer_destroy(other.buffer);
+    free(noise);
+    problem_finish(&p);
+    set_mode(lab, FG_NUMERICS_EXACT);
+}
+
+static void refused(struct lab *lab, const struct problem *p, struct fg_operand x, const char *why)
+{
+    struct fg_err err;
+
+    lab_begin(lab);
+    fg_record_matmul(
+        &lab->ops,
+        &(struct fg_matmul){.m = &p->m, .x = x, .y = fg_view_of(p->y[0], p->rows, 1, p->rows)});
+    assert_int_equal(fg_cmd_run(lab->ops.cmd, &err), FG_EINVAL);
+    if (!strstr(err.text, why))
+        fail_msg("'%s' does not say '%s'", err.text, why);
+}
+
+/* An operand that was never quantized, one of another width, and one whose rows are gone. */
+static void test_operands_refused(void **state)
+{
+    struct lab *lab = *state;
+    uint64_t seed = 78;
+    struct problem p;
+
+    set_mode(lab, FG_NUMERICS_INT8);
+    problem_init(&p, lab, FG_Q8_0, 33, 352, &seed);
+    lab_upload(lab, FG_Q8_0, p.raw, p.k, p.rows, 1, &p.m);
+    lab_begin(lab);
+    struct fg_view rows = fg_view_of(p.x, p.ldx, 4, p.k), narrow = fg_view_of(p.x, p.ldx, 4, 320);
+    struct fg_operand gone = fg_record_quantize(&lab->ops, rows, &p.quantized);
+    struct fg_operand other = fg_record_quantize(&lab->ops, narrow, &p.quantized);
+    lab_run(lab);
+    refused(lab, &p, (struct fg_operand){.plain = rows}, "the operand has none");
+    refused(lab, &p, gone, "overwritten");
+    refused(lab, &p, other, "of another shape");
+    set_mode(lab, FG_NUMERICS_EXACT);
+    refused(lab, &p, (struct fg_operand){.plain = narrow}, "of another shape");
+    problem_finish(&p);
+}
+
 /* --- fused: products --- */
 
 static void check_fused(struct lab *lab, enum fg_dtype type, const struct fg_tiling *one,
@@ -163,12 +239,17 @@ static void check_fused(struct lab *lab, enum fg_dtype type, const struct fg_til
 
     problem_init(&p, lab, type, 100, fg_round_up(352, fg_dtype_block_elems(type)), &seed);
     lab_upload(lab, type, p.raw, p.k, p.rows, 1, &p.m);
-    lab->engine.one = *one;
-    lab->engine.many = *many;
+    lab->ops.one = *one;
+    lab->ops.many = *many;
     for (int i = 0; i < 2; i++) { /* of 1 and of 17 tokens */
         lab_begin(lab);
-        fg_record_matmul(&lab->engine, &p.m, p.x, p.ldx, p.y[i ? 5 : 0], p.ldy, i ? 17 : 1,
-                         p.residual, p.ldr, p.alpha);
+        fg_record_matmul(
+            &lab->ops,
+            &(struct fg_matmul){.m = &p.m,
+                                .x.plain = fg_view_of(p.x, p.ldx, MOST_TOKENS, p.k),
+                                .y = fg_view_of(p.y[i ? 5 : 0], p.ldy, i ? 17 : 1, p.rows),
+                                .residual = fg_view_of(p.residual, p.ldr, MOST_TOKENS, p.rows),
+                                .alpha = p.alpha});
         lab_run(lab);
     }
     for (uint32_t t = 0; t < 17; t++)
@@ -185,7 +266,7 @@ static void test_fused_products(void **state)
 
     for (int i = 0; i < LAB_TYPES; i++) {
         set_mode(lab, FG_NUMERICS_FUSED);
-        struct fg_tiling here[2] = {lab->engine.one, lab->engine.many};
+        struct fg_tiling here[2] = {lab->ops.one, lab->ops.many};
 
         check_fused(lab, lab_types[i], &here[0], &here[1]);
         check_fused(lab, lab_types[i], &card[0], &card[1]);
@@ -231,9 +312,9 @@ static void check_int8_model(struct fg_device *d, const struct tiny_model *m, co
     assert_true(error > 0 && error < 1e-2);
     check_splits(&p, what, tokens, want, n);
     if (fg_device_info(d)->int_dot) {
-        p.engine->int_dot = true;
-        p.engine->one = (struct fg_tiling){32, 4, 1, 1, 0, false};
-        p.engine->many = (struct fg_tiling){64, 1, 2, 4, 0, false};
+        p.engine->ops.int_dot = true;
+        p.engine->ops.one = (struct fg_tiling){32, 4, 1, 1, 0, false};
+        p.engine->ops.many = (struct fg_tiling){64, 1, 2, 4, 0, false};
         check_splits(&p, "int8 by dot products", tokens, want, n);
     }
     free(tokens);
@@ -289,8 +370,9 @@ static void test_fused_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quantize),       cmocka_unit_test(test_int8_products),
-        cmocka_unit_test(test_fused_products), cmocka_unit_test(test_int8_models),
+        cmocka_unit_test(test_quantize),        cmocka_unit_test(test_int8_products),
+        cmocka_unit_test(test_earlier_operand), cmocka_unit_test(test_operands_refused),
+        cmocka_unit_test(test_fused_products),  cmocka_unit_test(test_int8_models),
         cmocka_unit_test(test_fused_model),
     };
 

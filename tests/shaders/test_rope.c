@@ -9,6 +9,8 @@
 
 #include "canon.h"
 #include "lab.h"
+#include "model/blocks/block.h"
+#include "model/rope_table.h"
 #include "tables.h"
 
 #include <math.h>
@@ -55,8 +57,8 @@ static void reference(const struct shape *s, enum fg_kv_type kv, bool neox, cons
                       float *qkv, uint32_t ld, const uint32_t *table, void *pages)
 {
     for (uint32_t t = 0; t < TOKENS; t++) {
-        uint32_t page = table[tokens[t].seq * MAX_PAGES + tokens[t].pos / FG_CHUNK];
-        uint32_t j = tokens[t].pos % FG_CHUNK;
+        uint32_t page = table[tokens[t].seq * MAX_PAGES + tokens[t].pos / FG_BLOCK_TOKENS];
+        uint32_t j = tokens[t].pos % FG_BLOCK_TOKENS;
         const float *cs = rope + (size_t)t * s->rope_dim;
         float *q = qkv + (size_t)t * ld, *k = q + s->n_head * s->d, *v = k + s->n_kv * s->d;
 
@@ -139,25 +141,26 @@ static void test_tables(void **state)
     static const uint32_t heads[] = {1, 2, 3, 6, 8, 12, 64};
     static float factors[8] = {1, 1, 1.5f, 2, 2, 4, 8, 8};
     float *got = lab_alloc(64 * 65, 4), want[65], cos_sin[16];
-    struct fg_hparams hp = {.rope_dim = 16, .rope_freq_base = 10000};
+    struct fg_block_shape s = {.kind = &fg_lightning_block};
     double inv_freq[8];
 
     (void)state;
     for (uint32_t n_layer = 1; n_layer <= 80; n_layer = n_layer * 3 + 1)
         for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
             for (uint32_t layer = 0; layer < n_layer; layer++) {
-                hp.n_layer = n_layer;
-                hp.n_head = heads[i];
-                fg_decay_table(&hp, layer, got);
+                s.lightning.n_head = heads[i];
+                s.lightning.index = layer;
+                s.lightning.count = n_layer;
+                assert_int_equal(s.kind->table_floats(&s), heads[i] * 65);
+                s.kind->fill_table(&s, got);
                 for (uint32_t h = 0; h < heads[i]; h++) {
                     fg_ref_decay_table(fg_ref_slope(h, heads[i], layer, n_layer), want);
                     lab_equal("decay", got + h * 65, want, 65);
                 }
             }
     for (int with = 0; with < 2; with++) {
-        hp.rope_factors = with ? factors : NULL;
-        fg_rope_frequencies(&hp, inv_freq);
-        fg_ref_rope_table(1, 16, 10000, hp.rope_factors, cos_sin);
+        fg_rope_frequencies(16, 10000, with ? factors : NULL, inv_freq);
+        fg_ref_rope_table(1, 16, 10000, with ? factors : NULL, cos_sin);
         for (int i = 0; i < 8; i++)
             assert_true((float)cos(inv_freq[i]) == cos_sin[2 * i]);
     }

@@ -6,6 +6,9 @@
 
 #include <cmocka.h>
 
+#include "ops/embed.h"
+#include "ops/norm.h"
+
 #include "canon.h"
 #include "lab.h"
 
@@ -21,7 +24,9 @@ static void check_embed(struct lab *lab, enum fg_dtype type, uint32_t k, uint64_
                         uint64_t *seed)
 {
     static const uint32_t ids[TOKENS] = {0, 31, 32, 172, 100, 63, 64, 172, 5};
-    struct fg_engine *e = &lab->engine;
+    struct fg_matrix m;
+    struct fg_embed embed = {.m = &m};
+    uint32_t ld = fg_round_up(k, 32) + 32;
     struct fg_token_row tokens[TOKENS] = {0};
     void *raw = lab_rows(seed, type, VOCAB, k);
     struct fg_ref_matrix w = {type, raw, k, VOCAB, false};
@@ -31,32 +36,30 @@ static void check_embed(struct lab *lab, enum fg_dtype type, uint32_t k, uint64_
 
     if (range)
         range = lab_set_storage_range(lab, range);
-    lab_upload(lab, type, raw, k, VOCAB, 1, &e->embd);
+    lab_upload(lab, type, raw, k, VOCAB, 1, &m);
     if (range)
         lab_set_storage_range(lab, range);
-    assert_true(range ? e->embd.n_parts > 1 : e->embd.n_parts == 1);
+    assert_true(range ? m.n_parts > 1 : m.n_parts == 1);
     for (int t = 0; t < TOKENS; t++)
         tokens[t].id = ids[t];
-    e->s.ld_embd = fg_round_up(k, 32) + 32;
-    e->s.tokens = lab_buffer(lab, tokens, sizeof tokens);
-    e->s.x = lab_buffer(lab, NULL, (size_t)(TOKENS + 1) * e->s.ld_embd * 4);
+    embed.tokens = lab_buffer(lab, tokens, sizeof tokens);
+    embed.y = fg_view_of(lab_buffer(lab, NULL, (size_t)(TOKENS + 1) * ld * 4), ld, TOKENS, k);
     lab_begin(lab);
-    fg_record_embed(e, TOKENS);
+    fg_record_embed(&lab->ops, &embed);
     lab_run(lab);
-    got = fg_buffer_map(e->s.x);
-    snprintf(what, sizeof what, "embed %s, k %u, %u parts", fg_type_suffix(type), k,
-             e->embd.n_parts);
+    got = fg_buffer_map(embed.y.buffer);
+    snprintf(what, sizeof what, "embed %s, k %u, %u parts", fg_type_suffix(type), k, m.n_parts);
     for (int t = 0; t < TOKENS; t++) {
-        const float *row = got + (size_t)t * e->s.ld_embd;
+        const float *row = got + (size_t)t * ld;
 
         fg_ref_embed(&w, ids[t], want); /* what follows in the last block is 0 */
         lab_equal(what, row, want, fg_round_up(k, 32));
-        lab_untouched(what, row + e->s.ld_embd - 32, 32);
+        lab_untouched(what, row + ld - 32, 32);
     }
-    lab_untouched(what, got + (size_t)TOKENS * e->s.ld_embd, e->s.ld_embd);
-    fg_buffer_destroy(e->s.tokens);
-    fg_buffer_destroy(e->s.x);
-    fg_matrix_finish(&e->embd);
+    lab_untouched(what, got + (size_t)TOKENS * ld, ld);
+    fg_buffer_destroy(embed.tokens);
+    fg_buffer_destroy(embed.y.buffer);
+    fg_matrix_finish(&m);
     free(raw);
     free(want);
 }
@@ -78,10 +81,10 @@ static void test_embed(void **state)
                 check_embed(lab, type, ks[k], 3 * lab_tile_bytes(type, ks[k]) - 16, &seed);
         }
     /* Without the device's own f16 expansion. */
-    uint32_t native = lab->engine.native_f16;
-    lab->engine.native_f16 = 0;
+    uint32_t native = lab->ops.native_f16;
+    lab->ops.native_f16 = 0;
     check_embed(lab, FG_F16, 352, 0, &seed);
-    lab->engine.native_f16 = native;
+    lab->ops.native_f16 = native;
 }
 
 /* --- norms --- */
@@ -110,7 +113,6 @@ static float *make_rows(uint64_t *seed, uint32_t n_rows, uint32_t ld)
 /* Rows in order, then 64 of them by index, from entry 64 of the table on. */
 static void check_norm(struct lab *lab, uint32_t n, uint64_t *seed)
 {
-    struct fg_engine *e = &lab->engine;
     uint32_t ld = n + 3, ldy = n + 2, index[128] = {0};
     float *x = make_rows(seed, NORM_ROWS, ld), *w = make_rows(seed, 1, n), *want = lab_alloc(n, 4);
     struct fg_buffer *xb = lab_buffer(lab, x, (size_t)NORM_ROWS * ld * 4);
@@ -122,12 +124,14 @@ static void check_norm(struct lab *lab, uint32_t n, uint64_t *seed)
     ib = lab_buffer(lab, index, sizeof index);
     y[0] = lab_buffer(lab, NULL, (size_t)NORM_ROWS * ldy * 4);
     y[1] = lab_buffer(lab, NULL, (size_t)64 * ldy * 4);
-    e->hp.n_embd = n;
-    e->hp.norm_eps = 1e-5f;
-    e->s.index = ib;
+    struct fg_norm norm = {.x = fg_view_of(xb, ld, NORM_ROWS, n), .w = wb, .eps = 1e-5f};
     lab_begin(lab);
-    fg_record_norm(e, xb, ld, wb, y[0], ldy, NORM_ROWS, NULL, 0);
-    fg_record_norm(e, xb, ld, wb, y[1], ldy, 64, ib, 64);
+    norm.y = fg_view_of(y[0], ldy, NORM_ROWS, n);
+    fg_record_norm(&lab->ops, &norm);
+    norm.y = fg_view_of(y[1], ldy, 64, n);
+    norm.index = ib;
+    norm.index_at = 64;
+    fg_record_norm(&lab->ops, &norm);
     lab_run(lab);
     for (uint32_t i = 0; i < NORM_ROWS + 64; i++) {
         uint32_t from = i < NORM_ROWS ? i : index[i - NORM_ROWS + 64];

@@ -171,7 +171,7 @@ static void run_segments(struct lab *lab, const struct problem *p, const struct 
 static void check_kernel(struct lab *lab, const struct problem *p, const struct step *st,
                          const struct kernel *k, bool segments)
 {
-    const uint32_t spec[FG_SPEC_COUNT] = {k->tokens, k->heads, p->s.d, 0, lab->engine.native_f16};
+    const uint32_t spec[FG_SPEC_COUNT] = {k->tokens, k->heads, p->s.d, 0, lab->ops.native_f16};
     struct fg_attend_push push = {.n_tokens = st->n_groups,
                                   .n_head = p->s.n_head,
                                   .n_head_kv = p->s.n_kv,

@@ -9,6 +9,7 @@
 
 #include "lab.h"
 #include "model/tune.h"
+#include "ops/matmul.h"
 #include "pair.h"
 
 #include <dirent.h>
@@ -39,8 +40,9 @@ static void test_candidates(void **state)
     for (uint32_t i = 0; i < 2 * 2 * 2 * 2 * 5 * FG_NUMERICS_COUNT * 2; i++) {
         bool many = i % 2, dot = i / 2 % 2;
         enum fg_numerics mode = (enum fg_numerics)(i / 4 % FG_NUMERICS_COUNT);
-        uint32_t j = i / (4 * FG_NUMERICS_COUNT), n, attend;
-        struct fg_tiling all[FG_TUNE_CANDIDATES], usual[2];
+        uint32_t j = i / (4 * FG_NUMERICS_COUNT), n;
+        struct fg_tiling all[FG_TUNE_CANDIDATES];
+        struct fg_usual_tilings found;
         const char *variant = mode == FG_NUMERICS_FUSED ? ".fma" : dot ? ".dot" : "";
 
         if (dot && mode != FG_NUMERICS_INT8)
@@ -52,11 +54,11 @@ static void test_candidates(void **state)
         d.max_workgroup_threads = d.subgroup_size == 1 ? 128 : 1024;
         n = fg_tune_candidates(&d, mode, dot, many, all);
         assert_in_range(n, 3, FG_TUNE_CANDIDATES);
-        fg_tilings(&d, mode, &usual[0], &usual[1], &attend);
+        found = fg_tilings(&d, mode);
         if (!dot)
-            assert_true(fg_tiling_equal(&all[0], &usual[many]));
+            assert_true(fg_tiling_equal(&all[0], many ? &found.many : &found.one));
         for (uint32_t k = 0; k < n; k++) {
-            char name[FG_MATMUL_NAME];
+            char name[FG_KERNEL_NAME];
 
             fg_matmul_name(name, "matmul_moe", FG_Q4_0, &all[k], variant);
             if (!lab_is_shader(name))
@@ -103,10 +105,10 @@ static void check_golden(struct fg_device *d, const char *name)
         char what[2 * FG_TILING_NAME + 8], names[2][FG_TILING_NAME];
         struct run r;
 
-        p.engine->one = one[i % n_one];
-        p.engine->many = many[i % n_many];
-        fg_tiling_name(&p.engine->one, names[0]);
-        fg_tiling_name(&p.engine->many, names[1]);
+        p.engine->ops.one = one[i % n_one];
+        p.engine->ops.many = many[i % n_many];
+        fg_tiling_name(&p.engine->ops.one, names[0]);
+        fg_tiling_name(&p.engine->ops.many, names[1]);
         snprintf(what, sizeof what, "%s; %s", names[0], names[1]);
         run_init(&r, &p, what, tokens, want, GOLDEN_TOKENS);
         run_until(&r, GOLDEN_TOKENS - 2, 64);
@@ -189,14 +191,14 @@ static void test_measure(void **state)
     uint32_t n;
 
     init_small(&p, *state, FG_TUNE_NEVER);
-    assert_int_equal(p.engine->n_tuned, 0);
+    assert_int_equal(p.engine->ops.n_tuned, 0);
     clock_step = 0.001;
     ok(fg_tune_measure(p.engine, 20, fake_clock, count_share, &share, &err), &err);
-    n = p.engine->n_tuned;
+    n = p.engine->ops.n_tuned;
     assert_int_equal(n, 4); /* F32: the router; Q8_0; one token and many */
     assert_true(share == 1);
     for (uint32_t i = 0; i < n; i++) {
-        const struct fg_tuned *t = &p.engine->tuned[i];
+        const struct fg_tuned *t = &p.engine->ops.tuned[i];
 
         assert_int_equal(t->tried, t->candidates);
         assert_true(t->seconds > 0 && t->seconds <= t->usual_seconds);
@@ -204,16 +206,16 @@ static void test_measure(void **state)
     check_bits(&p);
     /* What is there is not measured again. */
     ok(fg_tune_measure(p.engine, 20, fake_clock, NULL, NULL, &err), &err);
-    assert_int_equal(p.engine->n_tuned, n);
+    assert_int_equal(p.engine->ops.n_tuned, n);
 
-    p.engine->n_tuned = 0;
+    p.engine->ops.n_tuned = 0;
     clock_step = 1;
     clock_now = 0;
     ok(fg_tune_measure(p.engine, 20, fake_clock, NULL, NULL, &err), &err);
-    assert_int_equal(p.engine->n_tuned, n);
+    assert_int_equal(p.engine->ops.n_tuned, n);
     assert_true(clock_now < 60); /* one look at the clock a second; each run takes one */
     for (uint32_t i = 0; i < n; i++)
-        assert_in_range(p.engine->tuned[i].tried, 1, p.engine->tuned[i].candidates - 1);
+        assert_in_range(p.engine->ops.tuned[i].tried, 1, p.engine->ops.tuned[i].candidates - 1);
     check_bits(&p);
     pair_finish(&p);
 }
@@ -273,15 +275,15 @@ static void place_init(struct place *at)
     clock_step = 0.001;
     ok(fg_tune_measure(at->p.engine, 20, fake_clock, NULL, NULL, &err), &err);
     /* Something else than the usual, to see that it comes back. */
-    other = &at->p.engine->tuned[1];
+    other = &at->p.engine->ops.tuned[1];
     other->tiling =
         all[fg_tune_candidates(fg_device_info(at->d), FG_NUMERICS_EXACT, false, other->many, all) -
             1];
-    at->n = at->p.engine->n_tuned;
-    memcpy(at->kept, at->p.engine->tuned, sizeof at->kept);
+    at->n = at->p.engine->ops.n_tuned;
+    memcpy(at->kept, at->p.engine->ops.tuned, sizeof at->kept);
     ok(fg_tune_save(at->p.engine, &err), &err);
     find_file(at->dir, at->path);
-    at->p.engine->n_tuned = 0;
+    at->p.engine->ops.n_tuned = 0;
 }
 
 static void place_finish(struct place *at)
@@ -301,9 +303,9 @@ static void test_file(void **state)
     (void)state;
     place_init(&at);
     assert_true(fg_tune_load(at.p.engine, &err));
-    assert_int_equal(at.p.engine->n_tuned, at.n);
+    assert_int_equal(at.p.engine->ops.n_tuned, at.n);
     for (uint32_t i = 0; i < at.n; i++) {
-        const struct fg_tuned *t = &at.p.engine->tuned[i];
+        const struct fg_tuned *t = &at.p.engine->ops.tuned[i];
 
         assert_true(t->type == at.kept[i].type && t->many == at.kept[i].many);
         assert_true(fg_tiling_equal(&t->tiling, &at.kept[i].tiling));
@@ -312,11 +314,11 @@ static void test_file(void **state)
     }
     check_bits(&at.p);
     /* A tiling that this device would not be offered. */
-    at.p.engine->tuned[0].tiling.lanes = 24;
+    at.p.engine->ops.tuned[0].tiling.lanes = 24;
     ok(fg_tune_save(at.p.engine, &err), &err);
     assert_false(fg_tune_load(at.p.engine, &err));
     assert_int_equal(err.code, FG_EFORMAT);
-    assert_int_equal(at.p.engine->n_tuned, 0);
+    assert_int_equal(at.p.engine->ops.n_tuned, 0);
     pair_finish(&at.p);
     place_finish(&at);
 }
@@ -339,7 +341,7 @@ static void test_damaged_file(void **state)
     for (long i = 0; i < size; i++) {
         flip(at.path, i);
         assert_false(fg_tune_load(at.p.engine, &err));
-        assert_int_equal(at.p.engine->n_tuned, 0);
+        assert_int_equal(at.p.engine->ops.n_tuned, 0);
         flip(at.path, i);
     }
     assert_true(fg_tune_load(at.p.engine, &err));
@@ -365,25 +367,25 @@ static void test_engines(void **state)
     pair_finish(&at.p);
     assert_int_equal(truncate(at.path, 30), 0); /* damaged: it is healed */
     init_small(&p, at.d, FG_TUNE_ONCE);
-    assert_int_equal(p.engine->n_tuned, at.n);
+    assert_int_equal(p.engine->ops.n_tuned, at.n);
     assert_int_equal(p.engine->tune_note.code, FG_EFORMAT);
-    memcpy(at.kept, p.engine->tuned, sizeof at.kept);
+    memcpy(at.kept, p.engine->ops.tuned, sizeof at.kept);
     pair_finish(&p);
     init_small(&p, at.d, FG_TUNE_ONCE);
-    assert_int_equal(p.engine->n_tuned, at.n);
+    assert_int_equal(p.engine->ops.n_tuned, at.n);
     assert_int_equal(p.engine->tune_note.code, 0);
     for (uint32_t i = 0; i < at.n; i++)
-        assert_true(fg_tiling_equal(&p.engine->tuned[i].tiling, &at.kept[i].tiling));
+        assert_true(fg_tiling_equal(&p.engine->ops.tuned[i].tiling, &at.kept[i].tiling));
     /* Tuned anew: all of this model's types, and another's stays. */
-    p.engine->tuned[p.engine->n_tuned++] = (struct fg_tuned){
-        .type = FG_Q6_K, .tiling = p.engine->one, .seconds = 1, .usual_seconds = 1};
+    p.engine->ops.tuned[p.engine->ops.n_tuned++] = (struct fg_tuned){
+        .type = FG_Q6_K, .tiling = p.engine->ops.one, .seconds = 1, .usual_seconds = 1};
     ok(fg_tune_save(p.engine, &err), &err);
     pair_finish(&p);
     init_small(&p, at.d, FG_TUNE_ANEW);
-    assert_int_equal(p.engine->n_tuned, at.n + 1);
-    assert_int_equal(p.engine->tuned[0].type, FG_Q6_K);
+    assert_int_equal(p.engine->ops.n_tuned, at.n + 1);
+    assert_int_equal(p.engine->ops.tuned[0].type, FG_Q6_K);
     fg_tune_forget(p.engine);
-    assert_int_equal(p.engine->n_tuned, 1);
+    assert_int_equal(p.engine->ops.n_tuned, 1);
     /* Of another driver: the key differs. */
     ((struct fg_device_info *)fg_device_info(at.d))->driver[0] ^= 1;
     assert_false(fg_tune_load(p.engine, &err));
@@ -397,7 +399,7 @@ static void test_nowhere(void **state)
     struct pair p;
 
     init_small(&p, *state, FG_TUNE_ONCE);
-    assert_int_equal(p.engine->n_tuned, 0);
+    assert_int_equal(p.engine->ops.n_tuned, 0);
     pair_finish(&p);
 }
 

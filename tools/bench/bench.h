@@ -5,10 +5,8 @@
 
 #include <stdint.h>
 
-#include "model/numerics.h"
+#include "ops/numerics.h"
 
-/* Seconds of CLOCK_MONOTONIC. */
-double bench_seconds(void);
 /* Says that `text` is no value for `option`, and what would be; returns 2. */
 int bench_wrong(const char *program, const char *option, const char *text, const char *wanted);
 

@@ -2,12 +2,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "gpu/device.h"
+#include "model/families/hparams.h"
+#include "shaders/abi/params.h"
 
 enum {
-    NOISE_BYTES = 1 << 20,
     ROOF_BYTES = 256 << 20, /* of the copies; or the device's largest binding */
     MADD_GROUPS = 2048,
     MADD_ROUNDS = 1024,
@@ -16,16 +17,7 @@ enum {
 };
 #define MOE_BYTES (UINT64_C(1) << 30) /* most that the experts of one matrix take */
 
-static const uint32_t token_counts[] = {1, FG_CHUNK};
-
-/* --- time --- */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
+static const uint32_t token_counts[] = {1, FG_BLOCK_TOKENS};
 
 static int by_size(const void *a, const void *b)
 {
@@ -36,15 +28,15 @@ static int by_size(const void *a, const void *b)
 static int submit(struct fg_kernel_bench *b, fg_kernel_record *record, void *ctx, uint32_t n,
                   double *seconds, struct fg_err *err)
 {
-    struct fg_cmd *cmd = b->engine->cmd;
+    struct fg_cmd *cmd = b->cmd;
     double start;
     int rc;
     fg_cmd_begin(cmd);
     for (uint32_t i = 0; i < n; i++)
         record(ctx, i);
-    start = now();
+    start = fg_clock_seconds();
     rc = fg_cmd_run(cmd, err);
-    *seconds = now() - start;
+    *seconds = fg_clock_seconds() - start;
     return rc;
 }
 
@@ -73,16 +65,6 @@ int fg_kernel_bench_time(struct fg_kernel_bench *b, fg_kernel_record *record, vo
     return 0;
 }
 
-int fg_kernel_bench_fill(struct fg_kernel_bench *b, struct fg_buffer *dst, struct fg_err *err)
-{
-    struct fg_cmd *cmd = b->engine->cmd;
-    uint64_t bytes = fg_buffer_bytes(dst);
-    fg_cmd_begin(cmd);
-    for (uint64_t at = 0; at < bytes; at += NOISE_BYTES)
-        fg_cmd_copy(cmd, b->noise, 0, dst, at, bytes - at < NOISE_BYTES ? bytes - at : NOISE_BYTES);
-    return fg_cmd_run(cmd, err);
-}
-
 /* --- the roof --- */
 
 struct roof_work {
@@ -97,9 +79,8 @@ static void record_copy(void *ctx, uint32_t i)
     struct roof_work *w = ctx;
     struct fg_bind binds[] = {{w->x, 0, 0}, {w->y, 0, 0}};
     (void)i;
-    fg_cmd_dispatch(w->b->engine->cmd, w->copy, binds, 2, &w->push, sizeof w->push, w->push.n / 512,
-                    1, 1);
-    fg_cmd_barrier(w->b->engine->cmd);
+    fg_cmd_dispatch(w->b->cmd, w->copy, binds, 2, &w->push, sizeof w->push, w->push.n / 512, 1, 1);
+    fg_cmd_barrier(w->b->cmd);
 }
 
 static void record_madd(void *ctx, uint32_t i)
@@ -108,8 +89,8 @@ static void record_madd(void *ctx, uint32_t i)
     struct fg_bench_madd_push push = {MADD_ROUNDS, 0.5f, 1.0f};
     struct fg_bind bind = {w->y, 0, 0};
     (void)i;
-    fg_cmd_dispatch(w->b->engine->cmd, w->madd, &bind, 1, &push, sizeof push, MADD_GROUPS, 1, 1);
-    fg_cmd_barrier(w->b->engine->cmd);
+    fg_cmd_dispatch(w->b->cmd, w->madd, &bind, 1, &push, sizeof push, MADD_GROUPS, 1, 1);
+    fg_cmd_barrier(w->b->cmd);
 }
 
 /* Loads alone and whole copies through one kind of buffer. */
@@ -137,7 +118,7 @@ int fg_kernel_bench_roof(struct fg_kernel_bench *b, struct fg_kernel_roof *out, 
     const uint32_t spec[FG_SPEC_COUNT] = {0};
     struct roof_work w = {.b = b};
     uint64_t bytes = d->max_storage_range < ROOF_BYTES ? d->max_storage_range : ROOF_BYTES;
-    bool texel = b->engine->one.texel || b->engine->many.texel;
+    bool texel = b->ops.one.texel || b->ops.many.texel;
     double seconds;
     int rc;
 
@@ -232,8 +213,8 @@ static void add_model(struct fg_kernel_bench *b, const struct fg_gguf *g)
             continue;
         if (c.n_experts > 1) {
             c.kind = FG_KERNEL_MOE;
-            c.n_experts = b->engine->hp.n_expert;
-            c.x_div = strcmp(c.name, "ffn_down_exps") == 0 ? 1 : b->engine->hp.n_expert_used;
+            c.n_experts = b->widths.n_expert;
+            c.x_div = strcmp(c.name, "ffn_down_exps") == 0 ? 1 : b->widths.n_used;
         }
         for (uint32_t j = 0; j < b->n_cases; j++)
             twice = twice || (b->cases[j].kind == c.kind && b->cases[j].type == c.type &&
@@ -247,108 +228,78 @@ static void add_model(struct fg_kernel_bench *b, const struct fg_gguf *g)
 static void add_rest(struct fg_kernel_bench *b)
 {
     enum { N = sizeof token_counts / sizeof *token_counts };
-    for (uint32_t i = 0; i < 2 * N && b->n_kinds[0]; i++)
+    for (uint32_t i = 0; i < 2 * N && b->widths.heads.n_head; i++)
         add(b, (struct fg_kernel_case){.kind = FG_KERNEL_SOFTMAX,
                                        .n_tokens = token_counts[i % N],
                                        .depth = b->opt.depths[i / N]});
     /* One token in the middle of a chunk; all of a chunk, which is folded. */
-    for (uint32_t i = 0; i < N && b->n_kinds[1]; i++)
+    for (uint32_t i = 0; i < N && b->widths.lightning_heads; i++)
         add(b, (struct fg_kernel_case){.kind = FG_KERNEL_LIGHTNING,
                                        .n_tokens = token_counts[i],
-                                       .depth = token_counts[i] == 1 ? FG_CHUNK / 2 : 0});
-    for (uint32_t i = 0; i < N && b->n_kinds[1]; i++)
+                                       .depth = token_counts[i] == 1 ? FG_BLOCK_TOKENS / 2 : 0});
+    for (uint32_t i = 0; i < N && b->widths.lightning_heads; i++)
         add(b, (struct fg_kernel_case){.kind = FG_KERNEL_GATE, .n_tokens = token_counts[i]});
     for (uint32_t i = 0; i < N; i++)
         add(b, (struct fg_kernel_case){.kind = FG_KERNEL_NORM, .n_tokens = token_counts[i]});
 }
 
-/* --- the engine --- */
+/* --- the widths --- */
 
-/* A shape with FG_KERNEL_LAYERS layers of each kind that the model has, and as many experts as fit.
- */
-static int shape_of_model(struct fg_hparams *hp, const struct fg_gguf *g, struct fg_err *err)
+/* Of the model's first block of each kind, with as many experts as fit. */
+static int widths_of_model(struct fg_kernel_widths *w, const struct fg_gguf *g, struct fg_err *err)
 {
-    uint32_t kinds[2] = {0, 0}, n = 0;
-    int rc = fg_hparams_init(hp, g, err);
-    if (rc)
-        return rc;
-    for (uint32_t i = 0; i < hp->n_layer; i++)
-        if (kinds[hp->recurrent[i]]++ < FG_KERNEL_LAYERS)
-            hp->recurrent[n++] = hp->recurrent[i];
-    hp->n_layer = n;
-    uint64_t expert = (uint64_t)hp->n_ff * hp->n_embd * 4, most = MOE_BYTES / (expert ? expert : 1);
-    if (hp->n_expert > most)
-        hp->n_expert = most > hp->n_expert_used ? (uint32_t)most : hp->n_expert_used;
-    return 0;
-}
-
-static int built_in_shape(struct fg_hparams *hp, struct fg_err *err)
-{
-    *hp = (struct fg_hparams){.family = FG_FAMILY_MINIMAX_01,
-                              .n_layer = 2 * FG_KERNEL_LAYERS,
-                              .n_embd = BUILT_IN_WIDTH,
-                              .n_ff = BUILT_IN_WIDTH,
-                              .n_head = 32,
-                              .n_head_kv = 8,
-                              .head_dim = 128,
-                              .n_vocab = 32,
-                              .rope_dim = 128,
-                              .rope_freq_base = 10000,
-                              .norm_eps = 1e-5f,
-                              .residual_scale = 1};
-    hp->recurrent = calloc(hp->n_layer, 1);
-    if (!hp->recurrent)
-        return fg_fail(err, FG_ENOMEM, "out of memory for the layers");
-    for (uint32_t i = 0; i < hp->n_layer; i += 2)
-        hp->recurrent[i] = 1;
-    return 0;
-}
-
-static int make_engine(struct fg_kernel_bench *b, const struct fg_gguf *g, struct fg_err *err)
-{
-    uint32_t deep = b->opt.depths[0] > b->opt.depths[1] ? b->opt.depths[0] : b->opt.depths[1];
-    struct fg_engine_options opt = {
-        .kv_type = b->opt.kv_type, .n_ctx = deep + FG_CHUNK, .n_seq = 1, .n_batch = FG_CHUNK};
     struct fg_hparams hp;
-    int rc = g ? shape_of_model(&hp, g, err) : built_in_shape(&hp, err);
-    if (rc == 0)
-        rc = fg_engine_create_bare(&opt, &hp, b->device, &b->engine, err);
-    for (uint32_t i = 0; rc == 0 && i < b->engine->hp.n_layer; i++) {
-        bool recurrent = b->engine->layers[i].recurrent;
-        b->layers[recurrent][b->n_kinds[recurrent]++] = i;
-    }
-    return rc ? rc : fg_seq_create(b->engine, &b->seq, err);
-}
+    int rc = fg_hparams_init(&hp, g, err);
 
-static int make_buffers(struct fg_kernel_bench *b, struct fg_err *err)
-{
-    const struct fg_engine *e = b->engine;
-    uint32_t widest = e->s.ld_embd > e->s.ld_heads ? e->s.ld_embd : e->s.ld_heads, word = 1;
-    int rc =
-        fg_buffer_create(b->device, NOISE_BYTES, FG_BUFFER_HOST, "made-up words", &b->noise, err);
     if (rc)
         return rc;
-    for (uint32_t i = 0; i < NOISE_BYTES / 4; i++) {
-        word = word * 1664525u + 1013904223u;
-        ((uint32_t *)fg_buffer_map(b->noise))[i] = 0x2c002c00u | (word >> 3 & 0x03ff03ffu);
+    *w = (struct fg_kernel_widths){.n_embd = hp.n_embd};
+    for (uint32_t i = hp.n_blocks; i-- > 0;) {
+        const struct fg_block_shape *s = &hp.blocks[i];
+
+        if (s->kind == &fg_softmax_attention_block) {
+            w->heads = s->heads;
+        } else if (s->kind == &fg_lightning_block) {
+            w->lightning_heads = s->lightning.n_head;
+            w->lightning_dim = s->lightning.head_dim;
+        } else if (s->kind == &fg_moe_block) {
+            uint64_t most = MOE_BYTES / (4ull * s->moe.n_ff * s->n_embd);
+
+            w->n_used = s->moe.n_used;
+            w->n_expert = s->moe.n_expert;
+            if (w->n_expert > most)
+                w->n_expert = most > w->n_used ? (uint32_t)most : w->n_used;
+        }
     }
-    rc =
-        fg_buffer_create(b->device, 4ull * widest, FG_BUFFER_DEVICE, "norm weights", &b->norm, err);
-    struct fg_buffer *const filled[] = {b->norm,      e->s.x,    e->s.qkv,
-                                        e->s.rotated, e->s.attn, e->s.gate};
-    for (size_t i = 0; rc == 0 && i < sizeof filled / sizeof *filled; i++)
-        rc = fg_kernel_bench_fill(b, filled[i], err);
-    for (uint32_t i = 0; rc == 0 && i < b->n_kinds[0]; i++)
-        rc = fg_kernel_bench_fill(b, e->layers[b->layers[0][i]].kv, err);
-    for (uint32_t i = 0; rc == 0 && i < b->n_kinds[1]; i++) {
-        const struct fg_layer *l = &e->layers[b->layers[1][i]];
-        rc = fg_kernel_bench_fill(b, l->state, err);
-        if (rc == 0)
-            rc = fg_kernel_bench_fill(b, l->k_rows, err);
-        if (rc == 0)
-            rc = fg_kernel_bench_fill(b, l->v_rows, err);
+    fg_hparams_finish(&hp);
+    return 0;
+}
+
+static struct fg_kernel_widths built_in_widths(void)
+{
+    return (struct fg_kernel_widths){
+        .n_embd = BUILT_IN_WIDTH,
+        .heads = {.n_head = 32, .n_head_kv = 8, .head_dim = 128, .rope_dim = 128, .neox = true},
+        .lightning_heads = 32,
+        .lightning_dim = 128};
+}
+
+static int make_all(struct fg_kernel_bench *b, const struct fg_gguf *g, struct fg_err *err)
+{
+    int rc = 0;
+
+    b->widths = built_in_widths();
+    if (g)
+        rc = widths_of_model(&b->widths, g, err);
+    if (rc == 0)
+        rc = fg_cmd_create(b->device, &b->cmd, err);
+    if (rc == 0) {
+        b->ops.device = b->device;
+        b->ops.cmd = b->cmd;
+        b->ops.kv_type = b->opt.kv_type;
+        rc = fg_ops_init(&b->ops, err);
     }
-    return rc;
+    return rc ? rc : fg_kernel_bench_make_room(b, err);
 }
 
 int fg_kernel_bench_create(const struct fg_kernel_bench_options *opt, struct fg_device *d,
@@ -359,8 +310,8 @@ int fg_kernel_bench_create(const struct fg_kernel_bench_options *opt, struct fg_
     int rc;
 
     *out = NULL;
-    if (opt->reps < 1 || opt->reps > FG_KERNEL_BENCH_MAX_REPS || opt->depths[0] % FG_CHUNK ||
-        opt->depths[1] % FG_CHUNK)
+    if (opt->reps < 1 || opt->reps > FG_KERNEL_BENCH_MAX_REPS || opt->depths[0] % FG_BLOCK_TOKENS ||
+        opt->depths[1] % FG_BLOCK_TOKENS)
         return fg_fail(err, FG_EINVAL,
                        "%u repetitions of 1..%d, or depths that are not whole chunks", opt->reps,
                        FG_KERNEL_BENCH_MAX_REPS);
@@ -369,9 +320,7 @@ int fg_kernel_bench_create(const struct fg_kernel_bench_options *opt, struct fg_
         return fg_fail(err, FG_ENOMEM, "out of memory for the cases");
     b->opt = *opt;
     b->device = d;
-    rc = make_engine(b, g, err);
-    if (rc == 0)
-        rc = make_buffers(b, err);
+    rc = make_all(b, g, err);
     if (rc) {
         fg_kernel_bench_destroy(b);
         return rc;
@@ -389,10 +338,8 @@ void fg_kernel_bench_destroy(struct fg_kernel_bench *b)
 {
     if (!b)
         return;
-    fg_seq_destroy(b->seq);
-    fg_buffer_destroy(b->norm);
-    fg_buffer_destroy(b->noise);
-    fg_engine_destroy(b->engine);
+    fg_kernel_bench_free_room(b);
+    fg_cmd_destroy(b->cmd);
     free(b);
 }
 

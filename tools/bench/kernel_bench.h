@@ -1,15 +1,16 @@
-/* Single kernels of the engine, timed on a device, and the rates that bound them, measured on the
+/* Single kernels, timed on a device, and the rates that bound them, measured on the
  * same device in the same run: the roofline.
  *
- * A case is recorded with the engine's own functions, a barrier after each dispatch as in a step,
- * often enough for the wanted duration; a time is the wall clock's from submission to completion
- * over the number of dispatches. Weights and activations are made-up numbers. Weight matrices are
- * held several times and taken in turn, so that a cache does not answer for the memory; KV pages
- * and states lie in several layers, for the same reason. One thread. */
+ * A case is recorded with the functions that steps are recorded with, a barrier after each dispatch
+ * as in a step, often enough for the wanted duration; a time is the wall clock's from submission to
+ * completion over the number of dispatches. Weights and activations are made-up numbers. Weight
+ * matrices are held several times and taken in turn, so that a cache does not answer for the
+ * memory; KV pages and states lie in several layers, for the same reason. One thread. */
 #ifndef FG_KERNEL_BENCH_H
 #define FG_KERNEL_BENCH_H
 
-#include "model/engine.h"
+#include "model/gguf/gguf.h"
+#include "ops/ops.h"
 
 struct fg_kernel_bench;
 
@@ -25,7 +26,7 @@ enum { FG_KERNEL_BENCH_MAX_REPS = 100 };
 
 /* g: the model whose matrices and widths are used, of which nothing is uploaded; NULL: 4096 x 4096
  * in every weight type there is, 32 heads x 128 over 8 KV heads. g and d must outlive it.
- * FG_EINVAL (options), errors of fg_engine_create(). */
+ * FG_EINVAL (options), FG_ENOMEM, FG_EDEVICE; of g: errors of fg_hparams_init(). */
 int fg_kernel_bench_create(const struct fg_kernel_bench_options *opt, struct fg_device *d,
                            const struct fg_gguf *g, struct fg_kernel_bench **out,
                            struct fg_err *err);

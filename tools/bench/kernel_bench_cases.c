@@ -1,5 +1,11 @@
 /* What a case records, and what it costs by its formula. */
 #include "kernel_bench_priv.h"
+#include "ops/lightning_attention.h"
+#include "ops/moe.h"
+#include "ops/norm.h"
+#include "ops/softmax_attention.h"
+#include "shaders/abi/params.h"
+#include "model/weights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,66 +18,122 @@ struct work {
     uint32_t n_copies;
     struct fg_buffer *x, *y;
     struct fg_step_shape shape;
-    struct fg_step_round rounds[FG_STEP_ROUNDS];
+    struct fg_step_round round;
 };
 
-static const struct fg_layer *layer_at(const struct work *w, bool recurrent, uint32_t i)
+static struct fg_view rows_of(struct fg_buffer *b, const struct work *w, uint32_t k)
+{
+    return fg_view_of(b, fg_round_up(k, 32), w->c->n_tokens, k);
+}
+
+static struct fg_expert_groups groups_of(const struct work *w)
 {
     const struct fg_kernel_bench *b = w->b;
-    return &b->engine->layers[b->layers[recurrent][i % b->n_kinds[recurrent]]];
+    return (struct fg_expert_groups){.n_pairs = w->c->n_tokens * b->widths.n_used,
+                                     .n_used = b->widths.n_used,
+                                     .n_expert = b->widths.n_expert,
+                                     .pairs = b->pairs,
+                                     .pair_tiles = b->pair_tiles};
+}
+
+static void record_product(const struct work *w, uint32_t i)
+{
+    const struct fg_kernel_case *c = w->c;
+    const struct fg_matrix *m = &w->copies[i % w->n_copies];
+
+    fg_record_matmul(&w->b->ops,
+                     &(struct fg_matmul){.m = m,
+                                         .x.plain = rows_of(w->x, w, c->k),
+                                         .y = fg_view_of(w->y, c->n_rows, c->n_tokens, c->n_rows)});
+}
+
+static void record_moe(const struct work *w, uint32_t i)
+{
+    const struct fg_kernel_case *c = w->c;
+    struct fg_expert_groups g = groups_of(w);
+    uint32_t ldx = fg_round_up(c->k, 32);
+
+    fg_record_matmul_moe(
+        &w->b->ops,
+        &(struct fg_matmul_moe){.m = &w->copies[i % w->n_copies],
+                                .x.plain = fg_view_of(w->x, ldx, g.n_pairs / c->x_div, c->k),
+                                .y = fg_view_of(w->y, c->n_rows, g.n_pairs, c->n_rows),
+                                .groups = &g,
+                                .x_div = c->x_div});
+}
+
+static void record_softmax(const struct work *w, uint32_t i)
+{
+    struct fg_kernel_bench *b = w->b;
+    const struct fg_heads *h = &b->widths.heads;
+
+    fg_record_softmax_attention(
+        &b->ops, &(struct fg_softmax_attention){.heads = h,
+                                                .rotated = b->rotated,
+                                                .kv = b->layers[i % FG_KERNEL_LAYERS].kv,
+                                                .out = rows_of(b->attn, w, h->n_head * h->head_dim),
+                                                .partial = b->partial,
+                                                .tables = &b->tables,
+                                                .shape = &w->shape});
+}
+
+static void record_lightning(const struct work *w, uint32_t i)
+{
+    struct fg_kernel_bench *b = w->b;
+    const struct fg_kernel_layer *l = &b->layers[i % FG_KERNEL_LAYERS];
+    uint32_t width = b->widths.lightning_heads * b->widths.lightning_dim;
+
+    fg_record_lightning_attention(
+        &b->ops, &(struct fg_lightning_attention){.n_head = b->widths.lightning_heads,
+                                                  .head_dim = b->widths.lightning_dim,
+                                                  .qkv = rows_of(b->qkv, w, 3 * width),
+                                                  .rotated = b->rotated,
+                                                  .state = l->state,
+                                                  .k_rows = l->k_rows,
+                                                  .v_rows = l->v_rows,
+                                                  .decay = b->decay,
+                                                  .out = rows_of(b->attn, w, width),
+                                                  .tables = &b->tables,
+                                                  .shape = &w->shape});
+}
+
+static void record_gate(const struct work *w)
+{
+    struct fg_kernel_bench *b = w->b;
+    uint32_t width = b->widths.lightning_heads * b->widths.lightning_dim;
+
+    fg_record_gate(&b->ops, &(struct fg_gate){.x = rows_of(b->attn, w, width),
+                                              .gate = rows_of(b->gate, w, width),
+                                              .y = rows_of(b->gated, w, width),
+                                              .w = b->wide});
+}
+
+static void record_norm(const struct work *w)
+{
+    struct fg_kernel_bench *b = w->b;
+
+    fg_record_norm(&b->ops, &(struct fg_norm){.x = rows_of(b->x, w, b->widths.n_embd),
+                                              .y = rows_of(b->n, w, b->widths.n_embd),
+                                              .w = b->wide,
+                                              .eps = 1e-5f});
 }
 
 static void record(void *ctx, uint32_t i)
 {
     struct work *w = ctx;
-    struct fg_engine *e = w->b->engine;
-    const struct fg_kernel_case *c = w->c;
-    const struct fg_matrix *m = w->n_copies ? &w->copies[i % w->n_copies] : NULL;
-    uint32_t ldx = fg_round_up(c->k, 32);
-    struct fg_layer gated;
 
-    switch (c->kind) {
-    case FG_KERNEL_MATMUL:
-        fg_record_matmul(e, m, w->x, ldx, w->y, c->n_rows, c->n_tokens, NULL, 0, 0);
-        fg_cmd_barrier(e->cmd);
-        break;
-    case FG_KERNEL_MOE:
-        fg_record_matmul_moe(e, m, w->x, ldx, w->y, c->n_rows, c->n_tokens * e->hp.n_expert_used,
-                             c->x_div);
-        fg_cmd_barrier(e->cmd);
-        break;
-    case FG_KERNEL_SOFTMAX: fg_record_attend(e, layer_at(w, false, i), &w->shape); break;
-    case FG_KERNEL_LIGHTNING: fg_record_lightning(e, layer_at(w, true, i), &w->shape); break;
-    case FG_KERNEL_NORM:
-        fg_record_norm(e, e->s.x, e->s.ld_embd, w->b->norm, e->s.n, e->s.ld_embd, c->n_tokens, NULL,
-                       0);
-        fg_cmd_barrier(e->cmd);
-        break;
-    case FG_KERNEL_GATE:
-        gated = *layer_at(w, true, i);
-        gated.attn_norm_2 = w->b->norm;
-        fg_record_gate(e, &gated, c->n_tokens);
-        break;
+    switch (w->c->kind) {
+    case FG_KERNEL_MATMUL: record_product(w, i); break;
+    case FG_KERNEL_MOE: record_moe(w, i); break;
+    case FG_KERNEL_SOFTMAX: record_softmax(w, i); return; /* these end with a barrier */
+    case FG_KERNEL_LIGHTNING: record_lightning(w, i); return;
+    case FG_KERNEL_GATE: record_gate(w); return;
+    case FG_KERNEL_NORM: record_norm(w); break;
     }
+    fg_cmd_barrier(w->b->cmd);
 }
 
 /* --- what a case needs --- */
-
-/* The sequence as if it had `depth` tokens; its pages hold whatever is in them. */
-static int stand_at(struct work *w, struct fg_err *err)
-{
-    struct fg_kernel_bench *b = w->b;
-    int32_t tokens[FG_CHUNK] = {0};
-    struct fg_step_piece piece = {b->seq, tokens, w->c->n_tokens, 0, NULL, 0, NULL};
-    uint32_t row_of[1];
-    int rc = fg_seq_reserve(b->seq, w->c->depth + w->c->n_tokens, err);
-    if (rc)
-        return rc;
-    b->seq->length = w->c->depth;
-    fg_step_fill(b->engine, &piece, 1, row_of, w->rounds, &w->shape);
-    b->seq->length = 0;
-    return 0;
-}
 
 static int make_copies(struct work *w, struct fg_err *err)
 {
@@ -95,19 +157,20 @@ static int make_copies(struct work *w, struct fg_err *err)
 /* Every expert in its turn, the pairs of a token side by side. */
 static int choose_experts(struct work *w, struct fg_err *err)
 {
-    struct fg_engine *e = w->b->engine;
-    uint32_t n = w->c->n_tokens * e->hp.n_expert_used;
+    struct fg_kernel_bench *b = w->b;
+    struct fg_expert_groups g = groups_of(w);
     struct fg_buffer *choices;
-    int rc = fg_buffer_create(w->b->device, 4ull * n, FG_BUFFER_HOST, "choices", &choices, err);
+    int rc =
+        fg_buffer_create(b->device, 4ull * g.n_pairs, FG_BUFFER_HOST, "choices", &choices, err);
     if (rc)
         return rc;
-    for (uint32_t i = 0; i < n; i++)
-        ((uint32_t *)fg_buffer_map(choices))[i] = i % e->hp.n_expert;
-    fg_cmd_begin(e->cmd);
-    fg_cmd_copy(e->cmd, choices, 0, e->s.experts, 0, 4ull * n);
-    fg_cmd_barrier(e->cmd);
-    fg_record_group(e, n);
-    rc = fg_cmd_run(e->cmd, err);
+    for (uint32_t i = 0; i < g.n_pairs; i++)
+        ((uint32_t *)fg_buffer_map(choices))[i] = i % g.n_expert;
+    fg_cmd_begin(b->cmd);
+    fg_cmd_copy(b->cmd, choices, 0, b->experts, 0, 4ull * g.n_pairs);
+    fg_cmd_barrier(b->cmd);
+    fg_record_moe_group(&b->ops, b->experts, &g);
+    rc = fg_cmd_run(b->cmd, err);
     fg_buffer_destroy(choices);
     return rc;
 }
@@ -118,7 +181,7 @@ static int make_product(struct work *w, struct fg_err *err)
     uint64_t rows = c->n_tokens;
     int rc = make_copies(w, err);
     if (rc == 0 && c->kind == FG_KERNEL_MOE) {
-        rows *= w->b->engine->hp.n_expert_used;
+        rows *= w->b->widths.n_used;
         rc = choose_experts(w, err);
     }
     if (rc == 0)
@@ -136,7 +199,9 @@ static int make(struct work *w, struct fg_err *err)
     case FG_KERNEL_MATMUL:
     case FG_KERNEL_MOE: return make_product(w, err);
     case FG_KERNEL_SOFTMAX:
-    case FG_KERNEL_LIGHTNING: return stand_at(w, err);
+    case FG_KERNEL_LIGHTNING:
+        fg_kernel_bench_stand_at(w->b, w->c->depth, w->c->n_tokens, &w->round, &w->shape);
+        break;
     case FG_KERNEL_NORM:
     case FG_KERNEL_GATE: break;
     }
@@ -156,14 +221,13 @@ static void finish(struct work *w)
 static void cost_of_product(const struct work *w, struct fg_kernel_time *t)
 {
     const struct fg_kernel_case *c = w->c;
-    const struct fg_hparams *hp = &w->b->engine->hp;
-    uint32_t used = c->kind == FG_KERNEL_MOE ? hp->n_expert_used : 1;
+    uint32_t used = c->kind == FG_KERNEL_MOE ? w->b->widths.n_used : 1;
     double pairs = (double)c->n_tokens * used,
            touched = pairs < c->n_experts ? pairs : c->n_experts;
     t->bytes = (double)w->copies[0].bytes * touched / c->n_experts +
                4 * (pairs / (used == c->x_div ? used : 1) * c->k + pairs * c->n_rows);
     t->flops = 2 * pairs * c->n_rows * c->k;
-    t->texel = (c->n_tokens == 1 && used == 1 ? &w->b->engine->one : &w->b->engine->many)->texel;
+    t->texel = (c->n_tokens == 1 && used == 1 ? &w->b->ops.one : &w->b->ops.many)->texel;
 }
 
 /* Keys before and up to each token, summed over the tokens. */
@@ -172,33 +236,39 @@ static double keys_seen(uint32_t depth, uint32_t n)
     return (double)depth * n + (double)n * (n + 1) / 2;
 }
 
+static double softmax_width(const struct fg_kernel_widths *w)
+{
+    return (double)w->heads.n_head * w->heads.head_dim;
+}
+
 static void cost(const struct work *w, struct fg_kernel_time *t)
 {
-    const struct fg_engine *e = w->b->engine;
+    const struct fg_kernel_bench *b = w->b;
+    const struct fg_kernel_widths *v = &b->widths;
     const struct fg_kernel_case *c = w->c;
-    double n = c->n_tokens, heads = e->hp.n_head, d = e->hp.head_dim, width = heads * d;
-    double pages = (c->depth + c->n_tokens + FG_CHUNK - 1) / FG_CHUNK, folds;
+    double n = c->n_tokens, d = v->lightning_dim, width = v->lightning_heads * d;
+    double pages = (c->depth + c->n_tokens + FG_BLOCK_TOKENS - 1) / FG_BLOCK_TOKENS, folds;
 
     switch (c->kind) {
     case FG_KERNEL_MATMUL:
     case FG_KERNEL_MOE: cost_of_product(w, t); break;
     case FG_KERNEL_SOFTMAX:
-        t->bytes = pages * (double)e->page_layer_bytes + 2 * n * width * 4;
-        t->flops = 4 * width * keys_seen(c->depth, c->n_tokens);
-        t->texel = e->attend_spread != 0;
+        t->bytes = pages * (double)fg_kernel_page_bytes(b) + 2 * n * softmax_width(v) * 4;
+        t->flops = 4 * softmax_width(v) * keys_seen(c->depth, c->n_tokens);
+        t->texel = b->ops.attend_spread != 0;
         break;
     case FG_KERNEL_LIGHTNING:
         /* q, k, v in, q again rotated, output out; the state read, and written where it is folded.
          */
-        folds = (c->depth % FG_CHUNK + c->n_tokens) / FG_CHUNK;
-        t->bytes = (double)e->state_layer_bytes * (1 + 2 * folds) + 4 * n * width * 7;
-        t->flops = 2 * width * d * n + 4 * width * keys_seen(c->depth % FG_CHUNK, c->n_tokens) +
-                   2 * width * d * FG_CHUNK * folds;
-        t->texel = fg_lightning_by_lanes(e);
+        folds = (c->depth % FG_BLOCK_TOKENS + c->n_tokens) / FG_BLOCK_TOKENS;
+        t->bytes = (double)fg_kernel_state_bytes(b) * (1 + 2 * folds) + 4 * n * width * 7;
+        t->flops = 2 * width * d * n + 4 * width * keys_seen(c->depth % FG_BLOCK_TOKENS, c->n_tokens) +
+                   2 * width * d * FG_BLOCK_TOKENS * folds;
+        t->texel = fg_lightning_by_lanes(&b->ops);
         break;
     case FG_KERNEL_NORM:
-        t->bytes = (2 * n + 1) * e->hp.n_embd * 4;
-        t->flops = 4 * n * e->hp.n_embd;
+        t->bytes = (2 * n + 1) * v->n_embd * 4;
+        t->flops = 4 * n * v->n_embd;
         break;
     case FG_KERNEL_GATE:
         t->bytes = (3 * n + 1) * width * 4;
@@ -212,7 +282,7 @@ void fg_kernel_bench_name(const struct fg_kernel_bench *b, uint32_t i, struct fg
     static const char *const names[] = {"matmul",    "matmul_moe", "softmax attention",
                                         "lightning", "rmsnorm",    "lightning gate"};
     const struct fg_kernel_case *c = &b->cases[i];
-    const struct fg_hparams *hp = &b->engine->hp;
+    const struct fg_kernel_widths *v = &b->widths;
     size_t n = sizeof out->shape;
     *out = (struct fg_kernel_time){0};
     snprintf(out->kernel, sizeof out->kernel, "%s%s%s", names[c->kind], c->name[0] ? " " : "",
@@ -224,19 +294,19 @@ void fg_kernel_bench_name(const struct fg_kernel_bench *b, uint32_t i, struct fg
         break;
     case FG_KERNEL_MOE:
         snprintf(out->shape, n, "%s %ux%ux%u top %u, %u", fg_dtype_name(c->type), c->n_experts,
-                 c->n_rows, c->k, hp->n_expert_used, c->n_tokens);
+                 c->n_rows, c->k, v->n_used, c->n_tokens);
         break;
     case FG_KERNEL_SOFTMAX:
-        snprintf(out->shape, n, "%u/%u heads x %u, %u at %u", hp->n_head, hp->n_head_kv,
-                 hp->head_dim, c->n_tokens, c->depth);
+        snprintf(out->shape, n, "%u/%u heads x %u, %u at %u", v->heads.n_head, v->heads.n_head_kv,
+                 v->heads.head_dim, c->n_tokens, c->depth);
         break;
     case FG_KERNEL_LIGHTNING:
-        snprintf(out->shape, n, "%u heads x %u, %u at %u", hp->n_head, hp->head_dim, c->n_tokens,
-                 c->depth);
+        snprintf(out->shape, n, "%u heads x %u, %u at %u", v->lightning_heads, v->lightning_dim,
+                 c->n_tokens, c->depth);
         break;
-    case FG_KERNEL_NORM: snprintf(out->shape, n, "%u, %u", hp->n_embd, c->n_tokens); break;
+    case FG_KERNEL_NORM: snprintf(out->shape, n, "%u, %u", v->n_embd, c->n_tokens); break;
     case FG_KERNEL_GATE:
-        snprintf(out->shape, n, "%u, %u", hp->n_head * hp->head_dim, c->n_tokens);
+        snprintf(out->shape, n, "%u, %u", v->lightning_heads * v->lightning_dim, c->n_tokens);
         break;
     }
 }

@@ -2,8 +2,11 @@
 #ifndef FG_KERNEL_BENCH_PRIV_H
 #define FG_KERNEL_BENCH_PRIV_H
 
-#include "model/engine_priv.h"
 #include "kernel_bench.h"
+#include "ops/matmul.h"
+#include "ops/ops.h"
+#include "ops/rope_kv.h"
+#include "ops/step_tables.h"
 
 enum fg_kernel_kind {
     FG_KERNEL_MATMUL,
@@ -23,19 +26,50 @@ struct fg_kernel_case {
     uint32_t n_tokens, depth;
 };
 
-enum { FG_KERNEL_LAYERS = 8, FG_KERNEL_MAX_CASES = 256, FG_KERNEL_MAX_COPIES = 64 };
+enum {
+    FG_KERNEL_LAYERS = 8, /* of each kind of attention, taken in turn */
+    FG_KERNEL_TOKENS = 64,
+    FG_KERNEL_MAX_CASES = 256,
+    FG_KERNEL_MAX_COPIES = 64,
+};
+
+/* Widths of the cases, of a model or built in. */
+struct fg_kernel_widths {
+    uint32_t n_embd;
+    struct fg_heads heads;                   /* n_head 0: no softmax attention */
+    uint32_t lightning_heads, lightning_dim; /* 0: no lightning attention */
+    uint32_t n_expert, n_used, n_ff;         /* 0: no experts */
+};
+
+/* A layer of each kind of attention; what the widths lack is NULL. */
+struct fg_kernel_layer {
+    struct fg_buffer *kv, *state, *k_rows, *v_rows;
+};
 
 struct fg_kernel_bench {
     struct fg_kernel_bench_options opt;
     struct fg_device *device;
-    struct fg_engine *engine; /* bare: layers of each kind, no matrices */
-    struct fg_buffer *norm;   /* [widest row] */
-    struct fg_buffer *noise;  /* host; made-up words */
-    struct fg_seq *seq;       /* stands at whatever length a case wants */
+    struct fg_cmd *cmd;
+    struct fg_ops ops;
+    struct fg_kernel_widths widths;
+    struct fg_kernel_layer layers[FG_KERNEL_LAYERS];
+    struct fg_buffer *noise; /* host; made-up words */
+    /* Rows of FG_KERNEL_TOKENS tokens; `wide` is the widest row of weights of a norm. */
+    struct fg_buffer *wide, *x, *n, *qkv, *rotated, *attn, *gate, *gated, *partial, *decay;
+    struct fg_buffer *experts, *pairs, *pair_tiles;
+    struct fg_step_tables tables;
     struct fg_kernel_case cases[FG_KERNEL_MAX_CASES];
     uint32_t n_cases;
-    uint32_t n_kinds[2], layers[2][FG_KERNEL_LAYERS]; /* softmax, lightning */
 };
+
+/* kernel_bench_room.c: the buffers of b->widths. FG_ENOMEM, FG_EDEVICE. */
+int fg_kernel_bench_make_room(struct fg_kernel_bench *b, struct fg_err *err);
+void fg_kernel_bench_free_room(struct fg_kernel_bench *b);
+uint64_t fg_kernel_page_bytes(const struct fg_kernel_bench *b);
+uint64_t fg_kernel_state_bytes(const struct fg_kernel_bench *b);
+/* Fills the tables as for a sequence of `depth` tokens that gets n more; one round at most. */
+void fg_kernel_bench_stand_at(struct fg_kernel_bench *b, uint32_t depth, uint32_t n,
+                              struct fg_step_round *round, struct fg_step_shape *shape);
 
 /* Records dispatch number i of what is timed, with the barrier behind it. */
 typedef void fg_kernel_record(void *ctx, uint32_t i);

@@ -3,12 +3,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <event2/buffer.h>
 #include <event2/http_struct.h>
 
 #include "api/api.h"
 #include "api/cache_json.h"
+#include "base/clock.h"
 #include "http/json_in.h"
 #include "base/log.h"
 #include "http/reply.h"
@@ -26,9 +26,9 @@ struct fg_exchange {
     bool tools, forecast;
     bool started; /* the stream's status and headers are out */
     bool role_sent;
-    int status; /* answered with; 0: the client left first */
-    struct timespec begun;
-    char *text; /* an answer in one piece, or a stream that may hold tool calls */
+    int status;   /* answered with; 0: the client left first */
+    double begun; /* fg_clock_ms() */
+    char *text;   /* an answer in one piece, or a stream that may hold tool calls */
     size_t n_text, room;
     size_t n_sent;    /* of text, in a stream */
     json_t *logprobs; /* of an answer in one piece, so far */
@@ -38,7 +38,7 @@ struct fg_exchange {
 
 static void free_exchange(struct fg_exchange *x)
 {
-    fg_job_release(x->job);
+    x->api->backend.release(x->api->backend.ctx, x->job);
     json_decref(x->logprobs);
     free(x->text);
     free(x);
@@ -106,7 +106,8 @@ static void send_line(struct fg_exchange *x, const char *data)
     }
     if (fg_conn_unsent(x->conn) > x->api->max_buffered) {
         fg_log(FG_LOG_WARN, "api", "job=%llu cause=\"the client does not read\" unsent=%zu",
-               (unsigned long long)fg_job_id(x->job), fg_conn_unsent(x->conn));
+               (unsigned long long)x->api->backend.job_id(x->api->backend.ctx, x->job),
+               fg_conn_unsent(x->conn));
         fg_conn_close(x->conn);
     }
 }
@@ -142,7 +143,7 @@ static void fail_nomem(struct fg_exchange *x)
 
     fg_json_nomem(&e);
     fail(x, &e);
-    fg_job_cancel(x->job);
+    x->api->backend.cancel(x->api->backend.ctx, x->job);
 }
 
 /* Takes over `chunk`. False: the client is gone or memory is. */
@@ -279,21 +280,17 @@ static void finish_whole(struct fg_exchange *x, const struct fg_job_event *e)
 static void log_end(const struct fg_exchange *x, const struct fg_job_event *e)
 {
     const struct fg_job_account *a = &e->account;
-    struct timespec now;
-    double ms;
+    double ms = fg_clock_ms() - x->begun;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    ms = 1e3 * (double)(now.tv_sec - x->begun.tv_sec) +
-         1e-6 * (double)(now.tv_nsec - x->begun.tv_nsec);
     if (e->kind == FG_EVENT_DONE)
         fg_log(FG_LOG_INFO, "api",
                "job=%llu status=%d stream=%d prompt=%u reused=%u completion=%u ms=%.1f",
-               (unsigned long long)fg_job_id(x->job), x->status, x->answer.stream, a->prompt_tokens,
-               a->reused_tokens, a->completion_tokens, ms);
+               (unsigned long long)x->api->backend.job_id(x->api->backend.ctx, x->job), x->status,
+               x->answer.stream, a->prompt_tokens, a->reused_tokens, a->completion_tokens, ms);
     else
         fg_log(FG_LOG_INFO, "api", "job=%llu status=%d stream=%d error=\"%s\" ms=%.1f",
-               (unsigned long long)fg_job_id(x->job), x->status, x->answer.stream,
-               fg_strerror(e->error.code), ms);
+               (unsigned long long)x->api->backend.job_id(x->api->backend.ctx, x->job), x->status,
+               x->answer.stream, fg_strerror(e->error.code), ms);
 }
 
 static void on_last(struct fg_exchange *x, const struct fg_job_event *e)
@@ -359,7 +356,7 @@ static struct fg_exchange *new_exchange(struct fg_api *api, const struct fg_api_
     x->answer.n_logprobs = r->job.n_logprobs;
     x->last.to = x;
     atomic_init(&x->lost_event, false);
-    clock_gettime(CLOCK_MONOTONIC, &x->begun);
+    x->begun = fg_clock_ms();
     if (fg_answer_init(&x->answer, &api->info)) {
         free(x);
         return NULL;
@@ -376,7 +373,7 @@ static int submit(struct fg_api *api, struct fg_conn *conn, struct evhttp_reques
     if (!x)
         return fg_json_nomem(e);
     parsed->job.tenant = conn->caller.tenant;
-    if (fg_flow_submit(api->flow, &parsed->job, sink, x, &x->job, &err)) {
+    if (api->backend.submit(api->backend.ctx, &parsed->job, sink, x, &x->job, &err)) {
         free(x);
         fg_api_error_from(e, &err, api->draining);
         return FG_EINVAL;
@@ -439,7 +436,7 @@ void fg_exchange_lost(struct fg_exchange *x)
         evhttp_request_free(x->req);
     let_go(x);
     x->status = 0;
-    fg_job_cancel(x->job);
+    x->api->backend.cancel(x->api->backend.ctx, x->job);
 }
 
 void fg_exchange_cancel_all(struct fg_api *api)
@@ -447,5 +444,5 @@ void fg_exchange_cancel_all(struct fg_api *api)
     struct fg_exchange *x;
 
     TAILQ_FOREACH(x, &api->exchanges, link)
-    fg_job_cancel(x->job);
+    x->api->backend.cancel(x->api->backend.ctx, x->job);
 }

@@ -1,4 +1,6 @@
-#include "hparams_file.h"
+#include "hparams_tensors.h"
+
+#include "family.h"
 #include "model/gguf/quote.h"
 
 #include <inttypes.h>
@@ -31,72 +33,21 @@ static int want(const struct fg_gguf *g, const char *name, int type, uint64_t ne
     return 0;
 }
 
-/* One tensor of a layer. */
-struct part {
-    const char *name;
-    int type;
-    uint64_t ne[3];
-};
-
-static int want_parts(const struct fg_gguf *g, uint32_t layer, const struct part *parts, size_t n,
-                      struct fg_err *err)
-{
-    char name[80];
-
-    for (size_t i = 0; i < n; i++) {
-        int rc;
-
-        snprintf(name, sizeof name, "blk.%" PRIu32 ".%s.weight", layer, parts[i].name);
-        rc = want(g, name, parts[i].type, parts[i].ne[0], parts[i].ne[1], parts[i].ne[2], err);
-        if (rc)
-            return rc;
-    }
-    return 0;
-}
-
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-static int check_layer(const struct fg_hparams *hp, uint32_t layer, const struct fg_gguf *g,
-                       struct fg_err *err)
+static int want_table(const struct fg_gguf *g, int layer, const struct fg_tensor_table *t,
+                      struct fg_err *err)
 {
-    uint64_t embd = hp->n_embd, ff = hp->n_ff, experts = hp->n_expert;
-    uint64_t heads = (uint64_t)hp->n_head * hp->head_dim;
-    uint64_t kv = (uint64_t)hp->n_head_kv * hp->head_dim;
-    const struct part norms[] = {
-        {"attn_norm", FG_F32, {embd, 1, 1}},
-        {"ffn_norm", FG_F32, {embd, 1, 1}},
-    };
-    const struct part lightning[] = {
-        {"attn_qkv", ANY_TYPE, {embd, 3 * heads, 1}},
-        {"attn_gate", ANY_TYPE, {embd, heads, 1}},
-        {"attn_norm_2", FG_F32, {heads, 1, 1}},
-        {"attn_output", ANY_TYPE, {heads, embd, 1}},
-    };
-    const struct part softmax[] = {
-        {"attn_q", ANY_TYPE, {embd, heads, 1}},
-        {"attn_k", ANY_TYPE, {embd, kv, 1}},
-        {"attn_v", ANY_TYPE, {embd, kv, 1}},
-        {"attn_output", ANY_TYPE, {heads, embd, 1}},
-    };
-    const struct part dense[] = {
-        {"ffn_gate", ANY_TYPE, {embd, ff, 1}},
-        {"ffn_up", ANY_TYPE, {embd, ff, 1}},
-        {"ffn_down", ANY_TYPE, {ff, embd, 1}},
-    };
-    const struct part moe[] = {
-        {"ffn_gate_inp", ANY_TYPE, {embd, experts, 1}},
-        {"ffn_gate_exps", ANY_TYPE, {embd, ff, experts}},
-        {"ffn_up_exps", ANY_TYPE, {embd, ff, experts}},
-        {"ffn_down_exps", ANY_TYPE, {ff, embd, experts}},
-    };
-    int rc = want_parts(g, layer, norms, COUNT(norms), err);
+    char name[FG_TENSOR_NAME];
+    int rc = 0;
 
-    if (!rc)
-        rc = hp->recurrent[layer] ? want_parts(g, layer, lightning, COUNT(lightning), err)
-                                  : want_parts(g, layer, softmax, COUNT(softmax), err);
-    if (!rc)
-        rc = experts ? want_parts(g, layer, moe, COUNT(moe), err)
-                     : want_parts(g, layer, dense, COUNT(dense), err);
+    for (uint32_t i = 0; !rc && i < t->n; i++) {
+        const struct fg_tensor_row *row = &t->rows[i];
+
+        fg_tensor_name(name, layer, row->name);
+        rc =
+            want(g, name, row->vector ? FG_F32 : ANY_TYPE, row->ne[0], row->ne[1], row->ne[2], err);
+    }
     return rc;
 }
 
@@ -105,6 +56,31 @@ static bool ends_with(struct fg_str s, const char *end)
     size_t n = strlen(end);
 
     return s.n >= n && memcmp(s.p + s.n - n, end, n) == 0;
+}
+
+/* Whether a block wants the tensor. */
+static bool is_wanted(const struct fg_hparams *hp, struct fg_str name)
+{
+    const size_t tail = strlen(".weight");
+    char own[FG_TENSOR_NAME];
+
+    if (!ends_with(name, ".weight"))
+        return false;
+    struct fg_str stem = {name.p, name.n - tail};
+
+    for (uint32_t b = 0; b < hp->n_blocks; b++) {
+        struct fg_tensor_table t;
+
+        fg_block_tensors(&hp->blocks[b], &t);
+        for (uint32_t i = 0; i < t.n; i++) {
+            if (!ends_with(stem, t.rows[i].name))
+                continue;
+            fg_tensor_name(own, (int)hp->blocks[b].layer, t.rows[i].name);
+            if (fg_str_is(name, own))
+                return true;
+        }
+    }
+    return false;
 }
 
 /* Other tensors are ignored, but these take part in the result. */
@@ -126,11 +102,11 @@ static int refuse_variants(const struct fg_hparams *hp, const struct fg_gguf *g,
         char quote[FG_QUOTE_BYTES];
 
         for (size_t v = 0; v < COUNT(variants); v++)
-            if (ends_with(name, variants[v].end))
+            if (ends_with(name, variants[v].end) && !is_wanted(hp, name))
                 return fg_fail(err, FG_EUNSUPPORTED, "%s: tensor '%s': %s not supported",
                                fg_gguf_name(g), fg_quote(quote, name), variants[v].what);
     }
-    if (hp->family != FG_FAMILY_LLAMA && fg_gguf_tensor(g, "rope_freqs.weight"))
+    if (!hp->family->rope_factors && fg_gguf_tensor(g, "rope_freqs.weight"))
         return fg_fail(err, FG_EUNSUPPORTED,
                        "%s: tensor 'rope_freqs.weight': rotary factors are supported in llama "
                        "files only",
@@ -143,6 +119,7 @@ static int check_vocab(struct fg_hparams *hp, const struct fg_gguf *g, struct fg
 {
     const struct fg_tensor *embd = fg_gguf_tensor(g, "token_embd.weight");
     const struct fg_str *tokens;
+    struct fg_tensor_table t = {.n = 0};
     size_t n;
     int rc;
 
@@ -152,7 +129,9 @@ static int check_vocab(struct fg_hparams *hp, const struct fg_gguf *g, struct fg
                        " rows, there must be 1 to %u",
                        fg_gguf_name(g), embd->ne[1], FG_MAX_VOCAB);
     hp->n_vocab = embd ? (uint32_t)embd->ne[1] : 1;
-    rc = want(g, "token_embd.weight", ANY_TYPE, hp->n_embd, hp->n_vocab, 1, err);
+    hp->tied_output = !fg_gguf_tensor(g, "output.weight");
+    fg_model_tensors(hp, &t);
+    rc = want_table(g, -1, &t, err);
     if (rc)
         return rc;
     rc = fg_gguf_str_array(g, "tokenizer.ggml.tokens", &tokens, &n, err);
@@ -163,9 +142,6 @@ static int check_vocab(struct fg_hparams *hp, const struct fg_gguf *g, struct fg
                        "%s: key 'tokenizer.ggml.tokens': has %zu elements, but token_embd.weight "
                        "has %" PRIu32 " rows; they must be equal",
                        fg_gguf_name(g), n, hp->n_vocab);
-    hp->tied_output = !fg_gguf_tensor(g, "output.weight");
-    if (!hp->tied_output)
-        return want(g, "output.weight", ANY_TYPE, hp->n_embd, hp->n_vocab, 1, err);
     return 0;
 }
 
@@ -196,11 +172,21 @@ int fg_hparams_check_tensors(struct fg_hparams *hp, const struct fg_gguf *g, str
 
     if (!rc)
         rc = check_vocab(hp, g, err);
-    if (!rc)
-        rc = want(g, "output_norm.weight", FG_F32, hp->n_embd, 1, 1, err);
-    for (uint32_t i = 0; i < hp->n_layer && !rc; i++)
-        rc = check_layer(hp, i, g, err);
+    for (uint32_t i = 0; i < hp->n_blocks && !rc; i++) {
+        struct fg_tensor_table t;
+
+        fg_block_tensors(&hp->blocks[i], &t);
+        rc = want_table(g, (int)hp->blocks[i].layer, &t, err);
+    }
     if (!rc)
         rc = check_rope_factors(hp, g, err);
     return rc;
+}
+
+void fg_model_tensors(const struct fg_hparams *hp, struct fg_tensor_table *t)
+{
+    fg_table_matrix(t, 0, "token_embd", hp->n_embd, hp->n_vocab);
+    if (!hp->tied_output)
+        fg_table_matrix(t, 1, "output", hp->n_embd, hp->n_vocab);
+    fg_table_vector(t, FG_NORM_SLOT, "output_norm", hp->n_embd);
 }

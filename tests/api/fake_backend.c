@@ -1,4 +1,4 @@
-#include "fake_flow.h"
+#include "fake_backend.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -8,11 +8,11 @@
 #include <cmocka.h>
 
 #include "cache/cache.h"
-#include "fake_task.h"
+#include "fake_operation.h"
 
 struct fg_job {
     struct fg_job *next;
-    struct fg_flow *flow;
+    struct fake_backend *b;
     struct fg_job_request request;
     fg_job_sink *sink;
     void *ctx;
@@ -20,39 +20,22 @@ struct fg_job {
     bool taken, canceled, ended, released;
 };
 
-struct fg_flow {
+struct fake_backend {
     struct fake_options opt;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     pthread_t worker;
     bool stop;
-    struct fg_job *jobs; /* newest first; freed with the flow */
+    struct fg_job *jobs; /* newest first; freed with the b */
     unsigned n_jobs;
 };
 
-void fg_job_request_finish(struct fg_job_request *r)
-{
-    for (size_t i = 0; i < r->n_messages; i++) {
-        free(r->messages[i].role);
-        free(r->messages[i].content);
-        free(r->messages[i].name);
-    }
-    for (size_t i = 0; i < r->n_stop; i++)
-        free(r->stop[i]);
-    free(r->messages);
-    free(r->stop);
-    free(r->text);
-    free(r->tokens);
-    free(r->tools_json);
-    memset(r, 0, sizeof *r);
-}
-
 static void emit(struct fg_job *job, const struct fg_job_event *event)
 {
-    pthread_mutex_lock(&job->flow->lock);
+    pthread_mutex_lock(&job->b->lock);
     if (event->kind == FG_EVENT_DONE || event->kind == FG_EVENT_FAILED)
         job->ended = true;
-    pthread_mutex_unlock(&job->flow->lock);
+    pthread_mutex_unlock(&job->b->lock);
     job->sink(job->ctx, event);
 }
 
@@ -60,9 +43,9 @@ static bool is_canceled(struct fg_job *job)
 {
     bool canceled;
 
-    pthread_mutex_lock(&job->flow->lock);
+    pthread_mutex_lock(&job->b->lock);
     canceled = job->canceled;
-    pthread_mutex_unlock(&job->flow->lock);
+    pthread_mutex_unlock(&job->b->lock);
     return canceled;
 }
 
@@ -156,139 +139,143 @@ static void run_job(struct fg_job *job)
 }
 
 /* A job that can go on by itself; called with the lock held. */
-static struct fg_job *runnable(struct fg_flow *flow)
+static struct fg_job *runnable(struct fake_backend *b)
 {
     struct fg_job *found = NULL;
 
-    for (struct fg_job *j = flow->jobs; j; j = j->next)
+    for (struct fg_job *j = b->jobs; j; j = j->next)
         if (!j->ended &&
-            ((flow->opt.automatic && !j->taken) || (flow->opt.fail_on_cancel && j->canceled)))
+            ((b->opt.automatic && !j->taken) || (b->opt.fail_on_cancel && j->canceled)))
             found = j; /* the oldest */
     return found;
 }
 
 static void *work(void *arg)
 {
-    struct fg_flow *flow = arg;
+    struct fake_backend *b = arg;
 
-    pthread_mutex_lock(&flow->lock);
+    pthread_mutex_lock(&b->lock);
     for (;;) {
-        struct fg_job *job = runnable(flow);
+        struct fg_job *job = runnable(b);
 
-        if (!job && flow->stop)
+        if (!job && b->stop)
             break;
         if (!job) {
-            pthread_cond_wait(&flow->changed, &flow->lock);
+            pthread_cond_wait(&b->changed, &b->lock);
             continue;
         }
         job->taken = true;
         job->ended = true;
-        pthread_mutex_unlock(&flow->lock);
+        pthread_mutex_unlock(&b->lock);
         if (is_canceled(job))
             fake_job_fail(job, FG_ECANCELED, "canceled");
         else
             run_job(job);
-        pthread_mutex_lock(&flow->lock);
+        pthread_mutex_lock(&b->lock);
     }
-    pthread_mutex_unlock(&flow->lock);
+    pthread_mutex_unlock(&b->lock);
     return NULL;
 }
 
-struct fg_flow *fake_flow_create(const struct fake_options *opt)
+struct fake_backend *fake_backend_create(const struct fake_options *opt)
 {
-    struct fg_flow *flow = calloc(1, sizeof *flow);
+    struct fake_backend *b = calloc(1, sizeof *b);
 
-    flow->opt = *opt;
-    pthread_mutex_init(&flow->lock, NULL);
-    pthread_cond_init(&flow->changed, NULL);
-    assert_int_equal(pthread_create(&flow->worker, NULL, work, flow), 0);
-    return flow;
+    b->opt = *opt;
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->changed, NULL);
+    assert_int_equal(pthread_create(&b->worker, NULL, work, b), 0);
+    return b;
 }
 
-void fake_flow_destroy(struct fg_flow *flow)
+void fake_backend_destroy(struct fake_backend *b)
 {
-    fake_task_wait_none();
-    pthread_mutex_lock(&flow->lock);
-    flow->stop = true;
-    pthread_cond_broadcast(&flow->changed);
-    pthread_mutex_unlock(&flow->lock);
-    pthread_join(flow->worker, NULL);
-    while (flow->jobs) {
-        struct fg_job *job = flow->jobs;
+    fake_operation_wait_none();
+    pthread_mutex_lock(&b->lock);
+    b->stop = true;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->lock);
+    pthread_join(b->worker, NULL);
+    while (b->jobs) {
+        struct fg_job *job = b->jobs;
 
-        flow->jobs = job->next;
+        b->jobs = job->next;
         assert_true(job->ended);
         assert_true(job->released);
         fg_job_request_finish(&job->request);
         free(job);
     }
-    pthread_cond_destroy(&flow->changed);
-    pthread_mutex_destroy(&flow->lock);
-    free(flow);
+    pthread_cond_destroy(&b->changed);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
 }
 
-int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_sink *sink,
-                   void *sink_ctx, struct fg_job **job, struct fg_err *err)
+static int fake_submit(void *ctx, struct fg_job_request *request, fg_job_sink *sink, void *sink_ctx,
+                       struct fg_job **job, struct fg_err *err)
 {
+    struct fake_backend *b = ctx;
     struct fg_job *j;
 
-    if (flow->opt.busy)
+    if (b->opt.busy)
         return fg_fail(err, FG_EBUSY, "32 jobs wait already");
     j = calloc(1, sizeof *j);
-    j->flow = flow;
+    j->b = b;
     j->request = *request;
     memset(request, 0, sizeof *request);
     j->sink = sink;
     j->ctx = sink_ctx;
     *job = j;
-    pthread_mutex_lock(&flow->lock);
-    j->id = ++flow->n_jobs;
-    j->next = flow->jobs;
-    flow->jobs = j;
-    pthread_cond_broadcast(&flow->changed);
-    pthread_mutex_unlock(&flow->lock);
+    pthread_mutex_lock(&b->lock);
+    j->id = ++b->n_jobs;
+    j->next = b->jobs;
+    b->jobs = j;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->lock);
     return 0;
 }
 
-void fg_job_cancel(struct fg_job *job)
+static void fake_cancel(void *ctx, struct fg_job *job)
 {
-    pthread_mutex_lock(&job->flow->lock);
+    (void)ctx;
+    pthread_mutex_lock(&job->b->lock);
     job->canceled = true;
-    pthread_cond_broadcast(&job->flow->changed);
-    pthread_mutex_unlock(&job->flow->lock);
+    pthread_cond_broadcast(&job->b->changed);
+    pthread_mutex_unlock(&job->b->lock);
 }
 
-void fg_job_release(struct fg_job *job)
+static void fake_release(void *ctx, struct fg_job *job)
 {
+    (void)ctx;
     if (!job)
         return;
-    pthread_mutex_lock(&job->flow->lock);
+    pthread_mutex_lock(&job->b->lock);
     assert_true(job->ended);
     assert_false(job->released);
     job->released = true;
-    pthread_cond_broadcast(&job->flow->changed);
-    pthread_mutex_unlock(&job->flow->lock);
+    pthread_cond_broadcast(&job->b->changed);
+    pthread_mutex_unlock(&job->b->lock);
 }
 
-uint64_t fg_job_id(const struct fg_job *job)
+static uint64_t fake_job_id(void *ctx, struct fg_job *job)
 {
+    (void)ctx;
     return job->id;
 }
 
-struct fg_job *fake_flow_next(struct fg_flow *flow)
+struct fg_job *fake_backend_next(struct fake_backend *b)
 {
     struct fg_job *found = NULL;
 
-    pthread_mutex_lock(&flow->lock);
+    pthread_mutex_lock(&b->lock);
     while (!found) {
-        for (struct fg_job *j = flow->jobs; j; j = j->next)
+        for (struct fg_job *j = b->jobs; j; j = j->next)
             if (!j->taken)
                 found = j;
         if (!found)
-            pthread_cond_wait(&flow->changed, &flow->lock);
+            pthread_cond_wait(&b->changed, &b->lock);
     }
     found->taken = true;
-    pthread_mutex_unlock(&flow->lock);
+    pthread_mutex_unlock(&b->lock);
     return found;
 }
 
@@ -299,59 +286,59 @@ const struct fg_job_request *fake_job_request(const struct fg_job *job)
 
 void fake_job_wait_canceled(struct fg_job *job)
 {
-    pthread_mutex_lock(&job->flow->lock);
+    pthread_mutex_lock(&job->b->lock);
     while (!job->canceled)
-        pthread_cond_wait(&job->flow->changed, &job->flow->lock);
-    pthread_mutex_unlock(&job->flow->lock);
+        pthread_cond_wait(&job->b->changed, &job->b->lock);
+    pthread_mutex_unlock(&job->b->lock);
 }
 
-static bool all_released(const struct fg_flow *flow)
+static bool all_released(const struct fake_backend *b)
 {
-    for (const struct fg_job *j = flow->jobs; j; j = j->next)
+    for (const struct fg_job *j = b->jobs; j; j = j->next)
         if (!j->released)
             return false;
     return true;
 }
 
-void fake_flow_wait_released(struct fg_flow *flow)
+void fake_backend_wait_released(struct fake_backend *b)
 {
-    pthread_mutex_lock(&flow->lock);
-    while (!all_released(flow))
-        pthread_cond_wait(&flow->changed, &flow->lock);
-    pthread_mutex_unlock(&flow->lock);
+    pthread_mutex_lock(&b->lock);
+    while (!all_released(b))
+        pthread_cond_wait(&b->changed, &b->lock);
+    pthread_mutex_unlock(&b->lock);
 }
 
-unsigned fake_flow_submitted(struct fg_flow *flow)
+unsigned fake_backend_submitted(struct fake_backend *b)
 {
     unsigned n;
 
-    pthread_mutex_lock(&flow->lock);
-    n = flow->n_jobs;
-    pthread_mutex_unlock(&flow->lock);
+    pthread_mutex_lock(&b->lock);
+    n = b->n_jobs;
+    pthread_mutex_unlock(&b->lock);
     return n;
 }
 
 /* A token a byte, with the begin token 1000. */
-int fg_flow_tokenize(struct fg_flow *flow, const char *text, size_t bytes, bool add_special,
-                     bool parse_special, int32_t **ids, size_t *n, struct fg_err *err)
+static int fake_tokenize(void *ctx, const struct fg_tokenize_request *r, int32_t **ids, size_t *n,
+                         struct fg_err *err)
 {
-    (void)flow;
+    (void)ctx;
     (void)err;
-    *ids = malloc((bytes + 2) * sizeof **ids);
+    *ids = malloc((r->bytes + 2) * sizeof **ids);
     *n = 0;
-    if (add_special)
+    if (r->add_special)
         (*ids)[(*n)++] = 1000;
-    for (size_t i = 0; i < bytes; i++)
-        (*ids)[(*n)++] = (unsigned char)text[i];
-    if (!parse_special)
+    for (size_t i = 0; i < r->bytes; i++)
+        (*ids)[(*n)++] = (unsigned char)r->text[i];
+    if (!r->parse_special)
         (*ids)[(*n)++] = 1001;
     return 0;
 }
 
-int fg_flow_detokenize(struct fg_flow *flow, const int32_t *ids, size_t n, char **text,
-                       size_t *bytes, struct fg_err *err)
+static int fake_detokenize(void *ctx, const int32_t *ids, size_t n, char **text, size_t *bytes,
+                           struct fg_err *err)
 {
-    (void)flow;
+    (void)ctx;
     for (size_t i = 0; i < n; i++)
         if (ids[i] > 255)
             return fg_fail(err, FG_EINVAL, "token %d has no text", ids[i]);
@@ -362,9 +349,9 @@ int fg_flow_detokenize(struct fg_flow *flow, const int32_t *ids, size_t n, char 
     return 0;
 }
 
-void fg_flow_info(const struct fg_flow *flow, struct fg_flow_info *out)
+static void fake_info(void *ctx, struct fg_flow_info *out)
 {
-    (void)flow;
+    (void)ctx;
     *out = (struct fg_flow_info){
         .model_name = "tiny",
         .model_path = "/models/tiny-q8_0.gguf",
@@ -381,22 +368,23 @@ void fg_flow_info(const struct fg_flow *flow, struct fg_flow_info *out)
 }
 
 /* Its name, as far as it goes: tests can read it, and compare. */
-void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenant *out)
+static void fake_tenant(void *ctx, const char *who, struct fg_tenant *out)
 {
     size_t n = strlen(who);
 
-    (void)flow;
+    (void)ctx;
     memset(out, 0, sizeof *out);
     memcpy(out->id, who, n < sizeof out->id ? n : sizeof out->id);
 }
 
-size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant, struct fg_job_status *out,
-                    size_t max)
+static size_t fake_jobs(void *ctx, const struct fg_tenant *tenant, struct fg_job_status *out,
+                        size_t max)
 {
+    struct fake_backend *b = ctx;
     size_t n = 0;
 
-    pthread_mutex_lock(&flow->lock);
-    for (struct fg_job *j = flow->jobs; j; j = j->next) {
+    pthread_mutex_lock(&b->lock);
+    for (struct fg_job *j = b->jobs; j; j = j->next) {
         if (tenant && memcmp(tenant, &j->request.tenant, sizeof *tenant) != 0)
             continue;
         if (!j->ended && n++ < max)
@@ -407,18 +395,19 @@ size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant, struct
                                                 .reused_tokens = 32,
                                                 .age_ms = 12.5};
     }
-    pthread_mutex_unlock(&flow->lock);
+    pthread_mutex_unlock(&b->lock);
     return n;
 }
 
-bool fake_flow_has_store(const struct fg_flow *flow)
+bool fake_backend_has_store(const struct fake_backend *b)
 {
-    return !flow->opt.no_store;
+    return !b->opt.no_store;
 }
 
-int fg_flow_cache_stats(struct fg_flow *flow, struct fg_cache_stats *out, const char **dir)
+static int fake_cache_stats(void *ctx, struct fg_cache_stats *out, const char **dir)
 {
-    if (flow->opt.no_store)
+    const struct fake_backend *b = ctx;
+    if (b->opt.no_store)
         return FG_ENOTFOUND;
     *out = (struct fg_cache_stats){.blocks = 1,
                                    .states = 2,
@@ -432,10 +421,27 @@ int fg_flow_cache_stats(struct fg_flow *flow, struct fg_cache_stats *out, const 
                                    .dropped_full = 10,
                                    .dropped_queue = 11,
                                    .dropped_budget = 16,
+                                   .dropped_orphan = 17,
                                    .write_errors = 12,
                                    .hits_blocks = 13,
                                    .hits_states = 14,
                                    .bytes_written = 15};
     *dir = "/cache";
     return 0;
+}
+
+void fake_backend_table(struct fake_backend *b, struct fg_backend *out)
+{
+    *out = (struct fg_backend){.ctx = b,
+                               .submit = fake_submit,
+                               .cancel = fake_cancel,
+                               .release = fake_release,
+                               .job_id = fake_job_id,
+                               .jobs = fake_jobs,
+                               .info = fake_info,
+                               .tenant = fake_tenant,
+                               .tokenize = fake_tokenize,
+                               .detokenize = fake_detokenize,
+                               .cache_stats = fake_cache_stats};
+    fake_operation_table(out);
 }

@@ -1,12 +1,12 @@
-/* A flow without an engine: implements flow/job.h, keeps what was submitted, and answers what the
- * test tells it to, or, with `automatic`, "Hello, world" from a thread of its own. */
-#ifndef FG_TEST_FAKE_FLOW_H
-#define FG_TEST_FAKE_FLOW_H
+/* A backend without an engine: keeps what was submitted, and answers what the test tells it to, or,
+ * with `automatic`, "Hello, world" from a thread of its own. */
+#ifndef FG_TEST_FAKE_BACKEND_H
+#define FG_TEST_FAKE_BACKEND_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "serve/job.h"
+#include "serve/backend.h"
 
 struct fake_options {
     bool automatic;      /* jobs run by themselves */
@@ -15,17 +15,18 @@ struct fake_options {
     int busy; /* FG_EBUSY for every submit */
 };
 
-struct fg_flow *fake_flow_create(const struct fake_options *opt);
-void fake_flow_destroy(struct fg_flow *flow); /* fails the test when a handle was not released */
+struct fake_backend *fake_backend_create(const struct fake_options *opt);
+void fake_backend_destroy(
+    struct fake_backend *b); /* fails the test when a handle was not released */
 
 /* Blocks until the next job has been submitted (each is returned once). */
-struct fg_job *fake_flow_next(struct fg_flow *flow);
+struct fg_job *fake_backend_next(struct fake_backend *b);
 const struct fg_job_request *fake_job_request(const struct fg_job *job);
 /* Blocks until the API has canceled it. */
 void fake_job_wait_canceled(struct fg_job *job);
 /* Blocks until all handles have been released. */
-void fake_flow_wait_released(struct fg_flow *flow);
-unsigned fake_flow_submitted(struct fg_flow *flow);
+void fake_backend_wait_released(struct fake_backend *b);
+unsigned fake_backend_submitted(struct fake_backend *b);
 
 void fake_job_progress(struct fg_job *job, uint32_t done, uint32_t total, uint32_t reused);
 void fake_job_delta(struct fg_job *job, const char *text, const struct fg_job_token *tokens,
@@ -36,6 +37,8 @@ void fake_job_fail(struct fg_job *job, int code, const char *text);
 /* A token whose text is `piece`. */
 struct fg_job_token fake_token(int32_t id, const char *piece, float logprob);
 
-bool fake_flow_has_store(const struct fg_flow *flow);
+/* What the API is given. */
+void fake_backend_table(struct fake_backend *b, struct fg_backend *out);
+bool fake_backend_has_store(const struct fake_backend *b);
 
 #endif

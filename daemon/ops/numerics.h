@@ -20,7 +20,7 @@ const char *fg_numerics_name(enum fg_numerics mode);
 #define FG_NUMERICS_NAMES "exact, int8 or fused"
 /* FG_EINVAL: no such mode, or one that this program has no kernels for; the message says which. */
 int fg_numerics_parse(const char *text, enum fg_numerics *out, struct fg_err *err);
-/* Whether results are the same on every device that passes the known-answer battery. */
+/* Whether results are the same on every device that passes the known-answer self-test. */
 bool fg_numerics_portable(enum fg_numerics mode);
 
 #endif

@@ -1,6 +1,6 @@
 /* Tasks that know what they are to answer by their ids: "wait" goes on until it is canceled, "gone"
  * is not stored, everything else is done at once. Counts how many there are. */
-#include "fake_task.h"
+#include "fake_operation.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "fake_flow.h"
+#include "fake_backend.h"
 #include "serve/operation.h"
 
 struct fg_task {
@@ -25,20 +25,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned alive, started;
 static struct fake_asked asked;
-
-void fg_task_request_finish(struct fg_task_request *r)
-{
-    free(r->id);
-    free(r->bytes);
-    fg_job_request_finish(&r->prompt);
-    memset(r, 0, sizeof *r);
-}
-
-void fg_task_result_finish(struct fg_task_result *r)
-{
-    free(r->rows);
-    memset(r, 0, sizeof *r);
-}
 
 static void unref(struct fg_task *t)
 {
@@ -57,22 +43,25 @@ static void unref(struct fg_task *t)
     pthread_mutex_unlock(&lock);
 }
 
-void fg_task_release(struct fg_task *t)
+static void fake_finish(void *ctx, struct fg_task *t)
 {
+    (void)ctx;
     if (t)
         unref(t);
 }
 
-void fg_task_cancel(struct fg_task *t)
+static void fake_stop(void *ctx, struct fg_task *t)
 {
+    (void)ctx;
     pthread_mutex_lock(&lock);
     t->canceled = true;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
 }
 
-void fg_task_more(struct fg_task *t)
+static void fake_more(void *ctx, struct fg_task *t)
 {
+    (void)ctx;
     pthread_mutex_lock(&lock);
     t->unread--;
     pthread_cond_broadcast(&changed);
@@ -164,13 +153,13 @@ static void *work(void *arg)
     return NULL;
 }
 
-int fg_task_start(struct fg_flow *flow, struct fg_task_request *request, fg_task_sink *sink,
-                  void *sink_ctx, struct fg_task **task, struct fg_err *err)
+static int fake_start(void *ctx, struct fg_task_request *request, fg_task_sink *sink,
+                      void *sink_ctx, struct fg_task **task, struct fg_err *err)
 {
     struct fg_task *t;
     pthread_t thread;
 
-    if (!fake_flow_has_store(flow)) {
+    if (!fake_backend_has_store(ctx)) {
         fg_task_request_finish(request);
         return fg_fail(err, FG_ENOTFOUND, "the daemon runs without a store");
     }
@@ -198,7 +187,7 @@ int fg_task_start(struct fg_flow *flow, struct fg_task_request *request, fg_task
     return 0;
 }
 
-struct fake_asked fake_task_asked(void)
+struct fake_asked fake_operation_asked(void)
 {
     struct fake_asked a;
 
@@ -208,7 +197,7 @@ struct fake_asked fake_task_asked(void)
     return a;
 }
 
-void fake_task_wait_started(unsigned n)
+void fake_operation_wait_started(unsigned n)
 {
     pthread_mutex_lock(&lock);
     while (started < n)
@@ -216,7 +205,7 @@ void fake_task_wait_started(unsigned n)
     pthread_mutex_unlock(&lock);
 }
 
-unsigned fake_task_started(void)
+unsigned fake_operation_started(void)
 {
     unsigned n;
 
@@ -226,10 +215,18 @@ unsigned fake_task_started(void)
     return n;
 }
 
-void fake_task_wait_none(void)
+void fake_operation_wait_none(void)
 {
     pthread_mutex_lock(&lock);
     while (alive)
         pthread_cond_wait(&changed, &lock);
     pthread_mutex_unlock(&lock);
+}
+
+void fake_operation_table(struct fg_backend *out)
+{
+    out->start = fake_start;
+    out->stop = fake_stop;
+    out->more = fake_more;
+    out->finish = fake_finish;
 }

@@ -1,0 +1,92 @@
+/* Softmax attention: queries, keys and values, rotated, over the pages of a sequence. */
+#include "block.h"
+#include "shaders/abi/params.h"
+
+#include "ops/matmul.h"
+#include "ops/quantize.h"
+#include "ops/softmax_attention.h"
+
+enum { QKV, QKV_MATRICES = 3, OUTPUT = 3 }; /* slots of matrices; QKV + 1, + 2 may be empty */
+enum { KV };                                /* of memory */
+
+static uint32_t width(const struct fg_block_shape *s)
+{
+    return s->heads.n_head * s->heads.head_dim;
+}
+
+static uint32_t kv_width(const struct fg_block_shape *s)
+{
+    return s->heads.n_head_kv * s->heads.head_dim;
+}
+
+static void tensors(const struct fg_block_shape *s, struct fg_tensor_table *t)
+{
+    /* They make one row of y; of as few matrices as their types and tiles allow. */
+    fg_table_matrix(t, QKV, "attn_q", s->n_embd, width(s));
+    fg_table_matrix(t, QKV + 1, "attn_k", s->n_embd, kv_width(s))->join = FG_JOIN_BELOW;
+    fg_table_matrix(t, QKV + 2, "attn_v", s->n_embd, kv_width(s))->join = FG_JOIN_BELOW;
+    fg_table_matrix(t, OUTPUT, "attn_output", width(s), s->n_embd);
+}
+
+static void memory(const struct fg_block_shape *s, enum fg_kv_type kv, struct fg_block_memory *m)
+{
+    uint64_t value = kv == FG_KV_F16 ? 2 : 4;
+    fg_block_memory_add(m, FG_MEMORY_PAGE, "KV pages", 2ull * kv_width(s) * FG_BLOCK_TOKENS * value);
+}
+
+static void needs(const struct fg_block_shape *s, struct fg_activation_needs *n)
+{
+    const struct fg_heads *h = &s->heads, *most = &n->attend;
+
+    fg_need(&n->qkv, width(s) + 2 * kv_width(s));
+    fg_need(&n->heads, width(s));
+    fg_need_operand(n, 1, width(s));
+    if ((uint64_t)h->n_head * (h->head_dim + 2) > (uint64_t)most->n_head * (most->head_dim + 2))
+        n->attend = *h;
+}
+
+static int check(const struct fg_block_shape *s, struct fg_err *err)
+{
+    if (s->heads.head_dim % 8)
+        return fg_fail(err, FG_EUNSUPPORTED, "head dimension %u: must be a multiple of 8",
+                       s->heads.head_dim);
+    return 0;
+}
+
+static bool record(const struct fg_block *b, const struct fg_block_run *r)
+{
+    const struct fg_block_shape *s = &b->shape;
+    uint32_t n = r->shape->n_tokens;
+    struct fg_view qkv = fg_activation_rows(r->a->qkv, n, width(s) + 2 * kv_width(s));
+    struct fg_view out = fg_activation_rows(r->a->attn, n, width(s));
+    struct fg_buffer *kv = fg_block_memory(b, r, KV);
+    struct fg_operand x = fg_record_quantize(r->ops, r->n, &r->a->quantized);
+
+    for (uint32_t i = 0; i < QKV_MATRICES; i++)
+        if (b->matrices[QKV + i].n_parts)
+            fg_record_matmul(r->ops,
+                             &(struct fg_matmul){.m = &b->matrices[QKV + i], .x = x, .y = qkv});
+    fg_cmd_barrier(r->ops->cmd);
+    fg_record_rope_kv(r->ops, &(struct fg_rope_kv){.heads = &s->heads,
+                                                   .qkv = qkv,
+                                                   .rotated = r->a->rotated,
+                                                   .kv = kv,
+                                                   .tables = r->tables});
+    fg_cmd_barrier(r->ops->cmd);
+    fg_record_softmax_attention(r->ops, &(struct fg_softmax_attention){.heads = &s->heads,
+                                                                       .rotated = r->a->rotated,
+                                                                       .kv = kv,
+                                                                       .out = out,
+                                                                       .partial = r->a->partial,
+                                                                       .tables = r->tables,
+                                                                       .shape = r->shape});
+    fg_block_project(b, r, OUTPUT, out);
+    return false;
+}
+
+const struct fg_block_kind fg_softmax_attention_block = {.name = "softmax attention",
+                                                         .tensors = tensors,
+                                                         .memory = memory,
+                                                         .needs = needs,
+                                                         .check = check,
+                                                         .record = record};

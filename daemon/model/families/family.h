@@ -1,0 +1,22 @@
+/* A family: how a file's keys become a list of blocks. One file each. */
+#ifndef FG_FAMILY_H
+#define FG_FAMILY_H
+
+#include "hparams.h"
+#include "keys.h"
+
+struct fg_family {
+    const char *arch; /* general.architecture, and the prefix of its keys */
+    /* Sets what of hp is the family's: the rotary table and the blocks, behind n_layer, n_embd,
+     * n_ctx_train and norm_eps, which are read. Errors of fg_hparams_init(). */
+    int (*read)(const struct fg_keys *k, struct fg_hparams *hp);
+    bool rope_factors; /* rope_freqs.weight divides the frequencies; else it is refused */
+};
+
+extern const struct fg_family fg_minimax_01; /* minimax_01.c */
+extern const struct fg_family fg_llama;      /* llama.c */
+
+/* Room for hp->n_layer * 2 blocks, all of them zero. FG_ENOMEM. */
+int fg_family_blocks(const struct fg_keys *k, struct fg_hparams *hp);
+
+#endif

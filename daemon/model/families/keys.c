@@ -1,0 +1,194 @@
+#include "keys.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+bool fg_str_is(struct fg_str s, const char *text)
+{
+    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
+}
+
+struct fg_key fg_key_of(const struct fg_keys *s, const char *suffix)
+{
+    struct fg_key k;
+
+    snprintf(k.text, sizeof k.text, "%s.%s", s->arch, suffix);
+    return k;
+}
+
+/* A number, or an array with one for each layer that are all the same. FG_ENOTFOUND as it comes. */
+static int get_u32(const struct fg_keys *s, const char *key, uint32_t *out, uint32_t n_layer)
+{
+    const int32_t *each;
+    struct fg_err scalar;
+    size_t n;
+    int rc = fg_gguf_u32(s->g, key, out, &scalar);
+
+    if (rc == FG_EFORMAT && fg_gguf_i32_array(s->g, key, &each, &n, NULL) == 0) {
+        if (n == 0 || (n_layer > 0 && n != n_layer))
+            return fg_fail(s->err, FG_EFORMAT,
+                           "%s: key '%s': an array of %zu, wanted a u32 or one for each of %" PRIu32
+                           " layers",
+                           fg_gguf_name(s->g), key, n, n_layer);
+        for (size_t i = 1; i < n; i++)
+            if (each[i] != each[0])
+                return fg_fail(s->err, FG_EUNSUPPORTED,
+                               "%s: key '%s': layer 0 has %" PRId32 " and layer %zu has %" PRId32
+                               "; only one value for all layers is supported",
+                               fg_gguf_name(s->g), key, each[0], i, each[i]);
+        if (each[0] < 0)
+            return fg_fail(s->err, FG_EFORMAT, "%s: key '%s': is %" PRId32 ", wanted a u32",
+                           fg_gguf_name(s->g), key, each[0]);
+        *out = (uint32_t)each[0];
+        return 0;
+    }
+    if (rc)
+        fg_fail(s->err, rc, "%s", scalar.text);
+    return rc;
+}
+
+int fg_key_u32(const struct fg_keys *s, struct fg_u32_key key, uint32_t *out)
+{
+    struct fg_key k = fg_key_of(s, key.suffix);
+    uint32_t v = *out;
+    int rc = get_u32(s, k.text, &v, key.n_layer);
+
+    if (rc == FG_ENOTFOUND && !key.optional)
+        return fg_fail(s->err, FG_EFORMAT, "%s: key '%s': it is missing; a u32 is wanted",
+                       fg_gguf_name(s->g), k.text);
+    if (rc && rc != FG_ENOTFOUND)
+        return rc;
+    if (v < key.lo || v > key.hi)
+        return fg_fail(s->err, FG_EFORMAT,
+                       "%s: key '%s': is %" PRIu32 ", it must be %" PRIu32 " to %" PRIu32,
+                       fg_gguf_name(s->g), k.text, v, key.lo, key.hi);
+    *out = v;
+    return 0;
+}
+
+int fg_key_f32(const struct fg_keys *s, const char *suffix, bool optional, float hi, float *out)
+{
+    struct fg_key k = fg_key_of(s, suffix);
+    float v = *out;
+    int rc = fg_gguf_f32(s->g, k.text, &v, s->err);
+
+    if (rc == FG_ENOTFOUND && !optional)
+        return fg_fail(s->err, FG_EFORMAT, "%s: key '%s': it is missing; an f32 is wanted",
+                       fg_gguf_name(s->g), k.text);
+    if (rc && rc != FG_ENOTFOUND)
+        return rc;
+    if (!isfinite(v) || v <= 0 || v > hi)
+        return fg_fail(s->err, FG_EFORMAT, "%s: key '%s': is %g, it must be above 0 and at most %g",
+                       fg_gguf_name(s->g), k.text, (double)v, (double)hi);
+    *out = v;
+    return 0;
+}
+
+int fg_keys_refuse_variants(const struct fg_keys *s, bool residual_scale)
+{
+    static const struct {
+        const char *suffix;
+        double neutral[2]; /* values that change nothing */
+        bool residual;     /* of models without a scale of their own */
+    } variants[] = {
+        {"attention.sliding_window", {0, 0}, false}, {"attention.scale", {0, 0}, false},
+        {"attention.clamp_kqv", {0, 0}, false},      {"attention.max_alibi_bias", {0, 0}, false},
+        {"attn_logit_softcapping", {0, 0}, false},   {"final_logit_softcapping", {0, 0}, false},
+        {"expert_shared_count", {0, 0}, false},      {"logit_scale", {1, 0}, false},
+        {"embedding_scale", {1, 0}, false},          {"residual_scale", {1, 0}, true},
+        {"rope.scaling.factor", {1, 0}, false},      {"rope.scale_linear", {1, 0}, false},
+    };
+
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
+        struct fg_key k = fg_key_of(s, variants[i].suffix);
+        uint32_t u = 0;
+        float f = 0;
+        int rc;
+
+        if (variants[i].residual && !residual_scale)
+            continue;
+        rc = fg_gguf_f32(s->g, k.text, &f, NULL);
+        if (rc == FG_EFORMAT) {
+            rc = fg_gguf_u32(s->g, k.text, &u, NULL);
+            f = (float)u;
+        }
+        if (rc == FG_ENOTFOUND)
+            continue;
+        if (rc || ((double)f != variants[i].neutral[0] && (double)f != variants[i].neutral[1]))
+            return fg_fail(s->err, FG_EUNSUPPORTED,
+                           "%s: key '%s': is set, which is not supported; it must be absent or %g",
+                           fg_gguf_name(s->g), k.text, variants[i].neutral[0]);
+    }
+    return 0;
+}
+
+int fg_keys_heads(const struct fg_keys *s, uint32_t n_embd, uint32_t n_layer,
+                  struct fg_heads *heads)
+{
+    uint32_t value_dim;
+    int rc =
+        fg_key_u32(s, (struct fg_u32_key){"attention.head_count", 1, FG_MAX_HEADS, n_layer, false},
+                   &heads->n_head);
+
+    if (rc)
+        return rc;
+    heads->n_head_kv = heads->n_head;
+    rc = fg_key_u32(s,
+                    (struct fg_u32_key){"attention.head_count_kv", 1, heads->n_head, n_layer, true},
+                    &heads->n_head_kv);
+    if (rc)
+        return rc;
+    if (heads->n_head % heads->n_head_kv != 0)
+        return fg_fail(s->err, FG_EFORMAT,
+                       "%s: key '%s.attention.head_count_kv': is %" PRIu32
+                       ", it must divide head_count, %" PRIu32,
+                       fg_gguf_name(s->g), s->arch, heads->n_head_kv, heads->n_head);
+    /* 0 when heads do not divide the width: then key_length has to be there. */
+    heads->head_dim = n_embd % heads->n_head == 0 ? n_embd / heads->n_head : 0;
+    rc = fg_key_u32(s, (struct fg_u32_key){"attention.key_length", 1, FG_MAX_HEAD_DIM, 0, true},
+                    &heads->head_dim);
+    if (rc)
+        return rc;
+    value_dim = heads->head_dim;
+    rc = fg_key_u32(s, (struct fg_u32_key){"attention.value_length", 1, FG_MAX_HEAD_DIM, 0, true},
+                    &value_dim);
+    if (rc)
+        return rc;
+    if (value_dim != heads->head_dim)
+        return fg_fail(s->err, FG_EUNSUPPORTED,
+                       "%s: key '%s.attention.value_length': is %" PRIu32
+                       ", but key_length is %" PRIu32 "; only equal ones are supported",
+                       fg_gguf_name(s->g), s->arch, value_dim, heads->head_dim);
+    if (heads->head_dim % 2 != 0)
+        return fg_fail(s->err, FG_EUNSUPPORTED,
+                       "%s: key '%s.attention.key_length': is %" PRIu32
+                       "; only even ones are supported",
+                       fg_gguf_name(s->g), s->arch, heads->head_dim);
+    return 0;
+}
+
+int fg_keys_rope(const struct fg_keys *s, bool needed, struct fg_heads *heads, float *freq_base)
+{
+    struct fg_key k = fg_key_of(s, "rope.scaling.type");
+    struct fg_str scaling;
+    int rc = fg_gguf_str(s->g, k.text, &scaling, s->err);
+
+    if (rc && rc != FG_ENOTFOUND)
+        return rc;
+    if (!rc && !fg_str_is(scaling, "none"))
+        return fg_fail(s->err, FG_EUNSUPPORTED,
+                       "%s: key '%s': rope scaling is not supported; it must be absent or 'none'",
+                       fg_gguf_name(s->g), k.text);
+    heads->rope_dim = heads->head_dim;
+    rc = fg_key_u32(s, (struct fg_u32_key){"rope.dimension_count", 2, heads->head_dim, 0, !needed},
+                    &heads->rope_dim);
+    if (rc)
+        return rc;
+    if (heads->rope_dim % 2 != 0)
+        return fg_fail(s->err, FG_EFORMAT,
+                       "%s: key '%s.rope.dimension_count': is %" PRIu32 ", it must be even",
+                       fg_gguf_name(s->g), s->arch, heads->rope_dim);
+    *freq_base = 10000.0f;
+    return fg_key_f32(s, "rope.freq_base", !needed, 3.4e38f, freq_base);
+}

@@ -1,0 +1,27 @@
+#include "norm.h"
+
+#include "shaders/abi/params.h"
+
+void fg_record_norm(struct fg_ops *o, const struct fg_norm *a)
+{
+    const struct fg_kernel_key key = {.base = "rmsnorm"};
+    struct fg_norm_push push = {.n_rows = a->y.rows,
+                                .n = a->y.k,
+                                .ldx = a->x.stride,
+                                .ldy = a->y.stride,
+                                .gather = a->index != NULL,
+                                .inv_n = (float)(1.0 / a->y.k),
+                                .eps = a->eps};
+    const struct fg_bind binds[] = {
+        {a->x.buffer, 0, 0},
+        {a->w, 0, 0},
+        {a->y.buffer, 0, 0},
+        {a->index ? a->index : a->w, a->index ? (uint64_t)a->index_at * 4 : 0, 0}};
+
+    fg_ops_dispatch(o, &key,
+                    &(struct fg_ops_call){.binds = binds,
+                                          .n_binds = 4,
+                                          .push = &push,
+                                          .push_bytes = sizeof push,
+                                          .groups = {a->y.rows, 1, 1}});
+}

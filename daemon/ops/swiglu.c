@@ -1,0 +1,20 @@
+#include "swiglu.h"
+
+#include "shaders/abi/params.h"
+
+void fg_record_swiglu(struct fg_ops *o, struct fg_view gate, struct fg_view up)
+{
+    const struct fg_kernel_key key = {.base = "swiglu"};
+    struct fg_swiglu_push push = {.n_rows = gate.rows, .n = gate.k, .ld = gate.stride};
+    const struct fg_bind binds[] = {{gate.buffer, 0, 0}, {up.buffer, 0, 0}};
+
+    if (gate.stride != up.stride)
+        fg_ops_refuse(o, "swiglu", "gate and up are of two strides");
+    fg_ops_dispatch(o, &key,
+                    &(struct fg_ops_call){.binds = binds,
+                                          .n_binds = 2,
+                                          .push = &push,
+                                          .push_bytes = sizeof push,
+                                          .groups = {(gate.k + 63) / 64, gate.rows, 1}});
+    fg_cmd_barrier(o->cmd);
+}

@@ -1,0 +1,12 @@
+/* Push constants of swiglu.comp. */
+#ifndef FG_SHADERS_FFN_PARAMS_H
+#define FG_SHADERS_FFN_PARAMS_H
+
+#include "../lib/scalars.h"
+
+struct fg_swiglu_push {
+    FG_ABI_U32 n_rows, n, ld;
+};
+FG_SIZE_IS(fg_swiglu_push, 12)
+
+#endif
