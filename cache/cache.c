@@ -40,10 +40,11 @@ static void destroy(struct fg_cache *c)
         close(c->lock_fd); /* unlocks */
     if (c->dir_fd >= 0)
         close(c->dir_fd);
+    fg_reader_finish(c);
+    pthread_cond_destroy(&c->turned);
     pthread_cond_destroy(&c->done);
     pthread_cond_destroy(&c->work);
     pthread_mutex_destroy(&c->mu);
-    pthread_rwlock_destroy(&c->env_lock);
     free((char *)c->opt.dir);
     free(c);
 }
@@ -66,10 +67,11 @@ static struct fg_cache *create(const struct fg_cache_options *opt)
     c->queue_cap = QUEUE_CAP;
     /* Evicting for a batch frees pages for a later one only, so batches stay small. */
     c->batch_cap = opt->max_bytes / 32 < BATCH_CAP ? opt->max_bytes / 32 : BATCH_CAP;
-    pthread_rwlock_init(&c->env_lock, NULL);
     pthread_mutex_init(&c->mu, NULL);
     pthread_cond_init(&c->work, NULL);
     pthread_cond_init(&c->done, NULL);
+    pthread_cond_init(&c->turned, NULL);
+    fg_reader_init(c);
     return c;
 }
 
@@ -103,7 +105,10 @@ int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, str
                   (unsigned long long)c->ix.n[FG_KIND_STATE],
                   (unsigned long long)(c->ix.bytes[FG_KIND_BLOCK] + c->ix.bytes[FG_KIND_STATE]));
     rc = fg_writer_start(c, err);
+    if (!rc)
+        rc = fg_reader_start(c, err);
     if (rc) {
+        fg_writer_stop(c);
         destroy(c);
         return rc;
     }
@@ -115,26 +120,15 @@ void fg_cache_close(struct fg_cache *c)
 {
     if (!c)
         return;
+    fg_reader_stop(c);
     fg_writer_stop(c);
     destroy(c);
-}
-
-static uint64_t file_bytes(struct fg_cache *c)
-{
-    uint64_t n = 0;
-
-    if (pthread_rwlock_tryrdlock(&c->env_lock) != 0)
-        return 0;
-    if (c->env)
-        n = fg_store_file_bytes(c);
-    pthread_rwlock_unlock(&c->env_lock);
-    return n;
 }
 
 void fg_cache_stats(struct fg_cache *c, struct fg_cache_stats *out)
 {
     memset(out, 0, sizeof *out);
-    out->file_bytes = file_bytes(c);
+    out->file_bytes = atomic_load(&c->file_bytes);
     out->max_bytes = c->opt.max_bytes;
     pthread_mutex_lock(&c->mu);
     out->blocks = c->ix.n[FG_KIND_BLOCK];

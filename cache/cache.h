@@ -1,9 +1,10 @@
 /* The prompt cache's store: KV blocks and lightning-attention states in LMDB, found by prefix keys.
  *
  * Knows no Vulkan, no libevent and no model: payloads are opaque bytes. One process a directory
- * (lock file; a second one gets FG_EBUSY). Reads go through the memory map; writes are queued to
- * one writer thread that commits batches in one transaction each and evicts the records of the
- * least value (policy.h) within a byte budget, a block only after everything that continues it.
+ * (lock file; a second one gets FG_EBUSY). Two threads of its own touch the disk, nobody else: a
+ * reader that fetches records into blobs, and a writer that commits what is put, in batches, and
+ * evicts the records of the least value (policy.h) within a byte budget, a block only after
+ * everything that continues it. Lookups, puts and statistics touch memory only.
  * kill -9, a full disk or a torn file may cost a hit, never a wrong payload: every record carries
  * its token ids and a checksum, both checked on read; a bad record is dropped and counted, and
  * reads as a miss. The bytes on disk: docs/disk-format.md. */
@@ -14,12 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/ticket.h"
 #include "fulgur/error.h"
 #include "key.h"
 #include "policy.h"
 
+struct fg_blob;
 struct fg_cache;
-struct fg_cache_read; /* a read transaction: payload pointers live until it ends */
 
 enum fg_cache_log_level { FG_CACHE_LOG_ERROR, FG_CACHE_LOG_WARN, FG_CACHE_LOG_INFO };
 
@@ -42,28 +44,71 @@ struct fg_cache_options {
  * says so. Reads every tree page once: no payloads. Not for several threads at once.
  * FG_EBUSY (another process), FG_EACCESS, FG_EIO, FG_EFORMAT, FG_EFULL, FG_EINVAL, FG_ENOMEM. */
 int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, struct fg_err *err);
-/* Writes what is queued, stops the writer, unlocks. NULL is fine. No reads may be open, and no
- * other thread may use the cache. */
+/* Writes what is queued, stops both threads, unlocks. NULL is fine. No other thread may use the
+ * cache; fetches and calls that are under way end with FG_ECANCELED. */
 void fg_cache_close(struct fg_cache *c);
 
-/* What a prompt would hit. keys[i] and tokens[i*64 ..] describe block i of the prompt (n blocks).
- * n_blocks: how many leading blocks are stored (payload present, tokens equal).
- * restore_blocks: the longest prefix, in blocks, that can be restored: n_blocks itself when
- * need_state is false, else the longest b <= n_blocks with a state at the end of block b-1. */
-struct fg_cache_hit {
-    uint32_t n_blocks;
-    uint32_t restore_blocks;
+/* What there is for each of n keys: held[i] gets bits. A record is held when it is stored, or
+ * queued and so readable. Compares no tokens: they are compared when the record is read. Any
+ * thread; memory only, one lock for all; nothing that is stored is held while a damaged store is
+ * reopened. */
+enum { FG_HELD_BLOCK = 1, FG_HELD_STATE = 2 };
+void fg_cache_look(struct fg_cache *c, const struct fg_key *keys, size_t n, uint8_t *held);
+/* The same of one key. */
+bool fg_cache_has_block(struct fg_cache *c, const struct fg_key *key);
+bool fg_cache_has_state(struct fg_cache *c, const struct fg_key *key);
+
+/* A record on its way from the store. The caller fills in the first part and initializes the
+ * ticket; the memory is the caller's and must stay until the ticket has ended. It ends with
+ *   0               `blob` is the verified payload, one reference of which is the caller's
+ *   FG_ENOTFOUND    absent, or stored for other tokens
+ *   FG_ECORRUPT     it did not verify, or had another size: dropped, and a miss from now on
+ *   FG_EBUSY        a damaged store is being reopened
+ *   FG_EIO          the file's structure is damaged; the store reopens itself
+ *   FG_ECANCELED, FG_ENOMEM. All of them but 0 are a miss, with `blob` NULL. */
+struct fg_cache_fetch {
+    struct fg_key key;
+    bool is_state;                   /* the state at the end of the block, not the block */
+    int32_t tokens[FG_BLOCK_TOKENS]; /* the block's: what the record must be stored for */
+    uint64_t bytes;                  /* of the payload */
+    struct fg_ticket ticket;
+    struct fg_blob *blob; /* the result */
+
+    /* The reader's. */
+    struct fg_cache_fetch *next;
+    bool canceled;
 };
-/* Looks up without reading payloads (checksums are checked when they are read); what is queued is
- * not found yet. Any thread; never waits: nothing is found while a damaged store is reopened.
- * 0 or FG_EIO. */
-int fg_cache_find(struct fg_cache *c, const struct fg_key *keys, const int32_t *tokens,
-                  uint32_t n_blocks, bool need_state, struct fg_cache_hit *hit, struct fg_err *err);
+/* Starts it; never waits. Fetches under way are served in turn, a piece each, so that a small one
+ * does not wait for a large one. Any thread. */
+void fg_cache_fetch(struct fg_cache *c, struct fg_cache_fetch *f);
+/* Has it end soon (FG_ECANCELED, or as it would have): the ticket says when. Any thread, also when
+ * it has ended. */
+void fg_cache_fetch_cancel(struct fg_cache *c, struct fg_cache_fetch *f);
+/* Fetches and waits; the ticket need not be initialized. For operations, tools and tests: never on
+ * a runner, the event loop or the reader. What the ticket would say. */
+int fg_cache_get(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_err *err);
+
+/* Something to be done on the reader's thread, between two pieces: run(ctx) may read with the
+ * functions below that say so, and should be brief. Caller's memory, as a fetch. */
+struct fg_cache_call {
+    void (*run)(void *ctx);
+    void *ctx;
+    struct fg_ticket ticket; /* ends with 0, or FG_ECANCELED when it was not run */
+    struct fg_cache_call *next;
+};
+void fg_cache_on_reader(struct fg_cache *c, struct fg_cache_call *call);
+
 /* Where a prompt leaves what is stored: adds the blocks that continue `parent` (a block's key, or
- * the root) to *nearest, as many as there are, but only the 512 that came last. Any thread; reads
- * no payloads. */
+ * the root) to *nearest, as many as there are, but only the 512 that came last. tokens[0..n), n <=
+ * 64, are the prompt's behind `parent`. Reads the disk: directly in a call on the reader's thread;
+ * other threads wait for the reader. */
 void fg_cache_nearest(struct fg_cache *c, const struct fg_key *parent, const int32_t *tokens,
                       uint32_t n, struct fg_nearest *nearest);
+/* The token ids of a stored block. Reads the disk, as fg_cache_nearest(). FG_ENOTFOUND,
+ * FG_ECORRUPT, FG_EBUSY, FG_EIO. */
+int fg_cache_tokens(struct fg_cache *c, const struct fg_key *key, int32_t tokens[FG_BLOCK_TOKENS],
+                    struct fg_err *err);
+
 /* What has become of a record that is not stored, as far as is remembered: the last 32,768 or so
  * that went since the store was opened (FORMAT: that were in a file of an earlier format, which the
  * opening moved aside). Any thread. */
@@ -71,26 +116,6 @@ enum fg_cache_gone { FG_GONE_UNKNOWN, FG_GONE_EVICTED, FG_GONE_CORRUPT, FG_GONE_
 enum fg_cache_gone fg_cache_gone_block(struct fg_cache *c, const struct fg_key *key);
 enum fg_cache_gone fg_cache_gone_state(struct fg_cache *c, const struct fg_key *key);
 
-bool fg_cache_has_block(struct fg_cache *c, const struct fg_key *key);
-bool fg_cache_has_state(struct fg_cache *c, const struct fg_key *key);
-
-/* Reading payloads: begin, get any number, end; by one thread, short-lived (an open read keeps the
- * file from reusing pages). Payload pointers point into the map, aligned to 64 bytes.
- * FG_EBUSY (too many reads, or a damaged store is being reopened: a miss), FG_EIO, FG_ENOMEM. */
-int fg_cache_read_begin(struct fg_cache *c, struct fg_cache_read **out, struct fg_err *err);
-void fg_cache_read_end(struct fg_cache_read *r);
-/* The verified KV payload of the block `key`, whose token ids must equal tokens[64] and whose size
- * must equal `bytes`. FG_ENOTFOUND when absent, other tokens, or dropped as corrupt
- * (err->code says FG_ECORRUPT then; a record of another size is dropped as corrupt too). FG_EIO
- * when the file's structure is damaged; the store reopens itself when no read is open. */
-int fg_cache_read_block(struct fg_cache_read *r, const struct fg_key *key, const int32_t *tokens,
-                        size_t bytes, const void **payload, struct fg_err *err);
-/* The same for the state at the end of the block `key`. */
-int fg_cache_read_state(struct fg_cache_read *r, const struct fg_key *key, const int32_t *tokens,
-                        size_t bytes, const void **payload, struct fg_err *err);
-/* The token ids of a stored block. FG_ENOTFOUND, FG_EIO. */
-int fg_cache_read_tokens(struct fg_cache_read *r, const struct fg_key *key,
-                         int32_t tokens[FG_BLOCK_TOKENS], struct fg_err *err);
 /* Has the state at the end of block `key`, or the block, dropped as one that does not verify:
  * whoever calls knows better what its payload should be. Any thread. */
 void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state);
@@ -98,22 +123,26 @@ void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state);
  * eviction: the first block counts as the most recently used. Written with a later batch. */
 void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n);
 
-/* Queues a record; never waits for the disk. The cache takes over `payload` (from malloc) in every
- * case, also on failure. parent: key of block index-1, or the root for index 0. A record that is
- * stored or queued already is dropped silently (0). FG_EBUSY when the queue is over its byte cap,
- * 256 MiB or twice the largest payload; FG_EFULL when the record alone is over the budget, or the
- * day's write budget is used up (all are dropped and counted); FG_EINVAL: no payload, or over 4
- * GiB; FG_ENOMEM. The caller goes on. seconds: of prefill, to compute the block's 64 tokens; 0 when
- * unknown. A block whose parent is neither stored nor queued before it is dropped by the writer and
- * counted. Any thread. */
-int fg_cache_put_block(struct fg_cache *c, const struct fg_key *key, const struct fg_key *parent,
-                       uint32_t index, const int32_t tokens[FG_BLOCK_TOKENS], void *payload,
-                       size_t bytes, double seconds);
-/* The state at the end of block `key` (stored or queued before it), which marks `at`; else as
- * above. */
-int fg_cache_put_state(struct fg_cache *c, const struct fg_key *key,
-                       const int32_t tokens[FG_BLOCK_TOKENS], void *payload, size_t bytes,
-                       enum fg_boundary at);
+/* A record to be stored. */
+struct fg_cache_put {
+    const struct fg_key *key; /* of the block; a state: of the block at whose end it is */
+    const int32_t *tokens;    /* [64], the block's */
+    struct fg_blob *blob;     /* the payload; the cache takes a reference of its own */
+    bool is_state;
+    /* Of a block: the key of block index-1, or the root for index 0; the seconds of prefill that
+     * computing its 64 tokens takes, 0 when unknown. */
+    const struct fg_key *parent;
+    uint32_t index;
+    double seconds;
+    enum fg_boundary at; /* of a state: what it marks */
+};
+/* Queues it; never waits for the disk. A record that is stored or queued already is dropped
+ * silently (0). FG_EBUSY when the queue is over its byte cap, 256 MiB or twice the largest payload;
+ * FG_EFULL when the record alone is over the budget, or the day's write budget is used up (all are
+ * dropped and counted); FG_EINVAL: no payload, no parent, or over 4 GiB; FG_ENOMEM. The caller goes
+ * on. A block whose parent, or a state whose block, is neither stored nor queued before it is
+ * dropped by the writer and counted. Any thread. */
+int fg_cache_put(struct fg_cache *c, const struct fg_cache_put *p);
 /* Is a state worth putting that saves so many seconds of prefill, and takes so many bytes together
  * with the blocks that only it needs? fg_policy_admits(). Any thread. */
 bool fg_cache_admits(struct fg_cache *c, enum fg_boundary at, double seconds, uint64_t bytes);
@@ -162,7 +191,8 @@ struct fg_cache_path {
     uint32_t n;
 };
 /* The path to the block `key`; on success the caller's until fg_cache_path_finish(). FG_ENOTFOUND
- * (it has gone, or a block before it has), FG_EBUSY, FG_EIO, FG_ENOMEM. Any thread. */
+ * (it has gone, or a block before it has), FG_EBUSY, FG_EIO, FG_ENOMEM. Reads the disk, as
+ * fg_cache_nearest(). */
 int fg_cache_path(struct fg_cache *c, const struct fg_key *key, struct fg_cache_path *out,
                   struct fg_err *err);
 void fg_cache_path_finish(struct fg_cache_path *p);
@@ -172,7 +202,7 @@ void fg_cache_path_finish(struct fg_cache_path *p);
  * the roots, and the roots. Returns when it is no longer in the data file: freed pages are
  * overwritten and synced (docs/disk-format.md), copies of damaged files are deleted. A kill in
  * between is made up for at the next open. What is queued before is removed too. Waits for the
- * disk, and for reads that are open: not for a thread that has one. FG_ENOTFOUND; FG_EIO, FG_EFULL,
+ * disk. FG_ENOTFOUND; FG_EIO, FG_EFULL,
  * FG_EBUSY: what *out counts is removed, but not yet overwritten. */
 struct fg_cache_forgotten {
     uint64_t blocks, states, bytes; /* payloads */
@@ -183,9 +213,9 @@ int fg_cache_forget(struct fg_cache *c, const struct fg_key *roots, size_t n_roo
 
 /* Gives the data file's free space back: copies the records into a new file, which takes the place
  * of the old one; the disk has to have room for both. A kill leaves one of the two, whole. Nothing
- * is written meanwhile; reads find what is there. Waits for the disk, and for reads that are open:
- * not for a thread that has one. *before, *after: bytes of the file. FG_EFULL (no room: nothing was
- * changed), FG_EIO, FG_EBUSY (a damaged store is being reopened). */
+ * is written meanwhile; reads find what is there. Waits for the disk. *before, *after: bytes of the
+ * file. FG_EFULL (no room: nothing was changed), FG_EIO, FG_EBUSY (a damaged store is being
+ * reopened). */
 int fg_cache_compact(struct fg_cache *c, uint64_t *before, uint64_t *after, struct fg_err *err);
 
 struct fg_cache_stats {

@@ -100,7 +100,7 @@ static int write_record(struct fg_cache *c, MDB_txn *txn, const struct fg_item *
     rc = mdb_put(txn, c->db[fg_data_db(it->kind)], &k, &v, MDB_NOOVERWRITE | MDB_RESERVE);
     if (rc)
         return rc;
-    fg_value_encode(it->kind, &it->key, &it->rec, it->payload, v.mv_data, v.mv_size);
+    fg_value_encode(it->kind, &it->key, &it->rec, it->blob, v.mv_data, v.mv_size);
     if (it->kind == FG_KIND_BLOCK && it->rec.index == 0)
         rc = fg_roots_write(c, txn, &it->rec.parent);
     return rc;

@@ -15,6 +15,7 @@ enum fg_rec_flag {
 
 /* One key: a block, the state at its end, both; or neither, while something stored continues it.
  * The root of a model's keys is such an entry: what first blocks continue. */
+struct fg_item;
 struct fg_entry {
     struct fg_key key;
     struct fg_entry *next;                                      /* in the hash bucket */
@@ -30,6 +31,7 @@ struct fg_entry {
     bool bare;         /* a block whose state was evicted: nothing can be restored up to here */
     uint32_t children; /* linked entries whose parent this is */
     uint32_t refs;     /* the writer's batch holds it */
+    struct fg_item *item[FG_KINDS]; /* queued or being written: the put, which can be read */
     uint8_t flags[FG_KINDS];
     bool touched[FG_KINDS]; /* `use` is newer than the stored one */
 };

@@ -208,25 +208,46 @@ static int climb(struct fg_cache *c, const struct fg_key *key, struct fg_cache_p
     return 0;
 }
 
+struct tokens_of {
+    struct fg_cache *c;
+    struct fg_cache_path *path;
+    struct fg_err err;
+    int rc;
+};
+
+/* The reader's thread. */
+static void read_tokens(void *ctx)
+{
+    struct tokens_of *x = ctx;
+    struct fg_cache_path *path = x->path;
+    bool *ok = calloc(path->n, sizeof *ok);
+
+    x->rc = ok ? fg_read_tokens(x->c, path->keys, path->n, path->tokens, ok, &x->err)
+               : fg_fail(&x->err, FG_ENOMEM, "no memory for a prefix");
+    for (uint32_t i = 0; !x->rc && i < path->n; i++)
+        if (!ok[i])
+            x->rc = fg_fail(&x->err, FG_ENOTFOUND, "it is no longer stored");
+    free(ok);
+}
+
 int fg_cache_path(struct fg_cache *c, const struct fg_key *key, struct fg_cache_path *out,
                   struct fg_err *err)
 {
-    struct fg_cache_read *read;
+    struct tokens_of x = {.c = c, .path = out};
     int rc;
 
     *out = (struct fg_cache_path){0};
     pthread_mutex_lock(&c->mu);
     rc = climb(c, key, out);
     pthread_mutex_unlock(&c->mu);
-    if (rc)
+    if (rc) {
         fg_fail(err, rc, rc == FG_ENOMEM ? "no memory for a prefix" : "it is no longer stored");
-    else
-        rc = fg_cache_read_begin(c, &read, err);
-    if (!rc) {
-        for (uint32_t i = 0; !rc && i < out->n; i++)
-            rc = fg_cache_read_tokens(read, &out->keys[i],
-                                      out->tokens + (size_t)i * FG_BLOCK_TOKENS, err);
-        fg_cache_read_end(read);
+    } else {
+        x.rc = FG_ECANCELED;
+        fg_reader_run(c, read_tokens, &x);
+        rc = x.rc;
+        if (rc && err)
+            *err = x.err;
     }
     if (rc)
         fg_cache_path_finish(out);

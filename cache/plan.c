@@ -76,6 +76,7 @@ static bool rooted(struct fg_cache *c, const struct fg_item *it)
 static void forget_put(struct fg_cache *c, struct fg_item *it, unsigned flag)
 {
     fg_index_flag(&c->ix, it->e, it->kind, 0, flag);
+    it->e->item[it->kind] = NULL;
     if (it->kind == FG_KIND_BLOCK && !it->e->flags[it->kind])
         fg_index_unlink(&c->ix, it->e);
     fg_index_release(&c->ix, it->e);

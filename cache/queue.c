@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/blob.h"
+
 void fg_queue_push(struct fg_cache *c, struct fg_item *it)
 {
     it->next = NULL;
@@ -15,7 +17,7 @@ void fg_queue_push(struct fg_cache *c, struct fg_item *it)
 
 void fg_queue_free(struct fg_item *it)
 {
-    free(it->payload);
+    fg_blob_unref(it->blob);
     free(it);
 }
 
@@ -131,63 +133,46 @@ static int enqueue(struct fg_cache *c, struct fg_item *it)
                       (double)it->rec.micros * 1e-6);
     fg_index_use(ix, e, it->kind, c->clock);
     it->e = e;
+    e->item[it->kind] = it;
     c->queue_bytes += it->rec.bytes;
     fg_queue_push(c, it);
     return 0;
 }
 
-/* `rec`: index, parent (of a block) and what the record is worth. */
-static int put(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key,
-               const struct fg_record *rec, const int32_t *tokens, void *payload, size_t bytes)
+int fg_cache_put(struct fg_cache *c, const struct fg_cache_put *p)
 {
+    uint64_t bytes = p->blob ? fg_blob_bytes(p->blob) : 0;
     struct fg_item *it;
     int rc;
 
     /* LMDB counts a value's bytes in 32 bits. */
-    if (!payload || bytes == 0 || bytes > UINT32_MAX - FG_HEAD_BYTES || !rec) {
-        free(payload);
+    if (bytes == 0 || bytes > UINT32_MAX - FG_HEAD_BYTES || (!p->is_state && !p->parent))
         return FG_EINVAL;
-    }
     it = calloc(1, sizeof *it);
-    if (!it) {
-        free(payload);
+    if (!it)
         return FG_ENOMEM;
-    }
     it->op = FG_OP_PUT;
-    it->kind = kind;
-    it->key = *key;
-    it->payload = payload;
-    it->rec = *rec;
+    it->kind = p->is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
+    it->key = *p->key;
+    it->blob = fg_blob_ref(p->blob);
     it->rec.bytes = bytes;
-    memcpy(it->rec.tokens, tokens, sizeof it->rec.tokens);
+    memcpy(it->rec.tokens, p->tokens, sizeof it->rec.tokens);
+    if (p->is_state) {
+        it->rec.boundary = (uint32_t)p->at;
+    } else {
+        it->rec.index = p->index;
+        it->rec.parent = *p->parent;
+        /* Up to 71 minutes; not a number: 0. */
+        it->rec.micros = p->seconds > 0 && p->seconds < 4294 ? (uint32_t)(p->seconds * 1e6) : 0;
+        if (p->seconds >= 4294)
+            it->rec.micros = UINT32_MAX;
+    }
     pthread_mutex_lock(&c->mu);
     rc = enqueue(c, it);
     pthread_mutex_unlock(&c->mu);
     if (rc)
         fg_queue_free(it);
     return rc == FG_ENOTFOUND ? 0 : rc;
-}
-
-int fg_cache_put_block(struct fg_cache *c, const struct fg_key *key, const struct fg_key *parent,
-                       uint32_t index, const int32_t tokens[FG_BLOCK_TOKENS], void *payload,
-                       size_t bytes, double seconds)
-{
-    struct fg_record rec = {.index = index};
-
-    /* Up to 71 minutes; not a number: 0. */
-    rec.micros = seconds > 0 ? seconds < 4294 ? (uint32_t)(seconds * 1e6) : UINT32_MAX : 0;
-    if (parent)
-        rec.parent = *parent;
-    return put(c, FG_KIND_BLOCK, key, parent ? &rec : NULL, tokens, payload, bytes);
-}
-
-int fg_cache_put_state(struct fg_cache *c, const struct fg_key *key,
-                       const int32_t tokens[FG_BLOCK_TOKENS], void *payload, size_t bytes,
-                       enum fg_boundary at)
-{
-    struct fg_record rec = {.boundary = (uint32_t)at};
-
-    return put(c, FG_KIND_STATE, key, &rec, tokens, payload, bytes);
 }
 
 /* mu held. So much may be written today. */
@@ -211,26 +196,38 @@ bool fg_cache_admits(struct fg_cache *c, enum fg_boundary at, double seconds, ui
     return yes;
 }
 
-static bool has(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key)
+void fg_cache_look(struct fg_cache *c, const struct fg_key *keys, size_t n, uint8_t *held)
 {
-    struct fg_entry *e;
-    bool yes;
-
     pthread_mutex_lock(&c->mu);
-    e = fg_index_find(&c->ix, key);
-    yes = e && e->flags[kind];
+    for (size_t i = 0; i < n; i++) {
+        const struct fg_entry *e = fg_index_find(&c->ix, &keys[i]);
+        unsigned seen = FG_REC_QUEUED | FG_REC_WRITING;
+
+        if (c->phase != FG_PHASE_AWAY && !atomic_load(&c->damaged))
+            seen |= FG_REC_STORED;
+        held[i] = 0;
+        if (e && e->flags[FG_KIND_BLOCK] & seen)
+            held[i] |= FG_HELD_BLOCK;
+        if (e && e->flags[FG_KIND_STATE] & seen)
+            held[i] |= FG_HELD_STATE;
+    }
     pthread_mutex_unlock(&c->mu);
-    return yes;
 }
 
 bool fg_cache_has_block(struct fg_cache *c, const struct fg_key *key)
 {
-    return has(c, FG_KIND_BLOCK, key);
+    uint8_t held;
+
+    fg_cache_look(c, key, 1, &held);
+    return held & FG_HELD_BLOCK;
 }
 
 bool fg_cache_has_state(struct fg_cache *c, const struct fg_key *key)
 {
-    return has(c, FG_KIND_STATE, key);
+    uint8_t held;
+
+    fg_cache_look(c, key, 1, &held);
+    return held & FG_HELD_STATE;
 }
 
 static void touch(struct fg_cache *c, struct fg_entry *e, enum fg_kind kind)

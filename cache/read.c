@@ -1,77 +1,48 @@
+/* What the reader's thread does in the store: records into blobs, tokens of neighbours. */
 #include "store.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { REOPEN_MS = 250 };
+#include "base/blob.h"
 
-struct fg_cache_read {
+/* A look into the store: a snapshot, for no longer than a piece takes. */
+struct look {
     struct fg_cache *c;
     MDB_txn *txn;
     uint64_t end; /* bytes of the file */
 };
 
-/* After compacting, LMDB opens within milliseconds: worth the wait, as a miss costs a prefill.
- * After damage the check may take minutes: not worth it. */
-static int lock_env(struct fg_cache *c)
-{
-    struct timespec until;
-
-    if (pthread_rwlock_tryrdlock(&c->env_lock) == 0)
-        return 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += REOPEN_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    return pthread_rwlock_clockrdlock(&c->env_lock, CLOCK_MONOTONIC, &until);
-}
-
-/* Holds env_lock for reading on success. FG_EBUSY: the store is being reopened. */
-static int begin(struct fg_cache *c, struct fg_cache_read *r, struct fg_err *err)
+static int begin(struct look *r, struct fg_cache *c, struct fg_err *err)
 {
     int rc;
 
-    if (lock_env(c) != 0)
-        return fg_fail(err, FG_EBUSY, "%s: the store is being reopened", c->opt.dir);
-    if (!c->env || atomic_load(&c->damaged)) {
-        rc =
-            fg_fail(err, FG_EBUSY, "%s: the store is damaged and waits to be reopened", c->opt.dir);
-        goto unlock;
-    }
+    r->c = c;
+    if (!fg_store_enter(c))
+        return fg_fail(err, FG_EBUSY, "%s: the store is damaged and being reopened", c->opt.dir);
     rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &r->txn);
     if (rc) {
-        rc = fg_fail(err, rc == MDB_READERS_FULL ? FG_EBUSY : FG_EIO,
-                     "%s: cannot begin reading: %s", c->opt.dir, mdb_strerror(rc));
-        goto unlock;
+        if (fg_mdb_damaged(rc))
+            fg_report_damage(c, mdb_strerror(rc));
+        fg_store_leave(c);
+        return fg_fail(err, FG_EIO, "%s: cannot begin reading: %s", c->opt.dir, mdb_strerror(rc));
     }
-    r->c = c;
     r->end = fg_store_file_bytes(c);
     if (r->end)
         return 0;
     mdb_txn_abort(r->txn);
-    rc = fg_fail(err, FG_EIO, "%s/%s became shorter", c->opt.dir, FG_DATA_FILE);
-unlock:
-    pthread_rwlock_unlock(&c->env_lock);
-    return rc;
+    fg_store_leave(c);
+    return fg_fail(err, FG_EIO, "%s/%s became shorter", c->opt.dir, FG_DATA_FILE);
 }
 
-static void end(struct fg_cache_read *r)
+static void end(struct look *r)
 {
-    struct fg_cache *c = r->c;
-
     mdb_txn_abort(r->txn);
-    pthread_rwlock_unlock(&c->env_lock);
-    if (atomic_load(&c->damaged)) {
-        pthread_mutex_lock(&c->mu);
-        c->kick = true;
-        pthread_cond_signal(&c->work);
-        pthread_mutex_unlock(&c->mu);
-    }
+    fg_store_leave(r->c);
 }
 
 /* 0, FG_ENOTFOUND, or FG_EIO. The value may be anything of the file's bytes, but lies within. */
-static int get(struct fg_cache_read *r, enum fg_db db, const struct fg_key *key, MDB_val *v,
+static int get(struct look *r, enum fg_db db, const struct fg_key *key, MDB_val *v,
                struct fg_err *err)
 {
     MDB_val k = fg_key_val(key);
@@ -93,16 +64,15 @@ static int get(struct fg_cache_read *r, enum fg_db db, const struct fg_key *key,
 }
 
 /* Says why, has the record dropped, and makes it a miss. */
-static int corrupt(struct fg_cache_read *r, enum fg_kind kind, const struct fg_key *key,
-                   bool forced, struct fg_err *err, const char *why)
+static int corrupt(struct look *r, enum fg_kind kind, const struct fg_key *key, bool forced,
+                   struct fg_err *err, const char *why)
 {
     fg_report_corrupt(r->c, kind, key, forced);
-    fg_fail(err, FG_ECORRUPT, "%s/%s: a %s %s; it is dropped", r->c->opt.dir, FG_DATA_FILE,
-            kind == FG_KIND_BLOCK ? "block" : "state", why);
-    return FG_ENOTFOUND;
+    return fg_fail(err, FG_ECORRUPT, "%s/%s: a %s %s; it is dropped", r->c->opt.dir, FG_DATA_FILE,
+                   kind == FG_KIND_BLOCK ? "block" : "state", why);
 }
 
-static int get_meta(struct fg_cache_read *r, enum fg_kind kind, const struct fg_key *key,
+static int get_meta(struct look *r, enum fg_kind kind, const struct fg_key *key,
                     struct fg_record *meta, struct fg_err *err)
 {
     MDB_val v;
@@ -113,65 +83,95 @@ static int get_meta(struct fg_cache_read *r, enum fg_kind kind, const struct fg_
     return rc;
 }
 
-int fg_cache_read_tokens(struct fg_cache_read *r, const struct fg_key *key,
-                         int32_t tokens[FG_BLOCK_TOKENS], struct fg_err *err)
+int fg_read_tokens(struct fg_cache *c, const struct fg_key *keys, size_t n, int32_t *tokens,
+                   bool *ok, struct fg_err *err)
 {
     struct fg_record meta;
-    int rc = get_meta(r, FG_KIND_BLOCK, key, &meta, err);
+    struct look r;
+    int rc = begin(&r, c, err);
 
-    if (!rc)
-        memcpy(tokens, meta.tokens, sizeof meta.tokens);
+    if (rc)
+        return rc;
+    for (size_t i = 0; rc != FG_EIO && i < n; i++) {
+        rc = get_meta(&r, FG_KIND_BLOCK, &keys[i], &meta, err);
+        ok[i] = rc == 0;
+        if (ok[i])
+            memcpy(tokens + i * FG_BLOCK_TOKENS, meta.tokens, sizeof meta.tokens);
+    }
+    end(&r);
+    return rc == FG_EIO ? rc : 0;
+}
+
+/* What waits for the writer, or is being written, is served from there. 0, FG_ENOTFOUND: it is not
+ * there, but may be stored; else another miss. */
+static int take_queued(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_err *err)
+{
+    enum fg_kind kind = f->is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
+    const struct fg_entry *e;
+    const struct fg_item *it;
+    bool stored;
+    int rc = 0;
+
+    pthread_mutex_lock(&c->mu);
+    e = fg_index_find(&c->ix, &f->key);
+    it = e ? e->item[kind] : NULL;
+    stored = e && e->flags[kind] & FG_REC_STORED;
+    if (it &&
+        (it->rec.bytes != f->bytes || memcmp(it->rec.tokens, f->tokens, sizeof f->tokens) != 0))
+        rc = fg_fail(err, FG_ENOTFOUND, "the key is queued for other tokens, or in another size");
+    else if (it)
+        f->blob = fg_blob_ref(it->blob);
+    else if (!stored) /* records that wait to be dropped are still in the file */
+        rc = fg_fail(err, FG_ENOTFOUND, "not stored");
+    pthread_mutex_unlock(&c->mu);
     return rc;
 }
 
-/* Records that wait to be dropped are still in the snapshot, but no longer in the index. */
-static bool live(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key)
+/* The record's bytes are in `f->blob` when this gives 0. */
+static int read_record(struct look *r, struct fg_cache_fetch *f, struct fg_err *err)
 {
-    struct fg_entry *e;
-    bool yes;
+    enum fg_kind kind = f->is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
+    const struct fg_key *key = &f->key;
+    struct fg_record meta, rec;
+    const void *payload;
+    MDB_val v;
+    int rc = get_meta(r, kind, key, &meta, err);
 
-    pthread_mutex_lock(&c->mu);
-    e = fg_index_find(&c->ix, key);
-    yes = e && e->flags[kind] & FG_REC_STORED;
-    pthread_mutex_unlock(&c->mu);
-    return yes;
+    if (rc)
+        return rc;
+    if (kind == FG_KIND_BLOCK && memcmp(meta.tokens, f->tokens, sizeof meta.tokens) != 0)
+        return fg_fail(err, FG_ENOTFOUND, "the key is stored for other tokens");
+    rc = get(r, fg_data_db(kind), key, &v, err);
+    if (rc == FG_ENOTFOUND)
+        return corrupt(r, kind, key, false, err, "has no payload");
+    if (rc)
+        return rc;
+    if (fg_value_decode(kind, key, v.mv_data, v.mv_size, r->c->psize, &rec, &payload) ||
+        rec.bytes != meta.bytes ||
+        (kind == FG_KIND_BLOCK && memcmp(rec.tokens, meta.tokens, sizeof rec.tokens) != 0))
+        return corrupt(r, kind, key, false, err, "does not verify");
+    if (memcmp(rec.tokens, f->tokens, sizeof rec.tokens) != 0)
+        return fg_fail(err, FG_ENOTFOUND, "the key is stored for other tokens");
+    if (rec.bytes != f->bytes)
+        return corrupt(r, kind, key, true, err, "has another size than was asked for");
+    f->blob = fg_blob_copy_of(payload, rec.bytes);
+    return f->blob ? 0 : fg_fail(err, FG_ENOMEM, "no memory for a record");
 }
 
-int fg_cache_find(struct fg_cache *c, const struct fg_key *keys, const int32_t *tokens,
-                  uint32_t n_blocks, bool need_state, struct fg_cache_hit *hit, struct fg_err *err)
+int fg_read_piece(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_err *err)
 {
-    struct fg_cache_read r;
-    struct fg_record meta;
-    bool drops;
-    uint32_t n = 0;
-    int rc;
+    struct look r;
+    int rc = take_queued(c, f, err);
 
-    *hit = (struct fg_cache_hit){0};
-    rc = begin(c, &r, err);
-    if (rc)
-        return rc == FG_EBUSY ? 0 : rc;
-    pthread_mutex_lock(&c->mu);
-    drops = c->pending_drops > 0;
-    pthread_mutex_unlock(&c->mu);
-    for (; n < n_blocks; n++) {
-        rc = get_meta(&r, FG_KIND_BLOCK, &keys[n], &meta, err);
-        if (rc || memcmp(meta.tokens, tokens + (size_t)n * FG_BLOCK_TOKENS, sizeof meta.tokens) ||
-            (drops && !live(c, FG_KIND_BLOCK, &keys[n])))
-            break;
+    if (!rc && !f->blob) {
+        rc = begin(&r, c, err);
+        if (!rc) {
+            rc = read_record(&r, f, err);
+            end(&r);
+        }
     }
-    hit->n_blocks = hit->restore_blocks = n;
-    while (need_state && hit->restore_blocks > 0 && rc != FG_EIO) {
-        const struct fg_key *key = &keys[hit->restore_blocks - 1];
-
-        rc = get_meta(&r, FG_KIND_STATE, key, &meta, err);
-        if (!rc && (!drops || live(c, FG_KIND_STATE, key)))
-            break;
-        hit->restore_blocks--;
-    }
-    end(&r);
-    if (rc != FG_EIO)
-        return 0;
-    *hit = (struct fg_cache_hit){0};
+    if (!rc)
+        fg_count(c, f->is_state ? FG_N_HIT_STATES : FG_N_HIT_BLOCKS, 1);
     return rc;
 }
 
@@ -191,93 +191,65 @@ static size_t continuations(struct fg_cache *c, const struct fg_key *parent, str
     return n;
 }
 
-void fg_cache_nearest(struct fg_cache *c, const struct fg_key *parent, const int32_t *tokens,
-                      uint32_t n, struct fg_nearest *nearest)
+struct neighbours {
+    struct fg_cache *c;
+    const struct fg_key *parent;
+    const int32_t *tokens;
+    uint32_t n;
+    struct fg_nearest *nearest;
+};
+
+static void look_at_neighbours(void *ctx)
 {
     enum { MOST = 512 };
+    struct neighbours *x = ctx;
     struct fg_key *keys = malloc(MOST * sizeof *keys);
-    size_t n_keys = keys ? continuations(c, parent, keys, MOST) : 0;
-    struct fg_cache_read r;
-    struct fg_record meta;
+    int32_t *tokens = malloc((size_t)MOST * FG_BLOCK_TOKENS * sizeof *tokens);
+    bool *ok = calloc(MOST, sizeof *ok);
+    size_t n = keys && tokens && ok ? continuations(x->c, x->parent, keys, MOST) : 0;
 
-    if (n_keys && begin(c, &r, NULL) == 0) {
-        for (size_t i = 0; i < n_keys; i++)
-            if (get_meta(&r, FG_KIND_BLOCK, &keys[i], &meta, NULL) == 0)
-                fg_nearest_add(nearest, tokens, n, meta.tokens);
-        end(&r);
-    }
+    if (n && fg_read_tokens(x->c, keys, n, tokens, ok, NULL) == 0)
+        for (size_t i = 0; i < n; i++)
+            if (ok[i])
+                fg_nearest_add(x->nearest, x->tokens, x->n, tokens + i * FG_BLOCK_TOKENS);
+    free(ok);
+    free(tokens);
     free(keys);
 }
 
-int fg_cache_read_begin(struct fg_cache *c, struct fg_cache_read **out, struct fg_err *err)
+void fg_cache_nearest(struct fg_cache *c, const struct fg_key *parent, const int32_t *tokens,
+                      uint32_t n, struct fg_nearest *nearest)
 {
-    struct fg_cache_read *r = calloc(1, sizeof *r);
+    struct neighbours x = {c, parent, tokens, n, nearest};
+
+    fg_reader_run(c, look_at_neighbours, &x);
+}
+
+struct tokens_of {
+    struct fg_cache *c;
+    const struct fg_key *key;
+    int32_t *tokens;
+    struct fg_err err;
     int rc;
+};
 
-    *out = NULL;
-    if (!r)
-        return fg_fail(err, FG_ENOMEM, "no memory for a read");
-    rc = begin(c, r, err);
-    if (rc)
-        free(r);
-    else
-        *out = r;
-    return rc;
+static void read_tokens(void *ctx)
+{
+    struct tokens_of *x = ctx;
+    bool ok = false;
+
+    x->rc = fg_read_tokens(x->c, x->key, 1, x->tokens, &ok, &x->err);
+    if (!x->rc && !ok)
+        x->rc = x->err.code; /* what kept it from being read */
 }
 
-void fg_cache_read_end(struct fg_cache_read *r)
+int fg_cache_tokens(struct fg_cache *c, const struct fg_key *key, int32_t tokens[FG_BLOCK_TOKENS],
+                    struct fg_err *err)
 {
-    if (!r)
-        return;
-    end(r);
-    free(r);
-}
+    struct tokens_of x = {.c = c, .key = key, .tokens = tokens, .rc = FG_ECANCELED};
 
-static int read_record(struct fg_cache_read *r, enum fg_kind kind, const struct fg_key *key,
-                       const int32_t *tokens, size_t bytes, const void **payload,
-                       struct fg_err *err)
-{
-    struct fg_record meta, rec;
-    MDB_val v;
-    int rc;
-
-    *payload = NULL;
-    rc = get_meta(r, kind, key, &meta, err);
-    if (rc)
-        return rc;
-    if (kind == FG_KIND_BLOCK && memcmp(meta.tokens, tokens, sizeof meta.tokens) != 0)
-        return fg_fail(err, FG_ENOTFOUND, "the key is stored for other tokens");
-    rc = get(r, fg_data_db(kind), key, &v, err);
-    if (rc == FG_ENOTFOUND)
-        return corrupt(r, kind, key, false, err, "has no payload");
-    if (rc)
-        return rc;
-    if (fg_value_decode(kind, key, v.mv_data, v.mv_size, r->c->psize, &rec, payload) ||
-        rec.bytes != meta.bytes ||
-        (kind == FG_KIND_BLOCK && memcmp(rec.tokens, meta.tokens, sizeof rec.tokens) != 0)) {
-        *payload = NULL;
-        return corrupt(r, kind, key, false, err, "does not verify");
-    }
-    if (memcmp(rec.tokens, tokens, sizeof rec.tokens) != 0)
-        rc = fg_fail(err, FG_ENOTFOUND, "the key is stored for other tokens");
-    else if (rec.bytes != bytes)
-        rc = corrupt(r, kind, key, true, err, "has another size than was asked for");
-    if (rc) {
-        *payload = NULL;
-        return rc;
-    }
-    fg_count(r->c, kind == FG_KIND_BLOCK ? FG_N_HIT_BLOCKS : FG_N_HIT_STATES, 1);
-    return 0;
-}
-
-int fg_cache_read_block(struct fg_cache_read *r, const struct fg_key *key, const int32_t *tokens,
-                        size_t bytes, const void **payload, struct fg_err *err)
-{
-    return read_record(r, FG_KIND_BLOCK, key, tokens, bytes, payload, err);
-}
-
-int fg_cache_read_state(struct fg_cache_read *r, const struct fg_key *key, const int32_t *tokens,
-                        size_t bytes, const void **payload, struct fg_err *err)
-{
-    return read_record(r, FG_KIND_STATE, key, tokens, bytes, payload, err);
+    fg_reader_run(c, read_tokens, &x);
+    if (x.rc && err)
+        *err = x.err;
+    return x.rc;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/blob.h"
 #include "fulgur/error.h"
 
 /* Offsets: docs/disk-format.md. */
@@ -150,7 +151,7 @@ static void value_sum(const uint8_t *value, uint64_t payload_bytes, uint8_t out[
 }
 
 void fg_value_encode(enum fg_kind kind, const struct fg_key *key, const struct fg_record *r,
-                     const void *payload, uint8_t *out, size_t out_bytes)
+                     const struct fg_blob *payload, uint8_t *out, size_t out_bytes)
 {
     memset(out, 0, FG_HEAD_BYTES);
     memcpy(out, value_magic[kind], 8);
@@ -159,7 +160,7 @@ void fg_value_encode(enum fg_kind kind, const struct fg_key *key, const struct f
     memcpy(out + H_PARENT, r->parent.b, sizeof r->parent.b);
     fg_store_u32(out + H_INDEX, r->index);
     store_tokens(out + H_TOKENS, r->tokens);
-    memcpy(out + FG_HEAD_BYTES, payload, r->bytes);
+    fg_blob_read(payload, 0, out + FG_HEAD_BYTES, r->bytes);
     memset(out + FG_HEAD_BYTES + r->bytes, 0, out_bytes - FG_HEAD_BYTES - r->bytes);
     value_sum(out, r->bytes, out + H_SUM);
 }

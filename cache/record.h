@@ -9,6 +9,8 @@
 
 #include "key.h"
 
+struct fg_blob;
+
 enum fg_kind { FG_KIND_BLOCK, FG_KIND_STATE, FG_KINDS };
 
 enum {
@@ -50,7 +52,7 @@ int fg_meta_decode(enum fg_kind kind, const struct fg_key *key, const void *p, s
 uint64_t fg_value_bytes(uint64_t payload_bytes, uint32_t psize);
 /* Fills a value of fg_value_bytes() bytes; r->tokens are the block's, for a state as well. */
 void fg_value_encode(enum fg_kind kind, const struct fg_key *key, const struct fg_record *r,
-                     const void *payload, uint8_t *out, size_t out_bytes);
+                     const struct fg_blob *payload, uint8_t *out, size_t out_bytes);
 /* Verifies `n` bytes and gives what they hold (`use` is left 0). 0 or FG_ECORRUPT. */
 int fg_value_decode(enum fg_kind kind, const struct fg_key *key, const void *value, size_t n,
                     uint32_t psize, struct fg_record *r, const void **payload);

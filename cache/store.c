@@ -292,6 +292,8 @@ static int try_open(struct fg_cache *c, bool deep, struct fg_err *err)
         rc = find_map(c, err);
     if (!rc)
         rc = fg_store_load(c, err);
+    if (!rc)
+        fg_store_file_bytes(c);
     if (rc) {
         fg_store_close(c);
         if (size == 0)
@@ -321,18 +323,44 @@ int fg_store_open(struct fg_cache *c, bool deep, struct fg_err *err)
     return rc ? fg_fail(err, rc == FG_ECORRUPT ? FG_EIO : rc, "%s", why.text) : 0;
 }
 
+bool fg_store_enter(struct fg_cache *c)
+{
+    pthread_mutex_lock(&c->mu);
+    while (c->phase == FG_PHASE_REOPENING)
+        pthread_cond_wait(&c->turned, &c->mu);
+    c->reading = c->phase == FG_PHASE_OPEN && c->env && !atomic_load(&c->damaged);
+    pthread_mutex_unlock(&c->mu);
+    return c->reading;
+}
+
+static void turn(struct fg_cache *c, enum fg_phase phase)
+{
+    pthread_mutex_lock(&c->mu);
+    c->phase = phase;
+    pthread_cond_broadcast(&c->turned);
+    while (c->reading)
+        pthread_cond_wait(&c->turned, &c->mu);
+    pthread_mutex_unlock(&c->mu);
+}
+
+void fg_store_leave(struct fg_cache *c)
+{
+    pthread_mutex_lock(&c->mu);
+    c->reading = false;
+    pthread_cond_broadcast(&c->turned);
+    pthread_mutex_unlock(&c->mu);
+}
+
 int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struct fg_err *err),
                     struct fg_err *err)
 {
     uint64_t size;
     int rc, failed = 0;
 
-    pthread_rwlock_wrlock(&c->env_lock);
-    if (!c->env || atomic_load(&c->damaged)) {
-        pthread_rwlock_unlock(&c->env_lock);
+    if (!c->env || atomic_load(&c->damaged))
         return fg_fail(err, FG_EBUSY, "%s: the store is damaged and waits to be reopened",
                        c->opt.dir);
-    }
+    turn(c, FG_PHASE_REOPENING);
     size = fg_store_file_bytes(c);
     fg_store_close(c);
     if (between)
@@ -344,7 +372,9 @@ int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struc
         rc = find_map(c, err);
     if (rc)
         fg_store_close(c);
-    pthread_rwlock_unlock(&c->env_lock);
+    else
+        fg_store_file_bytes(c);
+    turn(c, FG_PHASE_OPEN);
     if (rc)
         fg_report_damage(c, "the store could not be opened again");
     return rc ? rc : failed;
@@ -355,8 +385,7 @@ void fg_store_recover(struct fg_cache *c)
     struct fg_err err;
     int rc;
 
-    if (pthread_rwlock_trywrlock(&c->env_lock) != 0)
-        return; /* fg_cache_read_end wakes the writer for another try */
+    turn(c, FG_PHASE_AWAY);
     pthread_mutex_lock(&c->mu);
     fg_store_close(c);
     fg_index_reset(&c->ix);
@@ -365,7 +394,7 @@ void fg_store_recover(struct fg_cache *c)
         fg_index_reset(&c->ix);
     atomic_store(&c->damaged, rc != 0);
     pthread_mutex_unlock(&c->mu);
-    pthread_rwlock_unlock(&c->env_lock);
+    turn(c, FG_PHASE_OPEN);
     if (rc)
         fg_cache_logf(c, FG_CACHE_LOG_ERROR, "event=reopen_failed error=\"%s\"", err.text);
     else

@@ -1,8 +1,8 @@
 /* What the cache's files share: the open store, the writer's queue, its batches. Private.
  *
- * Locks, in this order: env_lock (held for reading by every open read, for writing while the store
- * is reopened; only ever tried, so nobody waits for it), then mu. Only the writer thread writes to
- * LMDB. No lock is held across a disk write but LMDB's own. */
+ * LMDB is touched by the reader and the writer only. The writer alone opens and closes it: it takes
+ * the store away from the reader first (fg_store_take), which is in it for a piece at a time
+ * (fg_store_enter). No lock is held across the disk but LMDB's own. */
 #ifndef FG_CACHE_STORE_H
 #define FG_CACHE_STORE_H
 
@@ -27,7 +27,7 @@ struct fg_compact;
 struct fg_item {
     struct fg_item *next;
     struct fg_entry *e; /* PUT: has FG_REC_QUEUED or FG_REC_WRITING; DROP: resolved by the writer */
-    void *payload;
+    struct fg_blob *blob; /* PUT: a reference */
     enum fg_op op;
     enum fg_kind kind;
     bool forced; /* DROP: whatever the stored bytes say */
@@ -106,12 +106,28 @@ struct fg_root_slot {
     bool stored;
 };
 
+/* Whether the reader may enter. */
+enum fg_phase {
+    FG_PHASE_OPEN,
+    FG_PHASE_REOPENING, /* for some milliseconds: worth waiting for */
+    FG_PHASE_AWAY,      /* checked after damage, for as long as that takes: a miss */
+};
+
+struct fg_reader {
+    pthread_mutex_t lock; /* all below */
+    pthread_cond_t work;
+    struct fg_cache_fetch *first, **last; /* in turn */
+    struct fg_cache_fetch *now;           /* being served; in no list */
+    struct fg_cache_call *calls, **calls_end;
+    bool started, stop;
+    pthread_t thread;
+};
+
 struct fg_cache {
     struct fg_cache_options opt; /* dir: a copy */
     int dir_fd, lock_fd;
     bool ours; /* the lock file says that this is a cache directory */
 
-    pthread_rwlock_t env_lock;
     MDB_env *env; /* NULL while the store could not be reopened */
     MDB_dbi db[FG_DBS];
     uint32_t psize;
@@ -121,6 +137,9 @@ struct fg_cache {
 
     pthread_mutex_t mu; /* all below but the counters */
     pthread_cond_t work, done;
+    pthread_cond_t turned; /* phase or reading changed */
+    enum fg_phase phase;
+    bool reading; /* the reader is in the store */
     bool kick, stop;
     bool started;    /* the writer thread */
     bool failing;    /* the last batch did; the writer's */
@@ -146,6 +165,7 @@ struct fg_cache {
     atomic_uint_fast64_t count[FG_COUNTERS];
     struct fg_batch *batch; /* the writer's */
     pthread_t thread;
+    struct fg_reader reader;
 };
 
 /* cache.c */
@@ -196,9 +216,13 @@ int fg_errno_code(int e);                     /* an errno as FG_E* */
  * aside and an empty one begun, when the directory is a cache's. */
 int fg_store_open(struct fg_cache *c, bool deep, struct fg_err *err);
 void fg_store_close(struct fg_cache *c);
-/* Writer thread, no batch held: closes and reopens after damage, unless a read is open. */
+/* The reader goes in: LMDB stays open until it leaves. False: it is closed after damage. Waits
+ * while it is reopened otherwise. */
+bool fg_store_enter(struct fg_cache *c);
+void fg_store_leave(struct fg_cache *c);
+/* Writer thread, no batch held: closes and reopens after damage. */
 void fg_store_recover(struct fg_cache *c);
-/* Writer thread, no batch held, mu not held: waits for open reads, closes LMDB, calls `between`
+/* Writer thread, no batch held, mu not held: waits for the reader, closes LMDB, calls `between`
  * unless it is NULL (its failure is returned, after reopening), and opens the same records again.
  * FG_EIO and the like: the store is reported as damaged, and recovers as such. */
 int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struct fg_err *err),
@@ -227,6 +251,23 @@ void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
                        bool forced);
 /* A reader met bad structure: the writer will reopen. Any thread. */
 void fg_report_damage(struct fg_cache *c, const char *what);
+
+/* reader.c */
+void fg_reader_init(struct fg_cache *c);
+void fg_reader_finish(struct fg_cache *c);
+int fg_reader_start(struct fg_cache *c, struct fg_err *err);
+void fg_reader_stop(struct fg_cache *c); /* what is under way ends with FG_ECANCELED */
+/* Runs it on the reader's thread and waits; on that thread, at once. */
+void fg_reader_run(struct fg_cache *c, void (*run)(void *ctx), void *ctx);
+
+/* read.c; the reader's thread */
+/* The next piece of a fetch. 0: it is whole. FG_READ_MORE: another turn. Else what it ends with. */
+enum { FG_READ_MORE = 1 };
+int fg_read_piece(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_err *err);
+/* Token ids of stored blocks keys[0..n), those that can be read: [n][64]. *ok: [n]. FG_EBUSY,
+ * FG_EIO. */
+int fg_read_tokens(struct fg_cache *c, const struct fg_key *keys, size_t n, int32_t *tokens,
+                   bool *ok, struct fg_err *err);
 
 /* list.c; mu held */
 bool fg_tree_stored(const struct fg_entry *e); /* as a block */

@@ -111,6 +111,8 @@ static void run_batch(struct fg_cache *c, struct fg_batch *b)
         b->more = false; /* what is over the budget waits for the next request */
     pthread_mutex_unlock(&c->mu);
     note_result(c, rc);
+    if (!rc)
+        fg_store_file_bytes(c);
 }
 
 static void finish_flushes(struct fg_cache *c, struct fg_batch *b)

@@ -302,9 +302,14 @@ int main(int argc, char **argv)
     }
     fg_log_set_level(d.config.log_level);
     signal(SIGPIPE, SIG_IGN);
-    rc = serve(&d, &err);
+    rc = fg_log_start();
     if (rc)
-        fprintf(stderr, "fulgurd: %s\n", err.text[0] ? err.text : fg_strerror(rc));
+        rc = fg_fail(&err, rc, "the log's thread cannot be started");
+    else
+        rc = serve(&d, &err);
+    if (rc)
+        fg_log_say("fulgurd", "%s", err.text[0] ? err.text : fg_strerror(rc));
     close_all(&d);
+    fg_log_stop();
     return rc ? 1 : 0;
 }

@@ -82,13 +82,18 @@ static int create(struct fg_device *d, uint64_t bytes, const void *next, struct 
         return fg_fail(err, FG_ENOMEM, "out of memory for a buffer");
     b->device = d;
     b->bytes = bytes;
+    /* Buffers of two families are shared: handing them over for each copy would cost more. */
+    uint32_t families[2] = {d->queues[0].family, d->queues[1].family};
     VkBufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .pNext = next,
         .size = bytes,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
-        .sharingMode = VK_SHARING_MODE_EXCLUSIVE};
+        .sharingMode =
+            d->queues[1].copies_only ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE,
+        .queueFamilyIndexCount = d->queues[1].copies_only ? 2 : 0,
+        .pQueueFamilyIndices = families};
     r = vkCreateBuffer(d->device, &info, NULL, &b->buffer);
     if (r != VK_SUCCESS) {
         free(b);

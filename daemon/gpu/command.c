@@ -9,20 +9,13 @@ enum { SETS_A_POOL = 512 };
 /* What every device allows: maxComputeWorkGroupCount. */
 enum { MOST_GROUPS = 65535 };
 
-struct fg_cmd {
-    struct fg_device *device;
-    VkCommandPool pool;
-    VkCommandBuffer buffer;
-    VkFence fence;
-    VkDescriptorPool *set_pools;
-    uint32_t n_pools, pool_at, sets_used;
-    VkPipeline bound;
-    bool submitted; /* and not waited for */
-    int rc;         /* the first failure while recording */
-    struct fg_err err;
-};
-
 int fg_cmd_create(struct fg_device *d, struct fg_cmd **out, struct fg_err *err)
+{
+    return fg_cmd_create_on(d, FG_STREAM_COMPUTE, out, err);
+}
+
+int fg_cmd_create_on(struct fg_device *d, enum fg_stream_use use, struct fg_cmd **out,
+                     struct fg_err *err)
 {
     struct fg_cmd *c = calloc(1, sizeof *c);
     VkResult r;
@@ -32,9 +25,10 @@ int fg_cmd_create(struct fg_device *d, struct fg_cmd **out, struct fg_err *err)
     if (!c)
         return fg_fail(err, FG_ENOMEM, "out of memory for a command recorder");
     c->device = d;
+    c->stream = &d->streams[use];
     VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                     .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-                                    .queueFamilyIndex = d->queue_family};
+                                    .queueFamilyIndex = c->stream->queue->family};
     r = vkCreateCommandPool(d->device, &pool, NULL, &c->pool);
     if (r == VK_SUCCESS) {
         VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
@@ -85,6 +79,33 @@ static void stick(struct fg_cmd *c, const char *call, VkResult r)
         c->rc = fg_vk_fail(c->device, &c->err, call, r);
 }
 
+/* The stages whose work a submission orders: a queue for copies knows no others. */
+static VkPipelineStageFlags stages(const struct fg_cmd *c)
+{
+    return VK_PIPELINE_STAGE_TRANSFER_BIT |
+           (c->stream->queue->copies_only ? 0 : VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
+}
+
+static VkAccessFlags writes(const struct fg_cmd *c)
+{
+    return VK_ACCESS_TRANSFER_WRITE_BIT |
+           (c->stream->queue->copies_only ? 0 : VK_ACCESS_SHADER_WRITE_BIT);
+}
+
+static VkAccessFlags reads_and_writes(const struct fg_cmd *c)
+{
+    return writes(c) | VK_ACCESS_TRANSFER_READ_BIT |
+           (c->stream->queue->copies_only ? 0 : VK_ACCESS_SHADER_READ_BIT);
+}
+
+static void record_barrier(struct fg_cmd *c, VkAccessFlags from, VkPipelineStageFlags to_stages,
+                           VkAccessFlags to)
+{
+    VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = from, .dstAccessMask = to};
+    vkCmdPipelineBarrier(c->buffer, stages(c), to_stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
 void fg_cmd_begin(struct fg_cmd *c)
 {
     VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
@@ -97,6 +118,8 @@ void fg_cmd_begin(struct fg_cmd *c)
     VkResult r = vkBeginCommandBuffer(c->buffer, &info);
     if (r != VK_SUCCESS)
         stick(c, "vkBeginCommandBuffer", r);
+    else if (c->device->n_queues > 1) /* what the other queue wrote becomes visible in this one */
+        record_barrier(c, writes(c), stages(c), reads_and_writes(c));
 }
 
 static int add_pool(struct fg_cmd *c)
@@ -252,16 +275,8 @@ void fg_cmd_record(struct fg_cmd *c, const struct fg_dispatch *what)
 
 void fg_cmd_barrier(struct fg_cmd *c)
 {
-    const VkAccessFlags access = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
-                                 VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-    const VkPipelineStageFlags stages =
-        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                               .srcAccessMask = access,
-                               .dstAccessMask = access};
-    if (c->rc)
-        return;
-    vkCmdPipelineBarrier(c->buffer, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+    if (c->rc == 0)
+        record_barrier(c, reads_and_writes(c), stages(c), reads_and_writes(c));
 }
 
 void fg_cmd_copy(struct fg_cmd *c, struct fg_buffer *src, uint64_t src_at, struct fg_buffer *dst,
@@ -291,53 +306,73 @@ void fg_cmd_zero(struct fg_cmd *c, struct fg_buffer *dst, uint64_t at, uint64_t 
     vkCmdFillBuffer(c->buffer, dst->buffer, at, bytes, 0);
 }
 
-int fg_cmd_submit(struct fg_cmd *c, struct fg_err *err)
+int fg_cmd_recorded(const struct fg_cmd *c, struct fg_err *err)
 {
-    const VkPipelineStageFlags stages =
-        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-    VkMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-        .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_SHADER_READ_BIT |
-                         VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
-                         VK_ACCESS_TRANSFER_WRITE_BIT};
-    VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                           .commandBufferCount = 1,
-                           .pCommandBuffers = &c->buffer};
+    return c->rc ? fg_fail(err, c->rc, "%s", c->err.text) : 0;
+}
+
+static int submit(struct fg_cmd *c, bool watch_it, struct fg_ticket *ticket, struct fg_err *err)
+{
     VkResult r;
+    int rc;
 
     if (c->rc == 0)
-        vkCmdPipelineBarrier(c->buffer, stages, stages | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier,
-                             0, NULL, 0, NULL);
+        record_barrier(c, writes(c), stages(c) | VK_PIPELINE_STAGE_HOST_BIT,
+                       reads_and_writes(c) | VK_ACCESS_HOST_READ_BIT);
     r = vkEndCommandBuffer(c->buffer);
     if (r != VK_SUCCESS)
         stick(c, "vkEndCommandBuffer", r);
     if (c->rc)
-        return fg_fail(err, c->rc, "%s", c->err.text);
-    r = vkQueueSubmit(c->device->queue, 1, &submit, c->fence);
-    if (r != VK_SUCCESS)
-        return fg_vk_fail(c->device, err, "vkQueueSubmit", r);
+        return fg_cmd_recorded(c, err);
+    rc = fg_stream_submit(c->stream, c, watch_it, ticket, err);
+    if (rc)
+        return rc;
     c->submitted = true;
+    c->watched = watch_it;
     return 0;
+}
+
+int fg_cmd_submit(struct fg_cmd *c, struct fg_ticket *ticket, struct fg_err *err)
+{
+    return submit(c, true, ticket, err);
 }
 
 int fg_cmd_wait(struct fg_cmd *c, struct fg_err *err)
 {
-    VkDevice dev = c->device->device;
+    struct fg_device *d = c->device;
     VkResult r;
+    int rc = 0;
 
     if (!c->submitted)
         return 0;
     c->submitted = false;
-    r = vkWaitForFences(dev, 1, &c->fence, VK_TRUE, UINT64_MAX);
-    if (r != VK_SUCCESS)
-        return fg_vk_fail(c->device, err, "vkWaitForFences", r);
-    r = vkResetFences(dev, 1, &c->fence);
-    return r == VK_SUCCESS ? 0 : fg_vk_fail(c->device, err, "vkResetFences", r);
+    if (c->watched) {
+        rc = fg_stream_take_back(c->stream, c, err);
+    } else {
+        r = vkWaitForFences(d->device, 1, &c->fence, VK_TRUE, UINT64_MAX);
+        if (r == VK_ERROR_DEVICE_LOST)
+            atomic_store(&d->lost, true);
+        if (r != VK_SUCCESS)
+            rc = fg_vk_fail(d, err, "vkWaitForFences", r);
+    }
+    if (rc)
+        return rc;
+    r = vkResetFences(d->device, 1, &c->fence);
+    return r == VK_SUCCESS ? 0 : fg_vk_fail(d, err, "vkResetFences", r);
+}
+
+bool fg_cmd_busy(struct fg_cmd *c)
+{
+    return c->submitted && c->watched && fg_stream_busy(c->stream, c);
+}
+
+double fg_cmd_seconds(const struct fg_cmd *c)
+{
+    return c->submission.seconds;
 }
 
 int fg_cmd_run(struct fg_cmd *c, struct fg_err *err)
 {
-    int rc = fg_cmd_submit(c, err);
+    int rc = submit(c, false, NULL, err);
     return rc ? rc : fg_cmd_wait(c, err);
 }

@@ -1,14 +1,18 @@
-/* Pipelines and command recording. One thread at a time.
+/* Pipelines and command recording.
  *
  * A fg_cmd records dispatches and copies and runs them as one submission. Recording errors stick:
- * fg_cmd_run() returns the first one. Nothing between two barriers may depend on each other. */
+ * fg_cmd_run() returns the first one. Nothing between two barriers may depend on each other.
+ * A recorder is one thread's at a time, and pipelines are made and dispatches recorded by one
+ * thread; others may record and submit copies meanwhile, with recorders of their own. */
 #ifndef FG_COMMAND_H
 #define FG_COMMAND_H
 
 #include "buffer.h"
+#include "stream.h"
 
 struct fg_pipeline;
 struct fg_cmd;
+struct fg_ticket; /* base/ticket.h */
 
 enum { FG_SPEC_COUNT = 5, FG_BIND_MAX = 8 };
 
@@ -46,7 +50,10 @@ struct fg_bind {
     uint64_t bytes;  /* 0: to the end; at most the device's max_storage_range */
 };
 
+/* A recorder whose submissions go to FG_STREAM_COMPUTE, or to another stream. */
 int fg_cmd_create(struct fg_device *d, struct fg_cmd **out, struct fg_err *err);
+int fg_cmd_create_on(struct fg_device *d, enum fg_stream_use use, struct fg_cmd **out,
+                     struct fg_err *err);
 void fg_cmd_destroy(struct fg_cmd *c); /* NULL is fine */
 void fg_cmd_begin(struct fg_cmd *c);
 /* What a dispatch is made of. */
@@ -71,14 +78,24 @@ void fg_cmd_barrier(struct fg_cmd *c);
 void fg_cmd_copy(struct fg_cmd *c, struct fg_buffer *src, uint64_t src_at, struct fg_buffer *dst,
                  uint64_t dst_at, uint64_t bytes);
 void fg_cmd_zero(struct fg_cmd *c, struct fg_buffer *dst, uint64_t at, uint64_t bytes);
+/* The first failure since fg_cmd_begin(), or 0. */
+int fg_cmd_recorded(const struct fg_cmd *c, struct fg_err *err);
 /* Makes fg_cmd_run() fail with this code and text, unless something failed before. */
 void fg_cmd_fail(struct fg_cmd *c, int code, const char *text);
-/* Submits. What any fg_cmd of the device submits later begins when this has ended, and sees what it
- * wrote. FG_EDEVICE, FG_EDEVICELOST; err names the call, the result and the device. */
-int fg_cmd_submit(struct fg_cmd *c, struct fg_err *err);
+/* Submits, and waits for nothing. What any fg_cmd of the same stream submits later begins when this
+ * has ended, and sees what it wrote. ticket (may be NULL): begins here and ends with the
+ * submission, whose writes the host then sees; where this fails it does not begin. A device that is
+ * lost ends all tickets with FG_EDEVICELOST. FG_EDEVICE, FG_EDEVICELOST; err names the call, the
+ * result and the device. */
+int fg_cmd_submit(struct fg_cmd *c, struct fg_ticket *ticket, struct fg_err *err);
 /* Waits for what was submitted last, if anything; then the host sees what it wrote. fg_cmd_begin()
  * and fg_cmd_destroy() wait too. Errors of fg_cmd_submit(). */
 int fg_cmd_wait(struct fg_cmd *c, struct fg_err *err);
+/* Whether waiting would take time. */
+bool fg_cmd_busy(struct fg_cmd *c);
+/* How long the device took for the last submission that fg_cmd_submit() made, from the end of the
+ * one before; known when its ticket has ended. */
+double fg_cmd_seconds(const struct fg_cmd *c);
 /* Submits and waits. */
 int fg_cmd_run(struct fg_cmd *c, struct fg_err *err);
 

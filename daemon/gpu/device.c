@@ -121,6 +121,23 @@ static bool compute_family(VkPhysicalDevice p, uint32_t *family)
     return found;
 }
 
+/* A queue beside the one of `compute` on which copies run meanwhile: of a family for copies alone,
+ * or a second one of the same family. */
+static bool transfer_family(VkPhysicalDevice p, uint32_t compute, uint32_t *family)
+{
+    VkQueueFamilyProperties props[32];
+    uint32_t n = 32;
+    vkGetPhysicalDeviceQueueFamilyProperties(p, &n, props);
+    for (uint32_t i = 0; i < n; i++)
+        if ((props[i].queueFlags & VK_QUEUE_TRANSFER_BIT) &&
+            !(props[i].queueFlags & (VK_QUEUE_COMPUTE_BIT | VK_QUEUE_GRAPHICS_BIT))) {
+            *family = i;
+            return true;
+        }
+    *family = compute;
+    return props[compute].queueCount > 1;
+}
+
 static void describe_driver(VkPhysicalDevice p, struct fg_device_info *out)
 {
     bool khr = has_extension(p, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME);
@@ -184,13 +201,14 @@ static void pretend_minimum(struct fg_device_info *out)
     out->subgroup_size = 1;
     out->subgroup_ballot = out->storage16 = out->float16 = out->int8 = false;
     out->int_dot = out->int_dot_fast = out->host_import = out->unified = false;
+    out->transfer_queue = false;
 }
 
 static void describe(VkPhysicalDevice p, struct fg_device_info *out)
 {
     VkPhysicalDeviceProperties props;
     VkPhysicalDeviceMemoryProperties mem;
-    uint32_t family;
+    uint32_t family, other;
 
     memset(out, 0, sizeof *out);
     vkGetPhysicalDeviceProperties(p, &props);
@@ -224,6 +242,8 @@ static void describe(VkPhysicalDevice p, struct fg_device_info *out)
     }
     describe_driver(p, out);
     describe_features(p, out);
+    bool computes = compute_family(p, &family);
+    out->transfer_queue = computes && transfer_family(p, family, &other);
     if (getenv("FG_DEVICE_MINIMUM"))
         pretend_minimum(out);
     if (props.limits.maxPerStageDescriptorStorageBuffers < FG_BIND_MAX) {
@@ -231,7 +251,7 @@ static void describe(VkPhysicalDevice p, struct fg_device_info *out)
         snprintf(out->why, sizeof out->why, "%u storage buffers a shader, at least %d are needed",
                  props.limits.maxPerStageDescriptorStorageBuffers, FG_BIND_MAX);
     }
-    if (!compute_family(p, &family)) {
+    if (!computes) {
         out->usable = false;
         snprintf(out->why, sizeof out->why, "no compute queue");
     }
@@ -340,15 +360,65 @@ int fg_device_list(const char *select, struct fg_device_info **out, size_t *n, i
     return rc;
 }
 
+/* Fills infos[2] and d->queues; the VkQueues come with the device. */
+static int choose_queues(struct fg_device *d, VkDeviceQueueCreateInfo infos[2], uint32_t *n_infos,
+                         struct fg_err *err)
+{
+    static const float priorities[2] = {1.0f, 1.0f};
+    struct fg_vk_queue *q = d->queues;
+
+    if (!compute_family(d->physical, &q[0].family))
+        return fg_fail(err, FG_EUNSUPPORTED, "device \"%s\": no compute queue", d->info.name);
+    d->n_queues = d->info.transfer_queue ? 2 : 1;
+    if (d->n_queues == 2)
+        transfer_family(d->physical, q[0].family, &q[1].family);
+    q[1].copies_only = d->n_queues == 2 && q[1].family != q[0].family;
+    *n_infos = q[1].copies_only ? 2 : 1;
+    for (uint32_t i = 0; i < *n_infos; i++)
+        infos[i] = (VkDeviceQueueCreateInfo){.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                             .queueFamilyIndex = q[i].family,
+                                             .queueCount = q[1].copies_only ? 1 : d->n_queues,
+                                             .pQueuePriorities = priorities};
+    return 0;
+}
+
+static int open_streams(struct fg_device *d, struct fg_err *err)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; i < d->n_queues; i++) {
+        uint32_t index = i == 1 && !d->queues[1].copies_only;
+        vkGetDeviceQueue(d->device, d->queues[i].family, index, &d->queues[i].queue);
+        pthread_mutex_init(&d->queues[i].lock, NULL);
+    }
+    for (uint32_t i = 0; rc == 0 && i < FG_STREAMS; i++)
+        rc = fg_stream_init(&d->streams[i], d,
+                            &d->queues[i == FG_STREAM_TRANSFER && d->n_queues == 2], err);
+    return rc;
+}
+
+static void find_import(struct fg_device *d)
+{
+    VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
+    VkPhysicalDeviceProperties2 props = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                         .pNext = &host};
+    vkGetPhysicalDeviceProperties2(d->physical, &props);
+    d->import_alignment = host.minImportedHostPointerAlignment;
+    d->get_host_pointer_properties = (PFN_vkGetMemoryHostPointerPropertiesEXT)vkGetDeviceProcAddr(
+        d->device, "vkGetMemoryHostPointerPropertiesEXT");
+}
+
 static int create_device(struct fg_device *d, struct fg_err *err)
 {
-    float priority = 1.0f;
+    VkDeviceQueueCreateInfo queues[2];
     const char *extensions[3];
-    uint32_t n_ext = 0;
+    uint32_t n_ext = 0, n_queues = 0;
     VkResult r;
+    int rc = choose_queues(d, queues, &n_queues, err);
 
-    if (!compute_family(d->physical, &d->queue_family))
-        return fg_fail(err, FG_EUNSUPPORTED, "device \"%s\": no compute queue", d->info.name);
+    if (rc)
+        return rc;
     if (d->info.host_import)
         extensions[n_ext++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
     /* What the compiler made of a shader: costs nothing until a pipeline asks to keep it. */
@@ -367,33 +437,19 @@ static int create_device(struct fg_device *d, struct fg_err *err)
         .shaderIntegerDotProduct = VK_TRUE};
     if (d->info.int_dot)
         extensions[n_ext++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
-    VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-                                     .queueFamilyIndex = d->queue_family,
-                                     .queueCount = 1,
-                                     .pQueuePriorities = &priority};
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                .pNext = d->info.int_dot ? (void *)&products : products.pNext,
-                               .queueCreateInfoCount = 1,
-                               .pQueueCreateInfos = &queue,
+                               .queueCreateInfoCount = n_queues,
+                               .pQueueCreateInfos = queues,
                                .enabledExtensionCount = n_ext,
                                .ppEnabledExtensionNames = extensions};
     r = vkCreateDevice(d->physical, &info, NULL, &d->device);
     if (r != VK_SUCCESS)
         return fg_vk_fail(d, err, "vkCreateDevice", r);
-    vkGetDeviceQueue(d->device, d->queue_family, 0, &d->queue);
     vkGetPhysicalDeviceMemoryProperties(d->physical, &d->memory);
-    if (d->info.host_import) {
-        VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {
-            .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
-        VkPhysicalDeviceProperties2 props = {
-            .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &host};
-        vkGetPhysicalDeviceProperties2(d->physical, &props);
-        d->import_alignment = host.minImportedHostPointerAlignment;
-        d->get_host_pointer_properties =
-            (PFN_vkGetMemoryHostPointerPropertiesEXT)vkGetDeviceProcAddr(
-                d->device, "vkGetMemoryHostPointerPropertiesEXT");
-    }
-    return 0;
+    if (d->info.host_import)
+        find_import(d);
+    return open_streams(d, err);
 }
 
 int fg_device_open(const char *select, const char *cache_dir, struct fg_device **out,
@@ -439,7 +495,8 @@ void fg_device_close(struct fg_device *d)
     if (!d)
         return;
     if (d->device) {
-        /* Nothing is in flight: every submission was waited for. */
+        for (int i = 0; i < FG_STREAMS; i++)
+            fg_stream_finish(&d->streams[i]); /* nothing is in flight then */
         fg_pipeline_cache_close(d);
         vkDestroyDevice(d->device, NULL);
     }
@@ -451,6 +508,11 @@ void fg_device_close(struct fg_device *d)
 const char *fg_device_cache_dir(const struct fg_device *d)
 {
     return d->cache_dir;
+}
+
+bool fg_device_lost(const struct fg_device *d)
+{
+    return atomic_load(&d->lost);
 }
 
 const struct fg_device_info *fg_device_info(const struct fg_device *d)

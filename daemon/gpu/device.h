@@ -1,5 +1,5 @@
 /* The Vulkan device: choice, features, limits. The only folder that includes vulkan.h is
- * daemon/gpu. One thread at a time. */
+ * daemon/gpu. Opened and closed by one thread; stream.h and command.h say what others may do. */
 #ifndef FG_DEVICE_H
 #define FG_DEVICE_H
 
@@ -22,6 +22,7 @@ struct fg_device_info {
     bool host_import; /* VK_EXT_external_memory_host */
     bool unified;     /* every device-local heap is host-visible */
     bool storage16, float16, int8, int_dot, subgroup_ballot; /* optional tiers */
+    bool transfer_queue;                                     /* copies have a queue of their own */
     bool int_dot_fast; /* four signed bytes at a time in one instruction */
     bool usable;
     char why[160]; /* why not usable, or why chosen */
@@ -40,6 +41,9 @@ int fg_device_open(const char *select, const char *cache_dir, struct fg_device *
 void fg_device_close(struct fg_device *d); /* NULL is fine */
 /* The directory that the device was opened with, or NULL; as long as the device. */
 const char *fg_device_cache_dir(const struct fg_device *d);
+/* Whether the driver has said so: nothing that it computes from then on is to be trusted. Any
+ * thread. */
+bool fg_device_lost(const struct fg_device *d);
 const struct fg_device_info *fg_device_info(const struct fg_device *d);
 
 #endif

@@ -2,11 +2,16 @@
 #ifndef FG_GPU_PRIV_H
 #define FG_GPU_PRIV_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include <vulkan/vulkan.h>
 
+#include "base/ticket.h"
 #include "buffer.h"
 #include "command.h"
 #include "device.h"
+#include "stream.h"
 
 struct fg_pipeline {
     struct fg_pipeline *next; /* of the same bucket */
@@ -19,14 +24,62 @@ struct fg_pipeline {
     VkPipeline pipeline;
 };
 
+/* A recorder's last submission, between its owner and the thread that waits for it. */
+struct fg_submission {
+    struct fg_cmd *next;      /* of the stream */
+    struct fg_ticket *ticket; /* or NULL */
+    bool watched;             /* in the stream's list; under its lock */
+    int rc;
+    struct fg_err err;
+    double begun, seconds; /* when it was submitted; what it took once it could begin */
+};
+
+struct fg_cmd {
+    struct fg_device *device;
+    struct fg_stream *stream;
+    VkCommandPool pool;
+    VkCommandBuffer buffer;
+    VkFence fence;
+    VkDescriptorPool *set_pools;
+    uint32_t n_pools, pool_at, sets_used;
+    VkPipeline bound;
+    bool submitted; /* and not waited for */
+    bool watched;   /* submitted to be watched, rather than waited for at once */
+    int rc;         /* the first failure while recording */
+    struct fg_err err;
+    struct fg_submission submission;
+};
+
+struct fg_vk_queue {
+    VkQueue queue;
+    uint32_t family;
+    bool copies_only;
+    pthread_mutex_t lock; /* vkQueueSubmit is one thread's at a time */
+};
+
+struct fg_stream {
+    struct fg_device *device; /* NULL: not begun */
+    struct fg_vk_queue *queue;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t given, moved;
+    struct fg_cmd *first, **last; /* submitted, not ended; under the lock */
+    uint64_t submitted, ended;
+    struct fg_queue *listener; /* or NULL */
+    bool closing;
+    double last_end; /* of the thread */
+};
+
 enum { FG_PIPELINE_BUCKETS = 256 };
 
 struct fg_device {
     VkInstance instance;
     VkPhysicalDevice physical;
     VkDevice device;
-    VkQueue queue;
-    uint32_t queue_family;
+    struct fg_vk_queue queues[2];
+    uint32_t n_queues;
+    struct fg_stream streams[FG_STREAMS];
+    atomic_bool lost;
     VkPhysicalDeviceMemoryProperties memory;
     VkPipelineCache pipeline_cache;
     char *cache_dir;           /* or NULL */
@@ -58,6 +111,21 @@ extern const struct fg_shader fg_shaders[]; /* ends with a NULL name; generated 
 int fg_vk_fail(const struct fg_device *d, struct fg_err *err, const char *call, VkResult r);
 
 VkDescriptorType fg_bind_type(char kind);
+
+/* --- stream.c --- */
+
+/* FG_ENOMEM. The queue outlives the stream. */
+int fg_stream_init(struct fg_stream *s, struct fg_device *d, struct fg_vk_queue *queue,
+                   struct fg_err *err);
+/* Waits for all that was submitted. Not begun is fine. */
+void fg_stream_finish(struct fg_stream *s);
+/* Submits c's buffer with its fence. watch_it: the stream's thread waits for it and ends the ticket
+ * (may be NULL), which begins here, unless the submission fails. */
+int fg_stream_submit(struct fg_stream *s, struct fg_cmd *c, bool watch_it, struct fg_ticket *ticket,
+                     struct fg_err *err);
+/* Waits until the stream's thread is done with c; the submission's result. */
+int fg_stream_take_back(struct fg_stream *s, struct fg_cmd *c, struct fg_err *err);
+bool fg_stream_busy(struct fg_stream *s, const struct fg_cmd *c);
 
 /* Reads and writes d's pipeline cache file (device.c opens, closes). A missing or damaged file is
  * an empty cache. */

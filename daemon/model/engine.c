@@ -1,3 +1,4 @@
+#include "step_set.h"
 #include "tune.h"
 
 #include <stdlib.h>
@@ -58,8 +59,10 @@ static int create_memories(struct fg_engine *e, struct fg_err *err)
             e->kv_bytes += bytes;
         }
     }
+    uint64_t page = e->page_layer_bytes * e->n_softmax;
     if (rc == 0)
-        rc = fg_transfer_init(e, err);
+        rc = fg_transfers_create(e->device, page > state ? page : state, e->opt.stage_transfers,
+                                 &e->transfers, err);
     for (uint32_t i = 0; rc == 0 && e->n_lightning && i < e->opt.n_states; i++) {
         rc =
             fg_buffer_create(e->device, state, FG_BUFFER_DEVICE, "saved states", &e->saved[i], err);
@@ -87,7 +90,8 @@ static int init_layers(struct fg_engine *e, struct fg_err *err)
     const struct fg_hparams *hp = &e->hp;
     e->layers = calloc(hp->n_layer, sizeof *e->layers);
     e->saved = calloc(e->opt.n_states + 1u, sizeof *e->saved);
-    if (!e->layers || !e->saved)
+    e->saved_after = calloc(e->opt.n_states + 1u, sizeof *e->saved_after);
+    if (!e->layers || !e->saved || !e->saved_after)
         return fg_fail(err, FG_ENOMEM, "out of memory for %u layers", hp->n_layer);
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         e->layers[i].recurrent = hp->recurrent[i];
@@ -163,7 +167,9 @@ static int create_room(struct fg_engine *e, struct fg_err *err)
     int rc = create_memories(e, err);
     if (rc == 0)
         rc = alloc_tables(e, err);
-    return rc ? rc : fg_scratch_init(e, err);
+    if (rc == 0)
+        rc = fg_scratch_init(e, err);
+    return rc ? rc : fg_step_sets_init(e, err);
 }
 
 int fg_engine_create_bare(const struct fg_engine_options *opt, struct fg_hparams *hp,
@@ -269,7 +275,10 @@ void fg_engine_destroy(struct fg_engine *e)
 {
     if (!e)
         return;
-    fg_transfer_finish(e); /* its copies end before what they write goes */
+    /* What is under way ends before what it writes goes. */
+    fg_step_sets_finish(e);
+    fg_copiers_finish(e);
+    fg_transfers_destroy(e->transfers);
     for (uint32_t i = 0; e->layers && i < e->hp.n_layer; i++)
         finish_layer(&e->layers[i]);
     for (uint32_t i = 0; e->saved && i < e->opt.n_states; i++)
@@ -282,6 +291,7 @@ void fg_engine_destroy(struct fg_engine *e)
     fg_hparams_finish(&e->hp);
     free(e->layers);
     free(e->saved);
+    free(e->saved_after);
     free(e->inv_freq);
     free(e->page_refs);
     free(e->free_pages);

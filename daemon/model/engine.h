@@ -1,10 +1,10 @@
 /* The engine: a model on a device, with sequences, KV pages and lightning-attention states.
  *
- * All calls come from one thread (the GPU thread). A sequence is a prefix of tokens whose KV rows
- * and states lie on the device. KV lies in pages of 64 tokens at absolute positions (64n ..
- * 64n+63); full pages are immutable and shared between sequences by reference count. Models with
- * lightning attention also keep, for each sequence, the state at the start of its current chunk and
- * the chunk's k and v rows.
+ * All calls come from one thread (the runner's), and none waits for the device but those that say
+ * so. A sequence is a prefix of tokens whose KV rows and states lie on the device. KV lies in pages
+ * of 64 tokens at absolute positions (64n .. 64n+63); full pages are immutable and shared between
+ * sequences by reference count. Models with lightning attention also keep, for each sequence, the
+ * state at the start of its current chunk and the chunk's k and v rows.
  *
  * The bits of a token's logits depend on the tokens before it and on nothing else
  * (docs/numerics.md): not on how a prompt is split into steps, on what shares a step, or on where a
@@ -22,8 +22,11 @@
 #include "numerics.h"
 
 struct fg_device; /* gpu/device.h */
+struct fg_blob;   /* base/blob.h */
+struct fg_ticket; /* base/ticket.h */
 struct fg_engine;
 struct fg_seq;
+struct fg_step;
 
 enum { FG_CHUNK = 64 }; /* tokens of a chunk, a KV page and a cache block */
 
@@ -44,6 +47,9 @@ struct fg_engine_options {
     uint32_t n_pages;  /* KV pages in the pool; 0: n_seq x n_ctx / 64, cut to what fits */
     uint32_t n_states; /* saved states kept on the device beside the sequences' own; 0 is fine */
     uint32_t n_choices; /* fg_best names ids below this; 0, or above n_vocab: n_vocab */
+    /* Pages and states travel through staging buffers even where the host reaches them: for tests.
+     */
+    bool stage_transfers;
     enum fg_tune tune;
     void (*tune_progress)(void *ctx, double share); /* may be NULL */
     void *tune_ctx;
@@ -123,13 +129,62 @@ struct fg_step_piece {
     uint32_t n_best;
     struct fg_best *best; /* [n_best] out, the caller's */
 };
-/* Computes the pieces (n_batch tokens together at most) and waits. On failure no sequence has
- * grown. FG_EINVAL (a token id outside the vocabulary, n), FG_ETOOLONG (n_ctx), FG_EBUSY (no free
- * page), FG_EDEVICE, FG_EDEVICELOST. */
+/* Computes the pieces (n_batch tokens together at most) and waits: the four functions below in one,
+ * for tools and tests. On failure no sequence has grown. FG_EINVAL (a token id outside the
+ * vocabulary, n), FG_ETOOLONG (n_ctx), FG_EBUSY (no free page, two steps under way), FG_EDEVICE,
+ * FG_EDEVICELOST. */
 int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
                    struct fg_err *err);
 
-/* --- capture and restore through host memory (the store) --- */
+/* A step for those who do not wait. Two may be there at once: while one runs, the next is prepared,
+ * and counts the tokens of the first as if they were computed. A sequence that is in a step is not
+ * destroyed before that is finished or dropped. */
+
+/* Takes pages, fills the step's tables and records it. The pieces are copied but for what their
+ * `logits` and `best` point to, which must stay until the step is finished or dropped; `tokens` may
+ * go. *out is the engine's, until then. Errors of fg_engine_step(). */
+int fg_step_prepare(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
+                    struct fg_step **out, struct fg_err *err);
+/* Piece i, which is of one token, gets this one in place of what it was prepared with (any id of
+ * the vocabulary). Before the step is submitted. FG_EINVAL. */
+int fg_step_token(struct fg_step *s, uint32_t i, int32_t id, struct fg_err *err);
+/* Hands the step to the device and does not wait; the ticket (may be NULL) ends with it. One step
+ * runs at a time: FG_EBUSY where another is submitted and not finished. FG_EINVAL: a sequence has
+ * not the tokens that the step was prepared behind. FG_EDEVICE, FG_EDEVICELOST. After a failure the
+ * ticket has not begun, and the step can only be dropped. */
+int fg_step_submit(struct fg_step *s, struct fg_ticket *ticket, struct fg_err *err);
+/* Once the ticket has ended (else it waits): the sequences grow, logits and best are filled. The
+ * step is over, also where this fails, and no sequence has grown then. It waits for the device once
+ * more for each 64 rows of logits after the first 64. FG_EDEVICE, FG_EDEVICELOST. */
+int fg_step_finish(struct fg_step *s, struct fg_err *err);
+/* A step that is not to be submitted after all. NULL is fine. */
+void fg_step_drop(struct fg_step *s);
+
+/* --- pages and states on their way between blobs and the device --- */
+
+/* These start a transfer on a thread of the engine's and return at once. The ticket begins, and
+ * ends with FG_EINVAL (no such page or slot, the blob's length is not page_bytes or state_bytes),
+ * FG_ENOMEM, FG_EDEVICE, FG_EDEVICELOST where it failed. The transfer has its own reference to the
+ * blob, which nobody writes meanwhile, nor reads while it is read into. Pieces of several
+ * transfers are moved in turn.
+ *
+ * Until the ticket has ended the caller keeps its reference to the page. A page that is read is
+ * full, and its tokens' step is finished. A page that is written is one of fg_engine_take_page(),
+ * in no sequence yet. */
+void fg_page_read(struct fg_engine *e, uint32_t page, struct fg_blob *to, struct fg_ticket *ticket);
+void fg_page_write(struct fg_engine *e, uint32_t page, struct fg_blob *from,
+                   struct fg_ticket *ticket);
+/* The same of a saved-state slot: behind the copies into it and out of it that fg_seq_save_state()
+ * and fg_seq_load_state() have begun, so nobody need wait for these. Until the ticket has ended no
+ * others may begin. */
+void fg_state_read(struct fg_engine *e, uint32_t slot, struct fg_blob *to,
+                   struct fg_ticket *ticket);
+void fg_state_write(struct fg_engine *e, uint32_t slot, struct fg_blob *from,
+                    struct fg_ticket *ticket);
+/* A free page with one reference, the caller's. FG_EBUSY. */
+int fg_engine_take_page(struct fg_engine *e, uint32_t *page, struct fg_err *err);
+
+/* --- the same through host memory, of a sequence, waiting: for tools and tests --- */
 
 /* Copies full page `index` (tokens 64*index ..) of s to dst[page_bytes]. */
 int fg_seq_capture_page(struct fg_seq *s, uint32_t index, void *dst, struct fg_err *err);
@@ -152,7 +207,8 @@ uint32_t fg_engine_free_pages(const struct fg_engine *e);
 /* Appends a page that is still referenced to a sequence whose length is a multiple of 64. */
 int fg_seq_share_page(struct fg_seq *s, uint32_t page, struct fg_err *err);
 /* Saves the state at the sequence's end (as for fg_seq_capture_state) in saved-state slot
- * `slot` < n_states, or loads it from there. */
+ * `slot` < n_states, or loads it from there: copies on the device, in the order of steps, that
+ * nobody waits for. FG_EBUSY: a step of the sequence is submitted; loading, or prepared. */
 int fg_seq_save_state(struct fg_seq *s, uint32_t slot, struct fg_err *err);
 int fg_seq_load_state(struct fg_seq *s, uint32_t slot, struct fg_err *err);
 

@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "gpu/command.h"
 #include "plan.h"
+#include "transfer.h"
 #include "weights.h"
 
 #include "shaders/abi/params.h"
@@ -49,17 +50,14 @@ enum {
 struct fg_seq {
     struct fg_engine *engine;
     uint32_t slot, length;
+    uint32_t ahead;   /* tokens of steps that are prepared or submitted, and not finished */
+    bool running;     /* in a submitted step */
     bool state_ready; /* the slot's state is the one at the last chunk boundary */
     uint32_t *pages;  /* [max_pages] */
     uint32_t n_pages;
 };
 
-/* A staging buffer and the copies out of it or into it. */
-enum { FG_TRANSFER_SLOTS = 2 };
-struct fg_transfer {
-    struct fg_cmd *cmd;
-    struct fg_buffer *staging; /* host */
-};
+enum { FG_STEP_SETS = 2 }; /* step_set.h */
 
 struct fg_engine {
     struct fg_device *device;
@@ -85,9 +83,14 @@ struct fg_engine {
     /* Of the last submission with layers: seconds a layer and token; [0] steps of one token. */
     double token_layer_s[2];
     uint64_t n_submissions; /* of steps */
-    struct fg_transfer transfer[FG_TRANSFER_SLOTS];
-    uint32_t transfer_at;         /* counts the slots taken */
+    struct fg_step *steps[FG_STEP_SETS];
+    struct fg_step *recording; /* what is being prepared */
+    struct fg_step *submitted; /* and not finished */
+    struct fg_transfers *transfers;
+    struct fg_cmd **copiers; /* [n_copiers] of copies that nobody waits for */
+    uint32_t n_copiers;
     struct fg_buffer **saved;     /* [n_states] */
+    uint64_t *saved_after;        /* [n_states] submissions that the slot was last copied by */
     double *inv_freq;             /* [rope_dim / 2] */
     uint16_t *page_refs;          /* [n_pages] */
     uint32_t *free_pages, n_free; /* a stack */
@@ -155,22 +158,32 @@ struct fg_step_shape {
     const struct fg_step_round *rounds; /* [n_rounds] */
 };
 enum { FG_STEP_ROUNDS = 4096 / FG_CHUNK + 3 };
-/* step.c: fills the tables of a step of n pieces. row_of: [n], each piece's first row; rounds:
- * [FG_STEP_ROUNDS], what shape->rounds points to. Pages must have been reserved. */
+/* The rows whose logits are wanted, in the order of pieces; returns how many. */
+uint32_t fg_step_fill_index(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
+                            const uint32_t *row_of);
+/* Rows of the head that a piece wants. */
+static inline uint32_t fg_piece_wants(const struct fg_step_piece *p)
+{
+    return p->n_best ? 1 : p->n_logits;
+}
+/* step_tables.c: fills the tables of a step of n pieces. row_of: [n], each piece's first row;
+ * rounds: [FG_STEP_ROUNDS], what shape->rounds points to. Pages must have been reserved. */
 void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n, uint32_t *row_of,
                   struct fg_step_round *rounds, struct fg_step_shape *shape);
 /* sequence.c: makes room for a sequence of `length` tokens. FG_ETOOLONG, FG_EBUSY. */
 int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err);
+/* Waits for the copies of states that are under way. */
+void fg_copiers_finish(struct fg_engine *e);
 /* Tokens of one sequence that softmax attention takes as a group. */
 uint32_t fg_attend_tokens(const struct fg_engine *e);
 /* Lightning attention by lanes, through texel buffers: for subgroups of 8; with 4, compilers take
  * minutes for it. */
 bool fg_lightning_by_lanes(const struct fg_engine *e);
-/* Submits at the end of a layer, and waits, where the next one would make the submission too long;
- * *layers gets the number of layers that are recorded and not submitted. */
+/* Begins another submission at the end of a layer, where the next one would make it too long;
+ * *layers gets the number of layers that the last one has. */
 void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape, uint32_t *layers);
-/* step.c: runs what is recorded, `layers` layers of n_tokens among it, and keeps the time. */
-int fg_step_submit(struct fg_engine *e, uint32_t n_tokens, uint32_t layers, struct fg_err *err);
+/* step.c: what is recorded from here on is another submission than the last `layers` layers. */
+void fg_step_cut(struct fg_engine *e, uint32_t layers);
 /* Parts of it, which end with a barrier. Attention over the pages, of queries that are rotated and
  * keys and values that are stored. */
 void fg_record_attend(struct fg_engine *e, const struct fg_layer *l,
@@ -199,24 +212,6 @@ int fg_weights_load(struct fg_engine *e, void (*progress)(void *ctx, uint64_t do
 /* Adds the bytes of the same tensors on a device of limits d to p->weight_bytes and p->types. */
 int fg_weights_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct fg_gguf *g,
                     const struct fg_device_info *d, struct fg_err *err);
-
-/* --- transfer.c: one layer's part of a page or state each, `bytes` long --- */
-
-struct fg_piece {
-    struct fg_buffer *buffer;
-    uint64_t at;
-};
-/* Bytes of a slot for records of n_layers parts. */
-uint64_t fg_transfer_slot_bytes(uint64_t layer_bytes, uint32_t n_layers);
-int fg_transfer_init(struct fg_engine *e, struct fg_err *err);
-void fg_transfer_finish(struct fg_engine *e);
-/* n pieces from the device, one after the other, to dst. FG_EDEVICE, FG_EDEVICELOST. */
-int fg_transfer_read(struct fg_engine *e, const struct fg_piece *p, uint32_t n, uint64_t bytes,
-                     void *dst, struct fg_err *err);
-/* The reverse. On return src has been read; the copies may still run, and what is submitted later
- * comes after them. */
-int fg_transfer_write(struct fg_engine *e, const struct fg_piece *p, uint32_t n, uint64_t bytes,
-                      const void *src, struct fg_err *err);
 
 /* --- scratch.c, tables.c, battery.c --- */
 

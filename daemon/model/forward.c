@@ -384,19 +384,14 @@ static void record_moe(struct fg_engine *e, const struct fg_layer *l, uint32_t n
  * take longer, as far as whole layers allow. */
 static const double SUBMISSION_S = 0.05;
 
-/* Submits `*layers` layers when one more would take the submission past its time. */
+/* Ends the submission of `*layers` layers when one more would take it past its time. */
 static void bound_submission(struct fg_engine *e, uint32_t n_tokens, uint32_t *layers)
 {
     double a_layer = e->token_layer_s[n_tokens > 1] * n_tokens;
-    struct fg_err err;
-    int rc;
 
     if ((*layers + 1) * a_layer <= SUBMISSION_S)
         return;
-    rc = fg_step_submit(e, n_tokens, *layers, &err);
-    fg_cmd_begin(e->cmd);
-    if (rc)
-        fg_cmd_fail(e->cmd, rc, err.text);
+    fg_step_cut(e, *layers);
     *layers = 0;
 }
 

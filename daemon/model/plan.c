@@ -181,9 +181,8 @@ static int add_up(struct fg_plan *p, bool weights, const struct fg_device_info *
         add_product(&p->device_bytes, parts[i], 1, 1, &over);
     add_product(&p->device_bytes, p->kv_bytes, 1, 1, &over);
     add_product(&p->device_bytes, p->seq_bytes, 1, 1, &over);
-    p->transfer_bytes =
-        FG_TRANSFER_SLOTS * max_u64(fg_transfer_slot_bytes(p->page_layer_bytes, p->n_softmax),
-                                    fg_transfer_slot_bytes(p->state_layer_bytes, p->n_lightning));
+    p->transfer_bytes = fg_transfers_bytes(
+        max_u64(p->page_layer_bytes * p->n_softmax, p->state_layer_bytes * p->n_lightning));
     p->transfer_bytes += weights ? fg_uploader_bytes() : 0;
     p->host_bytes = p->scratch_host_bytes + p->transfer_bytes;
     p->memory_bytes = is_cpu(d) ? machine_bytes() : d->heap_bytes;

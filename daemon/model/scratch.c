@@ -144,7 +144,7 @@ int fg_scratch_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct
     p->scratch_bytes = p->scratch_host_bytes = 0;
     for (size_t i = 0; i < n; i++)
         if (all[i].use == FG_BUFFER_HOST)
-            p->scratch_host_bytes += all[i].floats * 4;
+            p->scratch_host_bytes += FG_STEP_SETS * all[i].floats * 4;
         else
             p->scratch_bytes += all[i].floats * 4;
     return 0;

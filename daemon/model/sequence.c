@@ -1,8 +1,59 @@
 /* Sequences: slots, pages, and what moves pages and states between device and host. */
-#include "engine_priv.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/blob.h"
+#include "base/ticket.h"
+#include "engine_priv.h"
+
+/* A recorder of copies on the device that nobody waits for, begun: one that is not under way. What
+ * is submitted later sees what they wrote. */
+static int begin_copies(struct fg_engine *e, struct fg_cmd **out, struct fg_err *err)
+{
+    struct fg_cmd *c = NULL, **grown;
+    int rc;
+
+    for (uint32_t i = 0; !c && i < e->n_copiers; i++)
+        if (!fg_cmd_busy(e->copiers[i]))
+            c = e->copiers[i];
+    if (!c) {
+        grown = realloc(e->copiers, (e->n_copiers + 1) * sizeof *grown);
+        if (!grown)
+            return fg_fail(err, FG_ENOMEM, "out of memory for copies");
+        e->copiers = grown;
+        rc = fg_cmd_create(e->device, &c, err);
+        if (rc)
+            return rc;
+        e->copiers[e->n_copiers++] = c;
+    }
+    fg_cmd_begin(c);
+    *out = c;
+    return 0;
+}
+
+void fg_copiers_finish(struct fg_engine *e)
+{
+    for (uint32_t i = 0; i < e->n_copiers; i++)
+        fg_cmd_destroy(e->copiers[i]);
+    free(e->copiers);
+    e->copiers = NULL;
+    e->n_copiers = 0;
+}
+
+static int zero_state(struct fg_engine *e, uint32_t slot, struct fg_err *err)
+{
+    struct fg_cmd *c;
+    int rc = 0;
+
+    if (e->n_lightning)
+        rc = begin_copies(e, &c, err);
+    if (rc || e->n_lightning == 0)
+        return rc;
+    for (uint32_t i = 0; i < e->hp.n_layer; i++)
+        if (e->layers[i].recurrent)
+            fg_cmd_zero(c, e->layers[i].state, slot * e->state_layer_bytes, e->state_layer_bytes);
+    return fg_cmd_submit(c, NULL, err);
+}
 
 int fg_seq_create(struct fg_engine *e, struct fg_seq **out, struct fg_err *err)
 {
@@ -25,14 +76,7 @@ int fg_seq_create(struct fg_engine *e, struct fg_seq **out, struct fg_err *err)
     s->engine = e;
     s->slot = slot;
     s->state_ready = true;
-    if (e->n_lightning) {
-        fg_cmd_begin(e->cmd);
-        for (uint32_t i = 0; i < e->hp.n_layer; i++)
-            if (e->layers[i].recurrent)
-                fg_cmd_zero(e->cmd, e->layers[i].state, slot * e->state_layer_bytes,
-                            e->state_layer_bytes);
-        rc = fg_cmd_run(e->cmd, err);
-    }
+    rc = zero_state(e, slot, err);
     if (rc) {
         free(s->pages);
         free(s);
@@ -75,6 +119,15 @@ void fg_page_unref(struct fg_engine *e, uint32_t page)
         e->free_pages[e->n_free++] = page;
 }
 
+int fg_engine_take_page(struct fg_engine *e, uint32_t *page, struct fg_err *err)
+{
+    if (e->n_free == 0)
+        return fg_fail(err, FG_EBUSY, "no free KV page: all %u are in use", e->opt.n_pages);
+    *page = e->free_pages[--e->n_free];
+    e->page_refs[*page] = 1;
+    return 0;
+}
+
 uint32_t fg_engine_free_pages(const struct fg_engine *e)
 {
     return e->n_free;
@@ -83,8 +136,6 @@ uint32_t fg_engine_free_pages(const struct fg_engine *e)
 /* Appends `page` (whose reference the sequence takes over) to the page table. */
 static void append_page(struct fg_seq *s, uint32_t page)
 {
-    uint32_t *table = fg_buffer_map(s->engine->s.table);
-    table[s->slot * s->engine->max_pages + s->n_pages] = page;
     s->pages[s->n_pages++] = page;
 }
 
@@ -98,45 +149,149 @@ int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err)
     if (need > s->n_pages && need - s->n_pages > e->n_free)
         return fg_fail(err, FG_EBUSY, "no free KV page: all %u are in use", e->opt.n_pages);
     while (s->n_pages < need) {
-        uint32_t page = e->free_pages[--e->n_free];
-        e->page_refs[page] = 1;
+        uint32_t page = 0;
+        int rc = fg_engine_take_page(e, &page, err);
+        if (rc)
+            return rc;
         append_page(s, page);
     }
     return 0;
 }
 
-static uint32_t page_pieces(struct fg_engine *e, uint32_t page, struct fg_piece *out)
+enum { MAX_LAYERS = 1024 }; /* as checked by hparams */
+
+static uint32_t page_extents(struct fg_engine *e, uint32_t page, struct fg_extent *out)
 {
+    uint64_t bytes = e->page_layer_bytes;
     uint32_t n = 0;
     for (uint32_t i = 0; i < e->hp.n_layer; i++)
         if (!e->layers[i].recurrent)
-            out[n++] = (struct fg_piece){e->layers[i].kv, page * e->page_layer_bytes};
+            out[n++] = (struct fg_extent){e->layers[i].kv, page * bytes, bytes};
     return n;
 }
 
-static uint32_t state_pieces(struct fg_engine *e, uint32_t slot, struct fg_piece *out)
+static uint32_t state_extents(struct fg_engine *e, uint32_t slot, struct fg_extent *out)
 {
+    uint64_t bytes = e->state_layer_bytes;
     uint32_t n = 0;
     for (uint32_t i = 0; i < e->hp.n_layer; i++)
         if (e->layers[i].recurrent)
-            out[n++] = (struct fg_piece){e->layers[i].state, slot * e->state_layer_bytes};
+            out[n++] = (struct fg_extent){e->layers[i].state, slot * bytes, bytes};
     return n;
 }
 
-enum { MAX_LAYERS = 1024 }; /* as checked by hparams */
+/* Refused before it began: the ticket says so. */
+static void refuse(struct fg_ticket *ticket, const char *what, uint32_t i, uint32_t n)
+{
+    struct fg_err err;
+
+    fg_fail(&err, FG_EINVAL, "%s %u: there are %u, and it must be in use", what, i, n);
+    fg_ticket_begin(ticket);
+    fg_ticket_end(ticket, err.code, &err);
+}
+
+static void move_page(struct fg_engine *e, uint32_t page, struct fg_transfer what)
+{
+    struct fg_extent extents[MAX_LAYERS];
+
+    if (page >= e->opt.n_pages || e->page_refs[page] == 0) {
+        refuse(what.ticket, "page", page, e->opt.n_pages);
+        return;
+    }
+    what.extents = extents;
+    what.n_extents = page_extents(e, page, extents);
+    fg_transfers_start(e->transfers, &what);
+}
+
+void fg_page_read(struct fg_engine *e, uint32_t page, struct fg_blob *to, struct fg_ticket *ticket)
+{
+    move_page(e, page, (struct fg_transfer){.blob = to, .ticket = ticket});
+}
+
+void fg_page_write(struct fg_engine *e, uint32_t page, struct fg_blob *from,
+                   struct fg_ticket *ticket)
+{
+    move_page(e, page, (struct fg_transfer){.blob = from, .ticket = ticket, .to_device = true});
+}
+
+static void move_slot(struct fg_engine *e, uint32_t slot, struct fg_transfer what)
+{
+    struct fg_extent whole;
+
+    if (slot >= e->opt.n_states || e->n_lightning == 0) {
+        refuse(what.ticket, "saved state", slot, e->n_lightning ? e->opt.n_states : 0);
+        return;
+    }
+    whole = (struct fg_extent){e->saved[slot], 0, e->state_layer_bytes * e->n_lightning};
+    what.extents = &whole;
+    what.n_extents = 1;
+    what.after = e->saved_after[slot];
+    fg_transfers_start(e->transfers, &what);
+}
+
+void fg_state_read(struct fg_engine *e, uint32_t slot, struct fg_blob *to, struct fg_ticket *ticket)
+{
+    move_slot(e, slot, (struct fg_transfer){.blob = to, .ticket = ticket});
+}
+
+void fg_state_write(struct fg_engine *e, uint32_t slot, struct fg_blob *from,
+                    struct fg_ticket *ticket)
+{
+    move_slot(e, slot, (struct fg_transfer){.blob = from, .ticket = ticket, .to_device = true});
+}
+
+/* Between the extents and flat memory, waiting. */
+static int move_flat(struct fg_engine *e, struct fg_transfer what, void *dst, const void *src,
+                     struct fg_err *err)
+{
+    struct fg_ticket ticket;
+    uint64_t bytes = 0;
+    int rc;
+
+    for (uint32_t i = 0; i < what.n_extents; i++)
+        bytes += what.extents[i].bytes;
+    if (bytes == 0)
+        return 0;
+    what.blob = src ? fg_blob_copy_of(src, bytes) : fg_blob_create(bytes);
+    if (!what.blob)
+        return fg_fail(err, FG_ENOMEM, "out of memory for a record of %llu bytes",
+                       (unsigned long long)bytes);
+    what.to_device = src != NULL;
+    what.ticket = &ticket;
+    what.after = fg_stream_submitted(e->device, FG_STREAM_COMPUTE);
+    fg_ticket_init(&ticket, NULL);
+    fg_transfers_start(e->transfers, &what);
+    rc = fg_ticket_wait(&ticket, err);
+    if (rc == 0 && dst)
+        fg_blob_read(what.blob, 0, dst, bytes);
+    fg_ticket_finish(&ticket);
+    fg_blob_unref(what.blob);
+    return rc;
+}
 
 int fg_seq_capture_page(struct fg_seq *s, uint32_t index, void *dst, struct fg_err *err)
 {
-    struct fg_piece pieces[MAX_LAYERS];
+    struct fg_extent extents[MAX_LAYERS];
     if (index >= s->length / FG_CHUNK)
         return fg_fail(err, FG_EINVAL, "page %u of a sequence of %u tokens is not full", index,
                        s->length);
-    uint32_t n = page_pieces(s->engine, s->pages[index], pieces);
-    return fg_transfer_read(s->engine, pieces, n, s->engine->page_layer_bytes, dst, err);
+    uint32_t n = page_extents(s->engine, s->pages[index], extents);
+    struct fg_transfer what = {.extents = extents, .n_extents = n};
+    return move_flat(s->engine, what, dst, NULL, err);
+}
+
+/* Whether a submitted step holds the sequence, whose state then moves on. */
+static int at_rest(const struct fg_seq *s, const char *what, struct fg_err *err)
+{
+    return s->running ? fg_fail(err, FG_EBUSY, "%s: a step of the sequence is under way", what) : 0;
 }
 
 static int at_boundary(const struct fg_seq *s, const char *what, struct fg_err *err)
 {
+    int rc = at_rest(s, what, err);
+
+    if (rc)
+        return rc;
     if (s->length % FG_CHUNK)
         return fg_fail(err, FG_EINVAL, "%s: the sequence has %u tokens, not a multiple of %d", what,
                        s->length, FG_CHUNK);
@@ -153,12 +308,21 @@ static int has_state(const struct fg_seq *s, const char *what, struct fg_err *er
 
 int fg_seq_capture_state(struct fg_seq *s, void *dst, struct fg_err *err)
 {
-    struct fg_piece pieces[MAX_LAYERS];
+    struct fg_extent extents[MAX_LAYERS];
     int rc = has_state(s, "capture a state", err);
     if (rc)
         return rc;
-    uint32_t n = state_pieces(s->engine, s->slot, pieces);
-    return fg_transfer_read(s->engine, pieces, n, s->engine->state_layer_bytes, dst, err);
+    uint32_t n = state_extents(s->engine, s->slot, extents);
+    struct fg_transfer what = {.extents = extents, .n_extents = n};
+    return move_flat(s->engine, what, dst, NULL, err);
+}
+
+/* What changes a sequence's tokens but for steps: none may have been prepared behind them. */
+static int may_change(const struct fg_seq *s, const char *what, struct fg_err *err)
+{
+    if (s->ahead)
+        return fg_fail(err, FG_EBUSY, "%s: a step of the sequence is prepared", what);
+    return at_boundary(s, what, err);
 }
 
 static void grow_by_page(struct fg_seq *s)
@@ -169,14 +333,15 @@ static void grow_by_page(struct fg_seq *s)
 
 int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
 {
-    struct fg_piece pieces[MAX_LAYERS];
-    int rc = at_boundary(s, "restore a page", err);
+    struct fg_extent extents[MAX_LAYERS];
+    int rc = may_change(s, "restore a page", err);
     if (rc == 0)
         rc = fg_seq_reserve(s, s->length + FG_CHUNK, err);
     if (rc)
         return rc;
-    uint32_t n = page_pieces(s->engine, s->pages[s->length / FG_CHUNK], pieces);
-    rc = fg_transfer_write(s->engine, pieces, n, s->engine->page_layer_bytes, src, err);
+    uint32_t n = page_extents(s->engine, s->pages[s->length / FG_CHUNK], extents);
+    struct fg_transfer what = {.extents = extents, .n_extents = n};
+    rc = move_flat(s->engine, what, NULL, src, err);
     if (rc == 0)
         grow_by_page(s);
     return rc;
@@ -185,7 +350,7 @@ int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
 int fg_seq_share_page(struct fg_seq *s, uint32_t page, struct fg_err *err)
 {
     struct fg_engine *e = s->engine;
-    int rc = at_boundary(s, "share a page", err);
+    int rc = may_change(s, "share a page", err);
     if (rc)
         return rc;
     if (page >= e->opt.n_pages || e->page_refs[page] == 0)
@@ -204,7 +369,7 @@ int fg_seq_share_page(struct fg_seq *s, uint32_t page, struct fg_err *err)
 /* The empty sequence's state is known, and no other is its. */
 static int takes_state(const struct fg_seq *s, const char *what, struct fg_err *err)
 {
-    int rc = at_boundary(s, what, err);
+    int rc = may_change(s, what, err);
     if (rc == 0 && s->length == 0)
         rc = fg_fail(err, FG_EINVAL, "%s: the sequence has no tokens, its pages come first", what);
     return rc;
@@ -212,12 +377,13 @@ static int takes_state(const struct fg_seq *s, const char *what, struct fg_err *
 
 int fg_seq_restore_state(struct fg_seq *s, const void *src, struct fg_err *err)
 {
-    struct fg_piece pieces[MAX_LAYERS];
+    struct fg_extent extents[MAX_LAYERS];
     int rc = takes_state(s, "restore a state", err);
     if (rc)
         return rc;
-    uint32_t n = state_pieces(s->engine, s->slot, pieces);
-    rc = fg_transfer_write(s->engine, pieces, n, s->engine->state_layer_bytes, src, err);
+    uint32_t n = state_extents(s->engine, s->slot, extents);
+    struct fg_transfer what = {.extents = extents, .n_extents = n};
+    rc = move_flat(s->engine, what, NULL, src, err);
     if (rc == 0)
         s->state_ready = true;
     return rc;
@@ -227,20 +393,27 @@ int fg_seq_restore_state(struct fg_seq *s, const void *src, struct fg_err *err)
 static int move_state(struct fg_seq *s, uint32_t slot, bool save, struct fg_err *err)
 {
     struct fg_engine *e = s->engine;
-    struct fg_piece pieces[MAX_LAYERS];
-    uint64_t bytes = e->state_layer_bytes;
+    struct fg_extent state[MAX_LAYERS];
+    uint64_t at = 0;
+    struct fg_cmd *c;
+    int rc;
+
     if (slot >= e->opt.n_states)
         return fg_fail(err, FG_EINVAL, "saved state %u of %u", slot, e->opt.n_states);
-    uint32_t n = state_pieces(e, s->slot, pieces);
+    uint32_t n = state_extents(e, s->slot, state);
     if (n == 0)
         return 0;
-    fg_cmd_begin(e->cmd);
-    for (uint32_t i = 0; i < n; i++)
+    rc = begin_copies(e, &c, err);
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; i < n; at += state[i++].bytes)
         if (save)
-            fg_cmd_copy(e->cmd, pieces[i].buffer, pieces[i].at, e->saved[slot], i * bytes, bytes);
+            fg_cmd_copy(c, state[i].buffer, state[i].at, e->saved[slot], at, state[i].bytes);
         else
-            fg_cmd_copy(e->cmd, e->saved[slot], i * bytes, pieces[i].buffer, pieces[i].at, bytes);
-    return fg_cmd_run(e->cmd, err);
+            fg_cmd_copy(c, e->saved[slot], at, state[i].buffer, state[i].at, state[i].bytes);
+    rc = fg_cmd_submit(c, NULL, err);
+    e->saved_after[slot] = fg_stream_submitted(e->device, FG_STREAM_COMPUTE);
+    return rc;
 }
 
 int fg_seq_save_state(struct fg_seq *s, uint32_t slot, struct fg_err *err)

@@ -1,10 +1,12 @@
-/* A step: fills the tables, records the layers and the head, runs, hands out logits. */
-#include "engine_priv.h"
-
+/* A step: prepared (tables filled, commands recorded), submitted, finished (logits handed out).
+ * There are two sets of tables and recorders, so that one step is prepared while another runs. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/ticket.h"
+#include "engine_priv.h"
+#include "step_set.h"
 
 static int check_pieces(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
                         uint32_t *n_tokens, struct fg_err *err)
@@ -36,109 +38,11 @@ static int check_pieces(struct fg_engine *e, const struct fg_step_piece *p, uint
     return 0;
 }
 
-/* Rows of one token: id, position, slot; cos and sin of its angles, in double, rounded once. */
-static void fill_token(struct fg_engine *e, uint32_t row, int32_t id, uint32_t pos, uint32_t slot)
-{
-    struct fg_token_row *tokens = fg_buffer_map(e->s.tokens);
-    float *rope = fg_buffer_map(e->s.rope);
-    uint32_t half = e->hp.rope_dim / 2;
-    tokens[row] = (struct fg_token_row){(uint32_t)id, pos, slot, 0};
-    for (uint32_t i = 0; e->n_softmax && i < half; i++) {
-        double angle = pos * e->inv_freq[i];
-        rope[(row * half + i) * 2] = (float)cos(angle);
-        rope[(row * half + i) * 2 + 1] = (float)sin(angle);
-    }
-}
-
-/* Pieces of one token come first, so that they form their own groups. */
-static void fill_tokens(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
-                        uint32_t *row_of, struct fg_step_shape *shape)
-{
-    uint32_t *groups = fg_buffer_map(e->s.groups), row = 0, g = 0;
-    for (int single = 1; single >= 0; single--)
-        for (uint32_t i = 0; i < n; i++) {
-            if ((p[i].n == 1) != (single == 1))
-                continue;
-            uint32_t pos = p[i].seq->length, step = single ? 1 : fg_attend_tokens(e);
-            row_of[i] = row;
-            for (uint32_t j = 0; j < p[i].n; j += step, g++) {
-                groups[2 * g] = row + j;
-                groups[2 * g + 1] = p[i].n - j < step ? p[i].n - j : step;
-            }
-            for (uint32_t j = 0; j < p[i].n; j++)
-                fill_token(e, row + j, p[i].tokens[j], pos + j, p[i].seq->slot);
-            row += p[i].n;
-            if (single) {
-                shape->n_single++;
-                if (pos / FG_CHUNK + 1 > shape->single_tiles)
-                    shape->single_tiles = pos / FG_CHUNK + 1;
-            } else {
-                shape->n_groups += (p[i].n + step - 1) / step;
-            }
-        }
-    shape->n_tokens = row;
-}
-
-/* Runs of tokens inside one chunk: round r holds the r-th run of every piece. */
-static void fill_chunks(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
-                        const uint32_t *row_of, struct fg_step_round *rounds,
-                        struct fg_step_shape *shape)
-{
-    struct fg_chunk_row *rows = fg_buffer_map(e->s.chunks);
-    uint32_t at = 0, before = UINT32_MAX;
-    for (uint32_t r = 0; before != at; r++) {
-        before = at;
-        bool ends = false;
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t first = p[i].seq->length % FG_CHUNK;
-            /* Run 0 ends at the first boundary, run r begins at boundary r. */
-            uint32_t from = r == 0 ? 0 : r * FG_CHUNK - first;
-            uint32_t to = (r + 1) * FG_CHUNK - first;
-            to = to < p[i].n ? to : p[i].n;
-            if (from >= to)
-                continue;
-            rows[at++] = (struct fg_chunk_row){row_of[i] + from, to - from,
-                                               (first + from) % FG_CHUNK, p[i].seq->slot};
-            ends = ends || (first + to) % FG_CHUNK == 0;
-        }
-        if (at != before) {
-            shape->n_rounds = r + 1;
-            rounds[r] = (struct fg_step_round){before, at - before, ends};
-        }
-    }
-    shape->rounds = rounds;
-}
-
-void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n, uint32_t *row_of,
-                  struct fg_step_round *rounds, struct fg_step_shape *shape)
-{
-    *shape = (struct fg_step_shape){0};
-    fill_tokens(e, p, n, row_of, shape);
-    fill_chunks(e, p, n, row_of, rounds, shape);
-}
-
-/* Rows of the head that a piece wants. */
-static uint32_t wanted(const struct fg_step_piece *p)
-{
-    return p->n_best ? 1 : p->n_logits;
-}
-
-/* The rows whose logits are wanted, in the order of pieces; returns how many. */
-static uint32_t fill_index(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
-                           const uint32_t *row_of)
-{
-    uint32_t *index = fg_buffer_map(e->s.index), at = 0;
-    for (uint32_t i = 0; i < n; i++)
-        for (uint32_t j = p[i].n - wanted(&p[i]); j < p[i].n; j++)
-            index[at++] = row_of[i] + j;
-    return at;
-}
-
 /* The piece that wanted row `i` of all belongs to; *at: its row among the piece's own. */
 static const struct fg_step_piece *piece_of(const struct fg_step_piece *p, uint32_t i, uint32_t *at)
 {
-    while (i >= wanted(p))
-        i -= wanted(p++);
+    while (i >= fg_piece_wants(p))
+        i -= fg_piece_wants(p++);
     *at = i;
     return p;
 }
@@ -197,67 +101,259 @@ static void deliver(struct fg_engine *e, const struct fg_step_piece *pieces, uin
     }
 }
 
-static double now(void)
+/* The next submission of the step that is being recorded; the recorder of the last one goes on
+ * where there is no other. */
+static void next_submission(struct fg_step *s)
 {
-    struct timespec t;
+    struct fg_engine *e = s->engine;
+    struct fg_err err;
+    int rc = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+    if (s->n_submissions == s->n_made) {
+        struct fg_step_submission *grown =
+            realloc(s->submissions, (s->n_made + 1) * sizeof *s->submissions);
+        if (grown) {
+            s->submissions = grown;
+            rc = fg_cmd_create(e->device, &grown[s->n_made].cmd, &err);
+        } else {
+            rc = fg_fail(&err, FG_ENOMEM, "out of memory for a step's submissions");
+        }
+        if (rc) {
+            s->rc = fg_fail(&s->err, rc, "%s", err.text);
+            return;
+        }
+        s->n_made++;
+    }
+    struct fg_step_submission *sub = &s->submissions[s->n_submissions++];
+    sub->layers = 0;
+    e->cmd = sub->cmd;
+    fg_cmd_begin(sub->cmd);
 }
 
-int fg_step_submit(struct fg_engine *e, uint32_t n_tokens, uint32_t layers, struct fg_err *err)
+void fg_step_cut(struct fg_engine *e, uint32_t layers)
 {
-    double begun = now();
-    int rc = fg_cmd_run(e->cmd, err);
+    struct fg_step *s = e->recording;
 
-    if (rc == 0 && layers)
-        e->token_layer_s[n_tokens > 1] = (now() - begun) / ((double)n_tokens * layers);
-    e->n_submissions++;
+    s->submissions[s->n_submissions - 1].layers = layers;
+    next_submission(s);
+}
+
+/* Rows of the head that its passes from `from` on take together with the layers, or alone. */
+static uint32_t head_rows(const struct fg_step *s, uint32_t from)
+{
+    return s->n_logits - from < FG_HEAD_ROWS ? s->n_logits - from : FG_HEAD_ROWS;
+}
+
+/* Records the layers and the first pass of the head, and what failed on the way. */
+static int record(struct fg_step *s, struct fg_err *err)
+{
+    struct fg_engine *e = s->engine;
+    struct fg_cmd *own = e->cmd;
+    uint32_t layers = 0;
+    int rc = 0;
+
+    s->rc = 0;
+    s->n_submissions = 0;
+    e->recording = s;
+    next_submission(s);
+    if (s->rc == 0) {
+        fg_record_layers(e, &s->shape, &layers);
+        if (s->n_logits)
+            record_head(e, s->pieces, 0, head_rows(s, 0));
+        s->submissions[s->n_submissions - 1].layers = layers;
+    }
+    e->recording = NULL;
+    e->cmd = own;
+    if (s->rc)
+        rc = fg_fail(err, s->rc, "%s", s->err.text);
+    for (uint32_t i = 0; rc == 0 && i < s->n_submissions; i++)
+        rc = fg_cmd_recorded(s->submissions[i].cmd, err);
     return rc;
 }
 
-static int run(struct fg_engine *e, const struct fg_step_piece *p,
-               const struct fg_step_shape *shape, uint32_t n_logits, struct fg_err *err)
+static struct fg_step *free_step(struct fg_engine *e, struct fg_err *err)
 {
-    uint32_t from = 0, layers;
+    for (int i = 0; i < FG_STEP_SETS; i++)
+        if (e->steps[i]->phase == FG_STEP_FREE)
+            return e->steps[i];
+    fg_fail(err, FG_EBUSY, "%d steps are under way; finish or drop one first", FG_STEP_SETS);
+    return NULL;
+}
+
+int fg_step_prepare(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
+                    struct fg_step **out, struct fg_err *err)
+{
+    struct fg_step *s;
+    uint32_t n_tokens;
     int rc;
-    fg_cmd_begin(e->cmd);
-    fg_record_layers(e, shape, &layers);
-    do {
-        uint32_t rows = n_logits - from < FG_HEAD_ROWS ? n_logits - from : FG_HEAD_ROWS;
-        if (rows)
-            record_head(e, p, from, rows);
-        rc = fg_step_submit(e, shape->n_tokens, layers, err);
-        if (rc)
-            return rc;
-        layers = 0;
-        deliver(e, p, from, rows);
-        from += rows;
-        if (from < n_logits)
-            fg_cmd_begin(e->cmd);
-    } while (from < n_logits);
+
+    *out = NULL;
+    if (n_pieces < 1 || n_pieces > e->opt.n_seq)
+        return fg_fail(err, FG_EINVAL, "a step of %u pieces; 1 to %u fit", n_pieces, e->opt.n_seq);
+    s = free_step(e, err);
+    if (!s)
+        return FG_EBUSY;
+    rc = check_pieces(e, pieces, n_pieces, &n_tokens, err);
+    for (uint32_t i = 0; rc == 0 && i < n_pieces; i++) {
+        const struct fg_seq *q = pieces[i].seq;
+        rc = fg_seq_reserve(pieces[i].seq, q->length + q->ahead + pieces[i].n, err);
+    }
+    if (rc)
+        return rc;
+    memcpy(s->pieces, pieces, n_pieces * sizeof *pieces);
+    s->n_pieces = n_pieces;
+    fg_step_set_use(s);
+    fg_step_fill(e, pieces, n_pieces, s->row_of, s->rounds, &s->shape);
+    s->n_logits = fg_step_fill_index(e, pieces, n_pieces, s->row_of);
+    rc = record(s, err);
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; i < n_pieces; i++) {
+        s->begins[i] = pieces[i].seq->length + pieces[i].seq->ahead;
+        pieces[i].seq->ahead += pieces[i].n;
+    }
+    s->phase = FG_STEP_PREPARED;
+    *out = s;
     return 0;
+}
+
+int fg_step_token(struct fg_step *s, uint32_t i, int32_t id, struct fg_err *err)
+{
+    struct fg_token_row *tokens = fg_buffer_map(s->tokens);
+
+    if (s->phase != FG_STEP_PREPARED || i >= s->n_pieces || s->pieces[i].n != 1)
+        return fg_fail(err, FG_EINVAL, "piece %u is not a single token of a prepared step", i);
+    if (id < 0 || (uint32_t)id >= s->engine->hp.n_vocab)
+        return fg_fail(err, FG_EINVAL, "token %d is outside the vocabulary of %u", id,
+                       s->engine->hp.n_vocab);
+    tokens[s->row_of[i]].id = (uint32_t)id;
+    return 0;
+}
+
+static int may_be_submitted(const struct fg_step *s, struct fg_err *err)
+{
+    if (s->phase != FG_STEP_PREPARED)
+        return fg_fail(err, FG_EINVAL, "the step is not prepared");
+    if (s->engine->submitted)
+        return fg_fail(err, FG_EBUSY, "a step is under way; finish it first");
+    for (uint32_t i = 0; i < s->n_pieces; i++)
+        if (s->pieces[i].seq->length != s->begins[i])
+            return fg_fail(err, FG_EINVAL,
+                           "piece %u was prepared behind %u tokens, the sequence has %u", i,
+                           s->begins[i], s->pieces[i].seq->length);
+    return 0;
+}
+
+int fg_step_submit(struct fg_step *s, struct fg_ticket *ticket, struct fg_err *err)
+{
+    struct fg_engine *e = s->engine;
+    int rc = may_be_submitted(s, err);
+
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; rc == 0 && i < s->n_submissions; i++)
+        rc = fg_cmd_submit(s->submissions[i].cmd, i + 1 == s->n_submissions ? ticket : NULL, err);
+    if (rc) {
+        s->phase = FG_STEP_FAILED;
+        return rc;
+    }
+    e->n_submissions += s->n_submissions;
+    e->submitted = s;
+    for (uint32_t i = 0; i < s->n_pieces; i++)
+        s->pieces[i].seq->running = true;
+    s->phase = FG_STEP_SUBMITTED;
+    return 0;
+}
+
+/* The sequences grow by the step's tokens, or do not; the set is free again. */
+static void leave(struct fg_step *s, bool grow)
+{
+    for (uint32_t i = 0; i < s->n_pieces; i++) {
+        s->pieces[i].seq->ahead -= s->pieces[i].n;
+        if (s->phase == FG_STEP_SUBMITTED)
+            s->pieces[i].seq->running = false;
+        if (grow)
+            s->pieces[i].seq->length += s->pieces[i].n;
+    }
+    if (s->engine->submitted == s)
+        s->engine->submitted = NULL;
+    s->phase = FG_STEP_FREE;
+}
+
+/* Waits for the submissions; what they took tells where later steps are cut. */
+static int collect(struct fg_step *s, struct fg_err *err)
+{
+    double seconds = 0;
+    uint64_t rows = 0;
+    int rc = 0;
+
+    for (uint32_t i = 0; i < s->n_submissions; i++) {
+        const struct fg_step_submission *sub = &s->submissions[i];
+        int one = fg_cmd_wait(sub->cmd, rc ? NULL : err);
+
+        rc = rc ? rc : one;
+        if (sub->layers)
+            seconds += fg_cmd_seconds(sub->cmd);
+        rows += (uint64_t)sub->layers * s->shape.n_tokens;
+    }
+    if (rc == 0 && rows)
+        s->engine->token_layer_s[s->shape.n_tokens > 1] = seconds / (double)rows;
+    return rc;
+}
+
+/* The passes of the head behind the first: many logits are for tools, which wait. */
+static int more_logits(struct fg_step *s, struct fg_err *err)
+{
+    struct fg_engine *e = s->engine;
+    int rc = 0;
+
+    for (uint32_t from = FG_HEAD_ROWS, rows; rc == 0 && from < s->n_logits; from += rows) {
+        rows = head_rows(s, from);
+        fg_step_set_use(s);
+        fg_cmd_begin(e->cmd);
+        record_head(e, s->pieces, from, rows);
+        rc = fg_cmd_run(e->cmd, err);
+        e->n_submissions++;
+        if (rc == 0)
+            deliver(e, s->pieces, from, rows);
+    }
+    return rc;
+}
+
+int fg_step_finish(struct fg_step *s, struct fg_err *err)
+{
+    int rc;
+
+    if (s->phase != FG_STEP_SUBMITTED)
+        return fg_fail(err, FG_EINVAL, "the step was not submitted");
+    rc = collect(s, err);
+    if (rc == 0 && s->n_logits) {
+        fg_step_set_use(s);
+        deliver(s->engine, s->pieces, 0, head_rows(s, 0));
+        rc = more_logits(s, err);
+    }
+    leave(s, rc == 0);
+    return rc;
+}
+
+void fg_step_drop(struct fg_step *s)
+{
+    if (s && (s->phase == FG_STEP_PREPARED || s->phase == FG_STEP_FAILED))
+        leave(s, false);
 }
 
 int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
                    struct fg_err *err)
 {
-    struct fg_step_shape shape;
-    struct fg_step_round rounds[FG_STEP_ROUNDS];
-    uint32_t row_of[64], n_tokens;
-    int rc;
+    struct fg_step *s;
+    int rc = fg_step_prepare(e, pieces, n_pieces, &s, err);
 
-    if (n_pieces < 1 || n_pieces > e->opt.n_seq)
-        return fg_fail(err, FG_EINVAL, "a step of %u pieces; 1 to %u fit", n_pieces, e->opt.n_seq);
-    rc = check_pieces(e, pieces, n_pieces, &n_tokens, err);
-    for (uint32_t i = 0; rc == 0 && i < n_pieces; i++)
-        rc = fg_seq_reserve(pieces[i].seq, pieces[i].seq->length + pieces[i].n, err);
     if (rc)
         return rc;
-    fg_step_fill(e, pieces, n_pieces, row_of, rounds, &shape);
-    uint32_t n_logits = fill_index(e, pieces, n_pieces, row_of);
-    rc = run(e, pieces, &shape, n_logits, err);
-    for (uint32_t i = 0; rc == 0 && i < n_pieces; i++)
-        pieces[i].seq->length += pieces[i].n;
-    return rc;
+    rc = fg_step_submit(s, NULL, err);
+    if (rc) {
+        fg_step_drop(s);
+        return rc;
+    }
+    return fg_step_finish(s, err);
 }

@@ -1,5 +1,9 @@
 #include "bring.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
 #include "base/log.h"
 
 static uint32_t blocks_of(const struct fg_seq *seq)
@@ -22,10 +26,29 @@ static int share_block(const struct fg_reuse *r, struct fg_seq *seq, const struc
     return rc;
 }
 
-static int read_block(const struct fg_reuse *r, struct fg_cache_read **read, struct fg_seq *seq,
-                      const struct fg_key *key, const int32_t *tokens, struct fg_err *err)
+/* The record's bytes in one run, for free(). Any code of a fetch; they are all misses. */
+static int read_flat(const struct fg_reuse *r, const struct fg_key *key, const int32_t *tokens,
+                     bool is_state, void **payload, struct fg_err *err)
 {
-    const void *payload;
+    struct fg_cache_fetch f = {.key = *key, .is_state = is_state};
+    int rc;
+
+    f.bytes = is_state ? r->state_bytes : r->block_bytes;
+    memcpy(f.tokens, tokens, sizeof f.tokens);
+    rc = fg_cache_get(r->cache, &f, err);
+    if (rc)
+        return rc;
+    *payload = malloc(f.bytes);
+    if (*payload)
+        fg_blob_read(f.blob, 0, *payload, f.bytes);
+    fg_blob_unref(f.blob);
+    return *payload ? 0 : fg_fail(err, FG_ENOMEM, "no memory for a record");
+}
+
+static int read_block(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_key *key,
+                      const int32_t *tokens, struct fg_err *err)
+{
+    void *payload;
     int rc;
 
     if (!r->cache)
@@ -33,12 +56,11 @@ static int read_block(const struct fg_reuse *r, struct fg_cache_read **read, str
     if (r->page_bytes && fg_engine_free_pages(r->engine) == 0 &&
         !(r->vram && fg_vram_make_room(r->vram, 1)))
         return fg_fail(err, FG_EBUSY, "no KV page is free");
-    if (!*read && fg_cache_read_begin(r->cache, read, err))
+    if (read_flat(r, key, tokens, false, &payload, err))
         return FG_ENOTFOUND; /* a store that cannot be read is an empty one */
-    rc = fg_cache_read_block(*read, key, tokens, r->block_bytes, &payload, err);
-    if (rc)
-        return FG_ENOTFOUND;
-    return fg_seq_restore_page(seq, payload, err);
+    rc = fg_seq_restore_page(seq, payload, err);
+    free(payload);
+    return rc;
 }
 
 int fg_restore_blocks(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_prefix *prefix,
@@ -46,7 +68,6 @@ int fg_restore_blocks(const struct fg_reuse *r, struct fg_seq *seq, const struct
                       struct fg_err *err)
 {
     const struct fg_key *keys = prefix->keys;
-    struct fg_cache_read *read = NULL;
     int rc = 0;
 
     for (uint32_t b = blocks_of(seq); rc == 0 && b < to; b++) {
@@ -55,15 +76,13 @@ int fg_restore_blocks(const struct fg_reuse *r, struct fg_seq *seq, const struct
         rc = share_block(r, seq, &keys[b], t, err);
         if (rc != FG_ENOTFOUND)
             continue;
-        rc = read_block(r, &read, seq, &keys[b], t, err);
+        rc = read_block(r, seq, &keys[b], t, err);
         if (rc)
             break;
         (*store_records)++;
         if (r->vram && !r->read_only)
             fg_vram_insert(r->vram, &keys[b], b ? &keys[b - 1] : &prefix->root, t, seq, b);
     }
-    if (read)
-        fg_cache_read_end(read);
     return rc;
 }
 
@@ -72,20 +91,19 @@ int fg_restore_state(const struct fg_reuse *r, struct fg_seq *seq, const struct 
                      struct fg_err *err)
 {
     uint32_t slot = r->vram ? fg_vram_state(r->vram, &keys[block], block) : FG_VRAM_NONE;
-    struct fg_cache_read *read;
-    const void *payload;
+    void *payload;
     int rc;
 
     if (slot != FG_VRAM_NONE) {
         fg_vram_state_touch(r->vram, slot);
         return fg_seq_load_state(seq, slot, err);
     }
-    if (!r->cache || fg_cache_read_begin(r->cache, &read, err))
+    if (!r->cache)
         return fg_fail(err, FG_ENOTFOUND, "the state is nowhere");
-    rc = fg_cache_read_state(read, &keys[block], tokens + (size_t)block * FG_BLOCK_TOKENS,
-                             r->state_bytes, &payload, err);
-    rc = rc ? FG_ENOTFOUND : fg_seq_restore_state(seq, payload, err);
-    fg_cache_read_end(read);
+    if (read_flat(r, &keys[block], tokens + (size_t)block * FG_BLOCK_TOKENS, true, &payload, err))
+        return FG_ENOTFOUND;
+    rc = fg_seq_restore_state(seq, payload, err);
+    free(payload);
     if (rc)
         return rc;
     (*store_records)++;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/blob.h"
 #include "bring.h"
 
 static uint32_t blocks_of(const struct fg_seq *seq)
@@ -48,7 +49,11 @@ static int put_block(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq
 {
     uint32_t b = t->stored;
     const struct fg_key *key = &prefix->keys[b];
-    const struct fg_key *parent = b ? &prefix->keys[b - 1] : &prefix->root;
+    struct fg_cache_put p = {.key = key,
+                             .tokens = tokens + (size_t)b * FG_BLOCK_TOKENS,
+                             .parent = b ? &prefix->keys[b - 1] : &prefix->root,
+                             .index = b,
+                             .seconds = seconds(r, b, b + 1)};
     void *payload;
     int rc;
 
@@ -64,8 +69,10 @@ static int put_block(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq
         free(payload);
         return rc;
     }
-    rc = fg_cache_put_block(r->cache, key, parent, b, tokens + (size_t)b * FG_BLOCK_TOKENS, payload,
-                            r->block_bytes, seconds(r, b, b + 1));
+    p.blob = fg_blob_copy_of(payload, r->block_bytes);
+    free(payload);
+    rc = p.blob ? fg_cache_put(r->cache, &p) : FG_EBUSY;
+    fg_blob_unref(p.blob);
     *full = rc == FG_EBUSY;
     t->refused = rc && rc != FG_EBUSY;
     return 0;
@@ -102,6 +109,22 @@ static bool wants_state(const struct fg_reuse *r, const struct fg_trail *t,
            !fg_cache_has_state(r->cache, &prefix->keys[n - 1]) && fg_store_admits(r, t, n, t->at);
 }
 
+/* Hands a state behind n blocks to the store; frees it. */
+static void give_state(const struct fg_reuse *r, const struct fg_prefix *prefix,
+                       const int32_t *tokens, uint32_t n, enum fg_boundary at, void *payload)
+{
+    struct fg_cache_put p = {.key = &prefix->keys[n - 1],
+                             .tokens = tokens + (size_t)(n - 1) * FG_BLOCK_TOKENS,
+                             .blob = fg_blob_copy_of(payload, r->state_bytes),
+                             .is_state = true,
+                             .at = at};
+
+    free(payload);
+    if (p.blob) /* else a hit less */
+        fg_cache_put(r->cache, &p);
+    fg_blob_unref(p.blob);
+}
+
 /* Reads the state at seq's end, behind n blocks, and hands it to the store. */
 static int put_state(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_prefix *prefix,
                      const int32_t *tokens, uint32_t n, enum fg_boundary at, struct fg_err *err)
@@ -116,8 +139,7 @@ static int put_state(const struct fg_reuse *r, struct fg_seq *seq, const struct 
         free(payload);
         return rc;
     }
-    fg_cache_put_state(r->cache, &prefix->keys[n - 1], tokens + (size_t)(n - 1) * FG_BLOCK_TOKENS,
-                       payload, r->state_bytes, at);
+    give_state(r, prefix, tokens, n, at, payload);
     return 0;
 }
 
@@ -240,9 +262,7 @@ int fg_store_end(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *se
             rc = end_with_slot(r, t, seq, prefix, tokens, err);
             seq = NULL;
         } else {
-            fg_cache_put_state(r->cache, &prefix->keys[n - 1],
-                               tokens + (size_t)(n - 1) * FG_BLOCK_TOKENS, t->held, r->state_bytes,
-                               FG_AT_ANSWER_END);
+            give_state(r, prefix, tokens, n, FG_AT_ANSWER_END, t->held);
             t->held = NULL;
         }
     }

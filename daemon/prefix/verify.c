@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/blob.h"
 #include "base/log.h"
 
 uint32_t fg_verify_piece_end(const struct fg_verify *v, uint32_t at, uint32_t end)
@@ -14,27 +15,32 @@ uint32_t fg_verify_piece_end(const struct fg_verify *v, uint32_t at, uint32_t en
     return end;
 }
 
+static bool equals(const struct fg_blob *blob, const void *bytes)
+{
+    bool same = true;
+
+    for (uint32_t i = 0; same && i < fg_blob_pieces(blob); i++) {
+        size_t n;
+        const void *piece = fg_blob_piece(blob, i, &n);
+
+        same = memcmp(piece, (const char *)bytes + (size_t)i * FG_PIECE_BYTES, n) == 0;
+    }
+    return same;
+}
+
 static void compare(struct fg_verify *v, uint32_t b, bool is_state, const void *computed)
 {
     const struct fg_key *key = &v->path->keys[b];
-    const int32_t *tokens = v->path->tokens + (size_t)b * FG_BLOCK_TOKENS;
-    size_t n = is_state ? v->state_bytes : v->block_bytes;
-    struct fg_cache_read *read;
-    struct fg_err err = {0};
-    const void *stored;
-    bool same = false;
-    int rc = fg_cache_read_begin(v->cache, &read, &err);
+    struct fg_cache_fetch f = {.key = *key, .is_state = is_state};
+    bool same;
+    int rc;
 
-    if (rc) {
-        v->unreadable++;
-        return;
-    }
-    rc =
-        (is_state ? fg_cache_read_state : fg_cache_read_block)(read, key, tokens, n, &stored, &err);
-    if (rc == 0)
-        same = memcmp(stored, computed, n) == 0;
-    fg_cache_read_end(read);
-    if (rc == FG_ENOTFOUND && err.code != FG_ECORRUPT) {
+    f.bytes = is_state ? v->state_bytes : v->block_bytes;
+    memcpy(f.tokens, v->path->tokens + (size_t)b * FG_BLOCK_TOKENS, sizeof f.tokens);
+    rc = fg_cache_get(v->cache, &f, NULL);
+    same = rc == 0 && equals(f.blob, computed);
+    fg_blob_unref(f.blob);
+    if (rc == FG_ENOTFOUND) {
         v->gone++; /* evicted or forgotten meanwhile */
     } else if (rc) {
         v->unreadable++;

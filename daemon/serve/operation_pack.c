@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/blob.h"
 #include "cache/pack.h"
 
 static int head_here(struct fg_task *t, struct fg_pack_head *h, struct fg_err *err)
@@ -54,33 +55,29 @@ int fg_task_path(struct fg_task *t, struct fg_cache_path *path, struct fg_err *e
 
 /* --- export --- */
 
-/* A record with its payload, from a read of its own: sending may take long. *bytes are the
- * caller's. */
+/* A record with its payload. *bytes are the caller's. */
 static int read_record(struct fg_task *t, const struct fg_cache_path *path, const uint8_t *head,
                        uint32_t i, bool is_state, uint8_t **bytes, size_t *n, struct fg_err *err)
 {
     size_t size = is_state ? t->flow->state_bytes : t->flow->block_bytes;
     struct fg_pack_record rec = {.is_state = is_state, .index = i};
     const int32_t *tokens = path->tokens + (size_t)i * FG_BLOCK_TOKENS;
-    struct fg_cache_read *read;
+    struct fg_cache_fetch f = {.key = path->keys[i], .is_state = is_state, .bytes = size};
     int rc;
 
     *n = FG_PACK_RECORD_BYTES + size;
     *bytes = malloc(*n);
     if (!*bytes)
         return fg_fail(err, FG_ENOMEM, "no memory for a record");
-    rc = fg_cache_read_begin(t->flow->cache, &read, err);
-    if (rc)
-        return rc;
-    rc = (is_state ? fg_cache_read_state : fg_cache_read_block)(read, &path->keys[i], tokens, size,
-                                                                &rec.payload, err);
+    memcpy(f.tokens, tokens, sizeof f.tokens);
+    rc = fg_cache_get(t->flow->cache, &f, err);
     if (rc == 0) {
         memcpy(rec.tokens, tokens, sizeof rec.tokens);
-        memcpy(*bytes + FG_PACK_RECORD_BYTES, rec.payload, size);
+        fg_blob_read(f.blob, 0, *bytes + FG_PACK_RECORD_BYTES, size);
         rec.payload = *bytes + FG_PACK_RECORD_BYTES;
         fg_pack_record_encode(head, &rec, size, *bytes);
     }
-    fg_cache_read_end(read);
+    fg_blob_unref(f.blob);
     return rc;
 }
 
@@ -164,21 +161,24 @@ static int put(struct fg_task *t, const struct fg_pack_record *rec, const struct
 {
     struct fg_cache *cache = t->flow->cache;
     uint32_t from = rec->index * FG_BLOCK_TOKENS;
+    struct fg_cache_put p = {.key = key,
+                             .tokens = rec->tokens,
+                             .blob = fg_blob_copy_of(rec->payload, size),
+                             .is_state = rec->is_state,
+                             .parent = parent,
+                             .index = rec->index,
+                             .seconds = fg_rate_seconds(rate, from, from + FG_BLOCK_TOKENS),
+                             .at = FG_AT_PROMPT_END};
     int rc = FG_EBUSY;
 
+    if (!p.blob)
+        return fg_fail(err, FG_ENOMEM, "no memory for a record");
     for (int again = 0; rc == FG_EBUSY && again < 3; again++) {
-        void *payload = malloc(size);
-
-        if (!payload)
-            return fg_fail(err, FG_ENOMEM, "no memory for a record");
-        memcpy(payload, rec->payload, size);
-        rc = rec->is_state
-                 ? fg_cache_put_state(cache, key, rec->tokens, payload, size, FG_AT_PROMPT_END)
-                 : fg_cache_put_block(cache, key, parent, rec->index, rec->tokens, payload, size,
-                                      fg_rate_seconds(rate, from, from + FG_BLOCK_TOKENS));
+        rc = fg_cache_put(cache, &p);
         if (rc == FG_EBUSY)
             fg_cache_flush(cache);
     }
+    fg_blob_unref(p.blob);
     return rc ? fg_fail(err, rc, "record %u could not be stored: %s", rec->index, fg_strerror(rc))
               : 0;
 }

@@ -54,14 +54,13 @@ static void make_line(const char *text, size_t n, char *out)
     out[n] = '\0';
 }
 
-static void show_text(struct fg_task *t, struct fg_cache_read *read, const struct fg_key *first,
-                      char *out)
+static void show_text(struct fg_task *t, const struct fg_key *first, char *out)
 {
     int32_t tokens[FG_BLOCK_TOKENS];
     char *text;
     size_t n;
 
-    if (fg_cache_read_tokens(read, first, tokens, NULL) ||
+    if (fg_cache_tokens(t->flow->cache, first, tokens, NULL) ||
         fg_flow_detokenize(t->flow, tokens, FG_BLOCK_TOKENS, &text, &n, NULL))
         return;
     make_line(text, n, out);
@@ -71,11 +70,6 @@ static void show_text(struct fg_task *t, struct fg_cache_read *read, const struc
 static void fill_rows(struct fg_task *t, const struct fg_task_roots *roots,
                       const struct fg_cache_entry *entries, struct fg_task_result *out)
 {
-    struct fg_cache_read *read = NULL;
-
-    /* A store that cannot be read now shows no text. */
-    if (fg_cache_read_begin(t->flow->cache, &read, NULL))
-        read = NULL;
     for (size_t i = 0; i < out->n_rows; i++) {
         const struct fg_cache_entry *e = &entries[i];
         struct fg_task_row *row = &out->rows[i];
@@ -92,11 +86,9 @@ static void fill_rows(struct fg_task *t, const struct fg_task_roots *roots,
                                     .current = r == 0};
         snprintf(row->model, sizeof row->model, "%s", roots->infos[r].name);
         fg_task_hex(&e->key, row->id);
-        if (read && row->current)
-            show_text(t, read, &e->first, row->text);
+        if (row->current) /* a store that cannot be read now shows no text */
+            show_text(t, &e->first, row->text);
     }
-    if (read)
-        fg_cache_read_end(read);
 }
 
 int fg_task_list(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
@@ -138,20 +130,27 @@ static struct fg_job *make_job(struct fg_task *t)
 int fg_task_find(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
 {
     struct fg_job *job = make_job(t);
-    struct fg_cache_hit hit = {0};
+    uint8_t *held = NULL;
+    uint32_t n = 0;
     int rc;
 
     if (!job)
         return fg_fail(err, FG_ENOMEM, "no memory for the prompt");
     rc = fg_prompt_prepare(t->flow, job, err);
     if (rc == 0)
-        rc = fg_cache_find(t->flow->cache, job->prefix.keys, job->tokens, job->prefix.n, false,
-                           &hit, err);
-    if (rc == 0 && hit.n_blocks == 0)
+        held = calloc(job->prefix.n + 1, sizeof *held);
+    if (rc == 0 && !held)
+        rc = fg_fail(err, FG_ENOMEM, "no memory for the prompt");
+    if (held)
+        fg_cache_look(t->flow->cache, job->prefix.keys, job->prefix.n, held);
+    while (rc == 0 && held[n] & FG_HELD_BLOCK)
+        n++;
+    free(held);
+    if (rc == 0 && n == 0)
         rc = fg_fail(err, FG_ENOTFOUND, "nothing of this prompt is stored");
     if (rc == 0) {
-        fg_task_hex(&job->prefix.keys[hit.n_blocks - 1], out->id);
-        out->tokens = hit.n_blocks * FG_BLOCK_TOKENS;
+        fg_task_hex(&job->prefix.keys[n - 1], out->id);
+        out->tokens = n * FG_BLOCK_TOKENS;
         out->prompt_tokens = job->n_prompt;
     }
     fg_job_unref(job);

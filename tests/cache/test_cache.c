@@ -53,7 +53,7 @@ static void test_round_trip_and_restart(void **state)
 }
 
 /* Every size class: in one page, at its edge, over it, a real KV block's. */
-static void test_sizes_and_alignment(void **state)
+static void test_sizes(void **state)
 {
     static const size_t sizes[] = {1, 7, 2000, 3711, 3712, 3713, 4096, 65536, 2621440};
     enum { N = sizeof sizes / sizeof sizes[0] };
@@ -68,7 +68,7 @@ static void test_sizes_and_alignment(void **state)
         assert_int_equal(put_state(c, ch, i, sizes[N - 1 - i]), 0);
     }
     fg_cache_flush(c);
-    for (uint32_t i = 0; i < N; i++) { /* read_one asserts on 64-byte alignment */
+    for (uint32_t i = 0; i < N; i++) {
         assert_int_equal(read_one(c, ch, i, 0, sizes[i], &err), 1);
         assert_int_equal(read_one(c, ch, i, 1, sizes[N - 1 - i], &err), 1);
     }
@@ -82,7 +82,6 @@ static void test_find(void **state)
     char *dir = dir_make();
     struct fg_cache *c = cache_open(dir, 64 * MIB);
     struct chain *ch = chain_make(3, 10, 30), *fork = chain_make(4, 10, 30);
-    struct fg_cache_hit hit;
     (void)state;
 
     assert_int_equal(find_blocks(c, ch), 0);
@@ -90,22 +89,15 @@ static void test_find(void **state)
     assert_int_equal(put_state(c, ch, 4, 100), 0);
     assert_int_equal(put_state(c, ch, 14, 100), 0);
     fg_cache_flush(c);
-    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 30, true, &hit, NULL), 0);
-    assert_int_equal(hit.n_blocks, 20);
-    assert_int_equal(hit.restore_blocks, 15);
-    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 30, false, &hit, NULL), 0);
-    assert_int_equal(hit.restore_blocks, 20);
-    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 14, true, &hit, NULL), 0);
-    assert_int_equal(hit.n_blocks, 14);
-    assert_int_equal(hit.restore_blocks, 5);
-    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 4, true, &hit, NULL), 0);
-    assert_int_equal(hit.n_blocks, 4);
-    assert_int_equal(hit.restore_blocks, 0);
-    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 0, true, &hit, NULL), 0);
-    assert_int_equal(hit.n_blocks, 0);
+    assert_int_equal(find(c, ch, 30, false), 20);
+    assert_int_equal(find(c, ch, 30, true), 15);
+    assert_int_equal(find(c, ch, 14, false), 14);
+    assert_int_equal(find(c, ch, 14, true), 5);
+    assert_int_equal(find(c, ch, 4, false), 4);
+    assert_int_equal(find(c, ch, 4, true), 0);
+    assert_int_equal(find(c, ch, 0, true), 0);
     assert_int_equal(find_blocks(c, fork), 10); /* a prompt that parts from it after 10 */
-    assert_int_equal(fg_cache_find(c, fork->keys, fork->tokens, 30, true, &hit, NULL), 0);
-    assert_int_equal(hit.restore_blocks, 5);
+    assert_int_equal(find(c, fork, 30, true), 5);
     fg_cache_close(c);
     free(ch);
     free(fork);
@@ -125,7 +117,7 @@ static void test_collision_is_a_miss(void **state)
     assert_int_equal(put_state(c, ch, 3, 100), 0);
     fg_cache_flush(c);
     ch->tokens[3 * FG_BLOCK_TOKENS + 63] ^= 1;
-    assert_int_equal(find_blocks(c, ch), 3);
+    assert_int_equal(find_blocks(c, ch), 6); /* tokens are compared when a record is read */
     assert_int_equal(read_one(c, ch, 3, 0, 100, &err), 0);
     assert_int_equal(err.code, FG_ENOTFOUND);
     assert_int_equal(read_one(c, ch, 3, 1, 100, &err), 0);
@@ -201,6 +193,7 @@ static void test_bad_arguments(void **state)
     struct fg_cache_options opt = {.dir = dir, .max_bytes = MIB - 1};
     struct fg_cache *c;
     struct chain *ch = chain_make(8, 0, 2);
+    struct fg_cache_put p;
     struct fg_err err;
     (void)state;
 
@@ -212,12 +205,12 @@ static void test_bad_arguments(void **state)
     assert_int_equal(fg_cache_open(&opt, &c, &err), FG_EINVAL);
     fg_cache_close(NULL);
     c = cache_open(dir, MIB);
-    assert_int_equal(fg_cache_put_block(c, &ch->keys[0], &ch->root, 0, ch->tokens, malloc(1), 0, 1),
-                     FG_EINVAL);
-    assert_int_equal(fg_cache_put_block(c, &ch->keys[0], &ch->root, 0, ch->tokens, NULL, 9, 1),
-                     FG_EINVAL);
-    assert_int_equal(fg_cache_put_block(c, &ch->keys[1], NULL, 1, ch->tokens, malloc(9), 9, 1),
-                     FG_EINVAL);
+    p = (struct fg_cache_put){.key = &ch->keys[0], .tokens = ch->tokens, .parent = &ch->root};
+    assert_int_equal(fg_cache_put(c, &p), FG_EINVAL); /* no payload */
+    p.parent = NULL;
+    p.blob = fg_blob_create(9);
+    assert_int_equal(fg_cache_put(c, &p), FG_EINVAL);
+    fg_blob_unref(p.blob);
     assert_int_equal(put_block(c, ch, 0, MIB), FG_EFULL); /* over the budget alone */
     assert_int_equal(stats(c).dropped_full, 1);
     assert_false(fg_cache_has_block(c, &ch->keys[0]));
@@ -232,7 +225,7 @@ static void test_queue_cap(void **state)
     char *dir = dir_make();
     struct fg_cache *c = cache_open(dir, 64 * MIB);
     struct chain *ch = chain_make(9, 0, 40);
-    struct fg_cache_hit hit;
+    struct fg_err err;
     MDB_txn *txn;
     (void)state;
 
@@ -244,8 +237,12 @@ static void test_queue_cap(void **state)
     assert_int_equal(stats(c).queued_bytes, 100000);
     assert_true(fg_cache_has_block(c, &ch->keys[9]));
     assert_false(fg_cache_has_block(c, &ch->keys[10]));
-    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, 40, false, &hit, NULL), 0);
-    assert_int_equal(hit.n_blocks, 0);                /* queued is not stored */
+    assert_int_equal(stats(c).blocks, 0); /* nothing is stored; what is queued is readable */
+    assert_int_equal(find_blocks(c, ch), 10);
+    for (uint32_t i = 0; i < 10; i++)
+        assert_int_equal(read_one(c, ch, i, 0, 10000, &err), 1);
+    assert_int_equal(read_one(c, ch, 3, 0, 10001, &err), 0); /* in another size: not this one */
+    assert_int_equal(err.code, FG_ENOTFOUND);
     assert_int_equal(put_block(c, ch, 3, 10000), 0);  /* queued already: no room needed */
     assert_int_equal(put_state(c, ch, 9, 300000), 0); /* one that is larger gets its turn */
     mdb_txn_abort(txn);
@@ -275,32 +272,87 @@ static void test_close_writes_queue(void **state)
     dir_remove(dir);
 }
 
-/* An open read keeps seeing what it saw, whatever is evicted meanwhile. */
-static void test_read_is_a_snapshot(void **state)
+/* What was fetched stays, whatever is evicted meanwhile. */
+static void test_blob_outlives_record(void **state)
 {
     char *dir = dir_make();
     struct fg_cache *c = cache_open(dir, 4 * MIB);
     struct chain *ch = chain_make(11, 0, 10), *other = chain_make(12, 0, 400);
-    struct fg_cache_read *r;
+    struct fg_cache_fetch f = {.key = ch->keys[9], .bytes = 20000};
     struct fg_err err;
-    const void *p;
+    size_t n;
     (void)state;
 
     put_blocks(c, ch, 0, 10, 20000);
     fg_cache_flush(c);
-    assert_int_equal(fg_cache_read_begin(c, &r, &err), 0);
-    assert_int_equal(fg_cache_read_block(r, &ch->keys[9], chain_tokens(ch, 9), 20000, &p, &err), 0);
-    put_blocks(c, other, 0, 400, 10000); /* some of these find no room while pages are held */
+    memcpy(f.tokens, chain_tokens(ch, 9), sizeof f.tokens);
+    assert_int_equal(fg_cache_get(c, &f, &err), 0);
+    put_blocks(c, other, 0, 400, 10000);
     fg_cache_flush(c);
     assert_false(fg_cache_has_block(c, &ch->keys[9]));
-    assert_true(payload_is(&ch->keys[9], 0, p, 20000));
-    for (uint32_t i = 0; i < 10; i++)
-        assert_int_equal(try_read(r, ch, i, 0, 20000, &err), 1);
-    fg_cache_read_end(r);
     assert_int_equal(read_one(c, ch, 9, 0, 20000, &err), 0);
+    assert_true(payload_is(&ch->keys[9], 0, fg_blob_piece(f.blob, 0, &n), 20000));
     fg_cache_close(c);
+    fg_blob_unref(f.blob);
     free(ch);
     free(other);
+    dir_remove(dir);
+}
+
+static void note_call(void *ctx)
+{
+    ++*(int *)ctx;
+}
+
+/* Many at once, some of them canceled: every ticket ends, with the bytes or a reason. */
+static void test_fetches_and_calls(void **state)
+{
+    enum { N = 40 };
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, 64 * MIB);
+    struct chain *ch = chain_make(13, 0, N);
+    struct fg_cache_fetch f[N] = {0};
+    struct fg_cache_call call;
+    int calls = 0;
+    (void)state;
+
+    put_blocks(c, ch, 0, N - 1, 50000);
+    fg_cache_flush(c);
+    for (uint32_t i = 0; i < N; i++) {
+        f[i].key = ch->keys[i];
+        f[i].bytes = 50000;
+        memcpy(f[i].tokens, chain_tokens(ch, i), sizeof f[i].tokens);
+        fg_ticket_init(&f[i].ticket, NULL);
+        fg_cache_fetch(c, &f[i]);
+    }
+    call = (struct fg_cache_call){.run = note_call, .ctx = &calls};
+    fg_ticket_init(&call.ticket, NULL);
+    fg_cache_on_reader(c, &call);
+    for (uint32_t i = 0; i < N; i += 3)
+        fg_cache_fetch_cancel(c, &f[i]);
+    for (uint32_t i = 0; i < N; i++) {
+        int rc = fg_ticket_wait(&f[i].ticket, NULL);
+        size_t n;
+
+        if (i == N - 1)
+            assert_true(rc == FG_ENOTFOUND || rc == FG_ECANCELED);
+        else if (i % 3)
+            assert_int_equal(rc, 0);
+        else
+            assert_true(rc == 0 || rc == FG_ECANCELED);
+        if (rc == 0)
+            assert_true(payload_is(&ch->keys[i], 0, fg_blob_piece(f[i].blob, 0, &n), 50000));
+        else
+            assert_null(f[i].blob);
+        fg_blob_unref(f[i].blob);
+        fg_cache_fetch_cancel(c, &f[i]); /* after the end it does nothing */
+        fg_ticket_finish(&f[i].ticket);
+    }
+    assert_int_equal(fg_ticket_wait(&call.ticket, NULL), 0);
+    assert_int_equal(calls, 1);
+    fg_ticket_finish(&call.ticket);
+    fg_cache_close(c);
+    free(ch);
     dir_remove(dir);
 }
 
@@ -308,7 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip_and_restart),
-        cmocka_unit_test(test_sizes_and_alignment),
+        cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_collision_is_a_miss),
         cmocka_unit_test(test_wrong_size_is_dropped),
@@ -316,7 +368,8 @@ int main(void)
         cmocka_unit_test(test_bad_arguments),
         cmocka_unit_test(test_queue_cap),
         cmocka_unit_test(test_close_writes_queue),
-        cmocka_unit_test(test_read_is_a_snapshot),
+        cmocka_unit_test(test_blob_outlives_record),
+        cmocka_unit_test(test_fetches_and_calls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

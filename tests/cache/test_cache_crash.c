@@ -48,23 +48,20 @@ static int write_until_killed(const char *dir, uint64_t seed, int out)
 static void verify(const char *dir, const struct chain *ch, uint32_t acknowledged)
 {
     struct fg_cache *c = cache_open(dir, BUDGET_MIB * MIB);
-    struct fg_cache_read *r;
     struct fg_err err;
     uint32_t n = find_blocks(c, ch);
 
     if (n < acknowledged)
         fail_msg("%u blocks were flushed, %u are there", acknowledged, n);
-    assert_int_equal(fg_cache_read_begin(c, &r, &err), 0);
     for (uint32_t i = 0; i < ch->n; i++) {
-        int got = try_read(r, ch, i, 0, bytes_of(i), &err);
+        int got = read_one(c, ch, i, 0, bytes_of(i), &err);
 
         if (got != (i < n))
             fail_msg("block %u of %u: %s", i, n, err.text);
-        got = try_read(r, ch, i, 1, 3 * bytes_of(i), &err);
+        got = read_one(c, ch, i, 1, 3 * bytes_of(i), &err);
         if (got < 0 || (i < acknowledged && got != (i % STATE_EVERY == 0)))
             fail_msg("state %u: %s", i, err.text);
     }
-    fg_cache_read_end(r);
     assert_int_equal(stats(c).dropped_corrupt, 0);
     fg_cache_close(c);
     assert_int_not_equal(access(path_in(dir, "data.mdb.damaged-1"), F_OK), 0);

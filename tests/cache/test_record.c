@@ -70,13 +70,14 @@ static void check_value(enum fg_kind kind, size_t bytes)
     struct fg_key key = test_root();
     size_t n = fg_value_bytes(bytes, 4096);
     uint8_t *value = malloc(n), *payload = payload_make(&key, 0, bytes);
+    struct fg_blob *blob = fg_blob_copy_of(payload, bytes);
     struct fg_record r, got;
     const void *p;
 
     assert_non_null(value);
     memset(value, 0xaa, n);
     fill_record(&r, bytes);
-    fg_value_encode(kind, &key, &r, payload, value, n);
+    fg_value_encode(kind, &key, &r, blob, value, n);
     assert_int_equal(fg_value_decode(kind, &key, value, n, 4096, &got, &p), 0);
     assert_ptr_equal(p, value + FG_HEAD_BYTES);
     assert_memory_equal(p, payload, bytes);
@@ -93,6 +94,7 @@ static void check_value(enum fg_kind kind, size_t bytes)
         assert_int_equal(fg_value_decode(kind, &key, value, n, 4096, &got, &p), FG_ECORRUPT);
         value[bit / 8] ^= (uint8_t)(1u << (bit % 8));
     }
+    fg_blob_unref(blob);
     free(payload);
     free(value);
 }

@@ -8,14 +8,20 @@ static void put_twin(struct fg_cache *c, const struct chain *ch, uint32_t i, uin
 {
     const struct fg_key *parent = i ? &ch->keys[i - 1] : &ch->root;
     int32_t tokens[FG_BLOCK_TOKENS];
+    struct fg_cache_put p;
+    uint8_t *bytes;
     struct fg_key key;
 
     memcpy(tokens, chain_tokens(ch, i), sizeof tokens);
     for (uint32_t j = same; j < FG_BLOCK_TOKENS; j++)
         tokens[j] ^= 1;
     key = fg_key_next(parent, tokens);
-    assert_int_equal(
-        fg_cache_put_block(c, &key, parent, i, tokens, payload_make(&key, 0, BYTES), BYTES, 1), 0);
+    p = (struct fg_cache_put){.key = &key, .parent = parent, .index = i, .tokens = tokens};
+    bytes = payload_make(&key, 0, BYTES);
+    p.blob = fg_blob_copy_of(bytes, BYTES);
+    assert_int_equal(fg_cache_put(c, &p), 0);
+    fg_blob_unref(p.blob);
+    free(bytes);
 }
 
 static void check_nearest(struct fg_cache *c, const struct chain *ch, uint32_t i, uint32_t n,

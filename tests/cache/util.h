@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/blob.h"
 #include "cache/cache.h"
 
 #define MIB (1ull << 20)
@@ -104,16 +105,35 @@ static inline bool payload_is(const struct fg_key *key, int kind, const void *p,
     return same;
 }
 
+/* Fills in the rest of *p, and puts it. */
+static inline int put(struct fg_cache *c, const struct chain *ch, uint32_t i, size_t n,
+                      struct fg_cache_put *p)
+{
+    uint8_t *bytes = payload_make(&ch->keys[i], p->is_state, n);
+    int rc;
+
+    p->key = &ch->keys[i];
+    p->tokens = chain_tokens(ch, i);
+    p->blob = fg_blob_copy_of(bytes, n);
+    assert_non_null(p->blob);
+    rc = fg_cache_put(c, p);
+    fg_blob_unref(p->blob);
+    free(bytes);
+    return rc;
+}
+
 static inline int put_block(struct fg_cache *c, const struct chain *ch, uint32_t i, size_t n)
 {
-    return fg_cache_put_block(c, &ch->keys[i], i ? &ch->keys[i - 1] : &ch->root, i,
-                              chain_tokens(ch, i), payload_make(&ch->keys[i], 0, n), n, 1);
+    struct fg_cache_put p = {.parent = i ? &ch->keys[i - 1] : &ch->root, .index = i, .seconds = 1};
+
+    return put(c, ch, i, n, &p);
 }
 
 static inline int put_state(struct fg_cache *c, const struct chain *ch, uint32_t i, size_t n)
 {
-    return fg_cache_put_state(c, &ch->keys[i], chain_tokens(ch, i),
-                              payload_make(&ch->keys[i], 1, n), n, FG_AT_SYSTEM_END);
+    struct fg_cache_put p = {.is_state = true, .at = FG_AT_SYSTEM_END};
+
+    return put(c, ch, i, n, &p);
 }
 
 static inline void put_blocks(struct fg_cache *c, const struct chain *ch, uint32_t from,
@@ -124,40 +144,48 @@ static inline void put_blocks(struct fg_cache *c, const struct chain *ch, uint32
 }
 
 /* 1: read and right; 0: a miss; -1: wrong bytes or an unexpected code. */
-static inline int try_read(struct fg_cache_read *r, const struct chain *ch, uint32_t i, int kind,
-                           size_t n, struct fg_err *err)
-{
-    const void *p = NULL;
-    int rc;
-
-    memset(err, 0, sizeof *err);
-    rc = (kind ? fg_cache_read_state : fg_cache_read_block)(r, &ch->keys[i], chain_tokens(ch, i), n,
-                                                            &p, err);
-    if (rc == 0)
-        return p && (uintptr_t)p % 64 == 0 && payload_is(&ch->keys[i], kind, p, n) ? 1 : -1;
-    return !p && (rc == FG_ENOTFOUND || rc == FG_EIO) ? 0 : -1;
-}
-
-/* The same in a read of its own. */
 static inline int read_one(struct fg_cache *c, const struct chain *ch, uint32_t i, int kind,
                            size_t n, struct fg_err *err)
 {
-    struct fg_cache_read *r;
-    int got;
+    struct fg_cache_fetch f = {.key = ch->keys[i], .is_state = kind, .bytes = n};
+    uint8_t *flat;
+    int rc, got = 0;
 
-    if (fg_cache_read_begin(c, &r, err))
-        return 0;
-    got = try_read(r, ch, i, kind, n, err);
-    fg_cache_read_end(r);
+    memset(err, 0, sizeof *err);
+    memcpy(f.tokens, chain_tokens(ch, i), sizeof f.tokens);
+    rc = fg_cache_get(c, &f, err);
+    if (rc)
+        return !f.blob && err->code == rc &&
+                       (rc == FG_ENOTFOUND || rc == FG_EIO || rc == FG_ECORRUPT || rc == FG_EBUSY)
+                   ? 0
+                   : -1;
+    flat = malloc(n);
+    assert_non_null(flat);
+    assert_int_equal(fg_blob_bytes(f.blob), n);
+    fg_blob_read(f.blob, 0, flat, n);
+    got = payload_is(&ch->keys[i], kind, flat, n) ? 1 : -1;
+    fg_blob_unref(f.blob);
+    free(flat);
     return got;
+}
+
+/* Leading blocks that are held; with `states`, those up to the last one that has a state. */
+static inline uint32_t find(struct fg_cache *c, const struct chain *ch, uint32_t n, bool states)
+{
+    uint8_t held[MAX_CHAIN + 1] = {0};
+    uint32_t i = 0;
+
+    fg_cache_look(c, ch->keys, n, held);
+    while (i < n && held[i] & FG_HELD_BLOCK)
+        i++;
+    while (states && i && !(held[i - 1] & FG_HELD_STATE))
+        i--;
+    return i;
 }
 
 static inline uint32_t find_blocks(struct fg_cache *c, const struct chain *ch)
 {
-    struct fg_cache_hit hit;
-
-    assert_int_equal(fg_cache_find(c, ch->keys, ch->tokens, ch->n, false, &hit, NULL), 0);
-    return hit.n_blocks;
+    return find(c, ch, ch->n, false);
 }
 
 static inline char *dir_make(void)

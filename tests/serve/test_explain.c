@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/blob.h"
 #include "cache/cache.h"
 #include "fake_engine.h"
 #include "fixture.h"
@@ -224,6 +225,8 @@ static void test_changed(void **state)
     root = fg_flow_describe_root(env->flow, &tenant);
     for (int what = 0; what < 3; what++) {
         struct fg_cache_root elsewhere = root;
+        struct fg_cache_put put;
+        uint8_t bytes[100] = {0};
         struct fg_key key;
 
         memcpy(other, env->a, sizeof other);
@@ -233,9 +236,11 @@ static void test_changed(void **state)
                                     what == 2 ? sizeof elsewhere.tenant : 0);
         fg_cache_note_root(env->flow->cache, &elsewhere);
         key = fg_key_next(&elsewhere.key, other);
-        assert_int_equal(fg_cache_put_block(env->flow->cache, &key, &elsewhere.key, 0, other,
-                                            calloc(1, 100), 100, 0),
-                         0);
+        put = (struct fg_cache_put){
+            .key = &key, .parent = &elsewhere.key, .tokens = other, .blob = fg_blob_create(100)};
+        fg_blob_write(put.blob, 0, bytes, sizeof bytes);
+        assert_int_equal(fg_cache_put(env->flow->cache, &put), 0);
+        fg_blob_unref(put.blob);
         fg_cache_flush(env->flow->cache);
         assert_string_equal(fg_reason_name(ask(env, other, 300, true).why.reason),
                             what == 0   ? "model_changed"
