@@ -238,7 +238,7 @@ void fg_task_on_gpu(struct fg_flow *flow, void (*fn)(struct fg_flow *flow, void 
     pthread_mutex_lock(&flow->lock);
     call.next = flow->gpu_calls;
     flow->gpu_calls = &call;
-    fg_inbox_wake(&flow->gpu_inbox);
+    fg_queue_wake(&flow->gpu_queue);
     while (!call.done)
         pthread_cond_wait(&flow->tasks_changed, &flow->lock);
     pthread_mutex_unlock(&flow->lock);

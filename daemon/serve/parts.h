@@ -11,7 +11,7 @@
 #include "prefix/explain.h"
 #include "flow.h"
 #include "runner.h"
-#include "inbox.h"
+#include "base/queue.h"
 #include "prefix/prefix_keys.h"
 #include "rate.h"
 #include "prefix/bring.h"
@@ -26,6 +26,8 @@ enum {
 };
 
 struct fg_job {
+    struct fg_link link; /* in a queue */
+    struct fg_flow *flow;
     /* Set by fg_flow_submit(). */
     _Atomic int refs; /* the caller's handle and the flow */
     uint64_t id;      /* ascends with submission */
@@ -34,7 +36,7 @@ struct fg_job {
     void *sink_ctx;
     _Atomic bool canceled;
     struct fg_job *older, *newer; /* flow->jobs; under flow->lock */
-    struct fg_job *next;          /* in an inbox or the waiting list */
+    struct fg_job *next;          /* in the waiting list */
 
     /* Set by the text thread, then the GPU thread's. */
     int32_t *tokens; /* prompt and answer */
@@ -106,7 +108,7 @@ struct fg_flow {
     struct fg_gpu_call *gpu_calls;
     pthread_cond_t tasks_changed; /* a task ended, a call was made */
 
-    struct fg_inbox text_inbox, gpu_inbox;
+    struct fg_queue text_queue, gpu_queue; /* of jobs; what the two threads sleep on */
     pthread_t text_thread, gpu_thread;
     bool threads_run;
 
@@ -150,12 +152,11 @@ int fg_job_append(struct fg_job *job, int32_t token, struct fg_err *err);
 int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *err);
 
 /* --- sched.c: the GPU thread --- */
-/* Adds jobs linked by next. */
-void fg_sched_add(struct fg_sched *s, struct fg_job *jobs);
+void fg_sched_add(struct fg_sched *s, struct fg_job *job);
 bool fg_sched_idle(const struct fg_sched *s);
-/* One turn: cancellations, admissions, a piece of each restore, one step and what follows from it.
- */
-void fg_sched_turn(struct fg_flow *flow);
+/* One turn: cancellations, admissions, what restores have got, one step and what follows from it.
+ * False: there is nothing to do before the runner's queue wakes up. */
+bool fg_sched_turn(struct fg_flow *flow);
 
 /* --- admit.c: the GPU thread --- */
 /* Moves waiting jobs into sequences while there are places and pages. */

@@ -59,6 +59,10 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
     int rc;
 
     r.read_only = job->req.cache != FG_CACHE_READ_WRITE;
+    if (!job->restore.done && !job->restore.way && fg_follow_restoring(flow, job)) {
+        job->restore.waits = true;
+        return 0;
+    }
     rc = fg_restore_advance(&job->restore, &r, &job->seq, RESTORE_BLOCKS, err);
     if (rc)
         return rc;
@@ -69,7 +73,7 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
     rc = fg_follow_turn(flow, job, err);
     if (rc)
         return rc;
-    if (job->leader) {
+    if (job->leader || !job->restore.done) {
         fg_job_show(job, FG_PHASE_RESTORE);
         return 0;
     }

@@ -16,6 +16,7 @@ struct fg_machine {
     struct fg_vram *vram;
     struct fg_engine_info info; /* of the engine that is, or was last, open */
     struct fg_reuse reuse;      /* engine, VRAM and the store */
+    struct fg_way *unwanted;    /* of stopped restores */
 };
 
 /* The engine's options of a flow: defaults of what the flow decides. */
