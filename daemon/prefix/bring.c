@@ -351,6 +351,9 @@ static int bring_state(struct fg_restore *w, const struct fg_reuse *r, struct fg
     struct move *m = w->way ? &w->way->state : NULL;
 
     if (slot != FG_VRAM_NONE) {
+        *waits = fg_vram_state_busy(r->vram, slot);
+        if (*waits)
+            return 0;
         fg_vram_state_touch(r->vram, slot);
         return fg_seq_load_state(seq, slot, err);
     }

@@ -270,6 +270,7 @@ static bool stored(void *cache, const struct fg_key *key, bool state)
 static void sweep(struct fg_flow *flow, void *arg)
 {
     (void)arg;
+    fg_offer_drop(&flow->machine.reuse);
     if (flow->machine.vram)
         fg_vram_sweep(flow->machine.vram, stored, flow->cache);
 }

@@ -51,8 +51,10 @@ static void log_tuning(const struct fg_engine *e)
 
 static void close_device(struct fg_machine *m)
 {
-    if (m->engine)
+    if (m->engine) {
         fg_restore_reap(&m->reuse, true);
+        fg_offer_drain(&m->reuse);
+    }
     fg_vram_destroy(m->vram);
     m->vram = NULL;
     if (m->engine)
@@ -90,6 +92,7 @@ static int open_device(struct fg_machine *m, struct fg_err *err)
     fg_reuse_init(&m->reuse, m->engine, m->vram, m->reuse.cache);
     m->reuse.rate = rate;
     m->reuse.wake = wake;
+    m->reuse.offers = &m->offers;
     m->reuse.unwanted = &m->unwanted;
     return 0;
 }

@@ -190,6 +190,7 @@ bool fg_sched_turn(struct fg_flow *flow)
     int rc;
 
     fg_restore_reap(&flow->machine.reuse, false);
+    fg_offer_turn(&flow->machine.reuse);
     drop_canceled(flow);
     answer_forecasts(flow);
     fg_admit_waiting(flow);
