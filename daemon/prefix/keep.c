@@ -157,6 +157,11 @@ int fg_store_note_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_
     if (r->read_only || r->state_bytes == 0 || n == 0)
         return 0;
     t->running = 0;
+    /* Somebody else had the state there stored, and it is being read. */
+    if (t->slot != FG_VRAM_NONE && fg_vram_state_busy(r->vram, t->slot)) {
+        fg_vram_state_unpin(r->vram, t->slot);
+        t->slot = FG_VRAM_NONE;
+    }
     if (t->slot == FG_VRAM_NONE && r->vram)
         t->slot = fg_vram_state_take(r->vram);
     if (t->slot != FG_VRAM_NONE) {

@@ -175,8 +175,8 @@ void fg_admit_fail(struct fg_flow *flow, struct fg_job *job, const struct fg_err
 {
     fg_admit_withdraw(flow, job);
     fg_admit_remove(flow, job);
-    fg_job_failed(flow, job, err);
-    fg_job_unref(job);
+    fg_ending_failed(flow, job, err);
+    fg_ending_leave(flow, job);
 }
 
 bool fg_admit_preempt(struct fg_flow *flow)

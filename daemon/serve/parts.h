@@ -68,8 +68,12 @@ struct fg_job {
     uint32_t replays; /* times it began again after a lost device */
     struct fg_marks marks;
     struct fg_job_account account;
-    bool accounted; /* what was reused is settled */
-    uint32_t told;  /* by the last PROGRESS */
+    bool accounted;                    /* what was reused is settled */
+    struct fg_explanation explanation; /* why no more was reused */
+    bool explains;                     /* that is being found out */
+    bool ended;                        /* the last event is sent */
+    enum fg_finish_reason finish;
+    uint32_t told; /* by the last PROGRESS */
 
     /* For fg_flow_jobs(). */
     _Atomic uint32_t phase, show_prompt, show_done, show_reused, show_generated;
@@ -80,7 +84,8 @@ struct fg_sched {
     struct fg_job *waiting;               /* linked by next, lowest id first */
     struct fg_job *active[FG_MAX_ACTIVE]; /* have a sequence */
     uint32_t n_active;
-    uint32_t turn; /* which prefilling job goes first rotates */
+    struct fg_job *ending; /* linked by next: only their last events are missing */
+    uint32_t turn;         /* which prefilling job goes first rotates */
 };
 
 struct fg_flow {
@@ -174,6 +179,16 @@ void fg_admit_fail(struct fg_flow *flow, struct fg_job *job, const struct fg_err
 void fg_admit_recover(struct fg_flow *flow, const struct fg_err *cause);
 /* Pages of `n` tokens. */
 uint32_t fg_admit_pages(const struct fg_flow *flow, uint32_t n);
+
+/* --- ending.c: the GPU thread --- */
+/* Sends DONE with job->finish. False: not yet, the store's reader still looks. */
+bool fg_ending_done(struct fg_flow *flow, struct fg_job *job);
+/* Sends FAILED. */
+void fg_ending_failed(struct fg_flow *flow, struct fg_job *job, const struct fg_err *err);
+/* The job is in no list any more: the flow's reference goes, or does once DONE is sent. */
+void fg_ending_leave(struct fg_flow *flow, struct fg_job *job);
+/* Sends what can be sent by now. */
+void fg_ending_turn(struct fg_flow *flow);
 
 /* --- forecast.c: the GPU thread --- */
 /* Ends a waiting job that is a forecast: its account tells what would be. */

@@ -29,8 +29,9 @@ static void explain(const struct fg_flow *flow, struct fg_job *job)
                                   .corrupt = w->corrupt,
                                   .busy = w->fallbacks > 0};
 
-    if (job->req.cache != FG_CACHE_NONE)
-        fg_explain(&flow->machine.reuse, flow->vocabulary.tokenizer, &p, &job->account.why);
+    job->explains = job->req.cache != FG_CACHE_NONE;
+    if (job->explains)
+        fg_explain_begin(&flow->machine.reuse, &p, &job->explanation);
     else
         job->account.why = (struct fg_cache_why){.reason = FG_REASON_DISABLED, .diverged_at = -1};
 }

@@ -24,7 +24,7 @@ void fg_sched_add(struct fg_sched *s, struct fg_job *job)
 
 bool fg_sched_idle(const struct fg_sched *s)
 {
-    return !s->waiting && s->n_active == 0;
+    return !s->waiting && !s->ending && s->n_active == 0;
 }
 
 static void drop_canceled(struct fg_flow *flow)
@@ -191,6 +191,7 @@ bool fg_sched_turn(struct fg_flow *flow)
 
     fg_restore_reap(&flow->machine.reuse, false);
     fg_offer_turn(&flow->machine.reuse);
+    fg_ending_turn(flow);
     drop_canceled(flow);
     answer_forecasts(flow);
     fg_admit_waiting(flow);
