@@ -17,6 +17,9 @@ struct fg_reuse {
     size_t block_bytes; /* of a block's record: the store wants a byte where there are no pages */
     bool read_only;     /* what is read and computed becomes known to neither cache */
     const struct fg_rate *rate; /* of prefill; or NULL: unknown */
+    struct fg_offers *offers;   /* what is on its way to the store; NULL: keeping waits */
+    struct fg_queue *wake;      /* woken when something under way has ended; or NULL */
+    struct fg_way **unwanted;   /* of stopped restores; NULL: stopping waits */
 };
 
 /* Fills all fields; vram and cache may be NULL. */

@@ -4,7 +4,7 @@
  * Threads: fg_flow_submit() and the other calls of job.h run anywhere. A text thread renders,
  * tokenizes and checks prompts; the GPU thread alone touches the engine, its sequences and the VRAM
  * cache, and runs all jobs together, a step at a time; the store's writer is the cache's own. They
- * pass jobs through inboxes; no lock is held across a GPU wait or a disk write. */
+ * pass jobs through queues; no lock is held across a GPU wait or a disk write. */
 #ifndef FG_FLOW_H
 #define FG_FLOW_H
 

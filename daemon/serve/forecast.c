@@ -46,9 +46,11 @@ void fg_forecast(struct fg_flow *flow, struct fg_job *job)
     a->recomputed_tokens = job->n_prompt - a->reused_tokens;
     if (hit.restore)
         a->source = all_in_vram(flow, job, hit.restore) ? FG_SOURCE_VRAM : FG_SOURCE_STORE;
-    fg_explain(&flow->machine.reuse, flow->vocabulary.tokenizer, &p, &a->why);
+    fg_explain_begin(&flow->machine.reuse, &p, &job->explanation);
+    job->explains = true;
+    job->finish = FG_FINISH_STOP;
     predict(flow, job);
     fg_admit_withdraw(flow, job);
-    fg_job_done(flow, job, FG_FINISH_STOP);
-    fg_job_unref(job);
+    fg_ending_done(flow, job);
+    fg_ending_leave(flow, job);
 }
