@@ -23,6 +23,7 @@ const char *fg_client_source_name(enum fg_client_source source)
     switch (source) {
     case FG_CLIENT_SOURCE_NONE: return "none";
     case FG_CLIENT_SOURCE_VRAM: return "vram";
+    case FG_CLIENT_SOURCE_RAM: return "ram";
     case FG_CLIENT_SOURCE_STORE: return "store";
     case FG_CLIENT_SOURCE_OTHER: break;
     }

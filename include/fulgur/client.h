@@ -175,6 +175,7 @@ enum fg_client_finish {
 enum fg_client_source {
     FG_CLIENT_SOURCE_NONE,  /* nothing was reused */
     FG_CLIENT_SOURCE_VRAM,  /* blocks that were still on the device */
+    FG_CLIENT_SOURCE_RAM,   /* records in the machine's memory */
     FG_CLIENT_SOURCE_STORE, /* the store on disk */
     FG_CLIENT_SOURCE_OTHER,
 };
