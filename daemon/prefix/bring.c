@@ -31,6 +31,7 @@ static int share_block(const struct fg_reuse *r, struct fg_seq *seq, const struc
 enum {
     BLOCKS_UNDER_WAY = 8,
     FETCHING = 1, /* from the store to host memory */
+    FETCHED,      /* it is there */
     WRITING,      /* from there to the device */
     THERE,
     MISSED, /* in err why */
@@ -39,6 +40,7 @@ enum {
 struct move {
     int stage;                   /* 0: free */
     uint32_t block;              /* that it is, or at whose end */
+    bool from_host;              /* it lay in host memory */
     uint32_t place;              /* its page or its slot; FG_VRAM_NONE: it has none */
     struct fg_cache_fetch fetch; /* its blob is the move's until the record is there */
     struct fg_ticket transfer;
@@ -176,7 +178,16 @@ static void begin_fetch(struct fg_restore *w, const struct fg_reuse *r, struct m
     m->fetch.bytes = is_state ? r->state_bytes : r->block_bytes;
     m->fetch.blob = NULL;
     memcpy(m->fetch.tokens, w->tokens + (size_t)block * FG_BLOCK_TOKENS, sizeof m->fetch.tokens);
-    fg_cache_fetch(r->cache, &m->fetch);
+    m->fetch.blob = fg_host_fetch(r->host, &m->fetch.key, is_state, m->fetch.tokens);
+    m->from_host = m->fetch.blob != NULL;
+    if (m->from_host) {
+        m->stage = FETCHED;
+    } else if (r->cache) {
+        fg_cache_fetch(r->cache, &m->fetch);
+    } else {
+        m->stage = MISSED;
+        fg_fail(&m->err, FG_ENOTFOUND, "the record left host memory");
+    }
 }
 
 /* A record has come from the store: on to the device, where there is a place for it. */
@@ -210,8 +221,13 @@ static int advance_move(const struct fg_reuse *r, struct move *m, bool is_state,
         if (rc)
             m->stage = MISSED;
         else
-            rc = begin_write(r, m, is_state, err);
-        if (rc && m->stage == FETCHING)
+            m->stage = FETCHED;
+        if (rc == 0 && !r->read_only)
+            fg_host_offer(r->host, &m->fetch.key, is_state, m->fetch.tokens, m->fetch.blob);
+    }
+    if (m->stage == FETCHED) {
+        rc = begin_write(r, m, is_state, err);
+        if (rc)
             return rc;
     }
     if (m->stage == WRITING && !pending(m)) {
@@ -240,7 +256,7 @@ static int fetch_ahead(struct fg_restore *w, const struct fg_reuse *r, uint32_t 
     uint32_t last = w->target - 1;
     int rc = w->way ? 0 : create_way(w, r, from, err);
 
-    if (rc || !r->cache)
+    if (rc || (!r->cache && !r->host))
         return rc;
     if (r->state_bytes && !w->way->state.stage &&
         !(r->vram && fg_vram_state(r->vram, &w->prefix->keys[last], last) != FG_VRAM_NONE))
@@ -272,7 +288,7 @@ static int append_move(struct fg_restore *w, const struct fg_reuse *r, struct fg
 
     if (rc)
         return rc;
-    w->store_records++;
+    ++*(m->from_host ? &w->ram_records : &w->store_records);
     if (r->vram && !r->read_only)
         fg_vram_insert(r->vram, &w->prefix->keys[b], b ? &w->prefix->keys[b - 1] : &w->prefix->root,
                        w->tokens + (size_t)b * FG_BLOCK_TOKENS, seq, b);
@@ -299,7 +315,7 @@ static int append_blocks(struct fg_restore *w, const struct fg_reuse *r, struct 
             *err = m->err;
             return FG_ENOTFOUND;
         }
-        if (!m && (!r->cache || (w->way && w->way->begun > b)))
+        if (!m && ((!r->cache && !r->host) || (w->way && w->way->begun > b)))
             return FG_ENOTFOUND; /* it left the device meanwhile */
         *waits = !m || m->stage != THERE;
         if (*waits)
@@ -333,7 +349,7 @@ static int load_move(struct fg_restore *w, const struct fg_reuse *r, struct fg_s
 
     if (rc)
         return rc;
-    w->store_records++;
+    ++*(m->from_host ? &w->ram_records : &w->store_records);
     if (m->place != FG_VRAM_NONE && !r->read_only) {
         fg_vram_state_set(r->vram, m->place, &w->prefix->keys[m->block], m->block, false);
         m->place = FG_VRAM_NONE; /* the index has it */
@@ -357,7 +373,7 @@ static int bring_state(struct fg_restore *w, const struct fg_reuse *r, struct fg
         fg_vram_state_touch(r->vram, slot);
         return fg_seq_load_state(seq, slot, err);
     }
-    if (!r->cache)
+    if (!r->cache && !r->host)
         return fg_fail(err, FG_ENOTFOUND, "the state is nowhere");
     if (m && m->stage == MISSED) {
         *err = m->err;
@@ -458,6 +474,19 @@ static int advance_moves(struct fg_restore *w, const struct fg_reuse *r, uint32_
     return rc || !w->way ? rc : advance_move(r, &w->way->state, true, err);
 }
 
+/* Can a move go on without anything ending first? */
+static bool may_advance(struct fg_way *way)
+{
+    for (int i = 0; way && i <= BLOCKS_UNDER_WAY; i++) {
+        struct move *m = nth_move(way, i);
+
+        if (m->stage == FETCHED || m->stage == MISSED ||
+            ((m->stage == FETCHING || m->stage == WRITING) && !pending(m)))
+            return true;
+    }
+    return false;
+}
+
 static int advance(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq *seq,
                    uint32_t n_blocks, struct fg_err *err)
 {
@@ -470,8 +499,11 @@ static int advance(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq
         rc = bring_state(w, r, seq, &w->waits, err);
     if (rc)
         return rc;
-    if (blocks_of(seq) < w->target || w->waits)
-        return fetch_ahead(w, r, blocks_of(seq), err);
+    if (blocks_of(seq) < w->target || w->waits) {
+        rc = fetch_ahead(w, r, blocks_of(seq), err);
+        w->waits = w->waits && !may_advance(w->way);
+        return rc;
+    }
     fg_restore_stop(w, r);
     w->done = true;
     return 0;

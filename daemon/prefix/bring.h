@@ -14,6 +14,7 @@ struct fg_restore {
     uint32_t found;         /* leading blocks that were known when it began */
     uint32_t target;        /* blocks it is going for */
     uint32_t store_records; /* read from the store so far */
+    uint32_t ram_records;   /* and from host memory */
     uint32_t fallbacks;     /* times it had to settle for less */
     bool corrupt;           /* one of those times because a record did not verify */
     bool done;

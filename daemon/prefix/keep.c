@@ -42,6 +42,14 @@ bool fg_store_admits(const struct fg_reuse *r, const struct fg_trail *t, uint32_
     return saved == 0 || fg_cache_admits(r->cache, at, saved, bytes);
 }
 
+/* Does the tier have it that what leaves the device is kept in: the store, or else host memory? */
+static bool has_below(const struct fg_reuse *r, const struct fg_key *key, bool is_state)
+{
+    if (!r->cache)
+        return fg_host_has(r->host, key, is_state);
+    return is_state ? fg_cache_has_state(r->cache, key) : fg_cache_has_block(r->cache, key);
+}
+
 int fg_store_blocks(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
                     const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err)
 {
@@ -52,10 +60,10 @@ int fg_store_blocks(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq 
         fg_vram_insert(r->vram, &prefix->keys[t->indexed],
                        t->indexed ? &prefix->keys[t->indexed - 1] : &prefix->root,
                        tokens + (size_t)t->indexed * FG_BLOCK_TOKENS, seq, t->indexed);
-    while (r->cache && !t->refused && t->stored < n) {
+    while ((r->cache || r->host) && !t->refused && t->stored < n) {
         uint32_t b = t->stored;
 
-        rc = fg_cache_has_block(r->cache, &prefix->keys[b])
+        rc = has_below(r, &prefix->keys[b], false)
                  ? 0
                  : fg_offer_block(r, prefix, tokens, b,
                                   r->page_bytes ? fg_seq_page(seq, b) : FG_VRAM_NONE,
@@ -75,8 +83,9 @@ int fg_store_blocks(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq 
 static bool wants_state(const struct fg_reuse *r, const struct fg_trail *t,
                         const struct fg_prefix *prefix, uint32_t n)
 {
-    return r->cache && n > 0 && t->stored >= n &&
-           !fg_cache_has_state(r->cache, &prefix->keys[n - 1]) && fg_store_admits(r, t, n, t->at);
+    return (r->cache || r->host) && n > 0 && t->stored >= n &&
+           !has_below(r, &prefix->keys[n - 1], true) &&
+           (!r->cache || fg_store_admits(r, t, n, t->at));
 }
 
 /* Reads the state at seq's end, behind n blocks, by way of the host, where no slot is free. */
@@ -142,7 +151,7 @@ int fg_store_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *
         else
             rc = offer_flat(r, t, seq, prefix, tokens, err);
     }
-    if (r->cache && fg_cache_has_state(r->cache, &prefix->keys[n - 1]))
+    if (has_below(r, &prefix->keys[n - 1], true))
         t->last = n;
     t->running = 0; /* what was noted lies behind this one */
     return rc;
@@ -169,7 +178,7 @@ int fg_store_note_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_
         if (rc)
             t->slot = FG_VRAM_NONE;
     } else {
-        if (!r->cache)
+        if (!r->cache && !r->host)
             return 0;
         if (!t->held)
             t->held = malloc(r->state_bytes);

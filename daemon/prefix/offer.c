@@ -64,6 +64,13 @@ static bool no_room(const struct fg_reuse *r, uint64_t bytes)
     return r->offers && r->offers->bytes && r->offers->bytes + bytes > MOST_BYTES;
 }
 
+/* What has been read rests in host memory, and goes to the disk. */
+static int hand_over(const struct fg_reuse *r, struct fg_offer *o)
+{
+    fg_host_offer(r->host, &o->key, o->put.is_state, o->tokens, o->put.blob);
+    return r->cache ? fg_cache_put(r->cache, &o->put) : 0;
+}
+
 /* Takes over `o`, whose read has begun. */
 static int enlist(const struct fg_reuse *r, struct fg_offer *o)
 {
@@ -74,7 +81,7 @@ static int enlist(const struct fg_reuse *r, struct fg_offer *o)
         fg_ticket_wait(&o->ticket, NULL);
         rc = let_go(r, o, &err);
         if (rc == 0)
-            rc = fg_cache_put(r->cache, &o->put);
+            rc = hand_over(r, o);
         destroy(o);
         return rc;
     }
@@ -164,7 +171,7 @@ void fg_offer_turn(const struct fg_reuse *r)
         if (rc)
             fg_log(FG_LOG_WARN, "flow", "store=unread cause=\"%s\"", err.text);
         else
-            rc = fg_cache_put(r->cache, &q->first->put);
+            rc = hand_over(r, q->first);
         if (rc == FG_EBUSY)
             return; /* its queue is full; again at the next turn */
         take_first(q);

@@ -212,6 +212,8 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         rc = fg_machine_init(&flow->machine, opt, err);
     if (rc == 0) {
         flow->machine.reuse.cache = flow->cache;
+        flow->host = fg_host_create(opt->ram_bytes);
+        flow->machine.reuse.host = flow->host;
         flow->machine.reuse.rate = &flow->prefill_rate;
         flow->machine.reuse.wake = &flow->gpu_queue;
         measure(flow, opt);
@@ -255,6 +257,7 @@ void fg_flow_destroy(struct fg_flow *flow)
     fg_sampler_finish(&flow->sampler);
     fg_vocabulary_finish(&flow->vocabulary);
     fg_machine_finish(&flow->machine);
+    fg_host_destroy(flow->host);
     fg_cache_close(flow->cache);
     fg_queue_finish(&flow->gpu_queue);
     fg_queue_finish(&flow->text_queue);

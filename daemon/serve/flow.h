@@ -27,6 +27,7 @@ struct fg_flow_options {
     const char *cache_dir;       /* the store's directory; NULL: no store */
     uint64_t cache_bytes;        /* the store's budget */
     uint64_t vram_bytes;         /* of KV pages and saved states on the device; 0: what fits */
+    uint64_t ram_bytes;          /* of records in host memory; 0: none */
     uint64_t cache_write_budget; /* bytes written to it within 24 hours; 0: any number */
     uint32_t max_jobs;           /* unfinished jobs, waiting ones included; 0: 256 */
 };

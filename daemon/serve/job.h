@@ -100,7 +100,7 @@ struct fg_job_token {
 
 enum fg_finish_reason { FG_FINISH_STOP, FG_FINISH_LENGTH };
 
-enum fg_cache_source { FG_SOURCE_NONE, FG_SOURCE_VRAM, FG_SOURCE_STORE };
+enum fg_cache_source { FG_SOURCE_NONE, FG_SOURCE_VRAM, FG_SOURCE_RAM, FG_SOURCE_STORE };
 
 /* Why no more of a prompt was reused. */
 enum fg_cache_reason {

@@ -258,6 +258,7 @@ static void sweep(struct fg_flow *flow, void *arg)
 {
     (void)arg;
     fg_offer_drop(&flow->machine.reuse);
+    fg_host_sweep(flow->host, stored, flow->cache);
     if (flow->machine.vram)
         fg_vram_sweep(flow->machine.vram, stored, flow->cache);
 }

@@ -91,6 +91,7 @@ struct fg_sched {
 struct fg_flow {
     struct fg_machine machine; /* the GPU thread's once it runs */
     struct fg_vocabulary vocabulary;
+    struct fg_host *host;   /* the runner's */
     struct fg_cache *cache; /* or NULL */
     char *cache_dir;
     uint8_t model[16], numerics[16]; /* the file's fingerprint, the engine's numerics id */

@@ -48,7 +48,9 @@ static void settle(struct fg_flow *flow, struct fg_job *job)
     job->account.reused_tokens = n;
     job->account.recomputed_tokens = job->n_prompt - n;
     if (n)
-        job->account.source = job->restore.store_records ? FG_SOURCE_STORE : FG_SOURCE_VRAM;
+        job->account.source = job->restore.store_records ? FG_SOURCE_STORE
+                              : job->restore.ram_records ? FG_SOURCE_RAM
+                                                         : FG_SOURCE_VRAM;
     if (job->account.source == FG_SOURCE_STORE && !job->followed)
         fg_rate_add(&flow->restore_rate, n, 0, (job->marks.restored - job->marks.admitted) / 1e3);
     explain(flow, job);

@@ -67,8 +67,7 @@ static void close_device(struct fg_machine *m)
 
 static int open_device(struct fg_machine *m, struct fg_err *err)
 {
-    const struct fg_rate *rate;
-    struct fg_queue *wake;
+    struct fg_reuse old;
     unsigned tenth = 0;
     int rc = fg_device_open(m->device_select, m->pipeline_dir, &m->device, err);
 
@@ -87,11 +86,11 @@ static int open_device(struct fg_machine *m, struct fg_err *err)
                "numerics=not_canonical device=\"%s\" cause=\"the known-answer battery gave other "
                "bits; the cache serves this device and driver only\"",
                fg_device_info(m->device)->name);
-    rate = m->reuse.rate;
-    wake = m->reuse.wake;
-    fg_reuse_init(&m->reuse, m->engine, m->vram, m->reuse.cache);
-    m->reuse.rate = rate;
-    m->reuse.wake = wake;
+    old = m->reuse;
+    fg_reuse_init(&m->reuse, m->engine, m->vram, old.cache);
+    m->reuse.rate = old.rate;
+    m->reuse.wake = old.wake;
+    m->reuse.host = old.host;
     m->reuse.offers = &m->offers;
     m->reuse.unwanted = &m->unwanted;
     return 0;

@@ -174,6 +174,40 @@ static void test_others_go_on(void **state)
     check_kind(*state, true, true);
 }
 
+/* What left the device comes back from host memory, whatever is on the disk. */
+static void from_memory(struct env *env, bool softmax, bool lightning, bool disk)
+{
+    struct reply r, first;
+
+    env->opt.cache_dir = disk ? env->cache : NULL;
+    env->opt.ram_bytes = 32 << 20;
+    env->opt.n_pages = softmax ? 16 : 0;
+    env->opt.n_states = 3;
+    open_flow(env, softmax, lightning);
+    start(env, &first, ask(1));
+    reply_wait(&first);
+    for (uint64_t who = 2; who < 6; who++)
+        store(env, who);
+    start(env, &r, ask(1));
+    reply_wait(&r);
+    assert_int_equal(r.account.reused_tokens, 640);
+    assert_int_equal(r.account.source, FG_SOURCE_RAM);
+    assert_int_equal(r.n_tokens, ANSWER);
+    assert_memory_equal(r.tokens, first.tokens, sizeof *r.tokens * ANSWER);
+    fg_flow_destroy(env->flow);
+    reply_finish(&first);
+    reply_finish(&r);
+}
+
+static void test_from_memory(void **state)
+{
+    for (int disk = 0; disk < 2; disk++) {
+        from_memory(*state, true, false, disk);
+        from_memory(*state, true, true, disk);
+        from_memory(*state, false, true, disk);
+    }
+}
+
 /* The flow ends while restores are under way. */
 static void test_end_amid(void **state)
 {
@@ -198,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_others_go_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_from_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_end_amid, set_up, tear_down),
     };
 
