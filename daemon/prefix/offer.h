@@ -4,13 +4,15 @@
 #ifndef FG_OFFER_H
 #define FG_OFFER_H
 
+#include <stdatomic.h>
+
 #include "longest.h"
 #include "prefix_keys.h"
 
 /* What is under way of a prefix cache; begins as zeros. */
 struct fg_offers {
     struct fg_offer *first, *last;
-    uint64_t bytes;
+    _Atomic uint64_t bytes; /* of all; any thread may look */
 };
 
 /* Block b of the prefix, whose tokens begin at tokens[0]: its page, if there are pages, is kept

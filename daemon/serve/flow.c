@@ -279,9 +279,15 @@ void fg_flow_info(const struct fg_flow *flow, struct fg_flow_info *out)
 
 int fg_flow_cache_stats(struct fg_flow *flow, struct fg_cache_stats *out, const char **dir)
 {
+    uint64_t offered;
+
     if (!flow->cache)
         return FG_ENOTFOUND;
+    /* What is on its way to the queue counts as queued; looked at first, so that nothing that moves
+     * meanwhile is missed. */
+    offered = atomic_load(&flow->machine.offers.bytes);
     fg_cache_stats(flow->cache, out);
+    out->queued_bytes += offered;
     if (dir)
         *dir = flow->cache_dir;
     return 0;
