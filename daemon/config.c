@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char help_text[] =
     "usage: fulgurd --model FILE [options]\n"
@@ -26,6 +27,8 @@ static const char help_text[] =
     "                         80% of what is free)\n"
     "      --vram-size SIZE   how much of the device's memory KV pages and saved states may take\n"
     "                         (default: what --ctx and --parallel need and fits)\n"
+    "      --ram-size SIZE    how much of the machine's memory they may take, on their way to the\n"
+    "                         disk and back; 0: none (default: an eighth, and no more than 4G)\n"
     "      --cache-write-budget SIZE\n"
     "                         bytes written there within 24 hours (default: any number)\n"
     "      --no-cache         keep nothing on disk\n"
@@ -59,6 +62,7 @@ enum option_id {
     OPT_CACHE_SIZE,
     OPT_CACHE_WRITE_BUDGET,
     OPT_VRAM_SIZE,
+    OPT_RAM_SIZE,
     OPT_NO_CACHE,
     OPT_SOCKET,
     OPT_TCP,
@@ -86,6 +90,7 @@ static const struct option options[] = {
     {"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
     {"cache-size", required_argument, NULL, OPT_CACHE_SIZE},
     {"vram-size", required_argument, NULL, OPT_VRAM_SIZE},
+    {"ram-size", required_argument, NULL, OPT_RAM_SIZE},
     {"cache-write-budget", required_argument, NULL, OPT_CACHE_WRITE_BUDGET},
     {"no-cache", no_argument, NULL, OPT_NO_CACHE},
     {"socket", required_argument, NULL, OPT_SOCKET},
@@ -328,6 +333,10 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
     case OPT_CACHE_WRITE_BUDGET:
         return set_size(&c->cache_write_budget, "cache-write-budget", optarg, 1 << 20, err);
     case OPT_VRAM_SIZE: return set_size(&c->vram_bytes, "vram-size", optarg, 1 << 20, err);
+    case OPT_RAM_SIZE:
+        c->ram_bytes = 0;
+        return strcmp(optarg, "0") == 0 ? 0
+                                        : set_size(&c->ram_bytes, "ram-size", optarg, 1 << 20, err);
     case OPT_NO_CACHE: c->use_cache = false; return 0;
     case OPT_SOCKET: return set_string(&c->socket, "socket", optarg, err);
     case OPT_TCP: return set_string(&c->tcp, "tcp", optarg, err);
@@ -439,14 +448,28 @@ void fg_config_flow_options(const struct fg_config *c, struct fg_flow_options *o
                                     .cache_dir = c->cache_dir,
                                     .cache_bytes = c->cache_bytes,
                                     .vram_bytes = c->vram_bytes,
+                                    .ram_bytes = c->ram_bytes,
                                     .cache_write_budget = c->cache_write_budget};
+}
+
+/* An eighth of the machine's memory. */
+static uint64_t default_ram(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
+    uint64_t most = UINT64_C(4) << 30, share;
+
+    if (pages <= 0 || bytes <= 0)
+        return 0;
+    share = (uint64_t)pages * (uint64_t)bytes / 8;
+    return share < most ? share : most;
 }
 
 int fg_config_init(struct fg_config *c, int argc, char **argv, struct fg_err *err)
 {
     int rc;
 
-    *c = (struct fg_config){.use_cache = true, .tune = true, .log_level = FG_LOG_INFO};
+    *c = (struct fg_config){
+        .use_cache = true, .ram_bytes = default_ram(), .tune = true, .log_level = FG_LOG_INFO};
     rc = parse(c, argc, argv, err);
     if (rc == 0 && (c->action == FG_CONFIG_RUN || c->action == FG_CONFIG_TUNE))
         rc = resolve(c, err);

@@ -35,6 +35,7 @@ struct fg_config {
     char *pipeline_dir;          /* of compiled pipelines; NULL when there is no place for them */
     uint64_t cache_bytes;        /* 0: the default */
     uint64_t vram_bytes;         /* of the cache on the device; 0: what fits */
+    uint64_t ram_bytes;          /* of the cache in host memory; 0: none */
     uint64_t cache_write_budget; /* a day; 0: any number */
     char *socket, *tcp;
     char **api_keys; /* [n_api_keys], none of them empty */

@@ -7,17 +7,6 @@
 #include "longest.h"
 #include "prefix_keys.h"
 
-/* Appends blocks len/64 .. to-1 to seq, whose length len is a multiple of 64. Store records read
- * are added to *store_records. FG_ENOTFOUND: the next block is nowhere (any more); seq holds those
- * before. FG_EBUSY: no page is free. FG_EDEVICE, FG_EDEVICELOST. */
-int fg_restore_blocks(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_prefix *prefix,
-                      const int32_t *tokens, uint32_t to, uint32_t *store_records,
-                      struct fg_err *err);
-/* The state at the end of block `block`, where seq ends. The same errors. */
-int fg_restore_state(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_key *keys,
-                     const int32_t *tokens, uint32_t block, uint32_t *store_records,
-                     struct fg_err *err);
-
 /* A restore on its way, so that other work can go between its pieces. */
 struct fg_restore {
     const struct fg_prefix *prefix; /* the caller's, while it lasts */
@@ -25,20 +14,30 @@ struct fg_restore {
     uint32_t found;         /* leading blocks that were known when it began */
     uint32_t target;        /* blocks it is going for */
     uint32_t store_records; /* read from the store so far */
+    uint32_t ram_records;   /* and from host memory */
     uint32_t fallbacks;     /* times it had to settle for less */
     bool corrupt;           /* one of those times because a record did not verify */
     bool done;
+    bool waits;         /* it goes on when what is under way has come further */
+    struct fg_way *way; /* what is under way; or NULL */
 };
 
 /* Looks up. At most max_blocks are restored: to get logits, leave the last token to be computed. */
 void fg_restore_begin(struct fg_restore *w, const struct fg_reuse *r,
                       const struct fg_prefix *prefix, const int32_t *tokens, uint32_t max_blocks);
-/* Restores up to n_blocks more into *seq, a sequence that fg_restore_begin() found empty; sets
- * w->done when it holds all that is to be had. Falling back may replace *seq by a new sequence.
- * FG_EBUSY (no free page; call again when there is), FG_EDEVICE, FG_EDEVICELOST. */
+/* Goes on as far as it can without waiting, by n_blocks more at most, into *seq, a sequence that
+ * fg_restore_begin() found empty; sets w->done when it holds all that is to be had. Else it is to
+ * be called again, at the latest when r->wake wakes up. Falling back may replace *seq by a new
+ * sequence. FG_EBUSY (no free page; call again when there is), FG_ENOMEM, FG_EDEVICE,
+ * FG_EDEVICELOST. */
 int fg_restore_advance(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq **seq,
                        uint32_t n_blocks, struct fg_err *err);
-
+/* Waits until one of the records under way has come further: for tools and tests. */
+void fg_restore_wait(struct fg_restore *w);
+/* A restore that is not to go on: what is under way ends by itself and is given back later. */
+void fg_restore_stop(struct fg_restore *w, const struct fg_reuse *r);
+/* Gives back what stopped restores have left and has ended; with `wait` all of it. */
+void fg_restore_reap(const struct fg_reuse *r, bool wait);
 /* A restore that is done: aims for what the device has by now of the first n blocks beyond those in
  * seq, up to a state where states are needed. w->done stays when there is no more. */
 void fg_restore_more(struct fg_restore *w, const struct fg_reuse *r, const struct fg_seq *seq,

@@ -18,7 +18,9 @@ struct slot {
     struct fg_key key;
     uint32_t block;
     uint64_t used;
-    bool known, pinned;
+    bool known;
+    uint32_t pins;
+    bool read; /* by a transfer */
 };
 
 struct fg_vram {
@@ -283,13 +285,13 @@ uint32_t fg_vram_state_take(struct fg_vram *v)
     uint32_t best = FG_VRAM_NONE;
 
     for (uint32_t i = 0; i < v->n_slots; i++) {
-        if (v->slots[i].pinned)
+        if (v->slots[i].pins)
             continue;
         if (best == FG_VRAM_NONE || v->slots[i].used < v->slots[best].used)
             best = i;
     }
     if (best != FG_VRAM_NONE)
-        v->slots[best] = (struct slot){.pinned = true};
+        v->slots[best] = (struct slot){.pins = 1};
     return best;
 }
 
@@ -298,15 +300,35 @@ void fg_vram_state_set(struct fg_vram *v, uint32_t slot, const struct fg_key *ke
 {
     uint32_t twin = fg_vram_state(v, key, block);
 
-    if (twin != FG_VRAM_NONE && twin != slot && !v->slots[twin].pinned)
+    if (twin != FG_VRAM_NONE && twin != slot && !v->slots[twin].pins)
         fg_vram_state_drop(v, twin);
     v->slots[slot] = (struct slot){
-        .key = *key, .block = block, .used = ++v->clock, .known = true, .pinned = pinned};
+        .key = *key, .block = block, .used = ++v->clock, .known = true, .pins = pinned};
 }
 
 void fg_vram_state_unpin(struct fg_vram *v, uint32_t slot)
 {
-    v->slots[slot].pinned = false;
+    v->slots[slot].pins--;
+}
+
+void fg_vram_state_pin(struct fg_vram *v, uint32_t slot)
+{
+    v->slots[slot].pins++;
+}
+
+void fg_vram_state_read_begins(struct fg_vram *v, uint32_t slot)
+{
+    v->slots[slot].read = true;
+}
+
+void fg_vram_state_read_ended(struct fg_vram *v, uint32_t slot)
+{
+    v->slots[slot].read = false;
+}
+
+bool fg_vram_state_busy(const struct fg_vram *v, uint32_t slot)
+{
+    return v->slots[slot].read;
 }
 
 void fg_vram_state_drop(struct fg_vram *v, uint32_t slot)
@@ -328,6 +350,6 @@ void fg_vram_sweep(struct fg_vram *v,
             forget(v, i);
     }
     for (uint32_t i = 0; i < v->n_slots; i++)
-        if (v->slots[i].known && !v->slots[i].pinned && !stored(ctx, &v->slots[i].key, true))
+        if (v->slots[i].known && !v->slots[i].pins && !stored(ctx, &v->slots[i].key, true))
             fg_vram_state_drop(v, i);
 }

@@ -68,6 +68,13 @@ uint32_t fg_vram_state_take(struct fg_vram *v);
 /* Slot now holds the state at the end of block `key`; `pinned`: not to be taken for another use. */
 void fg_vram_state_set(struct fg_vram *v, uint32_t slot, const struct fg_key *key, uint32_t block,
                        bool pinned);
+/* Another use is not to take the slot, which has a key, before fg_vram_state_unpin(). Pins count.
+ */
+void fg_vram_state_pin(struct fg_vram *v, uint32_t slot);
+/* A transfer reads the slot: nothing is copied into it or out of it before that has ended. */
+void fg_vram_state_read_begins(struct fg_vram *v, uint32_t slot);
+void fg_vram_state_read_ended(struct fg_vram *v, uint32_t slot);
+bool fg_vram_state_busy(const struct fg_vram *v, uint32_t slot);
 /* Ends the pin; a slot without a key becomes free. */
 void fg_vram_state_unpin(struct fg_vram *v, uint32_t slot);
 /* Forgets what slot holds; it becomes free. */

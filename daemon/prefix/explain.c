@@ -32,18 +32,31 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* What is stored or on the device behind the blocks that were found. */
-static void find_nearest(const struct fg_reuse *r, const struct fg_explain_prompt *p,
-                         struct fg_nearest *nearest)
+/* On the reader's thread: the disk is read. */
+static void find_stored(void *ctx)
 {
-    const struct fg_key *parent = p->found ? &p->prefix->keys[p->found - 1] : &p->prefix->root;
-    const int32_t *rest = p->tokens + (size_t)p->found * FG_BLOCK_TOKENS;
-    uint32_t n = least(p->n_tokens - p->found * FG_BLOCK_TOKENS, FG_BLOCK_TOKENS);
+    struct fg_explanation *e = ctx;
 
-    if (r->cache)
-        fg_cache_nearest(r->cache, parent, rest, n, nearest);
+    fg_cache_nearest(e->cache, &e->parent, e->rest, e->n, &e->nearest);
+}
+
+/* What is stored or on the device behind the blocks that were found. */
+static void begin_nearest(const struct fg_reuse *r, const struct fg_explain_prompt *p,
+                          struct fg_explanation *e)
+{
+    const int32_t *rest = p->tokens + (size_t)p->found * FG_BLOCK_TOKENS;
+
+    e->parent = p->found ? p->prefix->keys[p->found - 1] : p->prefix->root;
+    e->n = least(p->n_tokens - p->found * FG_BLOCK_TOKENS, FG_BLOCK_TOKENS);
+    memcpy(e->rest, rest, e->n * sizeof *rest);
     if (r->vram)
-        fg_vram_nearest(r->vram, parent, rest, n, nearest);
+        fg_vram_nearest(r->vram, &e->parent, e->rest, e->n, &e->nearest);
+    if (!r->cache)
+        return;
+    e->cache = r->cache;
+    e->call = (struct fg_cache_call){.run = find_stored, .ctx = e};
+    fg_ticket_init(&e->call.ticket, r->wake);
+    fg_cache_on_reader(r->cache, &e->call);
 }
 
 /* Fills where and how the prompt parts from `stored`, a block behind the found ones. */
@@ -126,32 +139,58 @@ static enum fg_cache_reason missing_block(const struct fg_reuse *r,
     return p->found > 0 ? FG_REASON_EXTENDED : FG_REASON_NEW_PREFIX;
 }
 
-void fg_explain(const struct fg_reuse *r, const struct fg_tokenizer *t,
-                const struct fg_explain_prompt *p, struct fg_cache_why *why)
+void fg_explain_begin(const struct fg_reuse *r, const struct fg_explain_prompt *p,
+                      struct fg_explanation *e)
 {
     uint32_t possible = (p->n_tokens - 1) / FG_BLOCK_TOKENS;
-    struct fg_nearest nearest = {0};
-    bool parts = false;
 
-    *why = (struct fg_cache_why){.diverged_at = -1};
+    *e = (struct fg_explanation){.found = p->found};
     if (possible == 0) {
-        why->reason = FG_REASON_TOO_SHORT;
+        e->reason = e->reason_parts = FG_REASON_TOO_SHORT;
         return;
     }
     if (p->reused >= possible)
         return; /* complete */
-    if (p->found < possible) {
-        find_nearest(r, p, &nearest);
-        parts = nearest.known && (p->found > 0 || nearest.common > 0);
-        if (parts)
-            tell(t, p, nearest.common, nearest.tokens, why);
-    }
     if (p->corrupt)
-        why->reason = FG_REASON_CORRUPT_DROPPED;
+        e->reason = FG_REASON_CORRUPT_DROPPED;
     else if (p->busy)
-        why->reason = FG_REASON_STORE_BUSY;
+        e->reason = FG_REASON_STORE_BUSY;
     else if (p->reused < p->found)
-        why->reason = missing_state(r, p);
+        e->reason = missing_state(r, p);
     else
-        why->reason = missing_block(r, p, parts);
+        e->reason = missing_block(r, p, false);
+    e->reason_parts = e->reason;
+    if (!p->corrupt && !p->busy && p->reused >= p->found)
+        e->reason_parts = missing_block(r, p, true);
+    if (p->found < possible)
+        begin_nearest(r, p, e);
+}
+
+bool fg_explain_pending(struct fg_explanation *e)
+{
+    return e->cache && fg_ticket_pending(&e->call.ticket);
+}
+
+void fg_explain_wait(struct fg_explanation *e)
+{
+    if (!e->cache)
+        return;
+    fg_ticket_wait(&e->call.ticket, NULL);
+    fg_ticket_finish(&e->call.ticket);
+    e->cache = NULL;
+}
+
+void fg_explain_end(struct fg_explanation *e, const struct fg_tokenizer *t,
+                    const struct fg_explain_prompt *p, struct fg_cache_why *why)
+{
+    bool parts;
+
+    fg_explain_wait(e);
+    *why = (struct fg_cache_why){.diverged_at = -1};
+    /* The whole block: the prompt's own, which it stored meanwhile. */
+    parts = e->nearest.known && e->nearest.common < FG_BLOCK_TOKENS &&
+            (e->found > 0 || e->nearest.common > 0);
+    if (parts)
+        tell(t, p, e->nearest.common, e->nearest.tokens, why);
+    why->reason = parts ? e->reason_parts : e->reason;
 }

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "base/blob.h"
 #include "bring.h"
+#include "offer.h"
 
 static uint32_t blocks_of(const struct fg_seq *seq)
 {
@@ -42,59 +42,37 @@ bool fg_store_admits(const struct fg_reuse *r, const struct fg_trail *t, uint32_
     return saved == 0 || fg_cache_admits(r->cache, at, saved, bytes);
 }
 
-/* Hands block t->stored to the store. *full: its queue takes no more now. */
-static int put_block(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
-                     const struct fg_prefix *prefix, const int32_t *tokens, bool *full,
-                     struct fg_err *err)
+/* Does the tier have it that what leaves the device is kept in: the store, or else host memory? */
+static bool has_below(const struct fg_reuse *r, const struct fg_key *key, bool is_state)
 {
-    uint32_t b = t->stored;
-    const struct fg_key *key = &prefix->keys[b];
-    struct fg_cache_put p = {.key = key,
-                             .tokens = tokens + (size_t)b * FG_BLOCK_TOKENS,
-                             .parent = b ? &prefix->keys[b - 1] : &prefix->root,
-                             .index = b,
-                             .seconds = seconds(r, b, b + 1)};
-    void *payload;
-    int rc;
-
-    if (fg_cache_has_block(r->cache, key))
-        return 0;
-    payload = calloc(1, r->block_bytes);
-    if (!payload) {
-        *full = true;
-        return 0;
-    }
-    rc = r->page_bytes ? fg_seq_capture_page(seq, b, payload, err) : 0;
-    if (rc) {
-        free(payload);
-        return rc;
-    }
-    p.blob = fg_blob_copy_of(payload, r->block_bytes);
-    free(payload);
-    rc = p.blob ? fg_cache_put(r->cache, &p) : FG_EBUSY;
-    fg_blob_unref(p.blob);
-    *full = rc == FG_EBUSY;
-    t->refused = rc && rc != FG_EBUSY;
-    return 0;
+    if (!r->cache)
+        return fg_host_has(r->host, key, is_state);
+    return is_state ? fg_cache_has_state(r->cache, key) : fg_cache_has_block(r->cache, key);
 }
 
 int fg_store_blocks(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
                     const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err)
 {
     uint32_t n = r->read_only ? 0 : blocks_of(seq);
-    bool full = false;
+    int rc;
 
     for (; r->vram && t->indexed < n; t->indexed++)
         fg_vram_insert(r->vram, &prefix->keys[t->indexed],
                        t->indexed ? &prefix->keys[t->indexed - 1] : &prefix->root,
                        tokens + (size_t)t->indexed * FG_BLOCK_TOKENS, seq, t->indexed);
-    while (r->cache && !t->refused && t->stored < n) {
-        int rc = put_block(r, t, seq, prefix, tokens, &full, err);
+    while ((r->cache || r->host) && !t->refused && t->stored < n) {
+        uint32_t b = t->stored;
 
-        if (rc)
-            return rc;
+        rc = has_below(r, &prefix->keys[b], false)
+                 ? 0
+                 : fg_offer_block(r, prefix, tokens, b,
+                                  r->page_bytes ? fg_seq_page(seq, b) : FG_VRAM_NONE,
+                                  seconds(r, b, b + 1));
+        if (rc == FG_EDEVICE || rc == FG_EDEVICELOST)
+            return fg_fail(err, rc, "block %u could not be read from the device", b);
         /* The next one would be dropped for want of its parent. */
-        if (full || t->refused)
+        t->refused = rc && rc != FG_EBUSY;
+        if (rc)
             break;
         t->stored++;
     }
@@ -105,29 +83,14 @@ int fg_store_blocks(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq 
 static bool wants_state(const struct fg_reuse *r, const struct fg_trail *t,
                         const struct fg_prefix *prefix, uint32_t n)
 {
-    return r->cache && n > 0 && t->stored >= n &&
-           !fg_cache_has_state(r->cache, &prefix->keys[n - 1]) && fg_store_admits(r, t, n, t->at);
+    return (r->cache || r->host) && n > 0 && t->stored >= n &&
+           !has_below(r, &prefix->keys[n - 1], true) &&
+           (!r->cache || fg_store_admits(r, t, n, t->at));
 }
 
-/* Hands a state behind n blocks to the store; frees it. */
-static void give_state(const struct fg_reuse *r, const struct fg_prefix *prefix,
-                       const int32_t *tokens, uint32_t n, enum fg_boundary at, void *payload)
-{
-    struct fg_cache_put p = {.key = &prefix->keys[n - 1],
-                             .tokens = tokens + (size_t)(n - 1) * FG_BLOCK_TOKENS,
-                             .blob = fg_blob_copy_of(payload, r->state_bytes),
-                             .is_state = true,
-                             .at = at};
-
-    free(payload);
-    if (p.blob) /* else a hit less */
-        fg_cache_put(r->cache, &p);
-    fg_blob_unref(p.blob);
-}
-
-/* Reads the state at seq's end, behind n blocks, and hands it to the store. */
-static int put_state(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_prefix *prefix,
-                     const int32_t *tokens, uint32_t n, enum fg_boundary at, struct fg_err *err)
+/* Reads the state at seq's end, behind n blocks, by way of the host, where no slot is free. */
+static int offer_flat(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
+                      const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err)
 {
     void *payload = malloc(r->state_bytes);
     int rc;
@@ -135,12 +98,22 @@ static int put_state(const struct fg_reuse *r, struct fg_seq *seq, const struct 
     if (!payload)
         return 0; /* a hit less */
     rc = fg_seq_capture_state(seq, payload, err);
-    if (rc) {
-        free(payload);
-        return rc;
-    }
-    give_state(r, prefix, tokens, n, at, payload);
-    return 0;
+    if (rc == 0 && fg_offer_bytes(r, prefix, tokens, blocks_of(seq), payload, t->at) == 0)
+        t->last = blocks_of(seq);
+    free(payload);
+    return rc;
+}
+
+/* Hands the state behind n blocks, in a slot that has it, to the store. */
+static void offer_saved(const struct fg_reuse *r, struct fg_trail *t,
+                        const struct fg_prefix *prefix, const int32_t *tokens, uint32_t n,
+                        uint32_t slot)
+{
+    if (fg_vram_state_busy(r->vram, slot))
+        return; /* it is on its way already */
+    fg_vram_state_pin(r->vram, slot);
+    if (fg_offer_slot(r, prefix, tokens, n, slot, t->at) == 0)
+        t->last = n;
 }
 
 /* Saves the state at seq's end in `slot` under the key of the block before it. */
@@ -165,13 +138,20 @@ int fg_store_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *
 
     if (rc || r->read_only || r->state_bytes == 0 || n == 0)
         return rc;
-    if (r->vram && fg_vram_state(r->vram, &prefix->keys[n - 1], n - 1) == FG_VRAM_NONE)
+    if (r->vram)
+        slot = fg_vram_state(r->vram, &prefix->keys[n - 1], n - 1);
+    if (r->vram && slot == FG_VRAM_NONE) {
         slot = fg_vram_state_take(r->vram);
-    if (slot != FG_VRAM_NONE)
-        rc = save_slot(r, seq, prefix, slot, false, err);
-    if (rc == 0 && wants_state(r, t, prefix, n))
-        rc = put_state(r, seq, prefix, tokens, n, t->at, err);
-    if (r->cache && fg_cache_has_state(r->cache, &prefix->keys[n - 1]))
+        if (slot != FG_VRAM_NONE)
+            rc = save_slot(r, seq, prefix, slot, false, err);
+    }
+    if (rc == 0 && wants_state(r, t, prefix, n)) {
+        if (slot != FG_VRAM_NONE)
+            offer_saved(r, t, prefix, tokens, n, slot);
+        else
+            rc = offer_flat(r, t, seq, prefix, tokens, err);
+    }
+    if (has_below(r, &prefix->keys[n - 1], true))
         t->last = n;
     t->running = 0; /* what was noted lies behind this one */
     return rc;
@@ -186,6 +166,11 @@ int fg_store_note_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_
     if (r->read_only || r->state_bytes == 0 || n == 0)
         return 0;
     t->running = 0;
+    /* Somebody else had the state there stored, and it is being read. */
+    if (t->slot != FG_VRAM_NONE && fg_vram_state_busy(r->vram, t->slot)) {
+        fg_vram_state_unpin(r->vram, t->slot);
+        t->slot = FG_VRAM_NONE;
+    }
     if (t->slot == FG_VRAM_NONE && r->vram)
         t->slot = fg_vram_state_take(r->vram);
     if (t->slot != FG_VRAM_NONE) {
@@ -193,7 +178,7 @@ int fg_store_note_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_
         if (rc)
             t->slot = FG_VRAM_NONE;
     } else {
-        if (!r->cache)
+        if (!r->cache && !r->host)
             return 0;
         if (!t->held)
             t->held = malloc(r->state_bytes);
@@ -206,50 +191,6 @@ int fg_store_note_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_
     return rc;
 }
 
-/* Builds the sequence of the n first pages of `pages`, with the state of `slot`, and stores it. */
-static int put_slot(const struct fg_reuse *r, const uint32_t *pages, uint32_t n, uint32_t slot,
-                    const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err)
-{
-    struct fg_seq *seq;
-    int rc = fg_seq_create(r->engine, &seq, err);
-
-    if (rc)
-        return rc;
-    for (uint32_t i = 0; rc == 0 && i < n; i++)
-        rc = r->page_bytes ? fg_seq_share_page(seq, pages[i], err)
-                           : fg_seq_restore_page(seq, "", err);
-    if (rc == 0)
-        rc = fg_seq_load_state(seq, slot, err);
-    if (rc == 0)
-        rc = put_state(r, seq, prefix, tokens, n, FG_AT_ANSWER_END, err);
-    fg_seq_destroy(seq);
-    return rc;
-}
-
-/* The noted state lies in a slot, behind seq's end: its pages are kept while seq makes place. */
-static int end_with_slot(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
-                         const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err)
-{
-    uint32_t n = t->running;
-    uint32_t *pages = malloc(n * sizeof *pages);
-    int rc;
-
-    if (!pages) {
-        fg_restore_drop(r, seq, prefix->keys);
-        return 0; /* a hit less */
-    }
-    for (uint32_t i = 0; r->page_bytes && i < n; i++) {
-        pages[i] = fg_seq_page(seq, i);
-        fg_page_ref(r->engine, pages[i]);
-    }
-    fg_restore_drop(r, seq, prefix->keys);
-    rc = put_slot(r, pages, n, t->slot, prefix, tokens, err);
-    for (uint32_t i = 0; r->page_bytes && i < n; i++)
-        fg_page_unref(r->engine, pages[i]);
-    free(pages);
-    return rc;
-}
-
 int fg_store_end(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
                  const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err)
 {
@@ -258,13 +199,11 @@ int fg_store_end(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *se
 
     t->at = FG_AT_ANSWER_END;
     if (rc == 0 && wants_state(r, t, prefix, n)) {
-        if (t->slot != FG_VRAM_NONE) {
-            rc = end_with_slot(r, t, seq, prefix, tokens, err);
-            seq = NULL;
-        } else {
-            give_state(r, prefix, tokens, n, FG_AT_ANSWER_END, t->held);
-            t->held = NULL;
-        }
+        if (t->slot != FG_VRAM_NONE)
+            fg_offer_slot(r, prefix, tokens, n, t->slot, t->at);
+        else
+            fg_offer_bytes(r, prefix, tokens, n, t->held, t->at);
+        t->slot = FG_VRAM_NONE;
     }
     fg_restore_drop(r, seq, prefix->keys);
     fg_trail_finish(t, r);

@@ -45,7 +45,7 @@ int fg_store_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *
 int fg_store_note_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
                         const struct fg_prefix *prefix, struct fg_err *err);
 /* The answer ended: stores the remaining blocks and the noted state. Consumes seq (see
- * fg_restore_drop()) also on failure: reading a saved state back takes a sequence's place. */
+ * fg_restore_drop()) also on failure. */
 int fg_store_end(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
                  const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err);
 

@@ -38,13 +38,16 @@ void fg_lookup_prefix(const struct fg_reuse *r, const struct fg_key *keys, const
     uint32_t b;
 
     *out = (struct fg_lookup){0};
-    if (n == 0 || (!r->vram && !r->cache))
+    if (n == 0 || (!r->vram && !r->host && !r->cache))
         return;
     held = calloc(n, sizeof *held);
     if (!held)
         return; /* a hit less */
     if (r->cache)
         fg_cache_look(r->cache, keys, n, held);
+    for (uint32_t i = 0; r->host && i < n; i++)
+        held[i] |= (fg_host_has(r->host, &keys[i], false) ? FG_HELD_BLOCK : 0) |
+                   (fg_host_has(r->host, &keys[i], true) ? FG_HELD_STATE : 0);
     out->found = count_blocks(r, keys, tokens, n, held);
     b = out->found;
     while (r->state_bytes && b > 0) {

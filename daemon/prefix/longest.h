@@ -6,17 +6,22 @@
 #include "cache/cache.h"
 #include "serve/rate.h"
 #include "device_tier.h"
+#include "host_tier.h"
 
 /* What the stages between lookup and store work on: a device's engine and the two caches beside it.
  * Plain arguments, so that tools can use these stages without the flow's threads. */
 struct fg_reuse {
     struct fg_engine *engine;
     struct fg_vram *vram;           /* or NULL */
+    struct fg_host *host;           /* or NULL */
     struct fg_cache *cache;         /* or NULL */
     size_t page_bytes, state_bytes; /* the engine's */
     size_t block_bytes; /* of a block's record: the store wants a byte where there are no pages */
     bool read_only;     /* what is read and computed becomes known to neither cache */
     const struct fg_rate *rate; /* of prefill; or NULL: unknown */
+    struct fg_offers *offers;   /* what is on its way to the store; NULL: keeping waits */
+    struct fg_queue *wake;      /* woken when something under way has ended; or NULL */
+    struct fg_way **unwanted;   /* of stopped restores; NULL: stopping waits */
 };
 
 /* Fills all fields; vram and cache may be NULL. */

@@ -38,6 +38,7 @@ const char *fg_account_source(enum fg_cache_source source)
     switch (source) {
     case FG_SOURCE_NONE: return "none";
     case FG_SOURCE_VRAM: return "vram";
+    case FG_SOURCE_RAM: return "ram";
     case FG_SOURCE_STORE: return "store";
     }
     return "none";

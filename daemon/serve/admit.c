@@ -78,7 +78,6 @@ static void send_back(struct fg_flow *flow, struct fg_job *job)
 {
     fg_admit_remove(flow, job);
     fg_job_show(job, FG_PHASE_QUEUED);
-    job->next = NULL;
     fg_sched_add(&flow->sched, job);
 }
 
@@ -138,6 +137,7 @@ void fg_admit_waiting(struct fg_flow *flow)
 
 static void drop_sequence(struct fg_flow *flow, struct fg_job *job)
 {
+    fg_restore_stop(&job->restore, &flow->machine.reuse);
     fg_trail_finish(&job->trail, &flow->machine.reuse);
     if (job->req.cache != FG_CACHE_NONE)
         fg_restore_drop(&flow->machine.reuse, job->seq, job->prefix.keys);
@@ -175,8 +175,8 @@ void fg_admit_fail(struct fg_flow *flow, struct fg_job *job, const struct fg_err
 {
     fg_admit_withdraw(flow, job);
     fg_admit_remove(flow, job);
-    fg_job_failed(flow, job, err);
-    fg_job_unref(job);
+    fg_ending_failed(flow, job, err);
+    fg_ending_leave(flow, job);
 }
 
 bool fg_admit_preempt(struct fg_flow *flow)
@@ -205,6 +205,7 @@ void fg_admit_recover(struct fg_flow *flow, const struct fg_err *cause)
     fg_log(FG_LOG_ERROR, "flow", "device=lost jobs=%u cause=\"%s\"", n, cause->text);
     for (uint32_t i = 0; i < n; i++) {
         jobs[i] = s->active[i];
+        fg_restore_stop(&jobs[i]->restore, &flow->machine.reuse);
         fg_trail_finish(&jobs[i]->trail, &flow->machine.reuse);
         fg_seq_destroy(jobs[i]->seq);
         jobs[i]->seq = NULL;

@@ -53,7 +53,9 @@ static int end(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason f
     free(text);
     job->account.saved_ms =
         1e3 * fg_rate_seconds(&flow->prefill_rate, 0, job->account.reused_tokens);
-    fg_job_done(flow, job, finish);
+    fg_account_mark(&job->marks.ended);
+    job->finish = finish;
+    fg_ending_done(flow, job);
     if (job->caching) {
         rc = fg_store_end(r, &job->trail, job->seq, &job->prefix, job->tokens, err);
         job->seq = NULL;
@@ -62,7 +64,7 @@ static int end(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason f
                    (unsigned long long)job->id, err->text);
     }
     fg_admit_remove(flow, job);
-    fg_job_unref(job);
+    fg_ending_leave(flow, job);
     return rc == FG_EDEVICELOST ? rc : 0;
 }
 

@@ -15,18 +15,19 @@ enum { DEFAULT_MAX_JOBS = 256 };
 static void *run_text(void *arg)
 {
     struct fg_flow *flow = arg;
-    struct fg_job *job, *next;
+    struct fg_link *link, *next;
 
-    while ((job = fg_inbox_take(&flow->text_inbox, true)) != NULL) {
-        for (; job; job = next) {
+    while ((link = fg_queue_take(&flow->text_queue, true)) != NULL) {
+        for (; link; link = next) {
+            struct fg_job *job = (struct fg_job *)link;
             struct fg_err err = {0};
             int rc;
 
-            next = job->next;
+            next = link->next;
             rc = fg_job_canceled(job) ? fg_fail(&err, FG_ECANCELED, "the request was canceled")
                                       : fg_prompt_prepare(flow, job, &err);
             if (rc == 0) {
-                fg_inbox_post(&flow->gpu_inbox, job);
+                fg_queue_post(&flow->gpu_queue, &job->link);
                 continue;
             }
             fg_job_failed(flow, job, &err);
@@ -39,17 +40,19 @@ static void *run_text(void *arg)
 static void *run_gpu(void *arg)
 {
     struct fg_flow *flow = arg;
-    bool open = true;
+    bool open = true, busy = false;
 
     while (open || !fg_sched_idle(&flow->sched)) {
-        struct fg_job *jobs = fg_inbox_take(&flow->gpu_inbox, fg_sched_idle(&flow->sched));
+        struct fg_link *link = fg_queue_take(&flow->gpu_queue, !busy), *next;
 
-        /* A box found empty after waiting is a closed one. */
-        if (!jobs && fg_sched_idle(&flow->sched))
-            open = !fg_inbox_closed(&flow->gpu_inbox);
-        fg_sched_add(&flow->sched, jobs);
+        if (!link && fg_sched_idle(&flow->sched))
+            open = !fg_queue_closed(&flow->gpu_queue);
+        for (; link; link = next) {
+            next = link->next;
+            fg_sched_add(&flow->sched, (struct fg_job *)link);
+        }
         fg_task_gpu_calls(flow);
-        fg_sched_turn(flow);
+        busy = fg_sched_turn(flow);
     }
     return NULL;
 }
@@ -181,7 +184,7 @@ static int start_threads(struct fg_flow *flow, struct fg_err *err)
     if (pthread_create(&flow->text_thread, NULL, run_text, flow) != 0)
         return fg_fail(err, FG_ENOMEM, "the text thread cannot be started");
     if (pthread_create(&flow->gpu_thread, NULL, run_gpu, flow) != 0) {
-        fg_inbox_close(&flow->text_inbox);
+        fg_queue_close(&flow->text_queue);
         pthread_join(flow->text_thread, NULL);
         return fg_fail(err, FG_ENOMEM, "the GPU thread cannot be started");
     }
@@ -199,8 +202,8 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         return fg_fail(err, FG_ENOMEM, "no memory for the flow");
     pthread_mutex_init(&flow->lock, NULL);
     pthread_cond_init(&flow->tasks_changed, NULL);
-    fg_inbox_init(&flow->text_inbox);
-    fg_inbox_init(&flow->gpu_inbox);
+    fg_queue_init(&flow->text_queue);
+    fg_queue_init(&flow->gpu_queue);
     /* First what is quick to fail. */
     rc = open_cache(flow, opt, err);
     if (rc == 0)
@@ -209,7 +212,10 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         rc = fg_machine_init(&flow->machine, opt, err);
     if (rc == 0) {
         flow->machine.reuse.cache = flow->cache;
+        flow->host = fg_host_create(opt->ram_bytes);
+        flow->machine.reuse.host = flow->host;
         flow->machine.reuse.rate = &flow->prefill_rate;
+        flow->machine.reuse.wake = &flow->gpu_queue;
         measure(flow, opt);
         rc = fg_vocabulary_init(&flow->vocabulary, flow->machine.gguf, flow->n_vocab, err);
     }
@@ -243,17 +249,18 @@ void fg_flow_destroy(struct fg_flow *flow)
         fg_flow_drain(flow);
         fg_flow_cancel_all(flow);
         fg_task_end_all(flow);
-        fg_inbox_close(&flow->text_inbox);
+        fg_queue_close(&flow->text_queue);
         pthread_join(flow->text_thread, NULL);
-        fg_inbox_close(&flow->gpu_inbox);
+        fg_queue_close(&flow->gpu_queue);
         pthread_join(flow->gpu_thread, NULL);
     }
     fg_sampler_finish(&flow->sampler);
-    fg_cache_close(flow->cache);
     fg_vocabulary_finish(&flow->vocabulary);
     fg_machine_finish(&flow->machine);
-    fg_inbox_finish(&flow->gpu_inbox);
-    fg_inbox_finish(&flow->text_inbox);
+    fg_host_destroy(flow->host);
+    fg_cache_close(flow->cache);
+    fg_queue_finish(&flow->gpu_queue);
+    fg_queue_finish(&flow->text_queue);
     pthread_cond_destroy(&flow->tasks_changed);
     pthread_mutex_destroy(&flow->lock);
     free(flow->cache_dir);
@@ -272,9 +279,15 @@ void fg_flow_info(const struct fg_flow *flow, struct fg_flow_info *out)
 
 int fg_flow_cache_stats(struct fg_flow *flow, struct fg_cache_stats *out, const char **dir)
 {
+    uint64_t offered;
+
     if (!flow->cache)
         return FG_ENOTFOUND;
+    /* What is on its way to the queue counts as queued; looked at first, so that nothing that moves
+     * meanwhile is missed. */
+    offered = atomic_load(&flow->machine.offers.bytes);
     fg_cache_stats(flow->cache, out);
+    out->queued_bytes += offered;
     if (dir)
         *dir = flow->cache_dir;
     return 0;

@@ -4,7 +4,7 @@
  * Threads: fg_flow_submit() and the other calls of job.h run anywhere. A text thread renders,
  * tokenizes and checks prompts; the GPU thread alone touches the engine, its sequences and the VRAM
  * cache, and runs all jobs together, a step at a time; the store's writer is the cache's own. They
- * pass jobs through inboxes; no lock is held across a GPU wait or a disk write. */
+ * pass jobs through queues; no lock is held across a GPU wait or a disk write. */
 #ifndef FG_FLOW_H
 #define FG_FLOW_H
 
@@ -27,6 +27,7 @@ struct fg_flow_options {
     const char *cache_dir;       /* the store's directory; NULL: no store */
     uint64_t cache_bytes;        /* the store's budget */
     uint64_t vram_bytes;         /* of KV pages and saved states on the device; 0: what fits */
+    uint64_t ram_bytes;          /* of records in host memory; 0: none */
     uint64_t cache_write_budget; /* bytes written to it within 24 hours; 0: any number */
     uint32_t max_jobs;           /* unfinished jobs, waiting ones included; 0: 256 */
 };

@@ -125,11 +125,27 @@ int fg_follow_turn(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 
     if (rc || !job->followed || (job->leader && r.state_bytes))
         return rc;
-    r.read_only = job->req.cache == FG_CACHE_READ;
+    r.read_only = job->req.cache != FG_CACHE_READ_WRITE;
     fg_restore_more(&job->restore, &r, job->seq, most_blocks(job));
-    while (rc == 0 && !job->restore.done)
-        rc = fg_restore_advance(&job->restore, &r, &job->seq, UINT32_MAX, err);
-    return rc;
+    return fg_restore_advance(&job->restore, &r, &job->seq, UINT32_MAX, err);
+}
+
+bool fg_follow_restoring(const struct fg_flow *flow, const struct fg_job *job)
+{
+    uint32_t own = fg_seq_length(job->seq) / FG_BLOCK_TOKENS;
+
+    for (uint32_t i = 0; i < flow->sched.n_active; i++) {
+        const struct fg_job *a = flow->sched.active[i];
+        uint32_t n;
+
+        if (a->id >= job->id || a->restore.done || !a->caching)
+            continue;
+        n = useful_blocks(job, a);
+        n = n < a->restore.target ? n : a->restore.target;
+        if (n > own && n >= job->restore.target)
+            return true;
+    }
+    return false;
 }
 
 bool fg_follow_wants_state(const struct fg_flow *flow, const struct fg_job *job, uint32_t at)

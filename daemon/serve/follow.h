@@ -22,6 +22,9 @@ bool fg_follow_would(const struct fg_flow *flow, const struct fg_job *job);
 /* The active job, whose restore has ended, follows: sets job->leader (NULL: nobody computes what it
  * needs next) and takes what has come meanwhile. The errors of fg_restore_advance(). */
 int fg_follow_turn(struct fg_flow *flow, struct fg_job *job, struct fg_err *err);
+/* Does an older job bring to the device all that job, which has begun nothing yet, is to restore?
+ */
+bool fg_follow_restoring(const struct fg_flow *flow, const struct fg_job *job);
 /* Does somebody wait for the state of `job` at token `at`? */
 bool fg_follow_wants_state(const struct fg_flow *flow, const struct fg_job *job, uint32_t at);
 /* job's sequence is about to go before it was done: what those that follow it need is kept. */

@@ -1,16 +1,24 @@
 /* Forecast: what a prompt would find in the caches, and how long its first token would take. */
 #include "parts.h"
 
-/* Would the first `n` blocks come from the device, without a look at the store? */
-static bool all_in_vram(const struct fg_flow *flow, const struct fg_job *job, uint32_t n)
+/* Where the first `n` blocks would come from: the farthest of the tiers. */
+static enum fg_cache_source source_of(const struct fg_flow *flow, const struct fg_job *job,
+                                      uint32_t n)
 {
     const struct fg_reuse *r = &flow->machine.reuse;
     const struct fg_key *keys = job->prefix.keys;
+    enum fg_cache_source far = FG_SOURCE_VRAM;
 
-    for (uint32_t b = 0; b < n; b++)
-        if (!fg_vram_find(r->vram, &keys[b], job->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL))
-            return false;
-    return r->state_bytes == 0 || fg_vram_state(r->vram, &keys[n - 1], n - 1) != FG_VRAM_NONE;
+    for (uint32_t b = 0; b < n; b++) {
+        if (fg_vram_find(r->vram, &keys[b], job->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL))
+            continue;
+        if (!fg_host_has(r->host, &keys[b], false))
+            return FG_SOURCE_STORE;
+        far = FG_SOURCE_RAM;
+    }
+    if (r->state_bytes == 0 || fg_vram_state(r->vram, &keys[n - 1], n - 1) != FG_VRAM_NONE)
+        return far;
+    return fg_host_has(r->host, &keys[n - 1], true) ? FG_SOURCE_RAM : FG_SOURCE_STORE;
 }
 
 static void predict(const struct fg_flow *flow, struct fg_job *job)
@@ -45,10 +53,12 @@ void fg_forecast(struct fg_flow *flow, struct fg_job *job)
     a->reused_tokens = hit.restore * FG_BLOCK_TOKENS;
     a->recomputed_tokens = job->n_prompt - a->reused_tokens;
     if (hit.restore)
-        a->source = all_in_vram(flow, job, hit.restore) ? FG_SOURCE_VRAM : FG_SOURCE_STORE;
-    fg_explain(&flow->machine.reuse, flow->vocabulary.tokenizer, &p, &a->why);
+        a->source = source_of(flow, job, hit.restore);
+    fg_explain_begin(&flow->machine.reuse, &p, &job->explanation);
+    job->explains = true;
+    job->finish = FG_FINISH_STOP;
     predict(flow, job);
     fg_admit_withdraw(flow, job);
-    fg_job_done(flow, job, FG_FINISH_STOP);
-    fg_job_unref(job);
+    fg_ending_done(flow, job);
+    fg_ending_leave(flow, job);
 }

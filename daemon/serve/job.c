@@ -26,9 +26,9 @@ void fg_job_release(struct fg_job *job)
 
 void fg_job_cancel(struct fg_job *job)
 {
-    /* Whoever has the job looks at this between its pieces of work; nobody sleeps while there is a
-     * job, so nobody needs to be woken. */
+    /* Whoever has the job looks at this between its pieces of work. */
     atomic_store(&job->canceled, true);
+    fg_queue_wake(&job->flow->gpu_queue);
 }
 
 bool fg_job_canceled(const struct fg_job *job)
@@ -81,6 +81,7 @@ int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_
         fg_job_request_finish(request);
         return fg_fail(err, FG_ENOMEM, "no memory for a request");
     }
+    job->flow = flow;
     job->req = *request;
     *request = (struct fg_job_request){0};
     job->sink = sink;
@@ -99,7 +100,7 @@ int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_
     if (rc == 0) {
         enlist(flow, job);
         *out = job; /* before the first event can come */
-        fg_inbox_post(&flow->text_inbox, job);
+        fg_queue_post(&flow->text_queue, &job->link);
     }
     pthread_mutex_unlock(&flow->lock);
     if (rc) {

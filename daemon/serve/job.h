@@ -100,7 +100,7 @@ struct fg_job_token {
 
 enum fg_finish_reason { FG_FINISH_STOP, FG_FINISH_LENGTH };
 
-enum fg_cache_source { FG_SOURCE_NONE, FG_SOURCE_VRAM, FG_SOURCE_STORE };
+enum fg_cache_source { FG_SOURCE_NONE, FG_SOURCE_VRAM, FG_SOURCE_RAM, FG_SOURCE_STORE };
 
 /* Why no more of a prompt was reused. */
 enum fg_cache_reason {
@@ -187,7 +187,8 @@ typedef void fg_job_sink(void *ctx, const struct fg_job_event *event);
  * thread. */
 int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_sink *sink,
                    void *sink_ctx, struct fg_job **job, struct fg_err *err);
-/* Stops the job's work within one chunk; it ends with FAILED, FG_ECANCELED. Any thread. */
+/* Stops the job's work within one chunk; it ends with FAILED, FG_ECANCELED. Not after
+ * fg_flow_destroy(). Any thread. */
 void fg_job_cancel(struct fg_job *job);
 /* Gives back the handle, once DONE or FAILED has been seen; NULL is fine. */
 void fg_job_release(struct fg_job *job);

@@ -225,7 +225,7 @@ void fg_task_on_gpu(struct fg_flow *flow, void (*fn)(struct fg_flow *flow, void 
     pthread_mutex_lock(&flow->lock);
     call.next = flow->gpu_calls;
     flow->gpu_calls = &call;
-    fg_inbox_wake(&flow->gpu_inbox);
+    fg_queue_wake(&flow->gpu_queue);
     while (!call.done)
         pthread_cond_wait(&flow->tasks_changed, &flow->lock);
     pthread_mutex_unlock(&flow->lock);
@@ -257,6 +257,8 @@ static bool stored(void *cache, const struct fg_key *key, bool state)
 static void sweep(struct fg_flow *flow, void *arg)
 {
     (void)arg;
+    fg_offer_drop(&flow->machine.reuse);
+    fg_host_sweep(flow->host, stored, flow->cache);
     if (flow->machine.vram)
         fg_vram_sweep(flow->machine.vram, stored, flow->cache);
 }

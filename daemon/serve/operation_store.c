@@ -155,6 +155,12 @@ int fg_task_find(struct fg_task *t, struct fg_task_result *out, struct fg_err *e
     return rc;
 }
 
+static void drop_offers(struct fg_flow *flow, void *arg)
+{
+    (void)arg;
+    fg_offer_drop(&flow->machine.reuse);
+}
+
 int fg_task_forget(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
 {
     struct fg_cache_forgotten gone = {0};
@@ -164,9 +170,12 @@ int fg_task_forget(struct fg_task *t, struct fg_task_result *out, struct fg_err 
 
     if (rc == 0 && t->req.id)
         rc = fg_cache_resolve(t->flow->cache, roots.keys, roots.n, t->req.id, &key, err);
-    if (rc == 0)
+    if (rc == 0) {
+        /* Nothing that the device had before may come to the store after. */
+        fg_task_on_gpu(t->flow, drop_offers, NULL);
         rc = fg_cache_forget(t->flow->cache, roots.keys, roots.n, t->req.id ? &key : NULL,
                              t->req.before, &gone, err);
+    }
     if (gone.blocks || gone.states)
         fg_task_sweep_vram(t->flow);
     out->blocks = gone.blocks;

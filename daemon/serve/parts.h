@@ -11,7 +11,7 @@
 #include "prefix/explain.h"
 #include "flow.h"
 #include "runner.h"
-#include "inbox.h"
+#include "base/queue.h"
 #include "prefix/prefix_keys.h"
 #include "rate.h"
 #include "prefix/bring.h"
@@ -26,6 +26,8 @@ enum {
 };
 
 struct fg_job {
+    struct fg_link link; /* in a queue */
+    struct fg_flow *flow;
     /* Set by fg_flow_submit(). */
     _Atomic int refs; /* the caller's handle and the flow */
     uint64_t id;      /* ascends with submission */
@@ -34,7 +36,7 @@ struct fg_job {
     void *sink_ctx;
     _Atomic bool canceled;
     struct fg_job *older, *newer; /* flow->jobs; under flow->lock */
-    struct fg_job *next;          /* in an inbox or the waiting list */
+    struct fg_job *next;          /* in the waiting list */
 
     /* Set by the text thread, then the GPU thread's. */
     int32_t *tokens; /* prompt and answer */
@@ -66,8 +68,12 @@ struct fg_job {
     uint32_t replays; /* times it began again after a lost device */
     struct fg_marks marks;
     struct fg_job_account account;
-    bool accounted; /* what was reused is settled */
-    uint32_t told;  /* by the last PROGRESS */
+    bool accounted;                    /* what was reused is settled */
+    struct fg_explanation explanation; /* why no more was reused */
+    bool explains;                     /* that is being found out */
+    bool ended;                        /* the last event is sent */
+    enum fg_finish_reason finish;
+    uint32_t told; /* by the last PROGRESS */
 
     /* For fg_flow_jobs(). */
     _Atomic uint32_t phase, show_prompt, show_done, show_reused, show_generated;
@@ -78,12 +84,14 @@ struct fg_sched {
     struct fg_job *waiting;               /* linked by next, lowest id first */
     struct fg_job *active[FG_MAX_ACTIVE]; /* have a sequence */
     uint32_t n_active;
-    uint32_t turn; /* which prefilling job goes first rotates */
+    struct fg_job *ending; /* linked by next: only their last events are missing */
+    uint32_t turn;         /* which prefilling job goes first rotates */
 };
 
 struct fg_flow {
     struct fg_machine machine; /* the GPU thread's once it runs */
     struct fg_vocabulary vocabulary;
+    struct fg_host *host;   /* the runner's */
     struct fg_cache *cache; /* or NULL */
     char *cache_dir;
     uint8_t model[16], numerics[16]; /* the file's fingerprint, the engine's numerics id */
@@ -106,7 +114,7 @@ struct fg_flow {
     struct fg_gpu_call *gpu_calls;
     pthread_cond_t tasks_changed; /* a task ended, a call was made */
 
-    struct fg_inbox text_inbox, gpu_inbox;
+    struct fg_queue text_queue, gpu_queue; /* of jobs; what the two threads sleep on */
     pthread_t text_thread, gpu_thread;
     bool threads_run;
 
@@ -150,12 +158,11 @@ int fg_job_append(struct fg_job *job, int32_t token, struct fg_err *err);
 int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *err);
 
 /* --- sched.c: the GPU thread --- */
-/* Adds jobs linked by next. */
-void fg_sched_add(struct fg_sched *s, struct fg_job *jobs);
+void fg_sched_add(struct fg_sched *s, struct fg_job *job);
 bool fg_sched_idle(const struct fg_sched *s);
-/* One turn: cancellations, admissions, a piece of each restore, one step and what follows from it.
- */
-void fg_sched_turn(struct fg_flow *flow);
+/* One turn: cancellations, admissions, what restores have got, one step and what follows from it.
+ * False: there is nothing to do before the runner's queue wakes up. */
+bool fg_sched_turn(struct fg_flow *flow);
 
 /* --- admit.c: the GPU thread --- */
 /* Moves waiting jobs into sequences while there are places and pages. */
@@ -173,6 +180,16 @@ void fg_admit_fail(struct fg_flow *flow, struct fg_job *job, const struct fg_err
 void fg_admit_recover(struct fg_flow *flow, const struct fg_err *cause);
 /* Pages of `n` tokens. */
 uint32_t fg_admit_pages(const struct fg_flow *flow, uint32_t n);
+
+/* --- ending.c: the GPU thread --- */
+/* Sends DONE with job->finish. False: not yet, the store's reader still looks. */
+bool fg_ending_done(struct fg_flow *flow, struct fg_job *job);
+/* Sends FAILED. */
+void fg_ending_failed(struct fg_flow *flow, struct fg_job *job, const struct fg_err *err);
+/* The job is in no list any more: the flow's reference goes, or does once DONE is sent. */
+void fg_ending_leave(struct fg_flow *flow, struct fg_job *job);
+/* Sends what can be sent by now. */
+void fg_ending_turn(struct fg_flow *flow);
 
 /* --- forecast.c: the GPU thread --- */
 /* Ends a waiting job that is a forecast: its account tells what would be. */

@@ -29,8 +29,9 @@ static void explain(const struct fg_flow *flow, struct fg_job *job)
                                   .corrupt = w->corrupt,
                                   .busy = w->fallbacks > 0};
 
-    if (job->req.cache != FG_CACHE_NONE)
-        fg_explain(&flow->machine.reuse, flow->vocabulary.tokenizer, &p, &job->account.why);
+    job->explains = job->req.cache != FG_CACHE_NONE;
+    if (job->explains)
+        fg_explain_begin(&flow->machine.reuse, &p, &job->explanation);
     else
         job->account.why = (struct fg_cache_why){.reason = FG_REASON_DISABLED, .diverged_at = -1};
 }
@@ -47,7 +48,9 @@ static void settle(struct fg_flow *flow, struct fg_job *job)
     job->account.reused_tokens = n;
     job->account.recomputed_tokens = job->n_prompt - n;
     if (n)
-        job->account.source = job->restore.store_records ? FG_SOURCE_STORE : FG_SOURCE_VRAM;
+        job->account.source = job->restore.store_records ? FG_SOURCE_STORE
+                              : job->restore.ram_records ? FG_SOURCE_RAM
+                                                         : FG_SOURCE_VRAM;
     if (job->account.source == FG_SOURCE_STORE && !job->followed)
         fg_rate_add(&flow->restore_rate, n, 0, (job->marks.restored - job->marks.admitted) / 1e3);
     explain(flow, job);
@@ -59,6 +62,10 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
     int rc;
 
     r.read_only = job->req.cache != FG_CACHE_READ_WRITE;
+    if (!job->restore.done && !job->restore.way && fg_follow_restoring(flow, job)) {
+        job->restore.waits = true;
+        return 0;
+    }
     rc = fg_restore_advance(&job->restore, &r, &job->seq, RESTORE_BLOCKS, err);
     if (rc)
         return rc;
@@ -69,7 +76,7 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
     rc = fg_follow_turn(flow, job, err);
     if (rc)
         return rc;
-    if (job->leader) {
+    if (job->leader || !job->restore.done) {
         fg_job_show(job, FG_PHASE_RESTORE);
         return 0;
     }

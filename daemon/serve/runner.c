@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "prefix/bring.h"
 
 static int copy(char **out, const char *s, struct fg_err *err)
 {
@@ -50,6 +51,10 @@ static void log_tuning(const struct fg_engine *e)
 
 static void close_device(struct fg_machine *m)
 {
+    if (m->engine) {
+        fg_restore_reap(&m->reuse, true);
+        fg_offer_drain(&m->reuse);
+    }
     fg_vram_destroy(m->vram);
     m->vram = NULL;
     if (m->engine)
@@ -62,7 +67,7 @@ static void close_device(struct fg_machine *m)
 
 static int open_device(struct fg_machine *m, struct fg_err *err)
 {
-    const struct fg_rate *rate;
+    struct fg_reuse old;
     unsigned tenth = 0;
     int rc = fg_device_open(m->device_select, m->pipeline_dir, &m->device, err);
 
@@ -81,9 +86,13 @@ static int open_device(struct fg_machine *m, struct fg_err *err)
                "numerics=not_canonical device=\"%s\" cause=\"the known-answer battery gave other "
                "bits; the cache serves this device and driver only\"",
                fg_device_info(m->device)->name);
-    rate = m->reuse.rate;
-    fg_reuse_init(&m->reuse, m->engine, m->vram, m->reuse.cache);
-    m->reuse.rate = rate;
+    old = m->reuse;
+    fg_reuse_init(&m->reuse, m->engine, m->vram, old.cache);
+    m->reuse.rate = old.rate;
+    m->reuse.wake = old.wake;
+    m->reuse.host = old.host;
+    m->reuse.offers = &m->offers;
+    m->reuse.unwanted = &m->unwanted;
     return 0;
 }
 

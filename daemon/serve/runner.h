@@ -6,6 +6,7 @@
 #include "flow.h"
 #include "gpu/device.h"
 #include "prefix/longest.h"
+#include "prefix/offer.h"
 
 struct fg_machine {
     char *device_select, *pipeline_dir; /* or NULL */
@@ -16,6 +17,8 @@ struct fg_machine {
     struct fg_vram *vram;
     struct fg_engine_info info; /* of the engine that is, or was last, open */
     struct fg_reuse reuse;      /* engine, VRAM and the store */
+    struct fg_offers offers;    /* on their way to the store */
+    struct fg_way *unwanted;    /* of stopped restores */
 };
 
 /* The engine's options of a flow: defaults of what the flow decides. */

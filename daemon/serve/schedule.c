@@ -12,22 +12,19 @@ struct step {
     uint32_t pages; /* that it takes from the pool */
 };
 
-void fg_sched_add(struct fg_sched *s, struct fg_job *jobs)
+void fg_sched_add(struct fg_sched *s, struct fg_job *job)
 {
-    while (jobs) {
-        struct fg_job *job = jobs, **at = &s->waiting;
+    struct fg_job **at = &s->waiting;
 
-        jobs = job->next;
-        while (*at && (*at)->id < job->id)
-            at = &(*at)->next;
-        job->next = *at;
-        *at = job;
-    }
+    while (*at && (*at)->id < job->id)
+        at = &(*at)->next;
+    job->next = *at;
+    *at = job;
 }
 
 bool fg_sched_idle(const struct fg_sched *s)
 {
-    return !s->waiting && s->n_active == 0;
+    return !s->waiting && !s->ending && s->n_active == 0;
 }
 
 static void drop_canceled(struct fg_flow *flow)
@@ -174,25 +171,40 @@ static void answer_forecasts(struct fg_flow *flow)
     }
 }
 
-void fg_sched_turn(struct fg_flow *flow)
+/* Does a job that computes nothing yet go on without being woken? */
+static bool may_go_on(const struct fg_sched *s)
+{
+    for (uint32_t i = 0; i < s->n_active; i++) {
+        const struct fg_job *job = s->active[i];
+
+        if (!job->brought && !job->leader && !job->restore.done && !job->restore.waits)
+            return true;
+    }
+    return false;
+}
+
+bool fg_sched_turn(struct fg_flow *flow)
 {
     struct step st;
     struct fg_err err = {0};
     int rc;
 
+    fg_restore_reap(&flow->machine.reuse, false);
+    fg_offer_turn(&flow->machine.reuse);
+    fg_ending_turn(flow);
     drop_canceled(flow);
     answer_forecasts(flow);
     fg_admit_waiting(flow);
     if (!restore_some(flow))
-        return;
+        return true;
     plan(flow, &st);
     if (st.n == 0)
-        return;
+        return may_go_on(&flow->sched);
     if (st.pages && !fg_vram_make_room(flow->machine.vram, st.pages)) {
         fg_fail(&err, FG_EBUSY, "the device has no free KV page");
         if (!fg_admit_preempt(flow))
             fail_step(flow, &st, &err);
-        return;
+        return true;
     }
     rc = run_step(flow, &st, &err);
     if (rc == FG_EDEVICELOST)
@@ -201,4 +213,5 @@ void fg_sched_turn(struct fg_flow *flow)
         fail_step(flow, &st, &err);
     else
         follow_up(flow, &st);
+    return true;
 }

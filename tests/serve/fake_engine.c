@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/blob.h"
+#include "base/ticket.h"
 #include "gpu/device.h"
 #include "model/engine.h"
 
@@ -412,6 +414,67 @@ int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint
             pieces[i].best[0].logit = NAN;
     }
     return 0;
+}
+
+/* --- transfers: done when they are started, which the contract allows --- */
+
+static void end(struct fg_engine *e, struct fg_ticket *ticket)
+{
+    struct fg_err err = {0};
+
+    fg_ticket_begin(ticket);
+    fg_ticket_end(ticket, lost(e, &err), &err);
+}
+
+int fg_engine_take_page(struct fg_engine *e, uint32_t *page, struct fg_err *err)
+{
+    check_thread(e);
+    if (!e->free_pages)
+        return fg_fail(err, FG_EBUSY, "no page is free");
+    *page = take_page(e, UINT64_MAX);
+    return 0;
+}
+
+void fg_page_read(struct fg_engine *e, uint32_t page, struct fg_blob *to, struct fg_ticket *ticket)
+{
+    CHECK(page < e->info.n_pages && e->pages[page].refs && e->pages[page].full);
+    CHECK(fg_blob_bytes(to) == e->info.page_bytes);
+    counts.page_reads++;
+    if (counts.page_reads + counts.state_reads == settings.lose_capture_at)
+        e->lost = true;
+    fg_blob_write(to, 0, &e->pages[page], e->info.page_bytes);
+    end(e, ticket);
+}
+
+void fg_page_write(struct fg_engine *e, uint32_t page, struct fg_blob *from,
+                   struct fg_ticket *ticket)
+{
+    CHECK(page < e->info.n_pages && e->pages[page].refs == 1 && !e->pages[page].full);
+    CHECK(fg_blob_bytes(from) == e->info.page_bytes);
+    fg_blob_read(from, 0, &e->pages[page], e->info.page_bytes);
+    CHECK(e->pages[page].marker == FAKE_MARKER);
+    e->pages[page].full = true;
+    end(e, ticket);
+}
+
+void fg_state_read(struct fg_engine *e, uint32_t slot, struct fg_blob *to, struct fg_ticket *ticket)
+{
+    CHECK(slot < e->info.n_states && e->slots[slot].marker == FAKE_MARKER);
+    CHECK(fg_blob_bytes(to) == e->info.state_bytes);
+    counts.state_reads++;
+    if (counts.page_reads + counts.state_reads == settings.lose_capture_at)
+        e->lost = true;
+    fg_blob_write(to, 0, &e->slots[slot], e->info.state_bytes);
+    end(e, ticket);
+}
+
+void fg_state_write(struct fg_engine *e, uint32_t slot, struct fg_blob *from,
+                    struct fg_ticket *ticket)
+{
+    CHECK(slot < e->info.n_states && fg_blob_bytes(from) == e->info.state_bytes);
+    fg_blob_read(from, 0, &e->slots[slot], e->info.state_bytes);
+    CHECK(e->slots[slot].marker == FAKE_MARKER);
+    end(e, ticket);
 }
 
 /* --- capture and restore --- */

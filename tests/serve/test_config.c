@@ -131,9 +131,9 @@ static void test_all(void **state)
     assert_int_equal(PARSE(&c, &err, "--model=b.gguf", "--device", "1", "--ctx", "4096", "--kv",
                            "f32", "--numerics", "int8", "--parallel", "8", "--batch", "256",
                            "--cache-dir", "/c", "--cache-size", "1.5G", "--cache-write-budget",
-                           "50G", "--vram-size", "6G", "--socket", "/s", "--tcp", "127.0.0.1:80",
-                           "--api-key", "k", "--alias", "m", "--log-level", "debug", "--max-body",
-                           "2M", "--tenant", "our.team-1_A"),
+                           "50G", "--vram-size", "6G", "--ram-size", "3G", "--socket", "/s",
+                           "--tcp", "127.0.0.1:80", "--api-key", "k", "--alias", "m", "--log-level",
+                           "debug", "--max-body", "2M", "--tenant", "our.team-1_A"),
                      0);
     assert_string_equal(c.model, "b.gguf");
     assert_string_equal(c.device, "1");
@@ -146,6 +146,7 @@ static void test_all(void **state)
     assert_true(c.cache_bytes == UINT64_C(3) << 29);
     assert_true(c.cache_write_budget == UINT64_C(50) << 30);
     assert_true(c.vram_bytes == UINT64_C(6) << 30);
+    assert_true(c.ram_bytes == UINT64_C(3) << 30);
     assert_string_equal(c.socket, "/s");
     assert_string_equal(c.tcp, "127.0.0.1:80");
     assert_int_equal(c.n_api_keys, 1);
@@ -178,6 +179,7 @@ static void test_refusals(void **state)
         {"--cache-size", "20Q", "--cache-size is `20Q`"},
         {"--cache-size", "1K", "--cache-size is `1K`"},
         {"--vram-size", "1000", "--vram-size is `1000`"},
+        {"--ram-size", "1000", "--ram-size is `1000`"},
         {"--cache-write-budget", "0", "--cache-write-budget is `0`"},
         {"--cache-write-budget", "-1G", "--cache-write-budget is `-1G`"},
         {"--max-body", "", "--max-body is ``"},

@@ -106,8 +106,11 @@ static void check_restore(struct bench *b, uint32_t limit, uint32_t step, uint32
     assert_int_equal(fg_seq_create(b->engine, &seq, NULL), 0);
     fg_restore_begin(&w, &b->reuse, &b->prefix, b->tokens, limit);
     assert_int_equal(w.found, limit);
-    while (!w.done)
+    while (!w.done) {
+        fg_restore_wait(&w);
         assert_int_equal(fg_restore_advance(&w, &b->reuse, &seq, step, NULL), 0);
+    }
+    assert_null(w.way);
     assert_int_equal(fg_seq_length(seq), want_blocks * 64);
     assert_int_equal(w.store_records > 0, from_store);
     compute(b, seq, N, NULL, got);

@@ -235,10 +235,10 @@ static uint32_t arrived(struct fg_flow *flow)
 
     for (const struct fg_job *job = flow->sched.waiting; job; job = job->next)
         n++;
-    pthread_mutex_lock(&flow->gpu_inbox.lock);
-    for (const struct fg_job *job = flow->gpu_inbox.first; job; job = job->next)
+    pthread_mutex_lock(&flow->gpu_queue.lock);
+    for (const struct fg_link *job = flow->gpu_queue.first; job; job = job->next)
         n++;
-    pthread_mutex_unlock(&flow->gpu_inbox.lock);
+    pthread_mutex_unlock(&flow->gpu_queue.lock);
     return n;
 }
 

@@ -196,8 +196,11 @@ static int restore(struct restore_bench *b, double *took, struct fg_err *err)
         return rc;
     double start = fg_clock_seconds();
     fg_restore_begin(&w, &b->reuse, &b->prefix, b->tokens, b->n_tokens / FG_BLOCK_TOKENS);
-    while (rc == 0 && !w.done)
+    while (rc == 0 && !w.done) {
+        fg_restore_wait(&w);
         rc = fg_restore_advance(&w, &b->reuse, &seq, 64, err);
+    }
+    fg_restore_stop(&w, &b->reuse);
     *took = fg_clock_seconds() - start;
     if (rc == 0 && fg_seq_length(seq) != b->n_tokens)
         rc = fg_fail(err, FG_EIO, "%u of %u tokens came back from the store", fg_seq_length(seq),

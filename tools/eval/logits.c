@@ -171,8 +171,11 @@ static int restore(struct work *w, struct fg_err *err)
     if (!w->cache)
         return 0;
     fg_restore_begin(&r, &w->reuse, &w->prefix, w->tokens, (w->n_tokens - 1) / FG_BLOCK_TOKENS);
-    while (rc == 0 && !r.done)
+    while (rc == 0 && !r.done) {
+        fg_restore_wait(&r);
         rc = fg_restore_advance(&r, &w->reuse, &w->seq, 64, err);
+    }
+    fg_restore_stop(&r, &w->reuse);
     w->restored = w->seq ? fg_seq_length(w->seq) : 0;
     printf("restored %u of %u tokens\n", w->restored, w->n_tokens);
     return rc;

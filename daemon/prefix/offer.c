@@ -1,0 +1,203 @@
+#include "offer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/log.h"
+#include "base/ticket.h"
+
+/* Bytes under way beyond which nothing more is taken. */
+enum { MOST_BYTES = 256 << 20 };
+
+struct fg_offer {
+    struct fg_offer *next;
+    struct fg_key key, parent;
+    int32_t tokens[FG_BLOCK_TOKENS];
+    struct fg_cache_put put;
+    uint32_t page, slot; /* that are being read; FG_VRAM_NONE */
+    struct fg_ticket ticket;
+};
+
+/* Gives back the page or the slot, once it is read. 0, or why it could not be. */
+static int let_go(const struct fg_reuse *r, struct fg_offer *o, struct fg_err *err)
+{
+    if (o->page != FG_VRAM_NONE)
+        fg_page_unref(r->engine, o->page);
+    if (o->slot != FG_VRAM_NONE) {
+        fg_vram_state_read_ended(r->vram, o->slot);
+        fg_vram_state_unpin(r->vram, o->slot);
+    }
+    o->page = o->slot = FG_VRAM_NONE;
+    return fg_ticket_wait(&o->ticket, err);
+}
+
+static void destroy(struct fg_offer *o)
+{
+    fg_blob_unref(o->put.blob);
+    fg_ticket_finish(&o->ticket);
+    free(o);
+}
+
+static struct fg_offer *create(const struct fg_reuse *r, const struct fg_prefix *prefix,
+                               const int32_t *tokens, uint32_t b, uint64_t bytes)
+{
+    struct fg_offer *o = calloc(1, sizeof *o);
+    struct fg_blob *blob = o ? fg_blob_create(bytes) : NULL;
+
+    if (!blob) {
+        free(o);
+        return NULL;
+    }
+    o->key = prefix->keys[b];
+    o->parent = b ? prefix->keys[b - 1] : prefix->root;
+    memcpy(o->tokens, tokens + (size_t)b * FG_BLOCK_TOKENS, sizeof o->tokens);
+    o->put = (struct fg_cache_put){
+        .key = &o->key, .parent = &o->parent, .tokens = o->tokens, .index = b, .blob = blob};
+    o->page = o->slot = FG_VRAM_NONE;
+    fg_ticket_init(&o->ticket, r->wake);
+    return o;
+}
+
+static bool no_room(const struct fg_reuse *r, uint64_t bytes)
+{
+    return r->offers && r->offers->bytes && r->offers->bytes + bytes > MOST_BYTES;
+}
+
+/* What has been read rests in host memory, and goes to the disk. */
+static int hand_over(const struct fg_reuse *r, struct fg_offer *o)
+{
+    fg_host_offer(r->host, &o->key, o->put.is_state, o->tokens, o->put.blob);
+    return r->cache ? fg_cache_put(r->cache, &o->put) : 0;
+}
+
+/* Takes over `o`, whose read has begun. */
+static int enlist(const struct fg_reuse *r, struct fg_offer *o)
+{
+    struct fg_err err;
+    int rc;
+
+    if (!r->offers) {
+        fg_ticket_wait(&o->ticket, NULL);
+        rc = let_go(r, o, &err);
+        if (rc == 0)
+            rc = hand_over(r, o);
+        destroy(o);
+        return rc;
+    }
+    if (r->offers->last)
+        r->offers->last->next = o;
+    else
+        r->offers->first = o;
+    r->offers->last = o;
+    r->offers->bytes += fg_blob_bytes(o->put.blob);
+    fg_offer_turn(r);
+    return 0;
+}
+
+int fg_offer_block(const struct fg_reuse *r, const struct fg_prefix *prefix, const int32_t *tokens,
+                   uint32_t b, uint32_t page, double seconds)
+{
+    struct fg_offer *o = NULL;
+
+    if (!no_room(r, r->block_bytes))
+        o = create(r, prefix, tokens, b, r->block_bytes);
+    if (!o)
+        return FG_EBUSY;
+    o->put.seconds = seconds;
+    if (r->page_bytes) {
+        o->page = page;
+        fg_page_ref(r->engine, page);
+        fg_page_read(r->engine, page, o->put.blob, &o->ticket);
+    } else {
+        memset(fg_blob_piece(o->put.blob, 0, &(size_t){0}), 0, r->block_bytes);
+    }
+    return enlist(r, o);
+}
+
+int fg_offer_slot(const struct fg_reuse *r, const struct fg_prefix *prefix, const int32_t *tokens,
+                  uint32_t n, uint32_t slot, enum fg_boundary at)
+{
+    struct fg_offer *o = NULL;
+
+    if (!no_room(r, r->state_bytes))
+        o = create(r, prefix, tokens, n - 1, r->state_bytes);
+    if (!o) {
+        fg_vram_state_unpin(r->vram, slot);
+        return FG_EBUSY;
+    }
+    o->put.is_state = true;
+    o->put.at = at;
+    o->slot = slot;
+    fg_vram_state_read_begins(r->vram, slot);
+    fg_state_read(r->engine, slot, o->put.blob, &o->ticket);
+    return enlist(r, o);
+}
+
+int fg_offer_bytes(const struct fg_reuse *r, const struct fg_prefix *prefix, const int32_t *tokens,
+                   uint32_t n, const void *bytes, enum fg_boundary at)
+{
+    struct fg_offer *o = NULL;
+
+    if (!no_room(r, r->state_bytes))
+        o = create(r, prefix, tokens, n - 1, r->state_bytes);
+    if (!o)
+        return FG_EBUSY;
+    fg_blob_write(o->put.blob, 0, bytes, r->state_bytes);
+    o->put.is_state = true;
+    o->put.at = at;
+    return enlist(r, o);
+}
+
+static void take_first(struct fg_offers *q)
+{
+    struct fg_offer *o = q->first;
+
+    q->first = o->next;
+    if (!q->first)
+        q->last = NULL;
+    q->bytes -= fg_blob_bytes(o->put.blob);
+    destroy(o);
+}
+
+void fg_offer_turn(const struct fg_reuse *r)
+{
+    struct fg_offers *q = r->offers;
+
+    while (q && q->first && !fg_ticket_pending(&q->first->ticket)) {
+        struct fg_err err;
+        int rc = let_go(r, q->first, &err);
+
+        if (rc)
+            fg_log(FG_LOG_WARN, "flow", "store=unread cause=\"%s\"", err.text);
+        else
+            rc = hand_over(r, q->first);
+        if (rc == FG_EBUSY)
+            return; /* its queue is full; again at the next turn */
+        take_first(q);
+    }
+}
+
+void fg_offer_drain(const struct fg_reuse *r)
+{
+    while (r->offers && r->offers->first) {
+        struct fg_offer *o = r->offers->first;
+
+        fg_ticket_wait(&o->ticket, NULL);
+        fg_offer_turn(r);
+        if (r->offers->first == o)
+            fg_cache_flush(r->cache);
+    }
+}
+
+void fg_offer_drop(const struct fg_reuse *r)
+{
+    while (r->offers && r->offers->first) {
+        struct fg_offer *o = r->offers->first;
+        struct fg_err err;
+
+        fg_ticket_wait(&o->ticket, NULL);
+        let_go(r, o, &err);
+        take_first(r->offers);
+    }
+}

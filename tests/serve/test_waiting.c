@@ -1,0 +1,240 @@
+/* The runner waits for nobody: while the store's reader stands still, jobs that need nothing of it
+ * go on, and those that do wait on their own. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/cache.h"
+#include "fake_engine.h"
+#include "fixture.h"
+#include "serve/parts.h"
+
+enum { N = 660, ANSWER = 3 };
+
+struct env {
+    char *dir, *model, *cache;
+    struct fg_flow_options opt;
+    struct fg_flow *flow;
+    /* The store's reader stands still from the call to the post. */
+    struct fg_cache_call call;
+    sem_t stands, go;
+};
+
+static int set_up(void **state)
+{
+    struct env *env = calloc(1, sizeof *env);
+
+    env->dir = fixture_dir();
+    env->model = fixture_model(env->dir);
+    env->cache = malloc(strlen(env->dir) + 8);
+    sprintf(env->cache, "%s/cache", env->dir);
+    env->opt = (struct fg_flow_options){.model_path = env->model,
+                                        .n_ctx = 1024,
+                                        .n_seq = 4,
+                                        .cache_dir = env->cache,
+                                        .cache_bytes = 64 << 20};
+    *state = env;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct env *env = *state;
+
+    fixture_remove(env->dir);
+    free(env->cache);
+    free(env->model);
+    free(env);
+    return 0;
+}
+
+static void open_flow(struct env *env, bool softmax, bool lightning)
+{
+    struct fake_settings s = {.softmax = softmax, .lightning = lightning};
+
+    fake_engine_set(&s);
+    assert_int_equal(fg_flow_create(&env->opt, &env->flow, NULL), 0);
+}
+
+static struct fg_job_request ask(uint64_t who)
+{
+    int32_t tokens[N];
+    uint64_t rng = who << 32;
+    struct fg_job_request req;
+
+    for (uint32_t t = 0; t < N; t++)
+        tokens[t] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
+    req = fixture_request(tokens, N, ANSWER);
+    req.ignore_eos = true;
+    return req;
+}
+
+static void start(struct env *env, struct reply *r, struct fg_job_request req)
+{
+    assert_int_equal(reply_start(r, env->flow, &req, NULL), 0);
+}
+
+static void stand_still(void *ctx)
+{
+    struct env *env = ctx;
+
+    sem_post(&env->stands);
+    sem_wait(&env->go);
+}
+
+static void stop_reader(struct env *env)
+{
+    sem_init(&env->stands, 0, 0);
+    sem_init(&env->go, 0, 0);
+    env->call = (struct fg_cache_call){.run = stand_still, .ctx = env};
+    fg_ticket_init(&env->call.ticket, NULL);
+    fg_cache_on_reader(env->flow->cache, &env->call);
+    sem_wait(&env->stands);
+}
+
+static void let_reader_go(struct env *env)
+{
+    sem_post(&env->go);
+    fg_ticket_wait(&env->call.ticket, NULL);
+    fg_ticket_finish(&env->call.ticket);
+    sem_destroy(&env->go);
+    sem_destroy(&env->stands);
+}
+
+static bool ended(struct reply *r)
+{
+    bool yes;
+
+    pthread_mutex_lock(&r->lock);
+    yes = r->ended;
+    pthread_mutex_unlock(&r->lock);
+    return yes;
+}
+
+static void store(struct env *env, uint64_t who)
+{
+    struct reply r;
+
+    start(env, &r, ask(who));
+    reply_wait(&r);
+    assert_false(r.failed);
+    reply_finish(&r);
+}
+
+static void check_kind(struct env *env, bool softmax, bool lightning)
+{
+    struct reply slow, twin, gone, fast;
+    struct fg_job_request req = ask(2);
+    struct fake_counts counts;
+
+    open_flow(env, softmax, lightning);
+    store(env, 1);
+    fg_flow_destroy(env->flow);
+    open_flow(env, softmax, lightning); /* what is stored is on the disk only */
+    stop_reader(env);
+    start(env, &slow, ask(1));
+    start(env, &twin, ask(1));
+    start(env, &gone, ask(1));
+    req.cache = FG_CACHE_NONE;
+    start(env, &fast, req);
+    reply_wait(&fast);
+    assert_false(fast.failed);
+    fg_job_cancel(gone.job); /* wakes the runner, which has nothing else to do */
+    reply_wait(&gone);
+    assert_int_equal(gone.error.code, FG_ECANCELED);
+    assert_false(ended(&slow) || ended(&twin));
+    let_reader_go(env);
+    reply_wait(&slow);
+    reply_wait(&twin);
+    assert_int_equal(slow.account.reused_tokens, 640);
+    assert_int_equal(twin.account.reused_tokens, 640);
+    assert_int_equal(slow.account.source, FG_SOURCE_STORE);
+    fake_engine_counts(&counts);
+    assert_int_equal(counts.tokens, N + ANSWER - 1 + 2 * (N - 640 + ANSWER - 1));
+    fg_flow_destroy(env->flow);
+    reply_finish(&slow);
+    reply_finish(&twin);
+    reply_finish(&gone);
+    reply_finish(&fast);
+    fixture_remove(env->cache);
+    env->cache = malloc(strlen(env->dir) + 8);
+    sprintf(env->cache, "%s/cache", env->dir);
+    env->opt.cache_dir = env->cache;
+}
+
+static void test_others_go_on(void **state)
+{
+    check_kind(*state, true, false);
+    check_kind(*state, false, true);
+    check_kind(*state, true, true);
+}
+
+/* What left the device comes back from host memory, whatever is on the disk. */
+static void from_memory(struct env *env, bool softmax, bool lightning, bool disk)
+{
+    struct reply r, first;
+
+    env->opt.cache_dir = disk ? env->cache : NULL;
+    env->opt.ram_bytes = 32 << 20;
+    env->opt.n_pages = softmax ? 16 : 0;
+    env->opt.n_states = 3;
+    open_flow(env, softmax, lightning);
+    start(env, &first, ask(1));
+    reply_wait(&first);
+    for (uint64_t who = 2; who < 6; who++)
+        store(env, who);
+    start(env, &r, ask(1));
+    reply_wait(&r);
+    assert_int_equal(r.account.reused_tokens, 640);
+    assert_int_equal(r.account.source, FG_SOURCE_RAM);
+    assert_int_equal(r.n_tokens, ANSWER);
+    assert_memory_equal(r.tokens, first.tokens, sizeof *r.tokens * ANSWER);
+    fg_flow_destroy(env->flow);
+    reply_finish(&first);
+    reply_finish(&r);
+}
+
+static void test_from_memory(void **state)
+{
+    for (int disk = 0; disk < 2; disk++) {
+        from_memory(*state, true, false, disk);
+        from_memory(*state, true, true, disk);
+        from_memory(*state, false, true, disk);
+    }
+}
+
+/* The flow ends while restores are under way. */
+static void test_end_amid(void **state)
+{
+    struct env *env = *state;
+    struct reply r;
+
+    open_flow(env, true, true);
+    store(env, 1);
+    fg_flow_destroy(env->flow);
+    open_flow(env, true, true);
+    stop_reader(env);
+    start(env, &r, ask(1));
+    fg_flow_cancel_all(env->flow);
+    reply_wait(&r);
+    let_reader_go(env);
+    fg_flow_destroy(env->flow);
+    assert_int_equal(r.error.code, FG_ECANCELED);
+    reply_finish(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_others_go_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_from_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_end_amid, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
