@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "shaders/abi/params.h"
+#include "shaders/lightning/params.h"
 
 enum { TOKENS = 4 /* of one chunk that share its keys in a workgroup */ };
 
@@ -77,7 +77,7 @@ static void record_round(struct fg_ops *o, const struct fg_lightning_attention *
                          const struct fg_step_round *round)
 {
     bool single = a->shape->n_single == a->shape->n_tokens;
-    uint32_t tokens = single ? 1 : TOKENS, most = single ? 1 : FG_C_CHUNK;
+    uint32_t tokens = single ? 1 : TOKENS, most = single ? 1 : FG_BLOCK_TOKENS;
     struct fg_kernel_key key = attend_kernel(o, a->head_dim, tokens);
     struct fg_lightning_push push = {.row0 = round->row0,
                                      .n_head = a->n_head,

@@ -331,7 +331,7 @@ uint32_t lab_group(const uint32_t *experts, uint32_t n_pairs, uint32_t n_expert,
 
 size_t lab_page_values(uint32_t n_kv, uint32_t d)
 {
-    return (size_t)2 * n_kv * d * FG_C_CHUNK;
+    return (size_t)2 * n_kv * d * FG_BLOCK_TOKENS;
 }
 
 size_t lab_page_at(enum fg_kv_type kv, bool is_v, uint32_t page, uint32_t n_kv, uint32_t d,
@@ -341,8 +341,8 @@ size_t lab_page_at(enum fg_kv_type kv, bool is_v, uint32_t page, uint32_t n_kv, 
     size_t base = page * lab_page_values(n_kv, d);
 
     if (is_v)
-        return base + ((size_t)(n_kv + head) * FG_C_CHUNK + j) * d + dim;
-    return base + ((head * (d / word) + dim / word) * FG_C_CHUNK + j) * word + dim % word;
+        return base + ((size_t)(n_kv + head) * FG_BLOCK_TOKENS + j) * d + dim;
+    return base + ((head * (d / word) + dim / word) * FG_BLOCK_TOKENS + j) * word + dim % word;
 }
 
 void lab_equal(const char *what, const void *got, const void *want, size_t n)

@@ -45,17 +45,17 @@ static float *noise(uint64_t *seed, size_t n, float range)
 static float *device_rows(const struct problem *p, bool is_v)
 {
     const float *rows = is_v ? p->v : p->k;
-    float *out = lab_alloc((size_t)SLOTS * FG_C_CHUNK * p->width, 4);
+    float *out = lab_alloc((size_t)SLOTS * FG_BLOCK_TOKENS * p->width, 4);
 
     for (size_t s = 0; s < SLOTS; s++)
-        for (size_t j = 0; j < FG_C_CHUNK; j++)
+        for (size_t j = 0; j < FG_BLOCK_TOKENS; j++)
             for (size_t h = 0; h < p->n_head; h++)
                 for (size_t c = 0; c < p->d; c++) {
                     size_t slot = s * p->n_head + h;
-                    size_t at = is_v ? (slot * FG_C_CHUNK + j) * p->d + c
-                                     : ((slot * (p->d / 4) + c / 4) * FG_C_CHUNK + j) * 4 + c % 4;
+                    size_t at = is_v ? (slot * FG_BLOCK_TOKENS + j) * p->d + c
+                                     : ((slot * (p->d / 4) + c / 4) * FG_BLOCK_TOKENS + j) * 4 + c % 4;
 
-                    out[at] = rows[(s * FG_C_CHUNK + j) * p->width + h * p->d + c];
+                    out[at] = rows[(s * FG_BLOCK_TOKENS + j) * p->width + h * p->d + c];
                 }
     return out;
 }
@@ -63,7 +63,7 @@ static float *device_rows(const struct problem *p, bool is_v)
 static struct fg_buffer *upload_rows(struct lab *lab, const struct problem *p, bool is_v)
 {
     float *rows = device_rows(p, is_v);
-    struct fg_buffer *b = lab_buffer(lab, rows, (size_t)SLOTS * FG_C_CHUNK * p->width * 4);
+    struct fg_buffer *b = lab_buffer(lab, rows, (size_t)SLOTS * FG_BLOCK_TOKENS * p->width * 4);
 
     free(rows);
     return b;
@@ -80,8 +80,8 @@ static void problem_init(struct problem *p, struct lab *lab, uint32_t n_head, ui
     p->push = (struct fg_lightning_push){ROW0, n_head, d, p->ldx, p->ldo};
     p->qkv = noise(seed, (size_t)TOKENS * p->ldx, 6);
     p->q = lab_alloc((size_t)TOKENS * p->width, 4);
-    p->k = noise(seed, (size_t)SLOTS * FG_C_CHUNK * p->width, 2);
-    p->v = noise(seed, (size_t)SLOTS * FG_C_CHUNK * p->width, 2);
+    p->k = noise(seed, (size_t)SLOTS * FG_BLOCK_TOKENS * p->width, 2);
+    p->v = noise(seed, (size_t)SLOTS * FG_BLOCK_TOKENS * p->width, 2);
     p->state = noise(seed, (size_t)SLOTS * p->width * d, 20);
     p->decay = lab_alloc((size_t)n_head * 65, 4);
     for (uint32_t h = 0; h < n_head; h++)
@@ -119,14 +119,14 @@ static void check_rows(struct problem *p, struct lab *lab, const char *what)
     float *k, *v;
 
     lab_dispatch(lab, "lightning_rows", NULL, b, 5, &p->push, sizeof p->push,
-                 (p->n_head * (p->d / 4) + 31) / 32, FG_C_CHUNK, RUNS);
+                 (p->n_head * (p->d / 4) + 31) / 32, FG_BLOCK_TOKENS, RUNS);
     for (uint32_t t = 0; t < TOKENS; t++)
         fg_ref_silu_rows(p->qkv + (size_t)t * p->ldx, 3 * p->width);
     for (int r = 0; r < RUNS; r++)
         for (uint32_t i = 0; i < runs[r].n; i++)
             for (uint32_t h = 0; h < p->n_head; h++) {
                 const float *from = p->qkv + (size_t)(runs[r].token + i) * p->ldx + 3 * h * p->d;
-                size_t row = ((size_t)runs[r].seq * FG_C_CHUNK + runs[r].first + i) * p->width;
+                size_t row = ((size_t)runs[r].seq * FG_BLOCK_TOKENS + runs[r].first + i) * p->width;
 
                 memcpy(p->q + (size_t)(runs[r].token + i) * p->width + h * p->d, from, p->d * 4);
                 memcpy(p->k + row + h * p->d, from + p->d, p->d * 4);
@@ -135,8 +135,8 @@ static void check_rows(struct problem *p, struct lab *lab, const char *what)
     k = device_rows(p, false);
     v = device_rows(p, true);
     lab_equal(what, fg_buffer_map(p->b_q), p->q, (size_t)TOKENS * p->width);
-    lab_equal(what, fg_buffer_map(p->b_k), k, (size_t)SLOTS * FG_C_CHUNK * p->width);
-    lab_equal(what, fg_buffer_map(p->b_v), v, (size_t)SLOTS * FG_C_CHUNK * p->width);
+    lab_equal(what, fg_buffer_map(p->b_k), k, (size_t)SLOTS * FG_BLOCK_TOKENS * p->width);
+    lab_equal(what, fg_buffer_map(p->b_v), v, (size_t)SLOTS * FG_BLOCK_TOKENS * p->width);
     free(k);
     free(v);
 }
@@ -151,7 +151,7 @@ static float *reference_outputs(const struct problem *p)
     for (int r = 0; r < RUNS; r++)
         for (uint32_t i = 0; i < runs[r].n; i++)
             for (uint32_t h = 0; h < p->n_head; h++) {
-                size_t t = runs[r].token + i, chunk = runs[r].seq * (size_t)FG_C_CHUNK * p->width;
+                size_t t = runs[r].token + i, chunk = runs[r].seq * (size_t)FG_BLOCK_TOKENS * p->width;
 
                 fg_ref_lightning_attend(p->q + t * p->width + h * p->d, p->k + chunk + h * p->d,
                                         p->v + chunk + h * p->d, p->width,
@@ -184,7 +184,7 @@ static void check_attend(struct problem *p, struct lab *lab, const char *shape)
                 continue;
             lab_wipe(p->b_o);
             lab_dispatch(lab, name, spec, b, 7, &p->push, sizeof p->push, p->n_head,
-                         (FG_C_CHUNK + tokens - 1) / tokens, RUNS);
+                         (FG_BLOCK_TOKENS + tokens - 1) / tokens, RUNS);
             snprintf(what, sizeof what, "%s, %u tokens, %s", name, tokens, shape);
             lab_equal(what, fg_buffer_map(p->b_o), want, (size_t)TOKENS * p->ldo);
         }
@@ -203,8 +203,8 @@ static void check_fold(struct problem *p, struct lab *lab, const char *shape)
 
     memcpy(before, p->state, (size_t)SLOTS * p->width * p->d * 4);
     for (int r = 0; r < RUNS; r++)
-        for (uint32_t h = 0; h < p->n_head && runs[r].first + runs[r].n == FG_C_CHUNK; h++) {
-            size_t chunk = runs[r].seq * (size_t)FG_C_CHUNK * p->width + h * p->d;
+        for (uint32_t h = 0; h < p->n_head && runs[r].first + runs[r].n == FG_BLOCK_TOKENS; h++) {
+            size_t chunk = runs[r].seq * (size_t)FG_BLOCK_TOKENS * p->width + h * p->d;
 
             fg_ref_lightning_fold(p->state + (runs[r].seq * p->n_head + h) * p->d * p->d,
                                   p->k + chunk, p->v + chunk, p->width, p->decay + h * 65, p->d);

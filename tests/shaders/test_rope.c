@@ -57,8 +57,8 @@ static void reference(const struct shape *s, enum fg_kv_type kv, bool neox, cons
                       float *qkv, uint32_t ld, const uint32_t *table, void *pages)
 {
     for (uint32_t t = 0; t < TOKENS; t++) {
-        uint32_t page = table[tokens[t].seq * MAX_PAGES + tokens[t].pos / FG_C_CHUNK];
-        uint32_t j = tokens[t].pos % FG_C_CHUNK;
+        uint32_t page = table[tokens[t].seq * MAX_PAGES + tokens[t].pos / FG_BLOCK_TOKENS];
+        uint32_t j = tokens[t].pos % FG_BLOCK_TOKENS;
         const float *cs = rope + (size_t)t * s->rope_dim;
         float *q = qkv + (size_t)t * ld, *k = q + s->n_head * s->d, *v = k + s->n_kv * s->d;
 

@@ -6,7 +6,8 @@
 
 #include "gpu/device.h"
 #include "model/families/hparams.h"
-#include "shaders/abi/params.h"
+#include "base/block_tokens.h"
+#include "shaders/bench/params.h"
 
 enum {
     ROOF_BYTES = 256 << 20, /* of the copies; or the device's largest binding */
@@ -17,7 +18,7 @@ enum {
 };
 #define MOE_BYTES (UINT64_C(1) << 30) /* most that the experts of one matrix take */
 
-static const uint32_t token_counts[] = {1, FG_C_CHUNK};
+static const uint32_t token_counts[] = {1, FG_BLOCK_TOKENS};
 
 /* --- time --- */
 
@@ -245,7 +246,7 @@ static void add_rest(struct fg_kernel_bench *b)
     for (uint32_t i = 0; i < N && b->widths.lightning_heads; i++)
         add(b, (struct fg_kernel_case){.kind = FG_KERNEL_LIGHTNING,
                                        .n_tokens = token_counts[i],
-                                       .depth = token_counts[i] == 1 ? FG_C_CHUNK / 2 : 0});
+                                       .depth = token_counts[i] == 1 ? FG_BLOCK_TOKENS / 2 : 0});
     for (uint32_t i = 0; i < N && b->widths.lightning_heads; i++)
         add(b, (struct fg_kernel_case){.kind = FG_KERNEL_GATE, .n_tokens = token_counts[i]});
     for (uint32_t i = 0; i < N; i++)
@@ -319,8 +320,8 @@ int fg_kernel_bench_create(const struct fg_kernel_bench_options *opt, struct fg_
     int rc;
 
     *out = NULL;
-    if (opt->reps < 1 || opt->reps > FG_KERNEL_BENCH_MAX_REPS || opt->depths[0] % FG_C_CHUNK ||
-        opt->depths[1] % FG_C_CHUNK)
+    if (opt->reps < 1 || opt->reps > FG_KERNEL_BENCH_MAX_REPS || opt->depths[0] % FG_BLOCK_TOKENS ||
+        opt->depths[1] % FG_BLOCK_TOKENS)
         return fg_fail(err, FG_EINVAL,
                        "%u repetitions of 1..%d, or depths that are not whole chunks", opt->reps,
                        FG_KERNEL_BENCH_MAX_REPS);

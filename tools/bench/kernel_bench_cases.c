@@ -4,7 +4,7 @@
 #include "ops/moe.h"
 #include "ops/norm.h"
 #include "ops/softmax_attention.h"
-#include "shaders/abi/params.h"
+#include "base/block_tokens.h"
 #include "model/weights.h"
 
 #include <stdlib.h>
@@ -247,7 +247,7 @@ static void cost(const struct work *w, struct fg_kernel_time *t)
     const struct fg_kernel_widths *v = &b->widths;
     const struct fg_kernel_case *c = w->c;
     double n = c->n_tokens, d = v->lightning_dim, width = v->lightning_heads * d;
-    double pages = (c->depth + c->n_tokens + FG_C_CHUNK - 1) / FG_C_CHUNK, folds;
+    double pages = (c->depth + c->n_tokens + FG_BLOCK_TOKENS - 1) / FG_BLOCK_TOKENS, folds;
 
     switch (c->kind) {
     case FG_KERNEL_MATMUL:
@@ -260,10 +260,11 @@ static void cost(const struct work *w, struct fg_kernel_time *t)
     case FG_KERNEL_LIGHTNING:
         /* q, k, v in, q again rotated, output out; the state read, and written where it is folded.
          */
-        folds = (c->depth % FG_C_CHUNK + c->n_tokens) / FG_C_CHUNK;
+        folds = (c->depth % FG_BLOCK_TOKENS + c->n_tokens) / FG_BLOCK_TOKENS;
         t->bytes = (double)fg_kernel_state_bytes(b) * (1 + 2 * folds) + 4 * n * width * 7;
-        t->flops = 2 * width * d * n + 4 * width * keys_seen(c->depth % FG_C_CHUNK, c->n_tokens) +
-                   2 * width * d * FG_C_CHUNK * folds;
+        t->flops = 2 * width * d * n +
+                   4 * width * keys_seen(c->depth % FG_BLOCK_TOKENS, c->n_tokens) +
+                   2 * width * d * FG_BLOCK_TOKENS * folds;
         t->texel = fg_lightning_by_lanes(&b->ops);
         break;
     case FG_KERNEL_NORM:

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "ops/softmax_attention.h"
-#include "shaders/abi/params.h"
+#include "base/block_tokens.h"
+#include "shaders/lib/rows.h"
 
 enum { NOISE_BYTES = 1 << 20 };
 
@@ -12,7 +13,7 @@ uint64_t fg_kernel_page_bytes(const struct fg_kernel_bench *b)
 {
     const struct fg_heads *h = &b->widths.heads;
     uint64_t value = b->opt.kv_type == FG_KV_F16 ? 2 : 4;
-    return 2ull * h->n_head_kv * h->head_dim * FG_C_CHUNK * value;
+    return 2ull * h->n_head_kv * h->head_dim * FG_BLOCK_TOKENS * value;
 }
 
 uint64_t fg_kernel_state_bytes(const struct fg_kernel_bench *b)
@@ -25,7 +26,7 @@ uint64_t fg_kernel_state_bytes(const struct fg_kernel_bench *b)
 static uint32_t pages(const struct fg_kernel_bench *b)
 {
     uint32_t deep = b->opt.depths[0] > b->opt.depths[1] ? b->opt.depths[0] : b->opt.depths[1];
-    return deep / FG_C_CHUNK + 1;
+    return deep / FG_BLOCK_TOKENS + 1;
 }
 
 static int make_noise(struct fg_kernel_bench *b, struct fg_err *err)
@@ -62,7 +63,7 @@ static int make(struct fg_kernel_bench *b, uint64_t bytes, struct fg_buffer **ou
 static int make_layers(struct fg_kernel_bench *b, struct fg_err *err)
 {
     const struct fg_kernel_widths *w = &b->widths;
-    uint64_t rows = 4ull * w->lightning_heads * w->lightning_dim * FG_C_CHUNK;
+    uint64_t rows = 4ull * w->lightning_heads * w->lightning_dim * FG_BLOCK_TOKENS;
     int rc = 0;
 
     for (uint32_t i = 0; rc == 0 && i < FG_KERNEL_LAYERS; i++) {
@@ -103,7 +104,7 @@ static int make_activations(struct fg_kernel_bench *b, struct fg_err *err)
         {&b->gate, row * fg_round_up(lightning, 32)},
         {&b->gated, row * fg_round_up(lightning, 32)},
         {&b->partial, 4 * fg_attend_partial(&w->heads, pages(b))},
-        {&b->decay, 4ull * w->lightning_heads * (FG_C_CHUNK + 1)},
+        {&b->decay, 4ull * w->lightning_heads * (FG_BLOCK_TOKENS + 1)},
         {&b->experts, 4 * pairs},
         {&b->pairs, 4 * pairs},
         {&b->pair_tiles, pairs ? 16 * (pairs + w->n_expert) : 0},
@@ -183,7 +184,7 @@ void fg_kernel_bench_stand_at(struct fg_kernel_bench *b, uint32_t depth, uint32_
     struct fg_token_row *tokens = fg_buffer_map(b->tables.tokens);
     struct fg_chunk_row *chunk = fg_buffer_map(b->tables.chunks);
     uint32_t *table = fg_buffer_map(b->tables.table), *groups = fg_buffer_map(b->tables.groups);
-    uint32_t step = n == 1 ? 1 : fg_attend_tokens(&b->ops), first = depth % FG_C_CHUNK, g = 0;
+    uint32_t step = n == 1 ? 1 : fg_attend_tokens(&b->ops), first = depth % FG_BLOCK_TOKENS, g = 0;
 
     for (uint32_t i = 0; i < b->tables.max_pages; i++)
         table[i] = i;
@@ -194,10 +195,10 @@ void fg_kernel_bench_stand_at(struct fg_kernel_bench *b, uint32_t depth, uint32_
         groups[2 * g + 1] = n - i < step ? n - i : step;
     }
     *chunk = (struct fg_chunk_row){0, n, first, 0};
-    *round = (struct fg_step_round){0, 1, (first + n) % FG_C_CHUNK == 0};
+    *round = (struct fg_step_round){0, 1, (first + n) % FG_BLOCK_TOKENS == 0};
     *shape = (struct fg_step_shape){.n_tokens = n,
                                     .n_single = n == 1,
-                                    .single_tiles = n == 1 ? depth / FG_C_CHUNK + 1 : 0,
+                                    .single_tiles = n == 1 ? depth / FG_BLOCK_TOKENS + 1 : 0,
                                     .n_groups = n == 1 ? 0 : g,
                                     .n_rounds = 1,
                                     .rounds = round};

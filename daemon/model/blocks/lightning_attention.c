@@ -1,7 +1,7 @@
 /* Lightning attention: a state that decays, the rows of the chunk under way, and a gate on the
  * output. */
 #include "block.h"
-#include "shaders/abi/params.h"
+#include "base/block_tokens.h"
 
 #include <math.h>
 
@@ -9,10 +9,10 @@
 #include "ops/matmul.h"
 #include "ops/quantize.h"
 
-enum { QKV, GATE, OUTPUT };       /* slots of matrices */
-enum { GATE_NORM };               /* of vectors */
-enum { STATE, K_ROWS, V_ROWS };   /* of memory */
-enum { POWERS = FG_C_CHUNK + 1 }; /* of a head's decay: 0 .. 64 */
+enum { QKV, GATE, OUTPUT };            /* slots of matrices */
+enum { GATE_NORM };                    /* of vectors */
+enum { STATE, K_ROWS, V_ROWS };        /* of memory */
+enum { POWERS = FG_BLOCK_TOKENS + 1 }; /* of a head's decay: 0 .. 64 */
 
 static uint32_t width(const struct fg_block_shape *s)
 {
@@ -29,7 +29,7 @@ static void tensors(const struct fg_block_shape *s, struct fg_tensor_table *t)
 
 static void memory(const struct fg_block_shape *s, enum fg_kv_type kv, struct fg_block_memory *m)
 {
-    uint64_t rows = 4ull * width(s) * FG_C_CHUNK;
+    uint64_t rows = 4ull * width(s) * FG_BLOCK_TOKENS;
     (void)kv;
     fg_block_memory_add(m, FG_MEMORY_STATE, "states", 4ull * width(s) * s->lightning.head_dim);
     fg_block_memory_add(m, FG_MEMORY_ROWS, "chunk rows", rows);
