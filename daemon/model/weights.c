@@ -1,7 +1,7 @@
 #include "weights.h"
 
 #include "ops/ops.h"
-#include "shaders/abi/params.h"
+#include "shaders/repack/params.h"
 
 #include <stdio.h>
 #include <stdlib.h>

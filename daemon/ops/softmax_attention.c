@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "shaders/abi/params.h"
+#include "shaders/softmax_attention/params.h"
 
 enum {
     TOKENS = 4, /* of one sequence that share keys in a workgroup */

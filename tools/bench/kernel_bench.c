@@ -6,7 +6,8 @@
 #include "base/clock.h"
 #include "gpu/device.h"
 #include "model/families/hparams.h"
-#include "shaders/abi/params.h"
+#include "base/block_tokens.h"
+#include "shaders/bench/params.h"
 
 enum {
     ROOF_BYTES = 256 << 20, /* of the copies; or the device's largest binding */

@@ -4,7 +4,7 @@
 #include "ops/moe.h"
 #include "ops/norm.h"
 #include "ops/softmax_attention.h"
-#include "shaders/abi/params.h"
+#include "base/block_tokens.h"
 #include "model/weights.h"
 
 #include <stdlib.h>

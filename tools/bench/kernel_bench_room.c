@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "ops/softmax_attention.h"
-#include "shaders/abi/params.h"
+#include "base/block_tokens.h"
+#include "shaders/lib/rows.h"
 
 enum { NOISE_BYTES = 1 << 20 };
 
