@@ -1,6 +1,6 @@
 #include "best.h"
 
-#include "shaders/abi/params.h"
+#include "shaders/sample/params.h"
 
 uint64_t fg_best_pairs(uint64_t n)
 {

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "shaders/abi/params.h"
+#include "shaders/embed/params.h"
 
 static void write_name(const struct fg_kernel_key *k, char name[FG_KERNEL_NAME])
 {

@@ -2,7 +2,8 @@
 
 #include <stdio.h>
 
-#include "shaders/abi/params.h"
+#include "base/block_tokens.h"
+#include "shaders/lightning/params.h"
 
 enum { TOKENS = 4 /* of one chunk that share its keys in a workgroup */ };
 

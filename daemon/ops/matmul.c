@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "quantize.h"
-#include "shaders/abi/params.h"
+#include "shaders/matmul/params.h"
 
 void fg_matmul_name(char name[FG_KERNEL_NAME], const char *base, enum fg_dtype type,
                     const struct fg_tiling *t, const char *variant)

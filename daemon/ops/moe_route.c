@@ -1,6 +1,6 @@
 #include "moe.h"
 
-#include "shaders/abi/params.h"
+#include "shaders/moe/params.h"
 
 void fg_record_moe_route(struct fg_ops *o, const struct fg_moe_route *a)
 {

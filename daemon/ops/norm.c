@@ -1,6 +1,6 @@
 #include "norm.h"
 
-#include "shaders/abi/params.h"
+#include "shaders/norm/params.h"
 
 void fg_record_norm(struct fg_ops *o, const struct fg_norm *a)
 {

@@ -1,6 +1,6 @@
 #include "quantize.h"
 
-#include "shaders/abi/params.h"
+#include "shaders/matmul/params.h"
 
 bool fg_takes_quantized(const struct fg_ops *o, enum fg_dtype type)
 {

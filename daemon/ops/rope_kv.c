@@ -1,6 +1,6 @@
 #include "rope_kv.h"
 
-#include "shaders/abi/params.h"
+#include "shaders/rope/params.h"
 
 void fg_record_rope_kv(struct fg_ops *o, const struct fg_rope_kv *a)
 {

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "shaders/abi/params.h"
+#include "shaders/lib/order.h"
+#include "shaders/softmax_attention/params.h"
 
 enum {
     TOKENS = 4, /* of one sequence that share keys in a workgroup */

@@ -7,7 +7,7 @@
 
 struct fg_buffer; /* gpu/buffer.h */
 
-/* In host memory; rows are structs of shaders/abi/params.h. */
+/* In host memory; rows are structs of shaders/lib/rows.h. */
 struct fg_step_tables {
     struct fg_buffer *tokens; /* a row a token: id, position, slot */
     struct fg_buffer *rope;   /* [n_batch][rope_dim / 2] cos and sin of each token's angles */

@@ -1,6 +1,6 @@
 #include "swiglu.h"
 
-#include "shaders/abi/params.h"
+#include "shaders/ffn/params.h"
 
 void fg_record_swiglu(struct fg_ops *o, struct fg_view gate, struct fg_view up)
 {

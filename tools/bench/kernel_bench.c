@@ -2,11 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/block_tokens.h"
+#include "base/clock.h"
 #include "gpu/device.h"
 #include "model/families/hparams.h"
-#include "shaders/abi/params.h"
+#include "shaders/bench/params.h"
 
 enum {
     ROOF_BYTES = 256 << 20, /* of the copies; or the device's largest binding */
@@ -18,15 +19,6 @@ enum {
 #define MOE_BYTES (UINT64_C(1) << 30) /* most that the experts of one matrix take */
 
 static const uint32_t token_counts[] = {1, FG_BLOCK_TOKENS};
-
-/* --- time --- */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static int by_size(const void *a, const void *b)
 {
@@ -43,9 +35,9 @@ static int submit(struct fg_kernel_bench *b, fg_kernel_record *record, void *ctx
     fg_cmd_begin(cmd);
     for (uint32_t i = 0; i < n; i++)
         record(ctx, i);
-    start = now();
+    start = fg_clock_seconds();
     rc = fg_cmd_run(cmd, err);
-    *seconds = now() - start;
+    *seconds = fg_clock_seconds() - start;
     return rc;
 }
 
@@ -88,7 +80,8 @@ static void record_copy(void *ctx, uint32_t i)
     struct roof_work *w = ctx;
     struct fg_bind binds[] = {{w->x, 0, 0}, {w->y, 0, 0}};
     (void)i;
-    fg_cmd_dispatch(w->b->cmd, w->copy, binds, 2, &w->push, sizeof w->push, w->push.n / 512, 1, 1);
+    fg_cmd_dispatch(w->b->cmd, &(struct fg_dispatch){w->copy, binds, 2, sizeof w->push, &w->push,
+                                                     w->push.n / 512, 1, 1});
     fg_cmd_barrier(w->b->cmd);
 }
 
@@ -98,7 +91,8 @@ static void record_madd(void *ctx, uint32_t i)
     struct fg_bench_madd_push push = {MADD_ROUNDS, 0.5f, 1.0f};
     struct fg_bind bind = {w->y, 0, 0};
     (void)i;
-    fg_cmd_dispatch(w->b->cmd, w->madd, &bind, 1, &push, sizeof push, MADD_GROUPS, 1, 1);
+    fg_cmd_dispatch(
+        w->b->cmd, &(struct fg_dispatch){w->madd, &bind, 1, sizeof push, &push, MADD_GROUPS, 1, 1});
     fg_cmd_barrier(w->b->cmd);
 }
 

@@ -1,10 +1,10 @@
 /* What a case records, and what it costs by its formula. */
 #include "kernel_bench_priv.h"
+#include "base/block_tokens.h"
 #include "ops/lightning_attention.h"
 #include "ops/moe.h"
 #include "ops/norm.h"
 #include "ops/softmax_attention.h"
-#include "shaders/abi/params.h"
 #include "model/weights.h"
 
 #include <stdlib.h>

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
+#include "base/block_tokens.h"
 #include "ops/softmax_attention.h"
-#include "shaders/abi/params.h"
+#include "shaders/lib/rows.h"
 
 enum { NOISE_BYTES = 1 << 20 };
 

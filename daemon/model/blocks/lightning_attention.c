@@ -1,7 +1,7 @@
 /* Lightning attention: a state that decays, the rows of the chunk under way, and a gate on the
  * output. */
+#include "base/block_tokens.h"
 #include "block.h"
-#include "shaders/abi/params.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* Softmax attention: queries, keys and values, rotated, over the pages of a sequence. */
+#include "base/block_tokens.h"
 #include "block.h"
-#include "shaders/abi/params.h"
 
 #include "ops/matmul.h"
 #include "ops/quantize.h"
