@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cache/cache.h"
 #include "prefix/prefix_keys.h"
 #include "prefix/bring.h"
@@ -78,25 +79,19 @@ static int parse(int argc, char **argv, struct args *a)
 
 static int read_tokens(struct work *w)
 {
-    FILE *f = fopen(w->a.tokens, "rb");
-    long bytes = -1;
-    if (!f)
-        return eval_fail("%s: %s", w->a.tokens, strerror(errno));
-    if (fseek(f, 0, SEEK_END) == 0)
-        bytes = ftell(f);
-    rewind(f);
-    if (bytes <= 0 || bytes % 4 || bytes / 4 > INT32_MAX / 2) {
-        fclose(f);
-        return eval_fail("%s: %ld bytes are not a whole number of 32-bit token ids", w->a.tokens,
-                         bytes);
+    struct fg_err err;
+    char *bytes;
+    size_t n;
+
+    if (fg_file_read(w->a.tokens, (size_t)INT32_MAX / 2 * 4, &bytes, &n, &err))
+        return eval_fail("%s", err.text);
+    if (n == 0 || n % 4) {
+        free(bytes);
+        return eval_fail("%s: %zu bytes are not a whole number of 32-bit token ids", w->a.tokens,
+                         n);
     }
-    w->n_tokens = (uint32_t)(bytes / 4);
-    w->tokens = malloc((size_t)bytes);
-    if (!w->tokens || fread(w->tokens, 4, w->n_tokens, f) != w->n_tokens) {
-        fclose(f);
-        return eval_fail("%s: cannot read %u tokens", w->a.tokens, w->n_tokens);
-    }
-    fclose(f);
+    w->n_tokens = (uint32_t)(n / 4);
+    w->tokens = (int32_t *)bytes; /* as malloc() aligned it */
     return EVAL_OK;
 }
 
