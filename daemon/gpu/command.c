@@ -128,9 +128,8 @@ void fg_cmd_begin(struct fg_cmd *c)
 
 static int add_pool(struct fg_cmd *c)
 {
-    VkDescriptorPoolSize sizes[] = {
-        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, SETS_A_POOL * FG_BIND_MAX},
-        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, SETS_A_POOL * 4}};
+    VkDescriptorPoolSize sizes[] = {{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, SETS_A_POOL * FG_BIND_MAX},
+                                    {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, SETS_A_POOL * 4}};
     VkDescriptorPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
                                        .maxSets = SETS_A_POOL,
                                        .poolSizeCount = 2,
@@ -217,37 +216,45 @@ static bool check_bind(struct fg_cmd *c, const struct fg_pipeline *p, uint32_t i
     return false;
 }
 
-void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bind *binds,
-                     uint32_t n, const void *push, uint32_t push_bytes, uint32_t gx, uint32_t gy,
-                     uint32_t gz)
+/* Whether what is given is what the shader takes. */
+static bool check_dispatch(struct fg_cmd *c, const struct fg_dispatch *w)
 {
-    VkDescriptorBufferInfo infos[FG_BIND_MAX];
-    VkBufferView views[FG_BIND_MAX];
-    VkWriteDescriptorSet writes[FG_BIND_MAX];
+    const struct fg_pipeline *p = w->pipeline;
+    const struct fg_signature *takes = &p->signature;
 
-    if (c->rc || gx == 0 || gy == 0 || gz == 0)
-        return;
-    if (gx > MOST_GROUPS || gy > MOST_GROUPS || gz > MOST_GROUPS) {
+    if (w->gx > MOST_GROUPS || w->gy > MOST_GROUPS || w->gz > MOST_GROUPS) {
         c->rc =
             fg_fail(&c->err, FG_EINVAL, "shader %s: %u x %u x %u workgroups; %d each way are sure",
-                    p->shader->name, gx, gy, gz, MOST_GROUPS);
-        return;
+                    p->shader->name, w->gx, w->gy, w->gz, MOST_GROUPS);
+        return false;
     }
-    if (n != p->signature.n_binds || push_bytes != p->signature.push_bytes) {
+    if (w->n_binds != takes->n_binds || w->push_bytes != takes->push_bytes) {
         c->rc =
             fg_fail(&c->err, FG_EINVAL,
                     "shader %s takes %u buffers and %u bytes of parameters, got %u and %u",
-                    p->shader->name, p->signature.n_binds, p->signature.push_bytes, n, push_bytes);
-        return;
+                    p->shader->name, takes->n_binds, takes->push_bytes, w->n_binds, w->push_bytes);
+        return false;
     }
+    return true;
+}
+
+/* A descriptor set of the buffers; a failure sticks. */
+static VkDescriptorSet bind_buffers(struct fg_cmd *c, const struct fg_dispatch *w)
+{
+    const struct fg_pipeline *p = w->pipeline;
+    VkDescriptorBufferInfo infos[FG_BIND_MAX];
+    VkBufferView views[FG_BIND_MAX];
+    VkWriteDescriptorSet writes[FG_BIND_MAX];
     VkDescriptorSet set = next_set(c, p->set_layout);
-    for (uint32_t i = 0; i < n && c->rc == 0; i++) {
+
+    for (uint32_t i = 0; i < w->n_binds && c->rc == 0; i++) {
+        const struct fg_bind *bind = &w->binds[i];
         uint64_t bytes;
-        if (!check_bind(c, p, i, &binds[i], &bytes))
-            return;
+        if (!check_bind(c, p, i, bind, &bytes))
+            return set;
         if (p->signature.kinds[i] != 's')
-            views[i] = texel_view(c, binds[i].buffer, p->signature.kinds[i]);
-        infos[i] = (VkDescriptorBufferInfo){binds[i].buffer->buffer, binds[i].offset, bytes};
+            views[i] = texel_view(c, bind->buffer, p->signature.kinds[i]);
+        infos[i] = (VkDescriptorBufferInfo){bind->buffer->buffer, bind->offset, bytes};
         writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                            .dstSet = set,
                                            .dstBinding = i,
@@ -256,27 +263,30 @@ void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bi
                                            .pBufferInfo = &infos[i],
                                            .pTexelBufferView = &views[i]};
     }
+    if (c->rc == 0)
+        vkUpdateDescriptorSets(c->device->device, w->n_binds, writes, 0, NULL);
+    return set;
+}
+
+void fg_cmd_dispatch(struct fg_cmd *c, const struct fg_dispatch *what)
+{
+    const struct fg_pipeline *p = what->pipeline;
+    VkDescriptorSet set;
+
+    if (c->rc || what->gx == 0 || what->gy == 0 || what->gz == 0 || !check_dispatch(c, what))
+        return;
+    set = bind_buffers(c, what);
     if (c->rc)
         return;
-    vkUpdateDescriptorSets(c->device->device, n, writes, 0, NULL);
     if (c->bound != p->pipeline)
         vkCmdBindPipeline(c->buffer, VK_PIPELINE_BIND_POINT_COMPUTE, p->pipeline);
     c->bound = p->pipeline;
     vkCmdBindDescriptorSets(c->buffer, VK_PIPELINE_BIND_POINT_COMPUTE, p->layout, 0, 1, &set, 0,
                             NULL);
-    if (push_bytes)
-        vkCmdPushConstants(c->buffer, p->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, push_bytes, push);
-    vkCmdDispatch(c->buffer, gx, gy, gz);
-}
-
-void fg_cmd_record(struct fg_cmd *c, const struct fg_dispatch *what)
-{
-    if (c->rc)
-        return;
-    c->rc = fg_kernel_ready(what->kernel, &c->err);
-    if (c->rc == 0)
-        fg_cmd_dispatch(c, what->kernel->pipeline, what->binds, what->n_binds, what->push,
-                        what->push_bytes, what->gx, what->gy, what->gz);
+    if (what->push_bytes)
+        vkCmdPushConstants(c->buffer, p->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, what->push_bytes,
+                           what->push);
+    vkCmdDispatch(c->buffer, what->gx, what->gy, what->gz);
 }
 
 void fg_cmd_barrier(struct fg_cmd *c)

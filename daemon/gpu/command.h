@@ -28,20 +28,13 @@ void fg_cmd_destroy(struct fg_cmd *c); /* NULL is fine */
 void fg_cmd_begin(struct fg_cmd *c);
 /* What a dispatch is made of. */
 struct fg_dispatch {
-    struct fg_kernel *kernel;
+    struct fg_pipeline *pipeline;
     const struct fg_bind *binds; /* [n_binds] for bindings 0 .. */
-    uint32_t n_binds;
-    uint32_t push_bytes;
-    const void *push;    /* [push_bytes] push constants of the shader's size */
+    uint32_t n_binds, push_bytes;
+    const void *push;    /* [push_bytes] push constants, of the shader's size */
     uint32_t gx, gy, gz; /* workgroups; a count of 0 records nothing */
 };
-/* Records it; a kernel whose pipeline can't be made fails the submission. */
-void fg_cmd_record(struct fg_cmd *c, const struct fg_dispatch *what);
-/* Workgroups gx x gy x gz of `p`; n binds for bindings 0..n-1; push constants of the shader's size.
- * A count of 0 records nothing. */
-void fg_cmd_dispatch(struct fg_cmd *c, struct fg_pipeline *p, const struct fg_bind *binds,
-                     uint32_t n, const void *push, uint32_t push_bytes, uint32_t gx, uint32_t gy,
-                     uint32_t gz);
+void fg_cmd_dispatch(struct fg_cmd *c, const struct fg_dispatch *what);
 /* All that was recorded before is done and visible to all that follows, copies and host included.
  */
 void fg_cmd_barrier(struct fg_cmd *c);

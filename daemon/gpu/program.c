@@ -70,28 +70,6 @@ int fg_pipeline_get(struct fg_device *d, const char *name, const uint32_t spec[F
     return get(d, shader, spec, out, err);
 }
 
-int fg_kernel_init(struct fg_kernel *k, struct fg_device *d, const char *name,
-                   const uint32_t spec[FG_SPEC_COUNT], struct fg_err *err)
-{
-    const struct fg_shader *shader = fg_shader_find(name);
-
-    memset(k, 0, sizeof *k);
-    if (!shader)
-        return fg_fail(err, FG_ENOTFOUND, "no shader is called \"%s\"", name);
-    k->device = d;
-    k->program = (uint32_t)(shader - fg_shaders);
-    if (spec)
-        memcpy(k->spec, spec, sizeof k->spec);
-    return 0;
-}
-
-int fg_kernel_ready(struct fg_kernel *k, struct fg_err *err)
-{
-    if (k->pipeline)
-        return 0;
-    return get(k->device, &fg_shaders[k->program], k->spec, &k->pipeline, err);
-}
-
 void fg_pipelines_destroy(struct fg_device *d)
 {
     for (int i = 0; i < FG_PIPELINE_BUCKETS; i++)

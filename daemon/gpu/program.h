@@ -13,7 +13,9 @@ struct fg_pipeline;
 enum { FG_SPEC_COUNT = 5 };
 
 /* The pipeline of shader `name` (a row of the table in CMake) with specialization constants 0..4;
- * made on first use and kept by the device. FG_ENOTFOUND (no such shader), FG_EDEVICE. */
+ * made on first use and kept by the device. It is the handle by which kernels are recorded: the
+ * name is looked for among all, so whoever uses it often asks once. FG_ENOTFOUND (no such shader),
+ * FG_EFORMAT, FG_EDEVICE. */
 int fg_pipeline_get(struct fg_device *d, const char *name, const uint32_t spec[FG_SPEC_COUNT],
                     struct fg_pipeline **out, struct fg_err *err);
 
@@ -24,21 +26,6 @@ enum { FG_STATISTICS_BYTES = 4096 };
 int fg_pipeline_statistics(struct fg_device *d, const char *name,
                            const uint32_t spec[FG_SPEC_COUNT], char text[FG_STATISTICS_BYTES],
                            struct fg_err *err);
-
-/* A kernel: a handle to a shader with its specialization, found by name once and then used without
- * looking anything up. Plain data; its user keeps it as long as it likes, within the device's life.
- * The pipeline is made when it is first used, by the one thread that records. */
-struct fg_kernel {
-    struct fg_device *device;
-    uint32_t program; /* index in the table of shaders */
-    uint32_t spec[FG_SPEC_COUNT];
-    struct fg_pipeline *pipeline; /* NULL: not made yet */
-};
-/* FG_ENOTFOUND (no such shader). Makes no pipeline. spec: NULL for zeros. */
-int fg_kernel_init(struct fg_kernel *k, struct fg_device *d, const char *name,
-                   const uint32_t spec[FG_SPEC_COUNT], struct fg_err *err);
-/* Makes the pipeline now unless there is one. FG_EDEVICE, FG_ENOMEM, FG_EINVAL. */
-int fg_kernel_ready(struct fg_kernel *k, struct fg_err *err);
 
 /* Of the code of all embedded shaders, in the table's order. */
 uint64_t fg_shaders_hash(void);

@@ -2,6 +2,7 @@
 #ifndef FG_ENGINE_PRIV_H
 #define FG_ENGINE_PRIV_H
 
+#include "base/block_tokens.h"
 #include "engine.h"
 #include "gpu/command.h"
 #include "model/blocks/activations.h"
@@ -13,8 +14,6 @@
 #include "self_test.h"
 #include "transfer.h"
 #include "weights.h"
-
-#include "shaders/abi/params.h"
 
 /* Of a step; strides in floats, multiples of 32. */
 struct fg_scratch {

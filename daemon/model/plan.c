@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/block_tokens.h"
 #include "engine_priv.h"
 #include "gpu/device.h"
 #include "model/blocks/block.h"

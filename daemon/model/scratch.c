@@ -1,4 +1,5 @@
 /* Sizes and creation of a step's activations and tables. */
+#include "base/block_tokens.h"
 #include "engine_priv.h"
 #include "model/blocks/block.h"
 #include "ops/best.h"

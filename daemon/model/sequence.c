@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/block_tokens.h"
 #include "base/blob.h"
 #include "base/ticket.h"
 #include "engine_priv.h"

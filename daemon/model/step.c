@@ -10,6 +10,7 @@
 #include "ops/norm.h"
 #include "ops/quantize.h"
 #include "step_set.h"
+#include "shaders/lib/rows.h"
 
 static int check_pieces(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
                         uint32_t *n_tokens, struct fg_err *err)

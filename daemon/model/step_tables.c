@@ -2,8 +2,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/block_tokens.h"
 #include "engine_priv.h"
 #include "ops/softmax_attention.h"
+#include "shaders/lib/rows.h"
 
 /* Rows of one token: id, position, slot; cos and sin of its angles, in double, rounded once. */
 static void fill_token(struct fg_engine *e, uint32_t row, int32_t id, uint32_t pos, uint32_t slot)

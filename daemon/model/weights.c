@@ -207,8 +207,8 @@ static int upload_rows(struct fg_uploader *u, const struct fg_matrix *m,
     struct fg_bind binds[] = {{import ? import : u->staging, 0, (offset + bytes + 3) / 4 * 4},
                               {part->buffer, 0, 0}};
     fg_cmd_begin(u->cmd);
-    fg_cmd_dispatch(u->cmd, repack, binds, 2, &push, sizeof push, (m->n_blocks + 7) / 8,
-                    (n_rows + 31) / 32, 1);
+    fg_cmd_dispatch(u->cmd, &(struct fg_dispatch){repack, binds, 2, sizeof push, &push,
+                                                  (m->n_blocks + 7) / 8, (n_rows + 31) / 32, 1});
     rc = fg_cmd_run(u->cmd, err);
     fg_buffer_destroy(import);
     u->done += bytes;

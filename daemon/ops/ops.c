@@ -84,8 +84,9 @@ void fg_ops_dispatch(struct fg_ops *o, const struct fg_kernel_key *key, const st
     struct fg_pipeline *p = fg_ops_kernel(o, key);
 
     if (p)
-        fg_cmd_dispatch(o->cmd, p, c->binds, c->n_binds, c->push, c->push_bytes, c->groups[0],
-                        c->groups[1], c->groups[2]);
+        fg_cmd_dispatch(o->cmd,
+                        &(struct fg_dispatch){p, c->binds, c->n_binds, c->push_bytes, c->push,
+                                              c->groups[0], c->groups[1], c->groups[2]});
 }
 
 void fg_ops_refuse(struct fg_ops *o, const char *operation, const char *why)

@@ -9,7 +9,8 @@
 
 #include "open.h"
 
-#include "shaders/abi/params.h"
+#include "shaders/matmul/params.h"
+#include "shaders/moe/params.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +64,8 @@ static int bench_close(void **state)
 
 static void dispatch(struct bench *b, const struct fg_bind binds[4])
 {
-    fg_cmd_dispatch(b->c, b->combine, binds, 4, &b->push, sizeof b->push, 1, 1, 1);
+    fg_cmd_dispatch(b->c,
+                    &(struct fg_dispatch){b->combine, binds, 4, sizeof b->push, &b->push, 1, 1, 1});
 }
 
 /* After a refusal: the same recorder computes. */
@@ -147,12 +149,12 @@ static void test_range(void **state)
     struct fg_bind whole[4] = {{b->b, 0, 0}, {b->b, 0, 0}, {b->b, 0, 0}, {b->b, 0, 0}};
     info->max_texel_elements = 255;
     fg_cmd_begin(b->c);
-    fg_cmd_dispatch(b->c, b->texel, whole, 4, &push, sizeof push, 1, 1, 1);
+    fg_cmd_dispatch(b->c, &(struct fg_dispatch){b->texel, whole, 4, sizeof push, &push, 1, 1, 1});
     info->max_texel_elements = texels;
     refused(fg_cmd_run(b->c, &err), FG_EINVAL, &err, "binding of 4080");
     whole[1].offset = 256;
     fg_cmd_begin(b->c);
-    fg_cmd_dispatch(b->c, b->texel, whole, 4, &push, sizeof push, 1, 1, 1);
+    fg_cmd_dispatch(b->c, &(struct fg_dispatch){b->texel, whole, 4, sizeof push, &push, 1, 1, 1});
     refused(fg_cmd_run(b->c, &err), FG_EINVAL, &err, "buffer 1");
     still_works(b);
 }
@@ -165,19 +167,21 @@ static void test_counts(void **state)
     struct fg_err err;
 
     fg_cmd_begin(b->c);
-    fg_cmd_dispatch(b->c, b->combine, binds, 3, &b->push, sizeof b->push, 1, 1, 1);
+    fg_cmd_dispatch(b->c,
+                    &(struct fg_dispatch){b->combine, binds, 3, sizeof b->push, &b->push, 1, 1, 1});
     refused(fg_cmd_run(b->c, &err), FG_EINVAL, &err, "4 buffers");
     fg_cmd_begin(b->c);
-    fg_cmd_dispatch(b->c, b->combine, binds, 5, &b->push, sizeof b->push, 1, 1, 1);
+    fg_cmd_dispatch(b->c,
+                    &(struct fg_dispatch){b->combine, binds, 5, sizeof b->push, &b->push, 1, 1, 1});
     refused(fg_cmd_run(b->c, &err), FG_EINVAL, &err, "got 5");
     fg_cmd_begin(b->c);
-    fg_cmd_dispatch(b->c, b->combine, binds, 4, &b->push, 4, 1, 1, 1);
+    fg_cmd_dispatch(b->c, &(struct fg_dispatch){b->combine, binds, 4, 4, &b->push, 1, 1, 1});
     refused(fg_cmd_run(b->c, &err), FG_EINVAL, &err, "28 bytes");
     /* A count of 0 records nothing, whatever the rest is. */
     fg_cmd_begin(b->c);
-    fg_cmd_dispatch(b->c, b->combine, binds, 3, NULL, 0, 0, 1, 1);
-    fg_cmd_dispatch(b->c, b->combine, binds, 3, NULL, 0, 1, 0, 1);
-    fg_cmd_dispatch(b->c, b->combine, binds, 3, NULL, 0, 1, 1, 0);
+    fg_cmd_dispatch(b->c, &(struct fg_dispatch){b->combine, binds, 3, 0, NULL, 0, 1, 1});
+    fg_cmd_dispatch(b->c, &(struct fg_dispatch){b->combine, binds, 3, 0, NULL, 1, 0, 1});
+    fg_cmd_dispatch(b->c, &(struct fg_dispatch){b->combine, binds, 3, 0, NULL, 1, 1, 0});
     assert_int_equal(fg_cmd_run(b->c, &err), 0);
     still_works(b);
 }
@@ -245,7 +249,8 @@ static void test_many_dispatches(void **state)
         v[256] = 0;
         fg_cmd_begin(b->c);
         for (int i = 0; i < MANY; i++) {
-            fg_cmd_dispatch(b->c, b->combine, binds, 4, &push, sizeof push, 1, 1, 1);
+            fg_cmd_dispatch(
+                b->c, &(struct fg_dispatch){b->combine, binds, 4, sizeof push, &push, 1, 1, 1});
             fg_cmd_barrier(b->c);
         }
         if (fg_cmd_run(b->c, &err))
@@ -268,48 +273,13 @@ static void test_pipelines(void **state)
     assert_int_equal(fg_pipeline_get(b->d, "swiglu", zeros, &p, &err), 0);
     assert_int_equal(fg_pipeline_get(b->d, "swiglu", zeros, &again, &err), 0);
     assert_ptr_equal(p, again);
+    assert_int_equal(
+        fg_pipeline_get(b->d, "swiglu", (const uint32_t[FG_SPEC_COUNT]){7}, &again, &err), 0);
+    assert_ptr_not_equal(p, again); /* another specialization */
     while (fg_shader_name(n))
         n++;
     assert_true(n > 40);
     assert_null(fg_shader_name(n + 1000));
-}
-
-/* A handle finds its shader once, makes its pipeline when first used, and records what the pipeline
- * by name records. */
-static void test_kernels(void **state)
-{
-    struct bench *b = *state;
-    const struct fg_bind binds[4] = {{b->b, 0, 4}, {b->b, 256, 4}, {b->b, 512, 4}, {b->b, 1024, 4}};
-    struct fg_kernel k, other;
-    struct fg_dispatch what = {&k, binds, 4, sizeof b->push, &b->push, 1, 1, 1};
-    float *v = fg_buffer_map(b->b);
-    struct fg_err err;
-
-    refused(fg_kernel_init(&k, b->d, "no_such_shader", NULL, &err), FG_ENOTFOUND, &err,
-            "no_such_shader");
-    assert_int_equal(fg_kernel_init(&k, b->d, "moe_combine", NULL, &err), 0);
-    assert_null(k.pipeline);
-    v[256] = 0;
-    fg_cmd_begin(b->c);
-    fg_cmd_record(b->c, &what);
-    if (fg_cmd_run(b->c, &err))
-        fail_msg("%s", err.text);
-    assert_true(v[256] == 3);
-    assert_ptr_equal(k.pipeline, b->combine);
-    /* Another specialization is another pipeline, the same one is the same. */
-    assert_int_equal(
-        fg_kernel_init(&other, b->d, "moe_combine", (const uint32_t[FG_SPEC_COUNT]){7}, &err), 0);
-    assert_int_equal(fg_kernel_ready(&other, &err), 0);
-    assert_ptr_not_equal(other.pipeline, k.pipeline);
-    assert_int_equal(fg_kernel_init(&k, b->d, "moe_combine", NULL, &err), 0);
-    assert_int_equal(fg_kernel_ready(&k, &err), 0);
-    assert_ptr_equal(k.pipeline, b->combine);
-    /* Errors of recording stick as they do by name. */
-    what.push_bytes = 4;
-    fg_cmd_begin(b->c);
-    fg_cmd_record(b->c, &what);
-    refused(fg_cmd_run(b->c, &err), FG_EINVAL, &err, "moe_combine");
-    still_works(b);
 }
 
 int main(void)
@@ -322,7 +292,6 @@ int main(void)
         cmocka_unit_test(test_copies_leave_nothing),
         cmocka_unit_test(test_many_dispatches),
         cmocka_unit_test(test_pipelines),
-        cmocka_unit_test(test_kernels),
     };
 
     return cmocka_run_group_tests(tests, bench_open, bench_close);

@@ -9,7 +9,7 @@
 
 #include "open.h"
 
-#include "shaders/abi/params.h"
+#include "shaders/ffn/params.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -99,7 +99,7 @@ static void use(const char *dir)
         fail_msg("%s", err.text);
     struct fg_bind binds[] = {{g, 0, 0}, {u, 0, 0}};
     fg_cmd_begin(c);
-    fg_cmd_dispatch(c, p, binds, 2, &push, sizeof push, 1, 1, 1);
+    fg_cmd_dispatch(c, &(struct fg_dispatch){p, binds, 2, sizeof push, &push, 1, 1, 1});
     if (fg_cmd_run(c, &err))
         fail_msg("%s", err.text);
     assert_true(*(float *)fg_buffer_map(g) > 5.28477f && *(float *)fg_buffer_map(g) < 5.28479f);

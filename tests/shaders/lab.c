@@ -7,6 +7,7 @@
 
 #include "lab.h"
 
+#include "base/block_tokens.h"
 #include "canon.h"
 #include "gpu/spirv.h"
 
@@ -110,7 +111,7 @@ void lab_dispatch(struct lab *lab, const char *shader, const uint32_t *spec,
     for (uint32_t i = 0; i < n; i++)
         binds[i].buffer = buffers[i];
     lab_begin(lab);
-    fg_cmd_dispatch(lab->ops.cmd, p, binds, n, push, push_bytes, gx, gy, gz);
+    fg_cmd_dispatch(lab->ops.cmd, &(struct fg_dispatch){p, binds, n, push_bytes, push, gx, gy, gz});
     lab_run(lab);
 }
 

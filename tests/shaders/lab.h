@@ -11,7 +11,6 @@
 #include "gpu/command.h"
 #include "model/weights.h"
 #include "ops/ops.h"
-#include "shaders/abi/params.h"
 #include "ops.h"
 
 struct lab {

@@ -12,6 +12,7 @@
 
 #include "lab.h"
 #include "pair.h"
+#include "shaders/sample/params.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -10,6 +10,7 @@
 
 #include "model/engine_priv.h"
 
+#include "base/block_tokens.h"
 #include "lab.h"
 #include "pair.h"
 

@@ -9,6 +9,7 @@
 #include "lab.h"
 #include "tools/bench/kernel_bench.h"
 #include "tiny_model.h"
+#include "shaders/bench/params.h"
 
 #include <stdlib.h>
 #include <string.h>

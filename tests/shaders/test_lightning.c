@@ -6,8 +6,11 @@
 
 #include <cmocka.h>
 
+#include "base/block_tokens.h"
 #include "lab.h"
 #include "tables.h"
+#include "shaders/lib/rows.h"
+#include "shaders/lightning/params.h"
 
 #include <stdio.h>
 #include <stdlib.h>

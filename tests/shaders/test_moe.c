@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "lab.h"
+#include "shaders/moe/params.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -13,6 +13,7 @@
 #include "ops/quantize.h"
 #include "pair.h"
 #include "problem.h"
+#include "shaders/matmul/params.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,11 +7,14 @@
 
 #include <cmocka.h>
 
+#include "base/block_tokens.h"
 #include "canon.h"
 #include "lab.h"
 #include "model/blocks/block.h"
 #include "model/rope_table.h"
 #include "tables.h"
+#include "shaders/lib/rows.h"
+#include "shaders/rope/params.h"
 
 #include <math.h>
 #include <stdio.h>

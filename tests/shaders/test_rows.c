@@ -11,6 +11,9 @@
 
 #include "canon.h"
 #include "lab.h"
+#include "shaders/ffn/params.h"
+#include "shaders/lib/rows.h"
+#include "shaders/lightning/params.h"
 
 #include <stdio.h>
 #include <stdlib.h>

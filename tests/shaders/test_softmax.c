@@ -10,6 +10,8 @@
 #include "canon.h"
 #include "lab.h"
 #include "tables.h"
+#include "shaders/lib/rows.h"
+#include "shaders/softmax_attention/params.h"
 
 #include <stdio.h>
 #include <stdlib.h>
