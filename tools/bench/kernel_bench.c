@@ -80,7 +80,8 @@ static void record_copy(void *ctx, uint32_t i)
     struct roof_work *w = ctx;
     struct fg_bind binds[] = {{w->x, 0, 0}, {w->y, 0, 0}};
     (void)i;
-    fg_cmd_dispatch(w->b->cmd, w->copy, binds, 2, &w->push, sizeof w->push, w->push.n / 512, 1, 1);
+    fg_cmd_dispatch(w->b->cmd, &(struct fg_dispatch){w->copy, binds, 2, sizeof w->push, &w->push,
+                                                     w->push.n / 512, 1, 1});
     fg_cmd_barrier(w->b->cmd);
 }
 
@@ -90,7 +91,8 @@ static void record_madd(void *ctx, uint32_t i)
     struct fg_bench_madd_push push = {MADD_ROUNDS, 0.5f, 1.0f};
     struct fg_bind bind = {w->y, 0, 0};
     (void)i;
-    fg_cmd_dispatch(w->b->cmd, w->madd, &bind, 1, &push, sizeof push, MADD_GROUPS, 1, 1);
+    fg_cmd_dispatch(
+        w->b->cmd, &(struct fg_dispatch){w->madd, &bind, 1, sizeof push, &push, MADD_GROUPS, 1, 1});
     fg_cmd_barrier(w->b->cmd);
 }
 
