@@ -17,6 +17,7 @@
 #include "serve/flow.h"
 #include "fulgur/socket.h"
 #include "fulgur/version.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "plan_report.h"
 #include "tune_report.h"
@@ -73,24 +74,6 @@ static uint64_t default_cache_bytes(const char *dir)
     return room > MIN_CACHE_BYTES ? room : MIN_CACHE_BYTES;
 }
 
-/* Creates dir and its parents, 0700. Pipelines are only a convenience. */
-static bool make_dirs(const char *dir)
-{
-    char path[4096];
-
-    if ((size_t)snprintf(path, sizeof path, "%s", dir) >= sizeof path)
-        return false;
-    for (char *p = path + 1; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(path, 0700) != 0 && errno != EEXIST)
-            return false;
-        *p = '/';
-    }
-    return mkdir(path, 0700) == 0 || errno == EEXIST;
-}
-
 static int open_flow(struct daemon *d, struct fg_err *err)
 {
     const struct fg_config *c = &d->config;
@@ -99,7 +82,7 @@ static int open_flow(struct daemon *d, struct fg_err *err)
     fg_config_flow_options(c, &opt);
     if (c->cache_dir && !opt.cache_bytes)
         opt.cache_bytes = default_cache_bytes(c->cache_dir);
-    if (c->pipeline_dir && make_dirs(c->pipeline_dir))
+    if (c->pipeline_dir && fg_make_dirs(c->pipeline_dir, 0700, NULL) == 0)
         opt.pipeline_dir = c->pipeline_dir;
     else
         fg_log(FG_LOG_WARN, "main", "pipelines=not_kept dir=%s",
@@ -269,7 +252,7 @@ static int tune(const struct fg_config *c)
     struct fg_err err = {0};
     int rc;
 
-    if (!c->pipeline_dir || !make_dirs(c->pipeline_dir))
+    if (!c->pipeline_dir || fg_make_dirs(c->pipeline_dir, 0700, NULL) != 0)
         rc = fg_fail(&err, FG_EIO, "%s: the tuning cannot be kept there",
                      c->pipeline_dir ? c->pipeline_dir : "no cache directory");
     else
