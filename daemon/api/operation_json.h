@@ -1,6 +1,6 @@
-/* Operations on the store in JSON: what a request asks for, what a task's result says. Pure. */
-#ifndef FG_API_TASK_JSON_H
-#define FG_API_TASK_JSON_H
+/* Operations on the store in JSON: what a request asks for, what its result says. Pure. */
+#ifndef FG_API_OPERATION_JSON_H
+#define FG_API_OPERATION_JSON_H
 
 #include <jansson.h>
 
@@ -9,9 +9,9 @@
 
 enum { FG_TASK_ROWS = 100, FG_TASK_MAX_ROWS = 10000 };
 
-/* The kind of task behind a path; false: none. */
+/* The kind of operation behind a path; false: none. */
 bool fg_task_path_kind(const char *path, enum fg_task_kind *kind);
-/* Whether the task takes a body of JSON. */
+/* Whether the operation takes a body of JSON. */
 bool fg_task_has_body(enum fg_task_kind kind);
 /* `body` (may be NULL): the request's object; `query`: what follows the `?`, or NULL. *stream: the
  * answer is to be a stream. FG_EINVAL with *e filled; what *out points to is the caller's in every

@@ -37,7 +37,7 @@ struct fg_api_options {
  * FG_EACCESS, FG_EIO, FG_ENOMEM, FG_EUNSUPPORTED (a public TCP address without a key). */
 int fg_api_create(const struct fg_api_options *opt, struct fg_api **out, struct fg_err *err);
 
-/* Cancels running jobs and waits until the flow has let go of them, closes every connection,
+/* Cancels running jobs and waits until the backend has let go of them, closes every connection,
  * removes the socket file if it is still ours. NULL is fine. Not from inside a callback of the API.
  */
 void fg_api_destroy(struct fg_api *api);

@@ -19,7 +19,7 @@ __attribute__((format(printf, 5, 6))) int fg_http_fail(struct fg_http_error *e, 
                                                        const char *param, const char *code,
                                                        const char *fmt, ...);
 
-/* The answer to a failure that the flow reports. */
+/* The answer to a failure below: an FG_E* to a status. */
 void fg_http_error_from(struct fg_http_error *e, const struct fg_err *err, bool draining);
 
 /* The HTTP reason phrase of a status. Static, never NULL. */

@@ -1,5 +1,5 @@
-/* Answers of the completion endpoints: flow events to OpenAI's JSON. Pure; any thread. All returned
- * strings and objects are the caller's; NULL: out of memory. */
+/* Answers of the completion endpoints: events of jobs to OpenAI's JSON. Pure; any thread. All
+ * returned strings and objects are the caller's; NULL: out of memory. */
 #ifndef FG_API_RESPONSE_JSON_H
 #define FG_API_RESPONSE_JSON_H
 
