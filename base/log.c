@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fulgur/error.h"
 
 enum {
@@ -217,11 +218,9 @@ int fg_log_start(void)
 
 void fg_log_stop(void)
 {
-    struct timespec until;
+    struct timespec until = fg_clock_in_ms(FG_LOG_STOP_MS);
     int rc = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += FG_LOG_STOP_MS / 1000;
     pthread_mutex_lock(&lock);
     if (state != RUNNING) {
         pthread_mutex_unlock(&lock);

@@ -2,7 +2,8 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <time.h>
+
+#include "clock.h"
 
 void fg_queue_init(struct fg_queue *q)
 {
@@ -77,15 +78,8 @@ struct fg_link *fg_queue_take(struct fg_queue *q, bool wait)
 
 struct fg_link *fg_queue_take_within(struct fg_queue *q, unsigned ms)
 {
-    struct timespec until;
+    struct timespec until = fg_clock_in_ms(ms);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&q->lock);
     while (idle(q) && pthread_cond_timedwait(&q->filled, &q->lock, &until) != ETIMEDOUT)
         ;

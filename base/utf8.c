@@ -64,3 +64,17 @@ size_t fg_utf8_valid(const char *p, size_t n)
     }
     return at;
 }
+
+size_t fg_utf8_length(const char *p, size_t n)
+{
+    size_t len;
+
+    return fg_utf8_next(p, n, &len) == FG_UTF8_CHAR ? len : 0;
+}
+
+size_t fg_utf8_cut(const char *p, size_t n)
+{
+    while (n > 0 && ((unsigned char)p[n] & 0xc0) == 0x80)
+        n--;
+    return n;
+}

@@ -18,4 +18,11 @@ enum fg_utf8_kind fg_utf8_next(const char *p, size_t n, size_t *len);
 /* Bytes of the longest prefix of p[0..n) that is well-formed UTF-8. */
 size_t fg_utf8_valid(const char *p, size_t n);
 
+/* Bytes of the well-formed sequence at the start of p[0..n), n > 0; 0 when there is none. */
+size_t fg_utf8_length(const char *p, size_t n);
+
+/* Where to cut a text so that at most n bytes stay and no character is divided. The text has more
+ * than n bytes: p[n] is looked at. */
+size_t fg_utf8_cut(const char *p, size_t n);
+
 #endif

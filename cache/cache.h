@@ -17,6 +17,7 @@
 
 #include "base/ticket.h"
 #include "fulgur/error.h"
+#include "fulgur/metrics.h"
 #include "key.h"
 #include "policy.h"
 
@@ -77,6 +78,8 @@ struct fg_cache_fetch {
     /* The reader's. */
     struct fg_cache_fetch *next;
     bool canceled;
+    uint32_t pieces; /* read so far */
+    uint64_t stamp;  /* of the put that they are of */
 };
 /* Starts it; never waits. Fetches under way are served in turn, a piece each, so that a small one
  * does not wait for a large one. Any thread. */
@@ -139,7 +142,7 @@ struct fg_cache_put {
 /* Queues it; never waits for the disk. A record that is stored or queued already is dropped
  * silently (0). FG_EBUSY when the queue is over its byte cap, 256 MiB or twice the largest payload;
  * FG_EFULL when the record alone is over the budget, or the day's write budget is used up (all are
- * dropped and counted); FG_EINVAL: no payload, no parent, or over 4 GiB; FG_ENOMEM. The caller goes
+ * dropped and counted); FG_EINVAL: no payload, or no parent; FG_ENOMEM. The caller goes
  * on. A block whose parent, or a state whose block, is neither stored nor queued before it is
  * dropped by the writer and counted. Any thread. */
 int fg_cache_put(struct fg_cache *c, const struct fg_cache_put *p);
@@ -218,18 +221,9 @@ int fg_cache_forget(struct fg_cache *c, const struct fg_key *roots, size_t n_roo
  * reopened). */
 int fg_cache_compact(struct fg_cache *c, uint64_t *before, uint64_t *after, struct fg_err *err);
 
+/* Counts of records are since open. */
 struct fg_cache_stats {
-    uint64_t blocks, states;           /* records stored */
-    uint64_t block_bytes, state_bytes; /* their payloads */
-    uint64_t file_bytes, max_bytes;    /* the data file; the budget */
-    uint64_t queued_bytes;             /* payloads waiting for the writer, or being written */
-    /* Since open. Records: evicted for the budget; that did not verify; too large for the budget or
-     * the file; refused by a full queue; put without the block they continue; over the day's write
-     * budget. */
-    uint64_t evicted, dropped_corrupt, dropped_full, dropped_queue, dropped_orphan, dropped_budget;
-    uint64_t write_errors;             /* transactions that failed; their records are lost */
-    uint64_t hits_blocks, hits_states; /* payloads read */
-    uint64_t bytes_written;            /* payloads committed */
+    FG_CACHE_METRICS(FG_METRIC_MEMBER)
 };
 void fg_cache_stats(struct fg_cache *c, struct fg_cache_stats *out); /* any thread */
 

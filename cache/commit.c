@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/blob.h"
+#include "guard.h"
+
 enum { PAGE_HEADER = 16, P_OVERFLOW = 0x04 };
 
 /* LMDB trusts the page header of a value when it deletes it, and nothing has read it since the
@@ -29,44 +32,77 @@ static int check_value_page(struct fg_cache *c, const MDB_val *v)
     return 0;
 }
 
+/* Deletes every piece under the record's key, also those that no meta record names. */
+static int delete_pieces(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind,
+                         const struct fg_key *key)
+{
+    uint8_t first[FG_PIECE_KEY_BYTES];
+    MDB_cursor *cur;
+    int rc = mdb_cursor_open(txn, c->db[fg_data_db(kind)], &cur);
+
+    if (rc)
+        return rc;
+    fg_piece_key(key, 0, first);
+    for (;;) {
+        MDB_val k = {sizeof first, first}, v;
+
+        rc = mdb_cursor_get(cur, &k, &v, MDB_SET_RANGE);
+        if (rc || k.mv_size != sizeof first || memcmp(k.mv_data, key->b, sizeof key->b) != 0)
+            break;
+        rc = check_value_page(c, &v);
+        if (!rc)
+            rc = mdb_cursor_del(cur, 0);
+        if (rc)
+            break;
+    }
+    mdb_cursor_close(cur);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 static int delete_record(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind,
                          const struct fg_key *key)
 {
-    MDB_val k = fg_key_val(key), v;
+    MDB_val k = fg_key_val(key);
     int rc = mdb_del(txn, c->db[fg_meta_db(kind)], &k, NULL);
 
     if (rc && rc != MDB_NOTFOUND)
         return rc;
-    rc = mdb_get(txn, c->db[fg_data_db(kind)], &k, &v);
-    if (rc == MDB_NOTFOUND)
-        return 0;
-    if (!rc)
-        rc = check_value_page(c, &v);
-    if (!rc)
-        rc = mdb_del(txn, c->db[fg_data_db(kind)], &k, NULL);
-    return rc;
+    return delete_pieces(c, txn, kind, key);
 }
 
 /* A reader's report may be about an older snapshot than the newest. */
 static bool still_right(struct fg_cache *c, MDB_txn *txn, const struct fg_victim *v)
 {
-    MDB_val k = fg_key_val(&v->e->key), m, d;
-    struct fg_record meta, rec;
-    const void *payload;
+    const struct fg_key *key = &v->e->key;
+    MDB_val k = fg_key_val(key), m;
+    struct fg_blob *scratch;
+    struct fg_record meta;
+    bool right = true;
 
-    return mdb_get(txn, c->db[fg_meta_db(v->kind)], &k, &m) == 0 &&
-           fg_meta_decode(v->kind, &v->e->key, m.mv_data, m.mv_size, &meta) == 0 &&
-           mdb_get(txn, c->db[fg_data_db(v->kind)], &k, &d) == 0 && check_value_page(c, &d) == 0 &&
-           fg_value_decode(v->kind, &v->e->key, d.mv_data, d.mv_size, c->psize, &rec, &payload) ==
-               0 &&
-           rec.bytes == meta.bytes;
+    if (mdb_get(txn, c->db[fg_meta_db(v->kind)], &k, &m) != 0 ||
+        fg_meta_decode(v->kind, key, m.mv_data, m.mv_size, &meta) != 0)
+        return false;
+    scratch = fg_blob_create(FG_RECORD_PIECE);
+    for (uint32_t i = 0; scratch && right && i < fg_record_pieces(meta.bytes); i++) {
+        struct fg_record_piece p = fg_record_piece(v->kind, key, &meta, i);
+        uint8_t at[FG_PIECE_KEY_BYTES];
+        MDB_val pk = {sizeof at, at}, d;
+
+        fg_piece_key(key, i, at);
+        right = mdb_get(txn, c->db[fg_data_db(v->kind)], &pk, &d) == 0 &&
+                d.mv_size == fg_value_bytes(p.bytes, c->psize) && check_value_page(c, &d) == 0 &&
+                fg_piece_decode(&p, d.mv_data, d.mv_size, scratch, 0) == 0;
+    }
+    right = right && scratch;
+    fg_blob_unref(scratch);
+    return right;
 }
 
 static int write_touch(struct fg_cache *c, MDB_txn *txn, const struct fg_touch *t)
 {
     MDB_dbi db = c->db[fg_meta_db(t->kind)];
     MDB_val k = fg_key_val(&t->key), v;
-    uint8_t buf[FG_META_MAX];
+    uint8_t buf[FG_META_BYTES];
     struct fg_record r;
     int rc = mdb_get(txn, db, &k, &v);
 
@@ -83,26 +119,56 @@ static int write_touch(struct fg_cache *c, MDB_txn *txn, const struct fg_touch *
     return mdb_put(txn, db, &k, &v, 0);
 }
 
-static int write_record(struct fg_cache *c, MDB_txn *txn, const struct fg_item *it)
+static int write_piece(struct fg_cache *c, MDB_txn *txn, const struct fg_item *it, uint32_t number)
+{
+    struct fg_record_piece p = fg_record_piece(it->kind, &it->key, &it->rec, number);
+    uint8_t at[FG_PIECE_KEY_BYTES];
+    MDB_val k = {sizeof at, at}, v = {fg_value_bytes(p.bytes, c->psize), NULL};
+    int rc;
+
+    fg_piece_key(&it->key, number, at);
+    rc = mdb_put(txn, c->db[fg_data_db(it->kind)], &k, &v, MDB_NOOVERWRITE | MDB_RESERVE);
+    if (!rc)
+        fg_piece_encode(&p, it->blob, (uint64_t)number * FG_RECORD_PIECE, v.mv_data, v.mv_size);
+    return rc;
+}
+
+/* Pieces [from, to) of a record, and with the last of them what makes it visible. */
+static int write_record(struct fg_cache *c, MDB_txn *txn, const struct fg_item *it, uint32_t from,
+                        uint32_t to)
 {
     MDB_val k = fg_key_val(&it->key), v;
-    uint8_t buf[FG_META_MAX];
-    int rc = delete_record(c, txn, it->kind, &it->key);
+    uint8_t buf[FG_META_BYTES];
+    int rc = from == 0 ? delete_record(c, txn, it->kind, &it->key) : 0;
 
-    if (rc)
+    for (uint32_t i = from; !rc && i < to; i++)
+        rc = write_piece(c, txn, it, i);
+    if (rc || to < fg_record_pieces(it->rec.bytes))
         return rc;
     fg_meta_encode(it->kind, &it->key, &it->rec, buf);
-    v = (MDB_val){fg_meta_bytes(it->kind), buf};
+    v = (MDB_val){sizeof buf, buf};
     rc = mdb_put(txn, c->db[fg_meta_db(it->kind)], &k, &v, MDB_NOOVERWRITE);
-    if (rc)
-        return rc;
-    v = (MDB_val){fg_value_bytes(it->rec.bytes, c->psize), NULL};
-    rc = mdb_put(txn, c->db[fg_data_db(it->kind)], &k, &v, MDB_NOOVERWRITE | MDB_RESERVE);
-    if (rc)
-        return rc;
-    fg_value_encode(it->kind, &it->key, &it->rec, it->blob, v.mv_data, v.mv_size);
-    if (it->kind == FG_KIND_BLOCK && it->rec.index == 0)
+    if (!rc && it->kind == FG_KIND_BLOCK && it->rec.index == 0)
         rc = fg_roots_write(c, txn, &it->rec.parent);
+    return rc;
+}
+
+/* All of the batch; of a single large record as many pieces as go into a transaction. *to: how far
+ * it has come then. */
+static int write_puts(struct fg_cache *c, MDB_txn *txn, struct fg_batch *b, uint32_t *to)
+{
+    uint32_t most = (uint32_t)(c->batch_cap / FG_RECORD_PIECE) + 1;
+    int rc = 0;
+
+    for (size_t i = 0; !rc && i < b->n_puts; i++) {
+        uint32_t n = fg_record_pieces(b->puts[i]->rec.bytes);
+
+        if (b->n_puts > 1)
+            *to = n;
+        else
+            *to = n - b->written < most ? n : b->written + most;
+        rc = write_record(c, txn, b->puts[i], b->n_puts > 1 ? 0 : b->written, *to);
+    }
     return rc;
 }
 
@@ -139,11 +205,12 @@ static int write_mark(struct fg_cache *c, MDB_txn *txn, const struct fg_batch *b
     return rc;
 }
 
-int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
+static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
 {
     uint8_t buf[FG_CLOCK_BYTES], written[FG_QUOTA_BYTES];
     MDB_val k = {5, (void *)"clock"}, mark = {5, (void *)"scrub"}, v = {sizeof buf, buf};
     MDB_val wk = {7, (void *)"written"}, wv = {sizeof written, written};
+    uint32_t to = 0;
     MDB_txn *txn;
     int rc;
 
@@ -152,11 +219,16 @@ int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
     rc = mdb_txn_begin(c->env, NULL, 0, &txn);
     if (rc)
         return rc;
+    if (!fg_store_is_ours(c, 0) || mdb_txn_id(txn) != atomic_load(&c->last_txn) + 1) {
+        mdb_txn_abort(txn);
+        return MDB_CORRUPTED;
+    }
     if (what & FG_COMMIT_CHORES)
         rc = write_chores(c, txn, b);
-    if (what & FG_COMMIT_PUTS)
-        for (size_t i = 0; !rc && i < b->n_puts; i++)
-            rc = write_record(c, txn, b->puts[i]);
+    if (!rc && what & FG_COMMIT_PUTS)
+        rc = write_puts(c, txn, b, &to);
+    if (!rc && what & FG_COMMIT_UNPUT)
+        rc = delete_record(c, txn, b->puts[0]->kind, &b->puts[0]->key);
     if (!rc && what & FG_COMMIT_MARK)
         rc = write_mark(c, txn, b);
     if (!rc && what & FG_COMMIT_UNMARK) {
@@ -171,8 +243,38 @@ int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
     fg_quota_encode(&b->quota, written);
     if (!rc)
         rc = mdb_put(txn, c->db[FG_DB_META], &wk, &wv, 0);
+    if (rc) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    rc = mdb_txn_commit(txn);
     if (!rc)
-        return mdb_txn_commit(txn);
-    mdb_txn_abort(txn);
+        atomic_fetch_add(&c->last_txn, 1);
+    if (!rc && what & FG_COMMIT_PUTS)
+        b->written = to;
     return rc;
+}
+
+struct commit_call {
+    struct fg_cache *c;
+    struct fg_batch *b;
+    unsigned what;
+    int rc;
+};
+
+static void commit_in_guard(void *ctx)
+{
+    struct commit_call *x = ctx;
+
+    x->rc = commit(x->c, x->b, x->what);
+}
+
+int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
+{
+    struct commit_call x = {.c = c, .b = b, .what = what};
+
+    if (fg_guarded(commit_in_guard, &x))
+        return x.rc;
+    fg_store_fault(c);
+    return MDB_PANIC;
 }

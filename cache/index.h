@@ -59,7 +59,7 @@ struct fg_index {
 int fg_index_init(struct fg_index *ix); /* 0 or FG_ENOMEM */
 void fg_index_finish(struct fg_index *ix);
 
-/* Bytes that a record takes in the file: its value's pages, its meta record, its place in trees. */
+/* Bytes that a record takes in the file: its pieces' pages, its meta record, its place in trees. */
 uint64_t fg_index_cost(const struct fg_index *ix, enum fg_kind kind, uint64_t bytes);
 
 struct fg_entry *fg_index_find(const struct fg_index *ix, const struct fg_key *key);

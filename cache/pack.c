@@ -5,6 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/hex.h"
 #include "record.h"
 
 /* Offsets: docs/pack-format.md. */
@@ -113,12 +114,6 @@ int fg_pack_head_decode(const uint8_t *p, size_t n, struct fg_pack_head *h, stru
     return check_sizes(h, fg_load_u64(p + P_TOTAL), n, err);
 }
 
-static void hex(const uint8_t id[16], char out[33])
-{
-    for (int i = 0; i < 16; i++)
-        snprintf(out + 2 * i, 3, "%02x", id[i]);
-}
-
 int fg_pack_match(const struct fg_pack_head *pack, const struct fg_pack_head *here,
                   struct fg_err *err)
 {
@@ -138,8 +133,8 @@ int fg_pack_match(const struct fg_pack_head *pack, const struct fg_pack_head *he
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         if (memcmp(ids[i].a, ids[i].b, 16) == 0)
             continue;
-        hex(ids[i].a, a);
-        hex(ids[i].b, b);
+        fg_hex(ids[i].a, 16, a);
+        fg_hex(ids[i].b, 16, b);
         return fg_fail(err, FG_EINVAL,
                        "%s: the pack is for %s (of \"%s\"), this daemon has %s (\"%s\")",
                        ids[i].field, a, pack->name, b, here->name);

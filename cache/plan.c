@@ -119,6 +119,7 @@ static int plan_put(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
     fg_index_flag(&c->ix, e, it->kind, FG_REC_WRITING, FG_REC_QUEUED);
     it->rec.use = e->use[it->kind];
     it->rec.uses = e->uses[it->kind];
+    it->rec.stamp = ++c->clock; /* never again: the clock is written with the pieces */
     c->writing += cost;
     b->puts[b->n_puts++] = it;
     b->bytes += it->rec.bytes;
@@ -197,6 +198,7 @@ void fg_plan(struct fg_cache *c, struct fg_batch *b)
     b->bytes = b->cost = 0;
     b->flushes = b->task = NULL;
     b->n_roots = 0;
+    b->written = 0;
     b->more = false;
     while (c->head && !b->task) {
         struct fg_item *it = c->head, *next = it->next;

@@ -145,8 +145,7 @@ int fg_cache_put(struct fg_cache *c, const struct fg_cache_put *p)
     struct fg_item *it;
     int rc;
 
-    /* LMDB counts a value's bytes in 32 bits. */
-    if (bytes == 0 || bytes > UINT32_MAX - FG_HEAD_BYTES || (!p->is_state && !p->parent))
+    if (bytes == 0 || (!p->is_state && !p->parent))
         return FG_EINVAL;
     it = calloc(1, sizeof *it);
     if (!it)

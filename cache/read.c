@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/blob.h"
+#include "guard.h"
 
 /* A look into the store: a snapshot, for no longer than a piece takes. */
 struct look {
@@ -12,6 +13,14 @@ struct look {
     MDB_txn *txn;
     uint64_t end; /* bytes of the file */
 };
+
+/* Refused, though a snapshot was there to be had: what cannot be trusted is not looked at. */
+static int refuse(struct look *r, struct fg_err *err, const char *why)
+{
+    mdb_txn_abort(r->txn);
+    fg_store_leave(r->c);
+    return fg_fail(err, FG_EIO, "%s/%s %s", r->c->opt.dir, FG_DATA_FILE, why);
+}
 
 static int begin(struct look *r, struct fg_cache *c, struct fg_err *err)
 {
@@ -28,11 +37,11 @@ static int begin(struct look *r, struct fg_cache *c, struct fg_err *err)
         return fg_fail(err, FG_EIO, "%s: cannot begin reading: %s", c->opt.dir, mdb_strerror(rc));
     }
     r->end = fg_store_file_bytes(c);
-    if (r->end)
-        return 0;
-    mdb_txn_abort(r->txn);
-    fg_store_leave(c);
-    return fg_fail(err, FG_EIO, "%s/%s became shorter", c->opt.dir, FG_DATA_FILE);
+    if (r->end == 0)
+        return refuse(r, err, "became shorter");
+    if (!fg_store_is_ours(c, 1)) /* the writer may be at it */
+        return refuse(r, err, "was overwritten");
+    return 0;
 }
 
 static void end(struct look *r)
@@ -42,10 +51,8 @@ static void end(struct look *r)
 }
 
 /* 0, FG_ENOTFOUND, or FG_EIO. The value may be anything of the file's bytes, but lies within. */
-static int get(struct look *r, enum fg_db db, const struct fg_key *key, MDB_val *v,
-               struct fg_err *err)
+static int get(struct look *r, enum fg_db db, MDB_val k, MDB_val *v, struct fg_err *err)
 {
-    MDB_val k = fg_key_val(key);
     int rc = mdb_get(r->txn, r->c->db[db], &k, v);
     uint64_t off;
 
@@ -76,34 +83,64 @@ static int get_meta(struct look *r, enum fg_kind kind, const struct fg_key *key,
                     struct fg_record *meta, struct fg_err *err)
 {
     MDB_val v;
-    int rc = get(r, fg_meta_db(kind), key, &v, err);
+    int rc = get(r, fg_meta_db(kind), fg_key_val(key), &v, err);
 
     if (!rc && fg_meta_decode(kind, key, v.mv_data, v.mv_size, meta))
         rc = corrupt(r, kind, key, false, err, "has a meta record that does not verify");
     return rc;
 }
 
+/* A read in the store, and how it ended. */
+struct guarded_read {
+    struct fg_cache *c;
+    struct fg_cache_fetch *f;  /* a piece of it; or */
+    const struct fg_key *keys; /* the tokens of these */
+    size_t n;
+    int32_t *tokens;
+    bool *ok;
+    struct fg_err *err;
+    int rc;
+};
+
+static int run_guarded(struct guarded_read *x, void (*run)(void *ctx))
+{
+    if (fg_guarded(run, x))
+        return x->rc;
+    fg_store_fault(x->c);
+    fg_store_leave(x->c);
+    return fg_fail(x->err, FG_EIO, "%s/%s was cut or overwritten", x->c->opt.dir, FG_DATA_FILE);
+}
+
+static void tokens_in_guard(void *ctx)
+{
+    struct guarded_read *x = ctx;
+    struct fg_record meta;
+    struct look r;
+    int rc = begin(&r, x->c, x->err);
+
+    x->rc = rc;
+    if (rc)
+        return;
+    for (size_t i = 0; rc != FG_EIO && i < x->n; i++) {
+        rc = get_meta(&r, FG_KIND_BLOCK, &x->keys[i], &meta, x->err);
+        x->ok[i] = rc == 0;
+        if (rc == 0)
+            memcpy(x->tokens + i * FG_BLOCK_TOKENS, meta.tokens, sizeof meta.tokens);
+    }
+    end(&r);
+    x->rc = rc == FG_EIO ? rc : 0;
+}
+
 int fg_read_tokens(struct fg_cache *c, const struct fg_key *keys, size_t n, int32_t *tokens,
                    bool *ok, struct fg_err *err)
 {
-    struct fg_record meta;
-    struct look r;
-    int rc = begin(&r, c, err);
+    struct guarded_read x = {.c = c, .keys = keys, .n = n, .tokens = tokens, .ok = ok, .err = err};
 
-    if (rc)
-        return rc;
-    for (size_t i = 0; rc != FG_EIO && i < n; i++) {
-        rc = get_meta(&r, FG_KIND_BLOCK, &keys[i], &meta, err);
-        ok[i] = rc == 0;
-        if (ok[i])
-            memcpy(tokens + i * FG_BLOCK_TOKENS, meta.tokens, sizeof meta.tokens);
-    }
-    end(&r);
-    return rc == FG_EIO ? rc : 0;
+    return run_guarded(&x, tokens_in_guard);
 }
 
-/* What waits for the writer, or is being written, is served from there. 0, FG_ENOTFOUND: it is not
- * there, but may be stored; else another miss. */
+/* What waits for the writer, or is being written, is served from there. 0, without a blob: look
+ * into the store; else a miss. */
 static int take_queued(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_err *err)
 {
     enum fg_kind kind = f->is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
@@ -127,49 +164,76 @@ static int take_queued(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_e
     return rc;
 }
 
-/* The record's bytes are in `f->blob` when this gives 0. */
-static int read_record(struct look *r, struct fg_cache_fetch *f, struct fg_err *err)
+/* Is it the record that was asked for? */
+static int compare(struct look *r, const struct fg_cache_fetch *f, const struct fg_record *meta,
+                   struct fg_err *err)
+{
+    if (memcmp(meta->tokens, f->tokens, sizeof meta->tokens) != 0)
+        return fg_fail(err, FG_ENOTFOUND, "the key is stored for other tokens");
+    if (f->pieces && meta->stamp != f->stamp)
+        return fg_fail(err, FG_ENOTFOUND, "the record went while it was read");
+    if (meta->bytes != f->bytes)
+        return corrupt(r, f->is_state ? FG_KIND_STATE : FG_KIND_BLOCK, &f->key, true, err,
+                       "has another size than was asked for");
+    return 0;
+}
+
+/* One more piece into `f->blob`. */
+static int read_piece(struct look *r, struct fg_cache_fetch *f, struct fg_err *err)
 {
     enum fg_kind kind = f->is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
-    const struct fg_key *key = &f->key;
-    struct fg_record meta, rec;
-    const void *payload;
-    MDB_val v;
-    int rc = get_meta(r, kind, key, &meta, err);
+    uint8_t at[FG_PIECE_KEY_BYTES];
+    MDB_val k = {sizeof at, at}, v;
+    struct fg_record_piece p;
+    struct fg_record meta;
+    int rc = get_meta(r, kind, &f->key, &meta, err);
 
+    if (!rc)
+        rc = compare(r, f, &meta, err);
     if (rc)
         return rc;
-    if (kind == FG_KIND_BLOCK && memcmp(meta.tokens, f->tokens, sizeof meta.tokens) != 0)
-        return fg_fail(err, FG_ENOTFOUND, "the key is stored for other tokens");
-    rc = get(r, fg_data_db(kind), key, &v, err);
+    f->stamp = meta.stamp;
+    p = fg_record_piece(kind, &f->key, &meta, f->pieces);
+    fg_piece_key(&f->key, f->pieces, at);
+    rc = get(r, fg_data_db(kind), k, &v, err);
     if (rc == FG_ENOTFOUND)
-        return corrupt(r, kind, key, false, err, "has no payload");
+        return corrupt(r, kind, &f->key, false, err, "lacks a piece");
     if (rc)
         return rc;
-    if (fg_value_decode(kind, key, v.mv_data, v.mv_size, r->c->psize, &rec, &payload) ||
-        rec.bytes != meta.bytes ||
-        (kind == FG_KIND_BLOCK && memcmp(rec.tokens, meta.tokens, sizeof rec.tokens) != 0))
-        return corrupt(r, kind, key, false, err, "does not verify");
-    if (memcmp(rec.tokens, f->tokens, sizeof rec.tokens) != 0)
-        return fg_fail(err, FG_ENOTFOUND, "the key is stored for other tokens");
-    if (rec.bytes != f->bytes)
-        return corrupt(r, kind, key, true, err, "has another size than was asked for");
-    f->blob = fg_blob_copy_of(payload, rec.bytes);
-    return f->blob ? 0 : fg_fail(err, FG_ENOMEM, "no memory for a record");
+    if (!f->blob)
+        f->blob = fg_blob_create(f->bytes);
+    if (!f->blob)
+        return fg_fail(err, FG_ENOMEM, "no memory for a record");
+    if (v.mv_size != fg_value_bytes(p.bytes, r->c->psize))
+        return corrupt(r, kind, &f->key, false, err, "has a piece of another size");
+    rc = fg_piece_decode(&p, v.mv_data, v.mv_size, f->blob, (uint64_t)f->pieces * FG_RECORD_PIECE);
+    if (rc == FG_ENOMEM)
+        return fg_fail(err, rc, "no memory to verify a record");
+    if (rc)
+        return corrupt(r, kind, &f->key, false, err, "does not verify");
+    f->pieces++;
+    return f->pieces < fg_record_pieces(f->bytes) ? FG_READ_MORE : 0;
+}
+
+static void piece_in_guard(void *ctx)
+{
+    struct guarded_read *x = ctx;
+    struct look r;
+
+    x->rc = begin(&r, x->c, x->err);
+    if (x->rc)
+        return;
+    x->rc = read_piece(&r, x->f, x->err);
+    end(&r);
 }
 
 int fg_read_piece(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_err *err)
 {
-    struct look r;
-    int rc = take_queued(c, f, err);
+    struct guarded_read x = {.c = c, .f = f, .err = err};
+    int rc = f->pieces ? 0 : take_queued(c, f, err);
 
-    if (!rc && !f->blob) {
-        rc = begin(&r, c, err);
-        if (!rc) {
-            rc = read_record(&r, f, err);
-            end(&r);
-        }
-    }
+    if (!rc && (f->pieces || !f->blob))
+        rc = run_guarded(&x, piece_in_guard);
     if (!rc)
         fg_count(c, f->is_state ? FG_N_HIT_STATES : FG_N_HIT_BLOCKS, 1);
     return rc;

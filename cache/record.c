@@ -8,34 +8,28 @@
 
 /* Offsets: docs/disk-format.md. */
 enum {
-    BM_INDEX = 0,
-    BM_MICROS = 4,
-    BM_BYTES = 8,
-    BM_USE = 16,
-    BM_PARENT = 24,
-    BM_TOKENS = 40,
-    BM_USES = 296,
-    BM_SUM = 304,
+    M_INDEX = 0,
+    M_MICROS = 4,
+    M_BYTES = 8,
+    M_USE = 16,
+    M_PARENT = 24,
+    M_TOKENS = 40,
+    M_USES = 296,
+    M_BOUNDARY = 300,
+    M_STAMP = 304,
+    M_SUM = 312,
 
-    SM_BYTES = 0,
-    SM_USE = 8,
-    SM_BOUNDARY = 16,
-    SM_USES = 20,
-    SM_SUM = 24,
-    STATE_META_BYTES = 32,
-
-    H_BYTES = 8,
-    H_KEY = 16,
-    H_PARENT = 32,
-    H_INDEX = 48,
-    H_TOKENS = 56,
-    H_SUM = 352,
+    H_KEY = 8,
+    H_STAMP = 24,
+    H_NUMBER = 32,
+    H_BYTES = 36,
+    H_SUM = 96,
 };
-_Static_assert(BM_SUM + 8 == FG_META_MAX, "the checksum ends the meta record");
+_Static_assert(M_SUM + 8 == FG_META_BYTES, "the checksum ends the meta record");
 _Static_assert(H_SUM + 16 == FG_HEAD_BYTES, "the checksum ends the header");
 _Static_assert((16 + FG_HEAD_BYTES) % 64 == 0, "payloads begin at a multiple of 64 bytes");
 
-static const char value_magic[FG_KINDS][9] = {"FGKVBLK1", "FGSTATE1"};
+static const char value_magic[FG_KINDS][9] = {"FGKVBLK4", "FGSTATE4"};
 static const char format_magic[9] = "fulgurkv";
 
 uint32_t fg_load_u32(const uint8_t *p)
@@ -72,120 +66,156 @@ static void store_tokens(uint8_t *p, const int32_t *tokens)
         fg_store_u32(p + 4 * i, (uint32_t)tokens[i]);
 }
 
-size_t fg_meta_bytes(enum fg_kind kind)
+/* Key and kind seed the hash, so that a record in another's place does not verify. */
+static uint64_t meta_sum(enum fg_kind kind, const struct fg_key *key, const uint8_t *p)
 {
-    return kind == FG_KIND_BLOCK ? FG_META_MAX : STATE_META_BYTES;
-}
-
-/* The key seeds the hash, so that a record under another key than its own does not verify. */
-static uint64_t meta_sum(const struct fg_key *key, const uint8_t *p, size_t n)
-{
-    return XXH3_64bits_withSeed(p, n, XXH3_64bits(key->b, sizeof key->b));
+    return XXH3_64bits_withSeed(p, M_SUM, XXH3_64bits(key->b, sizeof key->b) + (uint64_t)kind);
 }
 
 void fg_meta_encode(enum fg_kind kind, const struct fg_key *key, const struct fg_record *r,
-                    uint8_t *out)
+                    uint8_t out[FG_META_BYTES])
 {
-    size_t n = fg_meta_bytes(kind);
-
-    memset(out, 0, n);
-    if (kind == FG_KIND_BLOCK) {
-        fg_store_u32(out + BM_INDEX, r->index);
-        fg_store_u32(out + BM_MICROS, r->micros);
-        fg_store_u32(out + BM_USES, r->uses);
-        fg_store_u64(out + BM_BYTES, r->bytes);
-        fg_store_u64(out + BM_USE, r->use);
-        memcpy(out + BM_PARENT, r->parent.b, sizeof r->parent.b);
-        store_tokens(out + BM_TOKENS, r->tokens);
-    } else {
-        fg_store_u64(out + SM_BYTES, r->bytes);
-        fg_store_u64(out + SM_USE, r->use);
-        fg_store_u32(out + SM_BOUNDARY, r->boundary);
-        fg_store_u32(out + SM_USES, r->uses);
-    }
-    fg_store_u64(out + n - 8, meta_sum(key, out, n - 8));
+    memset(out, 0, FG_META_BYTES);
+    fg_store_u32(out + M_INDEX, r->index);
+    fg_store_u32(out + M_MICROS, r->micros);
+    fg_store_u64(out + M_BYTES, r->bytes);
+    fg_store_u64(out + M_USE, r->use);
+    memcpy(out + M_PARENT, r->parent.b, sizeof r->parent.b);
+    store_tokens(out + M_TOKENS, r->tokens);
+    fg_store_u32(out + M_USES, r->uses);
+    fg_store_u32(out + M_BOUNDARY, r->boundary);
+    fg_store_u64(out + M_STAMP, r->stamp);
+    fg_store_u64(out + M_SUM, meta_sum(kind, key, out));
 }
 
 int fg_meta_decode(enum fg_kind kind, const struct fg_key *key, const void *p, size_t n,
                    struct fg_record *r)
 {
-    const uint8_t *b = p;
+    uint8_t b[FG_META_BYTES];
 
-    if (n != fg_meta_bytes(kind) || fg_load_u64(b + n - 8) != meta_sum(key, b, n - 8))
+    if (n != sizeof b)
+        return FG_ECORRUPT;
+    memcpy(b, p, sizeof b); /* what is verified is what is used */
+    if (fg_load_u64(b + M_SUM) != meta_sum(kind, key, b))
         return FG_ECORRUPT;
     memset(r, 0, sizeof *r);
-    if (kind == FG_KIND_BLOCK) {
-        r->index = fg_load_u32(b + BM_INDEX);
-        r->micros = fg_load_u32(b + BM_MICROS);
-        r->uses = fg_load_u32(b + BM_USES);
-        r->bytes = fg_load_u64(b + BM_BYTES);
-        r->use = fg_load_u64(b + BM_USE);
-        memcpy(r->parent.b, b + BM_PARENT, sizeof r->parent.b);
-        load_tokens(b + BM_TOKENS, r->tokens);
-    } else {
-        r->bytes = fg_load_u64(b + SM_BYTES);
-        r->use = fg_load_u64(b + SM_USE);
-        r->boundary = fg_load_u32(b + SM_BOUNDARY);
-        r->uses = fg_load_u32(b + SM_USES);
-    }
+    r->index = fg_load_u32(b + M_INDEX);
+    r->micros = fg_load_u32(b + M_MICROS);
+    r->bytes = fg_load_u64(b + M_BYTES);
+    r->use = fg_load_u64(b + M_USE);
+    memcpy(r->parent.b, b + M_PARENT, sizeof r->parent.b);
+    load_tokens(b + M_TOKENS, r->tokens);
+    r->uses = fg_load_u32(b + M_USES);
+    r->boundary = fg_load_u32(b + M_BOUNDARY);
+    r->stamp = fg_load_u64(b + M_STAMP);
     return 0;
 }
 
-uint64_t fg_value_bytes(uint64_t payload_bytes, uint32_t psize)
+uint32_t fg_record_pieces(uint64_t bytes)
 {
-    uint64_t n = FG_HEAD_BYTES + payload_bytes;
+    return (uint32_t)((bytes + FG_RECORD_PIECE - 1) / FG_RECORD_PIECE);
+}
+
+struct fg_record_piece fg_record_piece(enum fg_kind kind, const struct fg_key *key,
+                                       const struct fg_record *r, uint32_t number)
+{
+    uint64_t left = r->bytes - (uint64_t)number * FG_RECORD_PIECE;
+
+    return (struct fg_record_piece){
+        .kind = kind,
+        .key = *key,
+        .stamp = r->stamp,
+        .number = number,
+        .bytes = left < FG_RECORD_PIECE ? (uint32_t)left : FG_RECORD_PIECE,
+    };
+}
+
+void fg_piece_key(const struct fg_key *key, uint32_t number, uint8_t out[FG_PIECE_KEY_BYTES])
+{
+    memcpy(out, key->b, sizeof key->b);
+    for (int i = 0; i < 4; i++)
+        out[sizeof key->b + (size_t)i] = (uint8_t)(number >> (24 - 8 * i));
+}
+
+uint64_t fg_value_bytes(uint64_t piece_bytes, uint32_t psize)
+{
+    uint64_t n = FG_HEAD_BYTES + piece_bytes;
 
     /* LMDB keeps in the leaf what takes less than half a page; this much fills one overflow page,
      * whose header takes 16 bytes. */
     return n < psize - 16 ? psize - 16 : n;
 }
 
+static void encode_head(const struct fg_record_piece *p, uint8_t head[FG_HEAD_BYTES])
+{
+    memset(head, 0, FG_HEAD_BYTES);
+    memcpy(head, value_magic[p->kind], 8);
+    memcpy(head + H_KEY, p->key.b, sizeof p->key.b);
+    fg_store_u64(head + H_STAMP, p->stamp);
+    fg_store_u32(head + H_NUMBER, p->number);
+    fg_store_u32(head + H_BYTES, p->bytes);
+}
+
 /* Header and payload under one checksum: the header's hash seeds the payload's. */
-static void value_sum(const uint8_t *value, uint64_t payload_bytes, uint8_t out[16])
+static uint64_t seed_of(const uint8_t *head)
+{
+    return XXH3_64bits(head, H_SUM);
+}
+
+static void store_sum(XXH128_hash_t sum, uint8_t out[16])
 {
     XXH128_canonical_t c;
 
-    XXH128_canonicalFromHash(
-        &c, XXH3_128bits_withSeed(value + FG_HEAD_BYTES, payload_bytes, XXH3_64bits(value, H_SUM)));
+    XXH128_canonicalFromHash(&c, sum);
     memcpy(out, c.digest, 16);
 }
 
-void fg_value_encode(enum fg_kind kind, const struct fg_key *key, const struct fg_record *r,
-                     const struct fg_blob *payload, uint8_t *out, size_t out_bytes)
+/* The checksum of bytes that may lie across two pieces of a blob. 0 or FG_ENOMEM. */
+static int sum_blob(uint64_t seed, const struct fg_blob *blob, uint64_t at, uint32_t bytes,
+                    uint8_t out[16])
 {
-    memset(out, 0, FG_HEAD_BYTES);
-    memcpy(out, value_magic[kind], 8);
-    fg_store_u64(out + H_BYTES, r->bytes);
-    memcpy(out + H_KEY, key->b, sizeof key->b);
-    memcpy(out + H_PARENT, r->parent.b, sizeof r->parent.b);
-    fg_store_u32(out + H_INDEX, r->index);
-    store_tokens(out + H_TOKENS, r->tokens);
-    fg_blob_read(payload, 0, out + FG_HEAD_BYTES, r->bytes);
-    memset(out + FG_HEAD_BYTES + r->bytes, 0, out_bytes - FG_HEAD_BYTES - r->bytes);
-    value_sum(out, r->bytes, out + H_SUM);
+    XXH3_state_t *s = XXH3_createState();
+
+    if (!s)
+        return FG_ENOMEM;
+    XXH3_128bits_reset_withSeed(s, seed);
+    for (size_t n; bytes; at += n, bytes -= (uint32_t)n) {
+        const void *p = fg_blob_at(blob, at, &n);
+
+        n = n < bytes ? n : bytes;
+        XXH3_128bits_update(s, p, n);
+    }
+    store_sum(XXH3_128bits_digest(s), out);
+    XXH3_freeState(s);
+    return 0;
 }
 
-int fg_value_decode(enum fg_kind kind, const struct fg_key *key, const void *value, size_t n,
-                    uint32_t psize, struct fg_record *r, const void **payload)
+void fg_piece_encode(const struct fg_record_piece *p, const struct fg_blob *blob, uint64_t at,
+                     uint8_t *out, size_t out_bytes)
 {
-    const uint8_t *b = value;
-    uint8_t sum[16];
+    uint8_t *payload = out + FG_HEAD_BYTES;
 
-    if (n < FG_HEAD_BYTES || memcmp(b, value_magic[kind], 8) != 0)
+    encode_head(p, out);
+    fg_blob_read(blob, at, payload, p->bytes);
+    memset(payload + p->bytes, 0, out_bytes - FG_HEAD_BYTES - p->bytes);
+    store_sum(XXH3_128bits_withSeed(payload, p->bytes, seed_of(out)), out + H_SUM);
+}
+
+int fg_piece_decode(const struct fg_record_piece *p, const void *value, size_t n,
+                    struct fg_blob *blob, uint64_t at)
+{
+    uint8_t head[FG_HEAD_BYTES], want[FG_HEAD_BYTES];
+
+    if (n < FG_HEAD_BYTES || p->bytes > n - FG_HEAD_BYTES)
         return FG_ECORRUPT;
-    memset(r, 0, sizeof *r);
-    r->bytes = fg_load_u64(b + H_BYTES);
-    if (r->bytes > n - FG_HEAD_BYTES || fg_value_bytes(r->bytes, psize) != n ||
-        memcmp(b + H_KEY, key->b, sizeof key->b) != 0)
+    memcpy(head, value, sizeof head);
+    encode_head(p, want);
+    if (memcmp(head, want, H_SUM) != 0)
         return FG_ECORRUPT;
-    value_sum(b, r->bytes, sum);
-    if (memcmp(sum, b + H_SUM, sizeof sum) != 0)
-        return FG_ECORRUPT;
-    r->index = fg_load_u32(b + H_INDEX);
-    memcpy(r->parent.b, b + H_PARENT, sizeof r->parent.b);
-    load_tokens(b + H_TOKENS, r->tokens);
-    *payload = b + FG_HEAD_BYTES;
-    return 0;
+    fg_blob_write(blob, at, (const uint8_t *)value + FG_HEAD_BYTES, p->bytes);
+    if (sum_blob(seed_of(head), blob, at, p->bytes, want + H_SUM))
+        return FG_ENOMEM;
+    return memcmp(head + H_SUM, want + H_SUM, 16) == 0 ? 0 : FG_ECORRUPT;
 }
 
 void fg_format_encode(uint32_t version, uint8_t out[FG_FORMAT_BYTES])

@@ -36,6 +36,33 @@ static bool compact(struct fg_cache *c, const struct fg_batch *b)
     return k.rc == 0;
 }
 
+/* Puts, with the batch's chores; a large record in as many transactions as it takes. What is
+ * committed stays so when a later one fails: b->written says how far it is. */
+static int commit_puts(struct fg_cache *c, struct fg_batch *b, unsigned chores)
+{
+    uint64_t bytes = b->n_puts ? b->puts[0]->rec.bytes : 0;
+    int rc = fg_commit(c, b, chores | FG_COMMIT_PUTS);
+
+    if (!rc && chores) {
+        pthread_mutex_lock(&c->mu);
+        fg_plan_settle_chores(c, b, true);
+        pthread_mutex_unlock(&c->mu);
+    }
+    while (!rc && b->n_puts == 1 && b->written < fg_record_pieces(bytes))
+        rc = fg_commit(c, b, FG_COMMIT_PUTS);
+    return rc;
+}
+
+/* Takes back the pieces of a record that cannot be finished; what stays nobody sees, and the next
+ * start, or the next put of the record, removes it. */
+static void take_back(struct fg_cache *c, struct fg_batch *b)
+{
+    if (b->n_puts != 1 || b->written == 0)
+        return;
+    if (fg_commit(c, b, FG_COMMIT_UNPUT) == 0)
+        b->written = 0;
+}
+
 /* The map is full although the budget is not: free pages are scattered, or still waiting. Lets
  * freed pages become usable; then compacts where that is cheap, or evicts, and tries again. */
 static int squeeze(struct fg_cache *c, struct fg_batch *b)
@@ -49,10 +76,10 @@ static int squeeze(struct fg_cache *c, struct fg_batch *b)
         if (!rc)
             rc = commit_chores(c, b); /* nothing but a transaction that passes */
         if (!rc)
-            rc = fg_commit(c, b, FG_COMMIT_PUTS);
+            rc = commit_puts(c, b, 0);
         if (rc == MDB_MAP_FULL && !compacted && compact(c, b)) {
             compacted = true;
-            rc = fg_commit(c, b, FG_COMMIT_PUTS);
+            rc = commit_puts(c, b, 0);
         }
         if (rc != MDB_MAP_FULL || i == SQUEEZES)
             return rc;
@@ -95,9 +122,11 @@ static void run_batch(struct fg_cache *c, struct fg_batch *b)
 
     if (!b->n_puts && !b->n_victims && !b->n_touches)
         return;
-    rc = fg_commit(c, b, FG_COMMIT_CHORES | FG_COMMIT_PUTS);
+    rc = commit_puts(c, b, FG_COMMIT_CHORES);
     if (rc == MDB_MAP_FULL)
         rc = squeeze(c, b);
+    if (rc)
+        take_back(c, b);
     if (rc == MDB_MAP_FULL)
         fg_count(c, FG_N_FULL, b->n_puts);
     else if (rc)
@@ -187,8 +216,9 @@ int fg_writer_start(struct fg_cache *c, struct fg_err *err)
     if (!c->batch)
         return fg_fail(err, FG_ENOMEM, "no memory for the cache writer");
     c->kick = true; /* drops found at open; a budget that shrank */
-    /* Signals are the main thread's. */
+    /* Signals are the main thread's, but for the guard's, which are about this one. */
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     e = pthread_create(&c->thread, NULL, writer_main, c);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

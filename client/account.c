@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "json.h"
 
 static int read_source(const struct fg_client_json *j, enum fg_client_source *out)
@@ -33,10 +34,7 @@ static int read_text(const struct fg_client_json *j, const char *key, char *out,
         return rc;
     }
     if (n >= room) {
-        n = room - 1;
-        while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80) {
-            n--;
-        }
+        n = fg_utf8_cut(s, room - 1);
     }
     memcpy(out, s, n);
     out[n] = '\0';

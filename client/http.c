@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "json.h"
 
 /* An exchange under way. */
@@ -13,16 +13,9 @@ struct transfer {
     struct fg_client *client;
     struct fg_client_exchange *x;
     struct fg_err *err;
-    double started, last_byte; /* fg_client_now_ms() */
+    double started, last_byte; /* fg_clock_ms() */
     int rc;                    /* why on_body stopped the transfer, or 0 */
 };
-
-double fg_client_now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 static int check_stream_type(struct transfer *t)
 {
@@ -43,16 +36,16 @@ static size_t on_body(char *data, size_t size, size_t n, void *user)
     long status = 0;
 
     n *= size; /* size is 1, says libcurl */
-    t->last_byte = fg_client_now_ms();
+    t->last_byte = fg_clock_ms();
     curl_easy_getinfo(t->client->easy, CURLINFO_RESPONSE_CODE, &status);
     if (status == 200 && t->x->sink) {
         t->rc = check_stream_type(t);
         if (t->rc == 0) {
             t->rc = t->x->sink(t->x->ctx, data, n);
         }
-        t->last_byte = fg_client_now_ms();
+        t->last_byte = fg_clock_ms();
     } else {
-        t->rc = fg_client_buffer_add(&t->x->answer, data, n, FG_CLIENT_ANSWER_MAX);
+        t->rc = fg_buffer_add_within(&t->x->answer, data, n, FG_CLIENT_ANSWER_MAX);
         if (t->rc < 0) {
             fg_fail(t->err, t->rc, "the answer of %s to %s: %s", t->client->address, t->x->path,
                     t->rc == FG_EFULL ? "over 256 MiB" : "out of memory");
@@ -139,7 +132,7 @@ static int time_left(struct transfer *t)
     if (limit < 0) {
         return 60000;
     }
-    double left = (double)limit - (fg_client_now_ms() - (stream ? t->last_byte : t->started));
+    double left = (double)limit - (fg_clock_ms() - (stream ? t->last_byte : t->started));
     if (left <= 0) {
         return fg_fail(t->err, FG_EIO,
                        stream ? "%s sent nothing for %lld ms" : "%s did not answer within %lld ms",
@@ -198,7 +191,7 @@ int fg_client_exchange_run(struct fg_client *client, struct fg_client_exchange *
         return fg_fail(err, FG_ENOMEM, "out of memory");
     }
     snprintf(url, n, "%s%s", client->base, x->path);
-    t.started = t.last_byte = fg_client_now_ms();
+    t.started = t.last_byte = fg_clock_ms();
     int rc = set_options(&t, url);
     free(url);
     if (rc < 0) {
@@ -223,13 +216,12 @@ int fg_client_call(struct fg_client *client, const char *path, char *body, json_
 
     *root = NULL;
     if (rc == 0 && x.status != 200) {
-        rc = fg_client_refusal(client, x.status, x.answer.data, x.answer.bytes, err);
+        rc = fg_client_refusal(client, x.status, x.answer.p, x.answer.n, err);
     }
     if (rc == 0) {
-        rc = fg_client_json_parse(x.answer.data ? x.answer.data : "", x.answer.bytes, path, root,
-                                  err);
+        rc = fg_client_json_parse(x.answer.p ? x.answer.p : "", x.answer.n, path, root, err);
     }
-    free(x.answer.data);
+    free(x.answer.p);
     free(body);
     return rc;
 }

@@ -28,14 +28,13 @@ int fg_client_health(struct fg_client *client, struct fg_client_health *out, str
 
     /* 503 is how a draining daemon tells load balancers; its body is still a health object. */
     if (rc == 0 && x.status != 200 && x.status != 503) {
-        rc = fg_client_refusal(client, x.status, x.answer.data, x.answer.bytes, err);
+        rc = fg_client_refusal(client, x.status, x.answer.p, x.answer.n, err);
     }
     if (rc == 0) {
-        rc = fg_client_json_parse(x.answer.data ? x.answer.data : "", x.answer.bytes, "health",
-                                  &root, err);
+        rc = fg_client_json_parse(x.answer.p ? x.answer.p : "", x.answer.n, "health", &root, err);
     }
     if (rc == 0 && json_object_get(root, "error")) {
-        rc = fg_client_refusal(client, x.status, x.answer.data, x.answer.bytes, err);
+        rc = fg_client_refusal(client, x.status, x.answer.p, x.answer.n, err);
     }
     if (rc == 0) {
         rc = read_health(root, &h, err);
@@ -47,7 +46,7 @@ int fg_client_health(struct fg_client *client, struct fg_client_health *out, str
         fg_client_health_finish(&h);
     }
     json_decref(root);
-    free(x.answer.data);
+    free(x.answer.p);
     return rc;
 }
 
@@ -251,27 +250,12 @@ void fg_client_status_finish(struct fg_client_status *status)
 static int read_stats(const json_t *root, struct fg_client_cache_stats *out, struct fg_err *err)
 {
     struct fg_client_json j = {root, "cache", err};
+#define ROW(name, unit, who, help) {#name, &out->name},
     struct {
         const char *key;
         uint64_t *out;
-    } counts[] = {
-        {"blocks", &out->blocks},
-        {"states", &out->states},
-        {"block_bytes", &out->block_bytes},
-        {"state_bytes", &out->state_bytes},
-        {"file_bytes", &out->file_bytes},
-        {"max_bytes", &out->max_bytes},
-        {"queued_bytes", &out->queued_bytes},
-        {"evicted", &out->evicted},
-        {"dropped_corrupt", &out->dropped_corrupt},
-        {"dropped_full", &out->dropped_full},
-        {"dropped_queue", &out->dropped_queue},
-        {"dropped_budget", &out->dropped_budget},
-        {"write_errors", &out->write_errors},
-        {"hits_blocks", &out->hits_blocks},
-        {"hits_states", &out->hits_states},
-        {"bytes_written", &out->bytes_written},
-    };
+    } counts[] = {FG_CACHE_METRICS(ROW)};
+#undef ROW
     int rc = fg_client_json_copy(&j, "dir", &out->dir);
 
     for (size_t i = 0; rc >= 0 && i < sizeof counts / sizeof counts[0]; i++) {
@@ -329,18 +313,17 @@ int fg_client_get(struct fg_client *client, const char *path, char **json, size_
     }
     int rc = fg_client_exchange_run(client, &x, err);
     if (rc == 0 && x.status != 200) {
-        rc = fg_client_refusal(client, x.status, x.answer.data, x.answer.bytes, err);
+        rc = fg_client_refusal(client, x.status, x.answer.p, x.answer.n, err);
     }
     if (rc == 0) {
-        rc = fg_client_json_parse(x.answer.data ? x.answer.data : "", x.answer.bytes, path, &root,
-                                  err);
+        rc = fg_client_json_parse(x.answer.p ? x.answer.p : "", x.answer.n, path, &root, err);
     }
     if (rc < 0) {
-        free(x.answer.data);
+        free(x.answer.p);
         return rc;
     }
     json_decref(root);
-    *json = x.answer.data;
-    *bytes = x.answer.bytes;
+    *json = x.answer.p;
+    *bytes = x.answer.n;
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "api/server.h"
 #include "config.h"
 #include "serve/account.h"
+#include "serve/backend.h"
 #include "serve/flow.h"
 #include "fulgur/socket.h"
 #include "fulgur/version.h"
@@ -33,6 +34,7 @@ struct daemon {
     struct event_base *base;
     struct event *term, *interrupt, *timer;
     struct fg_flow *flow;
+    struct fg_backend backend;
     struct fg_api *api;
     int signals;
     bool canceled;
@@ -125,7 +127,7 @@ static int find_socket(struct daemon *d, struct fg_err *err)
 static int open_api(struct daemon *d, struct fg_err *err)
 {
     struct fg_api_options opt = {.base = d->base,
-                                 .flow = d->flow,
+                                 .backend = &d->backend,
                                  .socket_path = d->socket_path,
                                  .tcp_addr = d->config.tcp,
                                  .api_keys = (const char *const *)d->config.api_keys,
@@ -134,6 +136,7 @@ static int open_api(struct daemon *d, struct fg_err *err)
                                  .version = FG_VERSION,
                                  .max_body = d->config.max_body};
 
+    fg_backend_local(d->flow, &d->backend);
     return fg_api_create(&opt, &d->api, err);
 }
 
@@ -283,6 +286,9 @@ int main(int argc, char **argv)
     struct fg_err err = {0};
     int rc = fg_config_init(&d.config, argc, argv, &err);
 
+    /* A limit on file sizes is a full disk, also for the files that Vulkan drivers write. */
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
     if (rc) {
         fprintf(stderr, "fulgurd: %s\n", err.text);
         return 2;
@@ -301,7 +307,6 @@ int main(int argc, char **argv)
         return rc;
     }
     fg_log_set_level(d.config.log_level);
-    signal(SIGPIPE, SIG_IGN);
     rc = fg_log_start();
     if (rc)
         rc = fg_fail(&err, rc, "the log's thread cannot be started");

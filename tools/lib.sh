@@ -43,6 +43,7 @@ radv   icd:radeon_icd        mesa-vulkan-drivers      mesa-vulkan-drivers     vu
 swift  file:/usr/lib/chromium/vk_swiftshader_icd.json chromium - -
 layers layer:khronos_validation vulkan-validationlayers vulkan-validation-layers vulkan-validation-layers
 clang  cmd:clang             clang                    clang                   clang
+root   cmd:debootstrap       debootstrap              debootstrap             debootstrap
 '
 
 # The first file that the patterns match.

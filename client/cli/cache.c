@@ -1,6 +1,7 @@
 /* fulgur cache: its options, and which subcommand gets them. */
 #include "cache.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "explain.h"
@@ -87,31 +88,36 @@ const char *fg_cli_size_text(uint64_t bytes, char *out, size_t room)
 
 /* ---- stats ------------------------------------------------------------------------------------*/
 
+static void print_metric(const struct fg_metric *m)
+{
+    char value[32];
+
+    if (m->unit == FG_METRIC_BYTES) {
+        fg_cli_size_text(*m->value, value, sizeof value);
+    } else {
+        snprintf(value, sizeof value, "%" PRIu64, *m->value);
+    }
+    printf("%-15s  %10s  %s\n", m->name, value, m->help);
+}
+
 static void print_stats(const struct fg_client_cache_stats *s)
 {
-    char a[32], b[32];
+#define ROW(name, unit, who, help) {#name, help, FG_METRIC_##unit, FG_METRIC_##who, &s->name},
+    const struct fg_metric rows[] = {FG_CACHE_METRICS(ROW)};
+#undef ROW
+    const bool owner = s->dir && *s->dir;
 
-    if (!s->dir || !*s->dir) { /* and 0 everywhere: the daemon keeps it to itself */
-        printf("budget     %s\n", fg_cli_size_text(s->max_bytes, b, sizeof b));
-        puts("what it holds is shown to the user who runs the daemon");
-        return;
+    if (owner) {
+        printf("%s\n", s->dir);
     }
-    printf("directory  %s\n", s->dir);
-    printf("file       %s of %s (%.1f%%)\n", fg_cli_size_text(s->file_bytes, a, sizeof a),
-           fg_cli_size_text(s->max_bytes, b, sizeof b),
-           s->max_bytes ? 100.0 * (double)s->file_bytes / (double)s->max_bytes : 0.0);
-    printf("blocks     %llu (%s), hit %llu times\n", (unsigned long long)s->blocks,
-           fg_cli_size_text(s->block_bytes, a, sizeof a), (unsigned long long)s->hits_blocks);
-    printf("states     %llu (%s), hit %llu times\n", (unsigned long long)s->states,
-           fg_cli_size_text(s->state_bytes, a, sizeof a), (unsigned long long)s->hits_states);
-    printf("writer     %s written, %s queued, %llu errors\n",
-           fg_cli_size_text(s->bytes_written, a, sizeof a),
-           fg_cli_size_text(s->queued_bytes, b, sizeof b), (unsigned long long)s->write_errors);
-    printf("evicted    %llu\n", (unsigned long long)s->evicted);
-    printf("dropped    %llu corrupt, %llu for a full disk, %llu for a full queue, %llu for the "
-           "day's write budget\n",
-           (unsigned long long)s->dropped_corrupt, (unsigned long long)s->dropped_full,
-           (unsigned long long)s->dropped_queue, (unsigned long long)s->dropped_budget);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (owner || rows[i].who == FG_METRIC_ALL) {
+            print_metric(&rows[i]);
+        }
+    }
+    if (!owner) { /* what the daemon kept to itself came as 0 */
+        puts("what it holds is shown to the user who runs the daemon");
+    }
 }
 
 static int show_stats(const struct fg_cli_cache *c, struct fg_client *client)

@@ -12,7 +12,7 @@ struct out {
     uint64_t bytes;
 };
 
-static int write_piece(void *ctx, const char *bytes, size_t n)
+static int write_bytes(void *ctx, const char *bytes, size_t n)
 {
     struct out *o = ctx;
 
@@ -41,7 +41,7 @@ static int export_to(const struct fg_cli_cache *c, struct fg_client *client, con
         return fail_file(c, part);
     }
     errno = 0;
-    rc = fg_client_cache_export(client, id, write_piece, &o, &err);
+    rc = fg_client_cache_export(client, id, write_bytes, &o, &err);
     e = errno;
     if (rc == 0 && (fflush(o.file) != 0 || fsync(fileno(o.file)) != 0)) {
         rc = FG_ECANCELED;

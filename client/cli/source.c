@@ -18,12 +18,12 @@ static bool put_path(FILE *to, const char *path)
 {
     while (*path) {
         size_t n = strcspn(path, "/");
-        char *part = n > 0 ? curl_easy_escape(NULL, path, (int)n) : NULL;
-        if (n > 0 && !part) {
+        char *segment = n > 0 ? curl_easy_escape(NULL, path, (int)n) : NULL;
+        if (n > 0 && !segment) {
             return false;
         }
-        fputs(part ? part : "/", to);
-        curl_free(part);
+        fputs(segment ? segment : "/", to);
+        curl_free(segment);
         path += n > 0 ? n : 1;
     }
     return true;

@@ -1,6 +1,6 @@
 /* The API: HTTP/1.1 on a Unix socket and, when asked for, on TCP; OpenAI's endpoints and fulgur's
  * own (docs/api.md). Everything here belongs to the thread that runs the event base, and nothing
- * blocks it but fg_api_destroy. Knows the engine through flow/job.h only. */
+ * blocks it but fg_api_destroy. Knows the engine as a backend only (serve/backend.h). */
 #ifndef FG_API_SERVER_H
 #define FG_API_SERVER_H
 
@@ -11,13 +11,13 @@
 #include "fulgur/error.h"
 
 struct fg_api;
-struct fg_flow;
+struct fg_backend;
 
 struct fg_api_options {
-    struct event_base *base; /* borrowed, outlives the API */
-    struct fg_flow *flow;    /* borrowed, outlives the API */
-    const char *socket_path; /* the Unix socket; NULL: none */
-    const char *tcp_addr;    /* host:port, the host an address or "localhost"; NULL: none */
+    struct event_base *base;          /* borrowed, outlives the API */
+    const struct fg_backend *backend; /* copied; what it leads to outlives the API */
+    const char *socket_path;          /* the Unix socket; NULL: none */
+    const char *tcp_addr; /* host:port, the host an address or "localhost"; NULL: none */
     /* One of them is asked of TCP clients, and each is a tenant; none: tcp_addr must be loopback */
     const char *const *api_keys;
     size_t n_api_keys;

@@ -1,19 +1,11 @@
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/queue.h"
 #include "base/ticket.h"
 #include "vk_command.h"
 #include "vk_device.h"
-
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* Waits for one submission on the device; its result goes into c. */
 static void await(struct fg_stream *s, struct fg_cmd *c)
@@ -21,7 +13,7 @@ static void await(struct fg_stream *s, struct fg_cmd *c)
     struct fg_device *d = s->device;
     struct fg_submission *sub = &c->submission;
     VkResult r = vkWaitForFences(d->device, 1, &c->fence, VK_TRUE, UINT64_MAX);
-    double now = seconds();
+    double now = fg_clock_seconds();
 
     if (r == VK_ERROR_DEVICE_LOST)
         atomic_store(&d->lost, true);
@@ -126,7 +118,7 @@ int fg_stream_submit(struct fg_stream *s, struct fg_cmd *c, bool watch_it, struc
                          .pCommandBuffers = &c->buffer};
     VkResult r;
 
-    c->submission.begun = seconds();
+    c->submission.begun = fg_clock_seconds();
     pthread_mutex_lock(&s->queue->lock);
     r = vkQueueSubmit(s->queue->queue, 1, &info, c->fence);
     if (r == VK_SUCCESS && watch_it)

@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 /* Most seconds that tuning takes at a start, compiling included. */
 static const double TUNE_S = 20;
@@ -158,13 +159,6 @@ static int create_room(struct fg_engine *e, struct fg_err *err)
     return rc ? rc : fg_step_sets_init(e, err);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static int tune(struct fg_engine *e, struct fg_err *err)
 {
     uint32_t before;
@@ -178,7 +172,7 @@ static int tune(struct fg_engine *e, struct fg_err *err)
     /* Not at every start, where nothing can be kept. */
     if (e->opt.tune == FG_TUNE_ONCE && !fg_device_cache_dir(e->device))
         return 0;
-    rc = fg_tune_measure(e, TUNE_S, seconds, e->opt.tune_progress, e->opt.tune_ctx, err);
+    rc = fg_tune_measure(e, TUNE_S, fg_clock_seconds, e->opt.tune_progress, e->opt.tune_ctx, err);
     /* That it cannot be kept costs the next start as much again, and no more. */
     if (rc == 0 && e->ops.n_tuned > before)
         fg_tune_save(e, &e->tune_note);

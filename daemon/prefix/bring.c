@@ -140,6 +140,26 @@ void fg_restore_begin(struct fg_restore *w, const struct fg_reuse *r,
         fg_cache_touch(r->cache, prefix->keys, w->target);
 }
 
+void fg_restore_more(struct fg_restore *w, const struct fg_reuse *r, const struct fg_seq *seq,
+                     uint32_t n)
+{
+    uint32_t own = blocks_of(seq), b = own;
+
+    while (
+        r->vram && b < n &&
+        fg_vram_find(r->vram, &w->prefix->keys[b], w->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL))
+        b++;
+    if (b > w->found)
+        w->found = b;
+    while (r->state_bytes && b > own &&
+           fg_vram_state(r->vram, &w->prefix->keys[b - 1], b - 1) == FG_VRAM_NONE)
+        b--;
+    if (b == own)
+        return;
+    w->target = b;
+    w->done = false;
+}
+
 void fg_restore_drop(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_key *keys)
 {
     if (seq && r->vram)

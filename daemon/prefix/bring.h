@@ -39,6 +39,11 @@ void fg_restore_begin(struct fg_restore *w, const struct fg_reuse *r,
 int fg_restore_advance(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq **seq,
                        uint32_t n_blocks, struct fg_err *err);
 
+/* A restore that is done: aims for what the device has by now of the first n blocks beyond those in
+ * seq, up to a state where states are needed. w->done stays when there is no more. */
+void fg_restore_more(struct fg_restore *w, const struct fg_reuse *r, const struct fg_seq *seq,
+                     uint32_t n);
+
 /* Ends seq's uses in VRAM (its tokens begin with keys[0 .. len/64)) and destroys it. NULL is fine.
  */
 void fg_restore_drop(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_key *keys);

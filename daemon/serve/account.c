@@ -1,16 +1,13 @@
 #include "account.h"
 
 #include <inttypes.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 double fg_account_now(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+    return fg_clock_ms();
 }
 
 void fg_account_mark(double *mark)

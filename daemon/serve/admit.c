@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "follow.h"
 #include "parts.h"
 
 uint32_t fg_admit_pages(const struct fg_flow *flow, uint32_t n)
@@ -25,7 +26,8 @@ static bool fits(const struct fg_flow *flow, const struct fg_job *job)
     for (uint32_t i = 0; i < flow->sched.n_active; i++) {
         const struct fg_job *a = flow->sched.active[i];
 
-        need += fg_admit_pages(flow, a->n_tokens + 1) - fg_admit_pages(flow, fg_seq_length(a->seq));
+        need += fg_admit_pages(flow, a->n_tokens + 1);
+        need -= !a->brought && a->leader ? a->common : fg_admit_pages(flow, fg_seq_length(a->seq));
     }
     if (job->req.cache != FG_CACHE_NONE) {
         for (uint32_t b = 0; b < p->n; b++)
@@ -57,7 +59,9 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     fg_account_mark(&job->marks.admitted);
     job->caching = job->req.cache == FG_CACHE_READ_WRITE;
     job->part = 0;
-    job->restore = (struct fg_restore){.done = true};
+    job->brought = job->followed = false;
+    job->leader = NULL;
+    job->restore = (struct fg_restore){.prefix = &job->prefix, .tokens = job->tokens, .done = true};
     if (job->req.cache != FG_CACHE_NONE) {
         /* At least one token is left to compute: its logits are wanted. */
         fg_restore_begin(&job->restore, r, &job->prefix, job->tokens,
@@ -70,18 +74,56 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     return 0;
 }
 
+static void send_back(struct fg_flow *flow, struct fg_job *job)
+{
+    fg_admit_remove(flow, job);
+    fg_job_show(job, FG_PHASE_QUEUED);
+    job->next = NULL;
+    fg_sched_add(&flow->sched, job);
+}
+
+/* Jobs that could only wait for another one take the places that nobody else wants.
+ * *follows: there are no others. */
+static struct fg_job *next_job(const struct fg_flow *flow, bool *follows)
+{
+    struct fg_job *job = flow->sched.waiting;
+
+    *follows = false;
+    while (job && fg_follow_would(flow, job))
+        job = job->next;
+    if (job)
+        return job;
+    *follows = true;
+    return flow->sched.waiting;
+}
+
+/* Is there a place, or can one be had from a job that only waits for another? */
+static bool find_place(struct fg_flow *flow, bool follows)
+{
+    struct fg_job *idle = NULL;
+
+    if (flow->sched.n_active < flow->n_seq)
+        return true;
+    if (!follows)
+        idle = fg_follow_idle(flow);
+    if (idle)
+        send_back(flow, idle);
+    return idle != NULL;
+}
+
 void fg_admit_waiting(struct fg_flow *flow)
 {
     struct fg_sched *s = &flow->sched;
 
-    while (s->waiting && s->n_active < flow->n_seq) {
-        struct fg_job *job = s->waiting;
+    while (s->waiting && (s->n_active < flow->n_seq || fg_follow_idle(flow))) {
         struct fg_err err = {0};
+        bool follows;
+        struct fg_job *job = next_job(flow, &follows);
         int rc = 0;
 
         if (!flow->machine.engine)
             rc = fg_machine_reopen(&flow->machine, &err);
-        if (rc == 0 && !fits(flow, job))
+        if (rc == 0 && (!fits(flow, job) || !find_place(flow, follows)))
             return;
         if (rc == 0)
             rc = start(flow, job, &err);
@@ -89,7 +131,7 @@ void fg_admit_waiting(struct fg_flow *flow)
             fg_admit_fail(flow, job, &err);
             continue;
         }
-        s->waiting = job->next;
+        fg_admit_withdraw(flow, job);
         s->active[s->n_active++] = job;
     }
 }
@@ -109,6 +151,7 @@ void fg_admit_remove(struct fg_flow *flow, struct fg_job *job)
     struct fg_sched *s = &flow->sched;
     uint32_t i = 0;
 
+    fg_follow_abandon(flow, job);
     drop_sequence(flow, job);
     while (i < s->n_active && s->active[i] != job)
         i++;
@@ -134,14 +177,6 @@ void fg_admit_fail(struct fg_flow *flow, struct fg_job *job, const struct fg_err
     fg_admit_remove(flow, job);
     fg_job_failed(flow, job, err);
     fg_job_unref(job);
-}
-
-static void send_back(struct fg_flow *flow, struct fg_job *job)
-{
-    fg_admit_remove(flow, job);
-    fg_job_show(job, FG_PHASE_QUEUED);
-    job->next = NULL;
-    fg_sched_add(&flow->sched, job);
 }
 
 bool fg_admit_preempt(struct fg_flow *flow)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/hex.h"
 #include "base/log.h"
 #include "parts.h"
 
@@ -105,8 +106,7 @@ static int describe(struct fg_flow *flow, const struct fg_flow_options *opt, str
     if (!flow->model_name || !flow->model_path || !flow->architecture || !flow->device ||
         !flow->driver)
         return fg_fail(err, FG_ENOMEM, "no memory for the model's description");
-    for (size_t i = 0; i < sizeof info->numerics_id; i++)
-        snprintf(flow->numerics_hex + 2 * i, 3, "%02x", info->numerics_id[i]);
+    fg_hex(info->numerics_id, sizeof info->numerics_id, flow->numerics_hex);
     flow->info = (struct fg_flow_info){.model_name = flow->model_name,
                                        .model_path = flow->model_path,
                                        .architecture = flow->architecture,

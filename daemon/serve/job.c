@@ -5,23 +5,6 @@
 #include "base/log.h"
 #include "parts.h"
 
-void fg_job_request_finish(struct fg_job_request *r)
-{
-    free(r->text);
-    free(r->tokens);
-    for (size_t i = 0; r->messages && i < r->n_messages; i++) {
-        free(r->messages[i].role);
-        free(r->messages[i].content);
-        free(r->messages[i].name);
-    }
-    free(r->messages);
-    free(r->tools_json);
-    for (size_t i = 0; r->stop && i < r->n_stop; i++)
-        free(r->stop[i]);
-    free(r->stop);
-    *r = (struct fg_job_request){0};
-}
-
 void fg_job_unref(struct fg_job *job)
 {
     if (atomic_fetch_sub(&job->refs, 1) != 1)

@@ -199,9 +199,10 @@ uint64_t fg_job_id(const struct fg_job *job);
 void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenant *out);
 
 /* Text to ids and back, without a job; run on the caller's thread, safe beside everything. ids and
- * text are malloc'd, the caller's. add_special: the model's begin token, as a prompt would get. */
-int fg_flow_tokenize(struct fg_flow *flow, const char *text, size_t bytes, bool add_special,
-                     bool parse_special, int32_t **ids, size_t *n, struct fg_err *err);
+ * text are malloc'd, the caller's. The request: backend.h. */
+struct fg_tokenize_request;
+int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *request, int32_t **ids,
+                     size_t *n, struct fg_err *err);
 int fg_flow_detokenize(struct fg_flow *flow, const int32_t *ids, size_t n, char **text,
                        size_t *bytes, struct fg_err *err);
 

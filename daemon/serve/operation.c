@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/log.h"
 
 /* Something for the GPU thread; lies on its caller's stack. */
@@ -13,20 +14,6 @@ struct fg_gpu_call {
     void *arg;
     bool done;
 };
-
-void fg_task_request_finish(struct fg_task_request *r)
-{
-    free(r->id);
-    free(r->bytes);
-    fg_job_request_finish(&r->prompt);
-    *r = (struct fg_task_request){0};
-}
-
-void fg_task_result_finish(struct fg_task_result *r)
-{
-    free(r->rows);
-    *r = (struct fg_task_result){0};
-}
 
 static void unref(struct fg_task *t)
 {
@@ -281,6 +268,5 @@ void fg_task_sweep_vram(struct fg_flow *flow)
 
 void fg_task_hex(const struct fg_key *key, char out[33])
 {
-    for (size_t i = 0; i < sizeof key->b; i++)
-        snprintf(out + 2 * i, 3, "%02x", key->b[i]);
+    fg_hex(key->b, sizeof key->b, out);
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 enum { TEXT_BYTES = 96 }; /* of a row */
 
 int fg_task_roots(struct fg_task *t, struct fg_task_roots *out, struct fg_err *err)
@@ -44,11 +46,7 @@ void fg_task_roots_finish(struct fg_task_roots *r)
 /* One line: white space and controls become spaces, and the cut is between characters. */
 static void make_line(const char *text, size_t n, char *out)
 {
-    bool cut = n > TEXT_BYTES;
-
-    n = cut ? TEXT_BYTES : n;
-    while (cut && n && ((unsigned char)text[n] & 0xc0) == 0x80)
-        n--;
+    n = n > TEXT_BYTES ? fg_utf8_cut(text, TEXT_BYTES) : n;
     for (size_t i = 0; i < n; i++)
         out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? ' ' : text[i];
     out[n] = '\0';

@@ -50,7 +50,11 @@ struct fg_job {
     /* The GPU thread's. */
     struct fg_seq *seq; /* tokens[0 .. its length); NULL while the job waits */
     struct fg_restore restore;
-    bool caching; /* writes the caches; off after a capture failed */
+    bool brought;          /* the stored prefix is in place, and the job computes the rest */
+    bool followed;         /* since it was admitted it waited for another job: follow.h */
+    struct fg_job *leader; /* that it waits for, compared and not used; or NULL */
+    uint32_t common;       /* blocks that the two have in common */
+    bool caching;          /* writes the caches; off after a capture failed */
     struct fg_trail trail;
     uint32_t part;   /* a boundary, in tokens, where this prompt leaves what is stored; 0: none */
     uint32_t piece;  /* tokens in the step that runs */

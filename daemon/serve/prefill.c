@@ -1,6 +1,7 @@
 /* Prefill: the way of a prompt into its sequence, restored as far as stored, then computed in
  * pieces that end where blocks and states are to be kept. */
 #include "base/log.h"
+#include "follow.h"
 #include "parts.h"
 #include "prefix/verify.h"
 
@@ -47,7 +48,7 @@ static void settle(struct fg_flow *flow, struct fg_job *job)
     job->account.recomputed_tokens = job->n_prompt - n;
     if (n)
         job->account.source = job->restore.store_records ? FG_SOURCE_STORE : FG_SOURCE_VRAM;
-    if (job->account.source == FG_SOURCE_STORE)
+    if (job->account.source == FG_SOURCE_STORE && !job->followed)
         fg_rate_add(&flow->restore_rate, n, 0, (job->marks.restored - job->marks.admitted) / 1e3);
     explain(flow, job);
 }
@@ -65,6 +66,14 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
         fg_job_show(job, FG_PHASE_RESTORE);
         return 0;
     }
+    rc = fg_follow_turn(flow, job, err);
+    if (rc)
+        return rc;
+    if (job->leader) {
+        fg_job_show(job, FG_PHASE_RESTORE);
+        return 0;
+    }
+    job->brought = true;
     settle(flow, job);
     job->trail.last = fg_seq_length(job->seq) / FG_BLOCK_TOKENS;
     fg_job_show(job, FG_PHASE_PREFILL);
@@ -90,7 +99,7 @@ static bool worth_a_state(const struct fg_flow *flow, const struct fg_job *job, 
 static enum fg_boundary boundary_at(const struct fg_flow *flow, const struct fg_job *job,
                                     uint32_t at)
 {
-    if (at == job->part)
+    if (at == job->part || fg_follow_wants_state(flow, job, at))
         return FG_AT_BRANCH;
     if (at == job->bounds[0])
         return FG_AT_SYSTEM_END;

@@ -64,7 +64,7 @@ static bool restore_some(struct fg_flow *flow)
         struct fg_job *job = flow->sched.active[i];
         struct fg_err err = {0};
 
-        if (job->accounted && job->restore.done)
+        if (job->brought)
             continue;
         if (!cope(flow, job, fg_prefill_restore(flow, job, &err), &err))
             return false;
@@ -74,7 +74,7 @@ static bool restore_some(struct fg_flow *flow)
 
 static uint32_t pending(const struct fg_job *job)
 {
-    return job->restore.done ? job->n_tokens - fg_seq_length(job->seq) : 0;
+    return job->brought ? job->n_tokens - fg_seq_length(job->seq) : 0;
 }
 
 static void add_piece(const struct fg_flow *flow, struct step *st, struct fg_job *job, uint32_t n)

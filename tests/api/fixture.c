@@ -38,7 +38,7 @@ static void *serve(void *arg)
     return NULL;
 }
 
-void fixture_start(struct fixture *f, const struct fake_options *flow,
+void fixture_start(struct fixture *f, const struct fake_options *fake,
                    const struct fg_api_options *api)
 {
     struct fg_api_options opt = api ? *api : (struct fg_api_options){0};
@@ -50,11 +50,12 @@ void fixture_start(struct fixture *f, const struct fake_options *flow,
     snprintf(f->dir, sizeof f->dir, "/tmp/fulgur-api-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->path, sizeof f->path, "%s/run/fulgur.sock", f->dir);
-    f->flow = fake_flow_create(flow ? flow : &none);
+    f->backend = fake_backend_create(fake ? fake : &none);
     f->base = event_base_new();
     assert_non_null(f->base);
     opt.base = f->base;
-    opt.flow = f->flow;
+    fake_backend_table(f->backend, &f->table);
+    opt.backend = &f->table;
     opt.socket_path = f->path;
     opt.version = "1.2.3";
     if (fg_api_create(&opt, &f->api, &err))
@@ -81,7 +82,7 @@ void fixture_stop(struct fixture *f)
     fg_api_destroy(f->api);
     event_free(f->command);
     event_base_free(f->base);
-    fake_flow_destroy(f->flow);
+    fake_backend_destroy(f->backend);
     close(f->command_fd[0]);
     close(f->command_fd[1]);
     sem_destroy(&f->drained);

@@ -1,4 +1,4 @@
-/* The API on a fake flow, in a thread of its own, and a plain HTTP client to drive it. */
+/* The API on a fake backend, in a thread of its own, and a plain HTTP client to drive it. */
 #ifndef FG_TEST_API_FIXTURE_H
 #define FG_TEST_API_FIXTURE_H
 
@@ -13,10 +13,11 @@
 #include <jansson.h>
 
 #include "api/server.h"
-#include "fake_flow.h"
+#include "fake_backend.h"
 
 struct fixture {
-    struct fg_flow *flow;
+    struct fake_backend *backend;
+    struct fg_backend table;
     struct fg_api *api;
     struct event_base *base;
     struct event *command;
@@ -28,7 +29,7 @@ struct fixture {
 };
 
 /* Fields of `api` that are not set get defaults: the Unix socket of a new directory. */
-void fixture_start(struct fixture *f, const struct fake_options *flow,
+void fixture_start(struct fixture *f, const struct fake_options *fake,
                    const struct fg_api_options *api);
 void fixture_stop(struct fixture *f);
 void fixture_drain(struct fixture *f); /* begins to drain; posts f->drained when done */

@@ -1,16 +1,16 @@
 /* Operations on the store over HTTP: what is asked of the tasks, what comes back, who is refused.
  */
-#include "fake_task.h"
+#include "fake_operation.h"
 #include "fixture.h"
 
 #include <string.h>
 
 static void start(struct fixture *f)
 {
-    struct fake_options flow = {.automatic = true};
+    struct fake_options fake = {.automatic = true};
     struct fg_api_options api = {0};
 
-    fixture_start(f, &flow, &api);
+    fixture_start(f, &fake, &api);
 }
 
 static void test_ls(void **state)
@@ -37,7 +37,7 @@ static void test_ls(void **state)
     assert_string_equal(kind, "branch");
     assert_string_equal(model, "old");
     json_decref(v);
-    assert_int_equal(fake_task_asked().limit, 100);
+    assert_int_equal(fake_operation_asked().limit, 100);
     v = ask(&f, "GET", "/v1/fulgur/cache/ls?limit=1", NULL, 200);
     assert_int_equal(json_array_size(json_object_get(v, "entries")), 1);
     json_decref(v);
@@ -48,7 +48,7 @@ static void test_ls(void **state)
     assert_non_null(strstr(error_message(v), "limit"));
     json_decref(v);
     fixture_stop(&f);
-    fake_task_wait_none();
+    fake_operation_wait_none();
 }
 
 static void test_find(void **state)
@@ -66,16 +66,16 @@ static void test_find(void **state)
     assert_int_equal(tokens, 128);
     assert_int_equal(prompt, 150);
     json_decref(v);
-    assert_false(fake_task_asked().chat);
+    assert_false(fake_operation_asked().chat);
     v = ask(&f, "POST", "/v1/fulgur/cache/find",
             "{\"messages\": [{\"role\": \"user\", \"content\": \"abc\"}]}", 200);
     json_decref(v);
-    assert_true(fake_task_asked().chat);
+    assert_true(fake_operation_asked().chat);
     v = ask(&f, "POST", "/v1/fulgur/cache/find", "{\"prompt\": 7}", 400);
     assert_non_null(strstr(error_message(v), "prompt"));
     json_decref(v);
     fixture_stop(&f);
-    fake_task_wait_none();
+    fake_operation_wait_none();
 }
 
 static void test_forget(void **state)
@@ -93,12 +93,12 @@ static void test_forget(void **state)
     assert_int_equal(states, 12);
     assert_int_equal(bytes, 13);
     json_decref(v);
-    assert_true(fake_task_asked().before);
-    assert_false(fake_task_asked().all);
+    assert_true(fake_operation_asked().before);
+    assert_false(fake_operation_asked().all);
     json_decref(ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"all\": true}", 200));
-    assert_true(fake_task_asked().all);
+    assert_true(fake_operation_asked().all);
     /* Nothing is removed by leaving something out. */
-    before = fake_task_started();
+    before = fake_operation_started();
     v = ask(&f, "POST", "/v1/fulgur/cache/forget", "{}", 400);
     assert_non_null(strstr(error_message(v), "id:"));
     json_decref(v);
@@ -107,12 +107,12 @@ static void test_forget(void **state)
     json_decref(ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"id\": 12}", 400));
     json_decref(ask(&f, "POST", "/v1/fulgur/cache/forget", "", 400));
     json_decref(ask(&f, "GET", "/v1/fulgur/cache/forget", NULL, 405));
-    assert_int_equal(fake_task_started(), before);
+    assert_int_equal(fake_operation_started(), before);
     v = ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"id\": \"gone\"}", 404);
     assert_string_equal(error_message(v), "id 'gone': not stored");
     json_decref(v);
     fixture_stop(&f);
-    fake_task_wait_none();
+    fake_operation_wait_none();
 }
 
 static void test_stream(void **state)
@@ -152,28 +152,28 @@ static void test_stream(void **state)
     assert_null(client_chunk(&c));
     client_close(&c);
     fixture_stop(&f);
-    fake_task_wait_none();
+    fake_operation_wait_none();
 }
 
 static void test_leaving_cancels(void **state)
 {
     struct fixture f;
     struct client c;
-    unsigned n = fake_task_started();
+    unsigned n = fake_operation_started();
     (void)state;
 
     start(&f);
     client_unix(&c, &f);
     client_post(&c, "/v1/fulgur/cache/forget", "{\"id\": \"wait\"}");
-    fake_task_wait_started(n + 1);
+    fake_operation_wait_started(n + 1);
     client_close(&c);
-    fake_task_wait_none(); /* which it was for nobody else to end */
+    fake_operation_wait_none(); /* which it was for nobody else to end */
     /* And the API's own end. */
     client_unix(&c, &f);
     client_post(&c, "/v1/fulgur/cache/forget", "{\"id\": \"wait\", \"stream\": true}");
-    fake_task_wait_started(n + 2);
+    fake_operation_wait_started(n + 2);
     fixture_stop(&f);
-    fake_task_wait_none();
+    fake_operation_wait_none();
     client_close(&c);
 }
 
@@ -221,12 +221,12 @@ static void test_export(void **state)
     json_decref(v);
     json_decref(ask(&f, "GET", "/v1/fulgur/cache/export", NULL, 400));
     /* A client that leaves in the middle. */
-    tasks = fake_task_started();
+    tasks = fake_operation_started();
     client_unix(&c, &f);
     client_get(&c, "/v1/fulgur/cache/export?id=12");
-    fake_task_wait_started(tasks + 1);
+    fake_operation_wait_started(tasks + 1);
     client_close(&c);
-    fake_task_wait_none();
+    fake_operation_wait_none();
     fixture_stop(&f);
 }
 
@@ -242,8 +242,8 @@ static void test_import(void **state)
     unpack(v, "{s:s}", "id", &id);
     assert_string_equal(id, "abcdef");
     json_decref(v);
-    assert_int_equal(fake_task_asked().n_bytes, 6);
-    assert_int_equal(fake_task_asked().first, 1);
+    assert_int_equal(fake_operation_asked().n_bytes, 6);
+    assert_int_equal(fake_operation_asked().first, 1);
     json_decref(ask(&f, "POST", "/v1/fulgur/cache/import?x=1", "pack", 400));
     json_decref(ask(&f, "GET", "/v1/fulgur/cache/import", NULL, 405));
     fixture_stop(&f);
@@ -262,7 +262,7 @@ static void test_verify_and_gc(void **state)
     assert_int_equal(verified, 14);
     assert_int_equal(wrong, 15);
     json_decref(v);
-    assert_int_equal(fake_task_asked().limit, 7);
+    assert_int_equal(fake_operation_asked().limit, 7);
     json_decref(ask(&f, "POST", "/v1/fulgur/cache/verify", "{}", 400));
     v = ask(&f, "POST", "/v1/fulgur/cache/gc", "{}", 200);
     unpack(v, "{s:i, s:i}", "before", &verified, "after", &wrong);
@@ -274,14 +274,14 @@ static void test_verify_and_gc(void **state)
 
 static void test_no_store(void **state)
 {
-    struct fake_options flow = {.no_store = true};
+    struct fake_options fake = {.no_store = true};
     struct fg_api_options api = {0};
     struct fixture f;
     const char *code;
     json_t *v;
     (void)state;
 
-    fixture_start(&f, &flow, &api);
+    fixture_start(&f, &fake, &api);
     v = ask(&f, "GET", "/v1/fulgur/cache/ls", NULL, 404);
     unpack(v, "{s:{s:s}}", "error", "code", &code);
     assert_string_equal(code, "no_cache");

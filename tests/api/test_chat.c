@@ -14,7 +14,7 @@ static struct fg_job *post(struct fixture *f, struct client *c, const char *body
 {
     client_unix(c, f);
     client_post(c, "/v1/chat/completions", body);
-    return fake_flow_next(f->flow);
+    return fake_backend_next(f->backend);
 }
 
 static json_t *finish(struct client *c, struct fg_job *job, enum fg_finish_reason reason)
@@ -49,7 +49,7 @@ static const struct {
     {"user", "and?", NULL},
 };
 
-static void messages_reach_the_flow(void **state)
+static void messages_reach_the_backend(void **state)
 {
     const struct fg_job_request *r;
     struct fixture f;
@@ -199,7 +199,7 @@ static void stream_has_openai_form(void **state)
     assert_null(client_event(&c));
     /* An answer without any text still names its role. */
     client_post(&c, "/v1/chat/completions", "{" USER ", \"stream\": true}");
-    fake_job_done(fake_flow_next(f.flow), FG_FINISH_STOP);
+    fake_job_done(fake_backend_next(f.backend), FG_FINISH_STOP);
     client_read_head(&c, &head);
     reply_free(&head);
     delta = next_delta(&c, &v);
@@ -315,7 +315,7 @@ static void tool_calls_are_found_in_streams(void **state)
     assert_null(client_event(&c));
     /* What only looked like a call is sent in the end. */
     client_post(&c, "/v1/chat/completions", "{" USER ", " TOOLS ", \"stream\": true}");
-    job = fake_flow_next(f.flow);
+    job = fake_backend_next(f.backend);
     fake_job_delta(job, "<tool_calls>\nno", NULL, 0);
     fake_job_done(job, FG_FINISH_STOP);
     client_read_head(&c, &head);
@@ -331,7 +331,7 @@ static void tool_calls_are_found_in_streams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(messages_reach_the_flow),
+        cmocka_unit_test(messages_reach_the_backend),
         cmocka_unit_test(whole_answer_has_openai_form),
         cmocka_unit_test(stream_has_openai_form),
         cmocka_unit_test(tool_calls_are_found_in_whole_answers),

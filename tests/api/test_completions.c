@@ -1,4 +1,4 @@
-/* /v1/completions: what reaches the flow, and what comes back, in one piece and as a stream. */
+/* /v1/completions: what reaches the backend, and what comes back, in one piece and as a stream. */
 #include "fixture.h"
 
 #include <float.h>
@@ -12,7 +12,7 @@ static struct fg_job *post(struct fixture *f, struct client *c, const char *body
 {
     client_unix(c, f);
     client_post(c, "/v1/completions", body);
-    return fake_flow_next(f->flow);
+    return fake_backend_next(f->backend);
 }
 
 static json_t *finish(struct client *c, struct fg_job *job, int status)
@@ -30,7 +30,7 @@ static json_t *finish(struct client *c, struct fg_job *job, int status)
     return v;
 }
 
-static void all_fields_reach_the_flow(void **state)
+static void all_fields_reach_the_backend(void **state)
 {
     const struct fg_job_request *r;
     struct fixture f;
@@ -406,7 +406,7 @@ static void explain_is_a_forecast(void **state)
 
         client_unix(&c, &f);
         client_post(&c, "/v1/fulgur/cache/explain", bodies[chat]);
-        job = fake_flow_next(f.flow);
+        job = fake_backend_next(f.backend);
         assert_int_equal(fake_job_request(job)->mode, FG_MODE_FORECAST);
         assert_int_equal(fake_job_request(job)->kind, chat ? FG_PROMPT_CHAT : FG_PROMPT_TEXT);
         v = finish(&c, job, 200);
@@ -425,7 +425,7 @@ static void explain_is_a_forecast(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_fields_reach_the_flow),
+        cmocka_unit_test(all_fields_reach_the_backend),
         cmocka_unit_test(defaults_and_prompt_forms),
         cmocka_unit_test(whole_answer_has_openai_form),
         cmocka_unit_test(stream_has_openai_form),

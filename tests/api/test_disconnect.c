@@ -48,7 +48,7 @@ static void leaving_before_the_answer_cancels(void **state)
         client_post(&c, i % 2 ? "/v1/completions" : "/v1/chat/completions",
                     i % 2 ? (i & 2 ? STREAM : WHOLE)
                           : "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}");
-        job = fake_flow_next(f.flow);
+        job = fake_backend_next(f.backend);
         leave(&c, how);
         fake_job_wait_canceled(job);
         /* What was on its way already must go nowhere. */
@@ -57,7 +57,7 @@ static void leaving_before_the_answer_cancels(void **state)
             fake_job_done(job, FG_FINISH_STOP);
         else
             fake_job_fail(job, FG_ECANCELED, "canceled");
-        fake_flow_wait_released(f.flow);
+        fake_backend_wait_released(f.backend);
         if (how == 1)
             client_close(&c);
     }
@@ -80,7 +80,7 @@ static void leaving_inside_the_stream_cancels(void **state)
         else
             client_tcp(&c, &f);
         client_post(&c, "/v1/completions", STREAM);
-        job = fake_flow_next(f.flow);
+        job = fake_backend_next(f.backend);
         fake_job_delta(job, "one", NULL, 0);
         client_read_head(&c, &head);
         reply_free(&head);
@@ -89,7 +89,7 @@ static void leaving_inside_the_stream_cancels(void **state)
         fake_job_wait_canceled(job);
         fake_job_delta(job, "late", NULL, 0);
         fake_job_fail(job, FG_ECANCELED, "canceled");
-        fake_flow_wait_released(f.flow);
+        fake_backend_wait_released(f.backend);
         if (i % 3 == 1)
             client_close(&c);
     }
@@ -110,12 +110,12 @@ static void leaving_with_requests_in_the_pipe_cancels(void **state)
     client_post(&c, "/v1/completions", WHOLE);
     client_post(&c, "/v1/completions", STREAM);
     client_get(&c, "/health");
-    job = fake_flow_next(f.flow);
+    job = fake_backend_next(f.backend);
     client_close(&c);
     fake_job_wait_canceled(job);
     fake_job_fail(job, FG_ECANCELED, "canceled");
-    fake_flow_wait_released(f.flow);
-    assert_int_equal(fake_flow_submitted(f.flow), 1);
+    fake_backend_wait_released(f.backend);
+    assert_int_equal(fake_backend_submitted(f.backend), 1);
     expect_alive(&f);
     fixture_stop(&f);
 }
@@ -171,7 +171,7 @@ static void a_long_pipe_is_served_in_order(void **state)
     fixture_start(&f, NULL, NULL);
     client_unix(&c, &f);
     client_post(&c, "/v1/completions", WHOLE);
-    job = fake_flow_next(f.flow);
+    job = fake_backend_next(f.backend);
     send_until_refused(&f, &p);
     assert_true(p.sent < p.n);
     fake_job_delta(job, "first", NULL, 0);
@@ -205,13 +205,13 @@ static void a_client_that_does_not_read_is_cut_off(void **state)
     fixture_start(&f, NULL, &small);
     client_unix(&c, &f);
     client_post(&c, "/v1/completions", STREAM);
-    job = fake_flow_next(f.flow);
+    job = fake_backend_next(f.backend);
     memset(text, 'x', 8192);
     for (int i = 0; i < 400; i++) /* 3.2 MiB: more than the socket and the bound */
         fake_job_delta(job, text, NULL, 0);
     fake_job_wait_canceled(job);
     fake_job_fail(job, FG_ECANCELED, "canceled");
-    fake_flow_wait_released(f.flow);
+    fake_backend_wait_released(f.backend);
     expect_alive(&f);
     client_close(&c);
     free(text);
@@ -231,12 +231,12 @@ static void a_slow_reader_loses_nothing(void **state)
     fixture_start(&f, NULL, NULL);
     client_unix(&c, &f);
     client_post(&c, "/v1/completions", STREAM);
-    job = fake_flow_next(f.flow);
+    job = fake_backend_next(f.backend);
     memset(text, 'x', 8192);
     for (int i = 0; i < 400; i++)
         fake_job_delta(job, text, NULL, 0);
     fake_job_done(job, FG_FINISH_STOP);
-    fake_flow_wait_released(f.flow);
+    fake_backend_wait_released(f.backend);
     client_read(&c, &r, false);
     assert_true(r.bytes > 400 * 8192);
     assert_string_equal(r.body + r.bytes - 14, "data: [DONE]\n\n");
@@ -290,10 +290,10 @@ static void a_long_job_is_not_a_silent_client(void **state)
     fixture_start(&f, NULL, &hasty);
     client_unix(&whole, &f);
     client_post(&whole, "/v1/completions", WHOLE);
-    one = fake_flow_next(f.flow);
+    one = fake_backend_next(f.backend);
     client_unix(&stream, &f);
     client_post(&stream, "/v1/completions", STREAM);
-    two = fake_flow_next(f.flow);
+    two = fake_backend_next(f.backend);
     fake_job_delta(two, "a", NULL, 0);
     /* Two connections that idle for the whole time, one after the other: the jobs outlast them. */
     for (int i = 0; i < 2; i++) {

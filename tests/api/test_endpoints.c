@@ -73,7 +73,7 @@ static void status_shows_running_jobs(void **state)
     fixture_start(&f, &canceling, NULL);
     client_unix(&c, &f);
     client_post(&c, "/v1/completions", "{\"prompt\": \"x\"}");
-    fake_flow_next(f.flow);
+    fake_backend_next(f.backend);
     v = ask(&f, "GET", "/v1/fulgur/status", NULL, 200);
     unpack(v, "{s:s, s:s, s:s, s:i, s:[{s:s, s:i, s:i}]}", "version", &version, "device", &device,
            "driver", &driver, "n_jobs", &n, "jobs", "phase", &phase, "prompt_tokens", &prompt,
@@ -92,11 +92,12 @@ static void status_shows_running_jobs(void **state)
 
 static void cache_stats_are_complete(void **state)
 {
-    static const char *const names[] = {
-        "blocks",          "states",       "block_bytes",   "state_bytes",
-        "file_bytes",      NULL,           "queued_bytes",  "evicted",
-        "dropped_corrupt", "dropped_full", "dropped_queue", "write_errors",
-        "hits_blocks",     "hits_states",  "bytes_written", "dropped_budget"};
+    static const char *const names[] = {"blocks",         "states",        "block_bytes",
+                                        "state_bytes",    "file_bytes",    NULL,
+                                        "queued_bytes",   "evicted",       "dropped_corrupt",
+                                        "dropped_full",   "dropped_queue", "write_errors",
+                                        "hits_blocks",    "hits_states",   "bytes_written",
+                                        "dropped_budget", "dropped_orphan"};
     const struct fake_options no_store = {.no_store = true};
     struct fixture f;
     json_t *v;

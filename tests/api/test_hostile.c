@@ -123,7 +123,7 @@ static void mutated_requests_do_no_harm(void **state)
     }
     json_decref(ask(&f, "GET", "/health", NULL, 200));
     json_decref(ask(&f, "POST", "/v1/completions", "{\"prompt\": \"x\"}", 200));
-    fake_flow_wait_released(f.flow);
+    fake_backend_wait_released(f.backend);
     fixture_stop(&f);
 }
 
@@ -161,7 +161,7 @@ static void mutated_bodies_do_no_harm(void **state)
         send_once(&f, request, (size_t)head + n, 1 + 3 * (next(&s) % 2));
     }
     json_decref(ask(&f, "GET", "/health", NULL, 200));
-    fake_flow_wait_released(f.flow);
+    fake_backend_wait_released(f.backend);
     fixture_stop(&f);
 }
 

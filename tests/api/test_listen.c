@@ -16,7 +16,8 @@
 
 /* An API that is created and destroyed without its loop ever running. */
 struct bare {
-    struct fg_flow *flow;
+    struct fake_backend *backend;
+    struct fg_backend table;
     struct event_base *base;
     char dir[64], path[128];
 };
@@ -26,7 +27,8 @@ static void bare_start(struct bare *b)
     const struct fake_options none = {0};
 
     fg_log_set_level(FG_LOG_ERROR);
-    b->flow = fake_flow_create(&none);
+    b->backend = fake_backend_create(&none);
+    fake_backend_table(b->backend, &b->table);
     b->base = event_base_new();
     snprintf(b->dir, sizeof b->dir, "/tmp/fulgur-listen-XXXXXX");
     assert_non_null(mkdtemp(b->dir));
@@ -43,14 +45,14 @@ static void bare_stop(struct bare *b)
     rmdir(path);
     assert_int_equal(rmdir(b->dir), 0);
     event_base_free(b->base);
-    fake_flow_destroy(b->flow);
+    fake_backend_destroy(b->backend);
 }
 
 static int create(const struct bare *b, const char *socket_path, const char *tcp, const char *key,
                   struct fg_api **api, struct fg_err *err)
 {
     struct fg_api_options opt = {.base = b->base,
-                                 .flow = b->flow,
+                                 .backend = &b->table,
                                  .socket_path = socket_path,
                                  .tcp_addr = tcp,
                                  .api_keys = &key,
@@ -291,7 +293,7 @@ static void draining_finishes_what_runs(void **state)
     reply_free(&r);
     client_unix(&stream, &f);
     client_post(&stream, "/v1/completions", STREAM);
-    job = fake_flow_next(f.flow);
+    job = fake_backend_next(f.backend);
     fixture_drain(&f);
     fixture_drain(&f); /* the second changes nothing */
     /* Old connections hear that it is over; new ones are not taken. */
@@ -364,12 +366,12 @@ static void destroy_cancels_what_runs(void **state)
     fixture_start(&f, &canceling, NULL);
     client_unix(&stream, &f);
     client_post(&stream, "/v1/completions", STREAM);
-    fake_job_delta(fake_flow_next(f.flow), "a", NULL, 0);
+    fake_job_delta(fake_backend_next(f.backend), "a", NULL, 0);
     client_read_head(&stream, &r);
     reply_free(&r);
     client_unix(&whole, &f);
     client_post(&whole, "/v1/completions", "{\"prompt\": \"x\"}");
-    fake_flow_next(f.flow);
+    fake_backend_next(f.backend);
     fixture_stop(&f); /* checks that every handle was released */
     client_close(&stream);
     client_close(&whole);

@@ -193,7 +193,7 @@ static void refuse(const char *path, const struct row *rows, size_t n)
         assert_string_equal(json_string_value(json_object_get(e, "type")), "invalid_request_error");
         json_decref(v);
     }
-    assert_int_equal(fake_flow_submitted(f.flow), 0);
+    assert_int_equal(fake_backend_submitted(f.backend), 0);
     fixture_stop(&f);
 }
 

@@ -43,10 +43,10 @@ static json_t *receive(struct client *c, int status)
     return v;
 }
 
-/* The tenant of the next job that is submitted, as the fake flow names it; ends the job. */
+/* The tenant of the next job that is submitted, as the fake backend names it; ends the job. */
 static void expect_tenant(const struct fixture *f, const char *name)
 {
-    struct fg_job *job = fake_flow_next(f->flow);
+    struct fg_job *job = fake_backend_next(f->backend);
     char found[17] = "";
 
     memcpy(found, fake_job_request(job)->tenant.id, 16);
@@ -124,7 +124,7 @@ static void each_key_is_a_tenant(void **state)
     expect_tenant(&f, "key:alpha");
     json_decref(receive(&c, 200));
     json_decref(receive(&c, 200));
-    assert_int_equal(fake_flow_submitted(f.flow), 5);
+    assert_int_equal(fake_backend_submitted(f.backend), 5);
     client_close(&c);
     fixture_stop(&f);
 }
@@ -203,11 +203,11 @@ static void others_see_their_own(void **state)
     for (int i = 0; i < 2; i++) {
         client_tcp(&jobs[i], &f);
         send_request(&jobs[i], "/v1/completions", "alpha", BODY);
-        fake_flow_next(f.flow);
+        fake_backend_next(f.backend);
     }
     client_unix(&jobs[2], &f);
     send_request(&jobs[2], "/v1/completions", NULL, BODY);
-    fake_flow_next(f.flow);
+    fake_backend_next(f.backend);
     client_tcp(&tcp, &f);
     client_unix(&unix_client, &f);
     check_status(&tcp, "alpha", 2, -1);
@@ -233,7 +233,7 @@ static void a_named_tenant_sees_all(void **state)
     fixture_start(&f, &waiting, &opt);
     client_unix(&job, &f);
     send_request(&job, "/v1/completions", NULL, BODY);
-    fake_flow_next(f.flow);
+    fake_backend_next(f.backend);
     client_tcp(&tcp, &f);
     check_status(&tcp, "beta", 1, 1);
     check_stats(&tcp, "beta", true);
@@ -305,7 +305,7 @@ static void another_user_is_another_tenant(void **state)
     assert_int_equal(chmod(f.dir, 0711) | chmod(dir, 0711) | chmod(f.path, 0666), 0);
     client_unix(&c, &f);
     send_request(&c, "/v1/completions", NULL, BODY);
-    fake_flow_next(f.flow);
+    fake_backend_next(f.backend);
     pid = as_other_user(&f, looks_around);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
@@ -323,11 +323,14 @@ static void empty_names_are_refused(void **state)
     static const char *const empty[] = {"good", ""};
     struct fg_api_options opt = {.socket_path = "/nonexistent/s", .tenant = ""};
     const struct fake_options none = {0};
+    struct fake_backend *backend = fake_backend_create(&none);
+    struct fg_backend table;
     struct fg_err err = {0};
     struct fg_api *api;
 
     (void)state;
-    opt.flow = fake_flow_create(&none);
+    fake_backend_table(backend, &table);
+    opt.backend = &table;
     assert_int_equal(fg_api_create(&opt, &api, &err), FG_EINVAL);
     assert_non_null(strstr(err.text, "tenant"));
     opt.tenant = NULL;
@@ -336,7 +339,7 @@ static void empty_names_are_refused(void **state)
     assert_int_equal(fg_api_create(&opt, &api, &err), FG_EINVAL);
     assert_non_null(strstr(err.text, "API key"));
     assert_null(strstr(err.text, "good"));
-    fake_flow_destroy(opt.flow);
+    fake_backend_destroy(backend);
 }
 
 int main(void)

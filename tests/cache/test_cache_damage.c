@@ -268,10 +268,12 @@ static void flip_in_place(const char *dir, off_t at, uint8_t xor)
 /* Where in the file a stored payload lies. */
 static off_t payload_at(struct fg_cache *c, const struct chain *ch, uint32_t i)
 {
-    MDB_val k = fg_key_val(&ch->keys[i]), v;
+    uint8_t key[FG_PIECE_KEY_BYTES];
+    MDB_val k = {sizeof key, key}, v;
     MDB_txn *txn;
     off_t at;
 
+    fg_piece_key(&ch->keys[i], 0, key);
     assert_int_equal(mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn), 0);
     assert_int_equal(mdb_get(txn, c->db[FG_DB_BLOCK_DATA], &k, &v), 0);
     at = (const char *)v.mv_data + FG_HEAD_BYTES - c->map;

@@ -21,7 +21,13 @@ static uint64_t check_tree(struct fg_cache *c)
 
             memcpy(key.b, k.mv_data, 16);
             assert_int_equal(fg_meta_decode(kind, &key, v.mv_data, v.mv_size, &r), 0);
-            assert_int_equal(mdb_get(txn, c->db[fg_data_db(kind)], &k, &x), 0);
+            for (uint32_t i = 0; i < fg_record_pieces(r.bytes); i++) {
+                uint8_t piece[FG_PIECE_KEY_BYTES];
+                MDB_val pk = {sizeof piece, piece};
+
+                fg_piece_key(&key, i, piece);
+                assert_int_equal(mdb_get(txn, c->db[fg_data_db(kind)], &pk, &x), 0);
+            }
             if (kind == FG_KIND_BLOCK && r.index > 0)
                 key = r.parent;
             k = fg_key_val(&key);

@@ -120,7 +120,7 @@ static void test_unknown_versions_are_refused(void **state)
     assert_int_equal(stat(path_in(dir, "data.mdb"), &before), 0);
     assert_int_equal(try_open(dir, &err), FG_EFORMAT);
     assert_non_null(strstr(err.text, "format 9"));
-    assert_non_null(strstr(err.text, "format 3"));
+    assert_non_null(strstr(err.text, "format 4"));
     assert_non_null(strstr(err.text, dir));
     write_file(path_in(dir, "lock"), "fulgur-cache 12\n");
     assert_int_equal(try_open(dir, &err), FG_EFORMAT);
@@ -163,6 +163,13 @@ static void test_earlier_format_is_moved_aside(void **state)
     c = cache_open(dir, 4 * MIB); /* the directory is of this format now */
     assert_int_equal(find_blocks(c, ch), 5);
     fg_cache_close(c);
+    write_file(path_in(dir, "lock"), "fulgur-cache 3\n");
+    c = cache_open(dir, 4 * MIB);
+    assert_int_equal(stats(c).blocks, 0);
+    assert_int_equal(fg_cache_gone_block(c, &ch->keys[4]), FG_GONE_FORMAT);
+    assert_int_equal(access(path_in(dir, "data.mdb.format-3"), F_OK), 0);
+    put_blocks(c, ch, 0, 5, 1000);
+    fg_cache_close(c);
     /* One that is damaged as well: moved all the same, and nothing of it is believed. */
     write_file(path_in(dir, "lock"), "fulgur-cache 1\n");
     assert_int_equal(truncate(path_in(dir, "data.mdb"), 5000), 0);
@@ -175,6 +182,7 @@ static void test_earlier_format_is_moved_aside(void **state)
     assert_int_equal(fg_cache_forget(c, &ch->root, 1, NULL, true, &forgotten, &err), 0);
     assert_int_not_equal(access(path_in(dir, "data.mdb.format-1"), F_OK), 0);
     assert_int_not_equal(access(path_in(dir, "data.mdb.format-2"), F_OK), 0);
+    assert_int_not_equal(access(path_in(dir, "data.mdb.format-3"), F_OK), 0);
     fg_cache_close(c);
     free(ch);
     free(other);

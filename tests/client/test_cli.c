@@ -384,21 +384,33 @@ static void test_service(void **state)
     r = (struct run){.args = {"cache", "stats"}};
     serve_and_go(&r, &cache, NULL);
     check(&r, 0,
-          "directory  /c\n"
-          "file       1.0 MiB of 4.0 MiB (25.0%)\n"
-          "blocks     3 (1.5 KiB), hit 0 times\n"
-          "states     0 (0 bytes), hit 0 times\n"
-          "writer     0 bytes written, 0 bytes queued, 0 errors\n"
-          "evicted    2\n"
-          "dropped    0 corrupt, 0 for a full disk, 0 for a full queue, 0 for the day's write "
-          "budget\n",
+          "/c\n"
+          "blocks                    3  KV blocks of 64 tokens that are stored\n"
+          "states                    0  Lightning-attention states that are stored\n"
+          "block_bytes         1.5 KiB  Contents of the blocks\n"
+          "state_bytes         0 bytes  Contents of the states\n"
+          "file_bytes          1.0 MiB  The data file\n"
+          "max_bytes           4.0 MiB  What the data file may grow to\n"
+          "queued_bytes        0 bytes  Waiting to be written, or being written\n"
+          "hits_blocks               0  Blocks that were read, since the start\n"
+          "hits_states               0  States that were read, since the start\n"
+          "bytes_written       0 bytes  Written, since the start\n"
+          "evicted                   2  Records removed to keep within `max_bytes`\n"
+          "dropped_corrupt           0  Records whose checksum or tokens did not hold: read as "
+          "misses\n"
+          "dropped_full              0  Records not written: no room on the disk or in "
+          "`max_bytes`\n"
+          "dropped_queue             0  Records not written: no room in the queue\n"
+          "dropped_orphan            0  Records not written: what they continue is not stored\n"
+          "dropped_budget            0  Records not written: over `--cache-write-budget`\n"
+          "write_errors              0  Batches that failed\n",
           "");
     scripted_server_finish(&r.server);
 
     r = (struct run){.args = {"cache", "stats"}};
     serve_and_go(&r, &not_owner, NULL);
     check(&r, 0,
-          "budget     4.0 MiB\n"
+          "max_bytes           4.0 MiB  What the data file may grow to\n"
           "what it holds is shown to the user who runs the daemon\n",
           "");
     scripted_server_finish(&r.server);

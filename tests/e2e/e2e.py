@@ -118,9 +118,10 @@ class Daemon:
         env.update(XDG_RUNTIME_DIR=self.home, XDG_CACHE_HOME=os.path.join(self.home, "xdg"))
         env.update(self.env)
         # Mesa's cache does not tell the vector widths apart.
-        width = env.get("LP_NATIVE_VECTOR_WIDTH", "default")
-        env.setdefault("MESA_SHADER_CACHE_DIR", os.path.join(os.path.dirname(Paths.bin), "tests",
-                                                             "mesa-shaders-" + width))
+        cache = env.get("MESA_SHADER_CACHE_DIR",
+                        os.path.join(os.path.dirname(Paths.bin), "tests", "mesa-shaders"))
+        width = self.env.get("LP_NATIVE_VECTOR_WIDTH")
+        env["MESA_SHADER_CACHE_DIR"] = f"{cache}-{width}" if width else cache
         os.makedirs(env["MESA_SHADER_CACHE_DIR"], exist_ok=True)
         return env
 
@@ -255,6 +256,24 @@ class Daemon:
     def wait_written(self):
         """Until all that was handed to the store is committed."""
         self.wait_for("the cache's writer", lambda: self.stats()["queued_bytes"] == 0)
+
+
+class Faults:
+    """The library faults.c, preloaded into daemons, and what it is to do."""
+
+    def __init__(self, home):
+        library = os.path.join(os.path.dirname(Paths.bin), "tests", "libe2e_faults.so")
+        self.control = os.path.join(home, "faults")
+        self.env = {"LD_PRELOAD": library, "FG_FAULTS": self.control}
+        # A sanitizer's runtime wants to be the first library; it is linked in and works so too.
+        self.env["ASAN_OPTIONS"] = "verify_asan_link_order=0"
+        self.set("")
+
+    def set(self, text):
+        """Lines for faults.c; they hold from the next call that it looks at on."""
+        with open(self.control + ".new", "w") as f:
+            f.write(text)
+        os.rename(self.control + ".new", self.control)
 
 
 class TestCase(unittest.TestCase):

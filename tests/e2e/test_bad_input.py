@@ -2,7 +2,7 @@
 import ctypes
 import json
 import os
-import resource
+import re
 import signal
 import socket
 
@@ -373,13 +373,16 @@ class FullDisk(e2e.TestCase):
         self.assert_same_answer(second, first)
 
     def test_file_size_limit(self):
-        """A limit on file sizes is a full disk too, not a deadly signal."""
-        def limit():
-            resource.setrlimit(resource.RLIMIT_FSIZE, (300 << 10, 300 << 10))
-            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-
-        d = self.daemon("m1-b", "--ctx", "1024", "--cache-size", "64M").start(before=limit)
+        """A limit on file sizes is a full disk too, not a deadly signal, whichever thread meets it."""
+        faults = e2e.Faults(self.home)
+        d = self.daemon("m1-b", "--ctx", "1024", "--cache-size", "64M", env=faults.env)
+        faults.set(f"filesize {300 << 10} {d.cache}\n")
+        d.start()
         self.serve(d)
+        d.wait_log(r"^error cache event=write_failed .*(File too large| free_bytes=)", 0)
+        with open(f"/proc/{d.process.pid}/status") as f:
+            ignored = int(re.search(r"^SigIgn:\s*(\w+)", f.read(), re.M)[1], 16)
+        self.assertTrue(ignored >> (signal.SIGXFSZ - 1) & 1, f"{ignored:#x}")
         self.assertEqual(d.terminate(), 0)
 
 

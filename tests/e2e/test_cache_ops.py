@@ -186,7 +186,7 @@ class Ops(e2e.TestCase):
         path = os.path.join(d.cache, "data.mdb")
         with open(path, "r+b") as f:
             data = f.read()
-            at = data.index(b"FGKVBLK1")
+            at = data.index(b"FGKVBLK4")
             f.seek(at + 400)
             f.write(bytes([data[at + 400] ^ 1]))
         d.start()

@@ -1,14 +1,8 @@
 """A cache that one driver has filled serves another with the same bits: lavapipe, SwiftShader."""
-import glob
-import os
 import unittest
 
 import e2e
-
-SWIFTSHADER = next((p for p in ["/usr/lib/chromium/vk_swiftshader_icd.json"]
-                    if os.path.exists(p)), None)
-LAVAPIPE = next((p for d in ["/usr/share", "/usr/local/share", "/etc"]
-                 for p in sorted(glob.glob(f"{d}/vulkan/icd.d/lvp_icd*.json"))), None)
+from drivers import LAVAPIPE, SWIFTSHADER
 
 
 @unittest.skipUnless(SWIFTSHADER, "SwiftShader is not installed (Debian: chromium)")

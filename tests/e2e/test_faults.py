@@ -1,7 +1,5 @@
 """Faults that come while the daemon runs: its file system turns read-only, the clock jumps back."""
-import os
 import time
-import unittest
 
 import e2e
 
@@ -12,22 +10,10 @@ DAY = 86400
 class Faults(e2e.TestCase):
     def setUp(self):
         super().setUp()
-        library = os.path.join(os.path.dirname(e2e.Paths.bin), "tests", "libe2e_faults.so")
-        if not os.path.exists(library):
-            self.skipTest(f"{library} is not built")
-        self.control = os.path.join(self.home, "faults")
-        self.env = {"LD_PRELOAD": library, "FG_FAULTS": self.control}
-        # A sanitizer's runtime wants to be the first library; it is linked in and works so too.
-        self.env["ASAN_OPTIONS"] = "verify_asan_link_order=0"
-        self.set_fault("")
-
-    def set_fault(self, text):
-        with open(self.control + ".new", "w") as f:
-            f.write(text)
-        os.rename(self.control + ".new", self.control)
+        self.faults = e2e.Faults(self.home)
 
     def start(self, *options):
-        return self.daemon("m1-b", "--ctx", "1024", *options, env=self.env).start()
+        return self.daemon("m1-b", "--ctx", "1024", *options, env=self.faults.env).start()
 
     def ask(self, d, prompt, source=None):
         """The answer must be what is computed without the cache."""
@@ -43,7 +29,7 @@ class Faults(e2e.TestCase):
         self.ask(d, before)
         d.wait_written()
         kept = d.stats()["blocks"]
-        self.set_fault(f"readonly {d.cache}\n")
+        self.faults.set(f"readonly {d.cache}\n")
         self.ask(d, during, "none")
         self.ask(d, before)
         d.wait_log(r"^error cache event=write_failed .*[Rr]ead-only file system", 30)
@@ -52,16 +38,16 @@ class Faults(e2e.TestCase):
         self.assertEqual(d.get("/health")["status"], "ok")
         # What was stored is read as before by who can open it, the rest was never half written.
         d.kill()
-        self.set_fault("")
+        self.faults.set("")
         d.start()
         self.assertEqual(d.stats()["blocks"], kept)
         self.ask(d, before, "store")
         self.ask(d, during, "none")
         # Writable again while it runs: it is used again.
-        self.set_fault(f"readonly {d.cache}\n")
+        self.faults.set(f"readonly {d.cache}\n")
         self.ask(d, after, "none")
         d.wait_written()
-        self.set_fault("")
+        self.faults.set("")
         self.ask(d, after + self.tokens(200, VOCABULARY))
         d.wait_written()
         self.assertGreater(d.stats()["blocks"], kept)
@@ -74,7 +60,7 @@ class Faults(e2e.TestCase):
         self.ask(d, first)
         d.wait_written()
         for days in (-1, -4000, 3000, 0):
-            self.set_fault(f"clock {days * DAY}\n")
+            self.faults.set(f"clock {days * DAY}\n")
             created = self.ask(d, first)["created"]
             self.assertLess(abs(created - time.time() - days * DAY), 600)
             # Enough to evict: by value, which counts uses and not the time of day.
@@ -82,7 +68,7 @@ class Faults(e2e.TestCase):
                 self.ask(d, self.tokens(400, VOCABULARY))
             d.wait_written()
         d.kill()
-        self.set_fault(f"clock {-400 * DAY}\n")
+        self.faults.set(f"clock {-400 * DAY}\n")
         d.start()
         self.ask(d, first)
         stats = d.stats()

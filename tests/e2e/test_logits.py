@@ -12,13 +12,13 @@ import sys
 import tempfile
 import unittest
 
+import drivers
+
 BIN = pathlib.Path(sys.argv[1])
 VECTORS = pathlib.Path(sys.argv[2])
 REF = pathlib.Path(sys.argv[3])
 SMOL = os.environ.get("FG_TEST_SMOLLM2")
-SWIFTSHADER = "/usr/lib/chromium/vk_swiftshader_icd.json"
 SPLITS = ["1", "7", "64", "100", "random:5", None]
-CACHES = pathlib.Path(os.environ.get("MESA_SHADER_CACHE_DIR", tempfile.gettempdir()))
 
 
 def floats(path):
@@ -29,22 +29,6 @@ def floats(path):
 
 def nmse(a, b):
     return sum((x - y) ** 2 for x, y in zip(a, b)) / sum(y * y for y in b)
-
-
-def drivers():
-    """Environments of the devices at hand; width changes need shader caches of their own."""
-    found = {"default": {}}
-    listing = subprocess.run([BIN / "fulgur-eval", "devices"], capture_output=True, text=True).stdout
-    if "llvmpipe" in listing:
-        for width in ("128", "512"):
-            found[f"llvmpipe at {width} bits"] = {
-                "LP_NATIVE_VECTOR_WIDTH": width,
-                "MESA_SHADER_CACHE_DIR": str(CACHES.parent / f"{CACHES.name}-{width}")}
-    if os.path.exists(SWIFTSHADER):
-        found["SwiftShader"] = {"VK_ICD_FILENAMES": SWIFTSHADER}
-    else:
-        print("SKIPPED: SwiftShader is not installed (Debian: chromium)")
-    return found
 
 
 class Logits(unittest.TestCase):
@@ -71,11 +55,11 @@ class Logits(unittest.TestCase):
         ref = self.path("ref.f32")
         subprocess.run([REF, model, tokens, ref, kv], check=True)
         self.assertEqual(pathlib.Path(ref).read_bytes(), first, "the C reference")
-        for name, env in drivers().items():
+        for name, env in drivers.every(BIN).items():
             got, _ = self.run_eval(model, tokens, "--kv", kv, env=env)
             self.assertEqual(got, first, name)
         print(f"{os.path.basename(str(model))} kv {kv}: {len(SPLITS)} splits, C reference and "
-              f"{', '.join(drivers())}: sha256 {hashlib.sha256(first).hexdigest()[:16]}")
+              f"{', '.join(drivers.every(BIN))}: sha256 {hashlib.sha256(first).hexdigest()[:16]}")
         return first
 
     def restored(self, model, tokens, kv, whole):
@@ -85,7 +69,7 @@ class Logits(unittest.TestCase):
         got, printed = self.run_eval(model, tokens, "--kv", kv, "--cache-dir", cache, "--split", "100")
         self.assertEqual(got, whole)
         self.assertIn(f"restored 0 of {n} tokens", printed)
-        for name, env in drivers().items():
+        for name, env in drivers.every(BIN).items():
             got, printed = self.run_eval(model, tokens, "--kv", kv, "--cache-dir", cache, env=env)
             at = (n - 1) // 64 * 64
             self.assertIn(f"restored {at} of {n} tokens", printed, name)

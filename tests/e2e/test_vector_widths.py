@@ -3,7 +3,7 @@ what the others stored, with the same bits."""
 import unittest
 
 import e2e
-from test_drivers import LAVAPIPE
+from drivers import LAVAPIPE
 
 
 @unittest.skipUnless(LAVAPIPE, "lavapipe is not installed (Debian: mesa-vulkan-drivers)")

@@ -11,6 +11,7 @@
 #include "cache/cache.h"
 #include "fake_engine.h"
 #include "fixture.h"
+#include "serve/backend.h"
 
 /* Holds the GPU thread before a step until it is opened. */
 struct gate {
@@ -198,6 +199,7 @@ static void test_prompts(void **state)
     static const char text[] = "hi <|im_end|><think>";
     struct fg_flow *flow = open_flow(*state, false);
     struct fg_job_request req = {.kind = FG_PROMPT_TEXT, .max_tokens = 1, .n_logprobs = -1};
+    struct fg_tokenize_request request;
     struct reply r;
     int32_t *ids;
     char *back;
@@ -224,7 +226,8 @@ static void test_prompts(void **state)
      * of the answer. */
     assert_int_equal(r.account.prompt_tokens, 1 + 5 + 3 + 10 + 1 + 1 + 1 + 1 + 10);
     reply_finish(&r);
-    assert_int_equal(fg_flow_tokenize(flow, text, strlen(text), true, true, &ids, &n, NULL), 0);
+    request = (struct fg_tokenize_request){text, strlen(text), true, true};
+    assert_int_equal(fg_flow_tokenize(flow, &request, &ids, &n, NULL), 0);
     assert_int_equal(n, 5);
     assert_int_equal(ids[3], FIXTURE_END);
     assert_int_equal(fg_flow_detokenize(flow, ids, n, &back, &n, NULL), 0);

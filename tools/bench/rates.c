@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "gpu/device.h"
 
 enum { MAX_LIST = 32, MAX_TOKENS = 1 << 24 };
@@ -218,11 +219,11 @@ static int run_once(struct machine *m, const struct rates_test *t, double *took,
     int rc = begin(m, &seq, err);
     if (rc == 0)
         rc = advance(m, seq, t->n_depth, m->info.n_batch, err);
-    double start = bench_seconds();
+    double start = fg_clock_seconds();
     if (rc == 0)
         rc = advance(m, seq, t->n_depth + t->n_prompt + t->n_gen, t->n_prompt ? m->info.n_batch : 1,
                      err);
-    *took = bench_seconds() - start;
+    *took = fg_clock_seconds() - start;
     fg_seq_destroy(seq);
     return rc;
 }

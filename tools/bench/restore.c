@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "prefix/bring.h"
 #include "prefix/keep.h"
 #include "gpu/device.h"
@@ -162,7 +163,7 @@ static int prefill(struct restore_bench *b, bool write, double *took, struct fg_
     struct fg_trail trail;
     struct fg_seq *seq;
     int rc = fg_seq_create(b->engine, &seq, err);
-    double start = bench_seconds();
+    double start = fg_clock_seconds();
     *took = 0;
     if (rc)
         return rc;
@@ -177,7 +178,7 @@ static int prefill(struct restore_bench *b, bool write, double *took, struct fg_
     }
     if (rc == 0 && write)
         rc = fg_store_state(&b->reuse, &trail, seq, &b->prefix, b->tokens, err);
-    *took = bench_seconds() - start;
+    *took = fg_clock_seconds() - start;
     fg_cache_flush(b->cache);
     fg_trail_finish(&trail, &b->reuse);
     fg_seq_destroy(seq);
@@ -191,11 +192,11 @@ static int restore(struct restore_bench *b, double *took, struct fg_err *err)
     int rc = fg_seq_create(b->engine, &seq, err);
     if (rc)
         return rc;
-    double start = bench_seconds();
+    double start = fg_clock_seconds();
     fg_restore_begin(&w, &b->reuse, &b->prefix, b->tokens, b->n_tokens / FG_CHUNK);
     while (rc == 0 && !w.done)
         rc = fg_restore_advance(&w, &b->reuse, &seq, 64, err);
-    *took = bench_seconds() - start;
+    *took = fg_clock_seconds() - start;
     if (rc == 0 && fg_seq_length(seq) != b->n_tokens)
         rc = fg_fail(err, FG_EIO, "%u of %u tokens came back from the store", fg_seq_length(seq),
                      b->n_tokens);
@@ -212,9 +213,9 @@ static double memcpy_rate(size_t bytes)
         memset(from, 1, bytes);
         memset(to, 2, bytes);
         for (int i = 0; i < 7; i++) {
-            double start = bench_seconds(), rate;
+            double start = fg_clock_seconds(), rate;
             memcpy(to, from, bytes);
-            rate = (double)bytes / (bench_seconds() - start);
+            rate = (double)bytes / (fg_clock_seconds() - start);
             best = rate > best && to[bytes / 2] == 1 ? rate : best;
         }
     }

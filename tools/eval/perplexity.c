@@ -111,8 +111,8 @@ static int read_text(struct work *w, struct fg_err *err)
     else if (fread(text, 1, (size_t)n, f) != (size_t)n)
         rc = fg_fail(err, FG_EIO, "%s: %s", w->a.file, strerror(errno));
     if (rc == 0)
-        rc = fg_tokenizer_encode(w->vocabulary.tokenizer, text, (size_t)n, false, false, &w->tokens,
-                                 &w->n_tokens, err);
+        rc = fg_tokenizer_encode(w->vocabulary.tokenizer, (struct fg_str){text, (size_t)n}, 0,
+                                 &w->tokens, &w->n_tokens, err);
     if (rc == 0 && w->n_tokens < 2)
         rc = fg_fail(err, FG_EINVAL, "%s: %zu tokens; at least 2 are wanted", w->a.file,
                      w->n_tokens);

@@ -1,0 +1,36 @@
+/* What requests own, and its end; of use to whoever fills one, without an engine. */
+#include <stdlib.h>
+
+#include "job.h"
+#include "operation.h"
+
+void fg_job_request_finish(struct fg_job_request *r)
+{
+    free(r->text);
+    free(r->tokens);
+    for (size_t i = 0; r->messages && i < r->n_messages; i++) {
+        free(r->messages[i].role);
+        free(r->messages[i].content);
+        free(r->messages[i].name);
+    }
+    free(r->messages);
+    free(r->tools_json);
+    for (size_t i = 0; r->stop && i < r->n_stop; i++)
+        free(r->stop[i]);
+    free(r->stop);
+    *r = (struct fg_job_request){0};
+}
+
+void fg_task_request_finish(struct fg_task_request *r)
+{
+    free(r->id);
+    free(r->bytes);
+    fg_job_request_finish(&r->prompt);
+    *r = (struct fg_task_request){0};
+}
+
+void fg_task_result_finish(struct fg_task_result *r)
+{
+    free(r->rows);
+    *r = (struct fg_task_result){0};
+}
