@@ -179,36 +179,49 @@ static int create_parts(struct fg_matrix *m, struct fg_device *d,
     return rc;
 }
 
-/* Repacks n_rows raw rows at `rows` as rows row0.. of the matrix whose first tile in part is tile0,
- * from row slot0 of each tile on. */
-static int upload_rows(struct fg_uploader *u, const struct fg_matrix *m,
-                       const struct fg_matrix_part *part, struct fg_pipeline *repack,
-                       const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t row0,
-                       uint32_t tile0, uint32_t slot0, struct fg_err *err)
+/* A part of a matrix that rows go to. */
+struct target {
+    struct fg_uploader *u;
+    const struct fg_matrix *m;
+    const struct fg_matrix_part *part;
+    struct fg_pipeline *repack;
+};
+
+/* Raw rows, and where they go. */
+struct raw_rows {
+    const uint8_t *rows;
+    uint64_t row_bytes;
+    uint32_t n_rows, row0; /* row0: of the matrix whose first tile in the part is tile0 */
+    uint32_t tile0, slot0; /* slot0: the first row of each tile that they take */
+};
+
+static int upload_rows(const struct target *to, const struct raw_rows *r, struct fg_err *err)
 {
-    uint64_t bytes = row_bytes * n_rows, offset = 0;
+    struct fg_uploader *u = to->u;
+    uint64_t bytes = r->row_bytes * r->n_rows, offset = 0;
     struct fg_buffer *import = NULL;
     int rc;
 
-    if (u->import && fg_buffer_import(u->device, rows, bytes, &import, &offset, NULL))
+    if (u->import && fg_buffer_import(u->device, r->rows, bytes, &import, &offset, NULL))
         u->import = false;
     if (!import)
-        memcpy(fg_buffer_map(u->staging), rows, bytes);
-    struct fg_repack_push push = {.k = m->k,
-                                  .row_bytes = (uint32_t)row_bytes,
-                                  .n_rows = n_rows,
-                                  .row0 = row0,
-                                  .tile0 = tile0,
-                                  .n_blocks = m->n_blocks,
-                                  .scale_at = part->scale_at,
+        memcpy(fg_buffer_map(u->staging), r->rows, bytes);
+    struct fg_repack_push push = {.k = to->m->k,
+                                  .row_bytes = (uint32_t)r->row_bytes,
+                                  .n_rows = r->n_rows,
+                                  .row0 = r->row0,
+                                  .tile0 = r->tile0,
+                                  .n_blocks = to->m->n_blocks,
+                                  .scale_at = to->part->scale_at,
                                   .src_at = (uint32_t)offset,
-                                  .tile_rows = fg_matrix_tile_rows(m),
-                                  .slot0 = slot0};
+                                  .tile_rows = fg_matrix_tile_rows(to->m),
+                                  .slot0 = r->slot0};
     struct fg_bind binds[] = {{import ? import : u->staging, 0, (offset + bytes + 3) / 4 * 4},
-                              {part->buffer, 0, 0}};
+                              {to->part->buffer, 0, 0}};
     fg_cmd_begin(u->cmd);
-    fg_cmd_dispatch(u->cmd, &(struct fg_dispatch){repack, binds, 2, sizeof push, &push,
-                                                  (m->n_blocks + 7) / 8, (n_rows + 31) / 32, 1});
+    fg_cmd_dispatch(u->cmd,
+                    &(struct fg_dispatch){to->repack, binds, 2, sizeof push, &push,
+                                          (to->m->n_blocks + 7) / 8, (r->n_rows + 31) / 32, 1});
     rc = fg_cmd_run(u->cmd, err);
     fg_buffer_destroy(import);
     u->done += bytes;
@@ -217,17 +230,18 @@ static int upload_rows(struct fg_uploader *u, const struct fg_matrix *m,
     return rc;
 }
 
-/* The rows of t, which are rows first.. of m, that belong to part, to rows slot0.. of its tiles. */
-static int upload_part(struct fg_uploader *u, const struct fg_matrix *m,
-                       const struct fg_matrix_part *part, struct fg_pipeline *repack,
-                       const struct fg_tensor *t, uint32_t first, uint32_t slot0,
-                       struct fg_err *err)
+/* The rows of t, which are rows first.. of the matrix, that belong to the part, to rows slot0.. of
+ * its tiles. */
+static int upload_part(const struct target *to, const struct fg_tensor *t, uint32_t first,
+                       uint32_t slot0, struct fg_err *err)
 {
+    const struct fg_matrix_part *part = to->part;
     uint32_t n_rows = (uint32_t)t->ne[1], end = part->row0 + part->n_rows;
     uint32_t r0 = first > part->row0 ? first : part->row0;
     uint32_t r1 = first + n_rows < end ? first + n_rows : end;
     uint64_t row_bytes = fg_dtype_row_bytes(t->type, t->ne[0]);
-    uint32_t tile_rows = fg_matrix_tile_rows(m), tiles = (m->n_rows + tile_rows - 1) / tile_rows;
+    uint32_t tile_rows = fg_matrix_tile_rows(to->m);
+    uint32_t tiles = (to->m->n_rows + tile_rows - 1) / tile_rows;
     uint32_t step = (uint32_t)(STAGING_BYTES / row_bytes / 32 * 32);
     int rc = 0;
 
@@ -236,10 +250,14 @@ static int upload_part(struct fg_uploader *u, const struct fg_matrix *m,
     for (uint32_t e = 0; rc == 0 && e < part->n_experts; e++) {
         uint64_t skipped = (uint64_t)(part->expert0 + e) * n_rows;
         for (uint32_t r = r0; rc == 0 && r < r1; r += step) {
-            uint32_t n = r1 - r < step ? r1 - r : step;
-            const uint8_t *rows = (const uint8_t *)t->data + (skipped + r - first) * row_bytes;
-            rc = upload_rows(u, m, part, repack, rows, row_bytes, n, r - part->row0, e * tiles,
-                             slot0, err);
+            const struct raw_rows raw = {.rows = (const uint8_t *)t->data +
+                                                 (skipped + r - first) * row_bytes,
+                                         .row_bytes = row_bytes,
+                                         .n_rows = r1 - r < step ? r1 - r : step,
+                                         .row0 = r - part->row0,
+                                         .tile0 = e * tiles,
+                                         .slot0 = slot0};
+            rc = upload_rows(to, &raw, err);
         }
     }
     return rc;
@@ -261,7 +279,8 @@ int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_m
     for (uint32_t i = 0; rc == 0 && i < m->n_parts; i++)
         for (uint32_t j = 0, first = 0; rc == 0 && j < from->n; j++) {
             uint32_t slot0 = m->gated ? j * fg_matrix_tile_rows(m) : 0;
-            rc = upload_part(u, m, &m->parts[i], repack, from->t[j], first, slot0, err);
+            const struct target to = {u, m, &m->parts[i], repack};
+            rc = upload_part(&to, from->t[j], first, slot0, err);
             if (!m->gated)
                 first += (uint32_t)from->t[j]->ne[1];
         }

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "base/clock.h"
 #include "gpu/device.h"
 #include "model/families/hparams.h"
 #include "base/block_tokens.h"
@@ -35,9 +35,9 @@ static int submit(struct fg_kernel_bench *b, fg_kernel_record *record, void *ctx
     fg_cmd_begin(cmd);
     for (uint32_t i = 0; i < n; i++)
         record(ctx, i);
-    start = fg_clock_seconds();
+    start = now();
     rc = fg_cmd_run(cmd, err);
-    *seconds = fg_clock_seconds() - start;
+    *seconds = now() - start;
     return rc;
 }
 

@@ -9,9 +9,9 @@
 
 enum { ANY_TYPE = -1 };
 
-/* The tensor `name` of shape ne0 x ne1 x ne2 (1 where unused) and of `type`, or FG_EFORMAT. */
-static int want(const struct fg_gguf *g, const char *name, int type, uint64_t ne0, uint64_t ne1,
-                uint64_t ne2, struct fg_err *err)
+/* The tensor `name` of shape ne[3] (1 where unused) and of `type`, or FG_EFORMAT. */
+static int want(const struct fg_gguf *g, const char *name, int type, const uint64_t ne[3],
+                struct fg_err *err)
 {
     const struct fg_tensor *t = fg_gguf_tensor(g, name);
 
@@ -19,13 +19,13 @@ static int want(const struct fg_gguf *g, const char *name, int type, uint64_t ne
         return fg_fail(err, FG_EFORMAT,
                        "%s: tensor '%s': it is missing; one of shape [%" PRIu64 ", %" PRIu64
                        ", %" PRIu64 "] is wanted",
-                       fg_gguf_name(g), name, ne0, ne1, ne2);
-    if (t->ne[0] != ne0 || t->ne[1] != ne1 || t->ne[2] != ne2 || t->ne[3] != 1)
+                       fg_gguf_name(g), name, ne[0], ne[1], ne[2]);
+    if (t->ne[0] != ne[0] || t->ne[1] != ne[1] || t->ne[2] != ne[2] || t->ne[3] != 1)
         return fg_fail(err, FG_EFORMAT,
                        "%s: tensor '%s': its shape is [%" PRIu64 ", %" PRIu64 ", %" PRIu64
                        ", %" PRIu64 "], it must be [%" PRIu64 ", %" PRIu64 ", %" PRIu64 ", 1]",
-                       fg_gguf_name(g), name, t->ne[0], t->ne[1], t->ne[2], t->ne[3], ne0, ne1,
-                       ne2);
+                       fg_gguf_name(g), name, t->ne[0], t->ne[1], t->ne[2], t->ne[3], ne[0], ne[1],
+                       ne[2]);
     if (type != ANY_TYPE && (int)t->type != type)
         return fg_fail(err, FG_EUNSUPPORTED, "%s: tensor '%s': its type is %s, it must be %s",
                        fg_gguf_name(g), name, fg_dtype_name(t->type),
@@ -45,8 +45,7 @@ static int want_table(const struct fg_gguf *g, int layer, const struct fg_tensor
         const struct fg_tensor_row *row = &t->rows[i];
 
         fg_tensor_name(name, layer, row->name);
-        rc =
-            want(g, name, row->vector ? FG_F32 : ANY_TYPE, row->ne[0], row->ne[1], row->ne[2], err);
+        rc = want(g, name, row->vector ? FG_F32 : ANY_TYPE, row->ne, err);
     }
     return rc;
 }
@@ -153,7 +152,7 @@ static int check_rope_factors(struct fg_hparams *hp, const struct fg_gguf *g, st
 
     if (!t)
         return 0;
-    rc = want(g, "rope_freqs.weight", FG_F32, n, 1, 1, err);
+    rc = want(g, "rope_freqs.weight", FG_F32, (const uint64_t[]){n, 1, 1}, err);
     if (rc)
         return rc;
     hp->rope_factors = t->data; /* aligned: the data section's alignment is at least 8 */
