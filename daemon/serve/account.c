@@ -33,17 +33,6 @@ void fg_account_times(const struct fg_marks *m, struct fg_job_account *a)
     a->decode_ms = between(m->first_token, m->ended);
 }
 
-const char *fg_account_source(enum fg_cache_source source)
-{
-    switch (source) {
-    case FG_SOURCE_NONE: return "none";
-    case FG_SOURCE_VRAM: return "vram";
-    case FG_SOURCE_RAM: return "ram";
-    case FG_SOURCE_STORE: return "store";
-    }
-    return "none";
-}
-
 void fg_account_log(uint64_t job, const struct fg_job_account *a, enum fg_finish_reason finish)
 {
     fg_log(FG_LOG_INFO, "flow",
@@ -51,7 +40,7 @@ void fg_account_log(uint64_t job, const struct fg_job_account *a, enum fg_finish
            "diverged_at=%" PRId64 " generated=%u queue_ms=%.1f restore_ms=%.1f prefill_ms=%.1f "
            "first_token_ms=%.1f decode_ms=%.1f",
            job, finish == FG_FINISH_STOP ? "stop" : "length", a->prompt_tokens, a->reused_tokens,
-           a->recomputed_tokens, fg_account_source(a->source), fg_reason_name(a->why.reason),
+           a->recomputed_tokens, fg_source_name(a->source), fg_reason_name(a->why.reason),
            a->why.diverged_at, a->completion_tokens, a->queue_ms, a->restore_ms, a->prefill_ms,
            a->first_token_ms, a->decode_ms);
 }

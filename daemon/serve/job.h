@@ -102,6 +102,18 @@ enum fg_finish_reason { FG_FINISH_STOP, FG_FINISH_LENGTH };
 
 enum fg_cache_source { FG_SOURCE_NONE, FG_SOURCE_VRAM, FG_SOURCE_RAM, FG_SOURCE_STORE };
 
+/* Its name in responses and in the log, static storage. */
+static inline const char *fg_source_name(enum fg_cache_source source)
+{
+    switch (source) {
+    case FG_SOURCE_NONE: return "none";
+    case FG_SOURCE_VRAM: return "vram";
+    case FG_SOURCE_RAM: return "ram";
+    case FG_SOURCE_STORE: return "store";
+    }
+    return "none";
+}
+
 /* Why no more of a prompt was reused. */
 enum fg_cache_reason {
     FG_REASON_COMPLETE,        /* nothing more could be: every whole block was there */

@@ -15,11 +15,9 @@ static json_t *diverged_json(const struct fg_cache_why *why)
 /* What an answer and a forecast have in common. */
 static json_t *reuse_json(const struct fg_job_account *a)
 {
-    static const char *const sources[] = {"none", "vram", "store"};
-
     return json_pack("{s:I, s:I, s:s, s:s, s:o}", "reused_tokens", (json_int_t)a->reused_tokens,
                      "recomputed_tokens", (json_int_t)a->recomputed_tokens, "source",
-                     sources[a->source], "reason", fg_reason_name(a->why.reason), "diverged",
+                     fg_source_name(a->source), "reason", fg_reason_name(a->why.reason), "diverged",
                      diverged_json(&a->why));
 }
 
