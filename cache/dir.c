@@ -9,59 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 /* The lock file's content: one line, so that a directory can be told from a foreign one, and its
  * version from ours, without trusting the data file. */
 #define TAG_FORMAT "fulgur-cache %u\n"
 #define DAMAGED_PREFIX FG_DATA_FILE ".damaged-"
 #define FORMAT_PREFIX FG_DATA_FILE ".format-"
-
-int fg_errno_code(int e)
-{
-    switch (e) {
-    case ENOMEM: return FG_ENOMEM;
-    case EACCES:
-    case EPERM:
-    case EROFS: return FG_EACCESS;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG: return FG_EFULL;
-    case ENOTDIR:
-    case EISDIR:
-    case ENAMETOOLONG:
-    case ELOOP: return FG_EINVAL;
-    }
-    return FG_EIO;
-}
-
-static int make_dirs(const char *dir, struct fg_err *err)
-{
-    char *path = strdup(dir);
-    int rc = 0;
-
-    if (!path)
-        return fg_fail(err, FG_ENOMEM, "no memory for a path");
-    for (char *p = path + 1; !rc; p++) {
-        char c = *p;
-
-        if (c != '/' && c != '\0')
-            continue;
-        *p = '\0';
-        if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-            int e = errno;
-            struct stat st;
-
-            /* A parent on a read-only file system says EROFS although it exists. */
-            if (stat(path, &st) != 0)
-                rc = fg_fail(err, fg_errno_code(e == ENOENT ? EACCES : e),
-                             "cache directory %s: cannot create %s: %s", dir, path, strerror(e));
-        }
-        *p = c;
-        if (c == '\0')
-            break;
-    }
-    free(path);
-    return rc;
-}
 
 static void read_tag(struct fg_cache *c, unsigned *version)
 {
@@ -123,10 +77,11 @@ int fg_dir_open(struct fg_cache *c, unsigned *earlier, struct fg_err *err)
 {
     const char *dir = c->opt.dir;
     struct stat st;
-    int rc = make_dirs(dir, err);
+    struct fg_err why;
+    int rc = fg_make_dirs(dir, 0700, &why);
 
     if (rc)
-        return rc;
+        return fg_fail(err, rc, "cache directory %s: %.400s", dir, why.text);
     c->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (c->dir_fd < 0)
         return fg_fail(err, fg_errno_code(errno), "cache directory %s: %s", dir, strerror(errno));

@@ -25,7 +25,7 @@ static int take_text(struct fg_client_answer *a, const char *text, size_t bytes)
     if (a->handler->on_text) {
         return canceled(a, a->handler->on_text(a->handler->ctx, text, bytes));
     }
-    int rc = fg_client_buffer_add(&a->text, text, bytes, FG_CLIENT_ANSWER_MAX);
+    int rc = fg_buffer_add_within(&a->text, text, bytes, FG_CLIENT_ANSWER_MAX);
     return rc == 0 ? 0 : fg_fail(a->err, rc, "the answer: %s", fg_strerror(rc));
 }
 
@@ -49,20 +49,20 @@ static int take_progress(struct fg_client_answer *a, const json_t *object)
 static int take_fulgur(struct fg_client_answer *a, const json_t *object)
 {
     struct fg_client_json j = {object, "fulgur", a->err};
-    const json_t *part;
-    int rc = fg_client_json_object(&j, "progress", &part);
+    const json_t *member;
+    int rc = fg_client_json_object(&j, "progress", &member);
 
     if (rc > 0) {
-        rc = take_progress(a, part);
+        rc = take_progress(a, member);
     }
     if (rc < 0) {
         return rc;
     }
-    rc = fg_client_json_object(&j, "cache", &part);
+    rc = fg_client_json_object(&j, "cache", &member);
     if (rc <= 0) {
         return rc;
     }
-    rc = fg_client_account_read(part, &a->result->account, a->err);
+    rc = fg_client_account_read(member, &a->result->account, a->err);
     a->result->has_account = rc == 0;
     return rc;
 }
@@ -130,7 +130,7 @@ static int take_choice(struct fg_client_answer *a, const json_t *object)
 static int take_chunk(struct fg_client_answer *a, const json_t *root)
 {
     struct fg_client_json j = {root, "chunk", a->err};
-    const json_t *part;
+    const json_t *member;
     const char *model;
     size_t n;
     int rc = fg_client_json_string(&j, "model", &model, &n);
@@ -140,22 +140,22 @@ static int take_chunk(struct fg_client_answer *a, const json_t *root)
         memcpy(a->result->model, model, keep);
         a->result->model[keep] = '\0';
     }
-    rc = rc < 0 ? rc : fg_client_json_array(&j, "choices", &part);
+    rc = rc < 0 ? rc : fg_client_json_array(&j, "choices", &member);
     if (rc == 0) {
         rc = fg_client_json_missing(&j, "choices", "an array");
     }
-    if (rc > 0 && json_array_size(part) > 0) {
-        const json_t *choice = json_array_get(part, 0);
-        if (json_array_size(part) > 1 || !json_is_object(choice)) {
+    if (rc > 0 && json_array_size(member) > 0) {
+        const json_t *choice = json_array_get(member, 0);
+        if (json_array_size(member) > 1 || !json_is_object(choice)) {
             return fg_fail(a->err, FG_EFORMAT,
                            "the daemon's answer: choices should be at most one object");
         }
         rc = take_choice(a, choice);
     }
-    rc = rc < 0 ? rc : fg_client_json_object(&j, "usage", &part);
-    rc = rc > 0 ? take_usage(a, part) : rc;
-    rc = rc < 0 ? rc : fg_client_json_object(&j, "fulgur", &part);
-    return rc > 0 ? take_fulgur(a, part) : rc;
+    rc = rc < 0 ? rc : fg_client_json_object(&j, "usage", &member);
+    rc = rc > 0 ? take_usage(a, member) : rc;
+    rc = rc < 0 ? rc : fg_client_json_object(&j, "fulgur", &member);
+    return rc > 0 ? take_fulgur(a, member) : rc;
 }
 
 int fg_client_answer_event(void *ctx, const char *data, size_t bytes)

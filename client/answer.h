@@ -4,16 +4,16 @@
 
 #include <stdbool.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "fulgur/client.h"
 
 struct fg_client_answer {
     const struct fg_client_handler *handler;
     struct fg_client_result *result;
     struct fg_err *err;
-    struct fg_client_buffer text; /* the whole answer, when no on_text takes it */
-    double started;               /* fg_clock_ms() */
-    bool done;                    /* "[DONE]" came */
+    struct fg_buffer text; /* the whole answer, when no on_text takes it */
+    double started;        /* fg_clock_ms() */
+    bool done;             /* "[DONE]" came */
 };
 
 /* One event of the stream (a fg_client_sse_event; ctx: struct fg_client_answer). FG_EFORMAT,

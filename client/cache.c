@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "operation.h"
 #include "request.h"
-#include "task.h"
 
 /* ---- ls ---------------------------------------------------------------------------------------*/
 
@@ -166,7 +166,7 @@ int fg_client_cache_forget(struct fg_client *client, const char *id, bool before
     if (!fields && id) {
         return fg_fail(err, FG_EINVAL, "the id is not UTF-8");
     }
-    rc = fg_client_task(client, "/v1/fulgur/cache/forget", fields, NULL, NULL, &root, err);
+    rc = fg_client_operation(client, "/v1/fulgur/cache/forget", fields, NULL, &root, err);
     if (rc < 0) {
         return rc;
     }
@@ -181,7 +181,7 @@ int fg_client_cache_forget(struct fg_client *client, const char *id, bool before
 /* ---- verify -----------------------------------------------------------------------------------*/
 
 int fg_client_cache_verify(struct fg_client *client, const char *id, uint32_t limit,
-                           int (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
+                           const struct fg_client_watch *watch,
                            struct fg_client_cache_verified *out, struct fg_err *err)
 {
     struct fg_client_cache_verified v = {0};
@@ -200,7 +200,7 @@ int fg_client_cache_verify(struct fg_client *client, const char *id, uint32_t li
     if (!fields && id) {
         return fg_fail(err, FG_EINVAL, "the id is not UTF-8");
     }
-    rc = fg_client_task(client, "/v1/fulgur/cache/verify", fields, progress, ctx, &root, err);
+    rc = fg_client_operation(client, "/v1/fulgur/cache/verify", fields, watch, &root, err);
     if (rc < 0) {
         return rc;
     }
@@ -222,7 +222,7 @@ int fg_client_cache_gc(struct fg_client *client, uint64_t *before, uint64_t *aft
 {
     uint64_t was = 0, is = 0;
     json_t *root;
-    int rc = fg_client_task(client, "/v1/fulgur/cache/gc", json_object(), NULL, NULL, &root, err);
+    int rc = fg_client_operation(client, "/v1/fulgur/cache/gc", json_object(), NULL, &root, err);
 
     if (rc < 0) {
         return rc;
@@ -256,21 +256,22 @@ int fg_client_cache_export(struct fg_client *client, const char *id,
     x.path = path;
     rc = fg_client_exchange_run(client, &x, err);
     if (rc == 0 && x.status != 200) {
-        rc = fg_client_refusal(client, x.status, x.answer.data, x.answer.bytes, err);
+        rc = fg_client_refusal(client, x.status, x.answer.p, x.answer.n, err);
     } else if (rc > 0) {
         rc = fg_fail(err, FG_ECANCELED, "canceled");
     }
-    free(x.answer.data);
+    free(x.answer.p);
     return rc;
 }
 
 int fg_client_cache_import(struct fg_client *client, const void *pack, size_t bytes,
                            struct fg_client_cache_found *out, struct fg_err *err)
 {
+    const struct fg_client_upload upload = {
+        .path = "/v1/fulgur/cache/import?stream=true", .body = pack, .bytes = bytes};
     struct fg_client_cache_found found = {0};
     json_t *root;
-    int rc = fg_client_task_bytes(client, "/v1/fulgur/cache/import?stream=true", pack, bytes, NULL,
-                                  NULL, &root, err);
+    int rc = fg_client_operation_upload(client, &upload, NULL, &root, err);
 
     if (rc < 0) {
         return rc;

@@ -23,6 +23,7 @@ const char *fg_client_source_name(enum fg_client_source source)
     switch (source) {
     case FG_CLIENT_SOURCE_NONE: return "none";
     case FG_CLIENT_SOURCE_VRAM: return "vram";
+    case FG_CLIENT_SOURCE_RAM: return "ram";
     case FG_CLIENT_SOURCE_STORE: return "store";
     case FG_CLIENT_SOURCE_OTHER: break;
     }
@@ -47,7 +48,7 @@ static int check_end(const struct fg_client *client, const struct fg_client_exch
     if (rc == FG_EIO && a->done) {
         rc = 0; /* only the transfer's own end is missing */
     } else if (rc == 0 && x->status != 200) {
-        return fg_client_refusal(client, x->status, x->answer.data, x->answer.bytes, err);
+        return fg_client_refusal(client, x->status, x->answer.p, x->answer.n, err);
     }
     if (rc != 0) {
         return rc;
@@ -73,7 +74,7 @@ static int run(struct fg_client *client, const char *path, char *body, struct fg
     int rc = fg_client_exchange_run(client, &x, err);
     rc = check_end(client, &x, a, rc, err);
     fg_client_sse_finish(&f.sse);
-    free(x.answer.data);
+    free(x.answer.p);
     return rc;
 }
 
@@ -99,13 +100,13 @@ int fg_client_complete(struct fg_client *client, const struct fg_client_request 
         return rc;
     }
     if (!a.handler->on_text) {
-        rc = fg_client_buffer_add(&a.text, "", 0, 0); /* an answer without text is "" */
+        rc = fg_buffer_add_within(&a.text, "", 0, 0); /* an answer without text is "" */
         rc = rc < 0 ? fg_fail(err, rc, "out of memory") : 0;
     }
     rc = rc < 0 ? rc : run(client, path, body, &a, err);
     free(body);
-    a.result->text = a.text.data;
-    a.result->text_bytes = a.text.bytes;
+    a.result->text = a.text.p;
+    a.result->text_bytes = a.text.n;
     a.result->total_ms = fg_clock_ms() - a.started;
     if (!result) {
         fg_client_result_finish(&own);

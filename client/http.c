@@ -45,7 +45,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *user)
         }
         t->last_byte = fg_clock_ms();
     } else {
-        t->rc = fg_client_buffer_add(&t->x->answer, data, n, FG_CLIENT_ANSWER_MAX);
+        t->rc = fg_buffer_add_within(&t->x->answer, data, n, FG_CLIENT_ANSWER_MAX);
         if (t->rc < 0) {
             fg_fail(t->err, t->rc, "the answer of %s to %s: %s", t->client->address, t->x->path,
                     t->rc == FG_EFULL ? "over 256 MiB" : "out of memory");
@@ -216,13 +216,12 @@ int fg_client_call(struct fg_client *client, const char *path, char *body, json_
 
     *root = NULL;
     if (rc == 0 && x.status != 200) {
-        rc = fg_client_refusal(client, x.status, x.answer.data, x.answer.bytes, err);
+        rc = fg_client_refusal(client, x.status, x.answer.p, x.answer.n, err);
     }
     if (rc == 0) {
-        rc = fg_client_json_parse(x.answer.data ? x.answer.data : "", x.answer.bytes, path, root,
-                                  err);
+        rc = fg_client_json_parse(x.answer.p ? x.answer.p : "", x.answer.n, path, root, err);
     }
-    free(x.answer.data);
+    free(x.answer.p);
     free(body);
     return rc;
 }

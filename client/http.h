@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdatomic.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "fulgur/client.h"
 
 struct fg_client {
@@ -27,15 +27,15 @@ struct fg_client_exchange {
     const char *path; /* "/v1/..." */
     const char *body; /* JSON to POST, or NULL: GET */
     size_t body_bytes;
-    /* Receives the pieces of a 200's body, which must be of `type`; a return other than 0
+    /* Receives a 200's body as it arrives, which must be of `type`; a return other than 0
      * ends the exchange with that value, `err` being the sink's to fill. NULL: it is kept. */
     int (*sink)(void *ctx, const char *bytes, size_t n);
     void *ctx;
     const char *type; /* of what the sink receives; NULL: text/event-stream */
     /* Written by the exchange: the HTTP status, and the body that no sink received. The caller
-     * frees answer.data in every case. */
+     * frees answer.p in every case. */
     long status;
-    struct fg_client_buffer answer;
+    struct fg_buffer answer;
 };
 
 /* Runs the exchange to its end. 0 whatever the status; FG_ECANCELED, FG_ENOTFOUND, FG_EACCESS,
@@ -55,8 +55,5 @@ int fg_client_stream_error(const json_t *root, struct fg_err *err);
  * jansson, or NULL to GET; freed in every case. *root is the caller's to json_decref(). */
 int fg_client_call(struct fg_client *client, const char *path, char *body, json_t **root,
                    struct fg_err *err);
-
-/* Milliseconds of the monotonic clock. */
-double fg_client_now_ms(void);
 
 #endif

@@ -28,14 +28,13 @@ int fg_client_health(struct fg_client *client, struct fg_client_health *out, str
 
     /* 503 is how a draining daemon tells load balancers; its body is still a health object. */
     if (rc == 0 && x.status != 200 && x.status != 503) {
-        rc = fg_client_refusal(client, x.status, x.answer.data, x.answer.bytes, err);
+        rc = fg_client_refusal(client, x.status, x.answer.p, x.answer.n, err);
     }
     if (rc == 0) {
-        rc = fg_client_json_parse(x.answer.data ? x.answer.data : "", x.answer.bytes, "health",
-                                  &root, err);
+        rc = fg_client_json_parse(x.answer.p ? x.answer.p : "", x.answer.n, "health", &root, err);
     }
     if (rc == 0 && json_object_get(root, "error")) {
-        rc = fg_client_refusal(client, x.status, x.answer.data, x.answer.bytes, err);
+        rc = fg_client_refusal(client, x.status, x.answer.p, x.answer.n, err);
     }
     if (rc == 0) {
         rc = read_health(root, &h, err);
@@ -47,7 +46,7 @@ int fg_client_health(struct fg_client *client, struct fg_client_health *out, str
         fg_client_health_finish(&h);
     }
     json_decref(root);
-    free(x.answer.data);
+    free(x.answer.p);
     return rc;
 }
 
@@ -314,18 +313,17 @@ int fg_client_get(struct fg_client *client, const char *path, char **json, size_
     }
     int rc = fg_client_exchange_run(client, &x, err);
     if (rc == 0 && x.status != 200) {
-        rc = fg_client_refusal(client, x.status, x.answer.data, x.answer.bytes, err);
+        rc = fg_client_refusal(client, x.status, x.answer.p, x.answer.n, err);
     }
     if (rc == 0) {
-        rc = fg_client_json_parse(x.answer.data ? x.answer.data : "", x.answer.bytes, path, &root,
-                                  err);
+        rc = fg_client_json_parse(x.answer.p ? x.answer.p : "", x.answer.n, path, &root, err);
     }
     if (rc < 0) {
-        free(x.answer.data);
+        free(x.answer.p);
         return rc;
     }
     json_decref(root);
-    *json = x.answer.data;
-    *bytes = x.answer.bytes;
+    *json = x.answer.p;
+    *bytes = x.answer.n;
     return 0;
 }

@@ -12,15 +12,14 @@ void fg_client_sse_init(struct fg_client_sse *s, fg_client_sse_event *event, voi
 
 void fg_client_sse_finish(struct fg_client_sse *s)
 {
-    free(s->line.data);
-    free(s->data.data);
+    free(s->line.p);
+    free(s->data.p);
     memset(s, 0, sizeof *s);
 }
 
-static int add(struct fg_client_buffer *b, const char *p, size_t n, const char *what,
-               struct fg_err *err)
+static int add(struct fg_buffer *b, const char *p, size_t n, const char *what, struct fg_err *err)
 {
-    int rc = fg_client_buffer_add(b, p, n, FG_CLIENT_SSE_MAX);
+    int rc = fg_buffer_add_within(b, p, n, FG_CLIENT_SSE_MAX);
     if (rc == FG_EFULL) {
         return fg_fail(err, FG_EFORMAT, "event stream: %s of more than %zu bytes", what,
                        FG_CLIENT_SSE_MAX);
@@ -36,18 +35,18 @@ static int end_event(struct fg_client_sse *s)
     if (!s->has_data) {
         return 0;
     }
-    int rc = s->event(s->ctx, s->data.data, s->data.bytes);
-    s->data.bytes = 0;
+    int rc = s->event(s->ctx, s->data.p, s->data.n);
+    s->data.n = 0;
     s->has_data = false;
     return rc;
 }
 
 static int end_line(struct fg_client_sse *s, struct fg_err *err)
 {
-    const char *p = s->line.data;
-    size_t n = s->line.bytes;
+    const char *p = s->line.p;
+    size_t n = s->line.n;
 
-    s->line.bytes = 0;
+    s->line.n = 0;
     if (s->lines++ == 0 && n >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0) {
         p += 3;
         n -= 3;

@@ -1,4 +1,4 @@
-/* Server-sent events, parsed as the bytes arrive (WHATWG HTML, 9.2.6): pieces may be cut anywhere.
+/* Server-sent events, parsed as the bytes arrive, cut anywhere (WHATWG HTML, 9.2.6).
  * Only the `data` field is kept; `event`, `id`, `retry` and comments are skipped. */
 #ifndef FG_CLIENT_SSE_H
 #define FG_CLIENT_SSE_H
@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "fulgur/error.h"
 
 /* The longest line, and the longest data of one event. A chunk of an answer is far below it. */
@@ -19,7 +19,7 @@ typedef int fg_client_sse_event(void *ctx, const char *data, size_t bytes);
 struct fg_client_sse {
     fg_client_sse_event *event;
     void *ctx;
-    struct fg_client_buffer line, data;
+    struct fg_buffer line, data;
     size_t lines;  /* that ended so far; the next one's index */
     bool has_data; /* the event under way has at least one data field */
     bool after_cr; /* a '\n' that follows belongs to the line end already seen */

@@ -6,7 +6,7 @@
 #include "json.h"
 
 /* Copies the ids out of root.tokens. */
-static int read_ids(const json_t *root, int32_t **ids, size_t *n, struct fg_err *err)
+static int read_ids(const json_t *root, struct fg_client_tokens *tokens, struct fg_err *err)
 {
     struct fg_client_json j = {root, "answer", err};
     const json_t *list;
@@ -29,19 +29,17 @@ static int read_ids(const json_t *root, int32_t **ids, size_t *n, struct fg_err 
         }
         out[i] = (int32_t)id;
     }
-    *ids = out;
-    *n = count;
+    *tokens = (struct fg_client_tokens){out, count};
     return 0;
 }
 
 int fg_client_tokenize(struct fg_client *client, const char *text, size_t bytes, unsigned flags,
-                       int32_t **ids, size_t *n, struct fg_err *err)
+                       struct fg_client_tokens *out, struct fg_err *err)
 {
     size_t span = fg_client_utf8_span(text, bytes);
     json_t *root;
 
-    *ids = NULL;
-    *n = 0;
+    *out = (struct fg_client_tokens){0};
     if (span != bytes) {
         return fg_fail(err, FG_EINVAL, "tokenize: the text is not UTF-8 at byte %zu", span);
     }
@@ -59,7 +57,7 @@ int fg_client_tokenize(struct fg_client *client, const char *text, size_t bytes,
     }
     int rc = fg_client_call(client, "/tokenize", body, &root, err);
     if (rc == 0) {
-        rc = read_ids(root, ids, n, err);
+        rc = read_ids(root, out, err);
         json_decref(root);
     }
     return rc;
@@ -102,13 +100,13 @@ int fg_client_detokenize(struct fg_client *client, const int32_t *ids, size_t n,
     if (rc == 0) {
         rc = fg_client_json_missing(&j, "content", "a string");
     } else if (rc > 0) {
-        struct fg_client_buffer b = {0};
-        rc = fg_client_buffer_add(&b, s, count, count);
+        struct fg_buffer b = {0};
+        rc = fg_buffer_add_within(&b, s, count, count);
         if (rc < 0) {
             fg_fail(err, rc, "detokenize: out of memory");
         }
-        *text = b.data;
-        *bytes = b.bytes;
+        *text = b.p;
+        *bytes = b.n;
     }
     json_decref(root);
     return rc;

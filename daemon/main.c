@@ -1,6 +1,7 @@
 /* fulgurd: settings, flow, API, and the event loop until a signal ends it. */
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "serve/flow.h"
 #include "fulgur/socket.h"
 #include "fulgur/version.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "plan_report.h"
 #include "tune_report.h"
@@ -72,24 +74,6 @@ static uint64_t default_cache_bytes(const char *dir)
     return room > MIN_CACHE_BYTES ? room : MIN_CACHE_BYTES;
 }
 
-/* Creates dir and its parents, 0700. Pipelines are only a convenience. */
-static bool make_dirs(const char *dir)
-{
-    char path[4096];
-
-    if ((size_t)snprintf(path, sizeof path, "%s", dir) >= sizeof path)
-        return false;
-    for (char *p = path + 1; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(path, 0700) != 0 && errno != EEXIST)
-            return false;
-        *p = '/';
-    }
-    return mkdir(path, 0700) == 0 || errno == EEXIST;
-}
-
 static int open_flow(struct daemon *d, struct fg_err *err)
 {
     const struct fg_config *c = &d->config;
@@ -98,7 +82,7 @@ static int open_flow(struct daemon *d, struct fg_err *err)
     fg_config_flow_options(c, &opt);
     if (c->cache_dir && !opt.cache_bytes)
         opt.cache_bytes = default_cache_bytes(c->cache_dir);
-    if (c->pipeline_dir && make_dirs(c->pipeline_dir))
+    if (c->pipeline_dir && fg_make_dirs(c->pipeline_dir, 0700, NULL) == 0)
         opt.pipeline_dir = c->pipeline_dir;
     else
         fg_log(FG_LOG_WARN, "main", "pipelines=not_kept dir=%s",
@@ -268,7 +252,7 @@ static int tune(const struct fg_config *c)
     struct fg_err err = {0};
     int rc;
 
-    if (!c->pipeline_dir || !make_dirs(c->pipeline_dir))
+    if (!c->pipeline_dir || fg_make_dirs(c->pipeline_dir, 0700, NULL) != 0)
         rc = fg_fail(&err, FG_EIO, "%s: the tuning cannot be kept there",
                      c->pipeline_dir ? c->pipeline_dir : "no cache directory");
     else
@@ -280,15 +264,30 @@ static int tune(const struct fg_config *c)
     return rc ? 1 : 0;
 }
 
+/* Whatever is opened first would else become what standard error's lines are written to. Standard
+ * output stays one that cannot be written, so that --plan does not succeed unheard. */
+static int hold_standard_files(void)
+{
+    static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", modes[fd]) != fd)
+            return FG_EIO;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct daemon d = {0};
     struct fg_err err = {0};
-    int rc = fg_config_init(&d.config, argc, argv, &err);
+    int rc;
 
+    if (hold_standard_files())
+        return 1; /* there is nowhere to say so */
     /* A limit on file sizes is a full disk, also for the files that Vulkan drivers write. */
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    rc = fg_config_init(&d.config, argc, argv, &err);
     if (rc) {
         fprintf(stderr, "fulgurd: %s\n", err.text);
         return 2;

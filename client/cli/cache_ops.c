@@ -153,6 +153,7 @@ static int print_verified(const struct fg_client_cache_verified *v)
 
 int fg_cli_cache_verify(const struct fg_cli_cache *c, struct fg_client *client)
 {
+    const struct fg_client_watch watch = {.progress = show_progress};
     struct fg_client_cache_verified v;
     struct fg_cli_interrupt interrupt;
     char id[FG_CLIENT_CACHE_ID];
@@ -169,7 +170,7 @@ int fg_cli_cache_verify(const struct fg_cli_cache *c, struct fg_client *client)
     if (fg_cli_interrupt_init(&interrupt, client) < 0) {
         return FG_CLI_ERROR;
     }
-    rc = fg_client_cache_verify(client, named ? id : NULL, c->limit, show_progress, NULL, &v, &err);
+    rc = fg_client_cache_verify(client, named ? id : NULL, c->limit, &watch, &v, &err);
     fg_cli_interrupt_finish(&interrupt);
     if (isatty(STDERR_FILENO)) {
         fputs("\r\033[K", stderr);

@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "cache.h"
 
 struct out {
@@ -12,7 +12,7 @@ struct out {
     uint64_t bytes;
 };
 
-static int write_piece(void *ctx, const char *bytes, size_t n)
+static int write_bytes(void *ctx, const char *bytes, size_t n)
 {
     struct out *o = ctx;
 
@@ -41,7 +41,7 @@ static int export_to(const struct fg_cli_cache *c, struct fg_client *client, con
         return fail_file(c, part);
     }
     errno = 0;
-    rc = fg_client_cache_export(client, id, write_piece, &o, &err);
+    rc = fg_client_cache_export(client, id, write_bytes, &o, &err);
     e = errno;
     if (rc == 0 && (fflush(o.file) != 0 || fsync(fileno(o.file)) != 0)) {
         rc = FG_ECANCELED;
@@ -84,38 +84,13 @@ int fg_cli_cache_export(const struct fg_cli_cache *c, struct fg_client *client)
     return code;
 }
 
-/* All of the file; *bytes are the caller's. */
-static int read_all(const char *path, char **bytes, size_t *n, struct fg_err *err)
-{
-    FILE *f = fopen(path, "rbe");
-    struct stat st;
-    int rc = 0;
-
-    *bytes = NULL;
-    if (!f || fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) {
-        rc = fg_fail(err, FG_EIO, "%s: %s", path, f ? "is not a regular file" : strerror(errno));
-    } else {
-        *n = (size_t)st.st_size;
-        *bytes = malloc(*n ? *n : 1);
-        if (!*bytes) {
-            rc = fg_fail(err, FG_ENOMEM, "%s: out of memory", path);
-        } else if (fread(*bytes, 1, *n, f) != *n) {
-            rc = fg_fail(err, FG_EIO, "%s: cannot be read to its end", path);
-        }
-    }
-    if (f) {
-        fclose(f);
-    }
-    return rc;
-}
-
 int fg_cli_cache_import(const struct fg_cli_cache *c, struct fg_client *client)
 {
     struct fg_client_cache_found found;
     struct fg_err err;
     char *bytes;
     size_t n = 0;
-    int rc = read_all(c->argument, &bytes, &n, &err);
+    int rc = fg_file_read(c->argument, SIZE_MAX, &bytes, &n, &err);
 
     if (rc == 0) {
         rc = fg_client_cache_import(client, bytes, n, &found, &err);

@@ -1,4 +1,4 @@
-/* A file fetched over HTTP, in as many pieces as it takes. */
+/* A file fetched over HTTP, in as many connections as it takes. */
 #ifndef FG_CLI_DOWNLOAD_H
 #define FG_CLI_DOWNLOAD_H
 

@@ -12,19 +12,19 @@ struct line {
     size_t n, max;
 };
 
-/* Appends all of the formatted piece, or nothing: 0 when it did not fit. */
+/* Appends all of the formatted text, or nothing: 0 when it did not fit. */
 __attribute__((format(printf, 2, 3))) static int add(struct line *l, const char *fmt, ...)
 {
-    char piece[128];
+    char text[128];
     va_list ap;
 
     va_start(ap, fmt);
-    int n = vsnprintf(piece, sizeof piece, fmt, ap);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (n < 0 || (size_t)n >= sizeof piece || (size_t)n > l->max - l->n) {
+    if (n < 0 || (size_t)n >= sizeof text || (size_t)n > l->max - l->n) {
         return 0;
     }
-    memcpy(l->p + l->n, piece, (size_t)n + 1);
+    memcpy(l->p + l->n, text, (size_t)n + 1);
     l->n += (size_t)n;
     return 1;
 }
@@ -51,7 +51,7 @@ static int add_rate(struct line *l, double rate)
 }
 
 /* done/total in `width` steps, without overflow and with done <= total. */
-static size_t part(uint64_t done, uint64_t total, size_t width)
+static size_t share(uint64_t done, uint64_t total, size_t width)
 {
     return total == 0 ? width : (size_t)((double)done / (double)total * (double)width);
 }
@@ -66,8 +66,8 @@ static void add_bar(struct line *l, size_t at, const struct fg_client_progress *
         return;
     }
     size_t width = free_columns - 3 > BAR_MAX ? (size_t)BAR_MAX : free_columns - 3;
-    size_t done = part(p->done, p->total, width);
-    size_t reused = p->reused > 0 ? part(p->reused, p->total, width) : 0;
+    size_t done = share(p->done, p->total, width);
+    size_t reused = p->reused > 0 ? share(p->reused, p->total, width) : 0;
     bar[0] = '[';
     for (size_t i = 0; i < width; i++) {
         bar[i + 1] = i < reused ? '=' : i < done ? '#' : '.';
@@ -93,7 +93,7 @@ size_t fg_cli_progress_format(char *out, size_t room, const struct fg_client_pro
     if (l.max > room - 1) {
         l.max = room - 1;
     }
-    if (!add(&l, "%3zu%% ", part(p->done, p->total, 100))) {
+    if (!add(&l, "%3zu%% ", share(p->done, p->total, 100))) {
         return l.n;
     }
     size_t at = l.n;
@@ -114,8 +114,7 @@ size_t fg_cli_progress_format(char *out, size_t room, const struct fg_client_pro
     return l.n;
 }
 
-size_t fg_cli_transfer_format(char *out, size_t room, int64_t done, int64_t total, int64_t reused,
-                              double rate, int columns)
+size_t fg_cli_transfer_format(char *out, size_t room, const struct fg_cli_transfer *t, int columns)
 {
     const double mib = 1 << 20;
     struct line l = {.p = out};
@@ -126,21 +125,21 @@ size_t fg_cli_transfer_format(char *out, size_t room, int64_t done, int64_t tota
     out[0] = '\0';
     l.max = columns > 1 ? (size_t)columns - 1 : 0;
     l.max = l.max > room - 1 ? room - 1 : l.max;
-    if (total < 0) {
-        if (add(&l, "%.1f MiB", (double)done / mib) && rate > 0) {
-            add(&l, ", %.1f MiB/s", rate / mib);
+    if (t->total < 0) {
+        if (add(&l, "%.1f MiB", (double)t->done / mib) && t->rate > 0) {
+            add(&l, ", %.1f MiB/s", t->rate / mib);
         }
         return l.n;
     }
     struct fg_client_progress p = {
-        .done = (uint64_t)done, .total = (uint64_t)total, .reused = (uint64_t)reused};
-    if (!add(&l, "%3zu%% ", part(p.done, p.total, 100))) {
+        .done = (uint64_t)t->done, .total = (uint64_t)t->total, .reused = (uint64_t)t->reused};
+    if (!add(&l, "%3zu%% ", share(p.done, p.total, 100))) {
         return l.n;
     }
     size_t at = l.n;
-    if (add(&l, "%.1f/%.1f MiB", (double)done / mib, (double)total / mib) && rate > 0 &&
-        add(&l, ", %.1f MiB/s", rate / mib) && done < total) {
-        add_time_left(&l, (double)(total - done) / rate);
+    if (add(&l, "%.1f/%.1f MiB", (double)t->done / mib, (double)t->total / mib) && t->rate > 0 &&
+        add(&l, ", %.1f MiB/s", t->rate / mib) && t->done < t->total) {
+        add_time_left(&l, (double)(t->total - t->done) / t->rate);
     }
     add_bar(&l, at, &p);
     return l.n;

@@ -31,7 +31,7 @@ static const char help[] =
     "\n"
     "Exit codes: 0 done, 1 error, 2 wrong usage.\n";
 
-struct task {
+struct command {
     const char *name, *revision, *output;
     char sha256[65];
     int64_t size;
@@ -57,7 +57,7 @@ static int take_sha256(const struct fg_cli *cli, const char *text, char out[65])
     return -1;
 }
 
-static int parse(struct fg_cli *cli, int argc, char **argv, struct task *t)
+static int parse(struct fg_cli *cli, int argc, char **argv, struct command *t)
 {
     enum { OPT_SHA256 = FG_CLI_OPT_FIRST, OPT_SIZE, OPT_REVISION };
     static const struct option options[] = {
@@ -105,7 +105,9 @@ static void draw(struct shown *s, const char *what, int64_t done, int64_t total,
     double rate = at - s->began > 0.5 ? (double)(done - s->first) / (at - s->began) : 0;
     int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
     size_t used = strlen(what) + 1;
-    fg_cli_transfer_format(line, sizeof line, done, total, reused, rate, columns - (int)used);
+    struct fg_cli_transfer transfer = {
+        .done = done, .total = total, .reused = reused, .rate = rate};
+    fg_cli_transfer_format(line, sizeof line, &transfer, columns - (int)used);
     fprintf(stderr, "\r\033[K%s %s", what, line);
     s->last = at;
     s->drawn = true;
@@ -121,7 +123,7 @@ static void on_check(void *ctx, int64_t done, int64_t total)
     draw(ctx, "checking", done, total, 0);
 }
 
-static int fetch(struct fg_cli *cli, const struct task *t, const struct fg_cli_source *source,
+static int fetch(struct fg_cli *cli, const struct command *t, const struct fg_cli_source *source,
                  const char *path)
 {
     const char *token = getenv("HF_TOKEN");
@@ -158,7 +160,7 @@ static int fetch(struct fg_cli *cli, const struct task *t, const struct fg_cli_s
 
 static int run(struct fg_cli *cli, int argc, char **argv)
 {
-    struct task t = {.revision = "main", .size = -1};
+    struct command t = {.revision = "main", .size = -1};
     struct fg_cli_source source;
     struct fg_err err;
     char *dir = NULL, *path = NULL;

@@ -77,7 +77,7 @@ static const struct option options[] = {
 };
 
 /* What the command line asks for. */
-struct task {
+struct command {
     struct fg_client_request request;
     struct fg_cli_prompt from;
     const char **files; /* from.files, as many as there are arguments */
@@ -108,7 +108,7 @@ static int parse_sampling(const struct fg_cli *cli, int opt, struct fg_client_re
 }
 
 /* One option; -1 to go on, else the exit code. */
-static int parse_option(struct fg_cli *cli, int opt, struct task *t)
+static int parse_option(struct fg_cli *cli, int opt, struct command *t)
 {
     switch (opt) {
     case OPT_FILE: t->files[t->from.n_files++] = optarg; return -1;
@@ -138,7 +138,7 @@ static int parse_option(struct fg_cli *cli, int opt, struct task *t)
     }
 }
 
-static int parse(struct fg_cli *cli, int argc, char **argv, struct task *t)
+static int parse(struct fg_cli *cli, int argc, char **argv, struct command *t)
 {
     int opt;
 
@@ -255,7 +255,7 @@ static void print_stats(const struct fg_client_result *r)
     fprintf(stderr, "[%s]\n", line);
 }
 
-static int complete(const struct fg_cli *cli, const struct task *t, struct fg_client *client)
+static int complete(const struct fg_cli *cli, const struct command *t, struct fg_client *client)
 {
     struct screen screen = {.progress = isatty(STDERR_FILENO), .filter = isatty(STDOUT_FILENO)};
     struct fg_client_handler handler = {
@@ -297,7 +297,7 @@ static int complete(const struct fg_cli *cli, const struct task *t, struct fg_cl
     return code;
 }
 
-static int ask(const struct fg_cli *cli, struct task *t, const struct fg_cli_text *text)
+static int ask(const struct fg_cli *cli, struct command *t, const struct fg_cli_text *text)
 {
     struct fg_client_message messages[2];
     struct fg_client *client;
@@ -313,7 +313,7 @@ static int ask(const struct fg_cli *cli, struct task *t, const struct fg_cli_tex
 
 static int run(struct fg_cli *cli, int argc, char **argv)
 {
-    struct task t = {.stats = isatty(STDERR_FILENO)};
+    struct command t = {.stats = isatty(STDERR_FILENO)};
     struct fg_cli_text text;
     struct fg_err err;
 

@@ -1,10 +1,10 @@
 #include "source.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "base/file.h"
 
 #define HUB "https://huggingface.co"
 
@@ -18,12 +18,12 @@ static bool put_path(FILE *to, const char *path)
 {
     while (*path) {
         size_t n = strcspn(path, "/");
-        char *part = n > 0 ? curl_easy_escape(NULL, path, (int)n) : NULL;
-        if (n > 0 && !part) {
+        char *segment = n > 0 ? curl_easy_escape(NULL, path, (int)n) : NULL;
+        if (n > 0 && !segment) {
             return false;
         }
-        fputs(part ? part : "/", to);
-        curl_free(part);
+        fputs(segment ? segment : "/", to);
+        curl_free(segment);
         path += n > 0 ? n : 1;
     }
     return true;
@@ -113,26 +113,6 @@ void fg_cli_source_finish(struct fg_cli_source *s)
     memset(s, 0, sizeof *s);
 }
 
-/* Makes every folder of the path that is not there. */
-static int make_folders(char *path, struct fg_err *err)
-{
-    for (char *p = path + 1;; p++) {
-        char end = *p;
-        if (end != '/' && end != '\0') {
-            continue;
-        }
-        *p = '\0';
-        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-            int code = errno == EACCES || errno == EPERM ? FG_EACCESS : FG_EIO;
-            return fg_fail(err, code, "%s: cannot make the folder: %s", path, strerror(errno));
-        }
-        *p = end;
-        if (end == '\0') {
-            return 0;
-        }
-    }
-}
-
 int fg_cli_models_dir(char **dir, struct fg_err *err)
 {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
@@ -151,7 +131,7 @@ int fg_cli_models_dir(char **dir, struct fg_err *err)
         *dir = NULL;
         return fg_fail(err, FG_ENOMEM, "out of memory");
     }
-    int rc = make_folders(*dir, err);
+    int rc = fg_make_dirs(*dir, 0777, err);
     if (rc < 0) {
         free(*dir);
         *dir = NULL;

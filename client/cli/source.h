@@ -20,7 +20,7 @@ int fg_cli_source_init(struct fg_cli_source *s, const char *name, const char *hu
 void fg_cli_source_finish(struct fg_cli_source *s);
 
 /* $XDG_DATA_HOME/fulgur/models (~/.local/share without it), made with its parents; the caller frees
- * it. FG_ENOTFOUND (neither XDG_DATA_HOME nor HOME), FG_EIO, FG_EACCESS, FG_ENOMEM. */
+ * it. FG_ENOTFOUND (neither XDG_DATA_HOME nor HOME), codes of fg_make_dirs(). */
 int fg_cli_models_dir(char **dir, struct fg_err *err);
 
 #endif

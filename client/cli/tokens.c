@@ -29,13 +29,13 @@ static const char detokenize_help[] =
 
 /* ---- tokenize ---------------------------------------------------------------------------------*/
 
-struct task {
+struct command {
     const char *file;
     bool count;
     unsigned flags;
 };
 
-static int parse_tokenize(struct fg_cli *cli, int argc, char **argv, struct task *t)
+static int parse_tokenize(struct fg_cli *cli, int argc, char **argv, struct command *t)
 {
     enum { OPT_FILE = FG_CLI_OPT_FIRST, OPT_IDS, OPT_COUNT, OPT_SPECIAL, OPT_PLAIN };
     static const struct option options[] = {
@@ -61,36 +61,35 @@ static int parse_tokenize(struct fg_cli *cli, int argc, char **argv, struct task
     return code;
 }
 
-static int print_tokens(const struct fg_cli *cli, const struct task *t, const char *text,
+static int print_tokens(const struct fg_cli *cli, const struct command *t, const char *text,
                         size_t bytes)
 {
     struct fg_client *client;
     struct fg_err err;
-    int32_t *ids;
-    size_t n;
+    struct fg_client_tokens tokens;
     int code = fg_cli_connect(cli, &client);
 
     if (code != FG_CLI_OK) {
         return code;
     }
-    if (fg_client_tokenize(client, text, bytes, t->flags, &ids, &n, &err) < 0) {
+    if (fg_client_tokenize(client, text, bytes, t->flags, &tokens, &err) < 0) {
         code = fg_cli_fail(cli, &err);
     } else if (t->count) {
-        printf("%zu\n", n);
+        printf("%zu\n", tokens.n);
     } else {
-        for (size_t i = 0; i < n; i++) {
-            printf(i > 0 ? " %d" : "%d", (int)ids[i]);
+        for (size_t i = 0; i < tokens.n; i++) {
+            printf(i > 0 ? " %d" : "%d", (int)tokens.ids[i]);
         }
         putchar('\n');
     }
-    free(ids);
+    free(tokens.ids);
     fg_client_destroy(client);
     return code;
 }
 
 static int run_tokenize(struct fg_cli *cli, int argc, char **argv)
 {
-    struct task t = {0};
+    struct command t = {0};
     struct fg_err err;
     struct fg_cli_text text;
     int code = parse_tokenize(cli, argc, argv, &t);

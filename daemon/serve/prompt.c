@@ -43,8 +43,9 @@ static int encode_chat(const struct fg_vocabulary *v, const struct fg_job_reques
     free(messages);
     if (rc)
         return rc;
-    rc = fg_tokenizer_encode_chat(v->tokenizer, text.text.p ? text.text.p : "", text.text.n,
-                                  text.content, text.n_content, ids, n, err);
+    struct fg_chat_spans spans = {
+        .text = {text.text.p, text.text.n}, .content = text.content, .n_content = text.n_content};
+    rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, ids, n, err);
     if (rc == 0) {
         bounds[0] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.head_end);
         if (text.last_user != FG_CHAT_NOWHERE)
@@ -73,8 +74,8 @@ static int encode(struct fg_flow *flow, struct fg_job_request *req, int32_t **id
     case FG_PROMPT_TEXT:
         /* Control tokens are found in it: a text prompt is the caller's own, chat markup included.
          */
-        return fg_tokenizer_encode(flow->vocabulary.tokenizer, req->text ? req->text : "",
-                                   req->text_bytes, true, true, ids, n, err);
+        return fg_tokenizer_encode(flow->vocabulary.tokenizer, view(req->text, req->text_bytes),
+                                   FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL, ids, n, err);
     case FG_PROMPT_TOKENS:
         *ids = req->tokens;
         *n = req->n_tokens;
@@ -154,8 +155,11 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
 int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *r, int32_t **ids,
                      size_t *n, struct fg_err *err)
 {
-    return fg_tokenizer_encode(flow->vocabulary.tokenizer, r->text, r->bytes, r->parse_special,
-                               r->add_special, ids, n, err);
+    unsigned flags = (r->parse_special ? FG_ENCODE_PARSE_SPECIAL : 0) |
+                     (r->add_special ? FG_ENCODE_ADD_SPECIAL : 0);
+
+    return fg_tokenizer_encode(flow->vocabulary.tokenizer, view(r->text, r->bytes), flags, ids, n,
+                               err);
 }
 
 int fg_flow_detokenize(struct fg_flow *flow, const int32_t *ids, size_t n, char **text,

@@ -157,7 +157,7 @@ struct fg_client_token {
 /* Called as the answer arrives; each may be NULL. A return other than 0 ends the call with
  * FG_ECANCELED. Pointers live during the callback only. */
 struct fg_client_handler {
-    /* The next piece of the answer, complete UTF-8, bytes > 0; may contain NUL bytes. */
+    /* The answer's text as it grows, complete UTF-8, bytes > 0; may contain NUL bytes. */
     int (*on_text)(void *ctx, const char *text, size_t bytes);
     int (*on_progress)(void *ctx, const struct fg_client_progress *progress);
     /* With request.logprobs >= 0: the tokens of the text that came last. */
@@ -175,6 +175,7 @@ enum fg_client_finish {
 enum fg_client_source {
     FG_CLIENT_SOURCE_NONE,  /* nothing was reused */
     FG_CLIENT_SOURCE_VRAM,  /* blocks that were still on the device */
+    FG_CLIENT_SOURCE_RAM,   /* blocks that had left the device for the daemon's memory */
     FG_CLIENT_SOURCE_STORE, /* the store on disk */
     FG_CLIENT_SOURCE_OTHER,
 };
@@ -204,7 +205,7 @@ struct fg_client_result {
     struct fg_client_account account;
     char model[256]; /* the name that answered, cut to fit */
     /* Measured here, from the start of the call, in milliseconds. */
-    double first_text_ms; /* to the first piece of text; negative: there was none */
+    double first_text_ms; /* to the first text; negative: there was none */
     double total_ms;
     /* The whole answer, NUL-terminated, when there was no on_text; else NULL, 0. */
     char *text;
@@ -234,7 +235,7 @@ struct fg_client_forecast {
 FG_API int fg_client_explain(struct fg_client *client, const struct fg_client_request *request,
                              struct fg_client_forecast *out, struct fg_err *err);
 
-/* "stop", "length", "other", "none"; "none", "vram", "store", "other". Static storage. */
+/* "stop", "length", "other", "none"; "none", "vram", "ram", "store", "other". Static storage. */
 FG_API const char *fg_client_finish_name(enum fg_client_finish finish);
 FG_API const char *fg_client_source_name(enum fg_client_source source);
 
@@ -245,9 +246,13 @@ enum {
     FG_TOKENIZE_PLAIN = 2,       /* take "<s>" and the like as text, not as special tokens */
 };
 
-/* Text to ids. *ids is malloc'd, the caller's to free(); with *n == 0 it may be NULL. */
+struct fg_client_tokens {
+    int32_t *ids; /* malloc'd, the caller's to free(); with n == 0 it may be NULL */
+    size_t n;
+};
+/* Text to ids; *out is written in every case. */
 FG_API int fg_client_tokenize(struct fg_client *client, const char *text, size_t bytes,
-                              unsigned flags, int32_t **ids, size_t *n, struct fg_err *err);
+                              unsigned flags, struct fg_client_tokens *out, struct fg_err *err);
 /* Ids to text; bytes that are not UTF-8 come as U+FFFD. *text is malloc'd, the caller's to free(),
  * NUL-terminated beyond *bytes. */
 FG_API int fg_client_detokenize(struct fg_client *client, const int32_t *ids, size_t n, char **text,
@@ -353,6 +358,12 @@ FG_API int fg_client_cache_forget(struct fg_client *client, const char *id, bool
                                   struct fg_client_cache_records *out, struct fg_err *err);
 
 /* Records: blocks and states. */
+/* Told how far a long operation is, from time to time. */
+struct fg_client_watch {
+    /* Not NULL. Other than 0 ends the call, and the work, with FG_ECANCELED. */
+    int (*progress)(void *ctx, uint64_t done, uint64_t total);
+    void *ctx;
+};
 struct fg_client_cache_verified {
     uint64_t prefixes;   /* that were looked at */
     uint64_t verified;   /* equal, bit for bit */
@@ -363,12 +374,10 @@ struct fg_client_cache_verified {
 };
 /* Computes stored prefixes again and compares: the one that `id` names, or (NULL) the `limit` that
  * were used last, of the model and the arithmetic that run. Takes as long as computing these
- * prompts; others' requests go on beside it. `progress` (may be NULL) is told prompt tokens; other
- * than 0 ends the call, and the work, with FG_ECANCELED. */
+ * prompts; others' requests go on beside it. `watch` (may be NULL) is told prompt tokens. */
 FG_API int fg_client_cache_verify(struct fg_client *client, const char *id, uint32_t limit,
-                                  int (*progress)(void *ctx, uint64_t done, uint64_t total),
-                                  void *ctx, struct fg_client_cache_verified *out,
-                                  struct fg_err *err);
+                                  const struct fg_client_watch *watch,
+                                  struct fg_client_cache_verified *out, struct fg_err *err);
 
 /* Gives the free space in the store's file back to the file system; the disk has to have room for a
  * copy of what is stored. The file's bytes before and after. */

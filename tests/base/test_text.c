@@ -1,4 +1,4 @@
-/* UTF-8 and hexadecimal digits. */
+/* UTF-8, hexadecimal digits and the growing buffer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,8 +7,10 @@
 
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/hex.h"
 #include "base/utf8.h"
+#include "fulgur/error.h"
 
 static void test_lengths(void **state)
 {
@@ -67,12 +69,39 @@ static void test_hex(void **state)
     assert_string_equal(out, "");
 }
 
+static void test_buffer(void **state)
+{
+    struct fg_buffer b = {0};
+
+    (void)state;
+    assert_int_equal(fg_buffer_add_within(&b, "", 0, 0), 0);
+    assert_string_equal(b.p, "");
+    fg_buffer_str(&b, "ab");
+    assert_int_equal(fg_buffer_add_within(&b, "\0cd", 3, 5), 0);
+    assert_int_equal(b.n, 5);
+    assert_memory_equal(b.p, "ab\0cd", 6);
+    /* One byte too many changes nothing, and later adds go on. */
+    assert_int_equal(fg_buffer_add_within(&b, "e", 1, 5), FG_EFULL);
+    assert_int_equal(fg_buffer_add_within(&b, "", 0, 4), FG_EFULL);
+    assert_int_equal(b.n, 5);
+    assert_false(b.failed);
+    /* No memory has room for this: it is remembered until the buffer is emptied. */
+    fg_buffer_add(&b, "e", SIZE_MAX - 2);
+    assert_true(b.failed);
+    assert_int_equal(b.n, 5);
+    fg_buffer_clear(&b);
+    fg_buffer_str(&b, "x");
+    assert_string_equal(b.p, "x");
+    fg_buffer_finish(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_hex),
+        cmocka_unit_test(test_buffer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

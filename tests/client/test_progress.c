@@ -142,12 +142,11 @@ static void test_terminal_text(void **state)
     free(out);
 }
 
-static void check_transfer(int64_t done, int64_t total, int64_t reused, double rate, int columns,
-                           const char *wanted)
+static void check_transfer(const struct fg_cli_transfer *t, int columns, const char *wanted)
 {
     char line[256];
 
-    size_t n = fg_cli_transfer_format(line, sizeof line, done, total, reused, rate, columns);
+    size_t n = fg_cli_transfer_format(line, sizeof line, t, columns);
     assert_string_equal(line, wanted);
     assert_int_equal(n, strlen(wanted));
 }
@@ -157,12 +156,13 @@ static void test_transfer(void **state)
     const int64_t mib = 1 << 20;
 
     (void)state;
-    check_transfer(30 * mib, 60 * mib, 15 * mib, 3e6, 62,
+    check_transfer(&(struct fg_cli_transfer){30 * mib, 60 * mib, 15 * mib, 3e6}, 62,
                    " 50% [====#####.........] 30.0/60.0 MiB, 2.9 MiB/s, 10 s left");
-    check_transfer(30 * mib, 60 * mib, 0, 0, 24, " 50% 30.0/60.0 MiB");
-    check_transfer(60 * mib, 60 * mib, 0, 3e6, 34, "100% 60.0/60.0 MiB, 2.9 MiB/s");
-    check_transfer(3 * mib / 2, -1, 0, 3e6, 80, "1.5 MiB, 2.9 MiB/s");
-    check_transfer(0, 0, 0, 0, 20, "100% 0.0/0.0 MiB");
+    check_transfer(&(struct fg_cli_transfer){30 * mib, 60 * mib, 0, 0}, 24, " 50% 30.0/60.0 MiB");
+    check_transfer(&(struct fg_cli_transfer){60 * mib, 60 * mib, 0, 3e6}, 34,
+                   "100% 60.0/60.0 MiB, 2.9 MiB/s");
+    check_transfer(&(struct fg_cli_transfer){3 * mib / 2, -1, 0, 3e6}, 80, "1.5 MiB, 2.9 MiB/s");
+    check_transfer(&(struct fg_cli_transfer){0, 0, 0, 0}, 20, "100% 0.0/0.0 MiB");
 }
 
 int main(void)

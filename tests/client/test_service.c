@@ -55,19 +55,18 @@ static void test_tokenize(void **state)
         {"", "/tokenize is not JSON"},
     };
     struct pair p;
-    int32_t *ids;
-    size_t n;
+    struct fg_client_tokens tokens;
 
     (void)state;
     begin(&p, OK, "{\"tokens\":[1,0,2147483647]}");
     assert_int_equal(
-        fg_client_tokenize(p.client, "a\0b", 3, FG_TOKENIZE_ADD_SPECIAL, &ids, &n, &p.err), 0);
-    assert_int_equal(n, 3);
-    assert_int_equal(ids[0], 1);
-    assert_int_equal(ids[1], 0);
-    assert_int_equal(ids[2], INT32_MAX);
-    free(ids);
-    assert_int_equal(fg_client_tokenize(p.client, "a\xFF", 2, 0, &ids, &n, &p.err), FG_EINVAL);
+        fg_client_tokenize(p.client, "a\0b", 3, FG_TOKENIZE_ADD_SPECIAL, &tokens, &p.err), 0);
+    assert_int_equal(tokens.n, 3);
+    assert_int_equal(tokens.ids[0], 1);
+    assert_int_equal(tokens.ids[1], 0);
+    assert_int_equal(tokens.ids[2], INT32_MAX);
+    free(tokens.ids);
+    assert_int_equal(fg_client_tokenize(p.client, "a\xFF", 2, 0, &tokens, &p.err), FG_EINVAL);
     assert_string_equal(p.err.text, "tokenize: the text is not UTF-8 at byte 1");
     fg_client_destroy(p.client);
     scripted_server_stop(&p.server);
@@ -78,10 +77,10 @@ static void test_tokenize(void **state)
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         begin(&p, OK, bad[i].body);
-        assert_int_equal(fg_client_tokenize(p.client, "", 0, FG_TOKENIZE_PLAIN, &ids, &n, &p.err),
+        assert_int_equal(fg_client_tokenize(p.client, "", 0, FG_TOKENIZE_PLAIN, &tokens, &p.err),
                          FG_EFORMAT);
         assert_non_null(strstr(p.err.text, bad[i].line));
-        assert_null(ids);
+        assert_null(tokens.ids);
         end(&p, "POST /tokenize HTTP/1.1\r\n");
     }
 }
@@ -218,6 +217,39 @@ static void test_status(void **state)
     end(&p, "GET /v1/fulgur/status HTTP/1.1\r\n");
 }
 
+/* The words for where a prompt's beginning came from; one that this library does not know is not an
+ * error. */
+static void test_sources(void **state)
+{
+    static const struct {
+        const char *word, *name;
+        enum fg_client_source source;
+    } rows[] = {
+        {"none", "none", FG_CLIENT_SOURCE_NONE},     {"vram", "vram", FG_CLIENT_SOURCE_VRAM},
+        {"ram", "ram", FG_CLIENT_SOURCE_RAM},        {"store", "store", FG_CLIENT_SOURCE_STORE},
+        {"clouds", "other", FG_CLIENT_SOURCE_OTHER},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fg_client_request request;
+        struct fg_client_forecast f;
+        struct pair p;
+        char body[256];
+
+        snprintf(body, sizeof body,
+                 "{\"prompt_tokens\":3,\"fulgur\":{\"cache\":{\"source\":\"%s\"}}}", rows[i].word);
+        begin(&p, OK, body);
+        fg_client_request_init(&request);
+        request.prompt = "a";
+        request.prompt_bytes = 1;
+        assert_int_equal(fg_client_explain(p.client, &request, &f, &p.err), 0);
+        assert_int_equal(f.account.source, rows[i].source);
+        assert_string_equal(fg_client_source_name(f.account.source), rows[i].name);
+        end(&p, "POST /v1/fulgur/cache/explain HTTP/1.1\r\n");
+    }
+}
+
 static void test_cache(void **state)
 {
     struct fg_client_cache_stats s;
@@ -326,11 +358,11 @@ static void test_create(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tokenize), cmocka_unit_test(test_detokenize),
-        cmocka_unit_test(test_health),   cmocka_unit_test(test_models),
-        cmocka_unit_test(test_status),   cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_get),      cmocka_unit_test(test_call_timeout),
-        cmocka_unit_test(test_create),
+        cmocka_unit_test(test_tokenize),     cmocka_unit_test(test_detokenize),
+        cmocka_unit_test(test_health),       cmocka_unit_test(test_models),
+        cmocka_unit_test(test_status),       cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_sources),      cmocka_unit_test(test_get),
+        cmocka_unit_test(test_call_timeout), cmocka_unit_test(test_create),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,7 +81,7 @@ static void test_models_dir(void **state)
     }
     free(dir);
     setenv("XDG_DATA_HOME", "/dev/null/x", 1);
-    assert_int_equal(fg_cli_models_dir(&dir, &err), FG_EIO);
+    assert_int_equal(fg_cli_models_dir(&dir, &err), FG_EINVAL);
     unsetenv("XDG_DATA_HOME");
     unsetenv("HOME");
     assert_int_equal(fg_cli_models_dir(&dir, &err), FG_ENOTFOUND);

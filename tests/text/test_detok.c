@@ -23,18 +23,18 @@ static void lossy_vectors(void **state)
     json_array_foreach(tests, i, test)
     {
         struct fg_str hex = member(test, "bytes"), want = member(test, "text"), text;
-        struct fg_textbuf all = {0};
+        struct fg_buffer all = {0};
         for (size_t k = 0; k < hex.n; k += 2) {
             int32_t id = unhex(hex.p[k]) << 4 | unhex(hex.p[k + 1]);
             assert_int_equal(fg_detok_push(&d, id, &text, NULL), 0);
-            fg_textbuf_view(&all, text);
+            fg_buffer_view(&all, text);
         }
         assert_int_equal(fg_detok_flush(&d, &text, NULL), 0);
-        fg_textbuf_view(&all, text);
+        fg_buffer_view(&all, text);
         if (all.n != want.n || memcmp(all.p, want.p, want.n)) {
             fail_msg("bytes %s give \"%s\", wanted \"%s\"", hex.p, all.p, want.p);
         }
-        fg_textbuf_finish(&all);
+        fg_buffer_finish(&all);
     }
     fg_detok_finish(&d);
     json_decref(tests);
@@ -122,21 +122,23 @@ static void streams_equal_texts(void **state)
     json_array_foreach(tests, i, test)
     {
         struct fg_str want = member(test, "text"), text;
-        struct fg_textbuf all = {0};
+        struct fg_buffer all = {0};
         int32_t *ids = NULL;
         size_t n = 0;
-        fg_textbuf_str(&all, "");
-        assert_int_equal(fg_tokenizer_encode(t, want.p, want.n, true, false, &ids, &n, NULL), 0);
+        fg_buffer_str(&all, "");
+        assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){want.p, want.n},
+                                             FG_ENCODE_PARSE_SPECIAL, &ids, &n, NULL),
+                         0);
         for (size_t k = 0; k < n; k++) {
             assert_int_equal(fg_detok_push(&d, ids[k], &text, NULL), 0);
             assert_int_equal(fg_utf8_valid(text.p, text.n), text.n);
-            fg_textbuf_view(&all, text);
+            fg_buffer_view(&all, text);
         }
         assert_int_equal(fg_detok_flush(&d, &text, NULL), 0);
         assert_int_equal(text.n, 0);
         assert_int_equal(all.n, want.n);
         assert_memory_equal(all.p, want.p, want.n);
-        fg_textbuf_finish(&all);
+        fg_buffer_finish(&all);
         free(ids);
     }
     fg_detok_finish(&d);

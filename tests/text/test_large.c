@@ -48,7 +48,8 @@ static void check(const struct fg_tokenizer *t, const char *text, size_t most)
     size_t n = 0;
     struct fg_err err = {0};
 
-    if (fg_tokenizer_encode(t, text, SIZE, true, false, &ids, &n, &err) < 0) {
+    if (fg_tokenizer_encode(t, (struct fg_str){text, SIZE}, FG_ENCODE_PARSE_SPECIAL, &ids, &n,
+                            &err) < 0) {
         fail_msg("%s", err.text);
     }
     assert_in_range(n, 1, most);
@@ -98,9 +99,9 @@ static void too_long(void **state)
     struct fg_err err = {0};
 
     (void)state; /* the length is refused before the text is looked at */
-    assert_int_equal(
-        fg_tokenizer_encode(t, "", FG_TOKENIZER_MAX_TEXT + 1, true, false, &ids, &n, &err),
-        FG_ETOOLONG);
+    assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){"", FG_TOKENIZER_MAX_TEXT + 1},
+                                         FG_ENCODE_PARSE_SPECIAL, &ids, &n, &err),
+                     FG_ETOOLONG);
     assert_null(ids);
     assert_non_null(strstr(err.text, "268435457"));
     fg_tokenizer_destroy(t);

@@ -24,14 +24,14 @@ static void prints_like_python(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        struct fg_textbuf out = {0};
+        struct fg_buffer out = {0};
         json_t *value = json_loads(tests[i].in, JSON_ALLOW_NUL, NULL);
         assert_non_null(value);
         fg_tojson(&out, value);
         assert_false(out.failed);
         assert_string_equal(out.p, tests[i].out);
         json_decref(value);
-        fg_textbuf_finish(&out);
+        fg_buffer_finish(&out);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cache/cache.h"
 #include "prefix/prefix_keys.h"
 #include "prefix/bring.h"
@@ -78,25 +79,19 @@ static int parse(int argc, char **argv, struct args *a)
 
 static int read_tokens(struct work *w)
 {
-    FILE *f = fopen(w->a.tokens, "rb");
-    long bytes = -1;
-    if (!f)
-        return eval_fail("%s: %s", w->a.tokens, strerror(errno));
-    if (fseek(f, 0, SEEK_END) == 0)
-        bytes = ftell(f);
-    rewind(f);
-    if (bytes <= 0 || bytes % 4 || bytes / 4 > INT32_MAX / 2) {
-        fclose(f);
-        return eval_fail("%s: %ld bytes are not a whole number of 32-bit token ids", w->a.tokens,
-                         bytes);
+    struct fg_err err;
+    char *bytes;
+    size_t n;
+
+    if (fg_file_read(w->a.tokens, (size_t)INT32_MAX / 2 * 4, &bytes, &n, &err))
+        return eval_fail("%s", err.text);
+    if (n == 0 || n % 4) {
+        free(bytes);
+        return eval_fail("%s: %zu bytes are not a whole number of 32-bit token ids", w->a.tokens,
+                         n);
     }
-    w->n_tokens = (uint32_t)(bytes / 4);
-    w->tokens = malloc((size_t)bytes);
-    if (!w->tokens || fread(w->tokens, 4, w->n_tokens, f) != w->n_tokens) {
-        fclose(f);
-        return eval_fail("%s: cannot read %u tokens", w->a.tokens, w->n_tokens);
-    }
-    fclose(f);
+    w->n_tokens = (uint32_t)(n / 4);
+    w->tokens = (int32_t *)bytes; /* as malloc() aligned it */
     return EVAL_OK;
 }
 
@@ -175,7 +170,7 @@ static int restore(struct work *w, struct fg_err *err)
     int rc = 0;
     if (!w->cache)
         return 0;
-    fg_restore_begin(&r, &w->reuse, &w->prefix, w->tokens, (w->n_tokens - 1) / FG_CHUNK);
+    fg_restore_begin(&r, &w->reuse, &w->prefix, w->tokens, (w->n_tokens - 1) / FG_BLOCK_TOKENS);
     while (rc == 0 && !r.done)
         rc = fg_restore_advance(&r, &w->reuse, &w->seq, 64, err);
     w->restored = w->seq ? fg_seq_length(w->seq) : 0;
@@ -199,7 +194,8 @@ static int step(struct work *w, uint32_t n, struct fg_err *err)
     at += n;
     rc = fg_store_blocks(&w->reuse, &w->trail, w->seq, &w->prefix, w->tokens, err);
     /* As in the daemon: a state at the prompt's last boundary and every 1,024 tokens. */
-    if (rc == 0 && at % FG_CHUNK == 0 && (at % 1024 == 0 || at + FG_CHUNK > w->n_tokens))
+    if (rc == 0 && at % FG_BLOCK_TOKENS == 0 &&
+        (at % 1024 == 0 || at + FG_BLOCK_TOKENS > w->n_tokens))
         rc = fg_store_state(&w->reuse, &w->trail, w->seq, &w->prefix, w->tokens, err);
     return rc;
 }
@@ -216,7 +212,7 @@ static int compute(struct work *w, struct splitter *s, struct fg_err *err)
                 n = w->n_tokens - at;
             left -= n;
             /* With a cache, steps also end where a state may be kept. */
-            uint32_t to_boundary = FG_CHUNK - at % FG_CHUNK;
+            uint32_t to_boundary = FG_BLOCK_TOKENS - at % FG_BLOCK_TOKENS;
             if (w->cache && w->info.state_bytes && n > to_boundary) {
                 left += n - to_boundary;
                 n = to_boundary;

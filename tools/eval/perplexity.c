@@ -4,12 +4,12 @@
  * The text's tokens (no bos, control tokens not looked for) are cut into windows of --ctx tokens.
  * Each window begins with an empty sequence; its first token is given and not counted. Over the
  * others: perplexity = exp(mean of -ln p), bits per byte = sum of -log2 p / their bytes. */
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "eval.h"
 #include "serve/vocabulary.h"
 
@@ -93,31 +93,19 @@ static int parse(int argc, char **argv, struct args *a)
 
 static int read_text(struct work *w, struct fg_err *err)
 {
-    FILE *f = fopen(w->a.file, "rb");
-    char *text = NULL;
-    long n;
-    int rc = 0;
-    if (!f || fseek(f, 0, SEEK_END) != 0 || (n = ftell(f)) < 0) {
-        rc = fg_fail(err, FG_EIO, "%s: %s", w->a.file, strerror(errno));
-        if (f)
-            fclose(f);
-        return rc;
-    }
-    rewind(f);
-    if (n == 0 || n > MAX_BYTES)
-        rc = fg_fail(err, FG_EINVAL, "%s: %ld bytes; 1 to %d are wanted", w->a.file, n, MAX_BYTES);
-    else if (!(text = malloc((size_t)n)))
-        rc = fg_fail(err, FG_ENOMEM, "out of memory for %ld bytes", n);
-    else if (fread(text, 1, (size_t)n, f) != (size_t)n)
-        rc = fg_fail(err, FG_EIO, "%s: %s", w->a.file, strerror(errno));
+    char *text;
+    size_t n;
+    int rc = fg_file_read(w->a.file, MAX_BYTES, &text, &n, err);
+
+    if (rc == 0 && n == 0)
+        rc = fg_fail(err, FG_EINVAL, "%s: 0 bytes; 1 to %d are wanted", w->a.file, MAX_BYTES);
     if (rc == 0)
-        rc = fg_tokenizer_encode(w->vocabulary.tokenizer, text, (size_t)n, false, false, &w->tokens,
+        rc = fg_tokenizer_encode(w->vocabulary.tokenizer, (struct fg_str){text, n}, 0, &w->tokens,
                                  &w->n_tokens, err);
     if (rc == 0 && w->n_tokens < 2)
         rc = fg_fail(err, FG_EINVAL, "%s: %zu tokens; at least 2 are wanted", w->a.file,
                      w->n_tokens);
     free(text);
-    fclose(f);
     return rc;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "chat_template.h"
+#include "text/tools/tool_calls.h"
 #include "tojson.h"
 
 #define ROLES "system, user, assistant, tool"
@@ -93,19 +94,19 @@ int fg_chat_init(struct fg_chat *c, struct fg_str template_text, struct fg_str n
 
 void fg_chat_finish(struct fg_chat *c)
 {
-    fg_textbuf_finish(&c->default_system);
+    fg_buffer_finish(&c->default_system);
 }
 
 void fg_chat_text_finish(struct fg_chat_text *t)
 {
     free(t->content);
-    fg_textbuf_finish(&t->text);
+    fg_buffer_finish(&t->text);
     *t = (struct fg_chat_text){0};
 }
 
 static void add(struct fg_chat_text *t, const char *s)
 {
-    fg_textbuf_str(&t->text, s);
+    fg_buffer_str(&t->text, s);
 }
 
 /* Marks what was added since `begin` as content. */
@@ -128,7 +129,7 @@ static void add_content(struct fg_chat_text *t, struct fg_str s)
 {
     size_t begin = t->text.n;
 
-    fg_textbuf_view(&t->text, s);
+    fg_buffer_view(&t->text, s);
     mark_content(t, begin);
 }
 
@@ -212,7 +213,7 @@ static void render_chatml(const struct fg_chat *c, const struct fg_chat_request 
 
     if (c->default_system.p && !is(r->messages[0].role, "system")) {
         add(t, "<|im_start|>system\n");
-        fg_textbuf_add(&t->text, c->default_system.p, c->default_system.n);
+        fg_buffer_add(&t->text, c->default_system.p, c->default_system.n);
         add(t, "<|im_end|>\n");
     }
     for (size_t i = 0; i < r->n_messages; i++) {
@@ -225,7 +226,7 @@ static void render_chatml(const struct fg_chat *c, const struct fg_chat_request 
             t->head_end = t->text.n;
         }
         add(t, "<|im_start|>");
-        fg_textbuf_view(&t->text, m->role);
+        fg_buffer_view(&t->text, m->role);
         add(t, "\n");
         if (is(m->role, "user")) {
             add_user(t, m);
@@ -268,17 +269,9 @@ static void render_minimax_head(const struct fg_chat *c, const struct fg_chat_re
         mark_content(t, begin);
         add(t, "\n");
     }
-    add(t, "</tools>\n\nIf you need to call tools, please respond with <tool_calls></tool_calls> "
-           "XML tags, and provide tool-name and json-object of arguments, following the format "
-           "below:\n<tool_calls>\n{");
-    add(t, c->tool_quote);
-    add(t, "name");
-    add(t, c->tool_quote);
-    add(t, ": <tool-name-1>, ");
-    add(t, c->tool_quote);
-    add(t, "arguments");
-    add(t, c->tool_quote);
-    add(t, ": <args-json-object-1>}\n...\n</tool_calls><end_of_sentence>\n");
+    add(t, "</tools>\n\n");
+    fg_tool_calls_explain(&t->text, c->tool_quote);
+    add(t, "<end_of_sentence>\n");
 }
 
 static void render_minimax(const struct fg_chat *c, const struct fg_chat_request *r,

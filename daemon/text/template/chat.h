@@ -17,7 +17,7 @@
 
 #include "fulgur/error.h"
 #include "fulgur/str.h"
-#include "base/textbuf.h"
+#include "base/buffer.h"
 #include "text/tokenizer/tokenizer.h"
 
 enum fg_chat_format { FG_CHAT_CHATML, FG_CHAT_MINIMAX_M1 };
@@ -25,8 +25,8 @@ enum fg_chat_format { FG_CHAT_CHATML, FG_CHAT_MINIMAX_M1 };
 /* How one model's chats are written. Immutable after fg_chat_init(): any thread. */
 struct fg_chat {
     enum fg_chat_format format;
-    struct fg_textbuf default_system; /* chatml: content of the default message; p NULL: none */
-    const char *tool_quote;           /* minimax-m1: what the instructions put around `name` */
+    struct fg_buffer default_system; /* chatml: content of the default message; p NULL: none */
+    const char *tool_quote;          /* minimax-m1: what the instructions put around `name` */
 };
 
 struct fg_chat_message {
@@ -47,7 +47,7 @@ struct fg_chat_request {
 
 /* A rendered chat; offsets count bytes of `text`. Zero-initialized is empty. */
 struct fg_chat_text {
-    struct fg_textbuf text;
+    struct fg_buffer text;
     struct fg_span *content; /* what came from messages and tools: ascending, disjoint, not empty */
     size_t n_content;
     size_t content_cap;

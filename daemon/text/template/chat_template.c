@@ -26,7 +26,7 @@ static char next_char(struct fg_str text, size_t *at)
 }
 
 /* The literal's content from `at` up to <|im_end|>; false when the literal ends before. */
-static bool read_content(struct fg_str text, size_t at, char quote, struct fg_textbuf *out)
+static bool read_content(struct fg_str text, size_t at, char quote, struct fg_buffer *out)
 {
     static const char end[] = "<|im_end|>";
 
@@ -36,12 +36,12 @@ static bool read_content(struct fg_str text, size_t at, char quote, struct fg_te
             return true;
         }
         c = next_char(text, &at);
-        fg_textbuf_add(out, &c, 1);
+        fg_buffer_add(out, &c, 1);
     }
     return false;
 }
 
-bool fg_chat_template_default_system(struct fg_str text, struct fg_textbuf *out)
+bool fg_chat_template_default_system(struct fg_str text, struct fg_buffer *out)
 {
     static const char begin[] = "<|im_start|>system";
     const char *hit = text.n ? text.p : NULL;
@@ -57,12 +57,12 @@ bool fg_chat_template_default_system(struct fg_str text, struct fg_textbuf *out)
             next_char(text, &at) != '\n') {
             continue;
         }
-        fg_textbuf_clear(out);
-        fg_textbuf_str(out, ""); /* an empty message is one, too */
+        fg_buffer_clear(out);
+        fg_buffer_str(out, ""); /* an empty message is one, too */
         if (read_content(text, at, hit[-1], out)) {
             return true;
         }
     }
-    fg_textbuf_finish(out);
+    fg_buffer_finish(out);
     return false;
 }

@@ -6,9 +6,9 @@
 
 #include <jansson.h>
 
-#include "base/textbuf.h"
+#include "base/buffer.h"
 
 /* Appends `value`. Running out of memory shows in out->failed. */
-void fg_tojson(struct fg_textbuf *out, const json_t *value);
+void fg_tojson(struct fg_buffer *out, const json_t *value);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/textbuf.h"
+#include "base/buffer.h"
 
 #define NONE UINT32_MAX
 

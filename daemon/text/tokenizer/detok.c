@@ -13,7 +13,7 @@ void fg_detok_init(struct fg_detok *d, const struct fg_tokenizer *t, bool skip_c
 
 void fg_detok_finish(struct fg_detok *d)
 {
-    fg_textbuf_finish(&d->out);
+    fg_buffer_finish(&d->out);
     *d = (struct fg_detok){0};
 }
 
@@ -35,7 +35,7 @@ int fg_detok_push(struct fg_detok *d, int32_t id, struct fg_str *text, struct fg
         return fg_fail(err, FG_EINVAL, "token id %d; the vocabulary has 0 to %zu", id,
                        fg_tokenizer_n_vocab(d->t) - 1);
     }
-    fg_textbuf_clear(&d->out);
+    fg_buffer_clear(&d->out);
     if (d->skip_control && fg_tokenizer_is_control(d->t, id)) {
         return give(d, text, err);
     }
@@ -59,8 +59,8 @@ int fg_detok_push(struct fg_detok *d, int32_t id, struct fg_str *text, struct fg
             n -= taken;
             continue;
         }
-        fg_textbuf_add(&d->out, kind == FG_UTF8_CHAR ? at : REPLACEMENT,
-                       kind == FG_UTF8_CHAR ? len : sizeof REPLACEMENT - 1);
+        fg_buffer_add(&d->out, kind == FG_UTF8_CHAR ? at : REPLACEMENT,
+                      kind == FG_UTF8_CHAR ? len : sizeof REPLACEMENT - 1);
         len -= joined ? d->n_held : 0; /* bytes of the new piece that were used: maybe none */
         d->n_held = 0;
         p += len;
@@ -71,9 +71,9 @@ int fg_detok_push(struct fg_detok *d, int32_t id, struct fg_str *text, struct fg
 
 int fg_detok_flush(struct fg_detok *d, struct fg_str *text, struct fg_err *err)
 {
-    fg_textbuf_clear(&d->out);
+    fg_buffer_clear(&d->out);
     if (d->n_held > 0) {
-        fg_textbuf_str(&d->out, REPLACEMENT);
+        fg_buffer_str(&d->out, REPLACEMENT);
     }
     d->n_held = 0;
     return give(d, text, err);

@@ -13,7 +13,7 @@
 
 #include "fulgur/error.h"
 #include "fulgur/str.h"
-#include "base/textbuf.h"
+#include "base/buffer.h"
 #include "tokenizer.h"
 
 struct fg_detok {
@@ -21,7 +21,7 @@ struct fg_detok {
     bool skip_control;
     char held[4];  /* the start of a character */
     size_t n_held; /* 0..3 */
-    struct fg_textbuf out;
+    struct fg_buffer out;
 };
 
 /* `t` must outlive *d. With `skip_control`, control tokens have no text. */

@@ -5,14 +5,14 @@
 
 #include "bpe.h"
 #include "pretokenizer.h"
-#include "base/textbuf.h"
+#include "base/buffer.h"
 #include "base/utf8.h"
 
 struct fg_tokenizer {
     struct fg_vocab vocab;
     struct fg_bpe bpe;
     struct fg_pretokenizer *pre;
-    struct fg_textbuf chat_template;
+    struct fg_buffer chat_template;
     int32_t bos, eos, eot;
     int32_t unk; /* for bytes without a token; -1: they are left out */
     bool add_bos, add_eos, add_space_prefix;
@@ -40,7 +40,7 @@ int fg_tokenizer_create(const struct fg_vocab_spec *spec, struct fg_tokenizer **
     if (rc == 0) {
         rc = fg_bpe_init(&t->bpe, &t->vocab, spec, err);
     }
-    fg_textbuf_view(&t->chat_template, spec->chat_template);
+    fg_buffer_view(&t->chat_template, spec->chat_template);
     if (rc == 0 && t->chat_template.failed) {
         rc = fg_fail(err, FG_ENOMEM, "out of memory for a chat template");
     }
@@ -64,7 +64,7 @@ int fg_tokenizer_create(const struct fg_vocab_spec *spec, struct fg_tokenizer **
 void fg_tokenizer_destroy(struct fg_tokenizer *t)
 {
     if (t) {
-        fg_textbuf_finish(&t->chat_template);
+        fg_buffer_finish(&t->chat_template);
         fg_bpe_finish(&t->bpe);
         fg_vocab_finish(&t->vocab);
         fg_pretokenizer_destroy(t->pre);
@@ -141,16 +141,16 @@ static int encode_pieces(struct encoding *e, const char *p, size_t n)
 /* A run of text between special tokens. */
 static int encode_plain(struct encoding *e, const char *p, size_t n)
 {
-    struct fg_textbuf spaced = {0};
+    struct fg_buffer spaced = {0};
     int rc;
 
     if (n == 0 || !e->t->add_space_prefix || p[0] == ' ') {
         return encode_pieces(e, p, n);
     }
-    fg_textbuf_str(&spaced, " ");
-    fg_textbuf_add(&spaced, p, n);
+    fg_buffer_str(&spaced, " ");
+    fg_buffer_add(&spaced, p, n);
     rc = spaced.failed ? no_memory(e, n) : encode_pieces(e, spaced.p, spaced.n);
-    fg_textbuf_finish(&spaced);
+    fg_buffer_finish(&spaced);
     return rc;
 }
 
@@ -226,23 +226,28 @@ static int encode(struct encoding *e, const char *text, size_t n, bool add_speci
     return rc;
 }
 
-int fg_tokenizer_encode(const struct fg_tokenizer *t, const char *text, size_t n,
-                        bool parse_special, bool add_special, int32_t **ids, size_t *n_ids,
-                        struct fg_err *err)
-{
-    struct encoding e = {.t = t, .parse_special = parse_special, .err = err};
-
-    return encode(&e, text, n, add_special, ids, n_ids);
-}
-
-int fg_tokenizer_encode_chat(const struct fg_tokenizer *t, const char *text, size_t n,
-                             const struct fg_span *content, size_t n_content, int32_t **ids,
-                             size_t *n_ids, struct fg_err *err)
+int fg_tokenizer_encode(const struct fg_tokenizer *t, struct fg_str text, unsigned flags,
+                        int32_t **ids, size_t *n_ids, struct fg_err *err)
 {
     struct encoding e = {
-        .t = t, .content = content, .n_content = n_content, .parse_special = true, .err = err};
+        .t = t, .parse_special = (flags & FG_ENCODE_PARSE_SPECIAL) != 0, .err = err};
 
-    for (size_t i = 0, at = 0; i < n_content; at = content[i++].end) {
+    return encode(&e, text.p ? text.p : "", text.n, (flags & FG_ENCODE_ADD_SPECIAL) != 0, ids,
+                  n_ids);
+}
+
+int fg_tokenizer_encode_chat(const struct fg_tokenizer *t, const struct fg_chat_spans *chat,
+                             int32_t **ids, size_t *n_ids, struct fg_err *err)
+{
+    const struct fg_span *content = chat->content;
+    const size_t n = chat->text.n;
+    struct encoding e = {.t = t,
+                         .content = content,
+                         .n_content = chat->n_content,
+                         .parse_special = true,
+                         .err = err};
+
+    for (size_t i = 0, at = 0; i < chat->n_content; at = content[i++].end) {
         if (content[i].begin < at || content[i].end < content[i].begin || content[i].end > n) {
             return fg_fail(err, FG_EINVAL,
                            "content span %zu is [%zu, %zu); wanted ascending spans "
@@ -250,7 +255,7 @@ int fg_tokenizer_encode_chat(const struct fg_tokenizer *t, const char *text, siz
                            i, content[i].begin, content[i].end, at, n);
         }
     }
-    return encode(&e, text, n, false, ids, n_ids);
+    return encode(&e, chat->text.p ? chat->text.p : "", n, false, ids, n_ids);
 }
 
 static bool known(const struct fg_tokenizer *t, int32_t id)
@@ -261,19 +266,19 @@ static bool known(const struct fg_tokenizer *t, int32_t id)
 int fg_tokenizer_decode(const struct fg_tokenizer *t, const int32_t *ids, size_t n_ids, char **text,
                         size_t *n, struct fg_err *err)
 {
-    struct fg_textbuf out = {0};
+    struct fg_buffer out = {0};
 
-    fg_textbuf_str(&out, "");
+    fg_buffer_str(&out, "");
     for (size_t i = 0; i < n_ids; i++) {
         if (!known(t, ids[i])) {
-            fg_textbuf_finish(&out);
+            fg_buffer_finish(&out);
             return fg_fail(err, FG_EINVAL, "token %zu has id %d; the vocabulary has 0 to %zu", i,
                            ids[i], t->vocab.n - 1);
         }
-        fg_textbuf_view(&out, fg_vocab_piece(&t->vocab, ids[i]));
+        fg_buffer_view(&out, fg_vocab_piece(&t->vocab, ids[i]));
     }
     if (out.failed) {
-        fg_textbuf_finish(&out);
+        fg_buffer_finish(&out);
         return fg_fail(err, FG_ENOMEM, "out of memory while decoding %zu tokens", n_ids);
     }
     *text = out.p;

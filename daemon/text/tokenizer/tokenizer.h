@@ -36,21 +36,29 @@ int fg_tokenizer_create(const struct fg_vocab_spec *spec, struct fg_tokenizer **
                         struct fg_err *err);
 void fg_tokenizer_destroy(struct fg_tokenizer *t); /* takes NULL */
 
-/* Encodes text[0..n). User defined tokens are always found, control tokens with `parse_special`
- * only. With `add_special`, bos and eos are added where the file asks for them (add_bos, add_eos).
- * On success *ids is a malloc'd array of *n_ids that the caller frees (not NULL even when empty).
- * FG_ETOOLONG (more than FG_TOKENIZER_MAX_TEXT), FG_ENOMEM. */
-int fg_tokenizer_encode(const struct fg_tokenizer *t, const char *text, size_t n,
-                        bool parse_special, bool add_special, int32_t **ids, size_t *n_ids,
-                        struct fg_err *err);
+enum {
+    FG_ENCODE_PARSE_SPECIAL = 1, /* control tokens are found too, not only user defined ones */
+    FG_ENCODE_ADD_SPECIAL = 2,   /* bos and eos are added where the file asks for them */
+};
 
-/* Encodes a rendered chat: control tokens are found, except where they would touch one of the spans
- * of `content` (ascending, disjoint, inside the text), so that what a user writes is never one; no
- * bos or eos is added. Apart from that the spans make no difference: plain text merges across their
- * ends. Errors as above, and FG_EINVAL for spans out of order. */
-int fg_tokenizer_encode_chat(const struct fg_tokenizer *t, const char *text, size_t n,
-                             const struct fg_span *content, size_t n_content, int32_t **ids,
-                             size_t *n_ids, struct fg_err *err);
+/* Encodes text; flags: FG_ENCODE_*. On success *ids is a malloc'd array of *n_ids that the caller
+ * frees (not NULL even when empty). FG_ETOOLONG (more than FG_TOKENIZER_MAX_TEXT), FG_ENOMEM. */
+int fg_tokenizer_encode(const struct fg_tokenizer *t, struct fg_str text, unsigned flags,
+                        int32_t **ids, size_t *n_ids, struct fg_err *err);
+
+/* A rendered chat, and which spans of it users wrote (ascending, disjoint, inside the text). */
+struct fg_chat_spans {
+    struct fg_str text;
+    const struct fg_span *content;
+    size_t n_content;
+};
+
+/* Encodes a rendered chat: control tokens are found, except where they would touch one of the
+ * spans, so that what a user writes is never one; no bos or eos is added. Apart from that the spans
+ * make no difference: plain text merges across their ends. Errors as above, and FG_EINVAL for spans
+ * out of order. */
+int fg_tokenizer_encode_chat(const struct fg_tokenizer *t, const struct fg_chat_spans *chat,
+                             int32_t **ids, size_t *n_ids, struct fg_err *err);
 
 /* The bytes of the tokens, one after the other, unchecked for UTF-8; special tokens as their text.
  * *text is malloc'd, NUL-terminated behind its *n bytes, and the caller's. FG_EINVAL (an id outside

@@ -1,4 +1,4 @@
-#include "task.h"
+#include "operation.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +7,7 @@
 
 struct feed {
     struct fg_client_sse sse;
-    int (*progress)(void *ctx, uint64_t done, uint64_t total);
-    void *ctx;
+    const struct fg_client_watch *watch; /* or NULL */
     json_t *result;
     struct fg_err *err;
 };
@@ -26,17 +25,19 @@ static int on_progress(struct feed *f, const json_t *progress)
     int rc = fg_client_json_count(&j, "done", &done);
 
     rc = rc < 0 ? rc : fg_client_json_count(&j, "total", &total);
-    if (rc < 0 || !f->progress) {
+    if (rc < 0 || !f->watch) {
         return rc < 0 ? rc : 0;
     }
-    return f->progress(f->ctx, done, total) ? fg_fail(f->err, FG_ECANCELED, "canceled") : 0;
+    return f->watch->progress(f->watch->ctx, done, total)
+               ? fg_fail(f->err, FG_ECANCELED, "canceled")
+               : 0;
 }
 
 static int on_event(void *ctx, const char *data, size_t bytes)
 {
     struct feed *f = ctx;
     struct fg_client_json j = {NULL, "event", f->err};
-    const json_t *part = NULL;
+    const json_t *member = NULL;
     json_t *root;
     int rc = fg_client_json_parse(data, bytes, "event", &root, f->err);
 
@@ -46,10 +47,10 @@ static int on_event(void *ctx, const char *data, size_t bytes)
     j.object = root;
     if (json_object_get(root, "error")) {
         rc = fg_client_stream_error(root, f->err);
-    } else if ((rc = fg_client_json_object(&j, "progress", &part)) > 0) {
-        rc = on_progress(f, part);
-    } else if (rc == 0 && (rc = fg_client_json_object(&j, "result", &part)) > 0 && !f->result) {
-        f->result = json_deep_copy(part);
+    } else if ((rc = fg_client_json_object(&j, "progress", &member)) > 0) {
+        rc = on_progress(f, member);
+    } else if (rc == 0 && (rc = fg_client_json_object(&j, "result", &member)) > 0 && !f->result) {
+        f->result = json_deep_copy(member);
         rc = f->result ? 0 : fg_fail(f->err, FG_ENOMEM, "out of memory");
     }
     json_decref(root);
@@ -65,7 +66,7 @@ static int run(struct fg_client *client, struct fg_client_exchange *x, struct fe
         return 0; /* only the transfer's own end is missing */
     }
     if (rc == 0 && x->status != 200) {
-        rc = fg_client_refusal(client, x->status, x->answer.data, x->answer.bytes, err);
+        rc = fg_client_refusal(client, x->status, x->answer.p, x->answer.n, err);
     }
     if (rc == 0 && !f->result) {
         rc = fg_fail(err, FG_EIO, "%s closed the connection before its answer ended",
@@ -74,20 +75,23 @@ static int run(struct fg_client *client, struct fg_client_exchange *x, struct fe
     return rc;
 }
 
-int fg_client_task_bytes(struct fg_client *client, const char *path, const void *body, size_t bytes,
-                         int (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
-                         json_t **result, struct fg_err *err)
+int fg_client_operation_upload(struct fg_client *client, const struct fg_client_upload *upload,
+                               const struct fg_client_watch *watch, json_t **result,
+                               struct fg_err *err)
 {
-    struct feed f = {.progress = progress, .ctx = ctx, .err = err};
-    struct fg_client_exchange x = {
-        .path = path, .body = body, .body_bytes = bytes, .sink = on_bytes, .ctx = &f};
+    struct feed f = {.watch = watch, .err = err};
+    struct fg_client_exchange x = {.path = upload->path,
+                                   .body = upload->body,
+                                   .body_bytes = upload->bytes,
+                                   .sink = on_bytes,
+                                   .ctx = &f};
     int rc;
 
     *result = NULL;
     fg_client_sse_init(&f.sse, on_event, &f);
     rc = run(client, &x, &f, err);
     fg_client_sse_finish(&f.sse);
-    free(x.answer.data);
+    free(x.answer.p);
     if (rc < 0) {
         json_decref(f.result);
         return rc;
@@ -96,9 +100,8 @@ int fg_client_task_bytes(struct fg_client *client, const char *path, const void 
     return 0;
 }
 
-int fg_client_task(struct fg_client *client, const char *path, json_t *fields,
-                   int (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
-                   json_t **result, struct fg_err *err)
+int fg_client_operation(struct fg_client *client, const char *path, json_t *fields,
+                        const struct fg_client_watch *watch, json_t **result, struct fg_err *err)
 {
     char *body = NULL;
     int rc;
@@ -111,7 +114,8 @@ int fg_client_task(struct fg_client *client, const char *path, json_t *fields,
     if (!body) {
         return fg_fail(err, FG_ENOMEM, "out of memory");
     }
-    rc = fg_client_task_bytes(client, path, body, strlen(body), progress, ctx, result, err);
+    struct fg_client_upload upload = {.path = path, .body = body, .bytes = strlen(body)};
+    rc = fg_client_operation_upload(client, &upload, watch, result, err);
     free(body);
     return rc;
 }

@@ -1,8 +1,10 @@
-#include "textbuf.h"
+#include "buffer.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "fulgur/error.h"
 
 bool fg_grow(void **p, size_t *cap, size_t want, size_t size)
 {
@@ -30,16 +32,13 @@ bool fg_grow(void **p, size_t *cap, size_t want, size_t size)
     return true;
 }
 
-void fg_textbuf_add(struct fg_textbuf *b, const void *p, size_t n)
+/* FG_ENOMEM; nothing is changed then. */
+static int add(struct fg_buffer *b, const void *p, size_t n)
 {
     void *mem = b->p;
 
-    if (b->failed) {
-        return;
-    }
     if (n > SIZE_MAX - 1 - b->n || !fg_grow(&mem, &b->cap, b->n + n + 1, 1)) {
-        b->failed = true;
-        return;
+        return FG_ENOMEM;
     }
     b->p = mem;
     if (n) {
@@ -47,19 +46,32 @@ void fg_textbuf_add(struct fg_textbuf *b, const void *p, size_t n)
     }
     b->n += n;
     b->p[b->n] = '\0';
+    return 0;
 }
 
-void fg_textbuf_str(struct fg_textbuf *b, const char *s)
+void fg_buffer_add(struct fg_buffer *b, const void *p, size_t n)
 {
-    fg_textbuf_add(b, s, strlen(s));
+    if (!b->failed) {
+        b->failed = add(b, p, n) < 0;
+    }
 }
 
-void fg_textbuf_view(struct fg_textbuf *b, struct fg_str s)
+int fg_buffer_add_within(struct fg_buffer *b, const void *p, size_t n, size_t limit)
 {
-    fg_textbuf_add(b, s.p, s.n);
+    return b->n > limit || n > limit - b->n ? FG_EFULL : add(b, p, n);
 }
 
-void fg_textbuf_clear(struct fg_textbuf *b)
+void fg_buffer_str(struct fg_buffer *b, const char *s)
+{
+    fg_buffer_add(b, s, strlen(s));
+}
+
+void fg_buffer_view(struct fg_buffer *b, struct fg_str s)
+{
+    fg_buffer_add(b, s.p, s.n);
+}
+
+void fg_buffer_clear(struct fg_buffer *b)
 {
     b->n = 0;
     b->failed = false;
@@ -68,8 +80,8 @@ void fg_textbuf_clear(struct fg_textbuf *b)
     }
 }
 
-void fg_textbuf_finish(struct fg_textbuf *b)
+void fg_buffer_finish(struct fg_buffer *b)
 {
     free(b->p);
-    *b = (struct fg_textbuf){0};
+    *b = (struct fg_buffer){0};
 }
