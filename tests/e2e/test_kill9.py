@@ -115,7 +115,7 @@ class Kill9(e2e.TestCase):
         for moment in MOMENTS:
             of_it = [s for m, s in shares if m == moment]
             print(f"{len(of_it)} kills at {moment or 'random moments'}: {of_it.count(0)} before anything was written, "
-                  f"{sum(0 < s < 1 for s in of_it)} in between, {of_it.count(1)} after all")
+                  f"{sum(0 < s < 1 for s in of_it)} in between, {sum(s >= 1 for s in of_it)} after all")
         # Before, amid and after, whatever chance adds to it.
         self.assertTrue(any(s == 0 for _, s in shares))
         self.assertTrue(any(0 < s < 1 for _, s in shares))
@@ -131,9 +131,12 @@ class Kill9(e2e.TestCase):
         before = self.victim.stats()["blocks"]
         e2e.together([lambda p=p: self.victim.complete(p, max_tokens=2) for p in prompts])
         self.victim.wait_written()
+        stored = self.victim.stats()["blocks"]
+        # An answer may have filled a block of its own.
+        self.assertGreaterEqual(stored - before, self.blocks_of(prompts))
         self.victim.kill()
         self.victim.start()
-        self.assertEqual(self.victim.stats()["blocks"] - before, self.blocks_of(prompts))
+        self.assertEqual(self.victim.stats()["blocks"], stored)
 
     def test_kill_at_start(self):
         """The first start on an empty directory, killed before it is done."""
