@@ -127,7 +127,7 @@ class Sequences(e2e.TestCase):
         self.cached.wait_written()
         self.evicted += self.cached.stats()["evicted"]
         self.assertEqual(self.cached.stats()["dropped_corrupt"], 0)
-        self.assertEqual(self.sources, {"none", "vram", "store"})
+        self.assertEqual(self.sources, {"none", "vram", "ram", "store"})
 
     def test_m1_a(self):
         self.run_sequences("m1-a", 30, 260, 0.25, True)
