@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guard.h"
+
 #define QUEUE_CAP (256ull << 20)
 #define BATCH_CAP (64ull << 20)
 #define MIN_BYTES (1ull << 20)
@@ -88,6 +90,7 @@ int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, str
         return fg_fail(err, FG_EINVAL,
                        "cache directory %s: a budget of %llu bytes; from %llu to %llu are possible",
                        opt->dir, (unsigned long long)opt->max_bytes, MIN_BYTES, MAX_BYTES);
+    fg_guard_install();
     c = create(opt);
     if (!c)
         return fg_fail(err, FG_ENOMEM, "no memory for the cache");

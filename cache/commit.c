@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/blob.h"
+#include "guard.h"
 
 enum { PAGE_HEADER = 16, P_OVERFLOW = 0x04 };
 
@@ -204,7 +205,7 @@ static int write_mark(struct fg_cache *c, MDB_txn *txn, const struct fg_batch *b
     return rc;
 }
 
-int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
+static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
 {
     uint8_t buf[FG_CLOCK_BYTES], written[FG_QUOTA_BYTES];
     MDB_val k = {5, (void *)"clock"}, mark = {5, (void *)"scrub"}, v = {sizeof buf, buf};
@@ -218,6 +219,10 @@ int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
     rc = mdb_txn_begin(c->env, NULL, 0, &txn);
     if (rc)
         return rc;
+    if (!fg_store_is_ours(c, 0) || mdb_txn_id(txn) != atomic_load(&c->last_txn) + 1) {
+        mdb_txn_abort(txn);
+        return MDB_CORRUPTED;
+    }
     if (what & FG_COMMIT_CHORES)
         rc = write_chores(c, txn, b);
     if (!rc && what & FG_COMMIT_PUTS)
@@ -243,7 +248,33 @@ int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
         return rc;
     }
     rc = mdb_txn_commit(txn);
+    if (!rc)
+        atomic_fetch_add(&c->last_txn, 1);
     if (!rc && what & FG_COMMIT_PUTS)
         b->written = to;
     return rc;
+}
+
+struct commit_call {
+    struct fg_cache *c;
+    struct fg_batch *b;
+    unsigned what;
+    int rc;
+};
+
+static void commit_in_guard(void *ctx)
+{
+    struct commit_call *x = ctx;
+
+    x->rc = commit(x->c, x->b, x->what);
+}
+
+int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
+{
+    struct commit_call x = {.c = c, .b = b, .what = what};
+
+    if (fg_guarded(commit_in_guard, &x))
+        return x.rc;
+    fg_store_fault(c);
+    return MDB_PANIC;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/blob.h"
+#include "guard.h"
 
 /* A look into the store: a snapshot, for no longer than a piece takes. */
 struct look {
@@ -12,6 +13,14 @@ struct look {
     MDB_txn *txn;
     uint64_t end; /* bytes of the file */
 };
+
+/* Refused, though a snapshot was there to be had: what cannot be trusted is not looked at. */
+static int refuse(struct look *r, struct fg_err *err, const char *why)
+{
+    mdb_txn_abort(r->txn);
+    fg_store_leave(r->c);
+    return fg_fail(err, FG_EIO, "%s/%s %s", r->c->opt.dir, FG_DATA_FILE, why);
+}
 
 static int begin(struct look *r, struct fg_cache *c, struct fg_err *err)
 {
@@ -28,11 +37,11 @@ static int begin(struct look *r, struct fg_cache *c, struct fg_err *err)
         return fg_fail(err, FG_EIO, "%s: cannot begin reading: %s", c->opt.dir, mdb_strerror(rc));
     }
     r->end = fg_store_file_bytes(c);
-    if (r->end)
-        return 0;
-    mdb_txn_abort(r->txn);
-    fg_store_leave(c);
-    return fg_fail(err, FG_EIO, "%s/%s became shorter", c->opt.dir, FG_DATA_FILE);
+    if (r->end == 0)
+        return refuse(r, err, "became shorter");
+    if (!fg_store_is_ours(c, 1)) /* the writer may be at it */
+        return refuse(r, err, "was overwritten");
+    return 0;
 }
 
 static void end(struct look *r)
@@ -81,23 +90,53 @@ static int get_meta(struct look *r, enum fg_kind kind, const struct fg_key *key,
     return rc;
 }
 
+/* A read in the store, and how it ended. */
+struct guarded_read {
+    struct fg_cache *c;
+    struct fg_cache_fetch *f;  /* a piece of it; or */
+    const struct fg_key *keys; /* the tokens of these */
+    size_t n;
+    int32_t *tokens;
+    bool *ok;
+    struct fg_err *err;
+    int rc;
+};
+
+static int run_guarded(struct guarded_read *x, void (*run)(void *ctx))
+{
+    if (fg_guarded(run, x))
+        return x->rc;
+    fg_store_fault(x->c);
+    fg_store_leave(x->c);
+    return fg_fail(x->err, FG_EIO, "%s/%s was cut or overwritten", x->c->opt.dir, FG_DATA_FILE);
+}
+
+static void tokens_in_guard(void *ctx)
+{
+    struct guarded_read *x = ctx;
+    struct fg_record meta;
+    struct look r;
+    int rc = begin(&r, x->c, x->err);
+
+    x->rc = rc;
+    if (rc)
+        return;
+    for (size_t i = 0; rc != FG_EIO && i < x->n; i++) {
+        rc = get_meta(&r, FG_KIND_BLOCK, &x->keys[i], &meta, x->err);
+        x->ok[i] = rc == 0;
+        if (rc == 0)
+            memcpy(x->tokens + i * FG_BLOCK_TOKENS, meta.tokens, sizeof meta.tokens);
+    }
+    end(&r);
+    x->rc = rc == FG_EIO ? rc : 0;
+}
+
 int fg_read_tokens(struct fg_cache *c, const struct fg_key *keys, size_t n, int32_t *tokens,
                    bool *ok, struct fg_err *err)
 {
-    struct fg_record meta;
-    struct look r;
-    int rc = begin(&r, c, err);
+    struct guarded_read x = {.c = c, .keys = keys, .n = n, .tokens = tokens, .ok = ok, .err = err};
 
-    if (rc)
-        return rc;
-    for (size_t i = 0; rc != FG_EIO && i < n; i++) {
-        rc = get_meta(&r, FG_KIND_BLOCK, &keys[i], &meta, err);
-        ok[i] = rc == 0;
-        if (ok[i])
-            memcpy(tokens + i * FG_BLOCK_TOKENS, meta.tokens, sizeof meta.tokens);
-    }
-    end(&r);
-    return rc == FG_EIO ? rc : 0;
+    return run_guarded(&x, tokens_in_guard);
 }
 
 /* What waits for the writer, or is being written, is served from there. 0, without a blob: look
@@ -176,18 +215,25 @@ static int read_piece(struct look *r, struct fg_cache_fetch *f, struct fg_err *e
     return f->pieces < fg_record_pieces(f->bytes) ? FG_READ_MORE : 0;
 }
 
+static void piece_in_guard(void *ctx)
+{
+    struct guarded_read *x = ctx;
+    struct look r;
+
+    x->rc = begin(&r, x->c, x->err);
+    if (x->rc)
+        return;
+    x->rc = read_piece(&r, x->f, x->err);
+    end(&r);
+}
+
 int fg_read_piece(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_err *err)
 {
-    struct look r;
+    struct guarded_read x = {.c = c, .f = f, .err = err};
     int rc = f->pieces ? 0 : take_queued(c, f, err);
 
-    if (!rc && (f->pieces || !f->blob)) {
-        rc = begin(&r, c, err);
-        if (!rc) {
-            rc = read_piece(&r, f, err);
-            end(&r);
-        }
-    }
+    if (!rc && (f->pieces || !f->blob))
+        rc = run_guarded(&x, piece_in_guard);
     if (!rc)
         fg_count(c, f->is_state ? FG_N_HIT_STATES : FG_N_HIT_BLOCKS, 1);
     return rc;

@@ -187,8 +187,9 @@ int fg_reader_start(struct fg_cache *c, struct fg_err *err)
     sigset_t all, old;
     int e;
 
-    /* Signals are the main thread's. */
+    /* Signals are the main thread's, but for the guard's, which are about this one. */
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     e = pthread_create(&c->reader.thread, NULL, reader_main, c);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

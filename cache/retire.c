@@ -2,6 +2,7 @@
  * moved aside. Formats before this one keep a block's and a state's key in the same databases. */
 #include "store.h"
 #include "check.h"
+#include "guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,29 +35,43 @@ static int note_keys(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, uint64
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+struct remembered {
+    struct fg_cache *c;
+    uint64_t n;
+};
+
+static void read_keys(void *ctx)
+{
+    struct remembered *x = ctx;
+    struct fg_cache *c = x->c;
+    MDB_env *env = NULL;
+    MDB_txn *txn;
+
+    if (mdb_env_create(&env) != 0)
+        return;
+    if (mdb_env_set_maxdbs(env, FG_DBS) == 0 &&
+        mdb_env_open(env, c->opt.dir, MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0600) == 0 &&
+        mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0) {
+        for (enum fg_kind kind = 0; kind < FG_KINDS; kind++)
+            if (note_keys(c, txn, kind, &x->n) != 0)
+                break;
+        mdb_txn_abort(txn);
+    }
+    mdb_env_close(env);
+}
+
 /* The number of keys. What cannot be read is only not remembered. */
 static uint64_t remember(struct fg_cache *c)
 {
     int fd = openat(c->dir_fd, FG_DATA_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     bool sound = fd >= 0 && fg_check_file(fd, true, NULL) == 0;
-    MDB_env *env = NULL;
-    MDB_txn *txn;
-    uint64_t n = 0;
+    struct remembered x = {.c = c};
 
     if (fd >= 0)
         close(fd);
-    if (!sound || mdb_env_create(&env) != 0)
-        return 0;
-    if (mdb_env_set_maxdbs(env, FG_DBS) == 0 &&
-        mdb_env_open(env, c->opt.dir, MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0600) == 0 &&
-        mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0) {
-        for (enum fg_kind kind = 0; kind < FG_KINDS; kind++)
-            if (note_keys(c, txn, kind, &n) != 0)
-                break;
-        mdb_txn_abort(txn);
-    }
-    mdb_env_close(env);
-    return n;
+    if (sound)
+        fg_guarded(read_keys, &x);
+    return x.n;
 }
 
 int fg_store_retire(struct fg_cache *c, unsigned version, struct fg_err *err)

@@ -113,12 +113,17 @@ int fg_roots_load(struct fg_cache *c, MDB_txn *txn)
 
     if (rc)
         return rc;
+    pthread_mutex_lock(&c->mu);
     for (size_t i = 0; i < c->n_roots; i++)
         c->roots[i].stored = false;
+    pthread_mutex_unlock(&c->mu);
     for (rc = mdb_cursor_get(cur, &k, &v, MDB_FIRST); !rc;) {
         /* What does not verify is written again when it is used again. */
-        if (decode(&k, &v, &root) == 0)
+        if (decode(&k, &v, &root) == 0) {
+            pthread_mutex_lock(&c->mu);
             rc = add(c, &root, true);
+            pthread_mutex_unlock(&c->mu);
+        }
         if (!rc)
             rc = mdb_cursor_get(cur, &k, &v, MDB_NEXT);
     }

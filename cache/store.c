@@ -1,5 +1,6 @@
 #include "store.h"
 #include "check.h"
+#include "guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_READERS = 512, LOCK_FILE_BYTES = 64 << 10, SPARE_PAGES = 64 };
+enum { MAX_READERS = 512, SPARE_PAGES = 64 };
 
 static const char *const db_names[FG_DBS] = {"meta",       "blocks",     "states",
                                              "block_data", "state_data", "roots"};
@@ -50,8 +51,8 @@ static void on_assert(MDB_env *env, const char *msg)
 {
     struct fg_cache *c = mdb_env_get_userctx(env);
 
-    /* LMDB aborts when this returns; the next start checks the file. */
     fg_cache_logf(c, FG_CACHE_LOG_ERROR, "event=lmdb_assert dir=%s text=\"%s\"", c->opt.dir, msg);
+    fg_guard_break(); /* LMDB would abort; outside of guards it does, and the next start checks */
 }
 
 /* Whether there is a file to open, and whether LMDB may see it. */
@@ -78,15 +79,16 @@ static int check_data_file(struct fg_cache *c, bool deep, uint64_t *size, struct
 /* LMDB maps its lock file and writes to the map: with a hole in it, a full disk would be SIGBUS. */
 static int allocate_lock_file(struct fg_cache *c, struct fg_err *err)
 {
-    int fd = openat(c->dir_fd, "lock.mdb", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), e;
+    int fd = openat(c->dir_fd, FG_LMDB_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600),
+        e;
 
     if (fd < 0)
         return fg_fail(err, fg_errno_code(errno), "%s/lock.mdb: %s", c->opt.dir, strerror(errno));
-    e = posix_fallocate(fd, 0, LOCK_FILE_BYTES);
+    e = posix_fallocate(fd, 0, FG_LMDB_LOCK_BYTES);
     close(fd);
     if (e)
         return fg_fail(err, fg_errno_code(e), "%s/lock.mdb: cannot allocate %d bytes: %s",
-                       c->opt.dir, LOCK_FILE_BYTES, strerror(e));
+                       c->opt.dir, FG_LMDB_LOCK_BYTES, strerror(e));
     return 0;
 }
 
@@ -126,12 +128,21 @@ static int open_env(struct fg_cache *c, uint64_t file_bytes, struct fg_err *err)
         return fail(c, err, rc, "cannot open");
     mdb_reader_check(c->env, &dead);
     atomic_store(&c->file_bytes, 0);
-    c->psize = c->ix.psize = st.ms_psize;
+    c->psize = st.ms_psize;
+    c->map_bytes = map_bytes(c, file_bytes);
+    return 0;
+}
+
+/* What whoever puts counts with. */
+static void publish_sizes(struct fg_cache *c)
+{
+    pthread_mutex_lock(&c->mu);
+    c->ix.psize = c->psize;
     /* What is left takes the trees' inner pages, the free list and pages that wait to be reused. */
     c->target = c->opt.max_bytes - c->opt.max_bytes / 8;
     if (c->target > c->opt.max_bytes / 2 + 16 * (uint64_t)c->psize)
         c->target -= 16 * (uint64_t)c->psize;
-    return 0;
+    pthread_mutex_unlock(&c->mu);
 }
 
 static int put_meta(struct fg_cache *c, MDB_txn *txn, const char *name, void *p, size_t n)
@@ -236,6 +247,42 @@ uint64_t fg_store_file_bytes(struct fg_cache *c)
     return 0;
 }
 
+/* Offsets in LMDB's meta pages, the first two of the file. */
+enum { META_MAGIC = 16, META_PSIZE = 40, META_LAST_PAGE = 136, META_TXN = 144 };
+
+/* The transaction of the newer meta page; false when one of them is none. In a guard. */
+static bool newest_meta(const struct fg_cache *c, uint64_t *txn)
+{
+    *txn = 0;
+    for (uint64_t i = 0; i < 2; i++) {
+        const char *p = c->map + i * c->psize;
+        uint64_t number, last, at;
+        uint32_t magic, psize;
+
+        memcpy(&number, p, sizeof number);
+        memcpy(&magic, p + META_MAGIC, sizeof magic);
+        memcpy(&psize, p + META_PSIZE, sizeof psize);
+        memcpy(&last, p + META_LAST_PAGE, sizeof last);
+        memcpy(&at, p + META_TXN, sizeof at);
+        if (number != i || magic != 0xBEEFC0DEu || psize != c->psize ||
+            last >= c->map_bytes / c->psize)
+            return false;
+        *txn = at > *txn ? at : *txn;
+    }
+    return true;
+}
+
+bool fg_store_is_ours(struct fg_cache *c, uint64_t most)
+{
+    uint64_t last = atomic_load(&c->last_txn), now;
+    bool sound = newest_meta(c, &now);
+
+    if (sound && now >= last && now <= atomic_load(&c->last_txn) + most)
+        return true; /* the writer may have gone on in between */
+    fg_report_damage(c, "somebody else wrote to the data file");
+    return false;
+}
+
 /* Where the map begins, which LMDB does not tell: from a page that holds a known record, whose
  * number the check has verified. */
 static int find_map(struct fg_cache *c, struct fg_err *err)
@@ -261,18 +308,54 @@ static int find_map(struct fg_cache *c, struct fg_err *err)
         c->map = page - number * c->psize;
     }
     mdb_txn_abort(txn);
+    if (!rc && !newest_meta(c, &number))
+        rc = MDB_CORRUPTED;
+    if (!rc)
+        atomic_store(&c->last_txn, number);
     return rc ? fail(c, err, rc, "cannot read the format record") : 0;
 }
 
-void fg_store_close(struct fg_cache *c)
+struct opening {
+    struct fg_cache *c;
+    uint64_t size;
+    struct fg_loaded *loaded; /* NULL: the records are known */
+    struct fg_err *err;
+    int rc;
+};
+
+static void open_in_guard(void *ctx)
 {
-    if (c->env)
-        mdb_env_close(c->env);
-    c->env = NULL;
+    struct opening *o = ctx;
+
+    o->rc = open_env(o->c, o->size, o->err);
+    if (!o->rc)
+        o->rc = open_dbs(o->c, o->err);
+    if (!o->rc)
+        o->rc = find_map(o->c, o->err);
+    if (!o->rc && o->loaded)
+        o->rc = fg_store_read(o->c, o->loaded, o->err);
+}
+
+int fg_store_map(struct fg_cache *c, uint64_t size, struct fg_loaded *loaded, struct fg_err *err)
+{
+    struct opening o = {.c = c, .size = size, .loaded = loaded, .err = err};
+
+    if (!fg_guarded(open_in_guard, &o)) {
+        atomic_store(&c->broken, true);
+        o.rc = fg_fail(err, FG_ECORRUPT, "the file was changed while it was opened");
+    }
+    if (o.rc) {
+        fg_store_close(c);
+        return o.rc;
+    }
+    publish_sizes(c);
+    fg_store_file_bytes(c);
+    return 0;
 }
 
 static int try_open(struct fg_cache *c, bool deep, struct fg_err *err)
 {
+    struct fg_loaded loaded = {0};
     uint64_t size;
     int rc = check_data_file(c, deep, &size, err);
 
@@ -284,16 +367,12 @@ static int try_open(struct fg_cache *c, bool deep, struct fg_err *err)
         rc = fg_dir_tag(c, err);
     if (!rc)
         rc = allocate_lock_file(c, err);
-    if (!rc)
-        rc = open_env(c, size, err);
-    if (!rc)
-        rc = open_dbs(c, err);
-    if (!rc)
-        rc = find_map(c, err);
-    if (!rc)
-        rc = fg_store_load(c, err);
-    if (!rc)
-        fg_store_file_bytes(c);
+    if (!rc) {
+        rc = fg_store_map(c, size, &loaded, err);
+        if (!rc)
+            rc = fg_store_apply(c, &loaded, err);
+        fg_loaded_finish(&loaded);
+    }
     if (rc) {
         fg_store_close(c);
         if (size == 0)
@@ -313,7 +392,9 @@ int fg_store_open(struct fg_cache *c, bool deep, struct fg_err *err)
                        "begin anew",
                        c->opt.dir, FG_DATA_FILE, why.text);
     if (rc == FG_ECORRUPT) {
+        pthread_mutex_lock(&c->mu);
         fg_index_reset(&c->ix);
+        pthread_mutex_unlock(&c->mu);
         rc = fg_dir_move_aside(c, why.text, &why);
         if (!rc)
             rc = try_open(c, false, &why);
@@ -321,82 +402,4 @@ int fg_store_open(struct fg_cache *c, bool deep, struct fg_err *err)
     if (!rc && !c->ours)
         fg_dir_tag(c, NULL);
     return rc ? fg_fail(err, rc == FG_ECORRUPT ? FG_EIO : rc, "%s", why.text) : 0;
-}
-
-bool fg_store_enter(struct fg_cache *c)
-{
-    pthread_mutex_lock(&c->mu);
-    while (c->phase == FG_PHASE_REOPENING)
-        pthread_cond_wait(&c->turned, &c->mu);
-    c->reading = c->phase == FG_PHASE_OPEN && c->env && !atomic_load(&c->damaged);
-    pthread_mutex_unlock(&c->mu);
-    return c->reading;
-}
-
-static void turn(struct fg_cache *c, enum fg_phase phase)
-{
-    pthread_mutex_lock(&c->mu);
-    c->phase = phase;
-    pthread_cond_broadcast(&c->turned);
-    while (c->reading)
-        pthread_cond_wait(&c->turned, &c->mu);
-    pthread_mutex_unlock(&c->mu);
-}
-
-void fg_store_leave(struct fg_cache *c)
-{
-    pthread_mutex_lock(&c->mu);
-    c->reading = false;
-    pthread_cond_broadcast(&c->turned);
-    pthread_mutex_unlock(&c->mu);
-}
-
-int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struct fg_err *err),
-                    struct fg_err *err)
-{
-    uint64_t size;
-    int rc, failed = 0;
-
-    if (!c->env || atomic_load(&c->damaged))
-        return fg_fail(err, FG_EBUSY, "%s: the store is damaged and waits to be reopened",
-                       c->opt.dir);
-    turn(c, FG_PHASE_REOPENING);
-    size = fg_store_file_bytes(c);
-    fg_store_close(c);
-    if (between)
-        failed = between(c, err);
-    rc = open_env(c, size, err);
-    if (!rc)
-        rc = open_dbs(c, err);
-    if (!rc)
-        rc = find_map(c, err);
-    if (rc)
-        fg_store_close(c);
-    else
-        fg_store_file_bytes(c);
-    turn(c, FG_PHASE_OPEN);
-    if (rc)
-        fg_report_damage(c, "the store could not be opened again");
-    return rc ? rc : failed;
-}
-
-void fg_store_recover(struct fg_cache *c)
-{
-    struct fg_err err;
-    int rc;
-
-    turn(c, FG_PHASE_AWAY);
-    pthread_mutex_lock(&c->mu);
-    fg_store_close(c);
-    fg_index_reset(&c->ix);
-    rc = fg_store_open(c, true, &err);
-    if (rc)
-        fg_index_reset(&c->ix);
-    atomic_store(&c->damaged, rc != 0);
-    pthread_mutex_unlock(&c->mu);
-    turn(c, FG_PHASE_OPEN);
-    if (rc)
-        fg_cache_logf(c, FG_CACHE_LOG_ERROR, "event=reopen_failed error=\"%s\"", err.text);
-    else
-        fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=reopened dir=%s", c->opt.dir);
 }

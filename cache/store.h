@@ -16,6 +16,8 @@
 
 #define FG_DATA_FILE "data.mdb"
 #define FG_LOCK_FILE "lock"
+#define FG_LMDB_LOCK_FILE "lock.mdb"
+enum { FG_LMDB_LOCK_BYTES = 64 << 10 };
 #define FG_COMPACT_FILE "data.mdb.compact"
 
 enum fg_op { FG_OP_PUT, FG_OP_DROP, FG_OP_FLUSH, FG_OP_FORGET, FG_OP_COMPACT };
@@ -132,8 +134,11 @@ struct fg_cache {
     MDB_env *env; /* NULL while the store could not be reopened */
     MDB_dbi db[FG_DBS];
     uint32_t psize;
-    const char *map;                 /* where LMDB mapped the file */
+    const char *map; /* where LMDB mapped the file */
+    uint64_t map_bytes;
+    atomic_uint_fast64_t last_txn;   /* committed, as far as we know */
     atomic_uint_fast64_t file_bytes; /* never becomes less: behind the end the map is SIGBUS */
+    atomic_bool broken;  /* a transaction was cut short: LMDB is abandoned, not closed */
     atomic_bool damaged; /* LMDB met a page that makes no sense: reopen with a deep check */
 
     pthread_mutex_t mu; /* all below but the counters */
@@ -197,7 +202,7 @@ void fg_gone_note(struct fg_cache *c, enum fg_kind kind, const struct fg_key *ke
                   enum fg_cache_gone why);
 
 /* roots.c */
-/* All of the database into the table; mu held, or nobody else there yet. LMDB's code or ENOMEM. */
+/* All of the database into the table; mu not held. LMDB's code or ENOMEM. */
 int fg_roots_load(struct fg_cache *c, MDB_txn *txn);
 /* Writer thread, mu not held: writes the root when it is noted and not stored. LMDB's code. */
 int fg_roots_write(struct fg_cache *c, MDB_txn *txn, const struct fg_key *key);
@@ -228,6 +233,15 @@ void fg_store_recover(struct fg_cache *c);
  * FG_EIO and the like: the store is reported as damaged, and recovers as such. */
 int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struct fg_err *err),
                     struct fg_err *err);
+/* In a guard, or so: maps the file, which has been checked, and reads what is in it into *loaded
+ * unless that is NULL. */
+struct fg_loaded;
+int fg_store_map(struct fg_cache *c, uint64_t size, struct fg_loaded *loaded, struct fg_err *err);
+/* A guarded transaction was cut short. */
+void fg_store_fault(struct fg_cache *c);
+/* In a guard, at the beginning of a transaction: are the meta pages those that this process wrote
+ * last, or, `most` 1, is about to have written? Reports damage. */
+bool fg_store_is_ours(struct fg_cache *c, uint64_t most);
 /* The data file's size now; 0 when it became smaller, which is reported as damage. env is open. */
 uint64_t fg_store_file_bytes(struct fg_cache *c);
 /* True when the code says that the file's structure is not to be trusted. */
@@ -237,8 +251,18 @@ bool fg_mdb_damaged(int rc);
  * as gone; the directory is ours then. */
 int fg_store_retire(struct fg_cache *c, unsigned version, struct fg_err *err);
 
-/* load.c: meta records into the index; what does not verify is queued to be dropped */
-int fg_store_load(struct fg_cache *c, struct fg_err *err);
+/* load.c: what is in a store, read without a lock (in a guard), and made known; what does not
+ * verify is queued to be dropped. */
+struct fg_loaded {
+    struct fg_load_row *rows;
+    size_t n, cap;
+    struct fg_quota quota;
+    bool has_quota, unscrubbed;
+    uint64_t clock;
+};
+int fg_store_read(struct fg_cache *c, struct fg_loaded *l, struct fg_err *err);
+int fg_store_apply(struct fg_cache *c, const struct fg_loaded *l, struct fg_err *err);
+void fg_loaded_finish(struct fg_loaded *l);
 
 /* queue.c */
 void fg_queue_push(struct fg_cache *c, struct fg_item *it); /* mu held; kicks */

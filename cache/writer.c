@@ -216,8 +216,9 @@ int fg_writer_start(struct fg_cache *c, struct fg_err *err)
     if (!c->batch)
         return fg_fail(err, FG_ENOMEM, "no memory for the cache writer");
     c->kick = true; /* drops found at open; a budget that shrank */
-    /* Signals are the main thread's. */
+    /* Signals are the main thread's, but for the guard's, which are about this one. */
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     e = pthread_create(&c->thread, NULL, writer_main, c);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -7,8 +7,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <event2/http.h>
 
+#include "http/request.h"
 #include "server.h"
 
 /* The tenant "kind:name". FG_ENOMEM. */
@@ -69,7 +69,7 @@ void fg_callers_finish(struct fg_callers *c)
     *c = (struct fg_callers){0};
 }
 
-bool fg_caller_of_socket(const struct fg_callers *c, int fd, struct fg_caller *out)
+static bool caller_of_socket(const struct fg_callers *c, int fd, struct fg_caller *out)
 {
     struct ucred peer;
     socklen_t n = sizeof peer;
@@ -98,30 +98,30 @@ static bool same_secret(const char *a, const char *b)
 }
 
 static int check_key(const struct fg_callers *c, const char *given, struct fg_caller *out,
-                     struct fg_api_error *e)
+                     struct fg_http_error *e)
 {
     static const char scheme[] = "Bearer ";
     const struct fg_api_key *key = NULL;
 
     if (!given || strncasecmp(given, scheme, sizeof scheme - 1) != 0)
-        return fg_api_fail(e, 401, NULL, "invalid_api_key",
-                           "this daemon asks for a key: send Authorization: Bearer KEY");
+        return fg_http_fail(e, 401, NULL, "invalid_api_key",
+                            "this daemon asks for a key: send Authorization: Bearer KEY");
     /* All of them, so that the time does not tell which one it was. */
     for (size_t i = 0; i < c->n_keys; i++)
         if (same_secret(given + sizeof scheme - 1, c->keys[i].text))
             key = &c->keys[i];
     if (!key)
-        return fg_api_fail(e, 401, NULL, "invalid_api_key",
-                           "the key in Authorization is not this daemon's");
+        return fg_http_fail(e, 401, NULL, "invalid_api_key",
+                            "the key in Authorization is not this daemon's");
     out->tenant = key->tenant;
     return 0;
 }
 
 /* A page in a browser may send requests to this machine: they carry Origin, or, where its name was
  * made to point here, a Host that is not ours. */
-static bool local_host(struct evhttp_request *req)
+static bool local_host(const struct fg_request *r)
 {
-    const char *host = evhttp_request_get_host(req);
+    const char *host = fg_request_host(r);
     unsigned char addr[16];
     char bare[64];
     size_t n;
@@ -137,21 +137,29 @@ static bool local_host(struct evhttp_request *req)
     return inet_pton(AF_INET, host, addr) == 1;
 }
 
-int fg_caller_of_request(const struct fg_callers *c, struct evhttp_request *req,
-                         struct fg_caller *out, struct fg_api_error *e)
+static int caller_by_tcp(const struct fg_callers *c, const struct fg_request *r,
+                         struct fg_caller *out, struct fg_http_error *e)
 {
-    struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
-
     *out = (struct fg_caller){.tenant = c->tcp, .owner = c->one_tenant};
     if (c->n_keys)
-        return check_key(c, evhttp_find_header(headers, "Authorization"), out, e);
-    if (evhttp_find_header(headers, "Origin"))
-        return fg_api_fail(e, 403, NULL, NULL,
-                           "requests from web pages (Origin) are refused; run the daemon with an "
-                           "API key to allow them");
-    if (!local_host(req))
-        return fg_api_fail(e, 403, NULL, NULL,
-                           "Host: it must be an address or localhost; run the daemon with an API "
-                           "key to allow names");
+        return check_key(c, fg_request_header(r, "Authorization"), out, e);
+    if (fg_request_header(r, "Origin"))
+        return fg_http_fail(e, 403, NULL, NULL,
+                            "requests from web pages (Origin) are refused; run the daemon with an "
+                            "API key to allow them");
+    if (!local_host(r))
+        return fg_http_fail(e, 403, NULL, NULL,
+                            "Host: it must be an address or localhost; run the daemon with an API "
+                            "key to allow names");
+    return 0;
+}
+
+int fg_caller_of_request(const struct fg_callers *c, const struct fg_request *r,
+                         struct fg_caller *out, struct fg_http_error *e)
+{
+    if (r->tcp)
+        return caller_by_tcp(c, r, out, e);
+    if (!caller_of_socket(c, fg_request_fd(r), out))
+        return fg_http_fail(e, 403, NULL, NULL, "the kernel does not say who is at the other end");
     return 0;
 }

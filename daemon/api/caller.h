@@ -11,7 +11,7 @@
 #include "serve/backend.h"
 
 struct fg_api_options;
-struct evhttp_request;
+struct fg_request;
 
 struct fg_caller {
     struct fg_tenant tenant;
@@ -36,11 +36,8 @@ struct fg_callers {
 int fg_callers_init(struct fg_callers *c, const struct fg_api_options *opt, struct fg_err *err);
 void fg_callers_finish(struct fg_callers *c);
 
-/* Who is at the other end of the Unix socket `fd`; false: the kernel does not say. */
-bool fg_caller_of_socket(const struct fg_callers *c, int fd, struct fg_caller *out);
-
-/* Who sends a request that came by TCP. FG_EINVAL with *e filled: it may not (401, 403). */
-int fg_caller_of_request(const struct fg_callers *c, struct evhttp_request *req,
-                         struct fg_caller *out, struct fg_api_error *e);
+/* Who sends a request. FG_EINVAL with *e filled: it may not (401, 403). */
+int fg_caller_of_request(const struct fg_callers *c, const struct fg_request *r,
+                         struct fg_caller *out, struct fg_http_error *e);
 
 #endif

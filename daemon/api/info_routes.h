@@ -2,17 +2,20 @@
 #ifndef FG_API_INFO_ROUTES_H
 #define FG_API_INFO_ROUTES_H
 
-#include <event2/http.h>
-
-struct fg_api;
+struct fg_caller;
+struct fg_request;
+struct fg_service;
 
 /* `rest`: what follows the route's path, decoded; "" when nothing does. */
-void fg_route_health(struct fg_api *api, struct evhttp_request *req, const char *rest);
-void fg_route_models(struct fg_api *api, struct evhttp_request *req, const char *rest);
-void fg_route_model(struct fg_api *api, struct evhttp_request *req, const char *rest);
-void fg_route_status(struct fg_api *api, struct evhttp_request *req, const char *rest);
-void fg_route_cache(struct fg_api *api, struct evhttp_request *req, const char *rest);
-void fg_route_tokenize(struct fg_api *api, struct evhttp_request *req, const char *rest);
-void fg_route_detokenize(struct fg_api *api, struct evhttp_request *req, const char *rest);
+void fg_route_health(const struct fg_service *s, const struct fg_caller *caller,
+                     struct fg_request *r, const char *rest);
+void fg_route_models(const struct fg_service *s, const struct fg_caller *caller,
+                     struct fg_request *r, const char *rest);
+void fg_route_model(const struct fg_service *s, const struct fg_caller *caller,
+                    struct fg_request *r, const char *rest);
+void fg_route_status(const struct fg_service *s, const struct fg_caller *caller,
+                     struct fg_request *r, const char *rest);
+void fg_route_cache(const struct fg_service *s, const struct fg_caller *caller,
+                    struct fg_request *r, const char *rest);
 
 #endif

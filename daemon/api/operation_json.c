@@ -8,7 +8,7 @@
 
 #include "http/json_in.h"
 #include "http/lossy.h"
-#include "api/openai/request_json.h"
+#include "openai/request_json.h"
 
 static const struct {
     const char *path;
@@ -43,7 +43,7 @@ bool fg_task_has_body(enum fg_task_kind kind)
 }
 
 /* A parameter of the query as a JSON string or number would be checked: the caller's. */
-static json_t *query_json(const char *query, struct fg_api_error *e)
+static json_t *query_json(const char *query, struct fg_http_error *e)
 {
     struct evkeyvalq params;
     struct evkeyval *p;
@@ -54,7 +54,7 @@ static json_t *query_json(const char *query, struct fg_api_error *e)
         return object;
     if (evhttp_parse_query_str(query, &params) < 0) {
         json_decref(object);
-        fg_api_fail(e, 400, NULL, NULL, "the query is malformed");
+        fg_http_fail(e, 400, NULL, NULL, "the query is malformed");
         return NULL;
     }
     TAILQ_FOREACH(p, &params, next)
@@ -63,20 +63,20 @@ static json_t *query_json(const char *query, struct fg_api_error *e)
         long long n = strtoll(p->value, &end, 10);
         bool number = strcmp(p->key, "limit") == 0 && *p->value && !*end;
 
-        r |=
-            json_object_set_new(object, p->key, number ? json_integer(n) : fg_api_string(p->value));
+        r |= json_object_set_new(object, p->key,
+                                 number ? json_integer(n) : fg_json_string(p->value));
     }
     evhttp_clear_headers(&params);
     if (r) {
         json_decref(object);
-        fg_api_fail(e, 400, NULL, NULL, "the query is malformed");
+        fg_http_fail(e, 400, NULL, NULL, "the query is malformed");
         return NULL;
     }
     return object;
 }
 
 static int read_prompt(const json_t *body, const struct fg_flow_info *info,
-                       struct fg_task_request *out, struct fg_api_error *e)
+                       struct fg_task_request *out, struct fg_http_error *e)
 {
     struct fg_api_request parsed;
     int r = fg_api_request_parse(body, fg_json_field(body, "messages") != NULL, info, &parsed, e);
@@ -90,20 +90,20 @@ static int read_prompt(const json_t *body, const struct fg_flow_info *info,
 }
 
 /* `id`, or `all`: one of the two, so that nobody removes everything by leaving something out. */
-static int read_choice(const json_t *fields, struct fg_task_request *out, struct fg_api_error *e)
+static int read_choice(const json_t *fields, struct fg_task_request *out, struct fg_http_error *e)
 {
     bool all = false;
     int r = fg_json_bool(fields, "all", &all, e);
 
     if (!r && !out->id == !all)
-        r = fg_api_fail(e, 400, all ? "all" : "id", NULL,
-                        all ? "all: there is an id as well; give one"
-                            : "id: there is none; give the id of what is meant, or \"all\": true");
+        r = fg_http_fail(e, 400, all ? "all" : "id", NULL,
+                         all ? "all: there is an id as well; give one"
+                             : "id: there is none; give the id of what is meant, or \"all\": true");
     return r;
 }
 
 static int read_fields(const json_t *fields, struct fg_task_request *out, bool *stream,
-                       struct fg_api_error *e)
+                       struct fg_http_error *e)
 {
     int64_t limit = FG_TASK_ROWS;
     int r = 0;
@@ -114,7 +114,7 @@ static int read_fields(const json_t *fields, struct fg_task_request *out, bool *
     if (!r && out->kind != FG_TASK_LIST && out->kind != FG_TASK_COMPACT)
         r = fg_json_text(fields, "id", "id", &out->id, e);
     if (!r && out->kind == FG_TASK_EXPORT && !out->id)
-        r = fg_api_fail(e, 400, "id", NULL, "id: there is none; say what to export");
+        r = fg_http_fail(e, 400, "id", NULL, "id: there is none; say what to export");
     if (!r && (out->kind == FG_TASK_FORGET || out->kind == FG_TASK_VERIFY))
         r = read_choice(fields, out, e);
     if (!r && out->kind == FG_TASK_FORGET) {
@@ -126,7 +126,7 @@ static int read_fields(const json_t *fields, struct fg_task_request *out, bool *
 }
 
 int fg_task_request_parse(const json_t *body, const char *query, const struct fg_flow_info *info,
-                          struct fg_task_request *out, bool *stream, struct fg_api_error *e)
+                          struct fg_task_request *out, bool *stream, struct fg_http_error *e)
 {
     json_t *params;
     int r;
@@ -137,7 +137,7 @@ int fg_task_request_parse(const json_t *body, const char *query, const struct fg
     if (out->kind == FG_TASK_IMPORT) {
         *stream = query && strcmp(query, "stream=true") == 0;
         return query && !*stream
-                   ? fg_api_fail(e, 400, NULL, NULL, "the query may be stream=true, or nothing")
+                   ? fg_http_fail(e, 400, NULL, NULL, "the query may be stream=true, or nothing")
                    : 0;
     }
     if (body)
@@ -154,8 +154,8 @@ static json_t *row_json(const struct fg_task_row *r)
                      r->leaf ? "leaf" : "branch", "tokens", (json_int_t)r->tokens, "states",
                      (json_int_t)r->states, "bytes", (json_int_t)r->bytes, "own_bytes",
                      (json_int_t)r->own_bytes, "newer", (json_int_t)r->newer, "model",
-                     fg_api_string(r->model), "current", r->current, "text",
-                     fg_api_string(r->text));
+                     fg_json_string(r->model), "current", r->current, "text",
+                     fg_json_string(r->text));
 }
 
 static json_t *list_json(const struct fg_task_result *r)

@@ -17,7 +17,7 @@ bool fg_task_has_body(enum fg_task_kind kind);
  * answer is to be a stream. FG_EINVAL with *e filled; what *out points to is the caller's in every
  * case. */
 int fg_task_request_parse(const json_t *body, const char *query, const struct fg_flow_info *info,
-                          struct fg_task_request *out, bool *stream, struct fg_api_error *e);
+                          struct fg_task_request *out, bool *stream, struct fg_http_error *e);
 /* The answer; the caller's; NULL: out of memory. */
 json_t *fg_task_result_json(enum fg_task_kind kind, const struct fg_task_result *r);
 

@@ -1,10 +1,22 @@
-/* Paths to handlers. Loop thread. */
+/* Paths to endpoints. Loop thread. */
 #ifndef FG_API_ROUTES_H
 #define FG_API_ROUTES_H
 
-#include <event2/http.h>
+struct fg_callers;
+struct fg_completions;
+struct fg_operations;
+struct fg_request;
+struct fg_service;
 
-/* evhttp's general callback; `door` is a struct fg_api_door. Answers every request. */
-void fg_api_route(struct evhttp_request *req, void *door);
+/* What answers requests. */
+struct fg_endpoints {
+    struct fg_service *service;
+    const struct fg_callers *callers;
+    struct fg_completions *completions;
+    struct fg_operations *operations;
+};
+
+/* Answers a request, now or later. */
+void fg_api_route(struct fg_endpoints *ends, struct fg_request *r, const char *path);
 
 #endif

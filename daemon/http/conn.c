@@ -9,10 +9,8 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 
-#include "api/api.h"
-#include "api/operation_routes.h"
 #include "errors.h"
-#include "api/openai/response_json.h"
+#include "json_out.h"
 
 /* What may wait unread behind a request that is being answered. */
 enum { MAX_PIPELINED = 256 * 1024, INPUT_SLACK = 1024 * 1024 };
@@ -32,7 +30,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 static void arm_deadline(struct fg_conn *c)
 {
-    const struct timeval tv = {.tv_sec = c->api->request_s};
+    const struct timeval tv = {.tv_sec = c->http->request_s};
 
     if (!event_pending(c->deadline, EV_TIMEOUT, NULL))
         event_add(c->deadline, &tv);
@@ -46,7 +44,7 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
         return;
     arm_deadline(c);
     /* evhttp bounds bodies and headers, but not the line that gives a chunk's size. */
-    if (evbuffer_get_length(input) > c->api->max_body + INPUT_SLACK)
+    if (evbuffer_get_length(input) > c->http->max_body + INPUT_SLACK)
         hang_up(c);
 }
 
@@ -59,26 +57,26 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
         event_active(c->page, EV_TIMEOUT, 0);
 }
 
-static void page_error(const struct fg_conn *c, int status, struct fg_api_error *e)
+static void page_error(const struct fg_conn *c, int status, struct fg_http_error *e)
 {
     switch (status) {
     case 400:
-        fg_api_fail(e, status, NULL, NULL,
-                    "the request's first line or a header is malformed, or they are longer than "
-                    "%d bytes",
-                    FG_MAX_HEADER_BYTES);
+        fg_http_fail(e, status, NULL, NULL,
+                     "the request's first line or a header is malformed, or they are longer than "
+                     "%d bytes",
+                     FG_MAX_HEADER_BYTES);
         return;
     case 413:
-        fg_api_fail(e, status, NULL, NULL,
-                    "the body is larger than %zu bytes, or its chunks are malformed",
-                    c->api->max_body);
+        fg_http_fail(e, status, NULL, NULL,
+                     "the body is larger than %zu bytes, or its chunks are malformed",
+                     c->http->max_body);
         return;
-    case 417: fg_api_fail(e, status, NULL, NULL, "Expect: it must be 100-continue"); return;
+    case 417: fg_http_fail(e, status, NULL, NULL, "Expect: it must be 100-continue"); return;
     case 501:
-        fg_api_fail(e, status, NULL, NULL, "the method is not known; use GET or POST");
+        fg_http_fail(e, status, NULL, NULL, "the method is not known; use GET or POST");
         return;
     }
-    fg_api_fail(e, status, NULL, NULL, "%s", fg_api_reason(status));
+    fg_http_fail(e, status, NULL, NULL, "%s", fg_http_reason(status));
 }
 
 /* Runs in the round of the loop in which evhttp wrote its page, before any of it can be sent. */
@@ -86,7 +84,7 @@ static void on_page(evutil_socket_t fd, short what, void *arg)
 {
     struct fg_conn *c = arg;
     struct evbuffer *out = bufferevent_get_output(c->bev);
-    struct fg_api_error e;
+    struct fg_http_error e;
     char head[13] = "", *body = NULL;
     json_t *error;
     int status;
@@ -99,8 +97,8 @@ static void on_page(evutil_socket_t fd, short what, void *arg)
     if (evbuffer_copyout(out, head, 12) == 12 && sscanf(head, "HTTP/1.%*1d %3d", &status) == 1 &&
         status >= 400) {
         page_error(c, status, &e);
-        error = fg_api_error_json(&e);
-        body = fg_api_dump(error);
+        error = fg_http_error_json(&e);
+        body = fg_json_dump(error);
         json_decref(error);
     }
     if (body) {
@@ -109,7 +107,7 @@ static void on_page(evutil_socket_t fd, short what, void *arg)
         evbuffer_add_printf(out,
                             "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
                             "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                            status, fg_api_reason(status), strlen(body), body);
+                            status, fg_http_reason(status), strlen(body), body);
     }
     free(body);
     evbuffer_freeze(out, 1);
@@ -124,29 +122,51 @@ static void free_conn(struct fg_conn *c)
     free(c);
 }
 
+struct evhttp_request *fg_conn_let_go(struct fg_request *r)
+{
+    struct evhttp_request *ev = r->ev;
+
+    if (r->conn->request == r)
+        r->conn->request = NULL;
+    r->conn = NULL;
+    r->ev = NULL;
+    return ev;
+}
+
+static void lose_request(struct fg_conn *c)
+{
+    struct fg_request *r = c->request;
+
+    if (!r)
+        return;
+    /* evhttp leaves us a request that it has taken off the connection; others it frees itself. */
+    if (!evhttp_request_get_connection(r->ev))
+        evhttp_request_free(r->ev);
+    fg_conn_let_go(r);
+    r->status = 0;
+    r->lost(r->arg);
+}
+
 /* The only way a connection ends: evhttp calls this from evhttp_connection_free. */
 static void on_close(struct evhttp_connection *evcon, void *arg)
 {
     struct fg_conn *c = arg;
-    struct fg_api *api = c->api;
+    struct fg_http *http = c->http;
 
     (void)evcon;
     LIST_REMOVE(c, link);
-    api->n_conns--;
+    http->n_conns--;
     evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->input_cb);
     evbuffer_remove_cb_entry(bufferevent_get_output(c->bev), c->output_cb);
-    if (c->exchange)
-        fg_exchange_lost(c->exchange);
-    if (c->call)
-        fg_cache_call_lost(c->call);
+    lose_request(c);
     free_conn(c);
-    fg_api_update_listeners(api);
-    fg_api_check_drained(api);
+    fg_http_update_listeners(http);
+    http->quiet(http->ctx);
 }
 
 struct bufferevent *fg_conn_accept(struct event_base *base, void *arg)
 {
-    struct fg_api_door *door = arg;
+    struct fg_door *door = arg;
     struct fg_fresh_bev *fresh = malloc(sizeof *fresh);
     struct bufferevent *bev = fresh ? bufferevent_socket_new(base, -1, 0) : NULL;
 
@@ -157,29 +177,25 @@ struct bufferevent *fg_conn_accept(struct event_base *base, void *arg)
     bufferevent_incref(bev);
     fresh->bev = bev;
     fresh->tcp = door->tcp;
-    STAILQ_INSERT_TAIL(&door->api->fresh, fresh, link);
-    door->api->n_conns++;
-    event_active(door->api->adopt, EV_TIMEOUT, 0);
-    fg_api_update_listeners(door->api);
+    STAILQ_INSERT_TAIL(&door->http->fresh, fresh, link);
+    door->http->n_conns++;
+    event_active(door->http->adopt, EV_TIMEOUT, 0);
+    fg_http_update_listeners(door->http);
     return bev;
 }
 
-/* NULL: memory ran out, or the peer cannot be told. */
-static struct fg_conn *new_conn(struct fg_api *api, struct evhttp_connection *evcon, bool tcp)
+/* NULL: memory ran out. */
+static struct fg_conn *new_conn(struct fg_http *http, struct evhttp_connection *evcon)
 {
     struct fg_conn *c = calloc(1, sizeof *c);
 
     if (!c)
         return NULL;
-    c->api = api;
+    c->http = http;
     c->evcon = evcon;
     c->bev = evhttp_connection_get_bufferevent(evcon);
-    if (!tcp && !fg_caller_of_socket(&api->callers, bufferevent_getfd(c->bev), &c->caller)) {
-        free(c);
-        return NULL;
-    }
-    c->deadline = event_new(api->base, -1, 0, on_deadline, c);
-    c->page = event_new(api->base, -1, 0, on_page, c);
+    c->deadline = event_new(http->base, -1, 0, on_deadline, c);
+    c->page = event_new(http->base, -1, 0, on_page, c);
     if (c->deadline && c->page)
         c->input_cb = evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
     if (c->input_cb)
@@ -195,41 +211,41 @@ static struct fg_conn *new_conn(struct fg_api *api, struct evhttp_connection *ev
 
 void fg_conn_adopt(int fd, short what, void *arg)
 {
-    struct fg_api *api = arg;
+    struct fg_http *http = arg;
     struct fg_fresh_bev *fresh;
 
     (void)fd;
     (void)what;
-    while ((fresh = STAILQ_FIRST(&api->fresh))) {
+    while ((fresh = STAILQ_FIRST(&http->fresh))) {
         const int one = 1;
         void *evcon; /* evhttp's callbacks are given the connection */
         struct fg_conn *c;
 
-        STAILQ_REMOVE_HEAD(&api->fresh, link);
+        STAILQ_REMOVE_HEAD(&http->fresh, link);
         bufferevent_getcb(fresh->bev, NULL, NULL, NULL, &evcon);
-        c = evcon ? new_conn(api, evcon, fresh->tcp) : NULL;
+        c = evcon ? new_conn(http, evcon) : NULL;
         if (c) {
             if (fresh->tcp)
                 setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
             evhttp_connection_set_closecb(evcon, on_close, c);
-            LIST_INSERT_HEAD(&api->conns, c, link);
+            LIST_INSERT_HEAD(&http->conns, c, link);
         } else {
-            api->n_conns--;
+            http->n_conns--;
             if (evcon)
                 evhttp_connection_free(evcon);
         }
         bufferevent_decref(fresh->bev);
         free(fresh);
     }
-    fg_api_update_listeners(api);
+    fg_http_update_listeners(http);
 }
 
-struct fg_conn *fg_conn_of(struct fg_api *api, struct evhttp_request *req)
+struct fg_conn *fg_conn_of(struct fg_http *http, struct evhttp_request *ev)
 {
-    struct evhttp_connection *evcon = evhttp_request_get_connection(req);
+    struct evhttp_connection *evcon = evhttp_request_get_connection(ev);
     struct fg_conn *c;
 
-    LIST_FOREACH(c, &api->conns, link)
+    LIST_FOREACH(c, &http->conns, link)
     if (c->evcon == evcon)
         return c;
     return NULL;
@@ -239,7 +255,7 @@ struct fg_conn *fg_conn_of(struct fg_api *api, struct evhttp_request *req)
 static void on_sent(struct evhttp_request *req, void *arg)
 {
     struct fg_conn *c = arg;
-    const struct timeval tv = {.tv_sec = c->api->idle_s};
+    const struct timeval tv = {.tv_sec = c->http->idle_s};
 
     (void)req;
     c->busy = false;
@@ -247,25 +263,25 @@ static void on_sent(struct evhttp_request *req, void *arg)
     bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
     if (evbuffer_get_length(bufferevent_get_input(c->bev)))
         arm_deadline(c);
-    fg_api_check_drained(c->api);
+    c->http->quiet(c->http->ctx);
 }
 
-void fg_conn_begin(struct fg_conn *c, struct evhttp_request *req)
+void fg_conn_begin(struct fg_conn *c, struct evhttp_request *ev)
 {
     c->busy = true;
     event_del(c->deadline);
     bufferevent_setwatermark(c->bev, EV_READ, 0, MAX_PIPELINED);
-    evhttp_request_set_on_complete_cb(req, on_sent, c);
+    evhttp_request_set_on_complete_cb(ev, on_sent, c);
 }
 
-void fg_conn_wait(struct fg_conn *c, struct fg_exchange *exchange)
+void fg_conn_wait(struct fg_conn *c, struct fg_request *r)
 {
-    const struct timeval tv = {.tv_sec = c->api->idle_s};
+    const struct timeval tv = {.tv_sec = c->http->idle_s};
     bufferevent_data_cb write_cb;
     bufferevent_event_cb event_cb;
     void *arg;
 
-    c->exchange = exchange;
+    c->request = r;
     bufferevent_getcb(c->bev, NULL, &write_cb, &event_cb, &arg);
     bufferevent_setcb(c->bev, NULL, write_cb, event_cb, arg);
     bufferevent_set_timeouts(c->bev, NULL, &tv); /* a job may take longer than clients idle */

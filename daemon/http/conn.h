@@ -1,14 +1,14 @@
 /* What evhttp leaves out of a connection: deadlines, bounds, noticing that the client has left
  * while its answer is being computed, and JSON where evhttp itself answers with an HTML page. Loop
- * thread.
+ * thread. For this folder's files only.
  *
  * evhttp (2.1) stops reading once a request is complete, so a disconnect would go unnoticed until
  * the answer is written; and with reading switched on, its own read callback ends the process when
  * bytes of a next request arrive early. So while a request is answered, reading is on, without that
  * callback and up to a bound; the bytes wait in the input buffer until evhttp looks at them again.
  */
-#ifndef FG_API_CONN_H
-#define FG_API_CONN_H
+#ifndef FG_HTTP_CONN_H
+#define FG_HTTP_CONN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,25 +16,22 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 
-#include "api/caller.h"
+#include "listen.h"
+#include "request.h"
 
-struct fg_api;
-struct fg_api_door;
-struct fg_exchange;
+struct fg_http;
 
 struct fg_conn {
     LIST_ENTRY(fg_conn) link;
-    struct fg_api *api;
+    struct fg_http *http;
     struct evhttp_connection *evcon;
     struct bufferevent *bev;
     struct evbuffer_cb_entry *input_cb, *output_cb;
-    struct event *deadline;       /* pending while a request arrives */
-    struct event *page;           /* evhttp has written something of its own */
-    struct fg_caller caller;      /* on TCP: of the request that came last */
-    bool busy;                    /* a request of ours is being answered */
-    bool refused;                 /* evhttp's last word on this connection is written, as JSON */
-    struct fg_exchange *exchange; /* that is computed for this connection, or NULL */
-    struct fg_cache_call *call;   /* that it waits for, or NULL */
+    struct event *deadline;     /* pending while a request arrives */
+    struct event *page;         /* evhttp has written something of its own */
+    bool busy;                  /* a request of ours is being answered */
+    bool refused;               /* evhttp's last word on this connection is written, as JSON */
+    struct fg_request *request; /* that is kept until it is answered, or NULL */
 };
 LIST_HEAD(fg_conn_list, fg_conn);
 
@@ -48,18 +45,50 @@ STAILQ_HEAD(fg_bev_list, fg_fresh_bev);
 
 enum { FG_MAX_HEADER_BYTES = 64 * 1024 };
 
-/* evhttp's bufferevent callback; `door` is a struct fg_api_door. */
+/* One listening socket and the evhttp behind it. */
+struct fg_door {
+    struct fg_http *http;
+    struct evhttp *evhttp; /* NULL: not in use */
+    struct evhttp_bound_socket *bound;
+    struct evconnlistener *listener; /* NULL once it no longer accepts */
+    bool tcp;
+};
+
+enum { FG_DOOR_UNIX, FG_DOOR_TCP, FG_DOORS };
+
+struct fg_http {
+    struct event_base *base;
+    struct fg_door doors[FG_DOORS];
+    struct fg_unix_socket socket;
+    uint16_t tcp_port;
+    size_t max_body, max_buffered;
+    uint32_t max_connections, idle_s, request_s;
+    void (*handle)(void *ctx, struct fg_request *r, const char *path);
+    void (*quiet)(void *ctx);
+    void *ctx;
+    struct fg_conn_list conns;
+    struct fg_bev_list fresh; /* accepted, not yet in conns */
+    uint32_t n_conns;
+    struct event *adopt; /* fresh connections wait */
+    bool stopped, closing;
+};
+
+/* Whether new connections are taken, after the count or the state has changed. */
+void fg_http_update_listeners(struct fg_http *http);
+
+/* evhttp's bufferevent callback; `door` is a struct fg_door. */
 struct bufferevent *fg_conn_accept(struct event_base *base, void *door);
-/* Makes connections of what was accepted; the callback of api->adopt. */
-void fg_conn_adopt(int fd, short what, void *api);
+/* Makes connections of what was accepted; the callback of http->adopt. */
+void fg_conn_adopt(int fd, short what, void *http);
 
 /* The connection of a request that has arrived, NULL when it is unknown. */
-struct fg_conn *fg_conn_of(struct fg_api *api, struct evhttp_request *req);
+struct fg_conn *fg_conn_of(struct fg_http *http, struct evhttp_request *ev);
 /* A request is being answered, until evhttp has sent the answer. */
-void fg_conn_begin(struct fg_conn *c, struct evhttp_request *req);
-/* The answer takes its time: go on noticing whether the client is there. `exchange` is told by
- * fg_exchange_lost when it is not. */
-void fg_conn_wait(struct fg_conn *c, struct fg_exchange *exchange);
+void fg_conn_begin(struct fg_conn *c, struct evhttp_request *ev);
+/* The answer takes its time: go on noticing whether the client is there. */
+void fg_conn_wait(struct fg_conn *c, struct fg_request *r);
+/* The request is evhttp's from here on. */
+struct evhttp_request *fg_conn_let_go(struct fg_request *r);
 /* Bytes of answers that the client has not taken yet. */
 size_t fg_conn_unsent(const struct fg_conn *c);
 /* Ends the connection at once. */

@@ -4,8 +4,8 @@
 
 #include "lossy.h"
 
-int fg_api_fail(struct fg_api_error *e, int status, const char *param, const char *code,
-                const char *fmt, ...)
+int fg_http_fail(struct fg_http_error *e, int status, const char *param, const char *code,
+                 const char *fmt, ...)
 {
     va_list ap;
 
@@ -18,7 +18,7 @@ int fg_api_fail(struct fg_api_error *e, int status, const char *param, const cha
     return FG_EINVAL;
 }
 
-void fg_api_error_from(struct fg_api_error *e, const struct fg_err *err, bool draining)
+void fg_http_error_from(struct fg_http_error *e, const struct fg_err *err, bool draining)
 {
     int status = 500;
     const char *code = NULL;
@@ -43,10 +43,10 @@ void fg_api_error_from(struct fg_api_error *e, const struct fg_err *err, bool dr
     case FG_EDEVICELOST: code = "device_lost"; break;
     default: break;
     }
-    fg_api_fail(e, status, NULL, code, "%s", err->text[0] ? err->text : fg_strerror(err->code));
+    fg_http_fail(e, status, NULL, code, "%s", err->text[0] ? err->text : fg_strerror(err->code));
 }
 
-const char *fg_api_reason(int status)
+const char *fg_http_reason(int status)
 {
     switch (status) {
     case 200: return "OK";
@@ -78,12 +78,13 @@ static const char *error_type(int status)
     return status < 500 ? "invalid_request_error" : "server_error";
 }
 
-json_t *fg_api_error_json(const struct fg_api_error *e)
+json_t *fg_http_error_json(const struct fg_http_error *e)
 {
-    json_t *error = json_pack("{s:o, s:s, s:o, s:s?}", "message", fg_api_string(e->message), "type",
-                              error_type(e->status), "param",
-                              e->param[0] ? fg_api_string(e->param) : json_null(), "code", e->code);
+    json_t *error =
+        json_pack("{s:o, s:s, s:o, s:s?}", "message", fg_json_string(e->message), "type",
+                  error_type(e->status), "param",
+                  e->param[0] ? fg_json_string(e->param) : json_null(), "code", e->code);
 
-    /* json_pack refuses a NULL member, which is what fg_api_string gives when out of memory. */
+    /* json_pack refuses a NULL member, which is what fg_json_string gives when out of memory. */
     return error ? json_pack("{s:o}", "error", error) : NULL;
 }

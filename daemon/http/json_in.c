@@ -7,13 +7,13 @@
 #include "base/utf8.h"
 #include "lossy.h"
 
-int fg_json_nomem(struct fg_api_error *e)
+int fg_json_nomem(struct fg_http_error *e)
 {
-    return fg_api_fail(e, 500, NULL, NULL, "out of memory");
+    return fg_http_fail(e, 500, NULL, NULL, "out of memory");
 }
 
 /* jansson spends some hundred bytes on each `[` or `{` of the body. */
-static int check_cost(const char *body, size_t n, struct fg_api_error *e)
+static int check_cost(const char *body, size_t n, struct fg_http_error *e)
 {
     size_t containers = 0, values = 0;
     bool quoted = false;
@@ -35,17 +35,17 @@ static int check_cost(const char *body, size_t n, struct fg_api_error *e)
         }
     }
     if (containers > FG_JSON_MAX_CONTAINERS)
-        return fg_api_fail(e, 400, NULL, NULL,
-                           "the body holds %zu arrays and objects, at most %d are read", containers,
-                           FG_JSON_MAX_CONTAINERS);
+        return fg_http_fail(e, 400, NULL, NULL,
+                            "the body holds %zu arrays and objects, at most %d are read",
+                            containers, FG_JSON_MAX_CONTAINERS);
     if (values > FG_JSON_MAX_VALUES)
-        return fg_api_fail(e, 400, NULL, NULL,
-                           "the body holds more than %zu values, at most %d are read", values,
-                           FG_JSON_MAX_VALUES);
+        return fg_http_fail(e, 400, NULL, NULL,
+                            "the body holds more than %zu values, at most %d are read", values,
+                            FG_JSON_MAX_VALUES);
     return 0;
 }
 
-int fg_json_parse(const char *body, size_t n, json_t **out, struct fg_api_error *e)
+int fg_json_parse(const char *body, size_t n, json_t **out, struct fg_http_error *e)
 {
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
     json_error_t je;
@@ -54,7 +54,7 @@ int fg_json_parse(const char *body, size_t n, json_t **out, struct fg_api_error 
     int r;
 
     if (!n)
-        return fg_api_fail(e, 400, NULL, NULL, "the body is empty, it must be a JSON object");
+        return fg_http_fail(e, 400, NULL, NULL, "the body is empty, it must be a JSON object");
     r = check_cost(body, n, e);
     if (r)
         return r;
@@ -62,13 +62,13 @@ int fg_json_parse(const char *body, size_t n, json_t **out, struct fg_api_error 
     if (!root) {
         if (json_error_code(&je) == json_error_out_of_memory)
             return fg_json_nomem(e);
-        return fg_api_fail(e, 400, NULL, NULL, "the body is not JSON: line %d, column %d: %s",
-                           je.line, je.column, je.text);
+        return fg_http_fail(e, 400, NULL, NULL, "the body is not JSON: line %d, column %d: %s",
+                            je.line, je.column, je.text);
     }
     if (!json_is_object(root)) {
         fg_json_found(root, found);
         json_decref(root);
-        return fg_api_fail(e, 400, NULL, NULL, "the body is %s, it must be a JSON object", found);
+        return fg_http_fail(e, 400, NULL, NULL, "the body is %s, it must be a JSON object", found);
     }
     *out = root;
     return 0;
@@ -107,7 +107,7 @@ const char *fg_json_found(const json_t *v, char buf[64])
     return buf;
 }
 
-int fg_json_bool(const json_t *object, const char *name, bool *out, struct fg_api_error *e)
+int fg_json_bool(const json_t *object, const char *name, bool *out, struct fg_http_error *e)
 {
     const json_t *v = fg_json_field(object, name);
     char found[64];
@@ -115,14 +115,14 @@ int fg_json_bool(const json_t *object, const char *name, bool *out, struct fg_ap
     if (!v)
         return 0;
     if (!json_is_boolean(v))
-        return fg_api_fail(e, 400, name, NULL, "%s: found %s, it must be true or false", name,
-                           fg_json_found(v, found));
+        return fg_http_fail(e, 400, name, NULL, "%s: found %s, it must be true or false", name,
+                            fg_json_found(v, found));
     *out = json_is_true(v);
     return 0;
 }
 
 int fg_json_int(const json_t *object, const char *name, int64_t min, int64_t max, int64_t *out,
-                struct fg_api_error *e)
+                struct fg_http_error *e)
 {
     const json_t *v = fg_json_field(object, name);
     char found[64];
@@ -130,15 +130,15 @@ int fg_json_int(const json_t *object, const char *name, int64_t min, int64_t max
     if (!v)
         return 0;
     if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max)
-        return fg_api_fail(e, 400, name, NULL,
-                           "%s: found %s, it must be an integer from %lld to %lld", name,
-                           fg_json_found(v, found), (long long)min, (long long)max);
+        return fg_http_fail(e, 400, name, NULL,
+                            "%s: found %s, it must be an integer from %lld to %lld", name,
+                            fg_json_found(v, found), (long long)min, (long long)max);
     *out = json_integer_value(v);
     return 0;
 }
 
 int fg_json_number(const json_t *object, const char *name, double min, double max, double *out,
-                   struct fg_api_error *e)
+                   struct fg_http_error *e)
 {
     const json_t *v = fg_json_field(object, name);
     char found[64];
@@ -146,13 +146,13 @@ int fg_json_number(const json_t *object, const char *name, double min, double ma
     if (!v)
         return 0;
     if (!json_is_number(v) || !(json_number_value(v) >= min) || !(json_number_value(v) <= max))
-        return fg_api_fail(e, 400, name, NULL, "%s: found %s, it must be a number from %g to %g",
-                           name, fg_json_found(v, found), min, max);
+        return fg_http_fail(e, 400, name, NULL, "%s: found %s, it must be a number from %g to %g",
+                            name, fg_json_found(v, found), min, max);
     *out = json_number_value(v);
     return 0;
 }
 
-int fg_json_copy(const json_t *string, char **out, size_t *bytes, struct fg_api_error *e)
+int fg_json_copy(const json_t *string, char **out, size_t *bytes, struct fg_http_error *e)
 {
     size_t n = json_string_length(string);
     char *copy = malloc(n + 1);
@@ -168,7 +168,7 @@ int fg_json_copy(const json_t *string, char **out, size_t *bytes, struct fg_api_
 }
 
 int fg_json_text(const json_t *object, const char *name, const char *path, char **out,
-                 struct fg_api_error *e)
+                 struct fg_http_error *e)
 {
     const json_t *v = fg_json_field(object, name);
     char found[64];
@@ -176,10 +176,10 @@ int fg_json_text(const json_t *object, const char *name, const char *path, char 
     if (!v)
         return 0;
     if (!json_is_string(v))
-        return fg_api_fail(e, 400, path, NULL, "%s: found %s, it must be a string", path,
-                           fg_json_found(v, found));
+        return fg_http_fail(e, 400, path, NULL, "%s: found %s, it must be a string", path,
+                            fg_json_found(v, found));
     if (memchr(json_string_value(v), '\0', json_string_length(v)))
-        return fg_api_fail(e, 400, path, NULL, "%s: holds a NUL byte, it must be text without one",
-                           path);
+        return fg_http_fail(e, 400, path, NULL, "%s: holds a NUL byte, it must be text without one",
+                            path);
     return fg_json_copy(v, out, NULL, e);
 }

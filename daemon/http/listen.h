@@ -1,6 +1,6 @@
 /* Listening sockets: the Unix socket's file and its life, and TCP addresses. */
-#ifndef FG_API_LISTEN_H
-#define FG_API_LISTEN_H
+#ifndef FG_HTTP_LISTEN_H
+#define FG_HTTP_LISTEN_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
 
 #include "base/utf8.h"
 
-json_t *fg_api_stringn(const char *bytes, size_t n)
+json_t *fg_json_stringn(const char *bytes, size_t n)
 {
     static const char replacement[3] = {'\xEF', '\xBF', '\xBD'};
     size_t bad = 0, out = 0, len;
@@ -34,9 +34,9 @@ json_t *fg_api_stringn(const char *bytes, size_t n)
     return s;
 }
 
-json_t *fg_api_string(const char *s)
+json_t *fg_json_string(const char *s)
 {
-    return s ? fg_api_stringn(s, strlen(s)) : json_null();
+    return s ? fg_json_stringn(s, strlen(s)) : json_null();
 }
 
 size_t fg_api_code_points(const char *bytes, size_t n)

@@ -28,6 +28,8 @@ struct fake_backend {
     bool stop;
     struct fg_job *jobs; /* newest first; freed with the b */
     unsigned n_jobs;
+    unsigned n_tokenizing;
+    bool let_go;
 };
 
 static void emit(struct fg_job *job, const struct fg_job_event *event)
@@ -319,10 +321,37 @@ unsigned fake_backend_submitted(struct fake_backend *b)
 }
 
 /* A token a byte, with the begin token 1000. */
+static void enter_tokenizer(struct fake_backend *b)
+{
+    pthread_mutex_lock(&b->lock);
+    b->n_tokenizing++;
+    pthread_cond_broadcast(&b->changed);
+    while (b->opt.slow_tokenizer && !b->let_go)
+        pthread_cond_wait(&b->changed, &b->lock);
+    b->n_tokenizing--;
+    pthread_mutex_unlock(&b->lock);
+}
+
+void fake_tokenizer_wait_entered(struct fake_backend *b, unsigned n)
+{
+    pthread_mutex_lock(&b->lock);
+    while (b->n_tokenizing < n)
+        pthread_cond_wait(&b->changed, &b->lock);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void fake_tokenizer_let_go(struct fake_backend *b)
+{
+    pthread_mutex_lock(&b->lock);
+    b->let_go = true;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->lock);
+}
+
 static int fake_tokenize(void *ctx, const struct fg_tokenize_request *r, int32_t **ids, size_t *n,
                          struct fg_err *err)
 {
-    (void)ctx;
+    enter_tokenizer(ctx);
     (void)err;
     *ids = malloc((r->bytes + 2) * sizeof **ids);
     *n = 0;

@@ -12,7 +12,8 @@ struct fake_options {
     bool automatic;      /* jobs run by themselves */
     bool fail_on_cancel; /* a canceled job ends by itself */
     bool no_store;
-    int busy; /* FG_EBUSY for every submit */
+    bool slow_tokenizer; /* texts wait for fake_tokenizer_let_go() */
+    int busy;            /* FG_EBUSY for every submit */
 };
 
 struct fake_backend *fake_backend_create(const struct fake_options *opt);
@@ -33,6 +34,11 @@ void fake_job_delta(struct fg_job *job, const char *text, const struct fg_job_to
                     size_t n);
 void fake_job_done(struct fg_job *job, enum fg_finish_reason finish);
 void fake_job_fail(struct fg_job *job, int code, const char *text);
+
+/* Blocks until n texts are being tokenized. */
+void fake_tokenizer_wait_entered(struct fake_backend *b, unsigned n);
+/* From now on texts are tokenized at once. */
+void fake_tokenizer_let_go(struct fake_backend *b);
 
 /* A token whose text is `piece`. */
 struct fg_job_token fake_token(int32_t id, const char *piece, float logprob);

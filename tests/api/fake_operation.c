@@ -16,7 +16,7 @@ struct fg_task {
     struct fg_task_request req;
     fg_task_sink *sink;
     void *ctx;
-    bool canceled;
+    _Atomic bool canceled;
     unsigned unread;
     int refs;
 };

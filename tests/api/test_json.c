@@ -1,4 +1,4 @@
-/* Bytes to JSON and back: lossy UTF-8, typed fields, tool call text. */
+/* Bytes to JSON and back: lossy UTF-8, typed fields. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +9,7 @@
 
 #include "http/json_in.h"
 #include "http/lossy.h"
-#include "api/openai/response_json.h"
-#include "text/tools/tool_calls.h"
+#include "http/json_out.h"
 
 #define BAD "\xEF\xBF\xBD"
 
@@ -40,7 +39,7 @@ static void bytes_become_utf8(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        json_t *s = fg_api_stringn(rows[i].in, strlen(rows[i].in)), *checked;
+        json_t *s = fg_json_stringn(rows[i].in, strlen(rows[i].in)), *checked;
 
         assert_string_equal(json_string_value(s), rows[i].out);
         /* jansson's own check agrees that it is UTF-8. */
@@ -67,7 +66,7 @@ static void numbers_keep_their_bits(void **state)
         if (!(in >= -3e38f))
             continue; /* not a number, or no finite one */
         v = json_pack("[f]", (double)in);
-        text = fg_api_dump(v);
+        text = fg_json_dump(v);
         back = json_loads(text, 0, NULL);
         out = (float)json_number_value(json_array_get(back, 0));
         assert_memory_equal(&in, &out, sizeof in);
@@ -102,73 +101,12 @@ static void found_values_are_named(void **state)
     }
 }
 
-static void clear_text_stops_at_a_possible_call(void **state)
-{
-    static const struct {
-        const char *text;
-        size_t clear;
-    } rows[] = {
-        {"", 0},
-        {"abc", 3},
-        {"abc<", 3},
-        {"abc<t", 3},
-        {"abc<x", 5},
-        {"a<<tool_", 2},
-        {"<tool_calls", 0},
-        {"<tool_calls>x", 0},
-        {"<tool_call>", 11},
-        {"a<b<tool_calls>c<", 3},
-        {"< tool", 6},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        size_t n = strlen(rows[i].text), at = 0;
-
-        assert_int_equal(fg_tool_calls_clear(rows[i].text, n, 0), rows[i].clear);
-        /* Byte by byte comes to the same. */
-        for (size_t k = 0; k <= n; k++) {
-            size_t now = fg_tool_calls_clear(rows[i].text, k, at);
-
-            assert_true(now >= at && now <= k);
-            at = now;
-        }
-        assert_int_equal(at, rows[i].clear);
-    }
-}
-
-/* What the model wrote, read as calls and put into the next prompt, is what it wrote. */
-static void calls_survive_the_round_trip(void **state)
-{
-    static const char text[] =
-        "So.\n<tool_calls>\n"
-        "{\"name\": \"f\", \"arguments\": {\"z\": [1, 2.5], \"a\": \"\xC3\xA9\"}}\n"
-        "{\"name\": \"g\", \"arguments\": {}}\n</tool_calls>";
-    char *content = strdup("So.");
-    struct fg_api_error e;
-    size_t before, bytes = 3;
-    json_t *calls = fg_tool_calls_read(text, sizeof text - 1, "id", &before);
-
-    (void)state;
-    assert_int_equal(json_array_size(calls), 2);
-    assert_int_equal(before, 3);
-    assert_string_equal(json_string_value(json_object_get(json_array_get(calls, 1), "id")),
-                        "call_id_1");
-    assert_int_equal(fg_tool_calls_append(calls, "messages[0]", &content, &bytes, &e), 0);
-    assert_int_equal(bytes, sizeof text - 1);
-    assert_string_equal(content, text);
-    free(content);
-    json_decref(calls);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_become_utf8),
         cmocka_unit_test(numbers_keep_their_bits),
         cmocka_unit_test(found_values_are_named),
-        cmocka_unit_test(clear_text_stops_at_a_possible_call),
-        cmocka_unit_test(calls_survive_the_round_trip),
     };
 
     return cmocka_run_group_tests_name("api json", tests, NULL, NULL);

@@ -198,33 +198,41 @@ static void test_budgets_are_kept(void **state)
     trace_finish(&t);
 }
 
-/* lru-ends is no peer's: it is the order by last use with this policy's boundaries and each
- * 1,024th token. It and the policy are alike where everything fits. */
-static void test_the_bar(void **state)
+static void check_bar(unsigned kind, uint64_t seed)
 {
     struct sim_model m = sim_minimax_m1(1000);
     struct fg_err err = {0};
+    struct trace t;
+
+    assert_int_equal(trace_generate(&t, kind, 1000, seed, &err), 0);
+    for (uint64_t gib = 4; gib <= 64; gib *= 4) {
+        struct sim_result ours, r;
+
+        assert_int_equal(sim_run(&t, &sim_policies[SIM_OURS], &m, gib * GIB, &ours, &err), 0);
+        for (size_t p = 1; p < sim_n_policies; p++) {
+            double slack = strcmp(sim_policies[p].name, "lru-ends") == 0 ? 0.99 : 1;
+
+            assert_int_equal(sim_run(&t, &sim_policies[p], &m, gib * GIB, &r, &err), 0);
+            if (ours.saved <= slack * r.saved)
+                fail_msg("%s, seed %d, %d GiB: %s saves %.0f s, ours %.0f s", t.name, (int)seed,
+                         (int)gib, sim_policies[p].name, r.saved, ours.saved);
+        }
+    }
+    trace_finish(&t);
+}
+
+/* The policy's constants were chosen on seeds 1 to 3 (docs/cache-policy.md): these took no part.
+ *
+ * lru-ends is no peer's: it is the order by last use with this policy's boundaries and each
+ * 1,024th token. It and the policy are alike where everything fits. */
+static void test_the_bar(void **state)
+{
+    static const uint64_t seeds[] = {101, 102};
     (void)state;
 
-    for (unsigned kind = 0; kind < TRACE_KINDS; kind++) {
-        struct trace t;
-
-        assert_int_equal(trace_generate(&t, kind, 1000, 1, &err), 0);
-        for (uint64_t gib = 4; gib <= 64; gib *= 4) {
-            struct sim_result ours, r;
-
-            assert_int_equal(sim_run(&t, &sim_policies[SIM_OURS], &m, gib * GIB, &ours, &err), 0);
-            for (size_t p = 1; p < sim_n_policies; p++) {
-                double slack = strcmp(sim_policies[p].name, "lru-ends") == 0 ? 0.99 : 1;
-
-                assert_int_equal(sim_run(&t, &sim_policies[p], &m, gib * GIB, &r, &err), 0);
-                if (ours.saved <= slack * r.saved)
-                    fail_msg("%s, %d GiB: %s saves %.0f s, ours %.0f s", t.name, (int)gib,
-                             sim_policies[p].name, r.saved, ours.saved);
-            }
-        }
-        trace_finish(&t);
-    }
+    for (unsigned kind = 0; kind < TRACE_KINDS; kind++)
+        for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++)
+            check_bar(kind, seeds[i]);
 }
 
 static int call(const char *a, const char *b)

@@ -27,5 +27,7 @@ int bench_rates(const char *program, int argc, char **argv);
 int bench_kernels(int argc, char **argv);
 /* Restore of a stored prefix against its prefill, and its rate against memcpy's. */
 int bench_restore(int argc, char **argv);
+/* Large states written to a store, restored and evicted: rates, and whether it ages. */
+int bench_store(int argc, char **argv);
 
 #endif

@@ -9,7 +9,7 @@
 
 /* Joins the text parts of `parts` into m's content. */
 static int join_parts(const json_t *parts, const char *path, struct fg_job_message *m,
-                      struct fg_api_error *e)
+                      struct fg_http_error *e)
 {
     size_t total = 0, at = 0, i;
     const json_t *part;
@@ -21,10 +21,10 @@ static int join_parts(const json_t *parts, const char *path, struct fg_job_messa
         const json_t *text = json_object_get(part, "text");
 
         if (!type || strcmp(type, "text") != 0 || !json_is_string(text))
-            return fg_api_fail(e, 400, path, NULL,
-                               "%s[%zu]: found a part of type \"%.40s\", it must be {\"type\": "
-                               "\"text\", \"text\": string}",
-                               path, i, type ? type : "");
+            return fg_http_fail(e, 400, path, NULL,
+                                "%s[%zu]: found a part of type \"%.40s\", it must be {\"type\": "
+                                "\"text\", \"text\": string}",
+                                path, i, type ? type : "");
         total += json_string_length(text); /* bounded by the body's size */
     }
     joined = malloc(total + 1);
@@ -45,7 +45,7 @@ static int join_parts(const json_t *parts, const char *path, struct fg_job_messa
 }
 
 static int read_content(const json_t *message, const char *path, bool may_lack,
-                        struct fg_job_message *m, struct fg_api_error *e)
+                        struct fg_job_message *m, struct fg_http_error *e)
 {
     const json_t *content = fg_json_field(message, "content");
     char field[64], found[64];
@@ -59,9 +59,9 @@ static int read_content(const json_t *message, const char *path, bool may_lack,
         m->content = calloc(1, 1);
         return m->content ? 0 : fg_json_nomem(e);
     }
-    return fg_api_fail(e, 400, field, NULL,
-                       "%s: found %s, it must be a string or an array of text parts", field,
-                       fg_json_found(content, found));
+    return fg_http_fail(e, 400, field, NULL,
+                        "%s: found %s, it must be a string or an array of text parts", field,
+                        fg_json_found(content, found));
 }
 
 /* The model's templates know system, user, assistant and tool. */
@@ -78,7 +78,7 @@ static const char *role_of(const char *role)
 }
 
 /* Notes id -> function name of the calls in a message that came earlier than the tools' answers. */
-static int note_calls(json_t *called, const json_t *calls, struct fg_api_error *e)
+static int note_calls(json_t *called, const json_t *calls, struct fg_http_error *e)
 {
     const json_t *call;
     size_t i;
@@ -96,7 +96,7 @@ static int note_calls(json_t *called, const json_t *calls, struct fg_api_error *
 
 /* `name`, or for a tool's answer the name of the function that its call named. */
 static int read_name(const json_t *message, const json_t *called, const char *path,
-                     struct fg_job_message *m, struct fg_api_error *e)
+                     struct fg_job_message *m, struct fg_http_error *e)
 {
     const json_t *name;
     char field[64], *id = NULL;
@@ -118,8 +118,21 @@ static int read_name(const json_t *message, const json_t *called, const char *pa
     return r;
 }
 
+static int append_calls(const json_t *calls, const char *path, struct fg_job_message *m,
+                        struct fg_http_error *e)
+{
+    struct fg_err err = {0};
+    char field[64];
+    int rc = fg_tool_calls_append(calls, &m->content, &m->content_bytes, &err);
+
+    snprintf(field, sizeof field, "%s.tool_calls", path);
+    if (rc == FG_ENOMEM)
+        return fg_json_nomem(e);
+    return rc ? fg_http_fail(e, 400, field, NULL, "%s%s", field, err.text) : 0;
+}
+
 static int read_message(const json_t *message, const char *path, json_t *called,
-                        struct fg_job_message *m, struct fg_api_error *e)
+                        struct fg_job_message *m, struct fg_http_error *e)
 {
     const json_t *role, *calls;
     char field[64], found[64];
@@ -127,15 +140,15 @@ static int read_message(const json_t *message, const char *path, json_t *called,
     int r;
 
     if (!json_is_object(message))
-        return fg_api_fail(e, 400, path, NULL, "%s: found %s, it must be an object", path,
-                           fg_json_found(message, found));
+        return fg_http_fail(e, 400, path, NULL, "%s: found %s, it must be an object", path,
+                            fg_json_found(message, found));
     role = json_object_get(message, "role");
     known = json_is_string(role) ? role_of(json_string_value(role)) : NULL;
     snprintf(field, sizeof field, "%s.role", path);
     if (!known)
-        return fg_api_fail(e, 400, field, NULL,
-                           "%s: found %s, it must be system, developer, user, assistant or tool",
-                           field, fg_json_found(role, found));
+        return fg_http_fail(e, 400, field, NULL,
+                            "%s: found %s, it must be system, developer, user, assistant or tool",
+                            field, fg_json_found(role, found));
     m->role = strdup(known);
     if (!m->role)
         return fg_json_nomem(e);
@@ -144,11 +157,11 @@ static int read_message(const json_t *message, const char *path, json_t *called,
     if (!r)
         r = read_name(message, called, path, m, e);
     if (!r && calls)
-        r = fg_tool_calls_append(calls, path, &m->content, &m->content_bytes, e);
+        r = append_calls(calls, path, m, e);
     return r || !calls ? r : note_calls(called, calls, e);
 }
 
-static int read_messages(const json_t *body, struct fg_job_request *job, struct fg_api_error *e)
+static int read_messages(const json_t *body, struct fg_job_request *job, struct fg_http_error *e)
 {
     const json_t *messages = fg_json_field(body, "messages");
     size_t n = json_array_size(messages);
@@ -157,12 +170,12 @@ static int read_messages(const json_t *body, struct fg_job_request *job, struct 
     int r = 0;
 
     if (!json_is_array(messages))
-        return fg_api_fail(e, 400, "messages", NULL,
-                           "messages: found %s, it must be an array of messages",
-                           messages ? fg_json_found(messages, found) : "nothing");
+        return fg_http_fail(e, 400, "messages", NULL,
+                            "messages: found %s, it must be an array of messages",
+                            messages ? fg_json_found(messages, found) : "nothing");
     if (!n)
-        return fg_api_fail(e, 400, "messages", NULL,
-                           "messages: found an empty array, it must hold at least one message");
+        return fg_http_fail(e, 400, "messages", NULL,
+                            "messages: found an empty array, it must hold at least one message");
     job->messages = calloc(n, sizeof *job->messages);
     called = json_object();
     if (!job->messages || !called) {
@@ -179,7 +192,7 @@ static int read_messages(const json_t *body, struct fg_job_request *job, struct 
 }
 
 /* "auto" or absent: the model decides; "none": it does not see the tools. */
-static int read_tool_choice(const json_t *body, bool *hide, struct fg_api_error *e)
+static int read_tool_choice(const json_t *body, bool *hide, struct fg_http_error *e)
 {
     const json_t *choice = fg_json_field(body, "tool_choice");
     const char *s = json_string_value(choice);
@@ -187,14 +200,14 @@ static int read_tool_choice(const json_t *body, bool *hide, struct fg_api_error 
 
     *hide = s && strcmp(s, "none") == 0;
     if (choice && !*hide && !(s && strcmp(s, "auto") == 0))
-        return fg_api_fail(e, 400, "tool_choice", "unsupported_parameter",
-                           "tool_choice: found %s, it must be \"auto\" or \"none\": a call cannot "
-                           "be forced",
-                           fg_json_found(choice, found));
+        return fg_http_fail(e, 400, "tool_choice", "unsupported_parameter",
+                            "tool_choice: found %s, it must be \"auto\" or \"none\": a call cannot "
+                            "be forced",
+                            fg_json_found(choice, found));
     return 0;
 }
 
-static int read_tools(const json_t *body, struct fg_api_request *out, struct fg_api_error *e)
+static int read_tools(const json_t *body, struct fg_api_request *out, struct fg_http_error *e)
 {
     const json_t *tools = fg_json_field(body, "tools"), *tool;
     char path[32], found[64];
@@ -205,8 +218,8 @@ static int read_tools(const json_t *body, struct fg_api_request *out, struct fg_
     if (r || !tools)
         return r;
     if (!json_is_array(tools))
-        return fg_api_fail(e, 400, "tools", NULL, "tools: found %s, it must be an array",
-                           fg_json_found(tools, found));
+        return fg_http_fail(e, 400, "tools", NULL, "tools: found %s, it must be an array",
+                            fg_json_found(tools, found));
     json_array_foreach(tools, i, tool)
     {
         const char *type = json_string_value(json_object_get(tool, "type"));
@@ -214,10 +227,10 @@ static int read_tools(const json_t *body, struct fg_api_request *out, struct fg_
 
         snprintf(path, sizeof path, "tools[%zu]", i);
         if (!type || strcmp(type, "function") != 0 || !json_is_string(name))
-            return fg_api_fail(e, 400, path, NULL,
-                               "%s: it must be {\"type\": \"function\", \"function\": {\"name\": "
-                               "string, ...}}",
-                               path);
+            return fg_http_fail(e, 400, path, NULL,
+                                "%s: it must be {\"type\": \"function\", \"function\": {\"name\": "
+                                "string, ...}}",
+                                path);
     }
     if (hide || !json_array_size(tools))
         return 0;
@@ -227,7 +240,7 @@ static int read_tools(const json_t *body, struct fg_api_request *out, struct fg_
     return out->job.tools_json ? 0 : fg_json_nomem(e);
 }
 
-int fg_api_request_chat(const json_t *body, struct fg_api_request *out, struct fg_api_error *e)
+int fg_api_request_chat(const json_t *body, struct fg_api_request *out, struct fg_http_error *e)
 {
     int r = read_tools(body, out, e);
 

@@ -21,7 +21,7 @@ static size_t piece_bytes(const struct fg_token_logprob *t)
 
 static json_t *piece(const struct fg_token_logprob *t)
 {
-    return fg_api_stringn(t->piece, piece_bytes(t));
+    return fg_json_stringn(t->piece, piece_bytes(t));
 }
 
 static json_t *chat_token(const struct fg_token_logprob *t)

@@ -50,7 +50,7 @@ static bool changes_nothing(const json_t *v, int unless)
     return false;
 }
 
-static int check_refused(const json_t *body, struct fg_api_error *e)
+static int check_refused(const json_t *body, struct fg_http_error *e)
 {
     char found[64];
 
@@ -58,14 +58,14 @@ static int check_refused(const json_t *body, struct fg_api_error *e)
         const json_t *v = fg_json_field(body, refused[i].name);
 
         if (v && !changes_nothing(v, refused[i].unless))
-            return fg_api_fail(e, 400, refused[i].name, "unsupported_parameter",
-                               "%s: found %s, it must be %s", refused[i].name,
-                               fg_json_found(v, found), refused[i].right);
+            return fg_http_fail(e, 400, refused[i].name, "unsupported_parameter",
+                                "%s: found %s, it must be %s", refused[i].name,
+                                fg_json_found(v, found), refused[i].right);
     }
     return 0;
 }
 
-static int check_form(const json_t *body, struct fg_api_error *e)
+static int check_form(const json_t *body, struct fg_http_error *e)
 {
     const json_t *format = fg_json_field(body, "response_format");
     const json_t *modalities = fg_json_field(body, "modalities");
@@ -74,16 +74,16 @@ static int check_form(const json_t *body, struct fg_api_error *e)
     char found[64];
 
     if (format && !json_is_string(type))
-        return fg_api_fail(e, 400, "response_format", NULL,
-                           "response_format: it must be {\"type\": \"text\"}");
+        return fg_http_fail(e, 400, "response_format", NULL,
+                            "response_format: it must be {\"type\": \"text\"}");
     if (format && strcmp(json_string_value(type), "text") != 0)
-        return fg_api_fail(e, 400, "response_format", "unsupported_parameter",
-                           "response_format.type: found %s, it must be \"text\": the answer's "
-                           "form is not constrained",
-                           fg_json_found(type, found));
+        return fg_http_fail(e, 400, "response_format", "unsupported_parameter",
+                            "response_format.type: found %s, it must be \"text\": the answer's "
+                            "form is not constrained",
+                            fg_json_found(type, found));
     if (modalities && (json_array_size(modalities) != 1 || !mode || strcmp(mode, "text") != 0))
-        return fg_api_fail(e, 400, "modalities", "unsupported_parameter",
-                           "modalities: it must be [\"text\"]");
+        return fg_http_fail(e, 400, "modalities", "unsupported_parameter",
+                            "modalities: it must be [\"text\"]");
     return 0;
 }
 
@@ -96,20 +96,20 @@ bool fg_api_model_matches(const char *name, const struct fg_flow_info *info)
 }
 
 int fg_api_request_model(const json_t *body, const struct fg_flow_info *info,
-                         struct fg_api_error *e)
+                         struct fg_http_error *e)
 {
     char *name = NULL, found[64];
     int r = fg_json_text(body, "model", "model", &name, e);
 
     if (!r && name && !fg_api_model_matches(name, info))
-        r = fg_api_fail(e, 404, "model", "model_not_found",
-                        "model: found %s, this daemon serves \"%s\"",
-                        fg_json_found(json_object_get(body, "model"), found), info->model_name);
+        r = fg_http_fail(e, 404, "model", "model_not_found",
+                         "model: found %s, this daemon serves \"%s\"",
+                         fg_json_found(json_object_get(body, "model"), found), info->model_name);
     free(name);
     return r;
 }
 
-static int read_sampling(const json_t *body, struct fg_sampling *s, struct fg_api_error *e)
+static int read_sampling(const json_t *body, struct fg_sampling *s, struct fg_http_error *e)
 {
     double temperature = 1, top_p = 1, min_p = 0;
     int64_t top_k = 0, seed = -1;
@@ -126,33 +126,33 @@ static int read_sampling(const json_t *body, struct fg_sampling *s, struct fg_ap
     s->min_p = (float)min_p;
     s->top_k = (int32_t)top_k;
     if (s->top_p == 0)
-        return fg_api_fail(e, 400, "top_p", NULL,
-                           "top_p: found %g, it must be a number above 0, at most 1", top_p);
+        return fg_http_fail(e, 400, "top_p", NULL,
+                            "top_p: found %g, it must be a number above 0, at most 1", top_p);
     if (seed >= 0)
         s->seed = (uint64_t)seed;
     else if (getrandom(&s->seed, sizeof s->seed, 0) != sizeof s->seed)
-        return fg_api_fail(e, 500, NULL, NULL, "no random seed could be drawn");
+        return fg_http_fail(e, 500, NULL, NULL, "no random seed could be drawn");
     return 0;
 }
 
 static int add_stop(const json_t *v, const char *path, struct fg_job_request *job,
-                    struct fg_api_error *e)
+                    struct fg_http_error *e)
 {
     char found[64];
 
     if (!json_is_string(v))
-        return fg_api_fail(e, 400, "stop", NULL, "%s: found %s, it must be a string", path,
-                           fg_json_found(v, found));
+        return fg_http_fail(e, 400, "stop", NULL, "%s: found %s, it must be a string", path,
+                            fg_json_found(v, found));
     if (!json_string_length(v) || memchr(json_string_value(v), '\0', json_string_length(v)))
-        return fg_api_fail(e, 400, "stop", NULL,
-                           "%s: it must be a string of at least one byte, without NUL", path);
+        return fg_http_fail(e, 400, "stop", NULL,
+                            "%s: it must be a string of at least one byte, without NUL", path);
     if (fg_json_copy(v, &job->stop[job->n_stop], NULL, e))
         return FG_EINVAL;
     job->n_stop++;
     return 0;
 }
 
-static int read_stop(const json_t *body, struct fg_job_request *job, struct fg_api_error *e)
+static int read_stop(const json_t *body, struct fg_job_request *job, struct fg_http_error *e)
 {
     const json_t *stop = fg_json_field(body, "stop"), *v;
     char path[32], found[64];
@@ -162,12 +162,12 @@ static int read_stop(const json_t *body, struct fg_job_request *job, struct fg_a
     if (!stop)
         return 0;
     if (!json_is_string(stop) && !json_is_array(stop))
-        return fg_api_fail(e, 400, "stop", NULL,
-                           "stop: found %s, it must be a string or an array of strings",
-                           fg_json_found(stop, found));
+        return fg_http_fail(e, 400, "stop", NULL,
+                            "stop: found %s, it must be a string or an array of strings",
+                            fg_json_found(stop, found));
     if (json_array_size(stop) > MAX_STOP)
-        return fg_api_fail(e, 400, "stop", NULL, "stop: found %zu strings, at most %d are taken",
-                           json_array_size(stop), MAX_STOP);
+        return fg_http_fail(e, 400, "stop", NULL, "stop: found %zu strings, at most %d are taken",
+                            json_array_size(stop), MAX_STOP);
     job->stop = calloc(MAX_STOP, sizeof *job->stop);
     if (!job->stop)
         return fg_json_nomem(e);
@@ -183,7 +183,7 @@ static int read_stop(const json_t *body, struct fg_job_request *job, struct fg_a
     return r;
 }
 
-static int read_limits(const json_t *body, struct fg_api_request *out, struct fg_api_error *e)
+static int read_limits(const json_t *body, struct fg_api_request *out, struct fg_http_error *e)
 {
     int64_t max_tokens = out->chat ? -1 : COMPLETION_MAX_TOKENS, n_logprobs = -1;
     bool logprobs = false;
@@ -198,8 +198,8 @@ static int read_limits(const json_t *body, struct fg_api_request *out, struct fg
         if (!r)
             r = fg_json_int(body, "top_logprobs", 0, FG_MAX_LOGPROBS, &n_logprobs, e);
         if (!r && !logprobs && n_logprobs > 0)
-            r = fg_api_fail(e, 400, "top_logprobs", NULL,
-                            "top_logprobs: it needs logprobs to be true");
+            r = fg_http_fail(e, 400, "top_logprobs", NULL,
+                             "top_logprobs: it needs logprobs to be true");
         if (!logprobs)
             n_logprobs = -1;
         else if (n_logprobs < 0)
@@ -210,7 +210,7 @@ static int read_limits(const json_t *body, struct fg_api_request *out, struct fg
     return r;
 }
 
-static int read_options(const json_t *body, struct fg_api_request *out, struct fg_api_error *e)
+static int read_options(const json_t *body, struct fg_api_request *out, struct fg_http_error *e)
 {
     const json_t *stream_options = fg_json_field(body, "stream_options");
     const json_t *fulgur = fg_json_field(body, "fulgur");
@@ -225,12 +225,12 @@ static int read_options(const json_t *body, struct fg_api_request *out, struct f
         return r;
     out->job.cache = !cache ? FG_CACHE_NONE : store ? FG_CACHE_READ_WRITE : FG_CACHE_READ;
     if (stream_options && !json_is_object(stream_options))
-        return fg_api_fail(e, 400, "stream_options", NULL,
-                           "stream_options: found %s, it must be an object",
-                           fg_json_found(stream_options, found));
+        return fg_http_fail(e, 400, "stream_options", NULL,
+                            "stream_options: found %s, it must be an object",
+                            fg_json_found(stream_options, found));
     if (fulgur && !json_is_object(fulgur))
-        return fg_api_fail(e, 400, "fulgur", NULL, "fulgur: found %s, it must be an object",
-                           fg_json_found(fulgur, found));
+        return fg_http_fail(e, 400, "fulgur", NULL, "fulgur: found %s, it must be an object",
+                            fg_json_found(fulgur, found));
     if ((stream_options &&
          (r = fg_json_bool(stream_options, "include_usage", &out->include_usage, e))) ||
         (fulgur && (r = fg_json_bool(fulgur, "progress", &out->progress, e))))
@@ -242,7 +242,7 @@ static int read_options(const json_t *body, struct fg_api_request *out, struct f
 }
 
 int fg_api_request_tokens(const json_t *array, const char *path, const struct fg_flow_info *info,
-                          int32_t **ids, size_t *n, struct fg_api_error *e)
+                          int32_t **ids, size_t *n, struct fg_http_error *e)
 {
     size_t count = json_array_size(array), i;
     int32_t *out = count ? calloc(count, sizeof *out) : NULL;
@@ -258,9 +258,9 @@ int fg_api_request_tokens(const json_t *array, const char *path, const struct fg
         if (!json_is_integer(v) || json_integer_value(v) < 0 ||
             json_integer_value(v) >= (json_int_t)info->n_vocab) {
             free(out);
-            return fg_api_fail(e, 400, path, NULL,
-                               "%s[%zu]: found %s, it must be a token id from 0 to %u", path, i,
-                               fg_json_found(v, found), info->n_vocab - 1);
+            return fg_http_fail(e, 400, path, NULL,
+                                "%s[%zu]: found %s, it must be a token id from 0 to %u", path, i,
+                                fg_json_found(v, found), info->n_vocab - 1);
         }
         out[i] = (int32_t)json_integer_value(v);
     }
@@ -271,20 +271,20 @@ int fg_api_request_tokens(const json_t *array, const char *path, const struct fg
 
 /* A string, an array of token ids, or an array of one of these. */
 static int read_prompt(const json_t *body, const struct fg_flow_info *info,
-                       struct fg_job_request *job, struct fg_api_error *e)
+                       struct fg_job_request *job, struct fg_http_error *e)
 {
     const char *path = "prompt";
     const json_t *prompt = fg_json_field(body, path), *first = json_array_get(prompt, 0);
     char found[64];
 
     if (!prompt)
-        return fg_api_fail(e, 400, path, NULL,
-                           "prompt: it is missing; it must be a string or an array of token ids");
+        return fg_http_fail(e, 400, path, NULL,
+                            "prompt: it is missing; it must be a string or an array of token ids");
     if (json_is_string(first) || json_is_array(first)) {
         if (json_array_size(prompt) > 1)
-            return fg_api_fail(e, 400, path, "unsupported_parameter",
-                               "prompt: found %zu prompts, one a request is served",
-                               json_array_size(prompt));
+            return fg_http_fail(e, 400, path, "unsupported_parameter",
+                                "prompt: found %zu prompts, one a request is served",
+                                json_array_size(prompt));
         prompt = first;
         path = json_is_array(first) ? "prompt[0]" : path;
     }
@@ -293,18 +293,18 @@ static int read_prompt(const json_t *body, const struct fg_flow_info *info,
         return fg_json_copy(prompt, &job->text, &job->text_bytes, e);
     }
     if (!json_is_array(prompt))
-        return fg_api_fail(e, 400, "prompt", NULL,
-                           "prompt: found %s, it must be a string or an array of token ids",
-                           fg_json_found(prompt, found));
+        return fg_http_fail(e, 400, "prompt", NULL,
+                            "prompt: found %s, it must be a string or an array of token ids",
+                            fg_json_found(prompt, found));
     if (!json_array_size(prompt))
-        return fg_api_fail(e, 400, "prompt", NULL,
-                           "prompt: found an empty array, it must hold at least one token id");
+        return fg_http_fail(e, 400, "prompt", NULL,
+                            "prompt: found an empty array, it must hold at least one token id");
     job->kind = FG_PROMPT_TOKENS;
     return fg_api_request_tokens(prompt, path, info, &job->tokens, &job->n_tokens, e);
 }
 
 int fg_api_request_parse(const json_t *body, bool chat, const struct fg_flow_info *info,
-                         struct fg_api_request *out, struct fg_api_error *e)
+                         struct fg_api_request *out, struct fg_http_error *e)
 {
     int r;
 

@@ -5,7 +5,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "api/cache_json.h"
+#include "api/common/cache_json.h"
 #include "http/lossy.h"
 
 int fg_answer_init(struct fg_answer *a, const struct fg_flow_info *info)
@@ -21,11 +21,6 @@ int fg_answer_init(struct fg_answer *a, const struct fg_flow_info *info)
     snprintf(a->fingerprint, sizeof a->fingerprint, "fulgur-%.12s",
              info->numerics_id ? info->numerics_id : "");
     return 0;
-}
-
-char *fg_api_dump(const json_t *v)
-{
-    return v ? json_dumps(v, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 }
 
 static const char *finish_name(enum fg_finish_reason finish)
@@ -52,8 +47,8 @@ static json_t *envelope(const struct fg_answer *a, json_t *choices)
 
     snprintf(id, sizeof id, "%s-%s", a->chat ? "chatcmpl" : "cmpl", a->nonce);
     return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "id", id, "object", object, "created",
-                     (json_int_t)a->created, "model", fg_api_string(a->model), "system_fingerprint",
-                     fg_api_string(a->fingerprint), "choices", choices);
+                     (json_int_t)a->created, "model", fg_json_string(a->model),
+                     "system_fingerprint", fg_json_string(a->fingerprint), "choices", choices);
 }
 
 /* Sets a new member; a NULL root or value gives NULL, so that calls chain. */
@@ -86,7 +81,7 @@ static json_t *choice(const char *body_name, json_t *body, json_t *logprobs, con
 
 static json_t *message(const char *text, size_t bytes, const json_t *calls)
 {
-    json_t *content = calls && !bytes ? json_null() : fg_api_stringn(text, bytes);
+    json_t *content = calls && !bytes ? json_null() : fg_json_stringn(text, bytes);
     json_t *m = json_pack("{s:s, s:o}", "role", "assistant", "content", content);
 
     return calls ? with(m, "tool_calls", json_deep_copy(calls)) : m;
@@ -96,7 +91,7 @@ json_t *fg_answer_whole(const struct fg_answer *a, const char *text, size_t byte
                         const json_t *calls, json_t *logprobs, enum fg_finish_reason finish,
                         const struct fg_job_account *account)
 {
-    json_t *body = a->chat ? message(text, bytes, calls) : fg_api_stringn(text, bytes);
+    json_t *body = a->chat ? message(text, bytes, calls) : fg_json_stringn(text, bytes);
     json_t *root = envelope(a, choice(a->chat ? "message" : "text", body, logprobs,
                                       calls ? "tool_calls" : finish_name(finish)));
 
@@ -113,7 +108,7 @@ json_t *fg_answer_chunk_role(const struct fg_answer *a)
 json_t *fg_answer_chunk_text(const struct fg_answer *a, const char *text, size_t bytes,
                              json_t *logprobs)
 {
-    json_t *body = fg_api_stringn(text, bytes);
+    json_t *body = fg_json_stringn(text, bytes);
 
     if (a->chat)
         body = json_pack("{s:o}", "content", body);

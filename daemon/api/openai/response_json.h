@@ -24,10 +24,6 @@ struct fg_answer {
 /* Draws the nonce, takes the time, and what else an answer says about its daemon. 0, or FG_EIO. */
 int fg_answer_init(struct fg_answer *a, const struct fg_flow_info *info);
 
-/* Bytes of any JSON of ours: compact, floats with 9 significant digits (each f32 its own), UTF-8.
- */
-char *fg_api_dump(const json_t *v);
-
 /* The logprobs object for n tokens, as the endpoint has it; advances a->text_offset. */
 json_t *fg_answer_logprobs(struct fg_answer *a, const struct fg_job_token *tokens, size_t n);
 /* Appends the arrays of `more` to those of `into` (both from fg_answer_logprobs). 0 or FG_ENOMEM.

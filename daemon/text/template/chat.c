@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "chat_template.h"
+#include "text/tools/tool_calls.h"
 #include "tojson.h"
 
 #define ROLES "system, user, assistant, tool"
@@ -268,17 +269,9 @@ static void render_minimax_head(const struct fg_chat *c, const struct fg_chat_re
         mark_content(t, begin);
         add(t, "\n");
     }
-    add(t, "</tools>\n\nIf you need to call tools, please respond with <tool_calls></tool_calls> "
-           "XML tags, and provide tool-name and json-object of arguments, following the format "
-           "below:\n<tool_calls>\n{");
-    add(t, c->tool_quote);
-    add(t, "name");
-    add(t, c->tool_quote);
-    add(t, ": <tool-name-1>, ");
-    add(t, c->tool_quote);
-    add(t, "arguments");
-    add(t, c->tool_quote);
-    add(t, ": <args-json-object-1>}\n...\n</tool_calls><end_of_sentence>\n");
+    add(t, "</tools>\n\n");
+    fg_tool_calls_explain(&t->text, c->tool_quote);
+    add(t, "<end_of_sentence>\n");
 }
 
 static void render_minimax(const struct fg_chat *c, const struct fg_chat_request *r,

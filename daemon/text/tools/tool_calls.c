@@ -5,69 +5,66 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/json_in.h"
+#include "base/buffer.h"
 
 static const char open_tag[] = "<tool_calls>", close_tag[] = "</tool_calls>";
 
-struct text {
-    char *p;
-    size_t n, room;
-};
-
-static bool put(struct text *t, const char *bytes, size_t n)
+void fg_tool_calls_explain(struct fg_buffer *out, const char *quote)
 {
-    if (t->room - t->n < n) {
-        size_t room = 2 * (t->n + n); /* both lie in memory already */
-        char *p = realloc(t->p, room);
-
-        if (!p)
-            return false;
-        t->p = p;
-        t->room = room;
-    }
-    if (n)
-        memcpy(t->p + t->n, bytes, n);
-    t->n += n;
-    return true;
-}
-
-static bool puts_to(struct text *t, const char *s)
-{
-    return put(t, s, strlen(s));
+    fg_buffer_str(out, "If you need to call tools, please respond with ");
+    fg_buffer_str(out, open_tag);
+    fg_buffer_str(out, close_tag);
+    fg_buffer_str(out, " XML tags, and provide tool-name and json-object of arguments, following "
+                       "the format below:\n");
+    fg_buffer_str(out, open_tag);
+    fg_buffer_str(out, "\n{");
+    fg_buffer_str(out, quote);
+    fg_buffer_str(out, "name");
+    fg_buffer_str(out, quote);
+    fg_buffer_str(out, ": <tool-name-1>, ");
+    fg_buffer_str(out, quote);
+    fg_buffer_str(out, "arguments");
+    fg_buffer_str(out, quote);
+    fg_buffer_str(out, ": <args-json-object-1>}\n...\n");
+    fg_buffer_str(out, close_tag);
 }
 
 /* One line. `arguments` is JSON in a string; when it is not, it goes in as the string it is. */
-static bool put_call(struct text *t, const json_t *name, const json_t *arguments)
+static void put_call(struct fg_buffer *out, const json_t *name, const json_t *arguments)
 {
     const char *raw = json_string_value(arguments);
     json_t *parsed = json_loads(raw, JSON_REJECT_DUPLICATES, NULL);
     char *quoted_name = json_dumps(name, JSON_ENCODE_ANY);
     char *value = json_dumps(parsed ? parsed : arguments, JSON_ENCODE_ANY);
-    bool ok = quoted_name && value && puts_to(t, "{\"name\": ") && puts_to(t, quoted_name) &&
-              puts_to(t, ", \"arguments\": ") && puts_to(t, value) && puts_to(t, "}\n");
 
+    if (quoted_name && value) {
+        fg_buffer_str(out, "{\"name\": ");
+        fg_buffer_str(out, quoted_name);
+        fg_buffer_str(out, ", \"arguments\": ");
+        fg_buffer_str(out, value);
+        fg_buffer_str(out, "}\n");
+    } else {
+        out->failed = true;
+    }
     free(value);
     free(quoted_name);
     json_decref(parsed);
-    return ok;
 }
 
-int fg_tool_calls_append(const json_t *calls, const char *path, char **content, size_t *bytes,
-                         struct fg_api_error *e)
+int fg_tool_calls_append(const json_t *calls, char **content, size_t *bytes, struct fg_err *err)
 {
-    struct text t = {0};
+    struct fg_buffer t = {0};
     const json_t *call;
-    char field[64];
-    bool ok;
     size_t i;
 
-    snprintf(field, sizeof field, "%s.tool_calls", path);
     if (!json_is_array(calls))
-        return fg_api_fail(e, 400, field, NULL, "%s: it must be an array", field);
+        return fg_fail(err, FG_EINVAL, ": it must be an array");
     if (!json_array_size(calls))
         return 0;
-    ok = put(&t, *content, *bytes) && (!*bytes || puts_to(&t, "\n")) && puts_to(&t, open_tag) &&
-         puts_to(&t, "\n");
+    fg_buffer_add(&t, *content, *bytes);
+    fg_buffer_str(&t, *bytes ? "\n" : "");
+    fg_buffer_str(&t, open_tag);
+    fg_buffer_str(&t, "\n");
     json_array_foreach(calls, i, call)
     {
         const json_t *function = json_object_get(call, "function");
@@ -75,22 +72,22 @@ int fg_tool_calls_append(const json_t *calls, const char *path, char **content, 
         const json_t *arguments = json_object_get(function, "arguments");
 
         if (!json_is_string(name) || !json_is_string(arguments)) {
-            free(t.p);
-            return fg_api_fail(e, 400, field, NULL,
-                               "%s[%zu]: it must be {\"function\": {\"name\": string, "
-                               "\"arguments\": string}}",
-                               field, i);
+            fg_buffer_finish(&t);
+            return fg_fail(err, FG_EINVAL,
+                           "[%zu]: it must be {\"function\": {\"name\": string, "
+                           "\"arguments\": string}}",
+                           i);
         }
-        ok = ok && put_call(&t, name, arguments);
+        put_call(&t, name, arguments);
     }
-    ok = ok && puts_to(&t, close_tag) && put(&t, "", 1);
-    if (!ok) {
-        free(t.p);
-        return fg_json_nomem(e);
+    fg_buffer_str(&t, close_tag);
+    if (t.failed) {
+        fg_buffer_finish(&t);
+        return fg_fail(err, FG_ENOMEM, ": no memory for %zu calls", json_array_size(calls));
     }
     free(*content);
     *content = t.p;
-    *bytes = t.n - 1;
+    *bytes = t.n;
     return 0;
 }
 

@@ -1,22 +1,29 @@
-/* Tool calls between OpenAI's JSON and the text that the model reads and writes:
+/* Tool calls between OpenAI's JSON and the text that a MiniMax model reads and writes: explained,
+ * written and read here:
  *
  *     <tool_calls>
  *     {"name": "get_weather", "arguments": {"city": "Oslo"}}
  *     </tool_calls>
  *
  * one call a line. Pure; any thread. */
-#ifndef FG_API_TOOL_CALLS_H
-#define FG_API_TOOL_CALLS_H
+#ifndef FG_TOOL_CALLS_H
+#define FG_TOOL_CALLS_H
 
 #include <stddef.h>
 #include <jansson.h>
 
-#include "http/errors.h"
+#include "fulgur/error.h"
 
-/* Appends OpenAI's `calls` of the message `path` to its content (malloc'd, replaced). FG_EINVAL
- * with *e filled; the content is then as it was. */
-int fg_tool_calls_append(const json_t *calls, const char *path, char **content, size_t *bytes,
-                         struct fg_api_error *e);
+struct fg_buffer;
+
+/* What the model is told of that form, as its template words it; `quote` is what the template puts
+ * around the two names. Running out of memory shows in out->failed. */
+void fg_tool_calls_explain(struct fg_buffer *out, const char *quote);
+
+/* Appends OpenAI's `calls` to the content of their message (malloc'd, replaced). FG_EINVAL,
+ * FG_ENOMEM; *err then goes on after the field's name: `: it must be an array`. The content is then
+ * as it was. */
+int fg_tool_calls_append(const json_t *calls, char **content, size_t *bytes, struct fg_err *err);
 
 /* How many leading bytes of an answer, still being written, cannot be part of a tool call block: up
  * to "<tool_calls>" or to the start of it at the end. `from`: bytes known to be clear already. */

@@ -7,9 +7,9 @@ static json_t *diverged_json(const struct fg_cache_why *why)
     if (why->diverged_at < 0)
         return json_null();
     return json_pack("{s:I, s:o, s:o, s:o}", "token", (json_int_t)why->diverged_at, "before",
-                     fg_api_stringn(why->before, why->before_bytes), "prompt",
-                     fg_api_stringn(why->prompt, why->prompt_bytes), "stored",
-                     fg_api_stringn(why->stored, why->stored_bytes));
+                     fg_json_stringn(why->before, why->before_bytes), "prompt",
+                     fg_json_stringn(why->prompt, why->prompt_bytes), "stored",
+                     fg_json_stringn(why->stored, why->stored_bytes));
 }
 
 /* What an answer and a forecast have in common. */
@@ -61,6 +61,6 @@ json_t *fg_cache_forecast_json(const char *model, const struct fg_job_account *a
     json_t *root = joined(reuse_json(a), times);
 
     return json_pack("{s:s, s:o, s:I, s:{s:o}}", "object", "fulgur.cache.forecast", "model",
-                     fg_api_string(model), "prompt_tokens", (json_int_t)a->prompt_tokens, "fulgur",
+                     fg_json_string(model), "prompt_tokens", (json_int_t)a->prompt_tokens, "fulgur",
                      "cache", root);
 }

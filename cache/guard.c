@@ -1,0 +1,68 @@
+#include "guard.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+
+static _Thread_local sigjmp_buf *innermost;
+static struct sigaction before;
+
+void fg_guard_break(void)
+{
+    if (innermost)
+        siglongjmp(*innermost, 1);
+}
+
+/* Nobody handled it: it does what it would have done. */
+static void by_default(int sig)
+{
+    struct sigaction sa = {.sa_handler = SIG_DFL};
+
+    sigaction(sig, &sa, NULL);
+    raise(sig);
+}
+
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+    fg_guard_break();
+    if (before.sa_flags & SA_SIGINFO)
+        before.sa_sigaction(sig, info, context);
+    else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN)
+        before.sa_handler(sig);
+    else
+        by_default(sig);
+}
+
+void fg_guard_install(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct sigaction now;
+    /* NODEFER: the jump leaves the handler, and the next fault must find SIGBUS unblocked. */
+    struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
+
+    sigemptyset(&sa.sa_mask);
+    pthread_mutex_lock(&lock);
+    if (sigaction(SIGBUS, NULL, &now) == 0 &&
+        !(now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault)) {
+        before = now;
+        sigaction(SIGBUS, &sa, NULL);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+bool fg_guarded(void (*run)(void *ctx), void *ctx)
+{
+    sigjmp_buf *outer = innermost;
+    sigjmp_buf here;
+
+    if (sigsetjmp(here, 0)) {
+        innermost = outer;
+        return false;
+    }
+    innermost = &here;
+    run(ctx);
+    innermost = outer;
+    return true;
+}

@@ -1,0 +1,154 @@
+/* The store changes hands: the reader goes in and out, the writer takes it away, closes it, and
+ * opens it again, after damage with a check that may take as long as reading the disk takes. No
+ * lock is held meanwhile. */
+#include "store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "guard.h"
+
+bool fg_store_enter(struct fg_cache *c)
+{
+    bool in;
+
+    pthread_mutex_lock(&c->mu);
+    while (c->phase == FG_PHASE_REOPENING)
+        pthread_cond_wait(&c->turned, &c->mu);
+    in = c->reading = c->phase == FG_PHASE_OPEN && c->env && !atomic_load(&c->damaged);
+    pthread_mutex_unlock(&c->mu);
+    return in;
+}
+
+void fg_store_leave(struct fg_cache *c)
+{
+    pthread_mutex_lock(&c->mu);
+    c->reading = false;
+    pthread_cond_broadcast(&c->turned);
+    pthread_mutex_unlock(&c->mu);
+}
+
+/* Waits until the reader is out, for a piece at most. */
+static void turn(struct fg_cache *c, enum fg_phase phase)
+{
+    pthread_mutex_lock(&c->mu);
+    c->phase = phase;
+    pthread_cond_broadcast(&c->turned);
+    while (c->reading)
+        pthread_cond_wait(&c->turned, &c->mu);
+    pthread_mutex_unlock(&c->mu);
+}
+
+void fg_store_fault(struct fg_cache *c)
+{
+    atomic_store(&c->broken, true);
+    fg_report_damage(c, "the data file was cut or overwritten while it was used");
+}
+
+static void close_env(void *env)
+{
+    mdb_env_close(env);
+}
+
+/* Closes the descriptors of the data file that LMDB leaves behind: a file that is removed later
+ * would keep its place on the disk. Nobody else in the process has it open now. */
+static void close_left_behind(int data_fd)
+{
+    DIR *d = opendir("/proc/self/fd");
+    struct stat data, st;
+    struct dirent *e;
+
+    while (d && fstat(data_fd, &data) == 0 && (e = readdir(d))) {
+        int fd = atoi(e->d_name);
+
+        if (fd > 2 && fd != data_fd && fd != dirfd(d) && fstat(fd, &st) == 0 &&
+            st.st_dev == data.st_dev && st.st_ino == data.st_ino)
+            close(fd);
+    }
+    if (d)
+        closedir(d);
+    close(data_fd);
+}
+
+/* A transaction was cut short: LMDB's memory and the locks in its lock file are in no known state.
+ * They stay as they are; that file stays mapped, for the C library remembers a lock that this
+ * thread holds in it, and so it gets back what may have been cut from it. The next environment has
+ * another file. */
+static void abandon(struct fg_cache *c)
+{
+    int fd = openat(c->dir_fd, FG_LMDB_LOCK_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    mdb_filehandle_t data_fd;
+
+    if (fd >= 0) {
+        posix_fallocate(fd, 0, FG_LMDB_LOCK_BYTES);
+        close(fd);
+    }
+    unlinkat(c->dir_fd, FG_LMDB_LOCK_FILE, 0);
+    if (!c->env)
+        return;
+    if (c->map)
+        munmap((void *)c->map, c->map_bytes);
+    if (mdb_env_get_fd(c->env, &data_fd) == 0 && data_fd >= 0)
+        close_left_behind(data_fd);
+}
+
+void fg_store_close(struct fg_cache *c)
+{
+    if (c->env && !atomic_load(&c->broken) && !fg_guarded(close_env, c->env))
+        atomic_store(&c->broken, true);
+    if (atomic_exchange(&c->broken, false))
+        abandon(c);
+    c->env = NULL;
+    c->map = NULL;
+}
+
+int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struct fg_err *err),
+                    struct fg_err *err)
+{
+    uint64_t size;
+    int rc, failed = 0;
+
+    if (!c->env || atomic_load(&c->damaged))
+        return fg_fail(err, FG_EBUSY, "%s: the store is damaged and waits to be reopened",
+                       c->opt.dir);
+    turn(c, FG_PHASE_REOPENING);
+    size = fg_store_file_bytes(c);
+    fg_store_close(c);
+    if (between)
+        failed = between(c, err);
+    rc = fg_store_map(c, size, NULL, err);
+    turn(c, FG_PHASE_OPEN);
+    if (rc)
+        fg_report_damage(c, "the store could not be opened again");
+    return rc ? rc : failed;
+}
+
+static void forget_stored(struct fg_cache *c)
+{
+    pthread_mutex_lock(&c->mu);
+    fg_index_reset(&c->ix);
+    pthread_mutex_unlock(&c->mu);
+}
+
+void fg_store_recover(struct fg_cache *c)
+{
+    struct fg_err err;
+    int rc;
+
+    turn(c, FG_PHASE_AWAY);
+    fg_store_close(c);
+    forget_stored(c);
+    rc = fg_store_open(c, true, &err);
+    if (rc)
+        forget_stored(c);
+    atomic_store(&c->damaged, rc != 0);
+    turn(c, FG_PHASE_OPEN);
+    if (rc)
+        fg_cache_logf(c, FG_CACHE_LOG_ERROR, "event=reopen_failed error=\"%s\"", err.text);
+    else
+        fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=reopened dir=%s", c->opt.dir);
+}

@@ -1,0 +1,370 @@
+#include "operations.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "caller.h"
+#include "common/body.h"
+#include "common/service.h"
+#include "http/event_queue.h"
+#include "http/json_in.h"
+#include "http/json_out.h"
+#include "http/stream.h"
+#include "operation_json.h"
+
+#define PACK "application/octet-stream"
+
+/* A copy of one event. */
+struct item {
+    struct fg_link link; /* first: event queues carry it */
+    struct operation *to;
+    struct fg_task_event event;
+    char *result;          /* DONE: as JSON */
+    unsigned char bytes[]; /* DATA */
+};
+
+struct operation {
+    TAILQ_ENTRY(operation) link;
+    struct fg_operations *all;
+    struct fg_request request;
+    struct fg_work work; /* reads the body */
+    struct evbuffer *body;
+    char *query; /* or NULL */
+    struct fg_task_request asked;
+    struct fg_http_error error; /* why it could not be read, when rc says so */
+    int rc;
+    struct fg_task *task; /* NULL before it is started */
+    enum fg_task_kind kind;
+    bool stream;
+    unsigned unsent;  /* pieces that the client has not taken */
+    struct item last; /* DONE and FAILED must arrive whatever memory there is */
+};
+
+struct fg_operations {
+    struct fg_service *service;
+    TAILQ_HEAD(, operation) list;
+    struct fg_event_queue events;
+};
+
+static struct operation *of_work(struct fg_work *work)
+{
+    return (struct operation *)((char *)work - offsetof(struct operation, work));
+}
+
+static void stop(struct operation *x)
+{
+    const struct fg_backend *b = &x->all->service->backend;
+
+    if (x->task)
+        b->stop(b->ctx, x->task);
+}
+
+static void on_lost(void *arg)
+{
+    stop(arg);
+}
+
+static void post_last(struct operation *x, struct fg_task_event *event)
+{
+    json_t *result = NULL;
+
+    x->last.event = *event;
+    if (event->kind == FG_TASK_DONE) {
+        /* Here, and not on the loop: a list may have thousands of rows. */
+        result = fg_task_result_json(x->kind, &event->result);
+        if (x->stream)
+            result = json_pack("{s:o}", "result", result);
+        x->last.result = fg_json_dump(result);
+        json_decref(result);
+        fg_task_result_finish(&event->result);
+    }
+    fg_event_queue_post(&x->all->events, &x->last.link);
+}
+
+/* Runs on the operation's thread. */
+static void sink(void *ctx, struct fg_task_event *event)
+{
+    struct operation *x = ctx;
+    struct item *i;
+
+    if (event->kind == FG_TASK_DONE || event->kind == FG_TASK_FAILED) {
+        post_last(x, event);
+        return;
+    }
+    i = calloc(1, sizeof *i + event->n);
+    if (!i) {
+        /* Progress is told again; data with a hole in it would look whole. */
+        if (event->kind == FG_TASK_DATA)
+            stop(x);
+        return;
+    }
+    i->to = x;
+    i->event = *event;
+    if (event->n)
+        memcpy(i->bytes, event->bytes, event->n);
+    i->event.bytes = i->bytes;
+    fg_event_queue_post(&x->all->events, &i->link);
+}
+
+/* --- from events to the answer --- */
+
+/* Takes over `object`. */
+static void send_event(struct operation *x, json_t *object)
+{
+    char *data = fg_json_dump(object);
+
+    json_decref(object);
+    if (data)
+        fg_stream_event(&x->request, data);
+    else
+        fg_request_abort(&x->request); /* a stream with a hole in it would look whole */
+    free(data);
+}
+
+static void on_failed(struct operation *x, const struct fg_err *err)
+{
+    struct fg_http_error e;
+
+    fg_http_error_from(&e, err, x->all->service->draining);
+    if (err->code == FG_ECORRUPT)
+        e.status = 500;
+    if (!x->request.started && !x->stream) {
+        fg_reply_error(&x->request, &e);
+    } else if (x->stream) {
+        send_event(x, fg_http_error_json(&e));
+        if (x->request.ev)
+            fg_stream_end(&x->request);
+    } else {
+        fg_request_abort(&x->request); /* what was sent must not look whole */
+    }
+}
+
+/* The client has taken what was sent so far. */
+static void on_sent(void *arg)
+{
+    struct operation *x = arg;
+    const struct fg_backend *b = &x->all->service->backend;
+
+    while (x->unsent) {
+        x->unsent--;
+        b->more(b->ctx, x->task);
+    }
+}
+
+static void on_done(struct operation *x)
+{
+    if (x->kind != FG_TASK_EXPORT && !x->stream) {
+        fg_reply_text(&x->request, 200, x->last.result);
+        x->last.result = NULL;
+        return;
+    }
+    if (x->kind == FG_TASK_EXPORT)
+        fg_stream_start(&x->request, PACK);
+    else if (x->last.result)
+        fg_stream_event(&x->request, x->last.result);
+    else
+        fg_request_abort(&x->request);
+    if (x->request.ev)
+        fg_stream_end(&x->request);
+}
+
+static void end(struct operation *x)
+{
+    struct fg_service *s = x->all->service;
+
+    TAILQ_REMOVE(&x->all->list, x, link);
+    if (x->task)
+        s->backend.finish(s->backend.ctx, x->task);
+    fg_task_request_finish(&x->asked);
+    free(x->query);
+    free(x->last.result);
+    free(x);
+    s->ended(s->ended_ctx);
+}
+
+static void on_last(struct operation *x)
+{
+    if (x->request.ev && x->last.event.kind == FG_TASK_FAILED)
+        on_failed(x, &x->last.event.error);
+    else if (x->request.ev)
+        on_done(x);
+    end(x);
+}
+
+static void on_event(void *ctx, struct fg_link *link)
+{
+    struct item *i = (struct item *)link;
+    struct operation *x = i->to;
+    const struct fg_task_event *e = &i->event;
+
+    (void)ctx;
+    if (i == &x->last) {
+        on_last(x);
+        return;
+    }
+    if (x->request.ev && e->kind == FG_TASK_DATA) {
+        /* Bounded memory: a task sends a few pieces, and more once these are on their way. */
+        fg_stream_start(&x->request, PACK);
+        x->unsent++;
+        fg_stream_bytes(&x->request, e->bytes, e->n, on_sent);
+    } else if (x->request.ev && x->stream) {
+        send_event(x, json_pack("{s:{s:I, s:I}}", "progress", "done", (json_int_t)e->done, "total",
+                                (json_int_t)e->total));
+    }
+    free(i);
+}
+
+/* --- from the request to the operation --- */
+
+static void read_body(struct fg_work *work)
+{
+    struct operation *x = of_work(work);
+    struct fg_task_request *asked = &x->asked;
+    size_t n = evbuffer_get_length(x->body);
+    json_t *body = NULL;
+
+    x->rc = 0;
+    if (fg_task_has_body(x->kind))
+        x->rc = fg_body_parse(x->body, &body, &x->error);
+    if (x->kind == FG_TASK_IMPORT) {
+        asked->bytes = malloc(n ? n : 1);
+        asked->n_bytes = n;
+        if (!asked->bytes || (n && evbuffer_copyout(x->body, asked->bytes, n) != (ev_ssize_t)n))
+            x->rc = fg_json_nomem(&x->error);
+    }
+    if (!x->rc)
+        x->rc = fg_task_request_parse(body, x->query, &x->all->service->info, asked, &x->stream,
+                                      &x->error);
+    json_decref(body);
+    evbuffer_free(x->body);
+    x->body = NULL;
+}
+
+static int begin(struct operation *x)
+{
+    struct fg_service *s = x->all->service;
+    struct fg_err err = {0};
+    int rc = s->backend.start(s->backend.ctx, &x->asked, sink, x, &x->task, &err);
+
+    if (rc == 0)
+        return 0;
+    x->task = NULL;
+    fg_http_error_from(&x->error, &err, s->draining);
+    if (rc == FG_ENOTFOUND)
+        x->error.code = "no_cache";
+    return FG_EINVAL;
+}
+
+static void on_read(struct fg_work *work)
+{
+    struct operation *x = of_work(work);
+
+    if (x->body) /* was not read: the API is going down */
+        evbuffer_free(x->body);
+    x->body = NULL;
+    if (x->request.ev && x->rc == 0)
+        x->rc = begin(x);
+    if (x->request.ev && x->rc)
+        fg_reply_error(&x->request, &x->error);
+    if (!x->task)
+        end(x);
+}
+
+static struct operation *new_operation(struct fg_operations *all, struct fg_request *r,
+                                       enum fg_task_kind kind)
+{
+    struct operation *x = calloc(1, sizeof *x);
+    const char *query = fg_request_query(r);
+
+    if (!x)
+        return NULL;
+    x->all = all;
+    x->kind = x->asked.kind = kind;
+    x->query = query ? strdup(query) : NULL;
+    x->body = !query || x->query ? fg_request_take_body(r) : NULL;
+    if (!x->body) {
+        free(x->query);
+        free(x);
+        return NULL;
+    }
+    x->last.to = x;
+    x->rc = fg_http_fail(&x->error, 503, NULL, "draining", "the daemon is shutting down");
+    return x;
+}
+
+void fg_operations_start(struct fg_operations *all, struct fg_request *r,
+                         const struct fg_caller *caller, const char *path)
+{
+    size_t bytes = fg_request_body_bytes(r);
+    enum fg_task_kind kind = FG_TASK_LIST;
+    struct operation *x = NULL;
+    struct fg_http_error e;
+
+    fg_task_path_kind(path, &kind);
+    if (kind == FG_TASK_EXPORT && fg_request_is_head(r)) {
+        fg_reply_head(r, PACK);
+        return;
+    }
+    if (kind == FG_TASK_COMPACT && !caller->owner) {
+        fg_http_fail(&e, 403, NULL, NULL,
+                     "the file is all tenants' together: the user who runs the daemon may compact "
+                     "it");
+    } else {
+        fg_json_nomem(&e);
+        x = new_operation(all, r, kind);
+    }
+    if (!x) {
+        fg_reply_error(r, &e);
+        return;
+    }
+    x->asked.tenant = caller->tenant;
+    TAILQ_INSERT_TAIL(&all->list, x, link);
+    fg_request_keep(&x->request, r, on_lost, x);
+    x->work.run = read_body;
+    x->work.done = on_read;
+    fg_service_work(all->service, &x->work, bytes);
+}
+
+/* --- all of them --- */
+
+int fg_operations_create(struct fg_service *service, struct event_base *base,
+                         struct fg_operations **out, struct fg_err *err)
+{
+    struct fg_operations *all = calloc(1, sizeof *all);
+    int rc;
+
+    *out = NULL;
+    if (!all)
+        return fg_fail(err, FG_ENOMEM, "no memory for operations");
+    all->service = service;
+    TAILQ_INIT(&all->list);
+    all->events.deliver = on_event;
+    all->events.ctx = all;
+    rc = fg_event_queue_init(&all->events, base, err);
+    if (rc)
+        free(all);
+    else
+        *out = all;
+    return rc;
+}
+
+void fg_operations_destroy(struct fg_operations *all)
+{
+    struct operation *x;
+
+    if (!all)
+        return;
+    TAILQ_FOREACH(x, &all->list, link)
+    stop(x);
+    while (!TAILQ_EMPTY(&all->list))
+        fg_event_queue_wait(&all->events);
+    fg_event_queue_finish(&all->events);
+    free(all);
+}
+
+bool fg_operations_any(const struct fg_operations *all)
+{
+    return !TAILQ_EMPTY(&all->list);
+}

@@ -1,0 +1,176 @@
+#include "tokens.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/body.h"
+#include "common/service.h"
+#include "http/json_in.h"
+#include "http/json_out.h"
+#include "http/lossy.h"
+#include "http/request.h"
+#include "openai/request_json.h"
+
+struct tokens {
+    struct fg_work work;
+    struct fg_service *service;
+    struct fg_request request;
+    struct evbuffer *body;
+    bool to_text;
+    char *answer; /* JSON; NULL: rc and `error` say why not */
+    int rc;
+    struct fg_http_error error;
+};
+
+/* {"tokens":[...]} as text: as JSON values, millions of ids would take gigabytes. */
+static char *ids_json(const int32_t *ids, size_t n)
+{
+    static const char head[] = "{\"tokens\":[", tail[] = "]}";
+    const size_t longest = 12; /* -2147483648, */
+    char *out = n < (SIZE_MAX - sizeof head - sizeof tail) / longest
+                    ? malloc(n * longest + sizeof head + sizeof tail)
+                    : NULL;
+    char *at = out;
+
+    if (!out)
+        return NULL;
+    at = stpcpy(at, head);
+    for (size_t i = 0; i < n; i++) {
+        char digits[12];
+        int32_t v = ids[i];
+        size_t d = sizeof digits;
+
+        do
+            digits[--d] = (char)('0' + v % 10);
+        while ((v /= 10) > 0);
+        if (i)
+            *at++ = ',';
+        memcpy(at, digits + d, sizeof digits - d);
+        at += sizeof digits - d;
+    }
+    strcpy(at, tail);
+    return out;
+}
+
+static int tokenize(struct tokens *x, const json_t *body)
+{
+    const struct fg_backend *b = &x->service->backend;
+    const json_t *content = fg_json_field(body, "content");
+    struct fg_tokenize_request request = {.parse_special = true};
+    struct fg_err err = {0};
+    int32_t *ids = NULL;
+    char found[64];
+    size_t n = 0;
+    int rc;
+
+    if (!json_is_string(content))
+        return fg_http_fail(&x->error, 400, "content", NULL,
+                            "content: found %s, it must be a string",
+                            content ? fg_json_found(content, found) : "nothing");
+    if ((rc = fg_json_bool(body, "add_special", &request.add_special, &x->error)) ||
+        (rc = fg_json_bool(body, "parse_special", &request.parse_special, &x->error)))
+        return rc;
+    request.text = json_string_value(content);
+    request.bytes = json_string_length(content);
+    rc = b->tokenize(b->ctx, &request, &ids, &n, &err);
+    if (rc) {
+        fg_http_error_from(&x->error, &err, false);
+        return rc;
+    }
+    x->answer = ids_json(ids, n);
+    free(ids);
+    return x->answer ? 0 : fg_json_nomem(&x->error);
+}
+
+static int detokenize(struct tokens *x, const json_t *body)
+{
+    const struct fg_backend *b = &x->service->backend;
+    const json_t *tokens = fg_json_field(body, "tokens");
+    struct fg_err err = {0};
+    int32_t *ids = NULL;
+    char *text = NULL, found[64];
+    size_t n = 0, bytes = 0;
+    json_t *root;
+    int rc;
+
+    if (!json_is_array(tokens))
+        return fg_http_fail(&x->error, 400, "tokens", NULL,
+                            "tokens: found %s, it must be an array of token ids",
+                            tokens ? fg_json_found(tokens, found) : "nothing");
+    rc = fg_api_request_tokens(tokens, "tokens", &x->service->info, &ids, &n, &x->error);
+    if (rc)
+        return rc;
+    rc = b->detokenize(b->ctx, ids, n, &text, &bytes, &err);
+    free(ids);
+    if (rc) {
+        fg_http_error_from(&x->error, &err, false);
+        return rc;
+    }
+    root = json_pack("{s:o}", "content", fg_json_stringn(text, bytes));
+    free(text);
+    x->answer = fg_json_dump(root);
+    json_decref(root);
+    return x->answer ? 0 : fg_json_nomem(&x->error);
+}
+
+/* On a worker. */
+static void run(struct fg_work *work)
+{
+    struct tokens *x = (struct tokens *)work;
+    json_t *body;
+
+    x->rc = fg_body_parse(x->body, &body, &x->error);
+    evbuffer_free(x->body);
+    x->body = NULL;
+    if (x->rc == 0)
+        x->rc = fg_api_request_model(body, &x->service->info, &x->error);
+    if (x->rc == 0)
+        x->rc = x->to_text ? detokenize(x, body) : tokenize(x, body);
+    json_decref(body);
+}
+
+static void on_done(struct fg_work *work)
+{
+    struct tokens *x = (struct tokens *)work;
+
+    if (x->request.ev && x->rc == 0) {
+        fg_reply_text(&x->request, 200, x->answer);
+        x->answer = NULL;
+    } else if (x->request.ev) {
+        fg_reply_error(&x->request, &x->error);
+    }
+    if (x->body)
+        evbuffer_free(x->body);
+    free(x->answer);
+    free(x);
+}
+
+/* The client has left. What runs cannot be stopped, and its answer goes nowhere. */
+static void on_lost(void *arg)
+{
+    (void)arg;
+}
+
+void fg_tokens_start(struct fg_service *s, struct fg_request *r, bool to_text)
+{
+    size_t bytes = fg_request_body_bytes(r);
+    struct tokens *x = calloc(1, sizeof *x);
+    struct fg_http_error e;
+
+    if (x)
+        x->body = fg_request_take_body(r);
+    if (!x || !x->body) {
+        free(x);
+        fg_json_nomem(&e);
+        fg_reply_error(r, &e);
+        return;
+    }
+    x->service = s;
+    x->to_text = to_text;
+    x->rc = fg_http_fail(&x->error, 503, NULL, "draining", "the daemon is shutting down");
+    x->work.run = run;
+    x->work.done = on_done;
+    fg_request_keep(&x->request, r, on_lost, x);
+    fg_workers_post(s->workers, &x->work, bytes > FG_WORK_SMALL);
+}

@@ -1,0 +1,154 @@
+#include "request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <event2/bufferevent.h>
+
+#include "conn.h"
+#include "json_out.h"
+#include "server.h"
+
+void fg_request_keep(struct fg_request *to, struct fg_request *from, void (*lost)(void *arg),
+                     void *arg)
+{
+    *to = *from;
+    to->lost = lost;
+    to->arg = arg;
+    from->ev = NULL;
+    fg_conn_wait(to->conn, to);
+}
+
+void fg_request_abort(struct fg_request *r)
+{
+    fg_conn_close(r->conn);
+}
+
+int fg_request_fd(const struct fg_request *r)
+{
+    return bufferevent_getfd(r->conn->bev);
+}
+
+bool fg_request_is_head(const struct fg_request *r)
+{
+    return fg_request_method(r) == EVHTTP_REQ_HEAD;
+}
+
+enum evhttp_cmd_type fg_request_method(const struct fg_request *r)
+{
+    return evhttp_request_get_command(r->ev);
+}
+
+const char *fg_request_host(const struct fg_request *r)
+{
+    return evhttp_request_get_host(r->ev);
+}
+
+const char *fg_request_header(const struct fg_request *r, const char *name)
+{
+    return evhttp_find_header(evhttp_request_get_input_headers(r->ev), name);
+}
+
+const char *fg_request_query(const struct fg_request *r)
+{
+    return evhttp_uri_get_query(evhttp_request_get_evhttp_uri(r->ev));
+}
+
+size_t fg_request_body_bytes(const struct fg_request *r)
+{
+    return evbuffer_get_length(evhttp_request_get_input_buffer(r->ev));
+}
+
+struct evbuffer *fg_request_take_body(struct fg_request *r)
+{
+    struct evbuffer *body = evbuffer_new();
+
+    if (body && evbuffer_add_buffer(body, evhttp_request_get_input_buffer(r->ev)) < 0) {
+        evbuffer_free(body);
+        body = NULL;
+    }
+    return body;
+}
+
+void fg_reply_header(struct fg_request *r, const char *name, const char *value)
+{
+    evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
+}
+
+void fg_reply_common(struct fg_request *r, const char *type)
+{
+    fg_reply_header(r, "Content-Type", type);
+    fg_reply_header(r, "Cache-Control", "no-cache");
+    /* A web page that got hold of an answer must not be able to run it as something else. */
+    fg_reply_header(r, "X-Content-Type-Options", "nosniff");
+    if (fg_http_stopped(r->conn->http))
+        fg_reply_header(r, "Connection", "close");
+}
+
+static void free_body(const void *data, size_t n, void *body)
+{
+    (void)data;
+    (void)n;
+    free(body);
+}
+
+/* The request is evhttp's. */
+static void send_whole(struct fg_request *r, int status, struct evbuffer *out)
+{
+    struct evhttp_request *ev = fg_conn_let_go(r);
+
+    r->status = status;
+    evhttp_send_reply(ev, status, fg_http_reason(status), out);
+}
+
+void fg_reply_text(struct fg_request *r, int status, char *body)
+{
+    struct evbuffer *out = evbuffer_new();
+    size_t n = body ? strlen(body) : 0;
+    char length[24];
+
+    if (!body || !out)
+        status = 500;
+    fg_reply_common(r, "application/json");
+    if (fg_request_is_head(r)) {
+        snprintf(length, sizeof length, "%zu", n);
+        fg_reply_header(r, "Content-Length", length);
+    } else if (body && out && evbuffer_add_reference(out, body, n, free_body, body) == 0) {
+        body = NULL;
+    }
+    send_whole(r, status, out);
+    free(body);
+    if (out)
+        evbuffer_free(out);
+}
+
+void fg_reply_json(struct fg_request *r, int status, json_t *root)
+{
+    char *body = fg_json_dump(root);
+
+    json_decref(root);
+    fg_reply_text(r, status, body);
+}
+
+void fg_reply_error(struct fg_request *r, const struct fg_http_error *e)
+{
+    if (e->status == 429)
+        fg_reply_header(r, "Retry-After", "1");
+    if (e->status == 401)
+        fg_reply_header(r, "WWW-Authenticate", "Bearer");
+    fg_reply_json(r, e->status, fg_http_error_json(e));
+}
+
+void fg_reply_options(struct fg_request *r, const char *allow)
+{
+    fg_reply_header(r, "Allow", allow);
+    if (fg_http_stopped(r->conn->http))
+        fg_reply_header(r, "Connection", "close");
+    send_whole(r, 204, NULL);
+}
+
+void fg_reply_head(struct fg_request *r, const char *type)
+{
+    fg_reply_common(r, type);
+    send_whole(r, 200, NULL);
+}

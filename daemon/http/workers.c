@@ -1,0 +1,156 @@
+#include "workers.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "event_queue.h"
+
+enum { THREADS = 3, SLOW_THREADS = 2 };
+
+struct list {
+    struct fg_link *first, **last;
+};
+
+struct fg_workers {
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t filled;
+    struct list quick, slow;
+    unsigned n_slow; /* running */
+    bool closed;
+
+    pthread_t threads[THREADS];
+    unsigned n_threads;
+    struct fg_event_queue done;
+    unsigned n_posted; /* and not done; the loop's */
+};
+
+static void append(struct list *l, struct fg_link *item)
+{
+    item->next = NULL;
+    *l->last = item;
+    l->last = &item->next;
+}
+
+static struct fg_work *take_first(struct list *l)
+{
+    struct fg_link *item = l->first;
+
+    if (item)
+        l->first = item->next;
+    if (!l->first)
+        l->last = &l->first;
+    return (struct fg_work *)item;
+}
+
+/* Under the lock. */
+static struct fg_work *take(struct fg_workers *ws, bool *slow)
+{
+    struct fg_work *w = NULL;
+
+    *slow = false;
+    if (ws->n_slow < SLOW_THREADS)
+        w = take_first(&ws->slow);
+    if (w) {
+        *slow = true;
+        ws->n_slow++;
+        return w;
+    }
+    return take_first(&ws->quick);
+}
+
+static void *work_main(void *arg)
+{
+    struct fg_workers *ws = arg;
+    struct fg_work *w;
+    bool slow;
+
+    pthread_mutex_lock(&ws->lock);
+    for (;;) {
+        bool run;
+
+        while (!(w = take(ws, &slow)) && !ws->closed)
+            pthread_cond_wait(&ws->filled, &ws->lock);
+        if (!w)
+            break;
+        run = !ws->closed;
+        pthread_mutex_unlock(&ws->lock);
+        if (run)
+            w->run(w);
+        fg_event_queue_post(&ws->done, &w->link);
+        pthread_mutex_lock(&ws->lock);
+        ws->n_slow -= slow;
+        pthread_cond_signal(&ws->filled); /* the next slow one may have waited for this one */
+    }
+    pthread_mutex_unlock(&ws->lock);
+    return NULL;
+}
+
+static void on_done(void *ctx, struct fg_link *item)
+{
+    struct fg_workers *ws = ctx;
+    struct fg_work *w = (struct fg_work *)item;
+
+    ws->n_posted--;
+    w->done(w);
+}
+
+int fg_workers_create(struct event_base *base, struct fg_workers **out, struct fg_err *err)
+{
+    struct fg_workers *ws = calloc(1, sizeof *ws);
+    int rc;
+
+    *out = NULL;
+    if (!ws)
+        return fg_fail(err, FG_ENOMEM, "no memory for the API's workers");
+    pthread_mutex_init(&ws->lock, NULL);
+    pthread_cond_init(&ws->filled, NULL);
+    ws->quick.last = &ws->quick.first;
+    ws->slow.last = &ws->slow.first;
+    ws->done.deliver = on_done;
+    ws->done.ctx = ws;
+    rc = fg_event_queue_init(&ws->done, base, err);
+    while (rc == 0 && ws->n_threads < THREADS) {
+        if (pthread_create(&ws->threads[ws->n_threads], NULL, work_main, ws) == 0)
+            ws->n_threads++;
+        else
+            rc = fg_fail(err, FG_ENOMEM, "the API's workers cannot be started");
+    }
+    if (rc)
+        fg_workers_destroy(ws);
+    else
+        *out = ws;
+    return rc;
+}
+
+void fg_workers_destroy(struct fg_workers *ws)
+{
+    if (!ws)
+        return;
+    pthread_mutex_lock(&ws->lock);
+    ws->closed = true;
+    pthread_cond_broadcast(&ws->filled);
+    pthread_mutex_unlock(&ws->lock);
+    while (ws->n_posted)
+        fg_event_queue_wait(&ws->done);
+    for (unsigned i = 0; i < ws->n_threads; i++)
+        pthread_join(ws->threads[i], NULL);
+    fg_event_queue_finish(&ws->done);
+    pthread_cond_destroy(&ws->filled);
+    pthread_mutex_destroy(&ws->lock);
+    free(ws);
+}
+
+void fg_workers_post(struct fg_workers *ws, struct fg_work *work, bool slow)
+{
+    ws->n_posted++;
+    pthread_mutex_lock(&ws->lock);
+    append(slow ? &ws->slow : &ws->quick, &work->link);
+    pthread_cond_signal(&ws->filled);
+    pthread_mutex_unlock(&ws->lock);
+}
+
+void fg_workers_do(struct fg_work *work)
+{
+    work->run(work);
+    work->done(work);
+}

@@ -1,0 +1,322 @@
+/* Somebody else empties, cuts, zeroes or overwrites the store's file while it is read and written:
+ * a miss, a log line, a store that is begun anew. Never the end, never a wrong payload. And while
+ * the store is checked after that, for as long as it takes, nobody waits. */
+#include "util.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "cache/store.h"
+
+enum { BLOCKS = 60, BYTES = 20000, STATE_BYTES = 200000, BUDGET_MIB = 16 };
+
+/* The check of a file reads it with pread: a gate in front of it. */
+static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
+static bool gate_shut, at_gate;
+
+ssize_t pread(int fd, void *buf, size_t n, off_t at)
+{
+    pthread_mutex_lock(&gate_lock);
+    while (gate_shut) {
+        at_gate = true;
+        pthread_cond_broadcast(&gate_moved);
+        pthread_cond_wait(&gate_moved, &gate_lock);
+    }
+    pthread_mutex_unlock(&gate_lock);
+    return (ssize_t)syscall(SYS_pread64, fd, buf, n, at);
+}
+
+static void shut_gate(void)
+{
+    pthread_mutex_lock(&gate_lock);
+    gate_shut = true;
+    at_gate = false;
+    pthread_mutex_unlock(&gate_lock);
+}
+
+static void wait_at_gate(void)
+{
+    pthread_mutex_lock(&gate_lock);
+    while (!at_gate)
+        pthread_cond_wait(&gate_moved, &gate_lock);
+    pthread_mutex_unlock(&gate_lock);
+}
+
+static void open_gate(void)
+{
+    pthread_mutex_lock(&gate_lock);
+    gate_shut = false;
+    pthread_cond_broadcast(&gate_moved);
+    pthread_mutex_unlock(&gate_lock);
+}
+
+static void test_nobody_waits_for_the_check(void **state)
+{
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, BUDGET_MIB * MIB);
+    struct chain *ch = chain_make(1, 0, BLOCKS), *other = chain_make(2, 0, 5);
+    struct fg_nearest nearest = {0};
+    struct fg_cache_list_check {
+        size_t n;
+        uint64_t total;
+    } list;
+    struct fg_cache_entry row;
+    struct fg_err err;
+    (void)state;
+
+    put_blocks(c, ch, 0, BLOCKS, BYTES);
+    fg_cache_flush(c);
+    shut_gate();
+    fg_report_damage(c, "so that it is checked");
+    wait_at_gate();
+    /* The writer stands in the middle of the check, and stays there. */
+    assert_int_equal(find_blocks(c, ch), 0);
+    assert_int_equal(read_one(c, ch, 0, 0, BYTES, &err), 0);
+    fg_cache_nearest(c, &ch->root, chain_tokens(ch, 0), 64, &nearest);
+    assert_false(nearest.known);
+    put_blocks(c, other, 0, 5, BYTES);
+    assert_int_equal(find_blocks(c, other), 5);
+    assert_int_equal(read_one(c, other, 4, 0, BYTES, &err), 1); /* from the queue */
+    fg_cache_touch(c, other->keys, 5);
+    assert_true(fg_cache_admits(c, FG_AT_SYSTEM_END, 100, 1000));
+    assert_int_equal(stats(c).queued_bytes, 5 * BYTES);
+    assert_int_equal(fg_cache_list(c, &ch->root, 1, &row, 1, &list.n, &list.total), 0);
+    open_gate();
+    fg_cache_flush(c);
+    assert_int_equal(find_blocks(c, ch), BLOCKS); /* nothing was wrong with it */
+    assert_int_equal(find_blocks(c, other), 5);
+    for (uint32_t i = 0; i < BLOCKS; i++)
+        assert_int_equal(read_one(c, ch, i, 0, BYTES, &err), 1);
+    fg_cache_close(c);
+    free(ch);
+    free(other);
+    dir_remove(dir);
+}
+
+/* --- faults --- */
+
+enum fault {
+    CUT_TO_0,
+    CUT_TO_4096,
+    CUT_IN_HALF,
+    ZERO_METAS,
+    ZERO_PAGES,
+    CUT_LOCK,
+    OLDER_COPY,
+    FAULTS
+};
+static const char *const fault_names[FAULTS] = {"cut to 0",
+                                                "cut to 4096",
+                                                "cut in half",
+                                                "meta pages zeroed",
+                                                "random pages zeroed",
+                                                "lock.mdb cut",
+                                                "overwritten by an older copy"};
+
+static uint8_t *slurp(const char *path, size_t *n)
+{
+    int fd = open(path, O_RDONLY);
+    struct stat st;
+    uint8_t *p;
+
+    assert_int_equal(fstat(fd, &st), 0);
+    *n = (size_t)st.st_size;
+    p = malloc(*n + 1);
+    assert_non_null(p);
+    assert_int_equal(read(fd, p, *n), *n);
+    close(fd);
+    return p;
+}
+
+struct older {
+    uint8_t *bytes;
+    size_t n;
+};
+
+static void overwrite(const char *path, const struct older *older)
+{
+    int fd = open(path, O_WRONLY | O_TRUNC);
+
+    assert_int_equal(write(fd, older->bytes, older->n), older->n);
+    close(fd);
+}
+
+static void zero(const char *path, uint64_t page, uint64_t pages)
+{
+    static const uint8_t zeros[2 * 4096];
+    int fd = open(path, O_WRONLY);
+
+    assert_int_equal(pwrite(fd, zeros, pages * 4096, (off_t)page * 4096), pages * 4096);
+    close(fd);
+}
+
+static void inflict(const char *dir, enum fault fault, const struct older *older, uint64_t *s)
+{
+    const char *data = path_in(dir, "data.mdb");
+    struct stat st;
+
+    if (stat(data, &st) != 0)
+        return; /* just being moved aside */
+    switch (fault) {
+    case CUT_TO_0: truncate(data, 0); break;
+    case CUT_TO_4096: truncate(data, 4096); break;
+    case CUT_IN_HALF: truncate(data, st.st_size / 2); break;
+    case ZERO_METAS: zero(data, 0, 2); break;
+    case ZERO_PAGES:
+        for (int i = 0; i < 20; i++)
+            zero(data, mix(s) % (uint64_t)(st.st_size / 4096 + 1), 1);
+        break;
+    case CUT_LOCK: truncate(path_in(dir, "lock.mdb"), 0); break;
+    case OLDER_COPY: overwrite(data, older); break;
+    case FAULTS: break;
+    }
+}
+
+struct shared {
+    struct fg_cache *c;
+    struct chain *ch;
+    atomic_bool stop;
+    atomic_uint wrong, right;
+};
+
+static void *read_always(void *arg)
+{
+    struct shared *sh = arg;
+    uint64_t s = 5;
+    struct fg_err err;
+
+    while (!atomic_load(&sh->stop)) {
+        uint32_t i = (uint32_t)(mix(&s) % BLOCKS);
+        bool is_state = mix(&s) % 3 == 0;
+        int got = read_one(sh->c, sh->ch, i, is_state, is_state ? STATE_BYTES : BYTES, &err);
+
+        atomic_fetch_add(&sh->right, got > 0);
+        atomic_fetch_add(&sh->wrong, got < 0);
+    }
+    return NULL;
+}
+
+static void put_all(struct shared *sh)
+{
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        put_block(sh->c, sh->ch, i, BYTES);
+        if (i % 20 == 0)
+            put_state(sh->c, sh->ch, i, STATE_BYTES);
+    }
+    fg_cache_flush(sh->c);
+}
+
+static void *write_always(void *arg)
+{
+    struct shared *sh = arg;
+
+    while (!atomic_load(&sh->stop)) {
+        put_all(sh);
+        fg_cache_drop(sh->c, &sh->ch->keys[BLOCKS / 2],
+                      false); /* so that there is something to do */
+        fg_cache_touch(sh->c, sh->ch->keys, BLOCKS);
+    }
+    return NULL;
+}
+
+/* It works again: everything can be put, read, and is there after a restart. */
+static int heals(struct shared *sh, const char *dir)
+{
+    struct fg_err err;
+
+    for (int round = 0; round < 5 && stats(sh->c).blocks < BLOCKS; round++)
+        put_all(sh);
+    for (int run = 0; run < 2; run++) {
+        for (uint32_t i = 0; i < BLOCKS; i++) {
+            int got = read_one(sh->c, sh->ch, i, 0, BYTES, &err);
+
+            if (got < 0)
+                return 3;
+            if (got == 0) { /* a payload that was zeroed: dropped, put again, right */
+                if (err.code != FG_ECORRUPT && err.code != FG_EIO)
+                    return 4;
+                put_all(sh);
+                put_all(sh);
+                if (read_one(sh->c, sh->ch, i, 0, BYTES, &err) != 1)
+                    return 5;
+            }
+        }
+        fg_cache_close(sh->c);
+        sh->c = cache_open(dir, BUDGET_MIB * MIB);
+    }
+    fg_cache_close(sh->c);
+    return 0;
+}
+
+/* The child. 0 or what went wrong. */
+static int suffer(enum fault fault, bool write, int rounds)
+{
+    char *dir = dir_make();
+    struct shared sh = {.c = cache_open(dir, BUDGET_MIB * MIB), .ch = chain_make(9, 0, BLOCKS)};
+    struct older older = {0};
+    uint64_t s = 77 + (uint64_t)fault;
+    pthread_t reader, writer;
+    int rc;
+
+    put_blocks(sh.c, sh.ch, 0, 20, BYTES);
+    fg_cache_flush(sh.c);
+    older.bytes = slurp(path_in(dir, "data.mdb"), &older.n);
+    put_all(&sh);
+    pthread_create(&reader, NULL, read_always, &sh);
+    if (write)
+        pthread_create(&writer, NULL, write_always, &sh);
+    for (int i = 0; i < rounds; i++) {
+        unsigned reads = atomic_load(&sh.right);
+
+        inflict(dir, fault, &older, &s);
+        for (int k = 0; k < 3; k++)
+            put_all(&sh); /* waits for the writer, who meets it */
+        while (atomic_load(&sh.right) == reads && !atomic_load(&sh.wrong))
+            put_all(&sh); /* and for the reader */
+    }
+    atomic_store(&sh.stop, true);
+    pthread_join(reader, NULL);
+    if (write)
+        pthread_join(writer, NULL);
+    if (atomic_load(&sh.wrong))
+        return 2;
+    rc = heals(&sh, dir);
+    dir_remove(dir);
+    return rc;
+}
+
+static void test_faults(void **state)
+{
+    int rounds = soak() ? 300 : 12;
+    (void)state;
+
+    for (enum fault fault = 0; fault < FAULTS; fault++)
+        for (int write = 0; write < 2; write++) {
+            int status;
+            pid_t pid = fork();
+
+            if (pid == 0)
+                _exit(suffer(fault, write, rounds));
+            assert_int_equal(waitpid(pid, &status, 0), pid);
+            if (status)
+                fail_msg("%s, %s: status %#x", fault_names[fault],
+                         write ? "reading and writing" : "reading", (unsigned)status);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nobody_waits_for_the_check),
+        cmocka_unit_test(test_faults),
+    };
+
+    if (sysconf(_SC_PAGESIZE) != 4096) {
+        print_message("[ SKIP ] offsets here are for pages of 4096 bytes\n");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
