@@ -1,6 +1,7 @@
 /* fulgurd: settings, flow, API, and the event loop until a signal ends it. */
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -263,15 +264,30 @@ static int tune(const struct fg_config *c)
     return rc ? 1 : 0;
 }
 
+/* Whatever is opened first would else become what standard error's lines are written to. Standard
+ * output stays one that cannot be written, so that --plan does not succeed unheard. */
+static int hold_standard_files(void)
+{
+    static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", modes[fd]) != fd)
+            return FG_EIO;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct daemon d = {0};
     struct fg_err err = {0};
-    int rc = fg_config_init(&d.config, argc, argv, &err);
+    int rc;
 
+    if (hold_standard_files())
+        return 1; /* there is nowhere to say so */
     /* A limit on file sizes is a full disk, also for the files that Vulkan drivers write. */
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    rc = fg_config_init(&d.config, argc, argv, &err);
     if (rc) {
         fprintf(stderr, "fulgurd: %s\n", err.text);
         return 2;

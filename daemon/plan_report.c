@@ -63,17 +63,18 @@ static bool fits_with(const struct report *r, uint32_t ctx, uint32_t parallel)
 /* The longest context below that of the plan, in whole chunks, that fits; 0 when none does. */
 static uint32_t longest(const struct report *r, uint32_t parallel)
 {
-    uint32_t low = 0, high = (r->plan.opt.n_ctx - 1) / FG_CHUNK + 1; /* low fits, high does not */
+    uint32_t low = 0,
+             high = (r->plan.opt.n_ctx - 1) / FG_BLOCK_TOKENS + 1; /* low fits, high does not */
 
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
 
-        if (fits_with(r, middle * FG_CHUNK, parallel))
+        if (fits_with(r, middle * FG_BLOCK_TOKENS, parallel))
             low = middle;
         else
             high = middle;
     }
-    return low * FG_CHUNK;
+    return low * FG_BLOCK_TOKENS;
 }
 
 static void advise(struct report *r)
@@ -140,7 +141,7 @@ static void print_device_part(const struct report *r, FILE *out)
     if (page) {
         print_line(out, "KV pages", p->kv_bytes);
         fprintf(out, "  %u of 64 tokens; %s for 1,000 tokens\n", p->opt.n_pages,
-                size(page * 1000 / FG_CHUNK, buf));
+                size(page * 1000 / FG_BLOCK_TOKENS, buf));
     }
     if (state) {
         print_line(out, "states", p->seq_bytes);
@@ -235,7 +236,7 @@ static json_t *sizes_json(const struct fg_plan *p)
     } all[] = {
         {"weight_bytes", p->weight_bytes},
         {"kv_bytes", p->kv_bytes},
-        {"kv_bytes_per_1000_tokens", p->page_bytes * 1000 / FG_CHUNK},
+        {"kv_bytes_per_1000_tokens", p->page_bytes * 1000 / FG_BLOCK_TOKENS},
         {"sequence_bytes", p->seq_bytes},
         {"state_bytes", p->state_bytes},
         {"saved_state_bytes", p->saved_bytes},

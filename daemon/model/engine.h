@@ -31,7 +31,7 @@ struct fg_engine;
 struct fg_seq;
 struct fg_step;
 
-enum { FG_CHUNK = FG_BLOCK_TOKENS }; /* tokens of a chunk, a KV page and a cache block */
+enum { FG_CHUNK = FG_BLOCK_TOKENS };
 
 /* When the tilings of the matrix products are measured (model/tune.h), which changes no bits. */
 enum fg_tune {

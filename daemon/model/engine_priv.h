@@ -82,7 +82,7 @@ uint32_t fg_best_choices(const struct fg_engine *e);
 
 /* --- forward.c: the layers of a step whose tables are filled --- */
 
-enum { FG_STEP_ROUNDS = 4096 / FG_CHUNK + 3 };
+enum { FG_STEP_ROUNDS = 4096 / FG_BLOCK_TOKENS + 3 };
 /* The rows whose logits are wanted, in the order of pieces; returns how many. */
 uint32_t fg_step_fill_index(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
                             const uint32_t *row_of);

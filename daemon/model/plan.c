@@ -18,7 +18,7 @@ static bool is_cpu(const struct fg_device_info *d)
 static int settle_options(struct fg_plan *p, const struct fg_device_info *d, struct fg_err *err)
 {
     struct fg_engine_options *o = &p->opt;
-    if (o->n_seq < 1 || o->n_seq > 64 || o->n_batch % FG_CHUNK || o->n_batch > 4096)
+    if (o->n_seq < 1 || o->n_seq > 64 || o->n_batch % FG_BLOCK_TOKENS || o->n_batch > 4096)
         return fg_fail(
             err, FG_EINVAL,
             "%u sequences of 1..64, or a batch of %u tokens (a multiple of 64, up to 4096)",
@@ -130,20 +130,20 @@ static void fit_context(struct fg_plan *p, const struct fg_hparams *hp,
         o->n_ctx = hp->n_ctx_train < DEFAULT_CTX ? hp->n_ctx_train : DEFAULT_CTX;
     settle_states(p);
     most = most_pages(p, p->saved_bytes, d, &bound);
-    p->max_pages = o->n_ctx / FG_CHUNK + (o->n_ctx % FG_CHUNK != 0);
+    p->max_pages = o->n_ctx / FG_BLOCK_TOKENS + (o->n_ctx % FG_BLOCK_TOKENS != 0);
     if (p->max_pages > most && (asked || most < 4)) {
         fg_fail(&p->refused, FG_ENOMEM,
                 "a context of %u tokens needs %u KV pages of %llu bytes; %s holds %llu "
                 "(%llu tokens)",
                 o->n_ctx, p->max_pages, (unsigned long long)page_bytes, bound,
-                (unsigned long long)most, (unsigned long long)most * FG_CHUNK);
+                (unsigned long long)most, (unsigned long long)most * FG_BLOCK_TOKENS);
         if (o->n_pages < p->max_pages)
             o->n_pages = p->max_pages;
         return;
     }
     if (p->max_pages > most) {
         p->max_pages = (uint32_t)most;
-        o->n_ctx = p->max_pages * FG_CHUNK;
+        o->n_ctx = p->max_pages * FG_BLOCK_TOKENS;
     }
     if (o->n_pages == 0) {
         uint64_t want = (uint64_t)p->max_pages * o->n_seq;

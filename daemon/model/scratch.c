@@ -48,12 +48,12 @@ static int fit_batch(const struct fg_activation_needs *n, const struct fg_hparam
     widest = max_u64(widest, max_u64(n->ff, n->ff_down));
     if (p->opt.numerics == FG_NUMERICS_INT8)
         widest = max_u64(widest, n->quantized);
-    uint64_t most = d->max_storage_range / (widest * 4) / FG_CHUNK * FG_CHUNK;
-    if (most < FG_CHUNK)
+    uint64_t most = d->max_storage_range / (widest * 4) / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
+    if (most < FG_BLOCK_TOKENS)
         return fg_fail(
             err, FG_EUNSUPPORTED,
             "activations of %u tokens (%llu floats each) exceed the largest binding of %s",
-            FG_CHUNK, (unsigned long long)widest, d->name);
+            FG_BLOCK_TOKENS, (unsigned long long)widest, d->name);
     if (p->opt.n_batch > most)
         p->opt.n_batch = (uint32_t)most;
     return 0;
@@ -102,7 +102,8 @@ static size_t list(struct fg_scratch *s, const struct fg_hparams *hp, const stru
         {&s->tables.tokens, t * 4, FG_BUFFER_HOST, "step tables"},
         {&s->tables.rope, t * max_u32(hp->rope_dim, 2), FG_BUFFER_HOST, "rotary table"},
         {&s->tables.table, (uint64_t)p->opt.n_seq * p->max_pages, FG_BUFFER_HOST, "page tables"},
-        {&s->tables.chunks, (t + t / FG_CHUNK + p->opt.n_seq) * 4, FG_BUFFER_HOST, "step tables"},
+        {&s->tables.chunks, (t + t / FG_BLOCK_TOKENS + p->opt.n_seq) * 4, FG_BUFFER_HOST,
+         "step tables"},
         {&s->tables.groups, t * 2, FG_BUFFER_HOST, "step tables"},
         {&s->tables.index, t + 64, FG_BUFFER_HOST, "step tables"},
     };

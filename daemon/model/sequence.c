@@ -171,7 +171,7 @@ static void append_page(struct fg_seq *s, uint32_t page)
 int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err)
 {
     struct fg_engine *e = s->engine;
-    uint32_t need = (length + FG_CHUNK - 1) / FG_CHUNK;
+    uint32_t need = (length + FG_BLOCK_TOKENS - 1) / FG_BLOCK_TOKENS;
     if (length > e->opt.n_ctx)
         return fg_fail(err, FG_ETOOLONG, "%u tokens; the context holds %u", length, e->opt.n_ctx);
     if (need > s->n_pages && need - s->n_pages > e->n_free)
@@ -278,7 +278,7 @@ static int move_flat(struct fg_engine *e, struct fg_transfer what, void *dst, co
 int fg_seq_capture_page(struct fg_seq *s, uint32_t index, void *dst, struct fg_err *err)
 {
     struct fg_extent extents[MAX_EXTENTS];
-    if (index >= s->length / FG_CHUNK)
+    if (index >= s->length / FG_BLOCK_TOKENS)
         return fg_fail(err, FG_EINVAL, "page %u of a sequence of %u tokens is not full", index,
                        s->length);
     uint32_t n = page_extents(s->engine, s->pages[index], extents);
@@ -298,9 +298,9 @@ static int at_boundary(const struct fg_seq *s, const char *what, struct fg_err *
 
     if (rc)
         return rc;
-    if (s->length % FG_CHUNK)
+    if (s->length % FG_BLOCK_TOKENS)
         return fg_fail(err, FG_EINVAL, "%s: the sequence has %u tokens, not a multiple of %d", what,
-                       s->length, FG_CHUNK);
+                       s->length, FG_BLOCK_TOKENS);
     return 0;
 }
 
@@ -333,7 +333,7 @@ static int may_change(const struct fg_seq *s, const char *what, struct fg_err *e
 
 static void grow_by_page(struct fg_seq *s)
 {
-    s->length += FG_CHUNK;
+    s->length += FG_BLOCK_TOKENS;
     s->state_ready = s->engine->memory.state_bytes == 0;
 }
 
@@ -342,10 +342,10 @@ int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
     struct fg_extent extents[MAX_EXTENTS];
     int rc = may_change(s, "restore a page", err);
     if (rc == 0)
-        rc = fg_seq_reserve(s, s->length + FG_CHUNK, err);
+        rc = fg_seq_reserve(s, s->length + FG_BLOCK_TOKENS, err);
     if (rc)
         return rc;
-    uint32_t n = page_extents(s->engine, s->pages[s->length / FG_CHUNK], extents);
+    uint32_t n = page_extents(s->engine, s->pages[s->length / FG_BLOCK_TOKENS], extents);
     struct fg_transfer what = {.extents = extents, .n_extents = n};
     rc = move_flat(s->engine, what, NULL, src, err);
     if (rc == 0)
@@ -361,10 +361,10 @@ int fg_seq_share_page(struct fg_seq *s, uint32_t page, struct fg_err *err)
         return rc;
     if (page >= e->opt.n_pages || e->page_refs[page] == 0)
         return fg_fail(err, FG_EINVAL, "share a page: page %u is not in use", page);
-    if (s->length + FG_CHUNK > e->opt.n_ctx)
-        return fg_fail(err, FG_ETOOLONG, "%u tokens; the context holds %u", s->length + FG_CHUNK,
-                       e->opt.n_ctx);
-    if (s->n_pages > s->length / FG_CHUNK)
+    if (s->length + FG_BLOCK_TOKENS > e->opt.n_ctx)
+        return fg_fail(err, FG_ETOOLONG, "%u tokens; the context holds %u",
+                       s->length + FG_BLOCK_TOKENS, e->opt.n_ctx);
+    if (s->n_pages > s->length / FG_BLOCK_TOKENS)
         return fg_fail(err, FG_EINVAL, "share a page: the sequence has reserved its own");
     fg_page_ref(e, page);
     append_page(s, page);

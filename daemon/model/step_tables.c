@@ -40,8 +40,8 @@ static void fill_tokens(struct fg_engine *e, const struct fg_step_piece *p, uint
             row += p[i].n;
             if (single) {
                 shape->n_single++;
-                if (pos / FG_CHUNK + 1 > shape->single_tiles)
-                    shape->single_tiles = pos / FG_CHUNK + 1;
+                if (pos / FG_BLOCK_TOKENS + 1 > shape->single_tiles)
+                    shape->single_tiles = pos / FG_BLOCK_TOKENS + 1;
             } else {
                 shape->n_groups += (p[i].n + step - 1) / step;
             }
@@ -60,16 +60,16 @@ static void fill_chunks(struct fg_engine *e, const struct fg_step_piece *p, uint
         before = at;
         bool ends = false;
         for (uint32_t i = 0; i < n; i++) {
-            uint32_t first = (p[i].seq->length + p[i].seq->ahead) % FG_CHUNK;
+            uint32_t first = (p[i].seq->length + p[i].seq->ahead) % FG_BLOCK_TOKENS;
             /* Run 0 ends at the first boundary, run r begins at boundary r. */
-            uint32_t from = r == 0 ? 0 : r * FG_CHUNK - first;
-            uint32_t to = (r + 1) * FG_CHUNK - first;
+            uint32_t from = r == 0 ? 0 : r * FG_BLOCK_TOKENS - first;
+            uint32_t to = (r + 1) * FG_BLOCK_TOKENS - first;
             to = to < p[i].n ? to : p[i].n;
             if (from >= to)
                 continue;
             rows[at++] = (struct fg_chunk_row){row_of[i] + from, to - from,
-                                               (first + from) % FG_CHUNK, p[i].seq->slot};
-            ends = ends || (first + to) % FG_CHUNK == 0;
+                                               (first + from) % FG_BLOCK_TOKENS, p[i].seq->slot};
+            ends = ends || (first + to) % FG_BLOCK_TOKENS == 0;
         }
         if (at != before) {
             shape->n_rounds = r + 1;

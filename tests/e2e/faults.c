@@ -6,14 +6,23 @@
  *   filesize BYTES PATH    what is written below PATH beyond BYTES of a file meets a limit on file
  *                          sizes (RLIMIT_FSIZE): SIGXFSZ for the thread, and EFBIG. The real limit
  *                          would hit the memory of software drivers too, which is a file
+ *   rate BYTES             what LMDB finds takes its size's time at so many bytes a second, as on a
+ *                          slow disk: its reads are page faults, which nobody can delay
+ *   seek MS PATH           each pread below PATH takes so long besides
+ *   corrupt WORD           LMDB's next look-up fails with MDB_CORRUPTED; once for each new WORD
+ *   stop WHERE N PATH      the process stops (SIGSTOP) at the N-th write below PATH of the kind
+ *                          WHERE: data (before LMDB writes records), commit (before it writes the
+ *                          page that makes a transaction valid) or committed (after that)
  *   clock SECONDS          the time of day is off by so much
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <lmdb.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -76,12 +85,44 @@ static bool too_long(const char *path, off_t end)
     return true;
 }
 
-/* Whether writing so far into the file is refused. */
-static bool refused_fd(int fd, off_t end)
+enum { META_PAGES = 2 * 4096 }; /* of an LMDB file; the rest is data */
+
+/* Stops the process when `kind` of a write to the file comes for the N-th time. */
+static void stop_at(const char *kind, const char *path)
+{
+    static atomic_uint seen;
+    char value[PATH_MAX + 32], where[16];
+    unsigned n;
+    int at = 0;
+
+    if (!fault("stop", value, sizeof value) || sscanf(value, "%15s %u %n", where, &n, &at) != 2)
+        return;
+    if (strcmp(where, kind) != 0 || strncmp(path, value + at, strlen(value + at)) != 0)
+        return;
+    if (atomic_fetch_add(&seen, 1) + 1 == n)
+        raise(SIGSTOP);
+}
+
+/* To be called before a write, and after it with its result. False: it is refused. */
+static bool may_write(int fd, off_t at, size_t n)
 {
     char path[PATH_MAX];
     path_of(fd, path);
-    return refused(path) || too_long(path, end);
+    if (refused(path) || too_long(path, at + (off_t)n))
+        return false;
+    stop_at(at < META_PAGES ? "commit" : "data", path);
+    return true;
+}
+
+static ssize_t wrote(int fd, off_t at, ssize_t result)
+{
+    char path[PATH_MAX];
+    int saved = errno;
+    path_of(fd, path);
+    if (result >= 0 && at < META_PAGES)
+        stop_at("committed", path);
+    errno = saved;
+    return result;
 }
 
 static off_t position(int fd)
@@ -90,11 +131,11 @@ static off_t position(int fd)
     return at < 0 ? 0 : at;
 }
 
-static off_t length(const struct iovec *v, int n)
+static size_t length(const struct iovec *v, int n)
 {
-    off_t sum = 0;
+    size_t sum = 0;
     for (int i = 0; i < n; i++)
-        sum += (off_t)v[i].iov_len;
+        sum += v[i].iov_len;
     return sum;
 }
 
@@ -102,37 +143,105 @@ static off_t length(const struct iovec *v, int n)
 
 ssize_t write(int fd, const void *p, size_t n)
 {
-    return refused_fd(fd, position(fd) + (off_t)n) ? -1 : syscall(SYS_write, fd, p, n);
+    off_t at = position(fd);
+    return may_write(fd, at, n) ? wrote(fd, at, syscall(SYS_write, fd, p, n)) : -1;
 }
 
 ssize_t writev(int fd, const struct iovec *v, int n)
 {
-    return refused_fd(fd, position(fd) + length(v, n)) ? -1 : syscall(SYS_writev, fd, v, n);
+    off_t at = position(fd);
+    return may_write(fd, at, length(v, n)) ? wrote(fd, at, syscall(SYS_writev, fd, v, n)) : -1;
 }
 
 ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
 {
-    return refused_fd(fd, at + (off_t)n) ? -1 : REAL(pwrite)(fd, p, n, at);
+    return may_write(fd, at, n) ? wrote(fd, at, REAL(pwrite)(fd, p, n, at)) : -1;
 }
 
 ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at)
 {
-    return refused_fd(fd, at + length(v, n)) ? -1 : REAL(pwritev)(fd, v, n, at);
-}
-
-int ftruncate(int fd, off_t size)
-{
-    return refused_fd(fd, size) ? -1 : REAL(ftruncate)(fd, size);
+    return may_write(fd, at, length(v, n)) ? wrote(fd, at, REAL(pwritev)(fd, v, n, at)) : -1;
 }
 
 ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at)
 {
-    return refused_fd(fd, at + (off_t)n) ? -1 : REAL(pwrite64)(fd, p, n, at);
+    return may_write(fd, at, n) ? wrote(fd, at, REAL(pwrite64)(fd, p, n, at)) : -1;
+}
+
+static bool may_resize(int fd, off_t size)
+{
+    char path[PATH_MAX];
+    path_of(fd, path);
+    return !refused(path) && !too_long(path, size);
+}
+
+int ftruncate(int fd, off_t size)
+{
+    return may_resize(fd, size) ? REAL(ftruncate)(fd, size) : -1;
 }
 
 int ftruncate64(int fd, off64_t size)
 {
-    return refused_fd(fd, size) ? -1 : REAL(ftruncate64)(fd, size);
+    return may_resize(fd, size) ? REAL(ftruncate64)(fd, size) : -1;
+}
+
+/* The time that the disk takes. */
+static void take(double seconds)
+{
+    struct timespec t = {.tv_sec = (time_t)seconds};
+    t.tv_nsec = (long)((seconds - (double)t.tv_sec) * 1e9);
+    while (nanosleep(&t, &t) != 0 && errno == EINTR)
+        ;
+}
+
+static void seek(int fd)
+{
+    char value[PATH_MAX + 32], path[PATH_MAX], *below;
+    if (!fault("seek", value, sizeof value))
+        return;
+    long ms = strtol(value, &below, 10);
+    path_of(fd, path);
+    if (*below == ' ' && strncmp(path, below + 1, strlen(below + 1)) == 0)
+        take((double)ms / 1e3);
+}
+
+ssize_t pread(int fd, void *p, size_t n, off_t at)
+{
+    seek(fd);
+    return REAL(pread)(fd, p, n, at);
+}
+
+ssize_t pread64(int fd, void *p, size_t n, off64_t at)
+{
+    seek(fd);
+    return REAL(pread64)(fd, p, n, at);
+}
+
+/* Whether this look-up is the first one since the control file says so. */
+static bool corrupt(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static char last[64];
+    char word[64] = "";
+    bool found = fault("corrupt", word, sizeof word);
+
+    pthread_mutex_lock(&lock);
+    found = found && strcmp(last, word) != 0;
+    if (found)
+        snprintf(last, sizeof last, "%s", word);
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+int mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data)
+{
+    char bytes[32];
+    if (corrupt())
+        return MDB_CORRUPTED;
+    int rc = REAL(mdb_get)(txn, dbi, key, data);
+    if (rc == 0 && fault("rate", bytes, sizeof bytes))
+        take((double)data->mv_size / strtod(bytes, NULL));
+    return rc;
 }
 
 int rename(const char *from, const char *to)

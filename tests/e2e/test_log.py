@@ -56,5 +56,21 @@ class Log(e2e.TestCase):
                 with open(os.path.join(folder, name), "rb") as file:
                     self.assertNotIn(b"info main ready", file.read(), name)
 
+    def test_no_standard_files(self):
+        """With <&- >&- 2>&- none of the three numbers is given to a socket, the store or the device."""
+        d = self.launch(None, lambda: os.closerange(0, 3))
+        for fd in range(3):
+            self.assertEqual(os.readlink(f"/proc/{d.process.pid}/fd/{fd}"), "/dev/null")
+        d.complete([1, 2, 3])
+        d.process.send_signal(signal.SIGTERM)
+        self.assertEqual(d.process.wait(SECONDS), 0)
+
+    def test_closed_output(self):
+        """What cannot be printed is a failure, not a success that nobody sees."""
+        run = subprocess.run([e2e.program("fulgurd"), "--model", e2e.model("m1-a"), "--plan"], text=True,
+                             stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1), timeout=SECONDS)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("standard output", run.stderr)
+
 
 e2e.main()

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKENS = 270, BOUNDARIES = TOKENS / FG_CHUNK };
+enum { TOKENS = 270, BOUNDARIES = TOKENS / FG_BLOCK_TOKENS };
 
 /* Everything that a store would hold of one sequence. */
 struct stored {
@@ -37,7 +37,7 @@ static void store(struct run *r, struct stored *s)
 
     for (uint32_t b = 0; b < BOUNDARIES; b++) {
         /* Some chunks in one step, some in several. */
-        run_until(r, (b + 1) * FG_CHUNK, b % 2 ? 64 : 29);
+        run_until(r, (b + 1) * FG_BLOCK_TOKENS, b % 2 ? 64 : 29);
         s->pages[b] = lab_alloc(r->p->info.page_bytes, 1);
         s->states[b] = lab_alloc(r->p->info.state_bytes, 1);
         ok(fg_seq_capture_page(r->seq, b, s->pages[b], &err), &err);
@@ -62,14 +62,14 @@ static void restore(struct run *r, const struct stored *s, uint32_t n)
     for (uint32_t b = 0; b < n; b++)
         ok(fg_seq_restore_page(r->seq, s->pages[b], &err), &err);
     ok(fg_seq_restore_state(r->seq, s->states[n - 1], &err), &err);
-    assert_int_equal(fg_seq_length(r->seq), n * FG_CHUNK);
+    assert_int_equal(fg_seq_length(r->seq), n * FG_BLOCK_TOKENS);
 }
 
 /* What is captured of a restored or recomputed sequence are the same bytes. */
 static void check_captures(struct run *r, const struct stored *s)
 {
     size_t page = r->p->info.page_bytes, state = r->p->info.state_bytes;
-    uint32_t n = fg_seq_length(r->seq) / FG_CHUNK;
+    uint32_t n = fg_seq_length(r->seq) / FG_BLOCK_TOKENS;
     void *buf = lab_alloc(page > state ? page : state, 1);
     struct fg_err err;
 
@@ -77,7 +77,7 @@ static void check_captures(struct run *r, const struct stored *s)
         ok(fg_seq_capture_page(r->seq, b, buf, &err), &err);
         lab_equal("a page captured again", buf, s->pages[b], page / 4);
     }
-    if (fg_seq_length(r->seq) % FG_CHUNK == 0) {
+    if (fg_seq_length(r->seq) % FG_BLOCK_TOKENS == 0) {
         ok(fg_seq_capture_state(r->seq, buf, &err), &err);
         lab_equal("a state captured again", buf, s->states[n - 1], state / 4);
     }
@@ -169,10 +169,10 @@ static void check_shared(struct bench *b)
 
         for (int i = 0; i < 4; i++)
             run_init(&runs[i], &b->p, b->what, b->tokens, b->want, TOKENS);
-        run_until(&runs[0], n * FG_CHUNK, 64);
+        run_until(&runs[0], n * FG_BLOCK_TOKENS, 64);
         if (states)
             ok(fg_seq_save_state(runs[0].seq, n % 3, &err), &err);
-        run_until(&runs[0], n * FG_CHUNK + 30, 30);
+        run_until(&runs[0], n * FG_BLOCK_TOKENS + 30, 30);
         pages_before = fg_engine_free_pages(b->p.engine);
         for (int i = 1; i < 4; i++)
             share(&runs[i], &runs[0], n, n % 3);
@@ -189,7 +189,7 @@ static void check_shared(struct bench *b)
             if (counts[3] == 0)
                 counts[3] = 1;
             run_steps(runs, counts, 4);
-            if (runs[0].seq && fg_seq_length(runs[0].seq) > n * FG_CHUNK + 60) {
+            if (runs[0].seq && fg_seq_length(runs[0].seq) > n * FG_BLOCK_TOKENS + 60) {
                 /* The others keep the pages of a sequence that is gone. */
                 run_finish(&runs[0]);
                 run_init(&runs[0], &b->p, b->what, b->tokens, b->want, TOKENS);

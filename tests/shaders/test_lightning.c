@@ -52,8 +52,9 @@ static float *device_rows(const struct problem *p, bool is_v)
             for (size_t h = 0; h < p->n_head; h++)
                 for (size_t c = 0; c < p->d; c++) {
                     size_t slot = s * p->n_head + h;
-                    size_t at = is_v ? (slot * FG_BLOCK_TOKENS + j) * p->d + c
-                                     : ((slot * (p->d / 4) + c / 4) * FG_BLOCK_TOKENS + j) * 4 + c % 4;
+                    size_t at =
+                        is_v ? (slot * FG_BLOCK_TOKENS + j) * p->d + c
+                             : ((slot * (p->d / 4) + c / 4) * FG_BLOCK_TOKENS + j) * 4 + c % 4;
 
                     out[at] = rows[(s * FG_BLOCK_TOKENS + j) * p->width + h * p->d + c];
                 }
@@ -151,7 +152,8 @@ static float *reference_outputs(const struct problem *p)
     for (int r = 0; r < RUNS; r++)
         for (uint32_t i = 0; i < runs[r].n; i++)
             for (uint32_t h = 0; h < p->n_head; h++) {
-                size_t t = runs[r].token + i, chunk = runs[r].seq * (size_t)FG_BLOCK_TOKENS * p->width;
+                size_t t = runs[r].token + i,
+                       chunk = runs[r].seq * (size_t)FG_BLOCK_TOKENS * p->width;
 
                 fg_ref_lightning_attend(p->q + t * p->width + h * p->d, p->k + chunk + h * p->d,
                                         p->v + chunk + h * p->d, p->width,

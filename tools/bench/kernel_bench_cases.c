@@ -262,7 +262,8 @@ static void cost(const struct work *w, struct fg_kernel_time *t)
          */
         folds = (c->depth % FG_BLOCK_TOKENS + c->n_tokens) / FG_BLOCK_TOKENS;
         t->bytes = (double)fg_kernel_state_bytes(b) * (1 + 2 * folds) + 4 * n * width * 7;
-        t->flops = 2 * width * d * n + 4 * width * keys_seen(c->depth % FG_BLOCK_TOKENS, c->n_tokens) +
+        t->flops = 2 * width * d * n +
+                   4 * width * keys_seen(c->depth % FG_BLOCK_TOKENS, c->n_tokens) +
                    2 * width * d * FG_BLOCK_TOKENS * folds;
         t->texel = fg_lightning_by_lanes(&b->ops);
         break;

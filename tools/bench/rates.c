@@ -84,7 +84,7 @@ const char *rates_test_name(const struct rates_test *t, char buf[64])
 
 uint32_t rates_longest(const struct rates *r)
 {
-    uint32_t longest = FG_CHUNK;
+    uint32_t longest = FG_BLOCK_TOKENS;
     for (uint32_t i = 0; i < r->n_tests; i++) {
         const struct rates_test *t = &r->tests[i];
         uint32_t n = t->n_depth + t->n_prompt + t->n_gen;
@@ -137,7 +137,7 @@ static int open_machine(struct machine *m, const struct rates *r, struct fg_err 
     fg_engine_info(m->engine, &m->info);
     m->tokens = calloc(n, sizeof *m->tokens);
     m->logits = malloc((size_t)m->info.hp->n_vocab * sizeof *m->logits);
-    m->kept = calloc(n / FG_CHUNK + 1, sizeof *m->kept);
+    m->kept = calloc(n / FG_BLOCK_TOKENS + 1, sizeof *m->kept);
     if (!m->tokens || !m->logits || !m->kept)
         return fg_fail(err, FG_ENOMEM, "out of memory for %u tokens", n);
     for (uint32_t i = 0; i < n; i++)
@@ -192,7 +192,7 @@ static int begin(struct machine *m, struct fg_seq **seq, struct fg_err *err)
 /* Keeps the whole chunks of `depth`, going on from those that are kept where it can. */
 static int keep(struct machine *m, uint32_t depth, struct fg_err *err)
 {
-    uint32_t want = depth / FG_CHUNK;
+    uint32_t want = depth / FG_BLOCK_TOKENS;
     struct fg_seq *seq = NULL;
     int rc;
     if (want < m->n_kept)
@@ -202,7 +202,7 @@ static int keep(struct machine *m, uint32_t depth, struct fg_err *err)
     fprintf(stderr, "fulgur-bench: computing the %u tokens before the tests\n", depth);
     rc = begin(m, &seq, err);
     if (rc == 0)
-        rc = advance(m, seq, want * FG_CHUNK, m->info.n_batch, err);
+        rc = advance(m, seq, want * FG_BLOCK_TOKENS, m->info.n_batch, err);
     if (rc == 0 && m->info.state_bytes)
         rc = fg_seq_save_state(seq, 0, err);
     for (; rc == 0 && m->n_kept < want; m->n_kept++) {

@@ -85,14 +85,16 @@ static int parse(int argc, char **argv, struct restore_bench *b)
         rc = 2;
     }
     b->model = rc ? NULL : argv[optind];
-    b->n_tokens = b->n_tokens / FG_CHUNK * FG_CHUNK; /* whole blocks are stored */
+    b->n_tokens = b->n_tokens / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS; /* whole blocks are stored */
     return rc;
 }
 
 static int open_engine(struct restore_bench *b, struct fg_err *err)
 {
-    struct fg_engine_options opt = {
-        .kv_type = b->kv, .numerics = b->numerics, .n_ctx = b->n_tokens + FG_CHUNK, .n_seq = 1};
+    struct fg_engine_options opt = {.kv_type = b->kv,
+                                    .numerics = b->numerics,
+                                    .n_ctx = b->n_tokens + FG_BLOCK_TOKENS,
+                                    .n_seq = 1};
     int rc = fg_engine_create(&opt, b->gguf, b->dev, NULL, NULL, &b->engine, err);
     if (rc)
         return rc;
@@ -193,7 +195,7 @@ static int restore(struct restore_bench *b, double *took, struct fg_err *err)
     if (rc)
         return rc;
     double start = fg_clock_seconds();
-    fg_restore_begin(&w, &b->reuse, &b->prefix, b->tokens, b->n_tokens / FG_CHUNK);
+    fg_restore_begin(&w, &b->reuse, &b->prefix, b->tokens, b->n_tokens / FG_BLOCK_TOKENS);
     while (rc == 0 && !w.done)
         rc = fg_restore_advance(&w, &b->reuse, &seq, 64, err);
     *took = fg_clock_seconds() - start;
@@ -244,7 +246,8 @@ static int run(struct restore_bench *b, struct fg_err *err)
     if (rc)
         return rc;
     best = first < best ? first : best;
-    uint64_t bytes = (uint64_t)b->n_tokens / FG_CHUNK * b->info.page_bytes + b->info.state_bytes;
+    uint64_t bytes =
+        (uint64_t)b->n_tokens / FG_BLOCK_TOKENS * b->info.page_bytes + b->info.state_bytes;
     double copy = memcpy_rate(bytes);
     printf("prefix       %u tokens, %.1f MB\n", b->n_tokens, (double)bytes / 1e6);
     printf("prefill      %.2f s (%.1f tokens/s)\n", computed, b->n_tokens / computed);

@@ -170,7 +170,7 @@ static int restore(struct work *w, struct fg_err *err)
     int rc = 0;
     if (!w->cache)
         return 0;
-    fg_restore_begin(&r, &w->reuse, &w->prefix, w->tokens, (w->n_tokens - 1) / FG_CHUNK);
+    fg_restore_begin(&r, &w->reuse, &w->prefix, w->tokens, (w->n_tokens - 1) / FG_BLOCK_TOKENS);
     while (rc == 0 && !r.done)
         rc = fg_restore_advance(&r, &w->reuse, &w->seq, 64, err);
     w->restored = w->seq ? fg_seq_length(w->seq) : 0;
@@ -194,7 +194,8 @@ static int step(struct work *w, uint32_t n, struct fg_err *err)
     at += n;
     rc = fg_store_blocks(&w->reuse, &w->trail, w->seq, &w->prefix, w->tokens, err);
     /* As in the daemon: a state at the prompt's last boundary and every 1,024 tokens. */
-    if (rc == 0 && at % FG_CHUNK == 0 && (at % 1024 == 0 || at + FG_CHUNK > w->n_tokens))
+    if (rc == 0 && at % FG_BLOCK_TOKENS == 0 &&
+        (at % 1024 == 0 || at + FG_BLOCK_TOKENS > w->n_tokens))
         rc = fg_store_state(&w->reuse, &w->trail, w->seq, &w->prefix, w->tokens, err);
     return rc;
 }
@@ -211,7 +212,7 @@ static int compute(struct work *w, struct splitter *s, struct fg_err *err)
                 n = w->n_tokens - at;
             left -= n;
             /* With a cache, steps also end where a state may be kept. */
-            uint32_t to_boundary = FG_CHUNK - at % FG_CHUNK;
+            uint32_t to_boundary = FG_BLOCK_TOKENS - at % FG_BLOCK_TOKENS;
             if (w->cache && w->info.state_bytes && n > to_boundary) {
                 left += n - to_boundary;
                 n = to_boundary;

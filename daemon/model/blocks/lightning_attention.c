@@ -9,9 +9,9 @@
 #include "ops/matmul.h"
 #include "ops/quantize.h"
 
-enum { QKV, GATE, OUTPUT };       /* slots of matrices */
-enum { GATE_NORM };               /* of vectors */
-enum { STATE, K_ROWS, V_ROWS };   /* of memory */
+enum { QKV, GATE, OUTPUT };            /* slots of matrices */
+enum { GATE_NORM };                    /* of vectors */
+enum { STATE, K_ROWS, V_ROWS };        /* of memory */
 enum { POWERS = FG_BLOCK_TOKENS + 1 }; /* of a head's decay: 0 .. 64 */
 
 static uint32_t width(const struct fg_block_shape *s)

@@ -31,7 +31,8 @@ static void tensors(const struct fg_block_shape *s, struct fg_tensor_table *t)
 static void memory(const struct fg_block_shape *s, enum fg_kv_type kv, struct fg_block_memory *m)
 {
     uint64_t value = kv == FG_KV_F16 ? 2 : 4;
-    fg_block_memory_add(m, FG_MEMORY_PAGE, "KV pages", 2ull * kv_width(s) * FG_BLOCK_TOKENS * value);
+    fg_block_memory_add(m, FG_MEMORY_PAGE, "KV pages",
+                        2ull * kv_width(s) * FG_BLOCK_TOKENS * value);
 }
 
 static void needs(const struct fg_block_shape *s, struct fg_activation_needs *n)
