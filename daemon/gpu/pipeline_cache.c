@@ -1,35 +1,27 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 
+#include "base/file.h"
 #include "vk_device.h"
 #include "vk_program.h"
+
+enum { FILE_MOST = 1 << 28 };
 
 /* The file: 8 bytes of XXH3-64 over the rest, then the driver's data. Drivers check what is theirs,
  * few survive a flipped byte. */
 static void *read_cache(const char *path, size_t *bytes)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    char *data = NULL;
+    char *data;
     uint64_t sum;
-    *bytes = 0;
-    if (fd < 0)
+
+    if (fg_file_read(path, FILE_MOST, &data, bytes, NULL))
         return NULL;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 8 && st.st_size < (1 << 28))
-        data = malloc((size_t)st.st_size);
-    if (data && read(fd, data, (size_t)st.st_size) == st.st_size) {
+    if (*bytes > 8)
         memcpy(&sum, data, 8);
-        if (sum == XXH3_64bits(data + 8, (size_t)st.st_size - 8))
-            *bytes = (size_t)st.st_size;
-    }
-    close(fd);
-    if (*bytes == 0) {
+    if (*bytes <= 8 || sum != XXH3_64bits(data + 8, *bytes - 8)) {
         free(data);
+        *bytes = 0;
         return NULL;
     }
     return data;
@@ -62,27 +54,20 @@ int fg_pipeline_cache_open(struct fg_device *d, const char *dir, struct fg_err *
     return r == VK_SUCCESS ? 0 : fg_vk_fail(d, err, "vkCreatePipelineCache", r);
 }
 
-/* Written beside and renamed, so that a reader sees all or nothing. Losing it costs a start. */
+/* Losing it costs a start. */
 static void write_cache(struct fg_device *d)
 {
-    size_t n = 0, path_bytes = strlen(d->pipeline_cache_path) + 8;
-    char *data = NULL, *temp = malloc(path_bytes);
-    int fd = -1;
-    if (temp && vkGetPipelineCacheData(d->device, d->pipeline_cache, &n, NULL) == VK_SUCCESS &&
-        n > 0)
+    size_t n = 0;
+    char *data = NULL;
+
+    if (vkGetPipelineCacheData(d->device, d->pipeline_cache, &n, NULL) == VK_SUCCESS && n > 0)
         data = malloc(n + 8);
     if (data && vkGetPipelineCacheData(d->device, d->pipeline_cache, &n, data + 8) == VK_SUCCESS) {
         uint64_t sum = XXH3_64bits(data + 8, n);
+
         memcpy(data, &sum, 8);
-        snprintf(temp, path_bytes, "%s.XXXXXX", d->pipeline_cache_path);
-        fd = mkostemp(temp, O_CLOEXEC);
+        fg_file_replace(d->pipeline_cache_path, data, n + 8, NULL);
     }
-    if (fd >= 0) {
-        bool ok = write(fd, data, n + 8) == (ssize_t)(n + 8);
-        if (close(fd) || !ok || rename(temp, d->pipeline_cache_path))
-            unlink(temp);
-    }
-    free(temp);
     free(data);
 }
 

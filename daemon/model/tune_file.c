@@ -3,14 +3,12 @@
 #include "tune.h"
 #include "ops/quantize.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
+
+#include "base/file.h"
 
 #define MAGIC "fulgur tuning 1"
 
@@ -112,24 +110,21 @@ static bool parse(struct fg_engine *e, char *text, size_t n)
 bool fg_tune_load(struct fg_engine *e, struct fg_err *err)
 {
     char path[PATH_BYTES], *text;
-    ssize_t n = -1;
+    size_t n;
     bool ok;
-    int fd;
+    int rc;
 
     e->ops.n_tuned = 0;
     err->code = 0;
     if (path_of(e, path, err))
         return false;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    rc = fg_file_read(path, FILE_BYTES, &text, &n, err);
+    if (rc) {
+        if (rc == FG_ENOTFOUND)
+            err->code = 0;
         return false;
-    text = malloc(FILE_BYTES + 1);
-    if (text)
-        n = read(fd, text, FILE_BYTES);
-    close(fd);
-    if (n >= 0)
-        text[n] = '\0';
-    ok = n > 0 && n < FILE_BYTES && parse(e, text, (size_t)n);
+    }
+    ok = parse(e, text, n);
     free(text);
     if (!ok)
         fg_fail(err, FG_EFORMAT, "%s: damaged, or of other shaders or another driver; tuned anew",
@@ -139,11 +134,10 @@ bool fg_tune_load(struct fg_engine *e, struct fg_err *err)
 
 int fg_tune_save(const struct fg_engine *e, struct fg_err *err)
 {
-    char path[PATH_BYTES], temp[PATH_BYTES + 8], sum[SUM_BYTES + 1], *text = NULL;
+    char path[PATH_BYTES], sum[SUM_BYTES + 1], *text = NULL;
     size_t n = 0;
-    bool ok = false;
     FILE *f;
-    int fd, rc = path_of(e, path, err);
+    int rc = path_of(e, path, err);
 
     if (rc)
         return rc;
@@ -162,17 +156,7 @@ int fg_tune_save(const struct fg_engine *e, struct fg_err *err)
     write_sum(text, n, sum);
     fputs(sum, f);
     fclose(f);
-    /* Written beside and renamed, so that a reader sees all or nothing. */
-    snprintf(temp, sizeof temp, "%s.XXXXXX", path);
-    fd = mkostemp(temp, O_CLOEXEC);
-    if (fd >= 0) {
-        ok = write(fd, text, n) == (ssize_t)n;
-        ok = close(fd) == 0 && ok && rename(temp, path) == 0;
-    }
-    if (!ok) {
-        rc = fg_fail(err, FG_EIO, "%s: %s", path, strerror(errno));
-        unlink(temp);
-    }
+    rc = fg_file_replace(path, text, n, err);
     free(text);
     return rc;
 }
