@@ -54,6 +54,8 @@ void fg_nearest_add(struct fg_nearest *nearest, const int32_t *tokens, uint32_t 
 
     while (same < n && block[same] == tokens[same])
         same++;
+    if (same == FG_BLOCK_TOKENS)
+        return;
     if (nearest->known && same < nearest->common)
         return;
     if (nearest->known && same == nearest->common) {

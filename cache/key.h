@@ -26,7 +26,8 @@ struct fg_nearest {
     uint32_t common; /* leading tokens that agree */
     int32_t tokens[FG_BLOCK_TOKENS];
 };
-/* Takes one more block into account; `nearest` begins as zeros. */
+/* Takes one more block into account; `nearest` begins as zeros. The prompt's own whole block is
+ * passed over: whoever asks has looked for it, and it may have come since. */
 void fg_nearest_add(struct fg_nearest *nearest, const int32_t *tokens, uint32_t n,
                     const int32_t block[FG_BLOCK_TOKENS]);
 

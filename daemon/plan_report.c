@@ -49,7 +49,7 @@ static int plan_with(const struct report *r, uint32_t ctx, uint32_t parallel, st
         flow.n_ctx = ctx;
     if (parallel)
         flow.n_seq = parallel;
-    fg_machine_options(&flow, &engine);
+    fg_runner_options(&flow, &engine);
     return fg_plan_init(p, &engine, &r->hp, r->gguf, &r->device, err);
 }
 

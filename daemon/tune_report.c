@@ -61,9 +61,9 @@ int fg_tune_report(const struct fg_config *c, FILE *out, struct fg_err *err)
     int rc;
 
     fg_config_flow_options(c, &flow);
-    fg_machine_options(&flow, &opt);
+    fg_runner_options(&flow, &opt);
     opt.tune = FG_TUNE_ANEW;
-    opt.tune_progress = fg_machine_tune_progress;
+    opt.tune_progress = fg_runner_tune_progress;
     rc = fg_gguf_open(c->model, &g, err);
     if (rc == 0)
         rc = fg_device_open(c->device, c->pipeline_dir, &dev, err);

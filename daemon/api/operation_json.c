@@ -12,33 +12,33 @@
 
 static const struct {
     const char *path;
-    enum fg_task_kind kind;
+    enum fg_operation_kind kind;
     bool body;
-} tasks[] = {
-    {"/v1/fulgur/cache/ls", FG_TASK_LIST, false},
-    {"/v1/fulgur/cache/find", FG_TASK_FIND, true},
-    {"/v1/fulgur/cache/forget", FG_TASK_FORGET, true},
-    {"/v1/fulgur/cache/gc", FG_TASK_COMPACT, true},
-    {"/v1/fulgur/cache/verify", FG_TASK_VERIFY, true},
-    {"/v1/fulgur/cache/export", FG_TASK_EXPORT, false},
-    {"/v1/fulgur/cache/import", FG_TASK_IMPORT, false},
+} operations[] = {
+    {"/v1/fulgur/cache/ls", FG_OPERATION_LIST, false},
+    {"/v1/fulgur/cache/find", FG_OPERATION_FIND, true},
+    {"/v1/fulgur/cache/forget", FG_OPERATION_FORGET, true},
+    {"/v1/fulgur/cache/gc", FG_OPERATION_COMPACT, true},
+    {"/v1/fulgur/cache/verify", FG_OPERATION_VERIFY, true},
+    {"/v1/fulgur/cache/export", FG_OPERATION_EXPORT, false},
+    {"/v1/fulgur/cache/import", FG_OPERATION_IMPORT, false},
 };
 
-bool fg_task_path_kind(const char *path, enum fg_task_kind *kind)
+bool fg_operation_path_kind(const char *path, enum fg_operation_kind *kind)
 {
-    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
-        if (strcmp(path, tasks[i].path) == 0) {
-            *kind = tasks[i].kind;
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+        if (strcmp(path, operations[i].path) == 0) {
+            *kind = operations[i].kind;
             return true;
         }
     return false;
 }
 
-bool fg_task_has_body(enum fg_task_kind kind)
+bool fg_operation_has_body(enum fg_operation_kind kind)
 {
-    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
-        if (tasks[i].kind == kind)
-            return tasks[i].body;
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+        if (operations[i].kind == kind)
+            return operations[i].body;
     return false;
 }
 
@@ -76,7 +76,7 @@ static json_t *query_json(const char *query, struct fg_http_error *e)
 }
 
 static int read_prompt(const json_t *body, const struct fg_flow_info *info,
-                       struct fg_task_request *out, struct fg_http_error *e)
+                       struct fg_operation_request *out, struct fg_http_error *e)
 {
     struct fg_api_request parsed;
     int r = fg_api_request_parse(body, fg_json_field(body, "messages") != NULL, info, &parsed, e);
@@ -90,7 +90,8 @@ static int read_prompt(const json_t *body, const struct fg_flow_info *info,
 }
 
 /* `id`, or `all`: one of the two, so that nobody removes everything by leaving something out. */
-static int read_choice(const json_t *fields, struct fg_task_request *out, struct fg_http_error *e)
+static int read_choice(const json_t *fields, struct fg_operation_request *out,
+                       struct fg_http_error *e)
 {
     bool all = false;
     int r = fg_json_bool(fields, "all", &all, e);
@@ -102,39 +103,40 @@ static int read_choice(const json_t *fields, struct fg_task_request *out, struct
     return r;
 }
 
-static int read_fields(const json_t *fields, struct fg_task_request *out, bool *stream,
+static int read_fields(const json_t *fields, struct fg_operation_request *out, bool *stream,
                        struct fg_http_error *e)
 {
-    int64_t limit = FG_TASK_ROWS;
+    int64_t limit = FG_OPERATION_ROWS;
     int r = 0;
 
-    if (out->kind == FG_TASK_LIST || out->kind == FG_TASK_VERIFY)
-        r = fg_json_int(fields, "limit", 0, FG_TASK_MAX_ROWS, &limit, e);
+    if (out->kind == FG_OPERATION_LIST || out->kind == FG_OPERATION_VERIFY)
+        r = fg_json_int(fields, "limit", 0, FG_OPERATION_MAX_ROWS, &limit, e);
     out->limit = (uint32_t)limit;
-    if (!r && out->kind != FG_TASK_LIST && out->kind != FG_TASK_COMPACT)
+    if (!r && out->kind != FG_OPERATION_LIST && out->kind != FG_OPERATION_COMPACT)
         r = fg_json_text(fields, "id", "id", &out->id, e);
-    if (!r && out->kind == FG_TASK_EXPORT && !out->id)
+    if (!r && out->kind == FG_OPERATION_EXPORT && !out->id)
         r = fg_http_fail(e, 400, "id", NULL, "id: there is none; say what to export");
-    if (!r && (out->kind == FG_TASK_FORGET || out->kind == FG_TASK_VERIFY))
+    if (!r && (out->kind == FG_OPERATION_FORGET || out->kind == FG_OPERATION_VERIFY))
         r = read_choice(fields, out, e);
-    if (!r && out->kind == FG_TASK_FORGET) {
+    if (!r && out->kind == FG_OPERATION_FORGET) {
         r = fg_json_bool(fields, "before", &out->before, e);
     }
-    if (!r && out->kind != FG_TASK_EXPORT)
+    if (!r && out->kind != FG_OPERATION_EXPORT)
         r = fg_json_bool(fields, "stream", stream, e);
     return r;
 }
 
-int fg_task_request_parse(const json_t *body, const char *query, const struct fg_flow_info *info,
-                          struct fg_task_request *out, bool *stream, struct fg_http_error *e)
+int fg_operation_request_parse(const json_t *body, const char *query,
+                               const struct fg_flow_info *info, struct fg_operation_request *out,
+                               bool *stream, struct fg_http_error *e)
 {
     json_t *params;
     int r;
 
     *stream = false;
-    if (out->kind == FG_TASK_FIND)
+    if (out->kind == FG_OPERATION_FIND)
         return read_prompt(body, info, out, e);
-    if (out->kind == FG_TASK_IMPORT) {
+    if (out->kind == FG_OPERATION_IMPORT) {
         *stream = query && strcmp(query, "stream=true") == 0;
         return query && !*stream
                    ? fg_http_fail(e, 400, NULL, NULL, "the query may be stream=true, or nothing")
@@ -148,7 +150,7 @@ int fg_task_request_parse(const json_t *body, const char *query, const struct fg
     return r;
 }
 
-static json_t *row_json(const struct fg_task_row *r)
+static json_t *row_json(const struct fg_operation_row *r)
 {
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:b, s:o}", "id", r->id, "kind",
                      r->leaf ? "leaf" : "branch", "tokens", (json_int_t)r->tokens, "states",
@@ -158,7 +160,7 @@ static json_t *row_json(const struct fg_task_row *r)
                      fg_json_string(r->text));
 }
 
-static json_t *list_json(const struct fg_task_result *r)
+static json_t *list_json(const struct fg_operation_result *r)
 {
     json_t *rows = json_array();
 
@@ -170,26 +172,26 @@ static json_t *list_json(const struct fg_task_result *r)
     return rows ? json_pack("{s:I, s:o}", "total", (json_int_t)r->total, "entries", rows) : NULL;
 }
 
-json_t *fg_task_result_json(enum fg_task_kind kind, const struct fg_task_result *r)
+json_t *fg_operation_result_json(enum fg_operation_kind kind, const struct fg_operation_result *r)
 {
     switch (kind) {
-    case FG_TASK_LIST: return list_json(r);
-    case FG_TASK_FIND:
+    case FG_OPERATION_LIST: return list_json(r);
+    case FG_OPERATION_FIND:
         return json_pack("{s:s, s:I, s:I}", "id", r->id, "tokens", (json_int_t)r->tokens,
                          "prompt_tokens", (json_int_t)r->prompt_tokens);
-    case FG_TASK_FORGET:
+    case FG_OPERATION_FORGET:
         return json_pack("{s:I, s:I, s:I}", "blocks", (json_int_t)r->blocks, "states",
                          (json_int_t)r->states, "bytes", (json_int_t)r->bytes);
-    case FG_TASK_COMPACT:
+    case FG_OPERATION_COMPACT:
         return json_pack("{s:I, s:I}", "before", (json_int_t)r->before, "after",
                          (json_int_t)r->after);
-    case FG_TASK_VERIFY:
+    case FG_OPERATION_VERIFY:
         return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "prefixes", (json_int_t)r->total,
                          "verified", (json_int_t)r->verified, "wrong", (json_int_t)r->wrong,
                          "unreadable", (json_int_t)r->unreadable, "gone", (json_int_t)r->gone,
                          "skipped", (json_int_t)r->skipped);
-    case FG_TASK_EXPORT: break; /* is answered with the pack */
-    case FG_TASK_IMPORT:
+    case FG_OPERATION_EXPORT: break; /* is answered with the pack */
+    case FG_OPERATION_IMPORT:
         return json_pack("{s:s, s:I, s:I, s:I, s:I}", "id", r->id, "tokens", (json_int_t)r->tokens,
                          "blocks", (json_int_t)r->blocks, "states", (json_int_t)r->states, "bytes",
                          (json_int_t)r->bytes);

@@ -7,18 +7,19 @@
 #include "http/errors.h"
 #include "serve/operation.h"
 
-enum { FG_TASK_ROWS = 100, FG_TASK_MAX_ROWS = 10000 };
+enum { FG_OPERATION_ROWS = 100, FG_OPERATION_MAX_ROWS = 10000 };
 
 /* The kind of operation behind a path; false: none. */
-bool fg_task_path_kind(const char *path, enum fg_task_kind *kind);
+bool fg_operation_path_kind(const char *path, enum fg_operation_kind *kind);
 /* Whether the operation takes a body of JSON. */
-bool fg_task_has_body(enum fg_task_kind kind);
+bool fg_operation_has_body(enum fg_operation_kind kind);
 /* `body` (may be NULL): the request's object; `query`: what follows the `?`, or NULL. *stream: the
  * answer is to be a stream. FG_EINVAL with *e filled; what *out points to is the caller's in every
  * case. */
-int fg_task_request_parse(const json_t *body, const char *query, const struct fg_flow_info *info,
-                          struct fg_task_request *out, bool *stream, struct fg_http_error *e);
+int fg_operation_request_parse(const json_t *body, const char *query,
+                               const struct fg_flow_info *info, struct fg_operation_request *out,
+                               bool *stream, struct fg_http_error *e);
 /* The answer; the caller's; NULL: out of memory. */
-json_t *fg_task_result_json(enum fg_task_kind kind, const struct fg_task_result *r);
+json_t *fg_operation_result_json(enum fg_operation_kind kind, const struct fg_operation_result *r);
 
 #endif

@@ -20,7 +20,7 @@
 struct item {
     struct fg_link link; /* first: event queues carry it */
     struct operation *to;
-    struct fg_task_event event;
+    struct fg_operation_event event;
     char *result;          /* DONE: as JSON */
     unsigned char bytes[]; /* DATA */
 };
@@ -32,11 +32,11 @@ struct operation {
     struct fg_work work; /* reads the body */
     struct evbuffer *body;
     char *query; /* or NULL */
-    struct fg_task_request asked;
+    struct fg_operation_request asked;
     struct fg_http_error error; /* why it could not be read, when rc says so */
     int rc;
-    struct fg_task *task; /* NULL before it is started */
-    enum fg_task_kind kind;
+    struct fg_operation *operation; /* NULL before it is started */
+    enum fg_operation_kind kind;
     bool stream;
     unsigned unsent;  /* pieces that the client has not taken */
     struct item last; /* DONE and FAILED must arrive whatever memory there is */
@@ -57,8 +57,8 @@ static void stop(struct operation *x)
 {
     const struct fg_backend *b = &x->all->service->backend;
 
-    if (x->task)
-        b->stop(b->ctx, x->task);
+    if (x->operation)
+        b->stop(b->ctx, x->operation);
 }
 
 static void on_lost(void *arg)
@@ -66,37 +66,37 @@ static void on_lost(void *arg)
     stop(arg);
 }
 
-static void post_last(struct operation *x, struct fg_task_event *event)
+static void post_last(struct operation *x, struct fg_operation_event *event)
 {
     json_t *result = NULL;
 
     x->last.event = *event;
-    if (event->kind == FG_TASK_DONE) {
+    if (event->kind == FG_OPERATION_DONE) {
         /* Here, and not on the loop: a list may have thousands of rows. */
-        result = fg_task_result_json(x->kind, &event->result);
+        result = fg_operation_result_json(x->kind, &event->result);
         if (x->stream)
             result = json_pack("{s:o}", "result", result);
         x->last.result = fg_json_dump(result);
         json_decref(result);
-        fg_task_result_finish(&event->result);
+        fg_operation_result_finish(&event->result);
     }
     fg_event_queue_post(&x->all->events, &x->last.link);
 }
 
 /* Runs on the operation's thread. */
-static void sink(void *ctx, struct fg_task_event *event)
+static void sink(void *ctx, struct fg_operation_event *event)
 {
     struct operation *x = ctx;
     struct item *i;
 
-    if (event->kind == FG_TASK_DONE || event->kind == FG_TASK_FAILED) {
+    if (event->kind == FG_OPERATION_DONE || event->kind == FG_OPERATION_FAILED) {
         post_last(x, event);
         return;
     }
     i = calloc(1, sizeof *i + event->n);
     if (!i) {
         /* Progress is told again; data with a hole in it would look whole. */
-        if (event->kind == FG_TASK_DATA)
+        if (event->kind == FG_OPERATION_DATA)
             stop(x);
         return;
     }
@@ -149,18 +149,18 @@ static void on_sent(void *arg)
 
     while (x->unsent) {
         x->unsent--;
-        b->more(b->ctx, x->task);
+        b->more(b->ctx, x->operation);
     }
 }
 
 static void on_done(struct operation *x)
 {
-    if (x->kind != FG_TASK_EXPORT && !x->stream) {
+    if (x->kind != FG_OPERATION_EXPORT && !x->stream) {
         fg_reply_text(&x->request, 200, x->last.result);
         x->last.result = NULL;
         return;
     }
-    if (x->kind == FG_TASK_EXPORT)
+    if (x->kind == FG_OPERATION_EXPORT)
         fg_stream_start(&x->request, PACK);
     else if (x->last.result)
         fg_stream_event(&x->request, x->last.result);
@@ -175,9 +175,9 @@ static void end(struct operation *x)
     struct fg_service *s = x->all->service;
 
     TAILQ_REMOVE(&x->all->list, x, link);
-    if (x->task)
-        s->backend.finish(s->backend.ctx, x->task);
-    fg_task_request_finish(&x->asked);
+    if (x->operation)
+        s->backend.finish(s->backend.ctx, x->operation);
+    fg_operation_request_finish(&x->asked);
     free(x->query);
     free(x->last.result);
     free(x);
@@ -186,7 +186,7 @@ static void end(struct operation *x)
 
 static void on_last(struct operation *x)
 {
-    if (x->request.ev && x->last.event.kind == FG_TASK_FAILED)
+    if (x->request.ev && x->last.event.kind == FG_OPERATION_FAILED)
         on_failed(x, &x->last.event.error);
     else if (x->request.ev)
         on_done(x);
@@ -197,15 +197,15 @@ static void on_event(void *ctx, struct fg_link *link)
 {
     struct item *i = (struct item *)link;
     struct operation *x = i->to;
-    const struct fg_task_event *e = &i->event;
+    const struct fg_operation_event *e = &i->event;
 
     (void)ctx;
     if (i == &x->last) {
         on_last(x);
         return;
     }
-    if (x->request.ev && e->kind == FG_TASK_DATA) {
-        /* Bounded memory: a task sends a few pieces, and more once these are on their way. */
+    if (x->request.ev && e->kind == FG_OPERATION_DATA) {
+        /* Bounded memory: an operation sends a few pieces, and more once these are on their way. */
         fg_stream_start(&x->request, PACK);
         x->unsent++;
         fg_stream_bytes(&x->request, e->bytes, e->n, on_sent);
@@ -221,22 +221,22 @@ static void on_event(void *ctx, struct fg_link *link)
 static void read_body(struct fg_work *work)
 {
     struct operation *x = of_work(work);
-    struct fg_task_request *asked = &x->asked;
+    struct fg_operation_request *asked = &x->asked;
     size_t n = evbuffer_get_length(x->body);
     json_t *body = NULL;
 
     x->rc = 0;
-    if (fg_task_has_body(x->kind))
+    if (fg_operation_has_body(x->kind))
         x->rc = fg_body_parse(x->body, &body, &x->error);
-    if (x->kind == FG_TASK_IMPORT) {
+    if (x->kind == FG_OPERATION_IMPORT) {
         asked->bytes = malloc(n ? n : 1);
         asked->n_bytes = n;
         if (!asked->bytes || (n && evbuffer_copyout(x->body, asked->bytes, n) != (ev_ssize_t)n))
             x->rc = fg_json_nomem(&x->error);
     }
     if (!x->rc)
-        x->rc = fg_task_request_parse(body, x->query, &x->all->service->info, asked, &x->stream,
-                                      &x->error);
+        x->rc = fg_operation_request_parse(body, x->query, &x->all->service->info, asked,
+                                           &x->stream, &x->error);
     json_decref(body);
     evbuffer_free(x->body);
     x->body = NULL;
@@ -246,11 +246,11 @@ static int begin(struct operation *x)
 {
     struct fg_service *s = x->all->service;
     struct fg_err err = {0};
-    int rc = s->backend.start(s->backend.ctx, &x->asked, sink, x, &x->task, &err);
+    int rc = s->backend.start(s->backend.ctx, &x->asked, sink, x, &x->operation, &err);
 
     if (rc == 0)
         return 0;
-    x->task = NULL;
+    x->operation = NULL;
     fg_http_error_from(&x->error, &err, s->draining);
     if (rc == FG_ENOTFOUND)
         x->error.code = "no_cache";
@@ -268,12 +268,12 @@ static void on_read(struct fg_work *work)
         x->rc = begin(x);
     if (x->request.ev && x->rc)
         fg_reply_error(&x->request, &x->error);
-    if (!x->task)
+    if (!x->operation)
         end(x);
 }
 
 static struct operation *new_operation(struct fg_operations *all, struct fg_request *r,
-                                       enum fg_task_kind kind)
+                                       enum fg_operation_kind kind)
 {
     struct operation *x = calloc(1, sizeof *x);
     const char *query = fg_request_query(r);
@@ -298,16 +298,16 @@ void fg_operations_start(struct fg_operations *all, struct fg_request *r,
                          const struct fg_caller *caller, const char *path)
 {
     size_t bytes = fg_request_body_bytes(r);
-    enum fg_task_kind kind = FG_TASK_LIST;
+    enum fg_operation_kind kind = FG_OPERATION_LIST;
     struct operation *x = NULL;
     struct fg_http_error e;
 
-    fg_task_path_kind(path, &kind);
-    if (kind == FG_TASK_EXPORT && fg_request_is_head(r)) {
+    fg_operation_path_kind(path, &kind);
+    if (kind == FG_OPERATION_EXPORT && fg_request_is_head(r)) {
         fg_reply_head(r, PACK);
         return;
     }
-    if (kind == FG_TASK_COMPACT && !caller->owner) {
+    if (kind == FG_OPERATION_COMPACT && !caller->owner) {
         fg_http_fail(&e, 403, NULL, NULL,
                      "the file is all tenants' together: the user who runs the daemon may compact "
                      "it");

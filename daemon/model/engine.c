@@ -96,9 +96,9 @@ static int warm_up(struct fg_engine *e, struct fg_err *err)
     int rc = logits ? fg_seq_create(e, &s, err) : fg_fail(err, FG_ENOMEM, "out of memory");
     if (rc == 0 && e->opt.n_ctx > last) {
         struct fg_best best;
-        struct fg_step_piece many = {
+        struct fg_step_span many = {
             .seq = s, .tokens = tokens, .n = n, .n_logits = 1, .logits = logits};
-        struct fg_step_piece one = {.seq = s, .tokens = tokens, .n = 1, .n_best = 1, .best = &best};
+        struct fg_step_span one = {.seq = s, .tokens = tokens, .n = 1, .n_best = 1, .best = &best};
         rc = fg_engine_step(e, &many, 1, err);
         if (rc == 0)
             rc = fg_engine_step(e, &one, 1, err);

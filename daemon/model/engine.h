@@ -31,8 +31,6 @@ struct fg_engine;
 struct fg_seq;
 struct fg_step;
 
-enum { FG_CHUNK = FG_BLOCK_TOKENS };
-
 /* When the tilings of the matrix products are measured (model/tune.h), which changes no bits. */
 enum fg_tune {
     FG_TUNE_NEVER,
@@ -99,7 +97,7 @@ struct fg_best {
 };
 
 /* One piece of a step: n tokens that continue `seq`. A step holds each sequence at most once. */
-struct fg_step_piece {
+struct fg_step_span {
     struct fg_seq *seq;
     const int32_t *tokens;
     uint32_t n;        /* 1 .. n_batch */
@@ -115,7 +113,7 @@ struct fg_step_piece {
  * for tools and tests. On failure no sequence has grown. FG_EINVAL (a token id outside the
  * vocabulary, n), FG_ETOOLONG (n_ctx), FG_EBUSY (no free page, two steps under way), FG_EDEVICE,
  * FG_EDEVICELOST. */
-int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
+int fg_engine_step(struct fg_engine *e, const struct fg_step_span *pieces, uint32_t n_pieces,
                    struct fg_err *err);
 
 /* A step for those who do not wait. Two may be there at once: while one runs, the next is prepared,
@@ -125,7 +123,7 @@ int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint
 /* Takes pages, fills the step's tables and records it. The pieces are copied but for what their
  * `logits` and `best` point to, which must stay until the step is finished or dropped; `tokens` may
  * go. *out is the engine's, until then. Errors of fg_engine_step(). */
-int fg_step_prepare(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
+int fg_step_prepare(struct fg_engine *e, const struct fg_step_span *pieces, uint32_t n_pieces,
                     struct fg_step **out, struct fg_err *err);
 /* Piece i, which is of one token, gets this one in place of what it was prepared with (any id of
  * the vocabulary). Before the step is submitted. FG_EINVAL. */

@@ -83,16 +83,16 @@ uint32_t fg_best_choices(const struct fg_engine *e);
 
 enum { FG_STEP_ROUNDS = 4096 / FG_BLOCK_TOKENS + 3 };
 /* The rows whose logits are wanted, in the order of pieces; returns how many. */
-uint32_t fg_step_fill_index(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
+uint32_t fg_step_fill_index(struct fg_engine *e, const struct fg_step_span *p, uint32_t n,
                             const uint32_t *row_of);
 /* Rows of the head that a piece wants. */
-static inline uint32_t fg_piece_wants(const struct fg_step_piece *p)
+static inline uint32_t fg_span_wants(const struct fg_step_span *p)
 {
     return p->n_best ? 1 : p->n_logits;
 }
 /* step_tables.c: fills the tables of a step of n pieces. row_of: [n], each piece's first row;
  * rounds: [FG_STEP_ROUNDS], what shape->rounds points to. Pages must have been reserved. */
-void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n, uint32_t *row_of,
+void fg_step_fill(struct fg_engine *e, const struct fg_step_span *p, uint32_t n, uint32_t *row_of,
                   struct fg_step_round *rounds, struct fg_step_shape *shape);
 /* sequence.c: makes room for a sequence of `length` tokens. FG_ETOOLONG, FG_EBUSY. */
 int fg_seq_reserve(struct fg_seq *s, uint32_t length, struct fg_err *err);

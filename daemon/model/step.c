@@ -12,7 +12,7 @@
 #include "step_set.h"
 #include "shaders/lib/rows.h"
 
-static int check_pieces(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
+static int check_pieces(struct fg_engine *e, const struct fg_step_span *p, uint32_t n,
                         uint32_t *n_tokens, struct fg_err *err)
 {
     uint64_t total = 0;
@@ -49,16 +49,16 @@ uint32_t fg_best_choices(const struct fg_engine *e)
 }
 
 /* The piece that wanted row `i` of all belongs to; *at: its row among the piece's own. */
-static const struct fg_step_piece *piece_of(const struct fg_step_piece *p, uint32_t i, uint32_t *at)
+static const struct fg_step_span *piece_of(const struct fg_step_span *p, uint32_t i, uint32_t *at)
 {
-    while (i >= fg_piece_wants(p))
-        i -= fg_piece_wants(p++);
+    while (i >= fg_span_wants(p))
+        i -= fg_span_wants(p++);
     *at = i;
     return p;
 }
 
 /* The most that a piece wants of the best tokens of rows [from, from + rows). */
-static uint32_t most_best(const struct fg_step_piece *p, uint32_t from, uint32_t rows)
+static uint32_t most_best(const struct fg_step_span *p, uint32_t from, uint32_t rows)
 {
     uint32_t k = 0, at;
     for (uint32_t i = from; i < from + rows; i++) {
@@ -69,7 +69,7 @@ static uint32_t most_best(const struct fg_step_piece *p, uint32_t from, uint32_t
 }
 
 /* The head on rows [from, from + rows) of the index, and what the host wants of it. */
-static void record_head(struct fg_engine *e, const struct fg_step_piece *p, uint32_t from,
+static void record_head(struct fg_engine *e, const struct fg_step_span *p, uint32_t from,
                         uint32_t rows)
 {
     const struct fg_matrix *head = e->hp.tied_output ? &e->embd : &e->head;
@@ -100,13 +100,13 @@ static void record_head(struct fg_engine *e, const struct fg_step_piece *p, uint
 }
 
 /* Hands out what record_head() brought. */
-static void deliver(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t from,
+static void deliver(struct fg_engine *e, const struct fg_step_span *pieces, uint32_t from,
                     uint32_t rows)
 {
     const uint32_t *best = fg_buffer_map(e->s.best_readback);
     uint32_t k = most_best(pieces, from, rows), at;
     for (uint32_t i = 0; i < rows; i++) {
-        const struct fg_step_piece *p = piece_of(pieces, from + i, &at);
+        const struct fg_step_span *p = piece_of(pieces, from + i, &at);
         const uint32_t *row = best + 2 * (size_t)i * (k + 1);
         if (p->n_best == 0)
             memcpy(p->logits + (size_t)at * e->hp.n_vocab,
@@ -200,7 +200,7 @@ static struct fg_step *free_step(struct fg_engine *e, struct fg_err *err)
     return NULL;
 }
 
-int fg_step_prepare(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
+int fg_step_prepare(struct fg_engine *e, const struct fg_step_span *pieces, uint32_t n_pieces,
                     struct fg_step **out, struct fg_err *err)
 {
     struct fg_step *s;
@@ -362,7 +362,7 @@ void fg_step_drop(struct fg_step *s)
         leave(s, false);
 }
 
-int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
+int fg_engine_step(struct fg_engine *e, const struct fg_step_span *pieces, uint32_t n_pieces,
                    struct fg_err *err)
 {
     struct fg_step *s;

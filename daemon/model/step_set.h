@@ -20,7 +20,7 @@ struct fg_step {
     bool owns_tables;                       /* the first set's are those of the engine's scratch */
     struct fg_step_submission *submissions; /* [n_made] */
     uint32_t n_submissions, n_made;
-    struct fg_step_piece pieces[64];
+    struct fg_step_span pieces[64];
     uint32_t row_of[64], begins[64]; /* first row; length of its sequence */
     uint32_t n_pieces, n_logits;
     struct fg_step_round rounds[FG_STEP_ROUNDS];

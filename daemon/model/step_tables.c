@@ -22,7 +22,7 @@ static void fill_token(struct fg_engine *e, uint32_t row, int32_t id, uint32_t p
 }
 
 /* Pieces of one token come first, so that they form their own groups. */
-static void fill_tokens(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
+static void fill_tokens(struct fg_engine *e, const struct fg_step_span *p, uint32_t n,
                         uint32_t *row_of, struct fg_step_shape *shape)
 {
     uint32_t *groups = fg_buffer_map(e->s.tables.groups), row = 0, g = 0;
@@ -52,7 +52,7 @@ static void fill_tokens(struct fg_engine *e, const struct fg_step_piece *p, uint
 }
 
 /* Runs of tokens inside one chunk: round r holds the r-th run of every piece. */
-static void fill_chunks(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
+static void fill_chunks(struct fg_engine *e, const struct fg_step_span *p, uint32_t n,
                         const uint32_t *row_of, struct fg_step_round *rounds,
                         struct fg_step_shape *shape)
 {
@@ -83,7 +83,7 @@ static void fill_chunks(struct fg_engine *e, const struct fg_step_piece *p, uint
 
 /* The pages of its sequences: a table of the step's own, since those of a sequence may change while
  * the step runs. */
-static void fill_pages(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n)
+static void fill_pages(struct fg_engine *e, const struct fg_step_span *p, uint32_t n)
 {
     uint32_t *table = fg_buffer_map(e->s.tables.table);
     for (uint32_t i = 0; i < n; i++)
@@ -91,7 +91,7 @@ static void fill_pages(struct fg_engine *e, const struct fg_step_piece *p, uint3
                p[i].seq->n_pages * sizeof *table);
 }
 
-void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n, uint32_t *row_of,
+void fg_step_fill(struct fg_engine *e, const struct fg_step_span *p, uint32_t n, uint32_t *row_of,
                   struct fg_step_round *rounds, struct fg_step_shape *shape)
 {
     *shape = (struct fg_step_shape){0};
@@ -100,12 +100,12 @@ void fg_step_fill(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n
     fill_chunks(e, p, n, row_of, rounds, shape);
 }
 
-uint32_t fg_step_fill_index(struct fg_engine *e, const struct fg_step_piece *p, uint32_t n,
+uint32_t fg_step_fill_index(struct fg_engine *e, const struct fg_step_span *p, uint32_t n,
                             const uint32_t *row_of)
 {
     uint32_t *index = fg_buffer_map(e->s.tables.index), at = 0;
     for (uint32_t i = 0; i < n; i++)
-        for (uint32_t j = p[i].n - fg_piece_wants(&p[i]); j < p[i].n; j++)
+        for (uint32_t j = p[i].n - fg_span_wants(&p[i]); j < p[i].n; j++)
             index[at++] = row_of[i] + j;
     return at;
 }

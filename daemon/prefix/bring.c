@@ -12,17 +12,17 @@ static uint32_t blocks_of(const struct fg_seq *seq)
 }
 
 /* What is shared on the device costs no page. */
-static int share_block(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_key *key,
-                       const int32_t *tokens, struct fg_err *err)
+static int share_block(const struct fg_prefix_cache *r, struct fg_seq *seq,
+                       const struct fg_key *key, const int32_t *tokens, struct fg_err *err)
 {
     uint32_t page;
     int rc;
 
-    if (!r->vram || !fg_vram_find(r->vram, key, tokens, &page))
+    if (!r->vram || !fg_device_tier_find(r->vram, key, tokens, &page))
         return fg_fail(err, FG_ENOTFOUND, "the block is not on the device");
     rc = r->page_bytes ? fg_seq_share_page(seq, page, err) : fg_seq_restore_page(seq, "", err);
     if (rc == 0)
-        fg_vram_use(r->vram, key);
+        fg_device_tier_use(r->vram, key);
     return rc;
 }
 
@@ -41,7 +41,7 @@ struct move {
     int stage;                   /* 0: free */
     uint32_t block;              /* that it is, or at whose end */
     bool from_host;              /* it lay in host memory */
-    uint32_t place;              /* its page or its slot; FG_VRAM_NONE: it has none */
+    uint32_t place;              /* its page or its slot; FG_TIER_NONE: it has none */
     struct fg_cache_fetch fetch; /* its blob is the move's until the record is there */
     struct fg_ticket transfer;
     struct fg_err err;
@@ -64,7 +64,7 @@ static bool pending(struct move *m)
            (m->stage == WRITING && fg_ticket_pending(&m->transfer));
 }
 
-static int create_way(struct fg_restore *w, const struct fg_reuse *r, uint32_t from,
+static int create_way(struct fg_restore *w, const struct fg_prefix_cache *r, uint32_t from,
                       struct fg_err *err)
 {
     w->way = calloc(1, sizeof *w->way);
@@ -79,21 +79,21 @@ static int create_way(struct fg_restore *w, const struct fg_reuse *r, uint32_t f
 }
 
 /* Gives back what a move that is not pending holds. */
-static void clear_move(const struct fg_reuse *r, struct move *m, bool is_state)
+static void clear_move(const struct fg_prefix_cache *r, struct move *m, bool is_state)
 {
     fg_blob_unref(m->fetch.blob);
     m->fetch.blob = NULL;
-    if (m->place != FG_VRAM_NONE && m->stage) {
+    if (m->place != FG_TIER_NONE && m->stage) {
         if (is_state)
-            fg_vram_state_drop(r->vram, m->place);
+            fg_device_tier_state_drop(r->vram, m->place);
         else
             fg_page_unref(r->engine, m->place);
     }
-    m->place = FG_VRAM_NONE;
+    m->place = FG_TIER_NONE;
     m->stage = 0;
 }
 
-static void destroy_way(const struct fg_reuse *r, struct fg_way *way)
+static void destroy_way(const struct fg_prefix_cache *r, struct fg_way *way)
 {
     for (int i = 0; i <= BLOCKS_UNDER_WAY; i++) {
         clear_move(r, nth_move(way, i), i == BLOCKS_UNDER_WAY);
@@ -119,7 +119,7 @@ static void wait_for(struct move *m)
         fg_ticket_wait(&m->transfer, NULL);
 }
 
-void fg_restore_reap(const struct fg_reuse *r, bool wait)
+void fg_restore_reap(const struct fg_prefix_cache *r, bool wait)
 {
     struct fg_way **at = r->unwanted;
 
@@ -137,7 +137,7 @@ void fg_restore_reap(const struct fg_reuse *r, bool wait)
     }
 }
 
-void fg_restore_stop(struct fg_restore *w, const struct fg_reuse *r)
+void fg_restore_stop(struct fg_restore *w, const struct fg_prefix_cache *r)
 {
     struct fg_way *way = w->way;
 
@@ -167,18 +167,18 @@ void fg_restore_wait(struct fg_restore *w)
         }
 }
 
-static void begin_fetch(struct fg_restore *w, const struct fg_reuse *r, struct move *m,
+static void begin_fetch(struct fg_restore *w, const struct fg_prefix_cache *r, struct move *m,
                         uint32_t block, bool is_state)
 {
     m->stage = FETCHING;
     m->block = block;
-    m->place = FG_VRAM_NONE;
+    m->place = FG_TIER_NONE;
     m->fetch.key = w->prefix->keys[block];
     m->fetch.is_state = is_state;
     m->fetch.bytes = is_state ? r->state_bytes : r->block_bytes;
     m->fetch.blob = NULL;
     memcpy(m->fetch.tokens, w->tokens + (size_t)block * FG_BLOCK_TOKENS, sizeof m->fetch.tokens);
-    m->fetch.blob = fg_host_fetch(r->host, &m->fetch.key, is_state, m->fetch.tokens);
+    m->fetch.blob = fg_host_tier_fetch(r->host, &m->fetch.key, is_state, m->fetch.tokens);
     m->from_host = m->fetch.blob != NULL;
     if (m->from_host) {
         m->stage = FETCHED;
@@ -191,28 +191,31 @@ static void begin_fetch(struct fg_restore *w, const struct fg_reuse *r, struct m
 }
 
 /* A record has come from the store: on to the device, where there is a place for it. */
-static int begin_write(const struct fg_reuse *r, struct move *m, bool is_state, struct fg_err *err)
+static int begin_write(const struct fg_prefix_cache *r, struct move *m, bool is_state,
+                       struct fg_err *err)
 {
     int rc;
 
     if (is_state) {
-        m->place = r->vram ? fg_vram_state_take(r->vram) : FG_VRAM_NONE;
-        if (m->place != FG_VRAM_NONE)
+        m->place = r->vram ? fg_device_tier_state_take(r->vram) : FG_TIER_NONE;
+        if (m->place != FG_TIER_NONE)
             fg_state_write(r->engine, m->place, m->fetch.blob, &m->transfer);
     } else if (r->page_bytes) {
-        if (fg_engine_free_pages(r->engine) == 0 && !(r->vram && fg_vram_make_room(r->vram, 1)))
+        if (fg_engine_free_pages(r->engine) == 0 &&
+            !(r->vram && fg_device_tier_make_room(r->vram, 1)))
             return fg_fail(err, FG_EBUSY, "no KV page is free");
         rc = fg_engine_take_page(r->engine, &m->place, err);
         if (rc)
             return rc;
         fg_page_write(r->engine, m->place, m->fetch.blob, &m->transfer);
     }
-    m->stage = m->place == FG_VRAM_NONE ? THERE : WRITING;
+    m->stage = m->place == FG_TIER_NONE ? THERE : WRITING;
     return 0;
 }
 
 /* Takes a move as far as it can go now. FG_EBUSY: no page is free. Other failures are a miss. */
-static int advance_move(const struct fg_reuse *r, struct move *m, bool is_state, struct fg_err *err)
+static int advance_move(const struct fg_prefix_cache *r, struct move *m, bool is_state,
+                        struct fg_err *err)
 {
     int rc = 0;
 
@@ -223,7 +226,7 @@ static int advance_move(const struct fg_reuse *r, struct move *m, bool is_state,
         else
             m->stage = FETCHED;
         if (rc == 0 && !r->read_only)
-            fg_host_offer(r->host, &m->fetch.key, is_state, m->fetch.tokens, m->fetch.blob);
+            fg_host_tier_offer(r->host, &m->fetch.key, is_state, m->fetch.tokens, m->fetch.blob);
     }
     if (m->stage == FETCHED) {
         rc = begin_write(r, m, is_state, err);
@@ -250,7 +253,7 @@ static struct move *find_move(struct fg_restore *w, uint32_t block)
 }
 
 /* Begins to fetch what comes next, as far as moves are free. */
-static int fetch_ahead(struct fg_restore *w, const struct fg_reuse *r, uint32_t from,
+static int fetch_ahead(struct fg_restore *w, const struct fg_prefix_cache *r, uint32_t from,
                        struct fg_err *err)
 {
     uint32_t last = w->target - 1;
@@ -259,7 +262,7 @@ static int fetch_ahead(struct fg_restore *w, const struct fg_reuse *r, uint32_t 
     if (rc || (!r->cache && !r->host))
         return rc;
     if (r->state_bytes && !w->way->state.stage &&
-        !(r->vram && fg_vram_state(r->vram, &w->prefix->keys[last], last) != FG_VRAM_NONE))
+        !(r->vram && fg_device_tier_state(r->vram, &w->prefix->keys[last], last) != FG_TIER_NONE))
         begin_fetch(w, r, &w->way->state, last, true);
     if (w->way->begun < from)
         w->way->begun = from;
@@ -267,8 +270,8 @@ static int fetch_ahead(struct fg_restore *w, const struct fg_reuse *r, uint32_t 
         uint32_t *b = &w->way->begun;
 
         while (*b < w->target && r->vram &&
-               fg_vram_find(r->vram, &w->prefix->keys[*b], w->tokens + (size_t)*b * FG_BLOCK_TOKENS,
-                            NULL))
+               fg_device_tier_find(r->vram, &w->prefix->keys[*b],
+                                   w->tokens + (size_t)*b * FG_BLOCK_TOKENS, NULL))
             ++*b;
         if (*b == w->target)
             break;
@@ -279,7 +282,7 @@ static int fetch_ahead(struct fg_restore *w, const struct fg_reuse *r, uint32_t 
 }
 
 /* Appends what a move has brought. */
-static int append_move(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq *seq,
+static int append_move(struct fg_restore *w, const struct fg_prefix_cache *r, struct fg_seq *seq,
                        struct move *m, struct fg_err *err)
 {
     uint32_t b = m->block;
@@ -290,15 +293,16 @@ static int append_move(struct fg_restore *w, const struct fg_reuse *r, struct fg
         return rc;
     ++*(m->from_host ? &w->ram_records : &w->store_records);
     if (r->vram && !r->read_only)
-        fg_vram_insert(r->vram, &w->prefix->keys[b], b ? &w->prefix->keys[b - 1] : &w->prefix->root,
-                       w->tokens + (size_t)b * FG_BLOCK_TOKENS, seq, b);
+        fg_device_tier_insert(r->vram, &w->prefix->keys[b],
+                              b ? &w->prefix->keys[b - 1] : &w->prefix->root,
+                              w->tokens + (size_t)b * FG_BLOCK_TOKENS, seq, b);
     clear_move(r, m, false);
     return 0;
 }
 
 /* Appends up to n blocks that are there, and no more than w->target. *waits: the next one is on its
  * way. FG_ENOTFOUND: it is nowhere (any more); seq holds those before. */
-static int append_blocks(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq *seq,
+static int append_blocks(struct fg_restore *w, const struct fg_prefix_cache *r, struct fg_seq *seq,
                          uint32_t n, bool *waits, struct fg_err *err)
 {
     int rc = 0;
@@ -326,7 +330,7 @@ static int append_blocks(struct fg_restore *w, const struct fg_reuse *r, struct 
 }
 
 /* No slot was free for the state: it goes into the sequence by way of the host. */
-static int restore_flat(const struct fg_reuse *r, struct fg_seq *seq, struct move *m,
+static int restore_flat(const struct fg_prefix_cache *r, struct fg_seq *seq, struct move *m,
                         struct fg_err *err)
 {
     void *payload = malloc(r->state_bytes);
@@ -341,36 +345,37 @@ static int restore_flat(const struct fg_reuse *r, struct fg_seq *seq, struct mov
 }
 
 /* The state that `m` has brought, at seq's end. */
-static int load_move(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq *seq,
+static int load_move(struct fg_restore *w, const struct fg_prefix_cache *r, struct fg_seq *seq,
                      struct move *m, struct fg_err *err)
 {
-    int rc = m->place == FG_VRAM_NONE ? restore_flat(r, seq, m, err)
+    int rc = m->place == FG_TIER_NONE ? restore_flat(r, seq, m, err)
                                       : fg_seq_load_state(seq, m->place, err);
 
     if (rc)
         return rc;
     ++*(m->from_host ? &w->ram_records : &w->store_records);
-    if (m->place != FG_VRAM_NONE && !r->read_only) {
-        fg_vram_state_set(r->vram, m->place, &w->prefix->keys[m->block], m->block, false);
-        m->place = FG_VRAM_NONE; /* the index has it */
+    if (m->place != FG_TIER_NONE && !r->read_only) {
+        fg_device_tier_state_set(r->vram, m->place, &w->prefix->keys[m->block], m->block, false);
+        m->place = FG_TIER_NONE; /* the index has it */
     }
     clear_move(r, m, true);
     return 0;
 }
 
 /* The state at seq's end, where all blocks are. Errors as of append_blocks(). */
-static int bring_state(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq *seq,
+static int bring_state(struct fg_restore *w, const struct fg_prefix_cache *r, struct fg_seq *seq,
                        bool *waits, struct fg_err *err)
 {
     uint32_t last = w->target - 1;
-    uint32_t slot = r->vram ? fg_vram_state(r->vram, &w->prefix->keys[last], last) : FG_VRAM_NONE;
+    uint32_t slot =
+        r->vram ? fg_device_tier_state(r->vram, &w->prefix->keys[last], last) : FG_TIER_NONE;
     struct move *m = w->way ? &w->way->state : NULL;
 
-    if (slot != FG_VRAM_NONE) {
-        *waits = fg_vram_state_busy(r->vram, slot);
+    if (slot != FG_TIER_NONE) {
+        *waits = fg_device_tier_state_busy(r->vram, slot);
         if (*waits)
             return 0;
-        fg_vram_state_touch(r->vram, slot);
+        fg_device_tier_state_touch(r->vram, slot);
         return fg_seq_load_state(seq, slot, err);
     }
     if (!r->cache && !r->host)
@@ -383,20 +388,20 @@ static int bring_state(struct fg_restore *w, const struct fg_reuse *r, struct fg
     return *waits ? 0 : load_move(w, r, seq, m, err);
 }
 
-static void aim(struct fg_restore *w, const struct fg_reuse *r, uint32_t max_blocks)
+static void aim(struct fg_restore *w, const struct fg_prefix_cache *r, uint32_t max_blocks)
 {
     struct fg_lookup hit;
 
     fg_lookup_prefix(r, w->prefix->keys, w->tokens, max_blocks, &hit);
     if (r->vram)
-        fg_vram_touch(r->vram, w->prefix->keys, hit.found);
+        fg_device_tier_touch(r->vram, w->prefix->keys, hit.found);
     w->target = hit.restore;
     if (hit.found > w->found)
         w->found = hit.found;
     w->done = w->target == 0;
 }
 
-void fg_restore_begin(struct fg_restore *w, const struct fg_reuse *r,
+void fg_restore_begin(struct fg_restore *w, const struct fg_prefix_cache *r,
                       const struct fg_prefix *prefix, const int32_t *tokens, uint32_t max_blocks)
 {
     *w = (struct fg_restore){.prefix = prefix, .tokens = tokens};
@@ -405,19 +410,19 @@ void fg_restore_begin(struct fg_restore *w, const struct fg_reuse *r,
         fg_cache_touch(r->cache, prefix->keys, w->target);
 }
 
-void fg_restore_more(struct fg_restore *w, const struct fg_reuse *r, const struct fg_seq *seq,
-                     uint32_t n)
+void fg_restore_more(struct fg_restore *w, const struct fg_prefix_cache *r,
+                     const struct fg_seq *seq, uint32_t n)
 {
     uint32_t own = blocks_of(seq), b = own;
 
-    while (
-        r->vram && b < n &&
-        fg_vram_find(r->vram, &w->prefix->keys[b], w->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL))
+    while (r->vram && b < n &&
+           fg_device_tier_find(r->vram, &w->prefix->keys[b],
+                               w->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL))
         b++;
     if (b > w->found)
         w->found = b;
     while (r->state_bytes && b > own &&
-           fg_vram_state(r->vram, &w->prefix->keys[b - 1], b - 1) == FG_VRAM_NONE)
+           fg_device_tier_state(r->vram, &w->prefix->keys[b - 1], b - 1) == FG_TIER_NONE)
         b--;
     if (b == own)
         return;
@@ -425,15 +430,15 @@ void fg_restore_more(struct fg_restore *w, const struct fg_reuse *r, const struc
     w->done = false;
 }
 
-void fg_restore_drop(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_key *keys)
+void fg_restore_drop(const struct fg_prefix_cache *r, struct fg_seq *seq, const struct fg_key *keys)
 {
     if (seq && r->vram)
-        fg_vram_leave(r->vram, keys, blocks_of(seq), seq);
+        fg_device_tier_leave(r->vram, keys, blocks_of(seq), seq);
     fg_seq_destroy(seq);
 }
 
 /* The way to w->target is broken behind `whole` blocks. */
-static int fall_back(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq **seq,
+static int fall_back(struct fg_restore *w, const struct fg_prefix_cache *r, struct fg_seq **seq,
                      uint32_t whole, struct fg_err *err)
 {
     int rc;
@@ -459,7 +464,7 @@ static int fall_back(struct fg_restore *w, const struct fg_reuse *r, struct fg_s
 }
 
 /* Takes all that is under way as far as it can go now. */
-static int advance_moves(struct fg_restore *w, const struct fg_reuse *r, uint32_t from,
+static int advance_moves(struct fg_restore *w, const struct fg_prefix_cache *r, uint32_t from,
                          struct fg_err *err)
 {
     int rc = 0;
@@ -487,7 +492,7 @@ static bool may_advance(struct fg_way *way)
     return false;
 }
 
-static int advance(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq *seq,
+static int advance(struct fg_restore *w, const struct fg_prefix_cache *r, struct fg_seq *seq,
                    uint32_t n_blocks, struct fg_err *err)
 {
     int rc = advance_moves(w, r, blocks_of(seq), err);
@@ -509,7 +514,7 @@ static int advance(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq
     return 0;
 }
 
-int fg_restore_advance(struct fg_restore *w, const struct fg_reuse *r, struct fg_seq **seq,
+int fg_restore_advance(struct fg_restore *w, const struct fg_prefix_cache *r, struct fg_seq **seq,
                        uint32_t n_blocks, struct fg_err *err)
 {
     struct fg_err local = {0};

@@ -23,7 +23,7 @@ struct slot {
     bool read; /* by a transfer */
 };
 
-struct fg_vram {
+struct fg_device_tier {
     struct fg_engine *engine;
     bool has_pages;
     struct entry *entries; /* [cap] */
@@ -37,7 +37,7 @@ struct fg_vram {
     uint64_t clock;
 };
 
-static uint32_t bucket_of(const struct fg_vram *v, const struct fg_key *key)
+static uint32_t bucket_of(const struct fg_device_tier *v, const struct fg_key *key)
 {
     uint32_t h;
 
@@ -45,10 +45,10 @@ static uint32_t bucket_of(const struct fg_vram *v, const struct fg_key *key)
     return h & (v->n_buckets - 1);
 }
 
-int fg_vram_create(struct fg_engine *e, struct fg_vram **out, struct fg_err *err)
+int fg_device_tier_create(struct fg_engine *e, struct fg_device_tier **out, struct fg_err *err)
 {
     struct fg_engine_info info;
-    struct fg_vram *v = calloc(1, sizeof *v);
+    struct fg_device_tier *v = calloc(1, sizeof *v);
 
     *out = NULL;
     if (!v)
@@ -64,25 +64,25 @@ int fg_vram_create(struct fg_engine *e, struct fg_vram **out, struct fg_err *err
     v->buckets = malloc(v->n_buckets * sizeof *v->buckets);
     v->slots = calloc(v->n_slots ? v->n_slots : 1, sizeof *v->slots);
     if (!v->entries || !v->buckets || !v->slots) {
-        v->oldest = FG_VRAM_NONE;
-        fg_vram_destroy(v);
+        v->oldest = FG_TIER_NONE;
+        fg_device_tier_destroy(v);
         return fg_fail(err, FG_ENOMEM, "no memory for the index of %u pages", v->cap);
     }
     memset(v->buckets, 0xff, v->n_buckets * sizeof *v->buckets);
     for (uint32_t i = 0; i < v->cap; i++)
-        v->entries[i].chain = i + 1 < v->cap ? i + 1 : FG_VRAM_NONE;
-    v->free_list = v->cap ? 0 : FG_VRAM_NONE;
-    v->newest = v->oldest = FG_VRAM_NONE;
+        v->entries[i].chain = i + 1 < v->cap ? i + 1 : FG_TIER_NONE;
+    v->free_list = v->cap ? 0 : FG_TIER_NONE;
+    v->newest = v->oldest = FG_TIER_NONE;
     *out = v;
     return 0;
 }
 
-void fg_vram_destroy(struct fg_vram *v)
+void fg_device_tier_destroy(struct fg_device_tier *v)
 {
     if (!v)
         return;
     if (v->has_pages)
-        for (uint32_t i = v->oldest; i != FG_VRAM_NONE; i = v->entries[i].newer)
+        for (uint32_t i = v->oldest; i != FG_TIER_NONE; i = v->entries[i].newer)
             fg_page_unref(v->engine, v->entries[i].page);
     free(v->entries);
     free(v->buckets);
@@ -90,71 +90,71 @@ void fg_vram_destroy(struct fg_vram *v)
     free(v);
 }
 
-static uint32_t find(const struct fg_vram *v, const struct fg_key *key)
+static uint32_t find(const struct fg_device_tier *v, const struct fg_key *key)
 {
     uint32_t i = v->buckets[bucket_of(v, key)];
 
-    while (i != FG_VRAM_NONE && memcmp(&v->entries[i].key, key, sizeof *key) != 0)
+    while (i != FG_TIER_NONE && memcmp(&v->entries[i].key, key, sizeof *key) != 0)
         i = v->entries[i].chain;
     return i;
 }
 
-static void unlink_use(struct fg_vram *v, uint32_t i)
+static void unlink_use(struct fg_device_tier *v, uint32_t i)
 {
     struct entry *e = &v->entries[i];
 
-    if (e->newer != FG_VRAM_NONE)
+    if (e->newer != FG_TIER_NONE)
         v->entries[e->newer].older = e->older;
     else
         v->newest = e->older;
-    if (e->older != FG_VRAM_NONE)
+    if (e->older != FG_TIER_NONE)
         v->entries[e->older].newer = e->newer;
     else
         v->oldest = e->newer;
 }
 
-static void link_newest(struct fg_vram *v, uint32_t i)
+static void link_newest(struct fg_device_tier *v, uint32_t i)
 {
     struct entry *e = &v->entries[i];
 
-    e->newer = FG_VRAM_NONE;
+    e->newer = FG_TIER_NONE;
     e->older = v->newest;
-    if (v->newest != FG_VRAM_NONE)
+    if (v->newest != FG_TIER_NONE)
         v->entries[v->newest].newer = i;
     else
         v->oldest = i;
     v->newest = i;
 }
 
-bool fg_vram_find(const struct fg_vram *v, const struct fg_key *key, const int32_t *tokens,
-                  uint32_t *page)
+bool fg_device_tier_find(const struct fg_device_tier *v, const struct fg_key *key,
+                         const int32_t *tokens, uint32_t *page)
 {
     uint32_t i = find(v, key);
 
-    if (i == FG_VRAM_NONE || memcmp(v->entries[i].tokens, tokens, sizeof v->entries[i].tokens) != 0)
+    if (i == FG_TIER_NONE || memcmp(v->entries[i].tokens, tokens, sizeof v->entries[i].tokens) != 0)
         return false;
     if (page)
         *page = v->entries[i].page;
     return true;
 }
 
-void fg_vram_touch(struct fg_vram *v, const struct fg_key *keys, uint32_t n)
+void fg_device_tier_touch(struct fg_device_tier *v, const struct fg_key *keys, uint32_t n)
 {
     while (n-- > 0) {
         uint32_t i = find(v, &keys[n]);
 
-        if (i == FG_VRAM_NONE)
+        if (i == FG_TIER_NONE)
             continue;
         unlink_use(v, i);
         link_newest(v, i);
     }
 }
 
-void fg_vram_use(struct fg_vram *v, const struct fg_key *key)
+void fg_device_tier_use(struct fg_device_tier *v, const struct fg_key *key)
 {
     uint32_t i = find(v, key);
 
-    if (i == FG_VRAM_NONE)
+    if (i == FG_TIER_NONE)
         return;
     if (v->entries[i].users++ == 0)
         v->n_evictable--;
@@ -162,7 +162,7 @@ void fg_vram_use(struct fg_vram *v, const struct fg_key *key)
     link_newest(v, i);
 }
 
-static void forget(struct fg_vram *v, uint32_t i)
+static void forget(struct fg_device_tier *v, uint32_t i)
 {
     struct entry *e = &v->entries[i];
     uint32_t *at = &v->buckets[bucket_of(v, &e->key)];
@@ -180,27 +180,28 @@ static void forget(struct fg_vram *v, uint32_t i)
 }
 
 /* Forgets the least recently used entry that no sequence uses. */
-static bool evict_one(struct fg_vram *v)
+static bool evict_one(struct fg_device_tier *v)
 {
-    uint32_t i = v->n_evictable ? v->oldest : FG_VRAM_NONE;
+    uint32_t i = v->n_evictable ? v->oldest : FG_TIER_NONE;
 
-    while (i != FG_VRAM_NONE && v->entries[i].users)
+    while (i != FG_TIER_NONE && v->entries[i].users)
         i = v->entries[i].newer;
-    if (i == FG_VRAM_NONE)
+    if (i == FG_TIER_NONE)
         return false;
     forget(v, i);
     return true;
 }
 
-void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const struct fg_key *parent,
-                    const int32_t *tokens, const struct fg_seq *seq, uint32_t index)
+void fg_device_tier_insert(struct fg_device_tier *v, const struct fg_key *key,
+                           const struct fg_key *parent, const int32_t *tokens,
+                           const struct fg_seq *seq, uint32_t index)
 {
     uint32_t i, b = bucket_of(v, key);
     struct entry *e;
 
-    if (find(v, key) != FG_VRAM_NONE)
+    if (find(v, key) != FG_TIER_NONE)
         return;
-    if (v->free_list == FG_VRAM_NONE && !evict_one(v))
+    if (v->free_list == FG_TIER_NONE && !evict_one(v))
         return;
     i = v->free_list;
     e = &v->entries[i];
@@ -208,7 +209,7 @@ void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const struct fg
     e->key = *key;
     e->parent = *parent;
     memcpy(e->tokens, tokens, sizeof e->tokens);
-    e->page = FG_VRAM_NONE;
+    e->page = FG_TIER_NONE;
     e->users = 1;
     if (v->has_pages) {
         e->page = fg_seq_page(seq, index);
@@ -219,16 +220,16 @@ void fg_vram_insert(struct fg_vram *v, const struct fg_key *key, const struct fg
     link_newest(v, i);
 }
 
-void fg_vram_nearest(const struct fg_vram *v, const struct fg_key *parent, const int32_t *tokens,
-                     uint32_t n, struct fg_nearest *nearest)
+void fg_device_tier_nearest(const struct fg_device_tier *v, const struct fg_key *parent,
+                            const int32_t *tokens, uint32_t n, struct fg_nearest *nearest)
 {
-    for (uint32_t i = v->newest; i != FG_VRAM_NONE; i = v->entries[i].older)
+    for (uint32_t i = v->newest; i != FG_TIER_NONE; i = v->entries[i].older)
         if (memcmp(&v->entries[i].parent, parent, sizeof *parent) == 0)
             fg_nearest_add(nearest, tokens, n, v->entries[i].tokens);
 }
 
-void fg_vram_leave(struct fg_vram *v, const struct fg_key *keys, uint32_t n,
-                   const struct fg_seq *seq)
+void fg_device_tier_leave(struct fg_device_tier *v, const struct fg_key *keys, uint32_t n,
+                          const struct fg_seq *seq)
 {
     /* From the last to the first, so that a block is never older than what continues it. */
     while (n-- > 0) {
@@ -236,7 +237,7 @@ void fg_vram_leave(struct fg_vram *v, const struct fg_key *keys, uint32_t n,
 
         /* Another page under this key is another sequence's: this one came second and was not kept.
          */
-        if (i == FG_VRAM_NONE || v->entries[i].users == 0 ||
+        if (i == FG_TIER_NONE || v->entries[i].users == 0 ||
             (v->has_pages && v->entries[i].page != fg_seq_page(seq, n)))
             continue;
         if (--v->entries[i].users == 0)
@@ -246,7 +247,7 @@ void fg_vram_leave(struct fg_vram *v, const struct fg_key *keys, uint32_t n,
     }
 }
 
-bool fg_vram_make_room(struct fg_vram *v, uint32_t want)
+bool fg_device_tier_make_room(struct fg_device_tier *v, uint32_t want)
 {
     while (fg_engine_free_pages(v->engine) < want)
         if (!v->has_pages || !evict_one(v))
@@ -254,102 +255,105 @@ bool fg_vram_make_room(struct fg_vram *v, uint32_t want)
     return true;
 }
 
-uint32_t fg_vram_evictable(const struct fg_vram *v)
+uint32_t fg_device_tier_evictable(const struct fg_device_tier *v)
 {
     return v->has_pages ? v->n_evictable : 0;
 }
 
-uint32_t fg_vram_evictable_among(const struct fg_vram *v, const struct fg_key *keys, uint32_t n)
+uint32_t fg_device_tier_evictable_among(const struct fg_device_tier *v, const struct fg_key *keys,
+                                        uint32_t n)
 {
     uint32_t count = 0;
 
     for (uint32_t b = 0; v->has_pages && b < n; b++) {
         uint32_t i = find(v, &keys[b]);
 
-        count += i != FG_VRAM_NONE && v->entries[i].users == 0;
+        count += i != FG_TIER_NONE && v->entries[i].users == 0;
     }
     return count;
 }
 
-uint32_t fg_vram_state(const struct fg_vram *v, const struct fg_key *key, uint32_t block)
+uint32_t fg_device_tier_state(const struct fg_device_tier *v, const struct fg_key *key,
+                              uint32_t block)
 {
     for (uint32_t i = 0; i < v->n_slots; i++)
         if (v->slots[i].known && v->slots[i].block == block &&
             memcmp(&v->slots[i].key, key, sizeof *key) == 0)
             return i;
-    return FG_VRAM_NONE;
+    return FG_TIER_NONE;
 }
 
-uint32_t fg_vram_state_take(struct fg_vram *v)
+uint32_t fg_device_tier_state_take(struct fg_device_tier *v)
 {
-    uint32_t best = FG_VRAM_NONE;
+    uint32_t best = FG_TIER_NONE;
 
     for (uint32_t i = 0; i < v->n_slots; i++) {
         if (v->slots[i].pins)
             continue;
-        if (best == FG_VRAM_NONE || v->slots[i].used < v->slots[best].used)
+        if (best == FG_TIER_NONE || v->slots[i].used < v->slots[best].used)
             best = i;
     }
-    if (best != FG_VRAM_NONE)
+    if (best != FG_TIER_NONE)
         v->slots[best] = (struct slot){.pins = 1};
     return best;
 }
 
-void fg_vram_state_set(struct fg_vram *v, uint32_t slot, const struct fg_key *key, uint32_t block,
-                       bool pinned)
+void fg_device_tier_state_set(struct fg_device_tier *v, uint32_t slot, const struct fg_key *key,
+                              uint32_t block, bool pinned)
 {
-    uint32_t twin = fg_vram_state(v, key, block);
+    uint32_t twin = fg_device_tier_state(v, key, block);
 
-    if (twin != FG_VRAM_NONE && twin != slot && !v->slots[twin].pins)
-        fg_vram_state_drop(v, twin);
+    if (twin != FG_TIER_NONE && twin != slot && !v->slots[twin].pins)
+        fg_device_tier_state_drop(v, twin);
     v->slots[slot] = (struct slot){
         .key = *key, .block = block, .used = ++v->clock, .known = true, .pins = pinned};
 }
 
-void fg_vram_state_unpin(struct fg_vram *v, uint32_t slot)
+void fg_device_tier_state_unpin(struct fg_device_tier *v, uint32_t slot)
 {
     v->slots[slot].pins--;
 }
 
-void fg_vram_state_pin(struct fg_vram *v, uint32_t slot)
+void fg_device_tier_state_pin(struct fg_device_tier *v, uint32_t slot)
 {
     v->slots[slot].pins++;
 }
 
-void fg_vram_state_read_begins(struct fg_vram *v, uint32_t slot)
+void fg_device_tier_state_read_begins(struct fg_device_tier *v, uint32_t slot)
 {
     v->slots[slot].read = true;
 }
 
-void fg_vram_state_read_ended(struct fg_vram *v, uint32_t slot)
+void fg_device_tier_state_read_ended(struct fg_device_tier *v, uint32_t slot)
 {
     v->slots[slot].read = false;
 }
 
-bool fg_vram_state_busy(const struct fg_vram *v, uint32_t slot)
+bool fg_device_tier_state_busy(const struct fg_device_tier *v, uint32_t slot)
 {
     return v->slots[slot].read;
 }
 
-void fg_vram_state_drop(struct fg_vram *v, uint32_t slot)
+void fg_device_tier_state_drop(struct fg_device_tier *v, uint32_t slot)
 {
     v->slots[slot] = (struct slot){.known = false};
 }
 
-void fg_vram_state_touch(struct fg_vram *v, uint32_t slot)
+void fg_device_tier_state_touch(struct fg_device_tier *v, uint32_t slot)
 {
     v->slots[slot].used = ++v->clock;
 }
 
-void fg_vram_sweep(struct fg_vram *v,
-                   bool (*stored)(void *ctx, const struct fg_key *key, bool state), void *ctx)
+void fg_device_tier_sweep(struct fg_device_tier *v,
+                          bool (*stored)(void *ctx, const struct fg_key *key, bool state),
+                          void *ctx)
 {
-    for (uint32_t i = v->oldest, newer; i != FG_VRAM_NONE; i = newer) {
+    for (uint32_t i = v->oldest, newer; i != FG_TIER_NONE; i = newer) {
         newer = v->entries[i].newer;
         if (!stored(ctx, &v->entries[i].key, false))
             forget(v, i);
     }
     for (uint32_t i = 0; i < v->n_slots; i++)
         if (v->slots[i].known && !v->slots[i].pins && !stored(ctx, &v->slots[i].key, true))
-            fg_vram_state_drop(v, i);
+            fg_device_tier_state_drop(v, i);
 }

@@ -41,7 +41,7 @@ static void find_stored(void *ctx)
 }
 
 /* What is stored or on the device behind the blocks that were found. */
-static void begin_nearest(const struct fg_reuse *r, const struct fg_explain_prompt *p,
+static void begin_nearest(const struct fg_prefix_cache *r, const struct fg_explain_prompt *p,
                           struct fg_explanation *e)
 {
     const int32_t *rest = p->tokens + (size_t)p->found * FG_BLOCK_TOKENS;
@@ -50,7 +50,7 @@ static void begin_nearest(const struct fg_reuse *r, const struct fg_explain_prom
     e->n = least(p->n_tokens - p->found * FG_BLOCK_TOKENS, FG_BLOCK_TOKENS);
     memcpy(e->rest, rest, e->n * sizeof *rest);
     if (r->vram)
-        fg_vram_nearest(r->vram, &e->parent, e->rest, e->n, &e->nearest);
+        fg_device_tier_nearest(r->vram, &e->parent, e->rest, e->n, &e->nearest);
     if (!r->cache)
         return;
     e->cache = r->cache;
@@ -74,7 +74,7 @@ static void tell(const struct fg_tokenizer *t, const struct fg_explain_prompt *p
 }
 
 /* A state behind one of the blocks that were found but not restored: what became of it. */
-static enum fg_cache_reason missing_state(const struct fg_reuse *r,
+static enum fg_cache_reason missing_state(const struct fg_prefix_cache *r,
                                           const struct fg_explain_prompt *p)
 {
     for (uint32_t b = p->found; r->cache && b > p->reused; b--) {
@@ -89,7 +89,8 @@ static enum fg_cache_reason missing_state(const struct fg_reuse *r,
 }
 
 /* Nothing begins like the prompt: is it there under another root of the same tenant? */
-static enum fg_cache_reason other_root(const struct fg_reuse *r, const struct fg_explain_prompt *p)
+static enum fg_cache_reason other_root(const struct fg_prefix_cache *r,
+                                       const struct fg_explain_prompt *p)
 {
     enum { MOST = 256 };
     struct fg_cache_root *roots = r->cache ? malloc(MOST * sizeof *roots) : NULL;
@@ -116,7 +117,7 @@ static enum fg_cache_reason other_root(const struct fg_reuse *r, const struct fg
     return reason;
 }
 
-static enum fg_cache_reason missing_block(const struct fg_reuse *r,
+static enum fg_cache_reason missing_block(const struct fg_prefix_cache *r,
                                           const struct fg_explain_prompt *p, bool parts)
 {
     enum fg_cache_reason elsewhere = FG_REASON_NEW_PREFIX;
@@ -139,7 +140,7 @@ static enum fg_cache_reason missing_block(const struct fg_reuse *r,
     return p->found > 0 ? FG_REASON_EXTENDED : FG_REASON_NEW_PREFIX;
 }
 
-void fg_explain_begin(const struct fg_reuse *r, const struct fg_explain_prompt *p,
+void fg_explain_begin(const struct fg_prefix_cache *r, const struct fg_explain_prompt *p,
                       struct fg_explanation *e)
 {
     uint32_t possible = (p->n_tokens - 1) / FG_BLOCK_TOKENS;
@@ -187,9 +188,7 @@ void fg_explain_end(struct fg_explanation *e, const struct fg_tokenizer *t,
 
     fg_explain_wait(e);
     *why = (struct fg_cache_why){.diverged_at = -1};
-    /* The whole block: the prompt's own, which it stored meanwhile. */
-    parts = e->nearest.known && e->nearest.common < FG_BLOCK_TOKENS &&
-            (e->found > 0 || e->nearest.common > 0);
+    parts = e->nearest.known && (e->found > 0 || e->nearest.common > 0);
     if (parts)
         tell(t, p, e->nearest.common, e->nearest.tokens, why);
     why->reason = parts ? e->reason_parts : e->reason;

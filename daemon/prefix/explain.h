@@ -3,7 +3,7 @@
 #ifndef FG_EXPLAIN_H
 #define FG_EXPLAIN_H
 
-#include "serve/job.h"
+#include "why.h"
 #include "longest.h"
 #include "prefix_keys.h"
 #include "text/tokenizer/tokenizer.h"
@@ -34,7 +34,7 @@ struct fg_explanation {
 
 /* Finds out what memory tells, and has the store's reader look at the neighbours; what is stored
  * later does not count. The memory must stay until fg_explain_end() or fg_explain_wait(). */
-void fg_explain_begin(const struct fg_reuse *r, const struct fg_explain_prompt *p,
+void fg_explain_begin(const struct fg_prefix_cache *r, const struct fg_explain_prompt *p,
                       struct fg_explanation *e);
 /* Does the reader still look? r->wake wakes up when it has. */
 bool fg_explain_pending(struct fg_explanation *e);

@@ -14,11 +14,11 @@ struct record {
     struct record *newer, *older; /* the order of use */
 };
 
-struct fg_host {
+struct fg_host_tier {
     struct record **buckets; /* [n_buckets], a power of two */
     uint32_t n_buckets;
     struct record *newest, *oldest;
-    struct fg_host_stats stats;
+    struct fg_host_tier_stats stats;
 };
 
 static uint64_t cost(const struct record *r)
@@ -26,7 +26,7 @@ static uint64_t cost(const struct record *r)
     return fg_blob_bytes(r->blob) + sizeof *r;
 }
 
-static struct record **bucket(const struct fg_host *h, const struct fg_key *key)
+static struct record **bucket(const struct fg_host_tier *h, const struct fg_key *key)
 {
     uint32_t hash;
 
@@ -34,9 +34,9 @@ static struct record **bucket(const struct fg_host *h, const struct fg_key *key)
     return &h->buckets[hash & (h->n_buckets - 1)];
 }
 
-struct fg_host *fg_host_create(uint64_t max_bytes)
+struct fg_host_tier *fg_host_tier_create(uint64_t max_bytes)
 {
-    struct fg_host *h = calloc(1, sizeof *h);
+    struct fg_host_tier *h = calloc(1, sizeof *h);
 
     if (!h)
         return NULL;
@@ -52,7 +52,7 @@ struct fg_host *fg_host_create(uint64_t max_bytes)
     return h;
 }
 
-static struct record *find(const struct fg_host *h, const struct fg_key *key, bool is_state)
+static struct record *find(const struct fg_host_tier *h, const struct fg_key *key, bool is_state)
 {
     struct record *r = *bucket(h, key);
 
@@ -61,13 +61,13 @@ static struct record *find(const struct fg_host *h, const struct fg_key *key, bo
     return r;
 }
 
-static void unlink_use(struct fg_host *h, struct record *r)
+static void unlink_use(struct fg_host_tier *h, struct record *r)
 {
     *(r->newer ? &r->newer->older : &h->newest) = r->older;
     *(r->older ? &r->older->newer : &h->oldest) = r->newer;
 }
 
-static void link_newest(struct fg_host *h, struct record *r)
+static void link_newest(struct fg_host_tier *h, struct record *r)
 {
     r->newer = NULL;
     r->older = h->newest;
@@ -75,7 +75,7 @@ static void link_newest(struct fg_host *h, struct record *r)
     h->newest = r;
 }
 
-static void forget(struct fg_host *h, struct record *r)
+static void forget(struct fg_host_tier *h, struct record *r)
 {
     struct record **at = bucket(h, &r->key);
 
@@ -89,7 +89,7 @@ static void forget(struct fg_host *h, struct record *r)
     free(r);
 }
 
-void fg_host_destroy(struct fg_host *h)
+void fg_host_tier_destroy(struct fg_host_tier *h)
 {
     if (!h)
         return;
@@ -99,13 +99,13 @@ void fg_host_destroy(struct fg_host *h)
     free(h);
 }
 
-bool fg_host_has(const struct fg_host *h, const struct fg_key *key, bool is_state)
+bool fg_host_tier_has(const struct fg_host_tier *h, const struct fg_key *key, bool is_state)
 {
     return h && find(h, key, is_state);
 }
 
-struct fg_blob *fg_host_fetch(struct fg_host *h, const struct fg_key *key, bool is_state,
-                              const int32_t *tokens)
+struct fg_blob *fg_host_tier_fetch(struct fg_host_tier *h, const struct fg_key *key, bool is_state,
+                                   const int32_t *tokens)
 {
     struct record *r = h ? find(h, key, is_state) : NULL;
 
@@ -117,8 +117,8 @@ struct fg_blob *fg_host_fetch(struct fg_host *h, const struct fg_key *key, bool 
     return fg_blob_ref(r->blob);
 }
 
-void fg_host_offer(struct fg_host *h, const struct fg_key *key, bool is_state,
-                   const int32_t *tokens, struct fg_blob *blob)
+void fg_host_tier_offer(struct fg_host_tier *h, const struct fg_key *key, bool is_state,
+                        const int32_t *tokens, struct fg_blob *blob)
 {
     struct record *r, **at;
     uint64_t bytes = fg_blob_bytes(blob) + sizeof *r;
@@ -142,8 +142,8 @@ void fg_host_offer(struct fg_host *h, const struct fg_key *key, bool is_state,
     h->stats.bytes += bytes;
 }
 
-void fg_host_sweep(struct fg_host *h,
-                   bool (*stored)(void *ctx, const struct fg_key *key, bool state), void *ctx)
+void fg_host_tier_sweep(struct fg_host_tier *h,
+                        bool (*stored)(void *ctx, const struct fg_key *key, bool state), void *ctx)
 {
     for (struct record *r = h ? h->newest : NULL, *older; r; r = older) {
         older = r->older;
@@ -152,7 +152,7 @@ void fg_host_sweep(struct fg_host *h,
     }
 }
 
-void fg_host_stats(const struct fg_host *h, struct fg_host_stats *out)
+void fg_host_tier_stats(const struct fg_host_tier *h, struct fg_host_tier_stats *out)
 {
-    *out = h ? h->stats : (struct fg_host_stats){0};
+    *out = h ? h->stats : (struct fg_host_tier_stats){0};
 }

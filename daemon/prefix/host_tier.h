@@ -12,30 +12,30 @@
 #include "cache/key.h"
 
 struct fg_blob;
-struct fg_host;
+struct fg_host_tier;
 
 /* A budget of 0 keeps nothing. NULL: out of memory. */
-struct fg_host *fg_host_create(uint64_t max_bytes);
+struct fg_host_tier *fg_host_tier_create(uint64_t max_bytes);
 /* Blobs that others refer to stay theirs. NULL is fine. */
-void fg_host_destroy(struct fg_host *h);
+void fg_host_tier_destroy(struct fg_host_tier *h);
 
 /* Is the block `key`, or the state at its end, here? h may be NULL: no. */
-bool fg_host_has(const struct fg_host *h, const struct fg_key *key, bool is_state);
+bool fg_host_tier_has(const struct fg_host_tier *h, const struct fg_key *key, bool is_state);
 /* The record's blob when it is of tokens[64], as a reference of the caller's, and counts as used;
  * else NULL. */
-struct fg_blob *fg_host_fetch(struct fg_host *h, const struct fg_key *key, bool is_state,
-                              const int32_t *tokens);
+struct fg_blob *fg_host_tier_fetch(struct fg_host_tier *h, const struct fg_key *key, bool is_state,
+                                   const int32_t *tokens);
 /* Keeps a reference, unless the record is here already or larger than the budget. Never fails: when
  * there is no room nothing is kept. */
-void fg_host_offer(struct fg_host *h, const struct fg_key *key, bool is_state,
-                   const int32_t *tokens, struct fg_blob *blob);
+void fg_host_tier_offer(struct fg_host_tier *h, const struct fg_key *key, bool is_state,
+                        const int32_t *tokens, struct fg_blob *blob);
 /* Forgets what `stored` denies. */
-void fg_host_sweep(struct fg_host *h,
-                   bool (*stored)(void *ctx, const struct fg_key *key, bool state), void *ctx);
+void fg_host_tier_sweep(struct fg_host_tier *h,
+                        bool (*stored)(void *ctx, const struct fg_key *key, bool state), void *ctx);
 
-struct fg_host_stats {
+struct fg_host_tier_stats {
     uint64_t records, bytes, max_bytes, hits;
 };
-void fg_host_stats(const struct fg_host *h, struct fg_host_stats *out);
+void fg_host_tier_stats(const struct fg_host_tier *h, struct fg_host_tier_stats *out);
 
 #endif

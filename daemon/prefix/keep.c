@@ -12,23 +12,23 @@ static uint32_t blocks_of(const struct fg_seq *seq)
 
 void fg_trail_init(struct fg_trail *t)
 {
-    *t = (struct fg_trail){.slot = FG_VRAM_NONE, .at = FG_AT_PROMPT_END};
+    *t = (struct fg_trail){.slot = FG_TIER_NONE, .at = FG_AT_PROMPT_END};
 }
 
-void fg_trail_finish(struct fg_trail *t, const struct fg_reuse *r)
+void fg_trail_finish(struct fg_trail *t, const struct fg_prefix_cache *r)
 {
-    if (t->slot != FG_VRAM_NONE && r && r->vram)
-        fg_vram_state_unpin(r->vram, t->slot);
+    if (t->slot != FG_TIER_NONE && r && r->vram)
+        fg_device_tier_state_unpin(r->vram, t->slot);
     free(t->held);
     fg_trail_init(t);
 }
 
-static double seconds(const struct fg_reuse *r, uint32_t from, uint32_t to)
+static double seconds(const struct fg_prefix_cache *r, uint32_t from, uint32_t to)
 {
     return r->rate ? fg_rate_seconds(r->rate, from * FG_BLOCK_TOKENS, to * FG_BLOCK_TOKENS) : 0;
 }
 
-bool fg_store_admits(const struct fg_reuse *r, const struct fg_trail *t, uint32_t n,
+bool fg_store_admits(const struct fg_prefix_cache *r, const struct fg_trail *t, uint32_t n,
                      enum fg_boundary at)
 {
     uint64_t bytes = r->state_bytes;
@@ -43,30 +43,30 @@ bool fg_store_admits(const struct fg_reuse *r, const struct fg_trail *t, uint32_
 }
 
 /* Does the tier have it that what leaves the device is kept in: the store, or else host memory? */
-static bool has_below(const struct fg_reuse *r, const struct fg_key *key, bool is_state)
+static bool has_below(const struct fg_prefix_cache *r, const struct fg_key *key, bool is_state)
 {
     if (!r->cache)
-        return fg_host_has(r->host, key, is_state);
+        return fg_host_tier_has(r->host, key, is_state);
     return is_state ? fg_cache_has_state(r->cache, key) : fg_cache_has_block(r->cache, key);
 }
 
-int fg_store_blocks(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
+int fg_store_blocks(const struct fg_prefix_cache *r, struct fg_trail *t, struct fg_seq *seq,
                     const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err)
 {
     uint32_t n = r->read_only ? 0 : blocks_of(seq);
     int rc;
 
     for (; r->vram && t->indexed < n; t->indexed++)
-        fg_vram_insert(r->vram, &prefix->keys[t->indexed],
-                       t->indexed ? &prefix->keys[t->indexed - 1] : &prefix->root,
-                       tokens + (size_t)t->indexed * FG_BLOCK_TOKENS, seq, t->indexed);
+        fg_device_tier_insert(r->vram, &prefix->keys[t->indexed],
+                              t->indexed ? &prefix->keys[t->indexed - 1] : &prefix->root,
+                              tokens + (size_t)t->indexed * FG_BLOCK_TOKENS, seq, t->indexed);
     while ((r->cache || r->host) && !t->refused && t->stored < n) {
         uint32_t b = t->stored;
 
         rc = has_below(r, &prefix->keys[b], false)
                  ? 0
                  : fg_offer_block(r, prefix, tokens, b,
-                                  r->page_bytes ? fg_seq_page(seq, b) : FG_VRAM_NONE,
+                                  r->page_bytes ? fg_seq_page(seq, b) : FG_TIER_NONE,
                                   seconds(r, b, b + 1));
         if (rc == FG_EDEVICE || rc == FG_EDEVICELOST)
             return fg_fail(err, rc, "block %u could not be read from the device", b);
@@ -80,7 +80,7 @@ int fg_store_blocks(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq 
 }
 
 /* Is the state after `n` blocks wanted in the store, and would the store take it? */
-static bool wants_state(const struct fg_reuse *r, const struct fg_trail *t,
+static bool wants_state(const struct fg_prefix_cache *r, const struct fg_trail *t,
                         const struct fg_prefix *prefix, uint32_t n)
 {
     return (r->cache || r->host) && n > 0 && t->stored >= n &&
@@ -89,7 +89,7 @@ static bool wants_state(const struct fg_reuse *r, const struct fg_trail *t,
 }
 
 /* Reads the state at seq's end, behind n blocks, by way of the host, where no slot is free. */
-static int offer_flat(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
+static int offer_flat(const struct fg_prefix_cache *r, struct fg_trail *t, struct fg_seq *seq,
                       const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err)
 {
     void *payload = malloc(r->state_bytes);
@@ -105,48 +105,48 @@ static int offer_flat(const struct fg_reuse *r, struct fg_trail *t, struct fg_se
 }
 
 /* Hands the state behind n blocks, in a slot that has it, to the store. */
-static void offer_saved(const struct fg_reuse *r, struct fg_trail *t,
+static void offer_saved(const struct fg_prefix_cache *r, struct fg_trail *t,
                         const struct fg_prefix *prefix, const int32_t *tokens, uint32_t n,
                         uint32_t slot)
 {
-    if (fg_vram_state_busy(r->vram, slot))
+    if (fg_device_tier_state_busy(r->vram, slot))
         return; /* it is on its way already */
-    fg_vram_state_pin(r->vram, slot);
+    fg_device_tier_state_pin(r->vram, slot);
     if (fg_offer_slot(r, prefix, tokens, n, slot, t->at) == 0)
         t->last = n;
 }
 
 /* Saves the state at seq's end in `slot` under the key of the block before it. */
-static int save_slot(const struct fg_reuse *r, struct fg_seq *seq, const struct fg_prefix *prefix,
-                     uint32_t slot, bool pinned, struct fg_err *err)
+static int save_slot(const struct fg_prefix_cache *r, struct fg_seq *seq,
+                     const struct fg_prefix *prefix, uint32_t slot, bool pinned, struct fg_err *err)
 {
     uint32_t b = blocks_of(seq) - 1;
     int rc = fg_seq_save_state(seq, slot, err);
 
     if (rc)
-        fg_vram_state_drop(r->vram, slot);
+        fg_device_tier_state_drop(r->vram, slot);
     else
-        fg_vram_state_set(r->vram, slot, &prefix->keys[b], b, pinned);
+        fg_device_tier_state_set(r->vram, slot, &prefix->keys[b], b, pinned);
     return rc;
 }
 
-int fg_store_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
+int fg_store_state(const struct fg_prefix_cache *r, struct fg_trail *t, struct fg_seq *seq,
                    const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err)
 {
-    uint32_t n = blocks_of(seq), slot = FG_VRAM_NONE;
+    uint32_t n = blocks_of(seq), slot = FG_TIER_NONE;
     int rc = fg_store_blocks(r, t, seq, prefix, tokens, err);
 
     if (rc || r->read_only || r->state_bytes == 0 || n == 0)
         return rc;
     if (r->vram)
-        slot = fg_vram_state(r->vram, &prefix->keys[n - 1], n - 1);
-    if (r->vram && slot == FG_VRAM_NONE) {
-        slot = fg_vram_state_take(r->vram);
-        if (slot != FG_VRAM_NONE)
+        slot = fg_device_tier_state(r->vram, &prefix->keys[n - 1], n - 1);
+    if (r->vram && slot == FG_TIER_NONE) {
+        slot = fg_device_tier_state_take(r->vram);
+        if (slot != FG_TIER_NONE)
             rc = save_slot(r, seq, prefix, slot, false, err);
     }
     if (rc == 0 && wants_state(r, t, prefix, n)) {
-        if (slot != FG_VRAM_NONE)
+        if (slot != FG_TIER_NONE)
             offer_saved(r, t, prefix, tokens, n, slot);
         else
             rc = offer_flat(r, t, seq, prefix, tokens, err);
@@ -157,7 +157,7 @@ int fg_store_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *
     return rc;
 }
 
-int fg_store_note_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
+int fg_store_note_state(const struct fg_prefix_cache *r, struct fg_trail *t, struct fg_seq *seq,
                         const struct fg_prefix *prefix, struct fg_err *err)
 {
     uint32_t n = blocks_of(seq);
@@ -167,16 +167,16 @@ int fg_store_note_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_
         return 0;
     t->running = 0;
     /* Somebody else had the state there stored, and it is being read. */
-    if (t->slot != FG_VRAM_NONE && fg_vram_state_busy(r->vram, t->slot)) {
-        fg_vram_state_unpin(r->vram, t->slot);
-        t->slot = FG_VRAM_NONE;
+    if (t->slot != FG_TIER_NONE && fg_device_tier_state_busy(r->vram, t->slot)) {
+        fg_device_tier_state_unpin(r->vram, t->slot);
+        t->slot = FG_TIER_NONE;
     }
-    if (t->slot == FG_VRAM_NONE && r->vram)
-        t->slot = fg_vram_state_take(r->vram);
-    if (t->slot != FG_VRAM_NONE) {
+    if (t->slot == FG_TIER_NONE && r->vram)
+        t->slot = fg_device_tier_state_take(r->vram);
+    if (t->slot != FG_TIER_NONE) {
         rc = save_slot(r, seq, prefix, t->slot, true, err);
         if (rc)
-            t->slot = FG_VRAM_NONE;
+            t->slot = FG_TIER_NONE;
     } else {
         if (!r->cache && !r->host)
             return 0;
@@ -191,7 +191,7 @@ int fg_store_note_state(const struct fg_reuse *r, struct fg_trail *t, struct fg_
     return rc;
 }
 
-int fg_store_end(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *seq,
+int fg_store_end(const struct fg_prefix_cache *r, struct fg_trail *t, struct fg_seq *seq,
                  const struct fg_prefix *prefix, const int32_t *tokens, struct fg_err *err)
 {
     int rc = fg_store_blocks(r, t, seq, prefix, tokens, err);
@@ -199,11 +199,11 @@ int fg_store_end(const struct fg_reuse *r, struct fg_trail *t, struct fg_seq *se
 
     t->at = FG_AT_ANSWER_END;
     if (rc == 0 && wants_state(r, t, prefix, n)) {
-        if (t->slot != FG_VRAM_NONE)
+        if (t->slot != FG_TIER_NONE)
             fg_offer_slot(r, prefix, tokens, n, t->slot, t->at);
         else
             fg_offer_bytes(r, prefix, tokens, n, t->held, t->at);
-        t->slot = FG_VRAM_NONE;
+        t->slot = FG_TIER_NONE;
     }
     fg_restore_drop(r, seq, prefix->keys);
     fg_trail_finish(t, r);

@@ -4,16 +4,16 @@
 #define FG_LOOKUP_H
 
 #include "cache/cache.h"
-#include "serve/rate.h"
+#include "rate.h"
 #include "device_tier.h"
 #include "host_tier.h"
 
 /* What the stages between lookup and store work on: a device's engine and the two caches beside it.
  * Plain arguments, so that tools can use these stages without the flow's threads. */
-struct fg_reuse {
+struct fg_prefix_cache {
     struct fg_engine *engine;
-    struct fg_vram *vram;           /* or NULL */
-    struct fg_host *host;           /* or NULL */
+    struct fg_device_tier *vram;    /* or NULL */
+    struct fg_host_tier *host;      /* or NULL */
     struct fg_cache *cache;         /* or NULL */
     size_t page_bytes, state_bytes; /* the engine's */
     size_t block_bytes; /* of a block's record: the store wants a byte where there are no pages */
@@ -25,7 +25,8 @@ struct fg_reuse {
 };
 
 /* Fills all fields; vram and cache may be NULL. */
-void fg_reuse_init(struct fg_reuse *r, struct fg_engine *e, struct fg_vram *v, struct fg_cache *c);
+void fg_prefix_cache_init(struct fg_prefix_cache *r, struct fg_engine *e, struct fg_device_tier *v,
+                          struct fg_cache *c);
 
 struct fg_lookup {
     uint32_t found; /* leading blocks that VRAM or the store hold */
@@ -35,7 +36,7 @@ struct fg_lookup {
 
 /* keys[i] and tokens[64*i ..] describe block i, for n blocks. A store that cannot be read counts as
  * empty (and is logged). */
-void fg_lookup_prefix(const struct fg_reuse *r, const struct fg_key *keys, const int32_t *tokens,
-                      uint32_t n, struct fg_lookup *out);
+void fg_lookup_prefix(const struct fg_prefix_cache *r, const struct fg_key *keys,
+                      const int32_t *tokens, uint32_t n, struct fg_lookup *out);
 
 #endif

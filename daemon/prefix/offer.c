@@ -15,20 +15,20 @@ struct fg_offer {
     struct fg_key key, parent;
     int32_t tokens[FG_BLOCK_TOKENS];
     struct fg_cache_put put;
-    uint32_t page, slot; /* that are being read; FG_VRAM_NONE */
+    uint32_t page, slot; /* that are being read; FG_TIER_NONE */
     struct fg_ticket ticket;
 };
 
 /* Gives back the page or the slot, once it is read. 0, or why it could not be. */
-static int let_go(const struct fg_reuse *r, struct fg_offer *o, struct fg_err *err)
+static int let_go(const struct fg_prefix_cache *r, struct fg_offer *o, struct fg_err *err)
 {
-    if (o->page != FG_VRAM_NONE)
+    if (o->page != FG_TIER_NONE)
         fg_page_unref(r->engine, o->page);
-    if (o->slot != FG_VRAM_NONE) {
-        fg_vram_state_read_ended(r->vram, o->slot);
-        fg_vram_state_unpin(r->vram, o->slot);
+    if (o->slot != FG_TIER_NONE) {
+        fg_device_tier_state_read_ended(r->vram, o->slot);
+        fg_device_tier_state_unpin(r->vram, o->slot);
     }
-    o->page = o->slot = FG_VRAM_NONE;
+    o->page = o->slot = FG_TIER_NONE;
     return fg_ticket_wait(&o->ticket, err);
 }
 
@@ -39,7 +39,7 @@ static void destroy(struct fg_offer *o)
     free(o);
 }
 
-static struct fg_offer *create(const struct fg_reuse *r, const struct fg_prefix *prefix,
+static struct fg_offer *create(const struct fg_prefix_cache *r, const struct fg_prefix *prefix,
                                const int32_t *tokens, uint32_t b, uint64_t bytes)
 {
     struct fg_offer *o = calloc(1, sizeof *o);
@@ -54,25 +54,25 @@ static struct fg_offer *create(const struct fg_reuse *r, const struct fg_prefix 
     memcpy(o->tokens, tokens + (size_t)b * FG_BLOCK_TOKENS, sizeof o->tokens);
     o->put = (struct fg_cache_put){
         .key = &o->key, .parent = &o->parent, .tokens = o->tokens, .index = b, .blob = blob};
-    o->page = o->slot = FG_VRAM_NONE;
+    o->page = o->slot = FG_TIER_NONE;
     fg_ticket_init(&o->ticket, r->wake);
     return o;
 }
 
-static bool no_room(const struct fg_reuse *r, uint64_t bytes)
+static bool no_room(const struct fg_prefix_cache *r, uint64_t bytes)
 {
     return r->offers && r->offers->bytes && r->offers->bytes + bytes > MOST_BYTES;
 }
 
 /* What has been read rests in host memory, and goes to the disk. */
-static int hand_over(const struct fg_reuse *r, struct fg_offer *o)
+static int hand_over(const struct fg_prefix_cache *r, struct fg_offer *o)
 {
-    fg_host_offer(r->host, &o->key, o->put.is_state, o->tokens, o->put.blob);
+    fg_host_tier_offer(r->host, &o->key, o->put.is_state, o->tokens, o->put.blob);
     return r->cache ? fg_cache_put(r->cache, &o->put) : 0;
 }
 
 /* Takes over `o`, whose read has begun. */
-static int enlist(const struct fg_reuse *r, struct fg_offer *o)
+static int enlist(const struct fg_prefix_cache *r, struct fg_offer *o)
 {
     struct fg_err err;
     int rc;
@@ -95,8 +95,8 @@ static int enlist(const struct fg_reuse *r, struct fg_offer *o)
     return 0;
 }
 
-int fg_offer_block(const struct fg_reuse *r, const struct fg_prefix *prefix, const int32_t *tokens,
-                   uint32_t b, uint32_t page, double seconds)
+int fg_offer_block(const struct fg_prefix_cache *r, const struct fg_prefix *prefix,
+                   const int32_t *tokens, uint32_t b, uint32_t page, double seconds)
 {
     struct fg_offer *o = NULL;
 
@@ -115,27 +115,27 @@ int fg_offer_block(const struct fg_reuse *r, const struct fg_prefix *prefix, con
     return enlist(r, o);
 }
 
-int fg_offer_slot(const struct fg_reuse *r, const struct fg_prefix *prefix, const int32_t *tokens,
-                  uint32_t n, uint32_t slot, enum fg_boundary at)
+int fg_offer_slot(const struct fg_prefix_cache *r, const struct fg_prefix *prefix,
+                  const int32_t *tokens, uint32_t n, uint32_t slot, enum fg_boundary at)
 {
     struct fg_offer *o = NULL;
 
     if (!no_room(r, r->state_bytes))
         o = create(r, prefix, tokens, n - 1, r->state_bytes);
     if (!o) {
-        fg_vram_state_unpin(r->vram, slot);
+        fg_device_tier_state_unpin(r->vram, slot);
         return FG_EBUSY;
     }
     o->put.is_state = true;
     o->put.at = at;
     o->slot = slot;
-    fg_vram_state_read_begins(r->vram, slot);
+    fg_device_tier_state_read_begins(r->vram, slot);
     fg_state_read(r->engine, slot, o->put.blob, &o->ticket);
     return enlist(r, o);
 }
 
-int fg_offer_bytes(const struct fg_reuse *r, const struct fg_prefix *prefix, const int32_t *tokens,
-                   uint32_t n, const void *bytes, enum fg_boundary at)
+int fg_offer_bytes(const struct fg_prefix_cache *r, const struct fg_prefix *prefix,
+                   const int32_t *tokens, uint32_t n, const void *bytes, enum fg_boundary at)
 {
     struct fg_offer *o = NULL;
 
@@ -160,7 +160,7 @@ static void take_first(struct fg_offers *q)
     destroy(o);
 }
 
-void fg_offer_turn(const struct fg_reuse *r)
+void fg_offer_turn(const struct fg_prefix_cache *r)
 {
     struct fg_offers *q = r->offers;
 
@@ -178,7 +178,7 @@ void fg_offer_turn(const struct fg_reuse *r)
     }
 }
 
-void fg_offer_drain(const struct fg_reuse *r)
+void fg_offer_drain(const struct fg_prefix_cache *r)
 {
     while (r->offers && r->offers->first) {
         struct fg_offer *o = r->offers->first;
@@ -190,7 +190,7 @@ void fg_offer_drain(const struct fg_reuse *r)
     }
 }
 
-void fg_offer_drop(const struct fg_reuse *r)
+void fg_offer_drop(const struct fg_prefix_cache *r)
 {
     while (r->offers && r->offers->first) {
         struct fg_offer *o = r->offers->first;

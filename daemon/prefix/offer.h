@@ -19,21 +19,21 @@ struct fg_offers {
  * until it is read. seconds: of prefill. 0: the store has it or will be asked; FG_EBUSY: too much
  * is under way, offer it again; FG_ENOMEM; other codes: the store's refusal, where that is known at
  * once. Without r->offers this waits. */
-int fg_offer_block(const struct fg_reuse *r, const struct fg_prefix *prefix, const int32_t *tokens,
-                   uint32_t b, uint32_t page, double seconds);
+int fg_offer_block(const struct fg_prefix_cache *r, const struct fg_prefix *prefix,
+                   const int32_t *tokens, uint32_t b, uint32_t page, double seconds);
 /* The state behind n blocks that lies in `slot`, pinned: the pin goes over to the offer, also where
  * it fails. As above. */
-int fg_offer_slot(const struct fg_reuse *r, const struct fg_prefix *prefix, const int32_t *tokens,
-                  uint32_t n, uint32_t slot, enum fg_boundary at);
+int fg_offer_slot(const struct fg_prefix_cache *r, const struct fg_prefix *prefix,
+                  const int32_t *tokens, uint32_t n, uint32_t slot, enum fg_boundary at);
 /* The same with the state's bytes on the host, state_bytes of them. */
-int fg_offer_bytes(const struct fg_reuse *r, const struct fg_prefix *prefix, const int32_t *tokens,
-                   uint32_t n, const void *bytes, enum fg_boundary at);
+int fg_offer_bytes(const struct fg_prefix_cache *r, const struct fg_prefix *prefix,
+                   const int32_t *tokens, uint32_t n, const void *bytes, enum fg_boundary at);
 
 /* Puts what has been read. */
-void fg_offer_turn(const struct fg_reuse *r);
+void fg_offer_turn(const struct fg_prefix_cache *r);
 /* Puts all, waiting for the device and, where the store's queue is full, for the disk. */
-void fg_offer_drain(const struct fg_reuse *r);
+void fg_offer_drain(const struct fg_prefix_cache *r);
 /* Lets go of all, waiting for what is being read. */
-void fg_offer_drop(const struct fg_reuse *r);
+void fg_offer_drop(const struct fg_prefix_cache *r);
 
 #endif

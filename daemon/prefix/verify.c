@@ -6,7 +6,7 @@
 #include "base/blob.h"
 #include "base/log.h"
 
-uint32_t fg_verify_piece_end(const struct fg_verify *v, uint32_t at, uint32_t end)
+uint32_t fg_verify_span_end(const struct fg_verify *v, uint32_t at, uint32_t end)
 {
     if (v->state_bytes)
         for (uint32_t b = at / FG_BLOCK_TOKENS; (b + 1) * FG_BLOCK_TOKENS < end; b++)

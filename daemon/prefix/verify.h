@@ -11,7 +11,7 @@
 struct fg_verify {
     struct fg_cache *cache;
     const struct fg_cache_path *path;            /* the job's tokens */
-    size_t page_bytes, block_bytes, state_bytes; /* as in struct fg_reuse */
+    size_t page_bytes, block_bytes, state_bytes; /* as in struct fg_prefix_cache */
     uint32_t from; /* blocks that need no look: another prefix's verification had them */
     /* Written by the GPU thread while the job runs. */
     uint32_t blocks, states;                    /* boundaries that were looked at */
@@ -20,7 +20,7 @@ struct fg_verify {
 
 /* Where a piece that begins at token `at` must end at the latest to see the next stored state;
  * `end` when there is none before. */
-uint32_t fg_verify_piece_end(const struct fg_verify *v, uint32_t at, uint32_t end);
+uint32_t fg_verify_span_end(const struct fg_verify *v, uint32_t at, uint32_t end);
 /* Compares what seq holds and was not compared yet. The GPU thread. FG_EDEVICE, FG_EDEVICELOST,
  * FG_ENOMEM. */
 int fg_verify_look(struct fg_verify *v, struct fg_seq *seq, struct fg_err *err);

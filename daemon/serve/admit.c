@@ -9,20 +9,20 @@
 
 uint32_t fg_admit_pages(const struct fg_flow *flow, uint32_t n)
 {
-    return flow->machine.reuse.page_bytes ? (n + FG_CHUNK - 1) / FG_CHUNK : 0;
+    return flow->runner.prefix_cache.page_bytes ? (n + FG_BLOCK_TOKENS - 1) / FG_BLOCK_TOKENS : 0;
 }
 
 /* Are there pages for job's tokens, counting what VRAM already has of them, and for what the active
  * jobs still have to compute? */
 static bool fits(const struct fg_flow *flow, const struct fg_job *job)
 {
-    const struct fg_machine *m = &flow->machine;
+    const struct fg_runner *m = &flow->runner;
     const struct fg_prefix *p = &job->prefix;
     uint64_t need = fg_admit_pages(flow, job->n_tokens + 1), have;
 
-    if (flow->sched.n_active == 0 || m->reuse.page_bytes == 0)
+    if (flow->sched.n_active == 0 || m->prefix_cache.page_bytes == 0)
         return true;
-    have = (uint64_t)fg_engine_free_pages(m->engine) + fg_vram_evictable(m->vram);
+    have = (uint64_t)fg_engine_free_pages(m->engine) + fg_device_tier_evictable(m->vram);
     for (uint32_t i = 0; i < flow->sched.n_active; i++) {
         const struct fg_job *a = flow->sched.active[i];
 
@@ -31,16 +31,16 @@ static bool fits(const struct fg_flow *flow, const struct fg_job *job)
     }
     if (job->req.cache != FG_CACHE_NONE) {
         for (uint32_t b = 0; b < p->n; b++)
-            have +=
-                fg_vram_find(m->vram, &p->keys[b], job->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL);
-        have -= fg_vram_evictable_among(m->vram, p->keys, p->n);
+            have += fg_device_tier_find(m->vram, &p->keys[b],
+                                        job->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL);
+        have -= fg_device_tier_evictable_among(m->vram, p->keys, p->n);
     }
     return have >= need;
 }
 
 static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
-    struct fg_reuse *r = &flow->machine.reuse;
+    struct fg_prefix_cache *r = &flow->runner.prefix_cache;
     int rc;
 
     job->n_best =
@@ -120,8 +120,8 @@ void fg_admit_waiting(struct fg_flow *flow)
         struct fg_job *job = next_job(flow, &follows);
         int rc = 0;
 
-        if (!flow->machine.engine)
-            rc = fg_machine_reopen(&flow->machine, &err);
+        if (!flow->runner.engine)
+            rc = fg_runner_reopen(&flow->runner, &err);
         if (rc == 0 && (!fits(flow, job) || !find_place(flow, follows)))
             return;
         if (rc == 0)
@@ -137,10 +137,10 @@ void fg_admit_waiting(struct fg_flow *flow)
 
 static void drop_sequence(struct fg_flow *flow, struct fg_job *job)
 {
-    fg_restore_stop(&job->restore, &flow->machine.reuse);
-    fg_trail_finish(&job->trail, &flow->machine.reuse);
+    fg_restore_stop(&job->restore, &flow->runner.prefix_cache);
+    fg_trail_finish(&job->trail, &flow->runner.prefix_cache);
     if (job->req.cache != FG_CACHE_NONE)
-        fg_restore_drop(&flow->machine.reuse, job->seq, job->prefix.keys);
+        fg_restore_drop(&flow->runner.prefix_cache, job->seq, job->prefix.keys);
     else
         fg_seq_destroy(job->seq);
     job->seq = NULL;
@@ -205,13 +205,13 @@ void fg_admit_recover(struct fg_flow *flow, const struct fg_err *cause)
     fg_log(FG_LOG_ERROR, "flow", "device=lost jobs=%u cause=\"%s\"", n, cause->text);
     for (uint32_t i = 0; i < n; i++) {
         jobs[i] = s->active[i];
-        fg_restore_stop(&jobs[i]->restore, &flow->machine.reuse);
-        fg_trail_finish(&jobs[i]->trail, &flow->machine.reuse);
+        fg_restore_stop(&jobs[i]->restore, &flow->runner.prefix_cache);
+        fg_trail_finish(&jobs[i]->trail, &flow->runner.prefix_cache);
         fg_seq_destroy(jobs[i]->seq);
         jobs[i]->seq = NULL;
     }
     s->n_active = 0;
-    rc = fg_machine_reopen(&flow->machine, &err);
+    rc = fg_runner_reopen(&flow->runner, &err);
     if (rc == 0)
         fg_log(FG_LOG_WARN, "flow", "device=reopened jobs=%u", n);
     for (uint32_t i = 0; i < n; i++) {

@@ -45,12 +45,13 @@ struct fg_backend {
 
     /* FG_ENOTFOUND: there is no store. *dir lives as long as the backend. */
     int (*cache_stats)(void *ctx, struct fg_cache_stats *out, const char **dir);
-    /* As fg_task_start() and what follows it in operation.h. */
-    int (*start)(void *ctx, struct fg_task_request *request, fg_task_sink *sink, void *sink_ctx,
-                 struct fg_task **operation, struct fg_err *err);
-    void (*stop)(void *ctx, struct fg_task *operation);
-    void (*more)(void *ctx, struct fg_task *operation);
-    void (*finish)(void *ctx, struct fg_task *operation); /* after its last event; NULL is fine */
+    /* As fg_operation_start() and what follows it in operation.h. */
+    int (*start)(void *ctx, struct fg_operation_request *request, fg_operation_sink *sink,
+                 void *sink_ctx, struct fg_operation **operation, struct fg_err *err);
+    void (*stop)(void *ctx, struct fg_operation *operation);
+    void (*more)(void *ctx, struct fg_operation *operation);
+    void (*finish)(void *ctx,
+                   struct fg_operation *operation); /* after its last event; NULL is fine */
 };
 
 /* The engine that runs in this process; *out lives no longer than it. */

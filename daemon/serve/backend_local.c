@@ -57,28 +57,28 @@ static int cache_stats(void *ctx, struct fg_cache_stats *out, const char **dir)
     return fg_flow_cache_stats(ctx, out, dir);
 }
 
-static int start(void *ctx, struct fg_task_request *request, fg_task_sink *sink, void *sink_ctx,
-                 struct fg_task **operation, struct fg_err *err)
+static int start(void *ctx, struct fg_operation_request *request, fg_operation_sink *sink,
+                 void *sink_ctx, struct fg_operation **operation, struct fg_err *err)
 {
-    return fg_task_start(ctx, request, sink, sink_ctx, operation, err);
+    return fg_operation_start(ctx, request, sink, sink_ctx, operation, err);
 }
 
-static void stop(void *ctx, struct fg_task *operation)
+static void stop(void *ctx, struct fg_operation *operation)
 {
     (void)ctx;
-    fg_task_cancel(operation);
+    fg_operation_cancel(operation);
 }
 
-static void more(void *ctx, struct fg_task *operation)
+static void more(void *ctx, struct fg_operation *operation)
 {
     (void)ctx;
-    fg_task_more(operation);
+    fg_operation_more(operation);
 }
 
-static void finish(void *ctx, struct fg_task *operation)
+static void finish(void *ctx, struct fg_operation *operation)
 {
     (void)ctx;
-    fg_task_release(operation);
+    fg_operation_release(operation);
 }
 
 void fg_backend_local(struct fg_flow *flow, struct fg_backend *out)

@@ -40,7 +40,7 @@ static int tell(const struct fg_flow *flow, struct fg_job *job, int32_t id, bool
 static int end(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason finish,
                struct fg_err *err)
 {
-    const struct fg_reuse *r = &flow->machine.reuse;
+    const struct fg_prefix_cache *r = &flow->runner.prefix_cache;
     char *text = NULL;
     size_t n = 0;
     int rc = fg_answer_text_end(&job->answer, &text, &n, err);

@@ -51,7 +51,7 @@ static void *run_gpu(void *arg)
             next = link->next;
             fg_sched_add(&flow->sched, (struct fg_job *)link);
         }
-        fg_task_gpu_calls(flow);
+        fg_operation_gpu_calls(flow);
         busy = fg_sched_turn(flow);
     }
     return NULL;
@@ -94,12 +94,12 @@ static char *name_of(const char *path)
 
 static int describe(struct fg_flow *flow, const struct fg_flow_options *opt, struct fg_err *err)
 {
-    const struct fg_engine_info *info = &flow->machine.info;
-    const struct fg_device_info *dev = fg_device_info(flow->machine.device);
+    const struct fg_engine_info *info = &flow->runner.info;
+    const struct fg_device_info *dev = fg_device_info(flow->runner.device);
     struct fg_str arch = {"", 0};
     struct stat st = {0};
 
-    fg_gguf_str(flow->machine.gguf, "general.architecture", &arch, NULL);
+    fg_gguf_str(flow->runner.gguf, "general.architecture", &arch, NULL);
     stat(opt->model_path, &st);
     flow->model_name = opt->model_name ? strdup(opt->model_name) : name_of(opt->model_path);
     flow->model_path = strdup(opt->model_path);
@@ -124,18 +124,18 @@ static int describe(struct fg_flow *flow, const struct fg_flow_options *opt, str
     return 0;
 }
 
-/* What follows from the opened machine. */
+/* What follows from the opened runner. */
 static void measure(struct fg_flow *flow, const struct fg_flow_options *opt)
 {
-    const struct fg_engine_info *info = &flow->machine.info;
-    uint64_t held = (uint64_t)info->n_pages * FG_CHUNK;
+    const struct fg_engine_info *info = &flow->runner.info;
+    uint64_t held = (uint64_t)info->n_pages * FG_BLOCK_TOKENS;
 
-    fg_gguf_fingerprint(flow->machine.gguf, flow->model);
+    fg_gguf_fingerprint(flow->runner.gguf, flow->model);
     memcpy(flow->numerics, info->numerics_id, sizeof flow->numerics);
     flow->n_vocab = info->hp->n_vocab;
-    flow->page_bytes = flow->machine.reuse.page_bytes;
-    flow->block_bytes = flow->machine.reuse.block_bytes;
-    flow->state_bytes = flow->machine.reuse.state_bytes;
+    flow->page_bytes = flow->runner.prefix_cache.page_bytes;
+    flow->block_bytes = flow->runner.prefix_cache.block_bytes;
+    flow->state_bytes = flow->runner.prefix_cache.state_bytes;
     flow->n_seq = info->n_seq < FG_MAX_ACTIVE ? info->n_seq : FG_MAX_ACTIVE;
     flow->context = info->n_ctx;
     /* A job that is alone must fit, whatever its length. */
@@ -201,7 +201,7 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
     if (!flow)
         return fg_fail(err, FG_ENOMEM, "no memory for the flow");
     pthread_mutex_init(&flow->lock, NULL);
-    pthread_cond_init(&flow->tasks_changed, NULL);
+    pthread_cond_init(&flow->operations_changed, NULL);
     fg_queue_init(&flow->text_queue);
     fg_queue_init(&flow->gpu_queue);
     /* First what is quick to fail. */
@@ -209,15 +209,15 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
     if (rc == 0)
         rc = fg_tenant_secret(opt->cache_dir, flow->secret, err);
     if (rc == 0)
-        rc = fg_machine_init(&flow->machine, opt, err);
+        rc = fg_runner_init(&flow->runner, opt, err);
     if (rc == 0) {
-        flow->machine.reuse.cache = flow->cache;
-        flow->host = fg_host_create(opt->ram_bytes);
-        flow->machine.reuse.host = flow->host;
-        flow->machine.reuse.rate = &flow->prefill_rate;
-        flow->machine.reuse.wake = &flow->gpu_queue;
+        flow->runner.prefix_cache.cache = flow->cache;
+        flow->host = fg_host_tier_create(opt->ram_bytes);
+        flow->runner.prefix_cache.host = flow->host;
+        flow->runner.prefix_cache.rate = &flow->prefill_rate;
+        flow->runner.prefix_cache.wake = &flow->gpu_queue;
         measure(flow, opt);
-        rc = fg_vocabulary_init(&flow->vocabulary, flow->machine.gguf, flow->n_vocab, err);
+        rc = fg_vocabulary_init(&flow->vocabulary, flow->runner.gguf, flow->n_vocab, err);
     }
     if (rc == 0)
         rc = describe(flow, opt, err);
@@ -248,7 +248,7 @@ void fg_flow_destroy(struct fg_flow *flow)
     if (flow->threads_run) {
         fg_flow_drain(flow);
         fg_flow_cancel_all(flow);
-        fg_task_end_all(flow);
+        fg_operation_end_all(flow);
         fg_queue_close(&flow->text_queue);
         pthread_join(flow->text_thread, NULL);
         fg_queue_close(&flow->gpu_queue);
@@ -256,12 +256,12 @@ void fg_flow_destroy(struct fg_flow *flow)
     }
     fg_sampler_finish(&flow->sampler);
     fg_vocabulary_finish(&flow->vocabulary);
-    fg_machine_finish(&flow->machine);
-    fg_host_destroy(flow->host);
+    fg_runner_finish(&flow->runner);
+    fg_host_tier_destroy(flow->host);
     fg_cache_close(flow->cache);
     fg_queue_finish(&flow->gpu_queue);
     fg_queue_finish(&flow->text_queue);
-    pthread_cond_destroy(&flow->tasks_changed);
+    pthread_cond_destroy(&flow->operations_changed);
     pthread_mutex_destroy(&flow->lock);
     free(flow->cache_dir);
     free(flow->model_name);
@@ -285,7 +285,7 @@ int fg_flow_cache_stats(struct fg_flow *flow, struct fg_cache_stats *out, const 
         return FG_ENOTFOUND;
     /* What is on its way to the queue counts as queued; looked at first, so that nothing that moves
      * meanwhile is missed. */
-    offered = atomic_load(&flow->machine.offers.bytes);
+    offered = atomic_load(&flow->runner.offers.bytes);
     fg_cache_stats(flow->cache, out);
     out->queued_bytes += offered;
     if (dir)

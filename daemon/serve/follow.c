@@ -38,10 +38,10 @@ static uint32_t useful_blocks(const struct fg_job *job, const struct fg_job *a)
 
 static bool may_follow(const struct fg_flow *flow, const struct fg_job *job)
 {
-    const struct fg_machine *m = &flow->machine;
+    const struct fg_runner *m = &flow->runner;
 
     return job->req.cache != FG_CACHE_NONE && job->req.mode == FG_MODE_ANSWER && m->vram &&
-           (m->reuse.state_bytes == 0 || m->info.n_states > 0);
+           (m->prefix_cache.state_bytes == 0 || m->info.n_states > 0);
 }
 
 /* Does `a` make known what it computes, and is it on its way there? */
@@ -75,10 +75,10 @@ static bool goes_first(const struct fg_job *a, const struct fg_job *job)
 static int keep_state_here(struct fg_flow *flow, struct fg_job *a, struct fg_err *err)
 {
     uint32_t n = fg_seq_length(a->seq) / FG_BLOCK_TOKENS;
-    const struct fg_reuse *r = &flow->machine.reuse;
+    const struct fg_prefix_cache *r = &flow->runner.prefix_cache;
 
     if (n == 0 || !a->brought || r->state_bytes == 0 ||
-        fg_vram_state(r->vram, &a->prefix.keys[n - 1], n - 1) != FG_VRAM_NONE)
+        fg_device_tier_state(r->vram, &a->prefix.keys[n - 1], n - 1) != FG_TIER_NONE)
         return 0;
     a->trail.at = FG_AT_BRANCH;
     return fg_store_state(r, &a->trail, a->seq, &a->prefix, a->tokens, err);
@@ -120,7 +120,7 @@ static int find_leader(struct fg_flow *flow, struct fg_job *job, struct fg_err *
 
 int fg_follow_turn(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
-    struct fg_reuse r = flow->machine.reuse;
+    struct fg_prefix_cache r = flow->runner.prefix_cache;
     int rc = find_leader(flow, job, err);
 
     if (rc || !job->followed || (job->leader && r.state_bytes))

@@ -5,20 +5,20 @@
 static enum fg_cache_source source_of(const struct fg_flow *flow, const struct fg_job *job,
                                       uint32_t n)
 {
-    const struct fg_reuse *r = &flow->machine.reuse;
+    const struct fg_prefix_cache *r = &flow->runner.prefix_cache;
     const struct fg_key *keys = job->prefix.keys;
     enum fg_cache_source far = FG_SOURCE_VRAM;
 
     for (uint32_t b = 0; b < n; b++) {
-        if (fg_vram_find(r->vram, &keys[b], job->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL))
+        if (fg_device_tier_find(r->vram, &keys[b], job->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL))
             continue;
-        if (!fg_host_has(r->host, &keys[b], false))
+        if (!fg_host_tier_has(r->host, &keys[b], false))
             return FG_SOURCE_STORE;
         far = FG_SOURCE_RAM;
     }
-    if (r->state_bytes == 0 || fg_vram_state(r->vram, &keys[n - 1], n - 1) != FG_VRAM_NONE)
+    if (r->state_bytes == 0 || fg_device_tier_state(r->vram, &keys[n - 1], n - 1) != FG_TIER_NONE)
         return far;
-    return fg_host_has(r->host, &keys[n - 1], true) ? FG_SOURCE_RAM : FG_SOURCE_STORE;
+    return fg_host_tier_has(r->host, &keys[n - 1], true) ? FG_SOURCE_RAM : FG_SOURCE_STORE;
 }
 
 static void predict(const struct fg_flow *flow, struct fg_job *job)
@@ -42,11 +42,11 @@ void fg_forecast(struct fg_flow *flow, struct fg_job *job)
     struct fg_lookup hit;
     struct fg_err err = {0};
 
-    if (!flow->machine.engine && fg_machine_reopen(&flow->machine, &err)) {
+    if (!flow->runner.engine && fg_runner_reopen(&flow->runner, &err)) {
         fg_admit_fail(flow, job, &err);
         return;
     }
-    fg_lookup_prefix(&flow->machine.reuse, job->prefix.keys, job->tokens,
+    fg_lookup_prefix(&flow->runner.prefix_cache, job->prefix.keys, job->tokens,
                      (job->n_prompt - 1) / FG_BLOCK_TOKENS, &hit);
     p.found = hit.found;
     p.reused = hit.restore;
@@ -54,7 +54,7 @@ void fg_forecast(struct fg_flow *flow, struct fg_job *job)
     a->recomputed_tokens = job->n_prompt - a->reused_tokens;
     if (hit.restore)
         a->source = source_of(flow, job, hit.restore);
-    fg_explain_begin(&flow->machine.reuse, &p, &job->explanation);
+    fg_explain_begin(&flow->runner.prefix_cache, &p, &job->explanation);
     job->explains = true;
     job->finish = FG_FINISH_STOP;
     predict(flow, job);

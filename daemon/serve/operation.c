@@ -1,4 +1,4 @@
-/* The life of a task: started, run on its thread, told about, released. */
+/* The life of an operation: started, run on its thread, told about, released. */
 #include "operation_parts.h"
 
 #include <stdlib.h>
@@ -15,117 +15,118 @@ struct fg_gpu_call {
     bool done;
 };
 
-static void unref(struct fg_task *t)
+static void unref(struct fg_operation *t)
 {
     if (atomic_fetch_sub(&t->refs, 1) != 1)
         return;
-    fg_task_request_finish(&t->req);
+    fg_operation_request_finish(&t->req);
     pthread_cond_destroy(&t->changed);
     pthread_mutex_destroy(&t->lock);
     free(t);
 }
 
-void fg_task_release(struct fg_task *task)
+void fg_operation_release(struct fg_operation *operation)
 {
-    if (task)
-        unref(task);
+    if (operation)
+        unref(operation);
 }
 
-void fg_task_cancel(struct fg_task *task)
+void fg_operation_cancel(struct fg_operation *operation)
 {
-    pthread_mutex_lock(&task->lock);
-    atomic_store(&task->canceled, true);
-    if (task->job)
-        fg_job_cancel(task->job);
-    pthread_cond_signal(&task->changed);
-    pthread_mutex_unlock(&task->lock);
+    pthread_mutex_lock(&operation->lock);
+    atomic_store(&operation->canceled, true);
+    if (operation->job)
+        fg_job_cancel(operation->job);
+    pthread_cond_signal(&operation->changed);
+    pthread_mutex_unlock(&operation->lock);
 }
 
-void fg_task_more(struct fg_task *task)
+void fg_operation_more(struct fg_operation *operation)
 {
-    pthread_mutex_lock(&task->lock);
-    if (task->unread)
-        task->unread--;
-    pthread_cond_signal(&task->changed);
-    pthread_mutex_unlock(&task->lock);
+    pthread_mutex_lock(&operation->lock);
+    if (operation->unread)
+        operation->unread--;
+    pthread_cond_signal(&operation->changed);
+    pthread_mutex_unlock(&operation->lock);
 }
 
-bool fg_task_canceled(const struct fg_task *t)
+bool fg_operation_canceled(const struct fg_operation *t)
 {
     return atomic_load(&t->canceled);
 }
 
-void fg_task_progress(struct fg_task *t, uint64_t done, uint64_t total)
+void fg_operation_progress(struct fg_operation *t, uint64_t done, uint64_t total)
 {
-    struct fg_task_event e = {.kind = FG_TASK_PROGRESS, .done = done, .total = total};
+    struct fg_operation_event e = {.kind = FG_OPERATION_PROGRESS, .done = done, .total = total};
 
     t->sink(t->sink_ctx, &e);
 }
 
-static int send_piece(struct fg_task *t, const void *bytes, size_t n, struct fg_err *err)
+static int send_piece(struct fg_operation *t, const void *bytes, size_t n, struct fg_err *err)
 {
-    struct fg_task_event e = {.kind = FG_TASK_DATA, .bytes = bytes, .n = n};
+    struct fg_operation_event e = {.kind = FG_OPERATION_DATA, .bytes = bytes, .n = n};
 
     pthread_mutex_lock(&t->lock);
-    while (t->unread >= FG_TASK_PIECES && !fg_task_canceled(t))
+    while (t->unread >= FG_OPERATION_UNREAD && !fg_operation_canceled(t))
         pthread_cond_wait(&t->changed, &t->lock);
     t->unread++;
     pthread_mutex_unlock(&t->lock);
-    if (fg_task_canceled(t))
+    if (fg_operation_canceled(t))
         return fg_fail(err, FG_ECANCELED, "the operation was canceled");
     t->sink(t->sink_ctx, &e);
     return 0;
 }
 
-int fg_task_data(struct fg_task *t, const void *bytes, size_t n, struct fg_err *err)
+int fg_operation_data(struct fg_operation *t, const void *bytes, size_t n, struct fg_err *err)
 {
     int rc = 0;
 
-    for (size_t at = 0; rc == 0 && at < n; at += FG_TASK_PIECE_BYTES)
+    for (size_t at = 0; rc == 0 && at < n; at += FG_OPERATION_DATA_BYTES)
         rc = send_piece(t, (const char *)bytes + at,
-                        n - at < FG_TASK_PIECE_BYTES ? n - at : FG_TASK_PIECE_BYTES, err);
+                        n - at < FG_OPERATION_DATA_BYTES ? n - at : FG_OPERATION_DATA_BYTES, err);
     return rc;
 }
 
-static int run(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
+static int run(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
 {
     switch (t->req.kind) {
-    case FG_TASK_LIST: return fg_task_list(t, out, err);
-    case FG_TASK_FIND: return fg_task_find(t, out, err);
-    case FG_TASK_FORGET: return fg_task_forget(t, out, err);
-    case FG_TASK_EXPORT: return fg_task_export(t, out, err);
-    case FG_TASK_IMPORT: return fg_task_import(t, out, err);
-    case FG_TASK_COMPACT: return fg_cache_compact(t->flow->cache, &out->before, &out->after, err);
-    case FG_TASK_VERIFY: return fg_task_verify(t, out, err);
+    case FG_OPERATION_LIST: return fg_operation_list(t, out, err);
+    case FG_OPERATION_FIND: return fg_operation_find(t, out, err);
+    case FG_OPERATION_FORGET: return fg_operation_forget(t, out, err);
+    case FG_OPERATION_EXPORT: return fg_operation_export(t, out, err);
+    case FG_OPERATION_IMPORT: return fg_operation_import(t, out, err);
+    case FG_OPERATION_COMPACT:
+        return fg_cache_compact(t->flow->cache, &out->before, &out->after, err);
+    case FG_OPERATION_VERIFY: return fg_operation_verify(t, out, err);
     }
-    return fg_fail(err, FG_EINVAL, "unknown kind of task");
+    return fg_fail(err, FG_EINVAL, "unknown kind of operation");
 }
 
-static void delist(struct fg_flow *flow, struct fg_task *t)
+static void delist(struct fg_flow *flow, struct fg_operation *t)
 {
-    struct fg_task **at = &flow->tasks;
+    struct fg_operation **at = &flow->operations;
 
     pthread_mutex_lock(&flow->lock);
     while (*at != t)
         at = &(*at)->next;
     *at = t->next;
-    flow->n_tasks--;
-    pthread_cond_broadcast(&flow->tasks_changed);
+    flow->n_operations--;
+    pthread_cond_broadcast(&flow->operations_changed);
     pthread_mutex_unlock(&flow->lock);
 }
 
 static void *task_main(void *arg)
 {
-    struct fg_task *t = arg;
+    struct fg_operation *t = arg;
     struct fg_flow *flow = t->flow;
-    struct fg_task_event e = {.kind = FG_TASK_DONE};
+    struct fg_operation_event e = {.kind = FG_OPERATION_DONE};
     int rc = run(t, &e.result, &e.error);
 
     if (rc) {
-        e.kind = FG_TASK_FAILED;
+        e.kind = FG_OPERATION_FAILED;
         e.error.code = rc;
-        fg_task_result_finish(&e.result);
-        fg_log(FG_LOG_INFO, "flow", "task=%d failed=\"%s\" cause=\"%s\"", (int)t->req.kind,
+        fg_operation_result_finish(&e.result);
+        fg_log(FG_LOG_INFO, "flow", "operation=%d failed=\"%s\" cause=\"%s\"", (int)t->req.kind,
                fg_strerror(rc), e.error.text);
     }
     t->sink(t->sink_ctx, &e);
@@ -134,16 +135,16 @@ static void *task_main(void *arg)
     return NULL;
 }
 
-static struct fg_task *create(struct fg_flow *flow, struct fg_task_request *request,
-                              fg_task_sink *sink, void *sink_ctx)
+static struct fg_operation *create(struct fg_flow *flow, struct fg_operation_request *request,
+                                   fg_operation_sink *sink, void *sink_ctx)
 {
-    struct fg_task *t = calloc(1, sizeof *t);
+    struct fg_operation *t = calloc(1, sizeof *t);
 
     if (!t)
         return NULL;
     t->flow = flow;
     t->req = *request;
-    *request = (struct fg_task_request){0};
+    *request = (struct fg_operation_request){0};
     t->sink = sink;
     t->sink_ctx = sink_ctx;
     atomic_init(&t->refs, 2);
@@ -153,38 +154,39 @@ static struct fg_task *create(struct fg_flow *flow, struct fg_task_request *requ
     return t;
 }
 
-/* Lists the task, so that it will be waited for. */
-static int enlist(struct fg_flow *flow, struct fg_task *t, struct fg_err *err)
+/* Lists the operation, so that it will be waited for. */
+static int enlist(struct fg_flow *flow, struct fg_operation *t, struct fg_err *err)
 {
     int rc = 0;
 
     pthread_mutex_lock(&flow->lock);
     if (flow->draining) {
         rc = fg_fail(err, FG_EBUSY, "the daemon is shutting down");
-    } else if (flow->n_tasks >= FG_MAX_TASKS) {
+    } else if (flow->n_operations >= FG_MAX_OPERATIONS) {
         rc = fg_fail(err, FG_EBUSY, "%u operations on the cache run already; try again later",
-                     flow->n_tasks);
+                     flow->n_operations);
     } else {
-        t->next = flow->tasks;
-        flow->tasks = t;
-        flow->n_tasks++;
+        t->next = flow->operations;
+        flow->operations = t;
+        flow->n_operations++;
     }
     pthread_mutex_unlock(&flow->lock);
     return rc;
 }
 
-int fg_task_start(struct fg_flow *flow, struct fg_task_request *request, fg_task_sink *sink,
-                  void *sink_ctx, struct fg_task **task, struct fg_err *err)
+int fg_operation_start(struct fg_flow *flow, struct fg_operation_request *request,
+                       fg_operation_sink *sink, void *sink_ctx, struct fg_operation **operation,
+                       struct fg_err *err)
 {
-    struct fg_task *t;
+    struct fg_operation *t;
     pthread_attr_t attr;
     pthread_t thread;
     int rc;
 
-    *task = NULL;
+    *operation = NULL;
     t = flow->cache ? create(flow, request, sink, sink_ctx) : NULL;
     if (!t) {
-        fg_task_request_finish(request);
+        fg_operation_request_finish(request);
         return flow->cache ? fg_fail(err, FG_ENOMEM, "no memory for an operation")
                            : fg_fail(err, FG_ENOTFOUND, "the daemon runs without a store");
     }
@@ -194,11 +196,11 @@ int fg_task_start(struct fg_flow *flow, struct fg_task_request *request, fg_task
         unref(t);
         return rc;
     }
-    *task = t; /* before the first event can come */
+    *operation = t; /* before the first event can come */
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     if (pthread_create(&thread, &attr, task_main, t) != 0) {
-        *task = NULL;
+        *operation = NULL;
         delist(flow, t);
         atomic_store(&t->refs, 1);
         unref(t);
@@ -208,17 +210,18 @@ int fg_task_start(struct fg_flow *flow, struct fg_task_request *request, fg_task
     return rc;
 }
 
-void fg_task_end_all(struct fg_flow *flow)
+void fg_operation_end_all(struct fg_flow *flow)
 {
     pthread_mutex_lock(&flow->lock);
-    for (struct fg_task *t = flow->tasks; t; t = t->next)
-        fg_task_cancel(t);
-    while (flow->n_tasks)
-        pthread_cond_wait(&flow->tasks_changed, &flow->lock);
+    for (struct fg_operation *t = flow->operations; t; t = t->next)
+        fg_operation_cancel(t);
+    while (flow->n_operations)
+        pthread_cond_wait(&flow->operations_changed, &flow->lock);
     pthread_mutex_unlock(&flow->lock);
 }
 
-void fg_task_on_gpu(struct fg_flow *flow, void (*fn)(struct fg_flow *flow, void *arg), void *arg)
+void fg_operation_on_gpu(struct fg_flow *flow, void (*fn)(struct fg_flow *flow, void *arg),
+                         void *arg)
 {
     struct fg_gpu_call call = {.fn = fn, .arg = arg};
 
@@ -227,11 +230,11 @@ void fg_task_on_gpu(struct fg_flow *flow, void (*fn)(struct fg_flow *flow, void 
     flow->gpu_calls = &call;
     fg_queue_wake(&flow->gpu_queue);
     while (!call.done)
-        pthread_cond_wait(&flow->tasks_changed, &flow->lock);
+        pthread_cond_wait(&flow->operations_changed, &flow->lock);
     pthread_mutex_unlock(&flow->lock);
 }
 
-void fg_task_gpu_calls(struct fg_flow *flow)
+void fg_operation_gpu_calls(struct fg_flow *flow)
 {
     struct fg_gpu_call *call, *next;
 
@@ -244,7 +247,7 @@ void fg_task_gpu_calls(struct fg_flow *flow)
         call->fn(flow, call->arg);
         pthread_mutex_lock(&flow->lock);
         call->done = true;
-        pthread_cond_broadcast(&flow->tasks_changed);
+        pthread_cond_broadcast(&flow->operations_changed);
         pthread_mutex_unlock(&flow->lock);
     }
 }
@@ -257,18 +260,18 @@ static bool stored(void *cache, const struct fg_key *key, bool state)
 static void sweep(struct fg_flow *flow, void *arg)
 {
     (void)arg;
-    fg_offer_drop(&flow->machine.reuse);
-    fg_host_sweep(flow->host, stored, flow->cache);
-    if (flow->machine.vram)
-        fg_vram_sweep(flow->machine.vram, stored, flow->cache);
+    fg_offer_drop(&flow->runner.prefix_cache);
+    fg_host_tier_sweep(flow->host, stored, flow->cache);
+    if (flow->runner.vram)
+        fg_device_tier_sweep(flow->runner.vram, stored, flow->cache);
 }
 
-void fg_task_sweep_vram(struct fg_flow *flow)
+void fg_operation_sweep_vram(struct fg_flow *flow)
 {
-    fg_task_on_gpu(flow, sweep, NULL);
+    fg_operation_on_gpu(flow, sweep, NULL);
 }
 
-void fg_task_hex(const struct fg_key *key, char out[33])
+void fg_operation_hex(const struct fg_key *key, char out[33])
 {
     fg_hex(key->b, sizeof key->b, out);
 }

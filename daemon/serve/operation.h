@@ -1,28 +1,30 @@
-/* A task: an operation on the store at somebody's wish, as the API sees it. Each runs on a thread
- * of its own, so that none waits for another; what needs the device goes through the GPU thread.
+/* An operation: an operation on the store at somebody's wish, as the API sees it. Each runs on a
+ * thread of its own, so that none waits for another; what needs the device goes through the GPU
+ * thread.
  *
  * Everything acts within one tenant: what others have does not exist for it. Events come through
- * `sink`, called on the task's thread, in order: any number of PROGRESS and DATA, then exactly one
- * DONE or FAILED, after which the task no longer touches the sink. The sink must not block. */
-#ifndef FG_TASK_H
-#define FG_TASK_H
+ * `sink`, called on the operation's thread, in order: any number of PROGRESS and DATA, then exactly
+ * one DONE or FAILED, after which the operation no longer touches the sink. The sink must not
+ * block. */
+#ifndef FG_OPERATION_H
+#define FG_OPERATION_H
 
 #include "job.h"
 
-struct fg_task;
+struct fg_operation;
 
-enum fg_task_kind {
-    FG_TASK_LIST,    /* what is stored */
-    FG_TASK_FIND,    /* how much of a prompt is stored, and under which id */
-    FG_TASK_FORGET,  /* removes */
-    FG_TASK_EXPORT,  /* a prefix as a pack, in DATA events */
-    FG_TASK_IMPORT,  /* a pack into the store */
-    FG_TASK_COMPACT, /* gives the file's free space back */
-    FG_TASK_VERIFY,  /* computes again what is stored, and compares */
+enum fg_operation_kind {
+    FG_OPERATION_LIST,    /* what is stored */
+    FG_OPERATION_FIND,    /* how much of a prompt is stored, and under which id */
+    FG_OPERATION_FORGET,  /* removes */
+    FG_OPERATION_EXPORT,  /* a prefix as a pack, in DATA events */
+    FG_OPERATION_IMPORT,  /* a pack into the store */
+    FG_OPERATION_COMPACT, /* gives the file's free space back */
+    FG_OPERATION_VERIFY,  /* computes again what is stored, and compares */
 };
 
-struct fg_task_request {
-    enum fg_task_kind kind;
+struct fg_operation_request {
+    enum fg_operation_kind kind;
     struct fg_tenant tenant;
     char *id;       /* hexadecimal digits that a stored block's key begins with; NULL: all */
     bool before;    /* FORGET with id: also blocks before it that lead to nothing else */
@@ -32,10 +34,10 @@ struct fg_task_request {
     size_t n_bytes;
 };
 /* Frees what the fields point to (malloc'd each); the struct itself is the caller's. */
-void fg_task_request_finish(struct fg_task_request *r);
+void fg_operation_request_finish(struct fg_operation_request *r);
 
 /* A stored prefix. */
-struct fg_task_row {
+struct fg_operation_row {
     char id[33];
     uint32_t tokens, states;
     uint64_t bytes, own_bytes; /* see struct fg_cache_entry */
@@ -46,8 +48,8 @@ struct fg_task_row {
     char text[128]; /* the beginning, one line of UTF-8 as far as tokens are; "" when not current */
 };
 
-struct fg_task_result {
-    struct fg_task_row *rows; /* LIST; [n_rows], malloc'd */
+struct fg_operation_result {
+    struct fg_operation_row *rows; /* LIST; [n_rows], malloc'd */
     size_t n_rows;
     uint64_t total;                 /* LIST: rows there are; VERIFY: prefixes looked at */
     char id[33];                    /* FIND, IMPORT: of the last stored block */
@@ -58,32 +60,38 @@ struct fg_task_result {
     uint64_t verified, wrong, unreadable, gone, skipped;
     uint64_t before, after; /* COMPACT: bytes of the file */
 };
-void fg_task_result_finish(struct fg_task_result *r);
+void fg_operation_result_finish(struct fg_operation_result *r);
 
-enum fg_task_event_kind { FG_TASK_PROGRESS, FG_TASK_DATA, FG_TASK_DONE, FG_TASK_FAILED };
+enum fg_operation_event_kind {
+    FG_OPERATION_PROGRESS,
+    FG_OPERATION_DATA,
+    FG_OPERATION_DONE,
+    FG_OPERATION_FAILED
+};
 
 /* Pointers live during the sink's call only, but the result's, which the sink takes over. */
-struct fg_task_event {
-    enum fg_task_event_kind kind;
+struct fg_operation_event {
+    enum fg_operation_event_kind kind;
     uint64_t done, total; /* PROGRESS */
     const void *bytes;    /* DATA */
     size_t n;
-    struct fg_task_result result; /* DONE */
-    struct fg_err error;          /* FAILED */
+    struct fg_operation_result result; /* DONE */
+    struct fg_err error;               /* FAILED */
 };
-typedef void fg_task_sink(void *ctx, struct fg_task_event *event);
+typedef void fg_operation_sink(void *ctx, struct fg_operation_event *event);
 
 /* Takes over what `request` points to (and zeroes it). FG_ENOTFOUND (the daemon runs without a
- * store), FG_EBUSY (too many tasks, or draining), FG_ENOMEM. On success *task is the caller's until
- * fg_task_release(). Any thread. */
-int fg_task_start(struct fg_flow *flow, struct fg_task_request *request, fg_task_sink *sink,
-                  void *sink_ctx, struct fg_task **task, struct fg_err *err);
+ * store), FG_EBUSY (too many operations, or draining), FG_ENOMEM. On success *operation is the
+ * caller's until fg_operation_release(). Any thread. */
+int fg_operation_start(struct fg_flow *flow, struct fg_operation_request *request,
+                       fg_operation_sink *sink, void *sink_ctx, struct fg_operation **operation,
+                       struct fg_err *err);
 /* It ends with FAILED, FG_ECANCELED, unless it was past the point. Any thread. */
-void fg_task_cancel(struct fg_task *task);
-/* A DATA event has been dealt with: a task sends four, of 1 MiB at most, then waits for this. Any
- * thread. */
-void fg_task_more(struct fg_task *task);
+void fg_operation_cancel(struct fg_operation *operation);
+/* A DATA event has been dealt with: an operation sends four, of 1 MiB at most, then waits for this.
+ * Any thread. */
+void fg_operation_more(struct fg_operation *operation);
 /* Gives back the handle, once DONE or FAILED has been seen; NULL is fine. */
-void fg_task_release(struct fg_task *task);
+void fg_operation_release(struct fg_operation *operation);
 
 #endif

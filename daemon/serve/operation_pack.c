@@ -1,4 +1,4 @@
-/* Tasks that carry a prefix from one store to another. */
+/* Operations that carry a prefix from one store to another. */
 #include "operation_parts.h"
 
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include "base/blob.h"
 #include "cache/pack.h"
 
-static int head_here(struct fg_task *t, struct fg_pack_head *h, struct fg_err *err)
+static int head_here(struct fg_operation *t, struct fg_pack_head *h, struct fg_err *err)
 {
     const struct fg_flow *flow = t->flow;
 
@@ -19,7 +19,7 @@ static int head_here(struct fg_task *t, struct fg_pack_head *h, struct fg_err *e
 }
 
 /* Only what this model and this device could use themselves can be named in a pack. */
-static int check_root(struct fg_task *t, const struct fg_task_roots *roots,
+static int check_root(struct fg_operation *t, const struct fg_operation_roots *roots,
                       const struct fg_key *root, struct fg_err *err)
 {
     size_t i = 0;
@@ -34,11 +34,11 @@ static int check_root(struct fg_task *t, const struct fg_task_roots *roots,
                    t->req.id, i < roots->n ? roots->infos[i].name : "?");
 }
 
-int fg_task_path(struct fg_task *t, struct fg_cache_path *path, struct fg_err *err)
+int fg_operation_path(struct fg_operation *t, struct fg_cache_path *path, struct fg_err *err)
 {
-    struct fg_task_roots roots;
+    struct fg_operation_roots roots;
     struct fg_key key;
-    int rc = fg_task_roots(t, &roots, err);
+    int rc = fg_operation_roots(t, &roots, err);
 
     *path = (struct fg_cache_path){0};
     if (rc == 0)
@@ -49,15 +49,16 @@ int fg_task_path(struct fg_task *t, struct fg_cache_path *path, struct fg_err *e
         rc = check_root(t, &roots, &path->root, err);
     if (rc)
         fg_cache_path_finish(path);
-    fg_task_roots_finish(&roots);
+    fg_operation_roots_finish(&roots);
     return rc;
 }
 
 /* --- export --- */
 
 /* A record with its payload. *bytes are the caller's. */
-static int read_record(struct fg_task *t, const struct fg_cache_path *path, const uint8_t *head,
-                       uint32_t i, bool is_state, uint8_t **bytes, size_t *n, struct fg_err *err)
+static int read_record(struct fg_operation *t, const struct fg_cache_path *path,
+                       const uint8_t *head, uint32_t i, bool is_state, uint8_t **bytes, size_t *n,
+                       struct fg_err *err)
 {
     size_t size = is_state ? t->flow->state_bytes : t->flow->block_bytes;
     struct fg_pack_record rec = {.is_state = is_state, .index = i};
@@ -81,25 +82,25 @@ static int read_record(struct fg_task *t, const struct fg_cache_path *path, cons
     return rc;
 }
 
-static int send_record(struct fg_task *t, const struct fg_cache_path *path, const uint8_t *head,
-                       uint32_t i, bool is_state, struct fg_err *err)
+static int send_record(struct fg_operation *t, const struct fg_cache_path *path,
+                       const uint8_t *head, uint32_t i, bool is_state, struct fg_err *err)
 {
     uint8_t *bytes = NULL;
     size_t n;
     int rc = read_record(t, path, head, i, is_state, &bytes, &n, err);
 
     if (rc == 0)
-        rc = fg_task_data(t, bytes, n, err);
+        rc = fg_operation_data(t, bytes, n, err);
     free(bytes);
     return rc;
 }
 
-int fg_task_export(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
+int fg_operation_export(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
 {
     uint8_t head[FG_PACK_HEAD_BYTES];
     struct fg_cache_path path;
     struct fg_pack_head h;
-    int rc = fg_task_path(t, &path, err);
+    int rc = fg_operation_path(t, &path, err);
 
     if (rc)
         return rc;
@@ -112,7 +113,7 @@ int fg_task_export(struct fg_task *t, struct fg_task_result *out, struct fg_err 
     }
     fg_pack_head_encode(&h, head);
     if (rc == 0)
-        rc = fg_task_data(t, head, sizeof head, err);
+        rc = fg_operation_data(t, head, sizeof head, err);
     for (uint32_t i = 0; rc == 0 && i < path.n; i++) {
         rc = send_record(t, &path, head, i, false, err);
         if (rc == 0 && path.has_state[i])
@@ -128,7 +129,7 @@ int fg_task_export(struct fg_task *t, struct fg_task_result *out, struct fg_err 
 /* --- import --- */
 
 /* Goes through the whole pack before anything is stored. */
-static int check_pack(struct fg_task *t, struct fg_pack_reader *r, struct fg_err *err)
+static int check_pack(struct fg_operation *t, struct fg_pack_reader *r, struct fg_err *err)
 {
     struct fg_pack_head here;
     struct fg_pack_record rec;
@@ -155,7 +156,7 @@ static void copy_rate(struct fg_flow *flow, void *rate)
 }
 
 /* The store takes over a copy; it may have to write first what it was given before. */
-static int put(struct fg_task *t, const struct fg_pack_record *rec, const struct fg_key *key,
+static int put(struct fg_operation *t, const struct fg_pack_record *rec, const struct fg_key *key,
                const struct fg_key *parent, size_t size, const struct fg_rate *rate,
                struct fg_err *err)
 {
@@ -183,18 +184,18 @@ static int put(struct fg_task *t, const struct fg_pack_record *rec, const struct
               : 0;
 }
 
-static int store_pack(struct fg_task *t, struct fg_pack_reader *r, struct fg_task_result *out,
-                      struct fg_err *err)
+static int store_pack(struct fg_operation *t, struct fg_pack_reader *r,
+                      struct fg_operation_result *out, struct fg_err *err)
 {
     struct fg_key parent = fg_flow_root(t->flow, &t->req.tenant), key = parent;
     struct fg_pack_record rec;
     struct fg_rate rate;
     int rc = 0, more;
 
-    fg_task_on_gpu(t->flow, copy_rate, &rate);
+    fg_operation_on_gpu(t->flow, copy_rate, &rate);
     fg_flow_note_root(t->flow, &t->req.tenant);
     while (rc == 0 && (more = fg_pack_next(r, &rec, err)) == 1) {
-        if (fg_task_canceled(t))
+        if (fg_operation_canceled(t))
             rc = fg_fail(err, FG_ECANCELED, "the import was canceled");
         if (rc == 0 && !rec.is_state) {
             parent = key;
@@ -203,12 +204,12 @@ static int store_pack(struct fg_task *t, struct fg_pack_reader *r, struct fg_tas
         if (rc == 0)
             rc = put(t, &rec, &key, &parent,
                      rec.is_state ? r->head.state_bytes : r->head.block_bytes, &rate, err);
-        fg_task_progress(t, r->blocks, r->head.n_blocks);
+        fg_operation_progress(t, r->blocks, r->head.n_blocks);
     }
     fg_cache_flush(t->flow->cache);
     if (rc == 0 && !fg_cache_has_block(t->flow->cache, &key))
         rc = fg_fail(err, FG_EFULL, "the store did not take it; its log says why");
-    fg_task_hex(&key, out->id);
+    fg_operation_hex(&key, out->id);
     out->tokens = r->blocks * FG_BLOCK_TOKENS;
     out->blocks = r->blocks;
     out->states = r->states;
@@ -216,7 +217,7 @@ static int store_pack(struct fg_task *t, struct fg_pack_reader *r, struct fg_tas
     return rc;
 }
 
-int fg_task_import(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
+int fg_operation_import(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
 {
     struct fg_pack_reader r;
     int rc = check_pack(t, &r, err);

@@ -1,4 +1,4 @@
-/* Tasks that need nothing but the store: what is there, what of a prompt, and removing it. */
+/* Operations that need nothing but the store: what is there, what of a prompt, and removing it. */
 #include "operation_parts.h"
 
 #include <stdlib.h>
@@ -8,17 +8,17 @@
 
 enum { TEXT_BYTES = 96 }; /* of a row */
 
-int fg_task_roots(struct fg_task *t, struct fg_task_roots *out, struct fg_err *err)
+int fg_operation_roots(struct fg_operation *t, struct fg_operation_roots *out, struct fg_err *err)
 {
     struct fg_cache *cache = t->flow->cache;
     struct fg_key own = fg_flow_root(t->flow, &t->req.tenant);
     size_t all = fg_cache_roots(cache, NULL, 0) + 8, n; /* some may come meanwhile */
 
-    *out = (struct fg_task_roots){0};
+    *out = (struct fg_operation_roots){0};
     out->infos = calloc(all + 1, sizeof *out->infos);
     out->keys = calloc(all + 1, sizeof *out->keys);
     if (!out->infos || !out->keys) {
-        fg_task_roots_finish(out);
+        fg_operation_roots_finish(out);
         return fg_fail(err, FG_ENOMEM, "no memory for the roots");
     }
     n = fg_cache_roots(cache, out->infos + 1, all);
@@ -36,11 +36,11 @@ int fg_task_roots(struct fg_task *t, struct fg_task_roots *out, struct fg_err *e
     return 0;
 }
 
-void fg_task_roots_finish(struct fg_task_roots *r)
+void fg_operation_roots_finish(struct fg_operation_roots *r)
 {
     free(r->infos);
     free(r->keys);
-    *r = (struct fg_task_roots){0};
+    *r = (struct fg_operation_roots){0};
 }
 
 /* One line: white space and controls become spaces, and the cut is between characters. */
@@ -52,7 +52,7 @@ static void make_line(const char *text, size_t n, char *out)
     out[n] = '\0';
 }
 
-static void show_text(struct fg_task *t, const struct fg_key *first, char *out)
+static void show_text(struct fg_operation *t, const struct fg_key *first, char *out)
 {
     int32_t tokens[FG_BLOCK_TOKENS];
     char *text;
@@ -65,35 +65,35 @@ static void show_text(struct fg_task *t, const struct fg_key *first, char *out)
     free(text);
 }
 
-static void fill_rows(struct fg_task *t, const struct fg_task_roots *roots,
-                      const struct fg_cache_entry *entries, struct fg_task_result *out)
+static void fill_rows(struct fg_operation *t, const struct fg_operation_roots *roots,
+                      const struct fg_cache_entry *entries, struct fg_operation_result *out)
 {
     for (size_t i = 0; i < out->n_rows; i++) {
         const struct fg_cache_entry *e = &entries[i];
-        struct fg_task_row *row = &out->rows[i];
+        struct fg_operation_row *row = &out->rows[i];
         size_t r = 0;
 
         while (memcmp(&roots->keys[r], &e->root, sizeof e->root) != 0)
             r++;
-        *row = (struct fg_task_row){.tokens = e->blocks * FG_BLOCK_TOKENS,
-                                    .states = e->states,
-                                    .bytes = e->bytes,
-                                    .own_bytes = e->own_bytes,
-                                    .newer = e->newer,
-                                    .leaf = e->leaf,
-                                    .current = r == 0};
+        *row = (struct fg_operation_row){.tokens = e->blocks * FG_BLOCK_TOKENS,
+                                         .states = e->states,
+                                         .bytes = e->bytes,
+                                         .own_bytes = e->own_bytes,
+                                         .newer = e->newer,
+                                         .leaf = e->leaf,
+                                         .current = r == 0};
         snprintf(row->model, sizeof row->model, "%s", roots->infos[r].name);
-        fg_task_hex(&e->key, row->id);
+        fg_operation_hex(&e->key, row->id);
         if (row->current) /* a store that cannot be read now shows no text */
             show_text(t, &e->first, row->text);
     }
 }
 
-int fg_task_list(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
+int fg_operation_list(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
 {
     struct fg_cache_entry *entries = calloc(t->req.limit + 1, sizeof *entries);
-    struct fg_task_roots roots;
-    int rc = fg_task_roots(t, &roots, err);
+    struct fg_operation_roots roots;
+    int rc = fg_operation_roots(t, &roots, err);
 
     if (rc == 0) {
         out->rows = calloc(t->req.limit + 1, sizeof *out->rows);
@@ -104,13 +104,13 @@ int fg_task_list(struct fg_task *t, struct fg_task_result *out, struct fg_err *e
     }
     if (rc == 0)
         fill_rows(t, &roots, entries, out);
-    fg_task_roots_finish(&roots);
+    fg_operation_roots_finish(&roots);
     free(entries);
     return rc;
 }
 
 /* The request's prompt as a job that is never submitted. */
-static struct fg_job *make_job(struct fg_task *t)
+static struct fg_job *make_job(struct fg_operation *t)
 {
     struct fg_key root = fg_flow_root(t->flow, &t->req.tenant);
     struct fg_job *job = calloc(1, sizeof *job);
@@ -125,7 +125,7 @@ static struct fg_job *make_job(struct fg_task *t)
     return job;
 }
 
-int fg_task_find(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
+int fg_operation_find(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
 {
     struct fg_job *job = make_job(t);
     uint8_t *held = NULL;
@@ -147,7 +147,7 @@ int fg_task_find(struct fg_task *t, struct fg_task_result *out, struct fg_err *e
     if (rc == 0 && n == 0)
         rc = fg_fail(err, FG_ENOTFOUND, "nothing of this prompt is stored");
     if (rc == 0) {
-        fg_task_hex(&job->prefix.keys[n - 1], out->id);
+        fg_operation_hex(&job->prefix.keys[n - 1], out->id);
         out->tokens = n * FG_BLOCK_TOKENS;
         out->prompt_tokens = job->n_prompt;
     }
@@ -158,29 +158,29 @@ int fg_task_find(struct fg_task *t, struct fg_task_result *out, struct fg_err *e
 static void drop_offers(struct fg_flow *flow, void *arg)
 {
     (void)arg;
-    fg_offer_drop(&flow->machine.reuse);
+    fg_offer_drop(&flow->runner.prefix_cache);
 }
 
-int fg_task_forget(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
+int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
 {
     struct fg_cache_forgotten gone = {0};
-    struct fg_task_roots roots;
+    struct fg_operation_roots roots;
     struct fg_key key;
-    int rc = fg_task_roots(t, &roots, err);
+    int rc = fg_operation_roots(t, &roots, err);
 
     if (rc == 0 && t->req.id)
         rc = fg_cache_resolve(t->flow->cache, roots.keys, roots.n, t->req.id, &key, err);
     if (rc == 0) {
         /* Nothing that the device had before may come to the store after. */
-        fg_task_on_gpu(t->flow, drop_offers, NULL);
+        fg_operation_on_gpu(t->flow, drop_offers, NULL);
         rc = fg_cache_forget(t->flow->cache, roots.keys, roots.n, t->req.id ? &key : NULL,
                              t->req.before, &gone, err);
     }
     if (gone.blocks || gone.states)
-        fg_task_sweep_vram(t->flow);
+        fg_operation_sweep_vram(t->flow);
     out->blocks = gone.blocks;
     out->states = gone.states;
     out->bytes = gone.bytes;
-    fg_task_roots_finish(&roots);
+    fg_operation_roots_finish(&roots);
     return rc;
 }

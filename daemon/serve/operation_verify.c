@@ -1,4 +1,4 @@
-/* The task that verifies: one job after the other, each a stored prefix. */
+/* The operation that verifies: one job after the other, each a stored prefix. */
 #include "operation_parts.h"
 
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static void on_job(void *ctx, const struct fg_job_event *event)
     pthread_mutex_unlock(&w->lock);
 }
 
-static void wait_for(struct fg_task *t, struct waiting *w, uint64_t before, uint64_t total)
+static void wait_for(struct fg_operation *t, struct waiting *w, uint64_t before, uint64_t total)
 {
     bool ended = false;
 
@@ -43,21 +43,21 @@ static void wait_for(struct fg_task *t, struct waiting *w, uint64_t before, uint
         ended = w->ended;
         done = w->done;
         pthread_mutex_unlock(&w->lock);
-        fg_task_progress(t, before + done, total);
+        fg_operation_progress(t, before + done, total);
     }
 }
 
-/* Makes the task's cancel that of the job as well. */
-static void set_job(struct fg_task *t, struct fg_job *job)
+/* Makes the operation's cancel that of the job as well. */
+static void set_job(struct fg_operation *t, struct fg_job *job)
 {
     pthread_mutex_lock(&t->lock);
     t->job = job;
-    if (job && fg_task_canceled(t))
+    if (job && fg_operation_canceled(t))
         fg_job_cancel(job);
     pthread_mutex_unlock(&t->lock);
 }
 
-static int run_job(struct fg_task *t, struct fg_verify *v, uint64_t before, uint64_t total,
+static int run_job(struct fg_operation *t, struct fg_verify *v, uint64_t before, uint64_t total,
                    struct fg_err *err)
 {
     struct fg_job_request req = {.kind = FG_PROMPT_TOKENS,
@@ -105,7 +105,7 @@ static uint32_t seen(const struct fg_cache_path *paths, size_t n, const struct f
     return most;
 }
 
-static void add(struct fg_task_result *out, const struct fg_verify *v)
+static void add(struct fg_operation_result *out, const struct fg_verify *v)
 {
     out->verified += v->verified;
     out->wrong += v->wrong;
@@ -113,8 +113,8 @@ static void add(struct fg_task_result *out, const struct fg_verify *v)
     out->gone += v->gone;
 }
 
-static int verify_paths(struct fg_task *t, const struct fg_cache_path *paths, size_t n,
-                        struct fg_task_result *out, struct fg_err *err)
+static int verify_paths(struct fg_operation *t, const struct fg_cache_path *paths, size_t n,
+                        struct fg_operation_result *out, struct fg_err *err)
 {
     const struct fg_flow *flow = t->flow;
     uint64_t before = 0, total = 0;
@@ -142,12 +142,12 @@ static int verify_paths(struct fg_task *t, const struct fg_cache_path *paths, si
     out->total = n;
     fg_cache_flush(flow->cache); /* what was wrong is out of the file's trees */
     if (out->wrong || out->unreadable)
-        fg_task_sweep_vram(t->flow);
+        fg_operation_sweep_vram(t->flow);
     return rc;
 }
 
 /* The ends of the prompts that this model and device could use, the last used first. */
-static int list_paths(struct fg_task *t, struct fg_cache_path **paths, size_t *n,
+static int list_paths(struct fg_operation *t, struct fg_cache_path **paths, size_t *n,
                       struct fg_err *err)
 {
     struct fg_key root = fg_flow_root(t->flow, &t->req.tenant);
@@ -168,7 +168,7 @@ static int list_paths(struct fg_task *t, struct fg_cache_path **paths, size_t *n
     return rc;
 }
 
-int fg_task_verify(struct fg_task *t, struct fg_task_result *out, struct fg_err *err)
+int fg_operation_verify(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
 {
     struct fg_cache_path *paths = NULL;
     size_t n = 0;
@@ -176,8 +176,8 @@ int fg_task_verify(struct fg_task *t, struct fg_task_result *out, struct fg_err 
 
     if (t->req.id) {
         paths = calloc(1, sizeof *paths);
-        rc =
-            paths ? fg_task_path(t, paths, err) : fg_fail(err, FG_ENOMEM, "no memory for a prefix");
+        rc = paths ? fg_operation_path(t, paths, err)
+                   : fg_fail(err, FG_ENOMEM, "no memory for a prefix");
         n = rc == 0;
     } else {
         rc = list_paths(t, &paths, &n, err);

@@ -13,7 +13,7 @@
 #include "runner.h"
 #include "base/queue.h"
 #include "prefix/prefix_keys.h"
-#include "rate.h"
+#include "prefix/rate.h"
 #include "prefix/bring.h"
 #include "sample.h"
 #include "prefix/keep.h"
@@ -89,10 +89,10 @@ struct fg_sched {
 };
 
 struct fg_flow {
-    struct fg_machine machine; /* the GPU thread's once it runs */
+    struct fg_runner runner; /* the GPU thread's once it runs */
     struct fg_vocabulary vocabulary;
-    struct fg_host *host;   /* the runner's */
-    struct fg_cache *cache; /* or NULL */
+    struct fg_host_tier *host; /* the runner's */
+    struct fg_cache *cache;    /* or NULL */
     char *cache_dir;
     uint8_t model[16], numerics[16]; /* the file's fingerprint, the engine's numerics id */
     uint8_t secret[FG_SECRET_BYTES]; /* of the tenants */
@@ -102,17 +102,17 @@ struct fg_flow {
     uint32_t context; /* tokens a job may have: the engine's, and no more than its pages hold */
     uint32_t n_seq;
     uint32_t n_vocab;                            /* rows of the logits */
-    size_t page_bytes, block_bytes, state_bytes; /* as stored; the machine's, for other threads */
+    size_t page_bytes, block_bytes, state_bytes; /* as stored; the runner's, for other threads */
 
     pthread_mutex_t lock; /* guards what follows; held for moments only */
     struct fg_job *oldest, *newest;
     uint32_t n_jobs, max_jobs;
     uint64_t next_id;
     bool draining;
-    struct fg_task *tasks;
-    uint32_t n_tasks;
+    struct fg_operation *operations;
+    uint32_t n_operations;
     struct fg_gpu_call *gpu_calls;
-    pthread_cond_t tasks_changed; /* a task ended, a call was made */
+    pthread_cond_t operations_changed; /* an operation ended, a call was made */
 
     struct fg_queue text_queue, gpu_queue; /* of jobs; what the two threads sleep on */
     pthread_t text_thread, gpu_thread;
@@ -132,11 +132,11 @@ struct fg_cache_root fg_flow_describe_root(const struct fg_flow *flow,
 /* Tells the store whose root this is, and of what; it is stored with its first block. */
 void fg_flow_note_root(struct fg_flow *flow, const struct fg_tenant *tenant);
 
-/* --- task.c --- */
-/* Cancels all tasks and waits for their ends; the GPU thread must run. */
-void fg_task_end_all(struct fg_flow *flow);
-/* The GPU thread: runs what tasks have asked for. */
-void fg_task_gpu_calls(struct fg_flow *flow);
+/* --- operation.c --- */
+/* Cancels all operations and waits for their ends; the GPU thread must run. */
+void fg_operation_end_all(struct fg_flow *flow);
+/* The GPU thread: runs what operations have asked for. */
+void fg_operation_gpu_calls(struct fg_flow *flow);
 
 /* --- job.c: any thread that has the job --- */
 void fg_job_unref(struct fg_job *job);
@@ -200,7 +200,7 @@ void fg_forecast(struct fg_flow *flow, struct fg_job *job);
 int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *err);
 /* Tokens of job's next piece, at most `budget`: ends at a boundary where a state is wanted, at a
  * chunk's end, or at the end of what is known. */
-uint32_t fg_prefill_piece(const struct fg_flow *flow, const struct fg_job *job, uint32_t budget);
+uint32_t fg_prefill_span(const struct fg_flow *flow, const struct fg_job *job, uint32_t budget);
 /* After a step: keeps blocks and states, tells progress. FG_EDEVICELOST; other failures of the
  * caches only end the job's caching. */
 int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err);

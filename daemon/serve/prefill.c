@@ -13,7 +13,7 @@ enum {
 
 static bool has_states(const struct fg_flow *flow, const struct fg_job *job)
 {
-    return job->caching && flow->machine.reuse.state_bytes > 0;
+    return job->caching && flow->runner.prefix_cache.state_bytes > 0;
 }
 
 static void explain(const struct fg_flow *flow, struct fg_job *job)
@@ -25,13 +25,13 @@ static void explain(const struct fg_flow *flow, struct fg_job *job)
                                   .tokens = job->tokens,
                                   .n_tokens = job->n_prompt,
                                   .found = w->found,
-                                  .reused = job->account.reused_tokens / FG_CHUNK,
+                                  .reused = job->account.reused_tokens / FG_BLOCK_TOKENS,
                                   .corrupt = w->corrupt,
                                   .busy = w->fallbacks > 0};
 
     job->explains = job->req.cache != FG_CACHE_NONE;
     if (job->explains)
-        fg_explain_begin(&flow->machine.reuse, &p, &job->explanation);
+        fg_explain_begin(&flow->runner.prefix_cache, &p, &job->explanation);
     else
         job->account.why = (struct fg_cache_why){.reason = FG_REASON_DISABLED, .diverged_at = -1};
 }
@@ -58,7 +58,7 @@ static void settle(struct fg_flow *flow, struct fg_job *job)
 
 int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
-    struct fg_reuse r = flow->machine.reuse;
+    struct fg_prefix_cache r = flow->runner.prefix_cache;
     int rc;
 
     r.read_only = job->req.cache != FG_CACHE_READ_WRITE;
@@ -92,7 +92,7 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
 /* Is a state in the middle of a long prompt worth its bytes? */
 static bool worth_a_state(const struct fg_flow *flow, const struct fg_job *job, uint32_t at)
 {
-    const struct fg_reuse *r = &flow->machine.reuse;
+    const struct fg_prefix_cache *r = &flow->runner.prefix_cache;
 
     if (!r->cache || fg_rate_seconds(&flow->prefill_rate, 0, at) == 0)
         return at % STATE_SPACING == 0;
@@ -112,26 +112,28 @@ static enum fg_boundary boundary_at(const struct fg_flow *flow, const struct fg_
         return FG_AT_SYSTEM_END;
     if (at == job->bounds[1] || at == job->bounds[2])
         return FG_AT_USER_START;
-    if (at == job->n_prompt / FG_CHUNK * FG_CHUNK ||
-        at == (job->n_prompt - 1) / FG_CHUNK * FG_CHUNK)
+    if (at == job->n_prompt / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS ||
+        at == (job->n_prompt - 1) / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS)
         return FG_AT_PROMPT_END;
     return worth_a_state(flow, job, at) ? FG_AT_SPACING : FG_AT_BLOCK;
 }
 
-uint32_t fg_prefill_piece(const struct fg_flow *flow, const struct fg_job *job, uint32_t budget)
+uint32_t fg_prefill_span(const struct fg_flow *flow, const struct fg_job *job, uint32_t budget)
 {
-    uint32_t from = fg_seq_length(job->seq), end = job->n_tokens, last = end / FG_CHUNK * FG_CHUNK;
+    uint32_t from = fg_seq_length(job->seq), end = job->n_tokens,
+             last = end / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
 
     if (end - from > budget) {
-        end = (from + budget) / FG_CHUNK * FG_CHUNK;
+        end = (from + budget) / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
         if (end <= from)
             end = from + budget;
     }
     if (job->req.mode == FG_MODE_VERIFY)
-        return fg_verify_piece_end(job->req.verify, from, end) - from;
+        return fg_verify_span_end(job->req.verify, from, end) - from;
     if (!has_states(flow, job))
         return end - from;
-    for (uint32_t at = (from / FG_CHUNK + 1) * FG_CHUNK; at < end; at += FG_CHUNK)
+    for (uint32_t at = (from / FG_BLOCK_TOKENS + 1) * FG_BLOCK_TOKENS; at < end;
+         at += FG_BLOCK_TOKENS)
         if (at == last || boundary_at(flow, job, at) != FG_AT_BLOCK)
             return at - from;
     return end - from;
@@ -139,11 +141,11 @@ uint32_t fg_prefill_piece(const struct fg_flow *flow, const struct fg_job *job, 
 
 static int keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
-    const struct fg_reuse *r = &flow->machine.reuse;
+    const struct fg_prefix_cache *r = &flow->runner.prefix_cache;
     uint32_t at = fg_seq_length(job->seq);
     int rc = fg_store_blocks(r, &job->trail, job->seq, &job->prefix, job->tokens, err);
 
-    if (rc || at % FG_CHUNK || !has_states(flow, job))
+    if (rc || at % FG_BLOCK_TOKENS || !has_states(flow, job))
         return rc;
     job->trail.at = boundary_at(flow, job, at);
     if (job->trail.at != FG_AT_BLOCK)

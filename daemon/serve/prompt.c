@@ -140,7 +140,7 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
                        flow->context);
     job->n_tokens = job->cap_tokens = job->n_prompt = (uint32_t)n;
     for (int i = 0; i < FG_BOUNDS; i++)
-        job->bounds[i] = (uint32_t)bounds[i] / FG_CHUNK * FG_CHUNK;
+        job->bounds[i] = (uint32_t)bounds[i] / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
     job->account.prompt_tokens = job->n_prompt;
     room = flow->context - job->n_prompt;
     job->max_new = job->req.max_tokens >= 0 && (uint32_t)job->req.max_tokens < room

@@ -21,16 +21,16 @@ void fg_job_request_finish(struct fg_job_request *r)
     *r = (struct fg_job_request){0};
 }
 
-void fg_task_request_finish(struct fg_task_request *r)
+void fg_operation_request_finish(struct fg_operation_request *r)
 {
     free(r->id);
     free(r->bytes);
     fg_job_request_finish(&r->prompt);
-    *r = (struct fg_task_request){0};
+    *r = (struct fg_operation_request){0};
 }
 
-void fg_task_result_finish(struct fg_task_result *r)
+void fg_operation_result_finish(struct fg_operation_result *r)
 {
     free(r->rows);
-    *r = (struct fg_task_result){0};
+    *r = (struct fg_operation_result){0};
 }

@@ -24,7 +24,7 @@ static void log_upload(void *ctx, uint64_t done, uint64_t all)
     fg_log(FG_LOG_DEBUG, "flow", "upload=%" PRIu64 " of=%" PRIu64, done, all);
 }
 
-void fg_machine_tune_progress(void *ctx, double share)
+void fg_runner_tune_progress(void *ctx, double share)
 {
     (void)ctx;
     fg_log_bar("tuning", share);
@@ -49,32 +49,32 @@ static void log_tuning(const struct fg_engine *e)
     }
 }
 
-static void close_device(struct fg_machine *m)
+static void close_device(struct fg_runner *m)
 {
     if (m->engine) {
-        fg_restore_reap(&m->reuse, true);
-        fg_offer_drain(&m->reuse);
+        fg_restore_reap(&m->prefix_cache, true);
+        fg_offer_drain(&m->prefix_cache);
     }
-    fg_vram_destroy(m->vram);
+    fg_device_tier_destroy(m->vram);
     m->vram = NULL;
     if (m->engine)
         fg_engine_destroy(m->engine);
-    m->engine = m->reuse.engine = NULL;
-    m->reuse.vram = NULL;
+    m->engine = m->prefix_cache.engine = NULL;
+    m->prefix_cache.vram = NULL;
     fg_device_close(m->device);
     m->device = NULL;
 }
 
-static int open_device(struct fg_machine *m, struct fg_err *err)
+static int open_device(struct fg_runner *m, struct fg_err *err)
 {
-    struct fg_reuse old;
+    struct fg_prefix_cache old;
     unsigned tenth = 0;
     int rc = fg_device_open(m->device_select, m->pipeline_dir, &m->device, err);
 
     if (rc == 0)
         rc = fg_engine_create(&m->options, m->gguf, m->device, log_upload, &tenth, &m->engine, err);
     if (rc == 0)
-        rc = fg_vram_create(m->engine, &m->vram, err);
+        rc = fg_device_tier_create(m->engine, &m->vram, err);
     if (rc) {
         close_device(m);
         return rc;
@@ -86,24 +86,24 @@ static int open_device(struct fg_machine *m, struct fg_err *err)
                "numerics=not_canonical device=\"%s\" cause=\"the known-answer battery gave other "
                "bits; the cache serves this device and driver only\"",
                fg_device_info(m->device)->name);
-    old = m->reuse;
-    fg_reuse_init(&m->reuse, m->engine, m->vram, old.cache);
-    m->reuse.rate = old.rate;
-    m->reuse.wake = old.wake;
-    m->reuse.host = old.host;
-    m->reuse.offers = &m->offers;
-    m->reuse.unwanted = &m->unwanted;
+    old = m->prefix_cache;
+    fg_prefix_cache_init(&m->prefix_cache, m->engine, m->vram, old.cache);
+    m->prefix_cache.rate = old.rate;
+    m->prefix_cache.wake = old.wake;
+    m->prefix_cache.host = old.host;
+    m->prefix_cache.offers = &m->offers;
+    m->prefix_cache.unwanted = &m->unwanted;
     return 0;
 }
 
-void fg_machine_options(const struct fg_flow_options *opt, struct fg_engine_options *out)
+void fg_runner_options(const struct fg_flow_options *opt, struct fg_engine_options *out)
 {
     uint32_t n_seq = opt->n_seq ? opt->n_seq : 4;
 
     *out = (struct fg_engine_options){.kv_type = opt->kv_type,
                                       .numerics = opt->numerics,
                                       .tune = opt->tune,
-                                      .tune_progress = fg_machine_tune_progress,
+                                      .tune_progress = fg_runner_tune_progress,
                                       .n_ctx = opt->n_ctx,
                                       .n_seq = n_seq,
                                       .n_pages = opt->n_pages,
@@ -112,12 +112,12 @@ void fg_machine_options(const struct fg_flow_options *opt, struct fg_engine_opti
                                       .n_batch = opt->n_batch};
 }
 
-int fg_machine_init(struct fg_machine *m, const struct fg_flow_options *opt, struct fg_err *err)
+int fg_runner_init(struct fg_runner *m, const struct fg_flow_options *opt, struct fg_err *err)
 {
     int rc;
 
-    *m = (struct fg_machine){0};
-    fg_machine_options(opt, &m->options);
+    *m = (struct fg_runner){0};
+    fg_runner_options(opt, &m->options);
     rc = copy(&m->device_select, opt->device, err);
     if (rc == 0)
         rc = copy(&m->pipeline_dir, opt->pipeline_dir, err);
@@ -134,20 +134,20 @@ int fg_machine_init(struct fg_machine *m, const struct fg_flow_options *opt, str
         rc = open_device(m, err);
     }
     if (rc)
-        fg_machine_finish(m);
+        fg_runner_finish(m);
     return rc;
 }
 
-void fg_machine_finish(struct fg_machine *m)
+void fg_runner_finish(struct fg_runner *m)
 {
     close_device(m);
     fg_gguf_close(m->gguf);
     free(m->pipeline_dir);
     free(m->device_select);
-    *m = (struct fg_machine){0};
+    *m = (struct fg_runner){0};
 }
 
-int fg_machine_reopen(struct fg_machine *m, struct fg_err *err)
+int fg_runner_reopen(struct fg_runner *m, struct fg_err *err)
 {
     uint8_t id[sizeof m->info.numerics_id];
     int rc;

@@ -7,7 +7,7 @@ enum { MEASURED_TOKENS = 16 }; /* of a step that tells what prefill costs: decod
 
 struct step {
     struct fg_job *jobs[FG_MAX_ACTIVE];
-    struct fg_step_piece pieces[FG_MAX_ACTIVE];
+    struct fg_step_span pieces[FG_MAX_ACTIVE];
     uint32_t n;
     uint32_t pages; /* that it takes from the pool */
 };
@@ -81,13 +81,13 @@ static void add_piece(const struct fg_flow *flow, struct step *st, struct fg_job
 
     job->piece = n;
     st->jobs[st->n] = job;
-    st->pieces[st->n++] = (struct fg_step_piece){.seq = job->seq,
-                                                 .tokens = job->tokens + from,
-                                                 .n = n,
-                                                 .n_logits = ends && !job->n_best,
-                                                 .logits = job->logits,
-                                                 .n_best = ends ? job->n_best : 0,
-                                                 .best = job->best};
+    st->pieces[st->n++] = (struct fg_step_span){.seq = job->seq,
+                                                .tokens = job->tokens + from,
+                                                .n = n,
+                                                .n_logits = ends && !job->n_best,
+                                                .logits = job->logits,
+                                                .n_best = ends ? job->n_best : 0,
+                                                .best = job->best};
     st->pages += fg_admit_pages(flow, from + n) - fg_admit_pages(flow, from);
 }
 
@@ -96,7 +96,7 @@ static void add_piece(const struct fg_flow *flow, struct step *st, struct fg_job
 static void plan(struct fg_flow *flow, struct step *st)
 {
     struct fg_sched *s = &flow->sched;
-    uint32_t budget = flow->machine.info.n_batch;
+    uint32_t budget = flow->runner.info.n_batch;
 
     st->n = st->pages = 0;
     for (uint32_t i = 0; i < s->n_active && budget; i++) {
@@ -111,7 +111,7 @@ static void plan(struct fg_flow *flow, struct step *st)
 
         if (pending(job) < 2)
             continue;
-        n = fg_prefill_piece(flow, job, budget);
+        n = fg_prefill_span(flow, job, budget);
         add_piece(flow, st, job, n);
         budget -= n;
     }
@@ -155,7 +155,7 @@ static int run_step(struct fg_flow *flow, const struct step *st, struct fg_err *
         n += st->pieces[i].n;
         positions += fg_rate_positions(from, from + st->pieces[i].n);
     }
-    rc = fg_engine_step(flow->machine.engine, st->pieces, st->n, err);
+    rc = fg_engine_step(flow->runner.engine, st->pieces, st->n, err);
     if (rc == 0 && n >= MEASURED_TOKENS)
         fg_rate_add(&flow->prefill_rate, n, positions, (fg_account_now() - begun) / 1e3);
     return rc;
@@ -189,8 +189,8 @@ bool fg_sched_turn(struct fg_flow *flow)
     struct fg_err err = {0};
     int rc;
 
-    fg_restore_reap(&flow->machine.reuse, false);
-    fg_offer_turn(&flow->machine.reuse);
+    fg_restore_reap(&flow->runner.prefix_cache, false);
+    fg_offer_turn(&flow->runner.prefix_cache);
     fg_ending_turn(flow);
     drop_canceled(flow);
     answer_forecasts(flow);
@@ -200,7 +200,7 @@ bool fg_sched_turn(struct fg_flow *flow)
     plan(flow, &st);
     if (st.n == 0)
         return may_go_on(&flow->sched);
-    if (st.pages && !fg_vram_make_room(flow->machine.vram, st.pages)) {
+    if (st.pages && !fg_device_tier_make_room(flow->runner.vram, st.pages)) {
         fg_fail(&err, FG_EBUSY, "the device has no free KV page");
         if (!fg_admit_preempt(flow))
             fail_step(flow, &st, &err);

@@ -12,9 +12,9 @@
 #include "fake_backend.h"
 #include "serve/operation.h"
 
-struct fg_task {
-    struct fg_task_request req;
-    fg_task_sink *sink;
+struct fg_operation {
+    struct fg_operation_request req;
+    fg_operation_sink *sink;
     void *ctx;
     _Atomic bool canceled;
     unsigned unread;
@@ -26,7 +26,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned alive, started;
 static struct fake_asked asked;
 
-static void unref(struct fg_task *t)
+static void unref(struct fg_operation *t)
 {
     bool last;
 
@@ -35,7 +35,7 @@ static void unref(struct fg_task *t)
     pthread_mutex_unlock(&lock);
     if (!last)
         return;
-    fg_task_request_finish(&t->req);
+    fg_operation_request_finish(&t->req);
     free(t);
     pthread_mutex_lock(&lock);
     alive--;
@@ -43,14 +43,14 @@ static void unref(struct fg_task *t)
     pthread_mutex_unlock(&lock);
 }
 
-static void fake_finish(void *ctx, struct fg_task *t)
+static void fake_finish(void *ctx, struct fg_operation *t)
 {
     (void)ctx;
     if (t)
         unref(t);
 }
 
-static void fake_stop(void *ctx, struct fg_task *t)
+static void fake_stop(void *ctx, struct fg_operation *t)
 {
     (void)ctx;
     pthread_mutex_lock(&lock);
@@ -59,7 +59,7 @@ static void fake_stop(void *ctx, struct fg_task *t)
     pthread_mutex_unlock(&lock);
 }
 
-static void fake_more(void *ctx, struct fg_task *t)
+static void fake_more(void *ctx, struct fg_operation *t)
 {
     (void)ctx;
     pthread_mutex_lock(&lock);
@@ -68,34 +68,34 @@ static void fake_more(void *ctx, struct fg_task *t)
     pthread_mutex_unlock(&lock);
 }
 
-static void list(const struct fg_task *t, struct fg_task_result *r)
+static void list(const struct fg_operation *t, struct fg_operation_result *r)
 {
     r->total = 2;
     r->n_rows = t->req.limit < 2 ? t->req.limit : 2;
     r->rows = calloc(2, sizeof *r->rows);
-    r->rows[0] = (struct fg_task_row){.id = "00112233445566778899aabbccddeeff",
-                                      .tokens = 640,
-                                      .states = 2,
-                                      .bytes = 5000,
-                                      .own_bytes = 1000,
-                                      .newer = 3,
-                                      .leaf = true,
-                                      .current = true,
-                                      .model = "tiny",
-                                      .text = "Once \xff upon"};
-    r->rows[1] = (struct fg_task_row){.id = "ff", .tokens = 64, .model = "old"};
+    r->rows[0] = (struct fg_operation_row){.id = "00112233445566778899aabbccddeeff",
+                                           .tokens = 640,
+                                           .states = 2,
+                                           .bytes = 5000,
+                                           .own_bytes = 1000,
+                                           .newer = 3,
+                                           .leaf = true,
+                                           .current = true,
+                                           .model = "tiny",
+                                           .text = "Once \xff upon"};
+    r->rows[1] = (struct fg_operation_row){.id = "ff", .tokens = 64, .model = "old"};
 }
 
-static void tell(struct fg_task *t, struct fg_task_event *e)
+static void tell(struct fg_operation *t, struct fg_operation_event *e)
 {
     t->sink(t->ctx, e);
 }
 
 /* Twelve pieces that tell where they are, four of them unread at most. */
-static void send_pieces(struct fg_task *t)
+static void send_pieces(struct fg_operation *t)
 {
     unsigned char *piece = malloc(FAKE_PIECE);
-    struct fg_task_event e = {.kind = FG_TASK_DATA, .bytes = piece, .n = FAKE_PIECE};
+    struct fg_operation_event e = {.kind = FG_OPERATION_DATA, .bytes = piece, .n = FAKE_PIECE};
 
     for (int i = 0; i < FAKE_PIECES && !t->canceled; i++) {
         pthread_mutex_lock(&lock);
@@ -110,20 +110,20 @@ static void send_pieces(struct fg_task *t)
     free(piece);
 }
 
-static void finish(struct fg_task *t)
+static void finish(struct fg_operation *t)
 {
-    struct fg_task_event e = {.kind = FG_TASK_PROGRESS, .done = 1, .total = 4};
+    struct fg_operation_event e = {.kind = FG_OPERATION_PROGRESS, .done = 1, .total = 4};
     const char *id = t->req.id ? t->req.id : "";
 
-    if (t->req.kind == FG_TASK_EXPORT && strcmp(id, "gone") != 0)
+    if (t->req.kind == FG_OPERATION_EXPORT && strcmp(id, "gone") != 0)
         send_pieces(t);
     else
         tell(t, &e);
-    e = (struct fg_task_event){.kind = FG_TASK_DONE};
+    e = (struct fg_operation_event){.kind = FG_OPERATION_DONE};
     if (strcmp(id, "gone") == 0 || strcmp(id, "breaks") == 0 || t->canceled) {
-        e.kind = FG_TASK_FAILED;
+        e.kind = FG_OPERATION_FAILED;
         fg_fail(&e.error, t->canceled ? FG_ECANCELED : FG_ENOTFOUND, "id 'gone': not stored");
-    } else if (t->req.kind == FG_TASK_LIST) {
+    } else if (t->req.kind == FG_OPERATION_LIST) {
         list(t, &e.result);
     } else {
         memcpy(e.result.id, "abcdef", 7);
@@ -142,7 +142,7 @@ static void finish(struct fg_task *t)
 
 static void *work(void *arg)
 {
-    struct fg_task *t = arg;
+    struct fg_operation *t = arg;
 
     pthread_mutex_lock(&lock);
     while (t->req.id && strcmp(t->req.id, "wait") == 0 && !t->canceled)
@@ -153,14 +153,14 @@ static void *work(void *arg)
     return NULL;
 }
 
-static int fake_start(void *ctx, struct fg_task_request *request, fg_task_sink *sink,
-                      void *sink_ctx, struct fg_task **task, struct fg_err *err)
+static int fake_start(void *ctx, struct fg_operation_request *request, fg_operation_sink *sink,
+                      void *sink_ctx, struct fg_operation **operation, struct fg_err *err)
 {
-    struct fg_task *t;
+    struct fg_operation *t;
     pthread_t thread;
 
     if (!fake_backend_has_store(ctx)) {
-        fg_task_request_finish(request);
+        fg_operation_request_finish(request);
         return fg_fail(err, FG_ENOTFOUND, "the daemon runs without a store");
     }
     t = calloc(1, sizeof *t);
@@ -169,7 +169,7 @@ static int fake_start(void *ctx, struct fg_task_request *request, fg_task_sink *
     t->sink = sink;
     t->ctx = sink_ctx;
     t->refs = 2;
-    *task = t;
+    *operation = t;
     pthread_mutex_lock(&lock);
     asked = (struct fake_asked){.kind = t->req.kind,
                                 .before = t->req.before,

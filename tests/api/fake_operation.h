@@ -1,4 +1,4 @@
-/* The tasks behind the API's tests; see fake_operation.c for what ids mean. */
+/* The operations behind the API's tests; see fake_operation.c for what ids mean. */
 #ifndef FAKE_OPERATION_H
 #define FAKE_OPERATION_H
 
@@ -10,9 +10,9 @@
 /* An export's pieces are of 'a's, 'b's and so on; that of "breaks" fails after them. */
 enum { FAKE_PIECES = 12, FAKE_PIECE = 300000 };
 
-/* What the last task was asked for. */
+/* What the last operation was asked for. */
 struct fake_asked {
-    enum fg_task_kind kind;
+    enum fg_operation_kind kind;
     bool before, all, chat;
     uint32_t limit;
     size_t n_bytes; /* of the pack, which begins with `first` */

@@ -1,4 +1,5 @@
-/* Operations on the store over HTTP: what is asked of the tasks, what comes back, who is refused.
+/* Operations on the store over HTTP: what is asked of the operations, what comes back, who is
+ * refused.
  */
 #include "fake_operation.h"
 #include "fixture.h"
@@ -186,7 +187,7 @@ static void test_export(void **state)
         "HEAD /v1/fulgur/cache/export?id=12 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     bool whole;
     char type[128];
-    unsigned tasks;
+    unsigned operations;
     json_t *v;
     (void)state;
 
@@ -221,10 +222,10 @@ static void test_export(void **state)
     json_decref(v);
     json_decref(ask(&f, "GET", "/v1/fulgur/cache/export", NULL, 400));
     /* A client that leaves in the middle. */
-    tasks = fake_operation_started();
+    operations = fake_operation_started();
     client_unix(&c, &f);
     client_get(&c, "/v1/fulgur/cache/export?id=12");
-    fake_operation_wait_started(tasks + 1);
+    fake_operation_wait_started(operations + 1);
     client_close(&c);
     fake_operation_wait_none();
     fixture_stop(&f);

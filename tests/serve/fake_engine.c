@@ -15,8 +15,7 @@
 #define CHECK(cond)                                                                                \
     do {                                                                                           \
         if (!(cond)) {                                                                             \
-            fprintf(stderr, "fake engine: %s: broken contract: %s\n", __func__, #cond);            \
-            abort();                                                                               \
+            fprintf(stderr, "%s: broken contract: %s\n", __func__, #cond), abort();                \
         }                                                                                          \
     } while (0)
 
@@ -25,7 +24,7 @@ struct fg_device {
 };
 
 struct page {
-    uint64_t rows[FG_CHUNK];
+    uint64_t rows[FG_BLOCK_TOKENS];
     uint64_t index; /* which chunk of a sequence it is */
     uint64_t marker;
     uint32_t refs;
@@ -42,8 +41,8 @@ struct fg_seq {
     struct fg_engine *e;
     uint32_t n;
     uint32_t *pages;
-    struct state s;          /* at the start of the current chunk */
-    uint64_t rows[FG_CHUNK]; /* of the current chunk */
+    struct state s;                 /* at the start of the current chunk */
+    uint64_t rows[FG_BLOCK_TOKENS]; /* of the current chunk */
     bool lacks_state;
 };
 
@@ -142,7 +141,7 @@ void fake_model_logits(bool softmax, bool lightning, const int32_t *tokens, uint
 
     for (uint32_t i = 0; i < n; i++) {
         remember(&m, softmax, lightning, next_row(&m, tokens[i]));
-        if (lightning && i % FG_CHUNK == FG_CHUNK - 1)
+        if (lightning && i % FG_BLOCK_TOKENS == FG_BLOCK_TOKENS - 1)
             m.chunk = fold(m.chunk);
     }
     write_logits(&m, logits);
@@ -190,7 +189,7 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
     struct fg_engine_info *i = &e->info;
 
     (void)err;
-    CHECK(e && g && dev && opt->n_batch % FG_CHUNK == 0);
+    CHECK(e && g && dev && opt->n_batch % FG_BLOCK_TOKENS == 0);
     if (progress)
         progress(progress_ctx, 1, 1);
     e->hp.n_vocab = FAKE_VOCAB;
@@ -198,10 +197,11 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
     i->hp = &e->hp;
     i->n_ctx = or (opt->n_ctx, settings.n_ctx);
     i->n_seq = opt->n_seq;
-    i->n_pages = settings.softmax ? or (opt->n_pages, opt->n_seq * (i->n_ctx / FG_CHUNK)) : 0;
+    i->n_pages =
+        settings.softmax ? or (opt->n_pages, opt->n_seq * (i->n_ctx / FG_BLOCK_TOKENS)) : 0;
     i->n_states = settings.lightning ? opt->n_states : 0;
-    i->n_batch = or (opt->n_batch, FG_CHUNK);
-    i->page_bytes = settings.softmax ? sizeof(uint64_t) * (FG_CHUNK + 2) : 0;
+    i->n_batch = or (opt->n_batch, FG_BLOCK_TOKENS);
+    i->page_bytes = settings.softmax ? sizeof(uint64_t) * (FG_BLOCK_TOKENS + 2) : 0;
     i->state_bytes = settings.lightning ? sizeof(struct state) : 0;
     /* Here the settings, not the file, make the model: no store may mix them up. */
     memset(i->numerics_id, 0x40 + settings.softmax + 2 * settings.lightning, sizeof i->numerics_id);
@@ -265,7 +265,7 @@ int fg_seq_create(struct fg_engine *e, struct fg_seq **out, struct fg_err *err)
     CHECK(*out);
     (*out)->e = e;
     (*out)->s.marker = FAKE_MARKER;
-    (*out)->pages = calloc(e->info.n_ctx / FG_CHUNK + 1, sizeof *(*out)->pages);
+    (*out)->pages = calloc(e->info.n_ctx / FG_BLOCK_TOKENS + 1, sizeof *(*out)->pages);
     CHECK((*out)->pages);
     e->n_live++;
     return 0;
@@ -280,7 +280,7 @@ static void unref(struct fg_engine *e, uint32_t p)
 
 static uint32_t page_count(const struct fg_seq *s)
 {
-    return s->e->info.page_bytes ? (s->n + FG_CHUNK - 1) / FG_CHUNK : 0;
+    return s->e->info.page_bytes ? (s->n + FG_BLOCK_TOKENS - 1) / FG_BLOCK_TOKENS : 0;
 }
 
 void fg_seq_destroy(struct fg_seq *s)
@@ -320,38 +320,38 @@ static struct memory recall(const struct fg_seq *s)
 {
     struct memory m = {.chunk = s->s.s};
 
-    CHECK(s->s.at == s->n / FG_CHUNK * FG_CHUNK || !s->e->info.state_bytes);
+    CHECK(s->s.at == s->n / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS || !s->e->info.state_bytes);
     for (uint32_t i = 0; s->e->info.page_bytes && i < s->n; i++) {
-        const struct page *p = &s->e->pages[s->pages[i / FG_CHUNK]];
+        const struct page *p = &s->e->pages[s->pages[i / FG_BLOCK_TOKENS]];
 
-        CHECK(p->index == i / FG_CHUNK);
-        remember(&m, true, false, p->rows[i % FG_CHUNK]);
+        CHECK(p->index == i / FG_BLOCK_TOKENS);
+        remember(&m, true, false, p->rows[i % FG_BLOCK_TOKENS]);
     }
-    for (uint32_t i = 0; s->e->info.state_bytes && i < s->n % FG_CHUNK; i++)
+    for (uint32_t i = 0; s->e->info.state_bytes && i < s->n % FG_BLOCK_TOKENS; i++)
         remember(&m, false, true, s->rows[i]);
     return m;
 }
 
-static void compute(struct fg_seq *s, const struct fg_step_piece *piece)
+static void compute(struct fg_seq *s, const struct fg_step_span *piece)
 {
     bool softmax = s->e->info.page_bytes, lightning = s->e->info.state_bytes;
     struct memory m = recall(s);
 
     for (uint32_t i = 0; i < piece->n; i++) {
         uint64_t row = next_row(&m, piece->tokens[i]);
-        uint32_t at = s->n % FG_CHUNK, index = s->n / FG_CHUNK;
+        uint32_t at = s->n % FG_BLOCK_TOKENS, index = s->n / FG_BLOCK_TOKENS;
 
         if (softmax && at == 0)
             s->pages[index] = take_page(s->e, index);
         if (softmax) {
             CHECK(!s->e->pages[s->pages[index]].full);
             s->e->pages[s->pages[index]].rows[at] = row;
-            s->e->pages[s->pages[index]].full = at == FG_CHUNK - 1;
+            s->e->pages[s->pages[index]].full = at == FG_BLOCK_TOKENS - 1;
         }
         s->rows[at] = row;
         remember(&m, softmax, lightning, row);
         s->n++;
-        if (lightning && at == FG_CHUNK - 1) {
+        if (lightning && at == FG_BLOCK_TOKENS - 1) {
             m.chunk = fold(m.chunk);
             s->s.s = m.chunk;
             s->s.at = s->n;
@@ -364,7 +364,7 @@ static void compute(struct fg_seq *s, const struct fg_step_piece *piece)
 }
 
 /* The step as a whole; *pages: what it takes from the pool. */
-static void check_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n,
+static void check_step(struct fg_engine *e, const struct fg_step_span *pieces, uint32_t n,
                        uint32_t *pages)
 {
     uint32_t tokens = 0;
@@ -372,7 +372,7 @@ static void check_step(struct fg_engine *e, const struct fg_step_piece *pieces, 
     CHECK(n >= 1);
     *pages = 0;
     for (uint32_t i = 0; i < n; i++) {
-        const struct fg_step_piece *p = &pieces[i];
+        const struct fg_step_span *p = &pieces[i];
 
         CHECK(p->seq->e == e && !p->seq->lacks_state);
         CHECK(p->n >= 1 && p->n_logits <= p->n && (p->logits || !p->n_logits));
@@ -384,13 +384,14 @@ static void check_step(struct fg_engine *e, const struct fg_step_piece *pieces, 
         CHECK(p->seq->n + p->n <= e->info.n_ctx);
         tokens += p->n;
         if (e->info.page_bytes)
-            *pages += (p->seq->n + p->n + FG_CHUNK - 1) / FG_CHUNK - page_count(p->seq);
+            *pages +=
+                (p->seq->n + p->n + FG_BLOCK_TOKENS - 1) / FG_BLOCK_TOKENS - page_count(p->seq);
     }
     CHECK(tokens <= e->info.n_batch);
     counts.tokens += tokens;
 }
 
-int fg_engine_step(struct fg_engine *e, const struct fg_step_piece *pieces, uint32_t n_pieces,
+int fg_engine_step(struct fg_engine *e, const struct fg_step_span *pieces, uint32_t n_pieces,
                    struct fg_err *err)
 {
     uint64_t step = ++counts.steps;
@@ -489,7 +490,7 @@ static void note_capture(struct fg_engine *e, _Atomic uint64_t *count)
 int fg_seq_capture_page(struct fg_seq *s, uint32_t index, void *dst, struct fg_err *err)
 {
     check_thread(s->e);
-    CHECK(s->e->info.page_bytes && index < s->n / FG_CHUNK);
+    CHECK(s->e->info.page_bytes && index < s->n / FG_BLOCK_TOKENS);
     note_capture(s->e, &counts.page_reads);
     memcpy(dst, &s->e->pages[s->pages[index]], s->e->info.page_bytes);
     return lost(s->e, err);
@@ -498,7 +499,7 @@ int fg_seq_capture_page(struct fg_seq *s, uint32_t index, void *dst, struct fg_e
 int fg_seq_capture_state(struct fg_seq *s, void *dst, struct fg_err *err)
 {
     check_thread(s->e);
-    CHECK(s->e->info.state_bytes && s->n && s->n % FG_CHUNK == 0 && !s->lacks_state);
+    CHECK(s->e->info.state_bytes && s->n && s->n % FG_BLOCK_TOKENS == 0 && !s->lacks_state);
     CHECK(s->s.at == s->n);
     note_capture(s->e, &counts.state_reads);
     memcpy(dst, &s->s, sizeof s->s);
@@ -507,17 +508,17 @@ int fg_seq_capture_state(struct fg_seq *s, void *dst, struct fg_err *err)
 
 static void grow(struct fg_seq *s)
 {
-    CHECK(s->n + FG_CHUNK <= s->e->info.n_ctx);
-    s->n += FG_CHUNK;
+    CHECK(s->n + FG_BLOCK_TOKENS <= s->e->info.n_ctx);
+    s->n += FG_BLOCK_TOKENS;
     s->lacks_state = s->e->info.state_bytes > 0;
 }
 
 int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
 {
     check_thread(s->e);
-    CHECK(s->n % FG_CHUNK == 0 && src);
+    CHECK(s->n % FG_BLOCK_TOKENS == 0 && src);
     if (s->e->info.page_bytes) {
-        uint32_t index = s->n / FG_CHUNK;
+        uint32_t index = s->n / FG_BLOCK_TOKENS;
 
         if (!s->e->free_pages)
             return fg_fail(err, FG_EBUSY, "no page is free");
@@ -534,7 +535,7 @@ int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
 static int load(struct fg_seq *s, const struct state *from, struct fg_err *err)
 {
     check_thread(s->e);
-    CHECK(s->e->info.state_bytes && s->n && s->n % FG_CHUNK == 0);
+    CHECK(s->e->info.state_bytes && s->n && s->n % FG_BLOCK_TOKENS == 0);
     CHECK(from->marker == FAKE_MARKER && from->at == s->n);
     s->s = *from;
     s->lacks_state = false;
@@ -551,7 +552,7 @@ int fg_seq_restore_state(struct fg_seq *s, const void *src, struct fg_err *err)
 
 uint32_t fg_seq_page(const struct fg_seq *s, uint32_t index)
 {
-    CHECK(s->e->info.page_bytes && index < s->n / FG_CHUNK);
+    CHECK(s->e->info.page_bytes && index < s->n / FG_BLOCK_TOKENS);
     return s->pages[index];
 }
 
@@ -575,10 +576,10 @@ uint32_t fg_engine_free_pages(const struct fg_engine *e)
 int fg_seq_share_page(struct fg_seq *s, uint32_t page, struct fg_err *err)
 {
     check_thread(s->e);
-    CHECK(s->n % FG_CHUNK == 0 && page < s->e->info.n_pages);
-    CHECK(s->e->pages[page].full && s->e->pages[page].index == s->n / FG_CHUNK);
+    CHECK(s->n % FG_BLOCK_TOKENS == 0 && page < s->e->info.n_pages);
+    CHECK(s->e->pages[page].full && s->e->pages[page].index == s->n / FG_BLOCK_TOKENS);
     fg_page_ref(s->e, page);
-    s->pages[s->n / FG_CHUNK] = page;
+    s->pages[s->n / FG_BLOCK_TOKENS] = page;
     grow(s);
     return lost(s->e, err);
 }
@@ -586,7 +587,7 @@ int fg_seq_share_page(struct fg_seq *s, uint32_t page, struct fg_err *err)
 int fg_seq_save_state(struct fg_seq *s, uint32_t slot, struct fg_err *err)
 {
     check_thread(s->e);
-    CHECK(slot < s->e->info.n_states && s->n && s->n % FG_CHUNK == 0 && s->s.at == s->n);
+    CHECK(slot < s->e->info.n_states && s->n && s->n % FG_BLOCK_TOKENS == 0 && s->s.at == s->n);
     CHECK(!s->lacks_state);
     s->e->slots[slot] = s->s;
     return lost(s->e, err);

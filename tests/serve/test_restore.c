@@ -21,9 +21,9 @@ enum { N = 1000, PIECE = 64 };
 struct bench {
     struct fg_device *dev;
     struct fg_engine *engine;
-    struct fg_vram *vram;
+    struct fg_device_tier *vram;
     struct fg_cache *cache;
-    struct fg_reuse reuse;
+    struct fg_prefix_cache prefix_cache;
     struct fg_prefix prefix;
     int32_t tokens[N];
 };
@@ -45,9 +45,9 @@ static void open_bench(struct bench *b, const char *dir, bool vram, bool lightni
     assert_int_equal(
         fg_engine_create(&opt, (const struct fg_gguf *)b, b->dev, NULL, NULL, &b->engine, NULL), 0);
     if (vram)
-        assert_int_equal(fg_vram_create(b->engine, &b->vram, NULL), 0);
+        assert_int_equal(fg_device_tier_create(b->engine, &b->vram, NULL), 0);
     assert_int_equal(fg_cache_open(&cache, &b->cache, NULL), 0);
-    fg_reuse_init(&b->reuse, b->engine, b->vram, b->cache);
+    fg_prefix_cache_init(&b->prefix_cache, b->engine, b->vram, b->cache);
     fg_prefix_init(&b->prefix, &root);
     assert_int_equal(fg_prefix_extend(&b->prefix, b->tokens, N, NULL), 0);
     assert_int_equal(b->prefix.n, N / 64);
@@ -56,7 +56,7 @@ static void open_bench(struct bench *b, const char *dir, bool vram, bool lightni
 static void close_bench(struct bench *b)
 {
     fg_prefix_finish(&b->prefix);
-    fg_vram_destroy(b->vram);
+    fg_device_tier_destroy(b->vram);
     fg_cache_close(b->cache);
     fg_engine_destroy(b->engine);
     fg_device_close(b->dev);
@@ -68,16 +68,19 @@ static void compute(struct bench *b, struct fg_seq *seq, uint32_t to, struct fg_
 {
     while (fg_seq_length(seq) < to) {
         uint32_t at = fg_seq_length(seq), n = to - at < PIECE ? to - at : PIECE - at % 64;
-        struct fg_step_piece piece = {seq, b->tokens + at, n, 1, logits, 0, NULL};
+        struct fg_step_span piece = {seq, b->tokens + at, n, 1, logits, 0, NULL};
 
         assert_int_equal(fg_engine_step(b->engine, &piece, 1, NULL), 0);
         if (!trail)
             continue;
-        assert_int_equal(fg_store_blocks(&b->reuse, trail, seq, &b->prefix, b->tokens, NULL), 0);
+        assert_int_equal(fg_store_blocks(&b->prefix_cache, trail, seq, &b->prefix, b->tokens, NULL),
+                         0);
         if ((at + n) % 256 == 0)
-            assert_int_equal(fg_store_state(&b->reuse, trail, seq, &b->prefix, b->tokens, NULL), 0);
+            assert_int_equal(
+                fg_store_state(&b->prefix_cache, trail, seq, &b->prefix, b->tokens, NULL), 0);
         else if ((at + n) % 64 == 0)
-            assert_int_equal(fg_store_note_state(&b->reuse, trail, seq, &b->prefix, NULL), 0);
+            assert_int_equal(fg_store_note_state(&b->prefix_cache, trail, seq, &b->prefix, NULL),
+                             0);
     }
 }
 
@@ -91,7 +94,7 @@ static void fill_caches(struct bench *b)
     assert_int_equal(fg_seq_create(b->engine, &seq, NULL), 0);
     compute(b, seq, N, &trail, logits);
     assert_int_equal(trail.stored, N / 64);
-    assert_int_equal(fg_store_end(&b->reuse, &trail, seq, &b->prefix, b->tokens, NULL), 0);
+    assert_int_equal(fg_store_end(&b->prefix_cache, &trail, seq, &b->prefix, b->tokens, NULL), 0);
     fg_cache_flush(b->cache);
 }
 
@@ -104,19 +107,19 @@ static void check_restore(struct bench *b, uint32_t limit, uint32_t step, uint32
     struct fg_seq *seq;
 
     assert_int_equal(fg_seq_create(b->engine, &seq, NULL), 0);
-    fg_restore_begin(&w, &b->reuse, &b->prefix, b->tokens, limit);
+    fg_restore_begin(&w, &b->prefix_cache, &b->prefix, b->tokens, limit);
     assert_int_equal(w.found, limit);
     while (!w.done) {
         fg_restore_wait(&w);
-        assert_int_equal(fg_restore_advance(&w, &b->reuse, &seq, step, NULL), 0);
+        assert_int_equal(fg_restore_advance(&w, &b->prefix_cache, &seq, step, NULL), 0);
     }
     assert_null(w.way);
     assert_int_equal(fg_seq_length(seq), want_blocks * 64);
     assert_int_equal(w.store_records > 0, from_store);
     compute(b, seq, N, NULL, got);
-    fake_model_logits(true, b->reuse.state_bytes > 0, b->tokens, N, want);
+    fake_model_logits(true, b->prefix_cache.state_bytes > 0, b->tokens, N, want);
     assert_memory_equal(got, want, sizeof want);
-    fg_restore_drop(&b->reuse, seq, b->prefix.keys);
+    fg_restore_drop(&b->prefix_cache, seq, b->prefix.keys);
 }
 
 static void check_all(const char *dir, bool vram, bool lightning)
@@ -153,8 +156,8 @@ static void test_restore(void **state)
 static void check_vram_empty(const struct bench *b)
 {
     for (uint32_t i = 0; i < N / 64; i++) {
-        assert_false(fg_vram_find(b->vram, &b->prefix.keys[i], b->tokens + i * 64, NULL));
-        assert_int_equal(fg_vram_state(b->vram, &b->prefix.keys[i], i), FG_VRAM_NONE);
+        assert_false(fg_device_tier_find(b->vram, &b->prefix.keys[i], b->tokens + i * 64, NULL));
+        assert_int_equal(fg_device_tier_state(b->vram, &b->prefix.keys[i], i), FG_TIER_NONE);
     }
 }
 
@@ -172,20 +175,20 @@ static void test_read_only(void **state)
 
         snprintf(path, sizeof path, "%s/cache", dir);
         open_bench(&b, path, true, lightning);
-        b.reuse.read_only = true;
+        b.prefix_cache.read_only = true;
         fg_trail_init(&trail);
         assert_int_equal(fg_seq_create(b.engine, &seq, NULL), 0);
         compute(&b, seq, N, &trail, logits);
-        assert_int_equal(fg_store_end(&b.reuse, &trail, seq, &b.prefix, b.tokens, NULL), 0);
+        assert_int_equal(fg_store_end(&b.prefix_cache, &trail, seq, &b.prefix, b.tokens, NULL), 0);
         fg_cache_flush(b.cache);
         fg_cache_stats(b.cache, &stats);
         assert_int_equal(stats.blocks + stats.states + stats.bytes_written, 0);
         check_vram_empty(&b);
-        b.reuse.read_only = false;
+        b.prefix_cache.read_only = false;
         fill_caches(&b);
         close_bench(&b);
         open_bench(&b, path, true, lightning);
-        b.reuse.read_only = true;
+        b.prefix_cache.read_only = true;
         for (int i = 0; i < 2; i++)
             check_restore(&b, 15, 4, 15, true);
         check_vram_empty(&b);
@@ -209,20 +212,21 @@ static void test_vram_room(void **state)
     fg_trail_init(&trail);
     assert_int_equal(fg_seq_create(b.engine, &seq, NULL), 0);
     compute(&b, seq, 640, &trail, logits);
-    assert_int_equal(fg_vram_evictable(b.vram), 0);
-    assert_false(fg_vram_make_room(b.vram, 31)); /* 30 of 40 are free, 10 in use */
-    fg_restore_drop(&b.reuse, seq, b.prefix.keys);
-    fg_trail_finish(&trail, &b.reuse);
-    assert_int_equal(fg_vram_evictable(b.vram), 10);
-    assert_int_equal(fg_vram_evictable_among(b.vram, b.prefix.keys, 4), 4);
-    assert_true(fg_vram_make_room(b.vram, 34));
+    assert_int_equal(fg_device_tier_evictable(b.vram), 0);
+    assert_false(fg_device_tier_make_room(b.vram, 31)); /* 30 of 40 are free, 10 in use */
+    fg_restore_drop(&b.prefix_cache, seq, b.prefix.keys);
+    fg_trail_finish(&trail, &b.prefix_cache);
+    assert_int_equal(fg_device_tier_evictable(b.vram), 10);
+    assert_int_equal(fg_device_tier_evictable_among(b.vram, b.prefix.keys, 4), 4);
+    assert_true(fg_device_tier_make_room(b.vram, 34));
     assert_int_equal(fg_engine_free_pages(b.engine), 34);
     for (uint32_t i = 0; i < 10; i++)
-        assert_int_equal(fg_vram_find(b.vram, &b.prefix.keys[i], b.tokens + i * 64, NULL), i < 6);
+        assert_int_equal(fg_device_tier_find(b.vram, &b.prefix.keys[i], b.tokens + i * 64, NULL),
+                         i < 6);
     /* The right key with other tokens is no hit. */
-    assert_false(fg_vram_find(b.vram, &b.prefix.keys[0], b.tokens + 1, NULL));
-    assert_true(fg_vram_make_room(b.vram, 40));
-    assert_false(fg_vram_make_room(b.vram, 41));
+    assert_false(fg_device_tier_find(b.vram, &b.prefix.keys[0], b.tokens + 1, NULL));
+    assert_true(fg_device_tier_make_room(b.vram, 40));
+    assert_false(fg_device_tier_make_room(b.vram, 41));
     close_bench(&b);
     fixture_remove(dir);
 }

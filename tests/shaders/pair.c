@@ -126,7 +126,7 @@ uint32_t run_left(const struct run *r)
 
 void run_steps(struct run *runs, const uint32_t *counts, uint32_t n_runs)
 {
-    struct fg_step_piece pieces[64] = {{0}};
+    struct fg_step_span pieces[64] = {{0}};
     struct run *of[64] = {NULL};
     uint32_t n = 0;
     struct fg_err err;
@@ -138,7 +138,7 @@ void run_steps(struct run *runs, const uint32_t *counts, uint32_t n_runs)
         if (counts[i] == 0)
             continue;
         assert_true(counts[i] <= run_left(r));
-        pieces[n] = (struct fg_step_piece){
+        pieces[n] = (struct fg_step_span){
             r->seq, r->tokens + fg_seq_length(r->seq), counts[i], counts[i], r->got, 0, NULL};
         memset(r->got, 0xff, (size_t)counts[i] * r->p->vocab * sizeof *r->got);
         of[n++] = r;

@@ -123,7 +123,7 @@ static void test_step(void **state)
     int32_t *tokens = pair_tokens(&p, 20, 6);
     float *reference = pair_reference(&p, tokens, 20);
     float *logits = lab_alloc((size_t)2 * p.vocab, sizeof *logits);
-    struct fg_step_piece pieces[] = {
+    struct fg_step_span pieces[] = {
         {.tokens = tokens, .n = 20, .n_best = 8, .best = got[0]},
         {.tokens = tokens, .n = 20, .n_logits = 2, .logits = logits},
         {.tokens = tokens, .n = 19},
@@ -141,7 +141,7 @@ static void test_step(void **state)
     find_best(reference + 6 * p.vocab, p.vocab, 1, want);
     assert_true(got[1][0].id == want[0].id && got[1][0].logit == want[0].logit);
     /* Refused, and nothing grows. */
-    const struct fg_step_piece wrong[] = {
+    const struct fg_step_span wrong[] = {
         {pieces[2].seq, tokens, 1, 1, logits, 1, got[0]},
         {pieces[2].seq, tokens, 1, 0, NULL, FG_BEST_MOST + 1, got[0]},
         {pieces[2].seq, tokens, 1, 0, NULL, 1, NULL},

@@ -265,7 +265,7 @@ static void test_some_logits(void **state)
 {
     struct tiny_model m = tiny_minimax();
     struct fg_engine_options opt = pair_options(FG_KV_F16);
-    struct fg_step_piece pieces[2];
+    struct fg_step_span pieces[2];
     struct fg_seq *a, *b;
     struct pair p;
 
@@ -275,12 +275,12 @@ static void test_some_logits(void **state)
 
     assert_int_equal(fg_seq_create(p.engine, &a, NULL), 0);
     assert_int_equal(fg_seq_create(p.engine, &b, NULL), 0);
-    pieces[0] = (struct fg_step_piece){a, tokens, 60, 0, NULL, 0, NULL};
-    pieces[1] = (struct fg_step_piece){b, tokens, 1, 1, got, 0, NULL};
+    pieces[0] = (struct fg_step_span){a, tokens, 60, 0, NULL, 0, NULL};
+    pieces[1] = (struct fg_step_span){b, tokens, 1, 1, got, 0, NULL};
     assert_int_equal(fg_engine_step(p.engine, pieces, 2, NULL), 0);
     lab_equal("first of b", got, want, p.vocab);
-    pieces[0] = (struct fg_step_piece){b, tokens + 1, 4, 2, got, 0, NULL};
-    pieces[1] = (struct fg_step_piece){a, tokens + 60, 30, 3, got + 2 * p.vocab, 0, NULL};
+    pieces[0] = (struct fg_step_span){b, tokens + 1, 4, 2, got, 0, NULL};
+    pieces[1] = (struct fg_step_span){a, tokens + 60, 30, 3, got + 2 * p.vocab, 0, NULL};
     assert_int_equal(fg_engine_step(p.engine, pieces, 2, NULL), 0);
     lab_equal("last two of b", got, want + (size_t)3 * p.vocab, 2 * p.vocab);
     lab_equal("last three of a", got + 2 * p.vocab, want + (size_t)87 * p.vocab, 3 * p.vocab);

@@ -57,7 +57,7 @@ static void fixture_finish(struct fixture *f)
 static int step(struct fixture *f, const int32_t *tokens, uint32_t n, uint32_t n_logits,
                 float *logits, struct fg_err *err)
 {
-    struct fg_step_piece piece = {f->r.seq, tokens, n, n_logits, logits, 0, NULL};
+    struct fg_step_span piece = {f->r.seq, tokens, n, n_logits, logits, 0, NULL};
 
     return fg_engine_step(f->p.engine, &piece, 1, err);
 }
@@ -79,8 +79,8 @@ static void test_steps(void **state)
     refused(step(&f, f.tokens, 2, 1, NULL, &err), FG_EINVAL, &err, "1 logits");
     refused(step(&f, f.tokens, 65, 0, NULL, &err), FG_EINVAL, &err, "65 tokens");
 
-    struct fg_step_piece twice[] = {{f.r.seq, f.tokens, 1, 0, NULL, 0, NULL},
-                                    {f.r.seq, f.tokens, 1, 0, NULL, 0, NULL}};
+    struct fg_step_span twice[] = {{f.r.seq, f.tokens, 1, 0, NULL, 0, NULL},
+                                   {f.r.seq, f.tokens, 1, 0, NULL, 0, NULL}};
     refused(fg_engine_step(f.p.engine, twice, 2, &err), FG_EINVAL, &err, "one sequence");
     refused(fg_engine_step(f.p.engine, twice, 0, &err), FG_EINVAL, &err, "0 pieces");
     refused(fg_engine_step(f.p.engine, twice, 3, &err), FG_EINVAL, &err, "3 pieces");
@@ -104,7 +104,7 @@ static void test_exhaustion(void **state)
     assert_null(third);
 
     for (uint32_t at = 0; at < 192; at += 64) {
-        struct fg_step_piece piece = {other, f.tokens + at, 64, 0, NULL, 0, NULL};
+        struct fg_step_span piece = {other, f.tokens + at, 64, 0, NULL, 0, NULL};
 
         assert_int_equal(fg_engine_step(f.p.engine, &piece, 1, &err), 0);
     }
@@ -113,7 +113,7 @@ static void test_exhaustion(void **state)
     refused(step(&f, f.tokens, 40, 0, NULL, &err), FG_EBUSY, &err, "no free KV page");
     assert_int_equal(fg_seq_length(f.r.seq), 30);
     run_until(&f.r, 64, 34);
-    struct fg_step_piece past = {other, f.tokens, 9, 0, NULL, 0, NULL};
+    struct fg_step_span past = {other, f.tokens, 9, 0, NULL, 0, NULL};
     refused(fg_engine_step(f.p.engine, &past, 1, &err), FG_ETOOLONG, &err, "201 tokens");
     refused(fg_seq_restore_page(other, f.tokens, &err), FG_ETOOLONG, &err, "256 tokens");
     refused(fg_seq_share_page(other, fg_seq_page(f.r.seq, 0), &err), FG_ETOOLONG, &err, "256");
@@ -133,12 +133,12 @@ static void test_all_or_nothing(void **state)
     run_until(&f.r, 64, 64);
     assert_int_equal(fg_seq_create(f.p.engine, &other, &err), 0);
     for (uint32_t at = 0; at < 192; at += 64) {
-        struct fg_step_piece piece = {other, f.tokens + at, 64, 0, NULL, 0, NULL};
+        struct fg_step_span piece = {other, f.tokens + at, 64, 0, NULL, 0, NULL};
 
         assert_int_equal(fg_engine_step(f.p.engine, &piece, 1, &err), 0);
     }
-    struct fg_step_piece both[] = {{f.r.seq, f.tokens + 64, 1, 0, NULL, 0, NULL},
-                                   {other, f.tokens, 9, 0, NULL, 0, NULL}};
+    struct fg_step_span both[] = {{f.r.seq, f.tokens + 64, 1, 0, NULL, 0, NULL},
+                                  {other, f.tokens, 9, 0, NULL, 0, NULL}};
     assert_int_not_equal(fg_engine_step(f.p.engine, both, 2, &err), 0);
     assert_int_equal(fg_seq_length(f.r.seq), 64);
     assert_int_equal(fg_seq_length(other), 192);
@@ -179,7 +179,7 @@ static void test_restore_order(void **state)
     refused(fg_seq_share_page(s, 4, &err), FG_EINVAL, &err, "page 4");
     refused(fg_seq_share_page(s, fg_seq_page(f.r.seq, 0) ^ 1, &err), FG_EINVAL, &err, "not in use");
     assert_int_equal(fg_seq_restore_page(s, page, &err), 0);
-    struct fg_step_piece piece = {s, f.tokens + 64, 1, 0, NULL, 0, NULL};
+    struct fg_step_span piece = {s, f.tokens + 64, 1, 0, NULL, 0, NULL};
     refused(fg_engine_step(f.p.engine, &piece, 1, &err), FG_EINVAL, &err, "no state");
     refused(fg_seq_capture_state(s, saved, &err), FG_EINVAL, &err, "no state yet");
     refused(fg_seq_load_state(s, 7, &err), FG_EINVAL, &err, "7 of 1");

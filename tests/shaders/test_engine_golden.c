@@ -49,7 +49,7 @@ static void check_golden(struct fg_device *d, const char *name, enum fg_kv_type 
     float *want = read_vector(name, "logits.f32", &bytes);
     float *got = lab_alloc((size_t)n * p.vocab, sizeof *got);
     float *reference = pair_reference(&p, tokens, n);
-    struct fg_step_piece piece = {.tokens = tokens, .n = n, .n_logits = n, .logits = got};
+    struct fg_step_span piece = {.tokens = tokens, .n = n, .n_logits = n, .logits = got};
 
     assert_int_equal(bytes, (size_t)n * p.vocab * sizeof *want);
     assert_int_equal(fg_seq_create(p.engine, &seq, &err), 0);

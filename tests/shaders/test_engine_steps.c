@@ -79,7 +79,7 @@ static void bench_finish(struct bench *b)
 static struct fg_step *prepare(struct bench *b, struct run *r, uint32_t at, uint32_t n)
 {
     const int32_t zero = 0;
-    struct fg_step_piece piece = {r->seq, n == 1 ? &zero : b->tokens + at, n, n, r->got, 0, NULL};
+    struct fg_step_span piece = {r->seq, n == 1 ? &zero : b->tokens + at, n, n, r->got, 0, NULL};
     struct fg_step *s;
     struct fg_err err;
 
@@ -199,7 +199,7 @@ static void test_drop(void **state)
     for (uint32_t at = 60; at < 70; at++) {
         s = prepare(&b, &r, at, 1);
         next = prepare(&b, &r, at + 1, 7);
-        struct fg_step_piece more = {r.seq, b.tokens, 1, 0, NULL, 0, NULL};
+        struct fg_step_span more = {r.seq, b.tokens, 1, 0, NULL, 0, NULL};
         refused(fg_step_prepare(b.p.engine, &more, 1, &third, &err), FG_EBUSY, &err, "2 steps");
         assert_null(third);
         /* The later one is nothing without the first. */

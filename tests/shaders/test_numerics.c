@@ -355,7 +355,7 @@ static void test_fused_model(void **state)
     int32_t *tokens = pair_tokens(&p, n, m.seed);
     float *exact = pair_reference(&p, tokens, n);
     float *want = lab_alloc((size_t)n * p.vocab, sizeof *want);
-    struct fg_step_piece all = {.tokens = tokens, .n = n, .n_logits = n, .logits = want};
+    struct fg_step_span all = {.tokens = tokens, .n = n, .n_logits = n, .logits = want};
 
     if (fg_seq_create(p.engine, &all.seq, &err) || fg_engine_step(p.engine, &all, 1, &err))
         fail_msg("%s", err.text);

@@ -171,7 +171,7 @@ static int advance(struct machine *m, struct fg_seq *seq, uint32_t end, uint32_t
     int rc = 0;
     for (uint32_t at = fg_seq_length(seq); rc == 0 && at < end; at = fg_seq_length(seq)) {
         uint32_t n = end - at < a_step ? end - at : a_step;
-        struct fg_step_piece piece = {
+        struct fg_step_span piece = {
             seq, m->tokens + at, n, a_step == 1 || at + n == end, m->logits, 0, NULL};
         rc = fg_engine_step(m->engine, &piece, 1, err);
     }

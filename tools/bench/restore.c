@@ -39,7 +39,7 @@ struct restore_bench {
     struct fg_engine *engine;
     struct fg_engine_info info;
     struct fg_cache *cache;
-    struct fg_reuse reuse;
+    struct fg_prefix_cache prefix_cache;
     struct fg_prefix prefix;
 };
 
@@ -99,7 +99,7 @@ static int open_engine(struct restore_bench *b, struct fg_err *err)
     if (rc)
         return rc;
     fg_engine_info(b->engine, &b->info);
-    fg_reuse_init(&b->reuse, b->engine, NULL, b->cache);
+    fg_prefix_cache_init(&b->prefix_cache, b->engine, NULL, b->cache);
     return 0;
 }
 
@@ -172,17 +172,17 @@ static int prefill(struct restore_bench *b, bool write, double *took, struct fg_
     fg_trail_init(&trail);
     for (uint32_t at = 0; rc == 0 && at < b->n_tokens;) {
         uint32_t n = b->n_tokens - at < b->info.n_batch ? b->n_tokens - at : b->info.n_batch;
-        struct fg_step_piece piece = {seq, b->tokens + at, n, 0, b->logits, 0, NULL};
+        struct fg_step_span piece = {seq, b->tokens + at, n, 0, b->logits, 0, NULL};
         rc = fg_engine_step(b->engine, &piece, 1, err);
         at += n;
         if (rc == 0 && write)
-            rc = fg_store_blocks(&b->reuse, &trail, seq, &b->prefix, b->tokens, err);
+            rc = fg_store_blocks(&b->prefix_cache, &trail, seq, &b->prefix, b->tokens, err);
     }
     if (rc == 0 && write)
-        rc = fg_store_state(&b->reuse, &trail, seq, &b->prefix, b->tokens, err);
+        rc = fg_store_state(&b->prefix_cache, &trail, seq, &b->prefix, b->tokens, err);
     *took = fg_clock_seconds() - start;
     fg_cache_flush(b->cache);
-    fg_trail_finish(&trail, &b->reuse);
+    fg_trail_finish(&trail, &b->prefix_cache);
     fg_seq_destroy(seq);
     return rc;
 }
@@ -195,12 +195,12 @@ static int restore(struct restore_bench *b, double *took, struct fg_err *err)
     if (rc)
         return rc;
     double start = fg_clock_seconds();
-    fg_restore_begin(&w, &b->reuse, &b->prefix, b->tokens, b->n_tokens / FG_BLOCK_TOKENS);
+    fg_restore_begin(&w, &b->prefix_cache, &b->prefix, b->tokens, b->n_tokens / FG_BLOCK_TOKENS);
     while (rc == 0 && !w.done) {
         fg_restore_wait(&w);
-        rc = fg_restore_advance(&w, &b->reuse, &seq, 64, err);
+        rc = fg_restore_advance(&w, &b->prefix_cache, &seq, 64, err);
     }
-    fg_restore_stop(&w, &b->reuse);
+    fg_restore_stop(&w, &b->prefix_cache);
     *took = fg_clock_seconds() - start;
     if (rc == 0 && fg_seq_length(seq) != b->n_tokens)
         rc = fg_fail(err, FG_EIO, "%u of %u tokens came back from the store", fg_seq_length(seq),

@@ -27,7 +27,7 @@ struct work {
     struct fg_engine *engine;
     struct fg_engine_info info;
     struct fg_cache *cache;
-    struct fg_reuse reuse;
+    struct fg_prefix_cache prefix_cache;
     struct fg_prefix prefix;
     struct fg_trail trail;
     struct fg_seq *seq;
@@ -150,7 +150,7 @@ static int open_all(struct work *w, struct fg_err *err)
     if (rc)
         return rc;
     fg_engine_info(w->engine, &w->info);
-    fg_reuse_init(&w->reuse, w->engine, NULL, w->cache);
+    fg_prefix_cache_init(&w->prefix_cache, w->engine, NULL, w->cache);
     fg_trail_init(&w->trail);
     fg_gguf_fingerprint(w->gguf, model);
     struct fg_key root = fg_key_root(model, w->info.numerics_id, NULL, 0);
@@ -170,12 +170,13 @@ static int restore(struct work *w, struct fg_err *err)
     int rc = 0;
     if (!w->cache)
         return 0;
-    fg_restore_begin(&r, &w->reuse, &w->prefix, w->tokens, (w->n_tokens - 1) / FG_BLOCK_TOKENS);
+    fg_restore_begin(&r, &w->prefix_cache, &w->prefix, w->tokens,
+                     (w->n_tokens - 1) / FG_BLOCK_TOKENS);
     while (rc == 0 && !r.done) {
         fg_restore_wait(&r);
-        rc = fg_restore_advance(&r, &w->reuse, &w->seq, 64, err);
+        rc = fg_restore_advance(&r, &w->prefix_cache, &w->seq, 64, err);
     }
-    fg_restore_stop(&r, &w->reuse);
+    fg_restore_stop(&r, &w->prefix_cache);
     w->restored = w->seq ? fg_seq_length(w->seq) : 0;
     printf("restored %u of %u tokens\n", w->restored, w->n_tokens);
     return rc;
@@ -185,7 +186,7 @@ static int restore(struct work *w, struct fg_err *err)
 static int step(struct work *w, uint32_t n, struct fg_err *err)
 {
     uint32_t at = fg_seq_length(w->seq);
-    struct fg_step_piece piece = {w->seq, w->tokens + at, n, n, w->logits, 0, NULL};
+    struct fg_step_span piece = {w->seq, w->tokens + at, n, n, w->logits, 0, NULL};
     size_t floats = (size_t)n * w->info.hp->n_vocab;
     int rc = fg_engine_step(w->engine, &piece, 1, err);
     if (rc)
@@ -195,11 +196,11 @@ static int step(struct work *w, uint32_t n, struct fg_err *err)
     if (!w->cache)
         return 0;
     at += n;
-    rc = fg_store_blocks(&w->reuse, &w->trail, w->seq, &w->prefix, w->tokens, err);
+    rc = fg_store_blocks(&w->prefix_cache, &w->trail, w->seq, &w->prefix, w->tokens, err);
     /* As in the daemon: a state at the prompt's last boundary and every 1,024 tokens. */
     if (rc == 0 && at % FG_BLOCK_TOKENS == 0 &&
         (at % 1024 == 0 || at + FG_BLOCK_TOKENS > w->n_tokens))
-        rc = fg_store_state(&w->reuse, &w->trail, w->seq, &w->prefix, w->tokens, err);
+        rc = fg_store_state(&w->prefix_cache, &w->trail, w->seq, &w->prefix, w->tokens, err);
     return rc;
 }
 
@@ -228,7 +229,7 @@ static int compute(struct work *w, struct splitter *s, struct fg_err *err)
 
 static void close_all(struct work *w)
 {
-    fg_trail_finish(&w->trail, &w->reuse);
+    fg_trail_finish(&w->trail, &w->prefix_cache);
     if (w->seq)
         fg_seq_destroy(w->seq);
     if (w->cache)

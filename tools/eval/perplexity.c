@@ -196,8 +196,8 @@ static int run_window(struct work *w, size_t from, size_t to, struct fg_err *err
     for (size_t at = from; rc == 0 && at < to;) {
         uint32_t n = to - at < w->batch ? (uint32_t)(to - at) : w->batch;
         for (uint32_t i = 0; rc == 0 && i < w->n_sides; i++) {
-            struct fg_step_piece piece = {seqs[i], w->tokens + at, n, n, w->sides[i].logits, 0,
-                                          NULL};
+            struct fg_step_span piece = {seqs[i], w->tokens + at, n, n, w->sides[i].logits, 0,
+                                         NULL};
             rc = fg_engine_step(w->sides[i].engine, &piece, 1, err);
         }
         for (uint32_t i = 0; rc == 0 && i < n; i++)
