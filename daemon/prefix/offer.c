@@ -19,7 +19,7 @@ struct fg_offer {
     struct fg_ticket ticket;
 };
 
-/* Gives back the page or the slot, once it is read. 0, or why it could not be. */
+/* Gives back the page or the slot, once it is read; again is once. 0, or why it was not read. */
 static int let_go(const struct fg_prefix_cache *r, struct fg_offer *o, struct fg_err *err)
 {
     if (o->page != FG_TIER_NONE)
@@ -160,10 +160,28 @@ static void take_first(struct fg_offers *q)
     destroy(o);
 }
 
+bool fg_offer_reading(const struct fg_prefix_cache *r)
+{
+    for (struct fg_offer *o = r->offers ? r->offers->first : NULL; o; o = o->next)
+        if (fg_ticket_pending(&o->ticket))
+            return true;
+    return false;
+}
+
+bool fg_offer_refused(const struct fg_prefix_cache *r)
+{
+    return r->offers && r->offers->first && !fg_ticket_pending(&r->offers->first->ticket);
+}
+
 void fg_offer_turn(const struct fg_prefix_cache *r)
 {
     struct fg_offers *q = r->offers;
+    struct fg_err ignored;
 
+    /* What is read is of use to others at once, also where the first one has to wait. */
+    for (struct fg_offer *o = q ? q->first : NULL; o; o = o->next)
+        if (!fg_ticket_pending(&o->ticket))
+            let_go(r, o, &ignored);
     while (q && q->first && !fg_ticket_pending(&q->first->ticket)) {
         struct fg_err err;
         int rc = let_go(r, q->first, &err);

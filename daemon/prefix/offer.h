@@ -5,6 +5,7 @@
 #define FG_OFFER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "longest.h"
 #include "prefix_keys.h"
@@ -29,7 +30,11 @@ int fg_offer_slot(const struct fg_prefix_cache *r, const struct fg_prefix *prefi
 int fg_offer_bytes(const struct fg_prefix_cache *r, const struct fg_prefix *prefix,
                    const int32_t *tokens, uint32_t n, const void *bytes, enum fg_boundary at);
 
-/* Puts what has been read. */
+/* Does the device still read some of them, whose pages and slots come free then? */
+bool fg_offer_reading(const struct fg_prefix_cache *r);
+/* Did the store refuse the first of them for now? It wakes nobody when it has room again. */
+bool fg_offer_refused(const struct fg_prefix_cache *r);
+/* Lets go of the pages and slots that are read, and puts what has been read. */
 void fg_offer_turn(const struct fg_prefix_cache *r);
 /* Puts all, waiting for the device and, where the store's queue is full, for the disk. */
 void fg_offer_drain(const struct fg_prefix_cache *r);

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "parts.h"
 
-enum { DEFAULT_MAX_JOBS = 256 };
+enum { DEFAULT_MAX_JOBS = 256, OFFER_AGAIN_MS = 20 };
 
 static void *run_text(void *arg)
 {
@@ -37,13 +37,21 @@ static void *run_text(void *arg)
     return NULL;
 }
 
+/* What is posted; sleeps unless `busy`. A store that was full tells nobody when it is not. */
+static struct fg_link *next_posts(struct fg_flow *flow, bool busy)
+{
+    if (!busy && fg_offer_refused(&flow->runner.prefix_cache))
+        return fg_queue_take_within(&flow->gpu_queue, OFFER_AGAIN_MS);
+    return fg_queue_take(&flow->gpu_queue, !busy);
+}
+
 static void *run_gpu(void *arg)
 {
     struct fg_flow *flow = arg;
     bool open = true, busy = false;
 
     while (open || !fg_sched_idle(&flow->sched)) {
-        struct fg_link *link = fg_queue_take(&flow->gpu_queue, !busy), *next;
+        struct fg_link *link = next_posts(flow, busy), *next;
 
         if (!link && fg_sched_idle(&flow->sched))
             open = !fg_queue_closed(&flow->gpu_queue);

@@ -84,6 +84,20 @@ static int keep_state_here(struct fg_flow *flow, struct fg_job *a, struct fg_err
     return fg_store_state(r, &a->trail, a->seq, &a->prefix, a->tokens, err);
 }
 
+/* The same. What keeps it from being kept costs the leader its caching, and the follower a hit.
+ * FG_EDEVICELOST. */
+static int keep_for_follower(struct fg_flow *flow, struct fg_job *a, struct fg_err *err)
+{
+    int rc = keep_state_here(flow, a, err);
+
+    if (rc == 0 || rc == FG_EDEVICELOST)
+        return rc;
+    fg_log(FG_LOG_WARN, "flow", "job=%llu store=off cause=\"%s\"", (unsigned long long)a->id,
+           err->text);
+    a->caching = false;
+    return 0;
+}
+
 /* Of those that lead, the one that is ahead of the others on the longest common way. */
 static int find_leader(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
@@ -103,7 +117,7 @@ static int find_leader(struct fg_flow *flow, struct fg_job *job, struct fg_err *
         n = useful_blocks(job, a);
         at = fg_seq_length(a->seq);
         if (at == n * FG_BLOCK_TOKENS && at > own) {
-            rc = keep_state_here(flow, a, err);
+            rc = keep_for_follower(flow, a, err);
             job->followed = true;
         }
         if (at >= n * FG_BLOCK_TOKENS || n * FG_BLOCK_TOKENS <= own)

@@ -176,7 +176,9 @@ int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out,
         rc = fg_cache_forget(t->flow->cache, roots.keys, roots.n, t->req.id ? &key : NULL,
                              t->req.before, &gone, err);
     }
-    if (gone.blocks || gone.states)
+    /* Also where the store had nothing: the device and host memory may have what it refused, or
+     * what was on its way. */
+    if (rc == 0 || gone.blocks || gone.states)
         fg_operation_sweep_vram(t->flow);
     out->blocks = gone.blocks;
     out->states = gone.states;

@@ -44,10 +44,12 @@ static void drop_canceled(struct fg_flow *flow)
 }
 
 /* Ends or puts off what `rc` says of job. False: the active list has changed. */
-static bool cope(struct fg_flow *flow, struct fg_job *job, int rc, struct fg_err *err)
+static bool handle_failure(struct fg_flow *flow, struct fg_job *job, int rc, struct fg_err *err)
 {
     if (rc == 0)
         return true;
+    if (rc == FG_EBUSY && fg_offer_reading(&flow->runner.prefix_cache))
+        return false; /* pages come free in a moment */
     if (rc == FG_EDEVICELOST)
         fg_admit_recover(flow, err);
     else if (rc != FG_EBUSY || !fg_admit_preempt(flow))
@@ -63,7 +65,7 @@ static bool restore_some(struct fg_flow *flow)
 
         if (job->brought)
             continue;
-        if (!cope(flow, job, fg_prefill_restore(flow, job, &err), &err))
+        if (!handle_failure(flow, job, fg_prefill_restore(flow, job, &err), &err))
             return false;
     }
     return true;
@@ -201,6 +203,8 @@ bool fg_sched_turn(struct fg_flow *flow)
     if (st.n == 0)
         return may_go_on(&flow->sched);
     if (st.pages && !fg_device_tier_make_room(flow->runner.vram, st.pages)) {
+        if (fg_offer_reading(&flow->runner.prefix_cache))
+            return false; /* pages come free when it is read, which wakes this thread */
         fg_fail(&err, FG_EBUSY, "the device has no free KV page");
         if (!fg_admit_preempt(flow))
             fail_step(flow, &st, &err);

@@ -3,13 +3,16 @@
 
 #include "cache/batch.h"
 #include "cache/handle.h"
+#include "cache/reopen.h"
 
-/* Every stored block's parent is stored; every state's block; every record has its value. */
+/* Every stored block's parent is stored; every state's block; every record has its value. In the
+ * reader's place, who has nothing to do now: the writer may want to close the file. */
 static uint64_t check_tree(struct fg_cache *c)
 {
     MDB_txn *txn;
     uint64_t n = 0;
 
+    assert_true(fg_store_enter(c));
     assert_int_equal(mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn), 0);
     for (enum fg_kind kind = 0; kind < FG_KINDS; kind++) {
         MDB_cursor *cur;
@@ -39,6 +42,7 @@ static uint64_t check_tree(struct fg_cache *c)
         mdb_cursor_close(cur);
     }
     mdb_txn_abort(txn);
+    fg_store_leave(c);
     return n;
 }
 
