@@ -105,12 +105,24 @@ static bool has_extension(VkPhysicalDevice p, const char *name)
     return found;
 }
 
+enum { MOST_FAMILIES = 32 };
+
+/* How many there are is asked first: a driver may fill as many as it is given room for. */
+static uint32_t queue_families(VkPhysicalDevice p, VkQueueFamilyProperties props[MOST_FAMILIES])
+{
+    uint32_t n = 0;
+
+    vkGetPhysicalDeviceQueueFamilyProperties(p, &n, NULL);
+    n = n < MOST_FAMILIES ? n : MOST_FAMILIES;
+    vkGetPhysicalDeviceQueueFamilyProperties(p, &n, props);
+    return n;
+}
+
 static bool compute_family(VkPhysicalDevice p, uint32_t *family)
 {
-    VkQueueFamilyProperties props[32];
-    uint32_t n = 32;
+    VkQueueFamilyProperties props[MOST_FAMILIES];
+    uint32_t n = queue_families(p, props);
     bool found = false;
-    vkGetPhysicalDeviceQueueFamilyProperties(p, &n, props);
     for (uint32_t i = 0; i < n; i++) {
         if (!(props[i].queueFlags & VK_QUEUE_COMPUTE_BIT))
             continue;
@@ -126,9 +138,8 @@ static bool compute_family(VkPhysicalDevice p, uint32_t *family)
  * or a second one of the same family. */
 static bool transfer_family(VkPhysicalDevice p, uint32_t compute, uint32_t *family)
 {
-    VkQueueFamilyProperties props[32];
-    uint32_t n = 32;
-    vkGetPhysicalDeviceQueueFamilyProperties(p, &n, props);
+    VkQueueFamilyProperties props[MOST_FAMILIES];
+    uint32_t n = queue_families(p, props);
     for (uint32_t i = 0; i < n; i++)
         if ((props[i].queueFlags & VK_QUEUE_TRANSFER_BIT) &&
             !(props[i].queueFlags & (VK_QUEUE_COMPUTE_BIT | VK_QUEUE_GRAPHICS_BIT))) {

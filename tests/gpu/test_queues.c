@@ -44,8 +44,13 @@ static PFN_vkVoidFunction real(const char *name)
 VKAPI_ATTR void VKAPI_CALL vkGetPhysicalDeviceQueueFamilyProperties(VkPhysicalDevice d, uint32_t *n,
                                                                     VkQueueFamilyProperties *props)
 {
+    REAL(vkGetPhysicalDeviceQueueFamilyProperties)(d, &n_families, NULL);
+    *n = n_families;
+    if (!props) {
+        *n += shown == OWN_FAMILY;
+        return;
+    }
     REAL(vkGetPhysicalDeviceQueueFamilyProperties)(d, n, props);
-    n_families = *n;
     for (uint32_t i = 0; shown == SAME_FAMILY && i < *n; i++)
         props[i].queueCount = 2;
     if (shown == OWN_FAMILY)
