@@ -39,6 +39,7 @@ int fg_event_queue_init(struct fg_event_queue *q, struct event_base *base, struc
     if (!q->readable || event_add(q->readable, NULL) < 0) {
         if (q->readable)
             event_free(q->readable);
+        q->readable = NULL;
         close(q->wake_fd);
         q->wake_fd = -1;
         return fg_fail(err, FG_ENOMEM, "no memory for a queue of events");

@@ -26,7 +26,11 @@ static int check_pieces(struct fg_engine *e, const struct fg_step_span *p, uint3
             return fg_fail(err, FG_EINVAL, "piece %u: the %u best, %u logits", i, p[i].n_best,
                            p[i].n_logits);
         if (!p[i].seq->state_ready)
-            return fg_fail(err, FG_EINVAL, "piece %u: pages were restored, but no state", i);
+            return fg_fail(
+                err, FG_EINVAL,
+                "piece %u: the sequence has no state: pages were restored without one, or "
+                "a step broke off",
+                i);
         for (uint32_t j = 0; j < i; j++)
             if (p[j].seq == p[i].seq)
                 return fg_fail(err, FG_EINVAL, "pieces %u and %u are of one sequence", j, i);
@@ -264,6 +268,23 @@ static int may_be_submitted(const struct fg_step *s, struct fg_err *err)
     return 0;
 }
 
+/* Some layers of the step have run, and others will not: states may hold its tokens or not. */
+static void lose_states(struct fg_step *s)
+{
+    for (uint32_t i = 0; s->engine->memory.state_bytes && i < s->n_pieces; i++)
+        s->pieces[i].seq->state_ready = false;
+}
+
+/* The first n submissions run, the next was refused: waits, since tables and pages serve again. */
+static void break_off(struct fg_step *s, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        fg_cmd_wait(s->submissions[i].cmd, NULL);
+    if (n)
+        lose_states(s);
+    s->phase = FG_STEP_FAILED;
+}
+
 int fg_step_submit(struct fg_step *s, struct fg_ticket *ticket, struct fg_err *err)
 {
     struct fg_engine *e = s->engine;
@@ -271,11 +292,12 @@ int fg_step_submit(struct fg_step *s, struct fg_ticket *ticket, struct fg_err *e
 
     if (rc)
         return rc;
-    for (uint32_t i = 0; rc == 0 && i < s->n_submissions; i++)
+    for (uint32_t i = 0; i < s->n_submissions; i++) {
         rc = fg_cmd_submit(s->submissions[i].cmd, i + 1 == s->n_submissions ? ticket : NULL, err);
-    if (rc) {
-        s->phase = FG_STEP_FAILED;
-        return rc;
+        if (rc) {
+            break_off(s, i);
+            return rc;
+        }
     }
     e->n_submissions += s->n_submissions;
     e->submitted = s;
@@ -352,6 +374,8 @@ int fg_step_finish(struct fg_step *s, struct fg_err *err)
         deliver(s->engine, s->pieces, 0, head_rows(s, 0));
         rc = more_logits(s, err);
     }
+    if (rc)
+        lose_states(s);
     leave(s, rc == 0);
     return rc;
 }

@@ -20,10 +20,26 @@
 #include "base/blob.h"
 #include "base/ticket.h"
 #include "gpu/device.h"
+#include "model/engine_priv.h"
 
 enum { TOKENS = 270 };
 
-static atomic_int lose_wait; /* the n-th wait from now tells that the device is lost */
+static atomic_int lose_wait;     /* the n-th wait from now tells that the device is lost */
+static atomic_int refuse_submit; /* the n-th submission from now finds no memory */
+static atomic_int accepted, waited;
+
+VKAPI_ATTR VkResult VKAPI_CALL vkQueueSubmit(VkQueue q, uint32_t n, const VkSubmitInfo *infos,
+                                             VkFence fence)
+{
+    void *p = dlsym(RTLD_NEXT, "vkQueueSubmit");
+    PFN_vkQueueSubmit real;
+
+    memcpy(&real, &p, sizeof real);
+    if (refuse_submit && --refuse_submit == 0)
+        return VK_ERROR_OUT_OF_HOST_MEMORY;
+    accepted++;
+    return real(q, n, infos, fence);
+}
 
 VKAPI_ATTR VkResult VKAPI_CALL vkWaitForFences(VkDevice d, uint32_t n, const VkFence *fences,
                                                VkBool32 all, uint64_t timeout)
@@ -33,6 +49,7 @@ VKAPI_ATTR VkResult VKAPI_CALL vkWaitForFences(VkDevice d, uint32_t n, const VkF
 
     memcpy(&real, &p, sizeof real);
     VkResult r = real(d, n, fences, all, timeout);
+    waited++;
     return lose_wait && --lose_wait == 0 ? VK_ERROR_DEVICE_LOST : r;
 }
 
@@ -405,6 +422,38 @@ static void test_lost(void **state)
     fg_device_close(d);
 }
 
+/* A later submission of a long step is refused: what runs already is waited for before its tables
+ * and pages serve again, and the sequence, whose states hold some of the tokens, goes no further.
+ */
+static void test_broken_off(void **state)
+{
+    struct tiny_model m = tiny_minimax();
+    struct fg_step *s;
+    struct fg_err err;
+    struct bench b;
+    struct run r;
+
+    bench_init(&b, *state, &m, false);
+    run_init(&r, &b.p, "broken off", b.tokens, b.want, TOKENS);
+    b.p.engine->token_layer_s[0] = b.p.engine->token_layer_s[1] = 1; /* a submission a layer */
+    s = prepare(&b, &r, 0, 100);
+    accepted = waited = 0;
+    refuse_submit = 3;
+    assert_int_not_equal(fg_step_submit(s, NULL, &err), 0);
+    assert_int_equal(refuse_submit, 0);
+    assert_int_equal(accepted, 2);
+    assert_int_equal(waited, 2);
+    fg_step_drop(s);
+    assert_int_equal(fg_seq_length(r.seq), 0);
+    refused(fg_step_prepare(b.p.engine,
+                            &(struct fg_step_span){r.seq, b.tokens, 5, 0, NULL, 0, NULL}, 1, &s,
+                            &err),
+            FG_EINVAL, &err, "a step broke off");
+    run_finish(&r);
+    go_ahead(&b, "after a step that broke off");
+    bench_finish(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_transfers),
         cmocka_unit_test(test_transfers_refused),
         cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_broken_off),
     };
 
     return cmocka_run_group_tests(tests, pair_open_device, pair_close_device);
