@@ -89,6 +89,8 @@ int fg_seq_create(struct fg_engine *e, struct fg_seq **out, struct fg_err *err);
 /* Gives back its pages and its slot. NULL is fine. */
 void fg_seq_destroy(struct fg_seq *s);
 uint32_t fg_seq_length(const struct fg_seq *s); /* tokens */
+/* KV pages that it holds, also those that steps were prepared with; 0 for a model without them. */
+uint32_t fg_seq_pages(const struct fg_seq *s);
 
 /* A token and its logit. */
 struct fg_best {

@@ -132,6 +132,11 @@ uint32_t fg_seq_length(const struct fg_seq *s)
     return s->length;
 }
 
+uint32_t fg_seq_pages(const struct fg_seq *s)
+{
+    return s->engine->memory.page_bytes ? s->n_pages : 0;
+}
+
 uint32_t fg_seq_page(const struct fg_seq *s, uint32_t index)
 {
     return s->pages[index];

@@ -28,17 +28,17 @@ static double seconds(const struct fg_prefix_cache *r, uint32_t from, uint32_t t
     return r->rate ? fg_rate_seconds(r->rate, from * FG_BLOCK_TOKENS, to * FG_BLOCK_TOKENS) : 0;
 }
 
-bool fg_store_admits(const struct fg_prefix_cache *r, const struct fg_trail *t, uint32_t n,
+bool fg_store_admits(const struct fg_prefix_cache *r, uint32_t last, uint32_t n,
                      enum fg_boundary at)
 {
     uint64_t bytes = r->state_bytes;
     double saved;
 
-    if (n <= t->last)
+    if (n <= last)
         return false;
-    saved = seconds(r, t->last, n);
+    saved = seconds(r, last, n);
     if (at == FG_AT_PROMPT_END || at == FG_AT_ANSWER_END)
-        bytes += (uint64_t)(n - t->last) * r->block_bytes;
+        bytes += (uint64_t)(n - last) * r->block_bytes;
     return saved == 0 || fg_cache_admits(r->cache, at, saved, bytes);
 }
 
@@ -85,7 +85,7 @@ static bool wants_state(const struct fg_prefix_cache *r, const struct fg_trail *
 {
     return (r->cache || r->host) && n > 0 && t->stored >= n &&
            !has_below(r, &prefix->keys[n - 1], true) &&
-           (!r->cache || fg_store_admits(r, t, n, t->at));
+           (!r->cache || fg_store_admits(r, t->last, n, t->at));
 }
 
 /* Reads the state at seq's end, behind n blocks, by way of the host, where no slot is free. */

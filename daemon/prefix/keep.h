@@ -27,9 +27,10 @@ void fg_trail_init(struct fg_trail *t);
 /* Frees and unpins without writing anything. */
 void fg_trail_finish(struct fg_trail *t, const struct fg_prefix_cache *r);
 
-/* Would the store admit a state behind n blocks that marks `at`? Also without a rate: what it
- * saves is unknown then. Of an end the blocks since the last state count as well. */
-bool fg_store_admits(const struct fg_prefix_cache *r, const struct fg_trail *t, uint32_t n,
+/* Would the store admit a state behind n blocks that marks `at`, where the last one lies behind
+ * `last` (0: there is none)? Also without a rate: what it saves is unknown then. Of an end the
+ * blocks since the last state count as well. */
+bool fg_store_admits(const struct fg_prefix_cache *r, uint32_t last, uint32_t n,
                      enum fg_boundary at);
 /* Keeps the full blocks of seq that t does not know yet. prefix->keys cover them; tokens are the
  * sequence's. FG_EDEVICE, FG_EDEVICELOST. */

@@ -27,7 +27,7 @@ static bool fits(const struct fg_flow *flow, const struct fg_job *job)
         const struct fg_job *a = flow->sched.active[i];
 
         need += fg_admit_pages(flow, a->n_tokens + 1);
-        need -= !a->brought && a->leader ? a->common : fg_admit_pages(flow, fg_seq_length(a->seq));
+        need -= !a->brought && a->leader ? a->common : fg_seq_pages(a->seq);
     }
     if (job->req.cache != FG_CACHE_NONE) {
         for (uint32_t b = 0; b < p->n; b++)
@@ -137,6 +137,7 @@ void fg_admit_waiting(struct fg_flow *flow)
 
 static void drop_sequence(struct fg_flow *flow, struct fg_job *job)
 {
+    fg_sched_unprepare(&flow->sched, job);
     fg_restore_stop(&job->restore, &flow->runner.prefix_cache);
     fg_trail_finish(&job->trail, &flow->runner.prefix_cache);
     if (job->req.cache != FG_CACHE_NONE)
@@ -151,6 +152,7 @@ void fg_admit_remove(struct fg_flow *flow, struct fg_job *job)
     struct fg_sched *s = &flow->sched;
     uint32_t i = 0;
 
+    fg_decode_tell(flow, job);
     fg_follow_abandon(flow, job);
     drop_sequence(flow, job);
     while (i < s->n_active && s->active[i] != job)
@@ -203,8 +205,10 @@ void fg_admit_recover(struct fg_flow *flow, const struct fg_err *cause)
     int rc;
 
     fg_log(FG_LOG_ERROR, "flow", "device=lost jobs=%u cause=\"%s\"", n, cause->text);
+    fg_sched_stop(flow);
     for (uint32_t i = 0; i < n; i++) {
         jobs[i] = s->active[i];
+        fg_decode_tell(flow, jobs[i]);
         fg_restore_stop(&jobs[i]->restore, &flow->runner.prefix_cache);
         fg_trail_finish(&jobs[i]->trail, &flow->runner.prefix_cache);
         fg_seq_destroy(jobs[i]->seq);

@@ -19,21 +19,17 @@ static void describe(const struct fg_flow *flow, const struct fg_job *job,
         fg_answer_text_piece(t, &top[i]);
 }
 
-/* Sends the token's text. *stopped: a stop string is complete. */
-static int tell(const struct fg_flow *flow, struct fg_job *job, int32_t id, bool *stopped,
-                struct fg_err *err)
+void fg_decode_tell(const struct fg_flow *flow, struct fg_job *job)
 {
     struct fg_token_logprob top[FG_MAX_LOGPROBS];
-    struct fg_job_token token = {.chosen = {.token = id}};
-    struct fg_str text;
-    int rc = fg_answer_text_push(&job->answer, id, &text, stopped, err);
+    struct fg_job_token token = {.chosen = {.token = job->fresh.id}};
 
-    if (rc)
-        return rc;
+    if (!job->fresh.there)
+        return;
+    job->fresh.there = false;
     if (job->req.n_logprobs >= 0)
         describe(flow, job, &token, top);
-    fg_job_delta(job, text, job->req.n_logprobs >= 0 ? &token : NULL);
-    return 0;
+    fg_job_delta(job, job->fresh.text, job->req.n_logprobs >= 0 ? &token : NULL);
 }
 
 /* Sends what was held back, then DONE; then the caches get what they do not have yet. */
@@ -49,6 +45,7 @@ static int end(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason f
         fg_admit_fail(flow, job, err);
         return 0;
     }
+    fg_decode_tell(flow, job);
     fg_job_delta(job, (struct fg_str){text, n}, NULL);
     free(text);
     job->account.saved_ms =
@@ -56,6 +53,7 @@ static int end(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason f
     fg_account_mark(&job->marks.ended);
     job->finish = finish;
     fg_ending_done(flow, job);
+    fg_sched_unprepare(&flow->sched, job);
     if (job->caching) {
         rc = fg_store_end(r, &job->trail, job->seq, &job->prefix, job->tokens, err);
         job->seq = NULL;
@@ -68,13 +66,12 @@ static int end(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason f
     return rc == FG_EDEVICELOST ? rc : 0;
 }
 
-int fg_decode_next(struct fg_flow *flow, struct fg_job *job, bool *ended, struct fg_err *err)
+int fg_decode_next(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
     bool stopped = false;
     int32_t id;
     int rc;
 
-    *ended = true;
     if (job->max_new == 0)
         return end(flow, job, FG_FINISH_LENGTH, err);
     if (job->n_best)
@@ -91,7 +88,9 @@ int fg_decode_next(struct fg_flow *flow, struct fg_job *job, bool *ended, struct
         fg_job_show(job, FG_PHASE_DECODE);
         if (!job->req.ignore_eos && fg_tokenizer_is_eog(flow->vocabulary.tokenizer, id))
             return end(flow, job, FG_FINISH_STOP, err);
-        rc = tell(flow, job, id, &stopped, err);
+        rc = fg_answer_text_push(&job->answer, id, &job->fresh.text, &stopped, err);
+        job->fresh.id = id;
+        job->fresh.there = rc == 0;
     }
     if (rc) {
         fg_admit_fail(flow, job, err);
@@ -101,6 +100,5 @@ int fg_decode_next(struct fg_flow *flow, struct fg_job *job, bool *ended, struct
         return end(flow, job, FG_FINISH_STOP, err);
     if (job->account.completion_tokens == job->max_new)
         return end(flow, job, FG_FINISH_LENGTH, err);
-    *ended = false;
     return 0;
 }

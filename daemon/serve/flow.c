@@ -212,6 +212,7 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
     pthread_cond_init(&flow->operations_changed, NULL);
     fg_queue_init(&flow->text_queue);
     fg_queue_init(&flow->gpu_queue);
+    fg_sched_init(&flow->sched, &flow->gpu_queue);
     /* First what is quick to fail. */
     rc = open_cache(flow, opt, err);
     if (rc == 0)
@@ -262,6 +263,7 @@ void fg_flow_destroy(struct fg_flow *flow)
         fg_queue_close(&flow->gpu_queue);
         pthread_join(flow->gpu_thread, NULL);
     }
+    fg_sched_finish(&flow->sched);
     fg_sampler_finish(&flow->sampler);
     fg_vocabulary_finish(&flow->vocabulary);
     fg_runner_finish(&flow->runner);

@@ -8,6 +8,7 @@
 
 #include "account.h"
 #include "answer.h"
+#include "batch.h"
 #include "prefix/explain.h"
 #include "flow.h"
 #include "runner.h"
@@ -20,9 +21,13 @@
 #include "tenant.h"
 #include "vocabulary.h"
 
-enum {
-    FG_MAX_ACTIVE = 64, /* sequences that an engine may have */
-    FG_BOUNDS = 3,      /* named places in a chat */
+enum { FG_BOUNDS = 3 /* named places in a chat */ };
+
+/* A token that was chosen and not told yet. */
+struct fg_fresh {
+    bool there;
+    int32_t id;
+    struct fg_str text; /* the answer's, until its next token */
 };
 
 struct fg_job {
@@ -59,12 +64,13 @@ struct fg_job {
     bool caching;          /* writes the caches; off after a capture failed */
     struct fg_trail trail;
     uint32_t part;   /* a boundary, in tokens, where this prompt leaves what is stored; 0: none */
-    uint32_t piece;  /* tokens in the step that runs */
+    uint32_t span;   /* tokens in the step that runs; 0: it is not in it */
     float *logits;   /* [n_vocab], where n_best is 0 */
     uint32_t n_best; /* that sampling needs; 0: all, or logprobs were asked for */
     struct fg_best best[FG_BEST_MOST];
     struct fg_answer_text answer;
-    bool answering;   /* answer was initialized */
+    bool answering; /* answer was initialized */
+    struct fg_fresh fresh;
     uint32_t replays; /* times it began again after a lost device */
     struct fg_marks marks;
     struct fg_job_account account;
@@ -84,8 +90,11 @@ struct fg_sched {
     struct fg_job *waiting;               /* linked by next, lowest id first */
     struct fg_job *active[FG_MAX_ACTIVE]; /* have a sequence */
     uint32_t n_active;
-    struct fg_job *ending; /* linked by next: only their last events are missing */
-    uint32_t turn;         /* which prefilling job goes first rotates */
+    struct fg_job *ending;         /* linked by next: only their last events are missing */
+    uint32_t turn;                 /* which prefilling job goes first rotates */
+    struct fg_batch running, next; /* their step: NULL where none runs, none is prepared */
+    struct fg_ticket ticket;       /* of the one that runs */
+    bool ahead;                    /* the next one was planned, whether or not there were pages */
 };
 
 struct fg_flow {
@@ -157,12 +166,19 @@ int fg_job_append(struct fg_job *job, int32_t token, struct fg_err *err);
  * FG_EINVAL, FG_ETOOLONG, FG_EUNSUPPORTED, FG_ENOMEM. */
 int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *err);
 
-/* --- sched.c: the GPU thread --- */
+/* --- schedule.c: the GPU thread --- */
+/* wake: what the thread sleeps on. */
+void fg_sched_init(struct fg_sched *s, struct fg_queue *wake);
+void fg_sched_finish(struct fg_sched *s);
 void fg_sched_add(struct fg_sched *s, struct fg_job *job);
 bool fg_sched_idle(const struct fg_sched *s);
-/* One turn: cancellations, admissions, what restores have got, one step and what follows from it.
- * False: there is nothing to do before the runner's queue wakes up. */
+/* One turn: what can be done beside the step that runs, or, once it has ended, what follows from it
+ * and the next one's begin. False: there is nothing to do before the runner's queue wakes up. */
 bool fg_sched_turn(struct fg_flow *flow);
+/* Before job's sequence goes: lets go a prepared step that it is in. It is in none that runs. */
+void fg_sched_unprepare(struct fg_sched *s, const struct fg_job *job);
+/* Before all sequences go: no step runs or is prepared behind it. */
+void fg_sched_stop(struct fg_flow *flow);
 
 /* --- admit.c: the GPU thread --- */
 /* Moves waiting jobs into sequences while there are places and pages. */
@@ -198,16 +214,19 @@ void fg_forecast(struct fg_flow *flow, struct fg_job *job);
 /* --- prefill.c: the GPU thread --- */
 /* Brings in the next piece of job's stored prefix. The errors of fg_restore_advance(). */
 int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *err);
-/* Tokens of job's next piece, at most `budget`: ends at a boundary where a state is wanted, at a
- * chunk's end, or at the end of what is known. */
-uint32_t fg_prefill_span(const struct fg_flow *flow, const struct fg_job *job, uint32_t budget);
-/* After a step: keeps blocks and states, tells progress. FG_EDEVICELOST; other failures of the
- * caches only end the job's caching. */
-int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err);
+/* Tokens of job's span that begins behind `from` of them, at most `budget`: ends at a boundary
+ * where a state is wanted, at a chunk's end, or at the end of what is known. */
+uint32_t fg_prefill_span(const struct fg_flow *flow, const struct fg_job *job, uint32_t from,
+                         uint32_t budget);
+/* After a step that began behind `from` of job's tokens: keeps blocks and states, tells progress.
+ * FG_EDEVICELOST; other failures of the caches only end the job's caching. */
+int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, uint32_t from, struct fg_err *err);
 
 /* --- decode.c: the GPU thread --- */
-/* All of job's tokens are computed and its logits are there: takes the next token, or ends the job.
- * *ended: the job is gone. FG_EDEVICELOST. */
-int fg_decode_next(struct fg_flow *flow, struct fg_job *job, bool *ended, struct fg_err *err);
+/* All of job's tokens are computed and its logits are there: chooses the next token, or ends the
+ * job, which is gone then. FG_EDEVICELOST. */
+int fg_decode_next(struct fg_flow *flow, struct fg_job *job, struct fg_err *err);
+/* Sends the chosen token's text, if one is not told yet: before the next one is chosen. */
+void fg_decode_tell(const struct fg_flow *flow, struct fg_job *job);
 
 #endif

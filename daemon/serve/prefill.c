@@ -69,9 +69,9 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
     rc = fg_restore_advance(&job->restore, &r, &job->seq, RESTORE_BLOCKS, err);
     if (rc)
         return rc;
-    if (!job->restore.done) {
+    if (!job->restore.done || flow->sched.running.step) {
         fg_job_show(job, FG_PHASE_RESTORE);
-        return 0;
+        return 0; /* whom to follow is decided while no step runs */
     }
     rc = fg_follow_turn(flow, job, err);
     if (rc)
@@ -89,22 +89,23 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
     return 0;
 }
 
-/* Is a state in the middle of a long prompt worth its bytes? */
-static bool worth_a_state(const struct fg_flow *flow, const struct fg_job *job, uint32_t at)
+/* Is a state in the middle of a long prompt worth its bytes, where the last one lies behind `last`
+ * blocks? */
+static bool worth_a_state(const struct fg_flow *flow, uint32_t at, uint32_t last)
 {
     const struct fg_prefix_cache *r = &flow->runner.prefix_cache;
 
     if (!r->cache || fg_rate_seconds(&flow->prefill_rate, 0, at) == 0)
         return at % STATE_SPACING == 0;
-    return at >= job->trail.last * FG_BLOCK_TOKENS + FG_POLICY_MIN_SPACING &&
-           fg_store_admits(r, &job->trail, at / FG_BLOCK_TOKENS, FG_AT_SPACING);
+    return at >= last * FG_BLOCK_TOKENS + FG_POLICY_MIN_SPACING &&
+           fg_store_admits(r, last, at / FG_BLOCK_TOKENS, FG_AT_SPACING);
 }
 
 /* The boundary at `at` whose state is kept for good: where prompts part or are likely to, where the
  * prompt ends (and the last one that leaves a token to compute, should the same prompt come again),
  * and where it is worth it. FG_AT_BLOCK: none. */
 static enum fg_boundary boundary_at(const struct fg_flow *flow, const struct fg_job *job,
-                                    uint32_t at)
+                                    uint32_t at, uint32_t last)
 {
     if (at == job->part || fg_follow_wants_state(flow, job, at))
         return FG_AT_BRANCH;
@@ -115,13 +116,22 @@ static enum fg_boundary boundary_at(const struct fg_flow *flow, const struct fg_
     if (at == job->n_prompt / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS ||
         at == (job->n_prompt - 1) / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS)
         return FG_AT_PROMPT_END;
-    return worth_a_state(flow, job, at) ? FG_AT_SPACING : FG_AT_BLOCK;
+    return worth_a_state(flow, at, last) ? FG_AT_SPACING : FG_AT_BLOCK;
 }
 
-uint32_t fg_prefill_span(const struct fg_flow *flow, const struct fg_job *job, uint32_t budget)
+/* Blocks before the last state on the way, once the first `from` tokens are computed. */
+static uint32_t last_state(const struct fg_flow *flow, const struct fg_job *job, uint32_t from)
 {
-    uint32_t from = fg_seq_length(job->seq), end = job->n_tokens,
-             last = end / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
+    bool kept = from > fg_seq_length(job->seq) && from % FG_BLOCK_TOKENS == 0 &&
+                boundary_at(flow, job, from, job->trail.last) != FG_AT_BLOCK;
+
+    return kept ? from / FG_BLOCK_TOKENS : job->trail.last;
+}
+
+uint32_t fg_prefill_span(const struct fg_flow *flow, const struct fg_job *job, uint32_t from,
+                         uint32_t budget)
+{
+    uint32_t end = job->n_tokens, last_block = end / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS, last;
 
     if (end - from > budget) {
         end = (from + budget) / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
@@ -132,9 +142,10 @@ uint32_t fg_prefill_span(const struct fg_flow *flow, const struct fg_job *job, u
         return fg_verify_span_end(job->req.verify, from, end) - from;
     if (!has_states(flow, job))
         return end - from;
+    last = last_state(flow, job, from);
     for (uint32_t at = (from / FG_BLOCK_TOKENS + 1) * FG_BLOCK_TOKENS; at < end;
          at += FG_BLOCK_TOKENS)
-        if (at == last || boundary_at(flow, job, at) != FG_AT_BLOCK)
+        if (at == last_block || boundary_at(flow, job, at, last) != FG_AT_BLOCK)
             return at - from;
     return end - from;
 }
@@ -147,7 +158,7 @@ static int keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 
     if (rc || at % FG_BLOCK_TOKENS || !has_states(flow, job))
         return rc;
-    job->trail.at = boundary_at(flow, job, at);
+    job->trail.at = boundary_at(flow, job, at, job->trail.last);
     if (job->trail.at != FG_AT_BLOCK)
         return fg_store_state(r, &job->trail, job->seq, &job->prefix, job->tokens, err);
     /* Inside the answer: its last boundary is known only when it ends. */
@@ -156,9 +167,8 @@ static int keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     return 0;
 }
 
-int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
+int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, uint32_t from, struct fg_err *err)
 {
-    uint32_t at = fg_seq_length(job->seq);
     int rc = job->caching ? keep(flow, job, err) : 0;
 
     if (rc == 0 && job->req.mode == FG_MODE_VERIFY)
@@ -171,7 +181,7 @@ int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, struct fg_err *err
         job->caching = false;
     }
     fg_job_show(job, job->account.completion_tokens ? FG_PHASE_DECODE : FG_PHASE_PREFILL);
-    if (job->account.completion_tokens == 0 && at - job->piece < job->n_prompt)
+    if (job->account.completion_tokens == 0 && from < job->n_prompt)
         fg_job_progress(job);
     return 0;
 }

@@ -1,16 +1,19 @@
 /* The scheduler: one engine step after the other, each with a token of every job that decodes and
- * pieces of the prompts that are being computed. */
+ * spans of the prompts that are being computed. While a step runs, jobs are admitted, their stored
+ * prefixes are brought, and the next step is prepared; between two steps tokens are chosen, and
+ * what was prepared goes, unless something happened that changes it. */
 #include "base/log.h"
 #include "parts.h"
 
-enum { MEASURED_TOKENS = 16 }; /* of a step that tells what prefill costs: decode costs more */
+void fg_sched_init(struct fg_sched *s, struct fg_queue *wake)
+{
+    fg_ticket_init(&s->ticket, wake);
+}
 
-struct step {
-    struct fg_job *jobs[FG_MAX_ACTIVE];
-    struct fg_step_span pieces[FG_MAX_ACTIVE];
-    uint32_t n;
-    uint32_t pages; /* that it takes from the pool */
-};
+void fg_sched_finish(struct fg_sched *s)
+{
+    fg_ticket_finish(&s->ticket);
+}
 
 void fg_sched_add(struct fg_sched *s, struct fg_job *job)
 {
@@ -25,6 +28,23 @@ void fg_sched_add(struct fg_sched *s, struct fg_job *job)
 bool fg_sched_idle(const struct fg_sched *s)
 {
     return !s->waiting && !s->ending && s->n_active == 0;
+}
+
+void fg_sched_unprepare(struct fg_sched *s, const struct fg_job *job)
+{
+    if (fg_batch_has(&s->next, job))
+        fg_batch_drop(&s->next);
+}
+
+void fg_sched_stop(struct fg_flow *flow)
+{
+    struct fg_sched *s = &flow->sched;
+
+    if (s->running.step) {
+        fg_ticket_wait(&s->ticket, NULL);
+        fg_batch_finish(flow, &s->running, NULL);
+    }
+    fg_batch_drop(&s->next);
 }
 
 static void drop_canceled(struct fg_flow *flow)
@@ -71,96 +91,56 @@ static bool restore_some(struct fg_flow *flow)
     return true;
 }
 
-static uint32_t pending(const struct fg_job *job)
+/* Beside a step that runs: the stored prefixes of other jobs. Whom to follow is decided between two
+ * steps, where all lengths are known, and so is what to do where pages lack. FG_EBUSY: they do;
+ * another error: the active list has changed. */
+static int restore_beside(struct fg_flow *flow)
 {
-    return job->brought ? job->n_tokens - fg_seq_length(job->seq) : 0;
-}
-
-static void add_piece(const struct fg_flow *flow, struct step *st, struct fg_job *job, uint32_t n)
-{
-    uint32_t from = fg_seq_length(job->seq);
-    bool ends = from + n == job->n_tokens;
-
-    job->piece = n;
-    st->jobs[st->n] = job;
-    st->pieces[st->n++] = (struct fg_step_span){.seq = job->seq,
-                                                .tokens = job->tokens + from,
-                                                .n = n,
-                                                .n_logits = ends && !job->n_best,
-                                                .logits = job->logits,
-                                                .n_best = ends ? job->n_best : 0,
-                                                .best = job->best};
-    st->pages += fg_admit_pages(flow, from + n) - fg_admit_pages(flow, from);
-}
-
-/* First a token for each job that lacks one, then pieces of prompts as far as the batch goes, each
- * time beginning with another job, so that a long prompt does not hold up the short ones. */
-static void plan(struct fg_flow *flow, struct step *st)
-{
-    struct fg_sched *s = &flow->sched;
-    uint32_t budget = flow->runner.info.n_batch;
-
-    st->n = st->pages = 0;
-    for (uint32_t i = 0; i < s->n_active && budget; i++) {
-        if (pending(s->active[i]) != 1)
-            continue;
-        add_piece(flow, st, s->active[i], 1);
-        budget--;
-    }
-    for (uint32_t i = 0; i < s->n_active && budget; i++) {
-        struct fg_job *job = s->active[(s->turn + i) % s->n_active];
-        uint32_t n;
-
-        if (pending(job) < 2)
-            continue;
-        n = fg_prefill_span(flow, job, budget);
-        add_piece(flow, st, job, n);
-        budget -= n;
-    }
-    s->turn++;
-}
-
-static void fail_step(struct fg_flow *flow, const struct step *st, const struct fg_err *err)
-{
-    for (uint32_t i = 0; i < st->n; i++)
-        fg_admit_fail(flow, st->jobs[i], err);
-}
-
-static void follow_up(struct fg_flow *flow, const struct step *st)
-{
-    for (uint32_t i = 0; i < st->n; i++) {
-        struct fg_job *job = st->jobs[i];
+    for (uint32_t i = 0; i < flow->sched.n_active; i++) {
+        struct fg_job *job = flow->sched.active[i];
         struct fg_err err = {0};
-        bool ended = false;
-        int rc = fg_prefill_keep(flow, job, &err);
+        int rc;
 
-        if (rc == 0 && fg_seq_length(job->seq) == job->n_tokens)
-            rc = fg_decode_next(flow, job, &ended, &err);
-        if (rc) {
-            /* The jobs behind this one lose their fresh logits; they compute them again. */
+        if (job->brought || job->restore.done)
+            continue;
+        rc = fg_prefill_restore(flow, job, &err);
+        if (rc == FG_EDEVICELOST)
             fg_admit_recover(flow, &err);
-            return;
-        }
+        else if (rc && rc != FG_EBUSY)
+            fg_admit_fail(flow, job, &err);
+        if (rc)
+            return rc;
     }
+    return 0;
 }
 
-/* Runs the step, and learns from it what prefill costs. */
-static int run_step(struct fg_flow *flow, const struct step *st, struct fg_err *err)
+static void fail_jobs(struct fg_flow *flow, const struct fg_batch *b, const struct fg_err *err)
 {
-    double begun = fg_account_now(), positions = 0;
-    uint32_t n = 0;
-    int rc;
+    for (uint32_t i = 0; i < b->n; i++)
+        fg_admit_fail(flow, b->jobs[i], err);
+}
 
-    for (uint32_t i = 0; i < st->n; i++) {
-        uint32_t from = fg_seq_length(st->pieces[i].seq);
+/* What follows from the step that has ended. False: it failed. */
+static bool follow_up(struct fg_flow *flow)
+{
+    struct fg_batch *b = &flow->sched.running;
+    struct fg_err err = {0};
+    int rc = fg_batch_finish(flow, b, &err);
 
-        n += st->pieces[i].n;
-        positions += fg_rate_positions(from, from + st->pieces[i].n);
+    if (rc && rc != FG_EDEVICELOST)
+        fail_jobs(flow, b, &err);
+    for (uint32_t i = 0; rc == 0 && i < b->n; i++) {
+        struct fg_job *job = b->jobs[i];
+
+        rc = fg_prefill_keep(flow, job, b->from[i], &err);
+        if (rc == 0 && fg_seq_length(job->seq) == job->n_tokens)
+            rc = fg_decode_next(flow, job, &err);
     }
-    rc = fg_engine_step(flow->runner.engine, st->pieces, st->n, err);
-    if (rc == 0 && n >= MEASURED_TOKENS)
-        fg_rate_add(&flow->prefill_rate, n, positions, (fg_account_now() - begun) / 1e3);
-    return rc;
+    /* Where the device is lost, jobs behind that one lose their fresh logits; they compute them
+     * again. */
+    if (rc == FG_EDEVICELOST)
+        fg_admit_recover(flow, &err);
+    return rc == 0;
 }
 
 /* Forecasts hold up nobody and wait for nobody. */
@@ -185,37 +165,108 @@ static bool may_go_on(const struct fg_sched *s)
     return false;
 }
 
+/* Where there are no pages for it, that is dealt with between the steps. */
+static void prepare_next(struct fg_flow *flow)
+{
+    struct fg_sched *s = &flow->sched;
+    struct fg_err err;
+
+    if (s->ahead)
+        return;
+    s->ahead = true;
+    fg_batch_plan(flow, &s->next);
+    if (s->next.n == 0 ||
+        (s->next.pages && !fg_device_tier_make_room(flow->runner.vram, s->next.pages)))
+        return;
+    fg_batch_prepare(flow, &s->next, &err);
+}
+
+static bool beside_step(struct fg_flow *flow)
+{
+    int rc;
+
+    fg_admit_waiting(flow);
+    rc = restore_beside(flow);
+    if (rc)
+        return rc != FG_EBUSY;
+    prepare_next(flow);
+    return may_go_on(&flow->sched);
+}
+
+/* Makes s->next what is to be computed now: it was prepared, or is prepared anew.
+ * FG_EBUSY: no pages. */
+static int settle_next(struct fg_flow *flow, const struct fg_batch *now, struct fg_err *err)
+{
+    struct fg_sched *s = &flow->sched;
+
+    if (s->next.step && fg_batch_equal(&s->next, now))
+        return 0;
+    fg_batch_drop(&s->next);
+    s->next = *now;
+    if (now->pages && !fg_device_tier_make_room(flow->runner.vram, now->pages))
+        return fg_fail(err, FG_EBUSY, "the device has no free KV page");
+    return fg_batch_prepare(flow, &s->next, err);
+}
+
+/* Begins the next step. False: there is nothing to do before the runner's queue wakes up. */
+static bool begin_step(struct fg_flow *flow)
+{
+    struct fg_sched *s = &flow->sched;
+    struct fg_err err = {0};
+    struct fg_batch now;
+    int rc;
+
+    fg_batch_plan(flow, &now);
+    if (now.n == 0) {
+        fg_batch_drop(&s->next);
+        return may_go_on(s);
+    }
+    rc = settle_next(flow, &now, &err);
+    if (rc == FG_EBUSY && fg_offer_reading(&flow->runner.prefix_cache))
+        return false; /* pages come free when it is read, which wakes this thread */
+    if (rc == FG_EBUSY && fg_admit_preempt(flow))
+        return true;
+    if (rc == 0)
+        rc = fg_batch_submit(&s->next, &s->ticket, &err);
+    if (rc == FG_EDEVICELOST)
+        fg_admit_recover(flow, &err);
+    else if (rc)
+        fail_jobs(flow, &now, &err);
+    if (rc)
+        return true;
+    s->running = s->next;
+    s->next.step = NULL;
+    s->ahead = false;
+    s->turn++;
+    return true;
+}
+
+/* No step runs: tokens are chosen, jobs come and go, and the next one begins. */
+static bool between_steps(struct fg_flow *flow)
+{
+    struct fg_sched *s = &flow->sched;
+    bool busy = true;
+
+    if (s->running.step && !follow_up(flow))
+        return true;
+    drop_canceled(flow);
+    fg_admit_waiting(flow);
+    if (restore_some(flow))
+        busy = begin_step(flow);
+    for (uint32_t i = 0; i < s->n_active; i++)
+        fg_decode_tell(flow, s->active[i]);
+    return busy;
+}
+
 bool fg_sched_turn(struct fg_flow *flow)
 {
-    struct step st;
-    struct fg_err err = {0};
-    int rc;
+    struct fg_sched *s = &flow->sched;
 
     fg_restore_reap(&flow->runner.prefix_cache, false);
     fg_offer_turn(&flow->runner.prefix_cache);
     fg_ending_turn(flow);
-    drop_canceled(flow);
     answer_forecasts(flow);
-    fg_admit_waiting(flow);
-    if (!restore_some(flow))
-        return true;
-    plan(flow, &st);
-    if (st.n == 0)
-        return may_go_on(&flow->sched);
-    if (st.pages && !fg_device_tier_make_room(flow->runner.vram, st.pages)) {
-        if (fg_offer_reading(&flow->runner.prefix_cache))
-            return false; /* pages come free when it is read, which wakes this thread */
-        fg_fail(&err, FG_EBUSY, "the device has no free KV page");
-        if (!fg_admit_preempt(flow))
-            fail_step(flow, &st, &err);
-        return true;
-    }
-    rc = run_step(flow, &st, &err);
-    if (rc == FG_EDEVICELOST)
-        fg_admit_recover(flow, &err);
-    else if (rc)
-        fail_step(flow, &st, &err);
-    else
-        follow_up(flow, &st);
-    return true;
+    if (s->running.step && fg_ticket_pending(&s->ticket))
+        return beside_step(flow);
+    return between_steps(flow);
 }

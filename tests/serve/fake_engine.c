@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/blob.h"
 #include "base/ticket.h"
@@ -40,10 +41,26 @@ struct state {
 struct fg_seq {
     struct fg_engine *e;
     uint32_t n;
+    uint32_t ahead;    /* tokens of steps that are prepared or submitted */
+    bool running;      /* in a submitted step */
+    uint32_t in_steps; /* prepared or submitted */
     uint32_t *pages;
+    uint32_t n_pages;
     struct state s;                 /* at the start of the current chunk */
     uint64_t rows[FG_BLOCK_TOKENS]; /* of the current chunk */
     bool lacks_state;
+};
+
+/* Two at most, as in the engine. */
+struct fg_step {
+    struct fg_engine *e;
+    enum { FREE, PREPARED, SUBMITTED, FAILED } phase;
+    struct fg_step_span spans[64];
+    int32_t *tokens[64];
+    uint32_t begins[64], n;
+    uint64_t number; /* of those submitted, from 1 */
+    bool ahead;      /* another one ran when it was prepared */
+    struct fg_ticket *ticket;
 };
 
 struct fg_engine {
@@ -57,24 +74,33 @@ struct fg_engine {
     bool lost;
     pthread_t thread;
     bool has_thread;
+    struct fg_step steps[2];
+    struct fg_step *submitted;
+    /* The device's thread, which runs steps. */
+    pthread_t device_thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct fg_step *given; /* what it shall run, or runs; under the lock */
+    bool closing;
 };
 
 static struct fake_settings settings = {.softmax = true, .n_ctx = 4096};
 static struct {
-    _Atomic uint64_t steps, tokens, engines, shared_steps, page_reads, state_reads;
+    _Atomic uint64_t steps, tokens, engines, shared_steps, page_reads, state_reads, ahead;
 } counts;
 
 void fake_engine_set(const struct fake_settings *s)
 {
     settings = *s;
     counts.steps = counts.tokens = counts.engines = counts.shared_steps = 0;
-    counts.page_reads = counts.state_reads = 0;
+    counts.page_reads = counts.state_reads = counts.ahead = 0;
 }
 
 void fake_engine_counts(struct fake_counts *out)
 {
     *out = (struct fake_counts){counts.steps,        counts.tokens,     counts.engines,
-                                counts.shared_steps, counts.page_reads, counts.state_reads};
+                                counts.shared_steps, counts.page_reads, counts.state_reads,
+                                counts.ahead};
 }
 
 /* --- the model --- */
@@ -175,6 +201,35 @@ const struct fg_device_info *fg_device_info(const struct fg_device *d)
 
 /* --- engine --- */
 
+/* Runs steps one by one, so that the thread of the calls is free meanwhile. What they compute is
+ * written when they are finished. */
+static void *run_device(void *arg)
+{
+    struct fg_engine *e = arg;
+
+    pthread_mutex_lock(&e->lock);
+    while (!e->closing) {
+        struct fg_step *s = e->given;
+
+        if (!s) {
+            pthread_cond_wait(&e->changed, &e->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&e->lock);
+        if (settings.on_step)
+            settings.on_step(settings.on_step_ctx, s->number);
+        else
+            nanosleep(&(struct timespec){.tv_nsec = settings.step_us * 1000L}, NULL);
+        pthread_mutex_lock(&e->lock);
+        e->given = NULL;
+        pthread_cond_broadcast(&e->changed);
+        if (s->ticket)
+            fg_ticket_end(s->ticket, 0, NULL);
+    }
+    pthread_mutex_unlock(&e->lock);
+    return NULL;
+}
+
 static uint32_t or (uint32_t v, uint32_t fallback)
 {
     return v ? v : fallback;
@@ -210,6 +265,9 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
     e->slots = calloc(i->n_states + 1, sizeof *e->slots);
     CHECK(e->pages && e->slots);
     e->free_pages = i->n_pages;
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->changed, NULL);
+    CHECK(pthread_create(&e->device_thread, NULL, run_device, e) == 0);
     counts.engines++;
     *out = e;
     return 0;
@@ -221,6 +279,14 @@ void fg_engine_destroy(struct fg_engine *e)
         return;
     CHECK(e->n_live == 0);
     CHECK(e->free_pages == e->info.n_pages);
+    CHECK(e->steps[0].phase == FREE && e->steps[1].phase == FREE);
+    pthread_mutex_lock(&e->lock);
+    e->closing = true;
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->lock);
+    pthread_join(e->device_thread, NULL);
+    pthread_cond_destroy(&e->changed);
+    pthread_mutex_destroy(&e->lock);
     free(e->slots);
     free(e->pages);
     free(e);
@@ -278,9 +344,9 @@ static void unref(struct fg_engine *e, uint32_t p)
         e->free_pages++;
 }
 
-static uint32_t page_count(const struct fg_seq *s)
+static uint32_t page_count(const struct fg_engine *e, uint32_t tokens)
 {
-    return s->e->info.page_bytes ? (s->n + FG_BLOCK_TOKENS - 1) / FG_BLOCK_TOKENS : 0;
+    return e->info.page_bytes ? (tokens + FG_BLOCK_TOKENS - 1) / FG_BLOCK_TOKENS : 0;
 }
 
 void fg_seq_destroy(struct fg_seq *s)
@@ -288,7 +354,8 @@ void fg_seq_destroy(struct fg_seq *s)
     if (!s)
         return;
     check_thread(s->e);
-    for (uint32_t i = 0; i < page_count(s); i++)
+    CHECK(s->in_steps == 0);
+    for (uint32_t i = 0; i < s->n_pages; i++)
         unref(s->e, s->pages[i]);
     s->e->n_live--;
     free(s->pages);
@@ -298,6 +365,11 @@ void fg_seq_destroy(struct fg_seq *s)
 uint32_t fg_seq_length(const struct fg_seq *s)
 {
     return s->n;
+}
+
+uint32_t fg_seq_pages(const struct fg_seq *s)
+{
+    return s->n_pages;
 }
 
 static uint32_t take_page(struct fg_engine *e, uint64_t index)
@@ -341,10 +413,8 @@ static void compute(struct fg_seq *s, const struct fg_step_span *piece)
         uint64_t row = next_row(&m, piece->tokens[i]);
         uint32_t at = s->n % FG_BLOCK_TOKENS, index = s->n / FG_BLOCK_TOKENS;
 
-        if (softmax && at == 0)
-            s->pages[index] = take_page(s->e, index);
         if (softmax) {
-            CHECK(!s->e->pages[s->pages[index]].full);
+            CHECK(index < s->n_pages && !s->e->pages[s->pages[index]].full);
             s->e->pages[s->pages[index]].rows[at] = row;
             s->e->pages[s->pages[index]].full = at == FG_BLOCK_TOKENS - 1;
         }
@@ -363,58 +433,174 @@ static void compute(struct fg_seq *s, const struct fg_step_span *piece)
     }
 }
 
-/* The step as a whole; *pages: what it takes from the pool. */
-static void check_step(struct fg_engine *e, const struct fg_step_span *pieces, uint32_t n,
-                       uint32_t *pages)
+/* The step as a whole; returns what it takes from the pool. */
+static uint32_t check_step(struct fg_engine *e, const struct fg_step_span *spans, uint32_t n)
 {
-    uint32_t tokens = 0;
+    uint32_t tokens = 0, pages = 0;
 
-    CHECK(n >= 1);
-    *pages = 0;
+    CHECK(n >= 1 && n <= e->info.n_seq);
     for (uint32_t i = 0; i < n; i++) {
-        const struct fg_step_span *p = &pieces[i];
+        const struct fg_step_span *p = &spans[i];
+        uint32_t end = p->seq->n + p->seq->ahead + p->n, need = page_count(e, end);
 
         CHECK(p->seq->e == e && !p->seq->lacks_state);
         CHECK(p->n >= 1 && p->n_logits <= p->n && (p->logits || !p->n_logits));
         CHECK(p->n_best <= FG_BEST_MOST && (!p->n_best || (p->best && !p->n_logits)));
         for (uint32_t j = 0; j < i; j++)
-            CHECK(pieces[j].seq != p->seq);
+            CHECK(spans[j].seq != p->seq);
         for (uint32_t j = 0; j < p->n; j++)
             CHECK(p->tokens[j] >= 0 && p->tokens[j] < FAKE_VOCAB);
-        CHECK(p->seq->n + p->n <= e->info.n_ctx);
+        CHECK(end <= e->info.n_ctx);
         tokens += p->n;
-        if (e->info.page_bytes)
-            *pages +=
-                (p->seq->n + p->n + FG_BLOCK_TOKENS - 1) / FG_BLOCK_TOKENS - page_count(p->seq);
+        pages += need > p->seq->n_pages ? need - p->seq->n_pages : 0;
     }
     CHECK(tokens <= e->info.n_batch);
-    counts.tokens += tokens;
+    return pages;
 }
 
-int fg_engine_step(struct fg_engine *e, const struct fg_step_span *pieces, uint32_t n_pieces,
-                   struct fg_err *err)
+static void add_span(struct fg_step *s, const struct fg_step_span *p)
 {
-    uint64_t step = ++counts.steps;
+    struct fg_seq *q = p->seq;
+    uint32_t i = s->n++;
+
+    s->spans[i] = *p;
+    s->tokens[i] = malloc(p->n * sizeof *p->tokens);
+    CHECK(s->tokens[i]);
+    memcpy(s->tokens[i], p->tokens, p->n * sizeof *p->tokens);
+    s->spans[i].tokens = s->tokens[i];
+    s->begins[i] = q->n + q->ahead;
+    q->ahead += p->n;
+    q->in_steps++;
+    for (; q->n_pages < page_count(s->e, q->n + q->ahead); q->n_pages++)
+        q->pages[q->n_pages] = take_page(s->e, q->n_pages);
+}
+
+int fg_step_prepare(struct fg_engine *e, const struct fg_step_span *spans, uint32_t n,
+                    struct fg_step **out, struct fg_err *err)
+{
+    struct fg_step *s = e->steps[0].phase == FREE ? &e->steps[0] : &e->steps[1];
     uint32_t pages;
 
     check_thread(e);
-    if (settings.on_step)
-        settings.on_step(settings.on_step_ctx, step);
-    e->lost = e->lost || step == settings.lose_at || step == settings.lose_again_at;
-    if (lost(e, err))
-        return FG_EDEVICELOST;
-    check_step(e, pieces, n_pieces, &pages);
-    counts.shared_steps += n_pieces > 1;
+    CHECK(s->phase == FREE);
+    *out = NULL;
+    pages = check_step(e, spans, n);
     if (pages > e->free_pages)
         return fg_fail(err, FG_EBUSY, "the step needs %u pages, %u are free", pages, e->free_pages);
-    for (uint32_t i = 0; i < n_pieces; i++) {
-        compute(pieces[i].seq, &pieces[i]);
-        if (step == settings.nan_at && pieces[i].n_logits)
-            pieces[i].logits[17] = NAN;
-        if (step == settings.nan_at && pieces[i].n_best)
-            pieces[i].best[0].logit = NAN;
-    }
+    *s = (struct fg_step){.e = e, .phase = PREPARED, .ahead = e->submitted != NULL};
+    for (uint32_t i = 0; i < n; i++)
+        add_span(s, &spans[i]);
+    *out = s;
     return 0;
+}
+
+int fg_step_token(struct fg_step *s, uint32_t i, int32_t id, struct fg_err *err)
+{
+    (void)err;
+    check_thread(s->e);
+    CHECK(s->phase == PREPARED && i < s->n && s->spans[i].n == 1 && id >= 0 && id < FAKE_VOCAB);
+    s->tokens[i][0] = id;
+    return 0;
+}
+
+int fg_step_submit(struct fg_step *s, struct fg_ticket *ticket, struct fg_err *err)
+{
+    struct fg_engine *e = s->e;
+
+    check_thread(e);
+    CHECK(s->phase == PREPARED && !e->submitted);
+    s->number = ++counts.steps;
+    e->lost = e->lost || s->number == settings.lose_at || s->number == settings.lose_again_at;
+    if (e->lost && s->number % 2) { /* else it is seen when the step is finished */
+        s->phase = FAILED;
+        return lost(e, err);
+    }
+    for (uint32_t i = 0; i < s->n; i++) {
+        CHECK(s->spans[i].seq->n == s->begins[i] && !s->spans[i].seq->running);
+        s->spans[i].seq->running = true;
+    }
+    s->phase = SUBMITTED;
+    counts.ahead += s->ahead;
+    s->ticket = ticket;
+    e->submitted = s;
+    if (ticket)
+        fg_ticket_begin(ticket);
+    pthread_mutex_lock(&e->lock);
+    e->given = s;
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->lock);
+    return 0;
+}
+
+static void leave(struct fg_step *s)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct fg_seq *q = s->spans[i].seq;
+
+        q->ahead -= s->spans[i].n;
+        q->in_steps--;
+        q->running = q->running && s->phase != SUBMITTED;
+        free(s->tokens[i]);
+    }
+    s->phase = FREE;
+}
+
+static void compute_all(struct fg_step *s)
+{
+    counts.shared_steps += s->n > 1;
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct fg_step_span *p = &s->spans[i];
+
+        counts.tokens += p->n;
+        compute(p->seq, p);
+        if (s->number == settings.nan_at && p->n_logits)
+            p->logits[17] = NAN;
+        if (s->number == settings.nan_at && p->n_best)
+            p->best[0].logit = NAN;
+    }
+}
+
+int fg_step_finish(struct fg_step *s, struct fg_err *err)
+{
+    struct fg_engine *e = s->e;
+    int rc;
+
+    check_thread(e);
+    CHECK(s->phase == SUBMITTED);
+    pthread_mutex_lock(&e->lock);
+    while (e->given)
+        pthread_cond_wait(&e->changed, &e->lock);
+    pthread_mutex_unlock(&e->lock);
+    rc = lost(e, err);
+    if (rc == 0)
+        compute_all(s);
+    e->submitted = NULL;
+    leave(s);
+    return rc;
+}
+
+void fg_step_drop(struct fg_step *s)
+{
+    if (!s)
+        return;
+    check_thread(s->e);
+    CHECK(s->phase == PREPARED || s->phase == FAILED);
+    leave(s);
+}
+
+int fg_engine_step(struct fg_engine *e, const struct fg_step_span *spans, uint32_t n,
+                   struct fg_err *err)
+{
+    struct fg_step *s;
+    int rc = fg_step_prepare(e, spans, n, &s, err);
+
+    if (rc)
+        return rc;
+    rc = fg_step_submit(s, NULL, err);
+    if (rc == 0)
+        return fg_step_finish(s, err);
+    fg_step_drop(s);
+    return rc;
 }
 
 /* --- transfers: done when they are started, which the contract allows --- */
@@ -500,7 +686,7 @@ int fg_seq_capture_state(struct fg_seq *s, void *dst, struct fg_err *err)
 {
     check_thread(s->e);
     CHECK(s->e->info.state_bytes && s->n && s->n % FG_BLOCK_TOKENS == 0 && !s->lacks_state);
-    CHECK(s->s.at == s->n);
+    CHECK(s->s.at == s->n && !s->running);
     note_capture(s->e, &counts.state_reads);
     memcpy(dst, &s->s, sizeof s->s);
     return lost(s->e, err);
@@ -509,6 +695,7 @@ int fg_seq_capture_state(struct fg_seq *s, void *dst, struct fg_err *err)
 static void grow(struct fg_seq *s)
 {
     CHECK(s->n + FG_BLOCK_TOKENS <= s->e->info.n_ctx);
+    CHECK(s->ahead == 0 && s->n_pages == page_count(s->e, s->n + FG_BLOCK_TOKENS));
     s->n += FG_BLOCK_TOKENS;
     s->lacks_state = s->e->info.state_bytes > 0;
 }
@@ -523,6 +710,7 @@ int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
         if (!s->e->free_pages)
             return fg_fail(err, FG_EBUSY, "no page is free");
         s->pages[index] = take_page(s->e, index);
+        s->n_pages++;
         memcpy(&s->e->pages[s->pages[index]], src, s->e->info.page_bytes);
         CHECK(s->e->pages[s->pages[index]].index == index);
         CHECK(s->e->pages[s->pages[index]].marker == FAKE_MARKER);
@@ -535,7 +723,7 @@ int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
 static int load(struct fg_seq *s, const struct state *from, struct fg_err *err)
 {
     check_thread(s->e);
-    CHECK(s->e->info.state_bytes && s->n && s->n % FG_BLOCK_TOKENS == 0);
+    CHECK(s->e->info.state_bytes && s->n && s->n % FG_BLOCK_TOKENS == 0 && s->ahead == 0);
     CHECK(from->marker == FAKE_MARKER && from->at == s->n);
     s->s = *from;
     s->lacks_state = false;
@@ -579,7 +767,7 @@ int fg_seq_share_page(struct fg_seq *s, uint32_t page, struct fg_err *err)
     CHECK(s->n % FG_BLOCK_TOKENS == 0 && page < s->e->info.n_pages);
     CHECK(s->e->pages[page].full && s->e->pages[page].index == s->n / FG_BLOCK_TOKENS);
     fg_page_ref(s->e, page);
-    s->pages[s->n / FG_BLOCK_TOKENS] = page;
+    s->pages[s->n_pages++] = page;
     grow(s);
     return lost(s->e, err);
 }
@@ -587,7 +775,8 @@ int fg_seq_share_page(struct fg_seq *s, uint32_t page, struct fg_err *err)
 int fg_seq_save_state(struct fg_seq *s, uint32_t slot, struct fg_err *err)
 {
     check_thread(s->e);
-    CHECK(slot < s->e->info.n_states && s->n && s->n % FG_BLOCK_TOKENS == 0 && s->s.at == s->n);
+    CHECK(!s->running && slot < s->e->info.n_states && s->n && s->n % FG_BLOCK_TOKENS == 0 &&
+          s->s.at == s->n);
     CHECK(!s->lacks_state);
     s->e->slots[slot] = s->s;
     return lost(s->e, err);

@@ -24,7 +24,8 @@ struct fake_settings {
     uint64_t lose_capture_at;        /* the same at this capture of a page or state */
     uint64_t nan_at;                 /* this step computes NaN */
     bool no_reopen;                  /* opening the device again fails */
-    void (*on_step)(void *ctx, uint64_t step); /* before each step, on its thread */
+    uint32_t step_us;                /* how long a step takes on the device's thread */
+    void (*on_step)(void *ctx, uint64_t step); /* in each step, on the device's thread */
     void *on_step_ctx;
 };
 
@@ -35,6 +36,7 @@ struct fake_counts {
     uint64_t steps, tokens, engines;
     uint64_t shared_steps;            /* steps of more than one piece */
     uint64_t page_reads, state_reads; /* captures */
+    uint64_t ahead;                   /* steps that were prepared while another ran */
 };
 /* Any thread. */
 void fake_engine_counts(struct fake_counts *out);
