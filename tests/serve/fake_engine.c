@@ -1,106 +1,27 @@
-#include "fake_engine.h"
-
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/blob.h"
 #include "base/ticket.h"
-#include "gpu/device.h"
-#include "model/engine.h"
+#include "fake_parts.h"
 
-#define CHECK(cond)                                                                                \
-    do {                                                                                           \
-        if (!(cond)) {                                                                             \
-            fprintf(stderr, "%s: broken contract: %s\n", __func__, #cond), abort();                \
-        }                                                                                          \
-    } while (0)
-
-struct fg_device {
-    struct fg_device_info info;
-};
-
-struct page {
-    uint64_t rows[FG_BLOCK_TOKENS];
-    uint64_t index; /* which chunk of a sequence it is */
-    uint64_t marker;
-    uint32_t refs;
-    bool full;
-};
-
-struct state {
-    uint64_t s;
-    uint64_t at; /* tokens before it */
-    uint64_t marker;
-};
-
-struct fg_seq {
-    struct fg_engine *e;
-    uint32_t n;
-    uint32_t ahead;    /* tokens of steps that are prepared or submitted */
-    bool running;      /* in a submitted step */
-    uint32_t in_steps; /* prepared or submitted */
-    uint32_t *pages;
-    uint32_t n_pages;
-    struct state s;                 /* at the start of the current chunk */
-    uint64_t rows[FG_BLOCK_TOKENS]; /* of the current chunk */
-    bool lacks_state;
-};
-
-/* Two at most, as in the engine. */
-struct fg_step {
-    struct fg_engine *e;
-    enum { FREE, PREPARED, SUBMITTED, FAILED } phase;
-    struct fg_step_span spans[64];
-    int32_t *tokens[64];
-    uint32_t begins[64], n;
-    uint64_t number; /* of those submitted, from 1 */
-    bool ahead;      /* another one ran when it was prepared */
-    struct fg_ticket *ticket;
-};
-
-struct fg_engine {
-    struct fg_engine_info info;
-    struct fg_hparams hp;
-    uint32_t n_choices;
-    struct page *pages;
-    uint32_t free_pages;
-    struct state *slots;
-    uint32_t n_live;
-    bool lost;
-    pthread_t thread;
-    bool has_thread;
-    struct fg_step steps[2];
-    struct fg_step *submitted;
-    /* The device's thread, which runs steps. */
-    pthread_t device_thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct fg_step *given; /* what it shall run, or runs; under the lock */
-    bool closing;
-};
-
-static struct fake_settings settings = {.softmax = true, .n_ctx = 4096};
-static struct {
-    _Atomic uint64_t steps, tokens, engines, shared_steps, page_reads, state_reads, ahead;
-} counts;
+struct fake_settings fake_settings = {.softmax = true, .n_ctx = 4096};
+struct fake_counters fake_counters;
 
 void fake_engine_set(const struct fake_settings *s)
 {
-    settings = *s;
-    counts.steps = counts.tokens = counts.engines = counts.shared_steps = 0;
-    counts.page_reads = counts.state_reads = counts.ahead = 0;
+    fake_settings = *s;
+    fake_counters.steps = fake_counters.tokens = fake_counters.engines =
+        fake_counters.shared_steps = 0;
+    fake_counters.page_reads = fake_counters.state_reads = fake_counters.ahead = 0;
 }
 
 void fake_engine_counts(struct fake_counts *out)
 {
-    *out = (struct fake_counts){counts.steps,        counts.tokens,     counts.engines,
-                                counts.shared_steps, counts.page_reads, counts.state_reads,
-                                counts.ahead};
+    *out = (struct fake_counts){fake_counters.steps,      fake_counters.tokens,
+                                fake_counters.engines,    fake_counters.shared_steps,
+                                fake_counters.page_reads, fake_counters.state_reads,
+                                fake_counters.ahead};
 }
 
 /* --- the model --- */
@@ -180,7 +101,7 @@ int fg_device_open(const char *select, const char *cache_dir, struct fg_device *
 {
     (void)select;
     (void)cache_dir;
-    if (settings.no_reopen && counts.engines)
+    if (fake_settings.no_reopen && fake_counters.engines)
         return fg_fail(err, FG_EDEVICE, "the fake device is gone");
     *out = calloc(1, sizeof **out);
     CHECK(*out);
@@ -200,35 +121,6 @@ const struct fg_device_info *fg_device_info(const struct fg_device *d)
 }
 
 /* --- engine --- */
-
-/* Runs steps one by one, so that the thread of the calls is free meanwhile. What they compute is
- * written when they are finished. */
-static void *run_device(void *arg)
-{
-    struct fg_engine *e = arg;
-
-    pthread_mutex_lock(&e->lock);
-    while (!e->closing) {
-        struct fg_step *s = e->given;
-
-        if (!s) {
-            pthread_cond_wait(&e->changed, &e->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&e->lock);
-        if (settings.on_step)
-            settings.on_step(settings.on_step_ctx, s->number);
-        else
-            nanosleep(&(struct timespec){.tv_nsec = settings.step_us * 1000L}, NULL);
-        pthread_mutex_lock(&e->lock);
-        e->given = NULL;
-        pthread_cond_broadcast(&e->changed);
-        if (s->ticket)
-            fg_ticket_end(s->ticket, 0, NULL);
-    }
-    pthread_mutex_unlock(&e->lock);
-    return NULL;
-}
 
 static uint32_t or (uint32_t v, uint32_t fallback)
 {
@@ -250,25 +142,24 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
     e->hp.n_vocab = FAKE_VOCAB;
     e->n_choices = or (opt->n_choices, FAKE_VOCAB);
     i->hp = &e->hp;
-    i->n_ctx = or (opt->n_ctx, settings.n_ctx);
+    i->n_ctx = or (opt->n_ctx, fake_settings.n_ctx);
     i->n_seq = opt->n_seq;
     i->n_pages =
-        settings.softmax ? or (opt->n_pages, opt->n_seq * (i->n_ctx / FG_BLOCK_TOKENS)) : 0;
-    i->n_states = settings.lightning ? opt->n_states : 0;
+        fake_settings.softmax ? or (opt->n_pages, opt->n_seq * (i->n_ctx / FG_BLOCK_TOKENS)) : 0;
+    i->n_states = fake_settings.lightning ? opt->n_states : 0;
     i->n_batch = or (opt->n_batch, FG_BLOCK_TOKENS);
-    i->page_bytes = settings.softmax ? sizeof(uint64_t) * (FG_BLOCK_TOKENS + 2) : 0;
-    i->state_bytes = settings.lightning ? sizeof(struct state) : 0;
+    i->page_bytes = fake_settings.softmax ? sizeof(uint64_t) * (FG_BLOCK_TOKENS + 2) : 0;
+    i->state_bytes = fake_settings.lightning ? sizeof(struct state) : 0;
     /* Here the settings, not the file, make the model: no store may mix them up. */
-    memset(i->numerics_id, 0x40 + settings.softmax + 2 * settings.lightning, sizeof i->numerics_id);
+    memset(i->numerics_id, 0x40 + fake_settings.softmax + 2 * fake_settings.lightning,
+           sizeof i->numerics_id);
     i->canonical = true;
     e->pages = calloc(i->n_pages + 1, sizeof *e->pages);
     e->slots = calloc(i->n_states + 1, sizeof *e->slots);
     CHECK(e->pages && e->slots);
     e->free_pages = i->n_pages;
-    pthread_mutex_init(&e->lock, NULL);
-    pthread_cond_init(&e->changed, NULL);
-    CHECK(pthread_create(&e->device_thread, NULL, run_device, e) == 0);
-    counts.engines++;
+    fake_device_start(e);
+    fake_counters.engines++;
     *out = e;
     return 0;
 }
@@ -279,14 +170,7 @@ void fg_engine_destroy(struct fg_engine *e)
         return;
     CHECK(e->n_live == 0);
     CHECK(e->free_pages == e->info.n_pages);
-    CHECK(e->steps[0].phase == FREE && e->steps[1].phase == FREE);
-    pthread_mutex_lock(&e->lock);
-    e->closing = true;
-    pthread_cond_broadcast(&e->changed);
-    pthread_mutex_unlock(&e->lock);
-    pthread_join(e->device_thread, NULL);
-    pthread_cond_destroy(&e->changed);
-    pthread_mutex_destroy(&e->lock);
+    fake_device_stop(e);
     free(e->slots);
     free(e->pages);
     free(e);
@@ -308,7 +192,7 @@ void fg_engine_info(const struct fg_engine *e, struct fg_engine_info *out)
     *out = e->info;
 }
 
-static void check_thread(struct fg_engine *e)
+void fake_check_thread(struct fg_engine *e)
 {
     if (!e->has_thread)
         e->thread = pthread_self();
@@ -316,14 +200,14 @@ static void check_thread(struct fg_engine *e)
     CHECK(pthread_equal(e->thread, pthread_self()));
 }
 
-static int lost(const struct fg_engine *e, struct fg_err *err)
+int fake_lost(const struct fg_engine *e, struct fg_err *err)
 {
     return e->lost ? fg_fail(err, FG_EDEVICELOST, "the fake device was lost") : 0;
 }
 
 int fg_seq_create(struct fg_engine *e, struct fg_seq **out, struct fg_err *err)
 {
-    check_thread(e);
+    fake_check_thread(e);
     *out = NULL;
     if (e->n_live == e->info.n_seq)
         return fg_fail(err, FG_EBUSY, "all %u sequences are in use", e->info.n_seq);
@@ -344,7 +228,7 @@ static void unref(struct fg_engine *e, uint32_t p)
         e->free_pages++;
 }
 
-static uint32_t page_count(const struct fg_engine *e, uint32_t tokens)
+uint32_t fake_page_count(const struct fg_engine *e, uint32_t tokens)
 {
     return e->info.page_bytes ? (tokens + FG_BLOCK_TOKENS - 1) / FG_BLOCK_TOKENS : 0;
 }
@@ -353,7 +237,7 @@ void fg_seq_destroy(struct fg_seq *s)
 {
     if (!s)
         return;
-    check_thread(s->e);
+    fake_check_thread(s->e);
     CHECK(s->in_steps == 0);
     for (uint32_t i = 0; i < s->n_pages; i++)
         unref(s->e, s->pages[i]);
@@ -372,7 +256,7 @@ uint32_t fg_seq_pages(const struct fg_seq *s)
     return s->n_pages;
 }
 
-static uint32_t take_page(struct fg_engine *e, uint64_t index)
+uint32_t fake_take_page(struct fg_engine *e, uint64_t index)
 {
     uint32_t p = 0;
 
@@ -404,7 +288,7 @@ static struct memory recall(const struct fg_seq *s)
     return m;
 }
 
-static void compute(struct fg_seq *s, const struct fg_step_span *piece)
+void fake_compute(struct fg_seq *s, const struct fg_step_span *piece)
 {
     bool softmax = s->e->info.page_bytes, lightning = s->e->info.state_bytes;
     struct memory m = recall(s);
@@ -433,176 +317,6 @@ static void compute(struct fg_seq *s, const struct fg_step_span *piece)
     }
 }
 
-/* The step as a whole; returns what it takes from the pool. */
-static uint32_t check_step(struct fg_engine *e, const struct fg_step_span *spans, uint32_t n)
-{
-    uint32_t tokens = 0, pages = 0;
-
-    CHECK(n >= 1 && n <= e->info.n_seq);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct fg_step_span *p = &spans[i];
-        uint32_t end = p->seq->n + p->seq->ahead + p->n, need = page_count(e, end);
-
-        CHECK(p->seq->e == e && !p->seq->lacks_state);
-        CHECK(p->n >= 1 && p->n_logits <= p->n && (p->logits || !p->n_logits));
-        CHECK(p->n_best <= FG_BEST_MOST && (!p->n_best || (p->best && !p->n_logits)));
-        for (uint32_t j = 0; j < i; j++)
-            CHECK(spans[j].seq != p->seq);
-        for (uint32_t j = 0; j < p->n; j++)
-            CHECK(p->tokens[j] >= 0 && p->tokens[j] < FAKE_VOCAB);
-        CHECK(end <= e->info.n_ctx);
-        tokens += p->n;
-        pages += need > p->seq->n_pages ? need - p->seq->n_pages : 0;
-    }
-    CHECK(tokens <= e->info.n_batch);
-    return pages;
-}
-
-static void add_span(struct fg_step *s, const struct fg_step_span *p)
-{
-    struct fg_seq *q = p->seq;
-    uint32_t i = s->n++;
-
-    s->spans[i] = *p;
-    s->tokens[i] = malloc(p->n * sizeof *p->tokens);
-    CHECK(s->tokens[i]);
-    memcpy(s->tokens[i], p->tokens, p->n * sizeof *p->tokens);
-    s->spans[i].tokens = s->tokens[i];
-    s->begins[i] = q->n + q->ahead;
-    q->ahead += p->n;
-    q->in_steps++;
-    for (; q->n_pages < page_count(s->e, q->n + q->ahead); q->n_pages++)
-        q->pages[q->n_pages] = take_page(s->e, q->n_pages);
-}
-
-int fg_step_prepare(struct fg_engine *e, const struct fg_step_span *spans, uint32_t n,
-                    struct fg_step **out, struct fg_err *err)
-{
-    struct fg_step *s = e->steps[0].phase == FREE ? &e->steps[0] : &e->steps[1];
-    uint32_t pages;
-
-    check_thread(e);
-    CHECK(s->phase == FREE);
-    *out = NULL;
-    pages = check_step(e, spans, n);
-    if (pages > e->free_pages)
-        return fg_fail(err, FG_EBUSY, "the step needs %u pages, %u are free", pages, e->free_pages);
-    *s = (struct fg_step){.e = e, .phase = PREPARED, .ahead = e->submitted != NULL};
-    for (uint32_t i = 0; i < n; i++)
-        add_span(s, &spans[i]);
-    *out = s;
-    return 0;
-}
-
-int fg_step_token(struct fg_step *s, uint32_t i, int32_t id, struct fg_err *err)
-{
-    (void)err;
-    check_thread(s->e);
-    CHECK(s->phase == PREPARED && i < s->n && s->spans[i].n == 1 && id >= 0 && id < FAKE_VOCAB);
-    s->tokens[i][0] = id;
-    return 0;
-}
-
-int fg_step_submit(struct fg_step *s, struct fg_ticket *ticket, struct fg_err *err)
-{
-    struct fg_engine *e = s->e;
-
-    check_thread(e);
-    CHECK(s->phase == PREPARED && !e->submitted);
-    s->number = ++counts.steps;
-    e->lost = e->lost || s->number == settings.lose_at || s->number == settings.lose_again_at;
-    if (e->lost && s->number % 2) { /* else it is seen when the step is finished */
-        s->phase = FAILED;
-        return lost(e, err);
-    }
-    for (uint32_t i = 0; i < s->n; i++) {
-        CHECK(s->spans[i].seq->n == s->begins[i] && !s->spans[i].seq->running);
-        s->spans[i].seq->running = true;
-    }
-    s->phase = SUBMITTED;
-    counts.ahead += s->ahead;
-    s->ticket = ticket;
-    e->submitted = s;
-    if (ticket)
-        fg_ticket_begin(ticket);
-    pthread_mutex_lock(&e->lock);
-    e->given = s;
-    pthread_cond_broadcast(&e->changed);
-    pthread_mutex_unlock(&e->lock);
-    return 0;
-}
-
-static void leave(struct fg_step *s)
-{
-    for (uint32_t i = 0; i < s->n; i++) {
-        struct fg_seq *q = s->spans[i].seq;
-
-        q->ahead -= s->spans[i].n;
-        q->in_steps--;
-        q->running = q->running && s->phase != SUBMITTED;
-        free(s->tokens[i]);
-    }
-    s->phase = FREE;
-}
-
-static void compute_all(struct fg_step *s)
-{
-    counts.shared_steps += s->n > 1;
-    for (uint32_t i = 0; i < s->n; i++) {
-        struct fg_step_span *p = &s->spans[i];
-
-        counts.tokens += p->n;
-        compute(p->seq, p);
-        if (s->number == settings.nan_at && p->n_logits)
-            p->logits[17] = NAN;
-        if (s->number == settings.nan_at && p->n_best)
-            p->best[0].logit = NAN;
-    }
-}
-
-int fg_step_finish(struct fg_step *s, struct fg_err *err)
-{
-    struct fg_engine *e = s->e;
-    int rc;
-
-    check_thread(e);
-    CHECK(s->phase == SUBMITTED);
-    pthread_mutex_lock(&e->lock);
-    while (e->given)
-        pthread_cond_wait(&e->changed, &e->lock);
-    pthread_mutex_unlock(&e->lock);
-    rc = lost(e, err);
-    if (rc == 0)
-        compute_all(s);
-    e->submitted = NULL;
-    leave(s);
-    return rc;
-}
-
-void fg_step_drop(struct fg_step *s)
-{
-    if (!s)
-        return;
-    check_thread(s->e);
-    CHECK(s->phase == PREPARED || s->phase == FAILED);
-    leave(s);
-}
-
-int fg_engine_step(struct fg_engine *e, const struct fg_step_span *spans, uint32_t n,
-                   struct fg_err *err)
-{
-    struct fg_step *s;
-    int rc = fg_step_prepare(e, spans, n, &s, err);
-
-    if (rc)
-        return rc;
-    rc = fg_step_submit(s, NULL, err);
-    if (rc == 0)
-        return fg_step_finish(s, err);
-    fg_step_drop(s);
-    return rc;
-}
-
 /* --- transfers: done when they are started, which the contract allows --- */
 
 static void end(struct fg_engine *e, struct fg_ticket *ticket)
@@ -610,15 +324,15 @@ static void end(struct fg_engine *e, struct fg_ticket *ticket)
     struct fg_err err = {0};
 
     fg_ticket_begin(ticket);
-    fg_ticket_end(ticket, lost(e, &err), &err);
+    fg_ticket_end(ticket, fake_lost(e, &err), &err);
 }
 
 int fg_engine_take_page(struct fg_engine *e, uint32_t *page, struct fg_err *err)
 {
-    check_thread(e);
+    fake_check_thread(e);
     if (!e->free_pages)
         return fg_fail(err, FG_EBUSY, "no page is free");
-    *page = take_page(e, UINT64_MAX);
+    *page = fake_take_page(e, UINT64_MAX);
     return 0;
 }
 
@@ -626,8 +340,8 @@ void fg_page_read(struct fg_engine *e, uint32_t page, struct fg_blob *to, struct
 {
     CHECK(page < e->info.n_pages && e->pages[page].refs && e->pages[page].full);
     CHECK(fg_blob_bytes(to) == e->info.page_bytes);
-    counts.page_reads++;
-    if (counts.page_reads + counts.state_reads == settings.lose_capture_at)
+    fake_counters.page_reads++;
+    if (fake_counters.page_reads + fake_counters.state_reads == fake_settings.lose_capture_at)
         e->lost = true;
     fg_blob_write(to, 0, &e->pages[page], e->info.page_bytes);
     end(e, ticket);
@@ -648,8 +362,8 @@ void fg_state_read(struct fg_engine *e, uint32_t slot, struct fg_blob *to, struc
 {
     CHECK(slot < e->info.n_states && e->slots[slot].marker == FAKE_MARKER);
     CHECK(fg_blob_bytes(to) == e->info.state_bytes);
-    counts.state_reads++;
-    if (counts.page_reads + counts.state_reads == settings.lose_capture_at)
+    fake_counters.state_reads++;
+    if (fake_counters.page_reads + fake_counters.state_reads == fake_settings.lose_capture_at)
         e->lost = true;
     fg_blob_write(to, 0, &e->slots[slot], e->info.state_bytes);
     end(e, ticket);
@@ -669,47 +383,47 @@ void fg_state_write(struct fg_engine *e, uint32_t slot, struct fg_blob *from,
 static void note_capture(struct fg_engine *e, _Atomic uint64_t *count)
 {
     ++*count;
-    if (counts.page_reads + counts.state_reads == settings.lose_capture_at)
+    if (fake_counters.page_reads + fake_counters.state_reads == fake_settings.lose_capture_at)
         e->lost = true;
 }
 
 int fg_seq_capture_page(struct fg_seq *s, uint32_t index, void *dst, struct fg_err *err)
 {
-    check_thread(s->e);
+    fake_check_thread(s->e);
     CHECK(s->e->info.page_bytes && index < s->n / FG_BLOCK_TOKENS);
-    note_capture(s->e, &counts.page_reads);
+    note_capture(s->e, &fake_counters.page_reads);
     memcpy(dst, &s->e->pages[s->pages[index]], s->e->info.page_bytes);
-    return lost(s->e, err);
+    return fake_lost(s->e, err);
 }
 
 int fg_seq_capture_state(struct fg_seq *s, void *dst, struct fg_err *err)
 {
-    check_thread(s->e);
+    fake_check_thread(s->e);
     CHECK(s->e->info.state_bytes && s->n && s->n % FG_BLOCK_TOKENS == 0 && !s->lacks_state);
     CHECK(s->s.at == s->n && !s->running);
-    note_capture(s->e, &counts.state_reads);
+    note_capture(s->e, &fake_counters.state_reads);
     memcpy(dst, &s->s, sizeof s->s);
-    return lost(s->e, err);
+    return fake_lost(s->e, err);
 }
 
 static void grow(struct fg_seq *s)
 {
     CHECK(s->n + FG_BLOCK_TOKENS <= s->e->info.n_ctx);
-    CHECK(s->ahead == 0 && s->n_pages == page_count(s->e, s->n + FG_BLOCK_TOKENS));
+    CHECK(s->ahead == 0 && s->n_pages == fake_page_count(s->e, s->n + FG_BLOCK_TOKENS));
     s->n += FG_BLOCK_TOKENS;
     s->lacks_state = s->e->info.state_bytes > 0;
 }
 
 int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
 {
-    check_thread(s->e);
+    fake_check_thread(s->e);
     CHECK(s->n % FG_BLOCK_TOKENS == 0 && src);
     if (s->e->info.page_bytes) {
         uint32_t index = s->n / FG_BLOCK_TOKENS;
 
         if (!s->e->free_pages)
             return fg_fail(err, FG_EBUSY, "no page is free");
-        s->pages[index] = take_page(s->e, index);
+        s->pages[index] = fake_take_page(s->e, index);
         s->n_pages++;
         memcpy(&s->e->pages[s->pages[index]], src, s->e->info.page_bytes);
         CHECK(s->e->pages[s->pages[index]].index == index);
@@ -717,17 +431,17 @@ int fg_seq_restore_page(struct fg_seq *s, const void *src, struct fg_err *err)
         s->e->pages[s->pages[index]].full = true;
     }
     grow(s);
-    return lost(s->e, err);
+    return fake_lost(s->e, err);
 }
 
 static int load(struct fg_seq *s, const struct state *from, struct fg_err *err)
 {
-    check_thread(s->e);
+    fake_check_thread(s->e);
     CHECK(s->e->info.state_bytes && s->n && s->n % FG_BLOCK_TOKENS == 0 && s->ahead == 0);
     CHECK(from->marker == FAKE_MARKER && from->at == s->n);
     s->s = *from;
     s->lacks_state = false;
-    return lost(s->e, err);
+    return fake_lost(s->e, err);
 }
 
 int fg_seq_restore_state(struct fg_seq *s, const void *src, struct fg_err *err)
@@ -746,7 +460,7 @@ uint32_t fg_seq_page(const struct fg_seq *s, uint32_t index)
 
 void fg_page_ref(struct fg_engine *e, uint32_t page)
 {
-    check_thread(e);
+    fake_check_thread(e);
     CHECK(page < e->info.n_pages && e->pages[page].refs > 0 && e->pages[page].full);
     e->pages[page].refs++;
 }
@@ -763,23 +477,23 @@ uint32_t fg_engine_free_pages(const struct fg_engine *e)
 
 int fg_seq_share_page(struct fg_seq *s, uint32_t page, struct fg_err *err)
 {
-    check_thread(s->e);
+    fake_check_thread(s->e);
     CHECK(s->n % FG_BLOCK_TOKENS == 0 && page < s->e->info.n_pages);
     CHECK(s->e->pages[page].full && s->e->pages[page].index == s->n / FG_BLOCK_TOKENS);
     fg_page_ref(s->e, page);
     s->pages[s->n_pages++] = page;
     grow(s);
-    return lost(s->e, err);
+    return fake_lost(s->e, err);
 }
 
 int fg_seq_save_state(struct fg_seq *s, uint32_t slot, struct fg_err *err)
 {
-    check_thread(s->e);
+    fake_check_thread(s->e);
     CHECK(!s->running && slot < s->e->info.n_states && s->n && s->n % FG_BLOCK_TOKENS == 0 &&
           s->s.at == s->n);
     CHECK(!s->lacks_state);
     s->e->slots[slot] = s->s;
-    return lost(s->e, err);
+    return fake_lost(s->e, err);
 }
 
 int fg_seq_load_state(struct fg_seq *s, uint32_t slot, struct fg_err *err)
