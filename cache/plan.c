@@ -78,6 +78,12 @@ static bool rooted(struct fg_cache *c, const struct fg_item *it)
     return on && on->flags[FG_KIND_BLOCK] & (FG_REC_STORED | FG_REC_WRITING);
 }
 
+/* A put that comes to nothing counts for nothing of what may be written. */
+static void give_back_quota(struct fg_cache *c, const struct fg_item *it)
+{
+    fg_quota_give(&c->quota, fg_index_cost(&c->ix, it->kind, it->rec.bytes));
+}
+
 static void forget_put(struct fg_cache *c, struct fg_item *it, unsigned flag)
 {
     fg_index_flag(&c->ix, it->e, it->kind, 0, flag);
@@ -98,6 +104,7 @@ void fg_plan_skip(struct fg_cache *c)
     c->head = it->next;
     if (!c->head)
         c->tail = &c->head;
+    give_back_quota(c, it);
     forget_put(c, it, FG_REC_QUEUED);
 }
 
@@ -131,7 +138,7 @@ static int plan_put(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
     b->cost += cost;
     return 0;
 drop:
-    fg_quota_give(&c->quota, cost);
+    give_back_quota(c, it);
     forget_put(c, it, FG_REC_QUEUED);
     return 0;
 }
@@ -288,6 +295,8 @@ void fg_plan_settle_puts(struct fg_cache *c, struct fg_batch *b, bool ok)
             fg_count(c, FG_N_WRITTEN, it->rec.bytes);
             if (it->kind == FG_KIND_BLOCK && it->rec.index == 0)
                 fg_roots_settle(c, &it->rec.parent, true);
+        } else {
+            give_back_quota(c, it);
         }
         forget_put(c, it, FG_REC_WRITING);
     }

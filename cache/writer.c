@@ -33,16 +33,23 @@ static bool compact(struct fg_cache *c, const struct fg_batch *b)
 {
     struct fg_err err;
     struct fg_compact k = {.err = &err};
+    uint64_t cost;
     bool cheap;
 
     pthread_mutex_lock(&c->mu);
-    cheap = c->ix.cost <= b->cost * COMPACT_FACTOR;
+    cost = c->ix.cost;
+    cheap = cost <= b->cost * COMPACT_FACTOR;
     if (cheap && c->opt.write_budget) /* a copy is written too */
-        cheap = fg_quota_take(&c->quota, c->opt.write_budget, c->ix.cost, (uint64_t)time(NULL));
+        cheap = fg_quota_take(&c->quota, c->opt.write_budget, cost, (uint64_t)time(NULL));
     pthread_mutex_unlock(&c->mu);
     if (!cheap)
         return false;
     fg_compact_run(c, &k);
+    if (k.rc && c->opt.write_budget) {
+        pthread_mutex_lock(&c->mu);
+        fg_quota_give(&c->quota, cost);
+        pthread_mutex_unlock(&c->mu);
+    }
     return k.rc == 0;
 }
 
