@@ -102,8 +102,11 @@ static void abandon(struct fg_cache *c)
 
 void fg_store_close(struct fg_cache *c)
 {
-    if (c->env && !atomic_load(&c->broken) && !fg_guarded(close_env, c->env))
+    if (c->env && !atomic_load(&c->broken) && !fg_guarded(close_env, c->env)) {
+        /* LMDB lets go of the data file first: what it had there may be somebody else's by now. */
+        c->env = NULL;
         atomic_store(&c->broken, true);
+    }
     if (atomic_exchange(&c->broken, false))
         abandon(c);
     c->env = NULL;
