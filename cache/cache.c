@@ -42,6 +42,7 @@ static void destroy(struct fg_cache *c)
     fg_store_close(c);
     fg_index_finish(&c->ix);
     free(c->touches);
+    fg_remains_finish(&c->remains);
     fg_gone_finish(c);
     free(c->roots);
     free(c->batch);

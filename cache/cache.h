@@ -120,7 +120,10 @@ enum fg_cache_gone fg_cache_gone_block(struct fg_cache *c, const struct fg_key *
 enum fg_cache_gone fg_cache_gone_state(struct fg_cache *c, const struct fg_key *key);
 
 /* Has the state at the end of block `key`, or the block, dropped as one that does not verify:
- * whoever calls knows better what its payload should be. Any thread. */
+ * whoever calls knows better what its payload should be. That is whatever the key has now, stored,
+ * queued or just being written: a miss from now on, and it does not come back. What is put after
+ * that is another record (dropped silently for as long as the wrong one is still being written).
+ * Any thread. */
 void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state);
 /* Notes a use of blocks keys[0..n), and of the state at the end of the last one, for the order of
  * eviction: the first block counts as the most recently used. Written with a later batch. */

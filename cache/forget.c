@@ -95,6 +95,7 @@ static void fill(struct fg_cache *c, struct fg_batch *b, const struct fg_forget 
     }
     if (!f->key)
         collect_strays(c, b);
+    fg_remains_plan(c, b); /* of whom is not known any more; nobody misses them */
 }
 
 static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f)

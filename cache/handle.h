@@ -16,6 +16,7 @@
 #include "index.h"
 #include "quota.h"
 #include "reader.h"
+#include "remains.h"
 
 struct fg_batch;
 struct fg_gone_slot;
@@ -69,7 +70,7 @@ struct fg_cache {
     bool failing;    /* the last batch did; the writer's */
     bool unscrubbed; /* what was forgotten is not overwritten yet; the writer's */
     struct fg_index ix;
-    uint64_t target;       /* for ix.cost + writing */
+    uint64_t target;       /* for ix.cost + writing + remains.cost */
     uint64_t writing;      /* cost of the puts in the writer's batch */
     uint64_t clock;        /* of uses; ascends across restarts */
     struct fg_quota quota; /* what was written, or is queued to be */
@@ -79,6 +80,7 @@ struct fg_cache {
     uint64_t queue_cap, batch_cap;
     uint64_t largest; /* payload seen */
     uint64_t pending_drops;
+    struct fg_remains remains;
     struct fg_item *head, **tail;
     struct fg_touch *touches; /* of records; use and uses are filled in later */
     size_t n_touches, touch_cap;

@@ -202,9 +202,12 @@ static int apply_row(struct fg_cache *c, const struct fg_load_row *row)
 {
     enum fg_kind kind = (enum fg_kind)row->kind;
 
+    if (fg_remains_have(&c->remains, kind, &row->key))
+        return 0;
     if (row->is == ROW_RECORD)
         return add_record(c, row);
-    fg_put_queue_drop(c, kind, &row->key, true);
+    /* Looked at again: while the file was read it may have been put anew. */
+    fg_put_queue_drop(c, kind, &row->key, false);
     if (row->is == ROW_BAD) {
         fg_count(c, FG_N_CORRUPT, 1);
         fg_gone_note(c, kind, &row->key, FG_GONE_CORRUPT);

@@ -2,6 +2,7 @@
 #include "batch.h"
 #include "gone.h"
 #include "handle.h"
+#include "plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,19 @@ void fg_put_queue_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
     fg_put_queue_push(c, it);
 }
 
+/* mu held */
+static void note_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key)
+{
+    fg_count(c, FG_N_CORRUPT, 1);
+    fg_gone_note(c, kind, key, FG_GONE_CORRUPT);
+}
+
+static void log_corrupt(struct fg_cache *c, enum fg_kind kind)
+{
+    fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=corrupt_record dir=%s kind=%s action=dropped",
+                  c->opt.dir, kind == FG_KIND_BLOCK ? "block" : "state");
+}
+
 void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key, bool forced)
 {
     struct fg_entry *e;
@@ -49,18 +63,53 @@ void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
     if (news) {
         fg_index_unstore(&c->ix, e, kind);
         fg_put_queue_drop(c, kind, key, forced);
-        fg_count(c, FG_N_CORRUPT, 1);
-        fg_gone_note(c, kind, key, FG_GONE_CORRUPT);
+        note_corrupt(c, kind, key);
     }
     pthread_mutex_unlock(&c->mu);
     if (news)
-        fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=corrupt_record dir=%s kind=%s action=dropped",
-                      c->opt.dir, kind == FG_KIND_BLOCK ? "block" : "state");
+        log_corrupt(c, kind);
+}
+
+/* mu held. Also where the index has nothing: a drop that is queued, or in the batch, may find that
+ * what it means is right. */
+static void insist_on_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key)
+{
+    struct fg_item *it = c->head;
+
+    while (it &&
+           !(it->op == FG_OP_DROP && it->kind == kind && memcmp(&it->key, key, sizeof *key) == 0))
+        it = it->next;
+    if (it)
+        it->forced = true;
+    else
+        fg_put_queue_drop(c, kind, key, true);
 }
 
 void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state)
 {
-    fg_report_corrupt(c, is_state ? FG_KIND_STATE : FG_KIND_BLOCK, key, true);
+    enum fg_kind kind = is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
+    struct fg_entry *e;
+    struct fg_item *put;
+    bool news;
+
+    pthread_mutex_lock(&c->mu);
+    e = fg_index_find(&c->ix, key);
+    put = e ? e->item[kind] : NULL;
+    news = put || (e && e->flags[kind] & FG_REC_STORED);
+    insist_on_drop(c, kind, key);
+    if (e)
+        fg_index_unstore(&c->ix, e, kind);
+    if (put && e->flags[kind] & FG_REC_WRITING) {
+        put->wrong = true;
+        e->item[kind] = NULL; /* nobody reads it any more */
+    } else if (put) {
+        fg_plan_cancel(c, put);
+    }
+    if (news)
+        note_corrupt(c, kind, key);
+    pthread_mutex_unlock(&c->mu);
+    if (news)
+        log_corrupt(c, kind);
 }
 
 void fg_report_damage(struct fg_cache *c, const char *what)
@@ -198,19 +247,24 @@ bool fg_cache_admits(struct fg_cache *c, enum fg_boundary at, double seconds, ui
     return yes;
 }
 
+/* mu held */
+static bool is_held(struct fg_cache *c, const struct fg_entry *e, enum fg_kind kind)
+{
+    if (e->item[kind])
+        return true;
+    return e->flags[kind] & FG_REC_STORED && c->phase != FG_PHASE_AWAY && !atomic_load(&c->damaged);
+}
+
 void fg_cache_look(struct fg_cache *c, const struct fg_key *keys, size_t n, uint8_t *held)
 {
     pthread_mutex_lock(&c->mu);
     for (size_t i = 0; i < n; i++) {
         const struct fg_entry *e = fg_index_find(&c->ix, &keys[i]);
-        unsigned seen = FG_REC_QUEUED | FG_REC_WRITING;
 
-        if (c->phase != FG_PHASE_AWAY && !atomic_load(&c->damaged))
-            seen |= FG_REC_STORED;
         held[i] = 0;
-        if (e && e->flags[FG_KIND_BLOCK] & seen)
+        if (e && is_held(c, e, FG_KIND_BLOCK))
             held[i] |= FG_HELD_BLOCK;
-        if (e && e->flags[FG_KIND_STATE] & seen)
+        if (e && is_held(c, e, FG_KIND_STATE))
             held[i] |= FG_HELD_STATE;
     }
     pthread_mutex_unlock(&c->mu);

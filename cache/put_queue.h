@@ -23,6 +23,7 @@ struct fg_item {
     enum fg_op op;
     enum fg_kind kind;
     bool forced; /* DROP: whatever the stored bytes say */
+    bool wrong;  /* PUT: was dropped while it was written; its DROP is queued */
     bool done;   /* FLUSH, FORGET, COMPACT */
     struct fg_forget *forget;
     struct fg_compact *compact;

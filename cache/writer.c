@@ -70,14 +70,23 @@ static int commit_puts(struct fg_cache *c, struct fg_batch *b, unsigned chores)
     return rc;
 }
 
-/* Takes back the pieces of a record that cannot be finished; what stays nobody sees, and the next
- * start, or the next put of the record, removes it. */
+/* Takes back the pieces of a record that cannot be finished; what stays nobody sees, and a later
+ * batch removes it. */
 static void take_back(struct fg_cache *c, struct fg_batch *b)
 {
+    struct fg_remains_row row;
+
     if (b->n_puts != 1 || b->written == 0)
         return;
-    if (fg_commit(c, b, FG_COMMIT_UNPUT) == 0)
+    if (fg_commit(c, b, FG_COMMIT_UNPUT) == 0) {
         b->written = 0;
+        return;
+    }
+    row = (struct fg_remains_row){.key = b->puts[0]->key, .kind = b->puts[0]->kind};
+    pthread_mutex_lock(&c->mu);
+    row.cost = fg_index_cost(&c->ix, row.kind, (uint64_t)b->written * FG_RECORD_PIECE);
+    fg_remains_add(&c->remains, &row);
+    pthread_mutex_unlock(&c->mu);
 }
 
 /* The map is full although the budget is not: free pages are scattered, or still waiting. Lets
