@@ -59,6 +59,12 @@ static void on_assert(MDB_env *env, const char *msg)
     fg_guard_break(); /* LMDB would abort; outside of guards it does, and the next start checks */
 }
 
+void fg_store_catch_asserts(struct fg_cache *c, MDB_env *env)
+{
+    mdb_env_set_userctx(env, c);
+    mdb_env_set_assert(env, on_assert);
+}
+
 /* Whether there is a file to open, and whether LMDB may see it. */
 static int check_data_file(struct fg_cache *c, bool deep, uint64_t *size, struct fg_err *err)
 {
@@ -117,8 +123,7 @@ static int open_env(struct fg_cache *c, uint64_t file_bytes, struct fg_err *err)
         c->env = NULL;
         return fail(c, err, rc, "cannot begin");
     }
-    mdb_env_set_userctx(c->env, c);
-    mdb_env_set_assert(c->env, on_assert);
+    fg_store_catch_asserts(c, c->env);
     rc = mdb_env_set_maxdbs(c->env, FG_DBS);
     if (!rc)
         rc = mdb_env_set_maxreaders(c->env, MAX_READERS);
@@ -156,6 +161,15 @@ static int put_meta(struct fg_cache *c, MDB_txn *txn, const char *name, void *p,
     return mdb_put(txn, c->db[FG_DB_META], &k, &v, 0);
 }
 
+int fg_store_open_dbs(MDB_txn *txn, unsigned flags, MDB_dbi db[FG_DBS])
+{
+    int rc = 0;
+
+    for (int i = 0; !rc && i < FG_DBS; i++)
+        rc = mdb_dbi_open(txn, db_names[i], flags, &db[i]);
+    return rc;
+}
+
 static int create_dbs(struct fg_cache *c, struct fg_err *err)
 {
     uint8_t format[FG_FORMAT_BYTES], clock[FG_CLOCK_BYTES];
@@ -166,8 +180,7 @@ static int create_dbs(struct fg_cache *c, struct fg_err *err)
         return fail(c, err, rc, "cannot begin a transaction");
     fg_format_encode(FG_FORMAT_VERSION, format);
     fg_clock_encode(0, clock);
-    for (int i = 0; !rc && i < FG_DBS; i++)
-        rc = mdb_dbi_open(txn, db_names[i], MDB_CREATE, &c->db[i]);
+    rc = fg_store_open_dbs(txn, MDB_CREATE, c->db);
     if (!rc)
         rc = put_meta(c, txn, "format", format, sizeof format);
     if (!rc)
@@ -215,8 +228,8 @@ static int open_dbs(struct fg_cache *c, struct fg_err *err)
         mdb_txn_abort(txn);
         return create_dbs(c, err);
     }
-    for (int i = 0; !rc && i < FG_DBS; i++)
-        rc = mdb_dbi_open(txn, db_names[i], 0, &c->db[i]);
+    if (!rc)
+        rc = fg_store_open_dbs(txn, 0, c->db);
     if (rc == MDB_NOTFOUND)
         rc =
             fg_fail(err, FG_ECORRUPT, "%s/%s lacks databases of a cache", c->opt.dir, FG_DATA_FILE);

@@ -5,10 +5,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "db.h"
 #include "fulgur/error.h"
 
 struct fg_cache;
 struct fg_loaded;
+
+/* The store's databases; flags: MDB_CREATE, or 0. LMDB's code. */
+int fg_store_open_dbs(MDB_txn *txn, unsigned flags, MDB_dbi db[FG_DBS]);
+/* Where LMDB asserts, it leaves the guard. */
+void fg_store_catch_asserts(struct fg_cache *c, MDB_env *env);
 
 /* Checks, opens or creates, fills the index (empty of stored records). A damaged file is moved
  * aside and an empty one begun, when the directory is a cache's. */
