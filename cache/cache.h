@@ -45,7 +45,8 @@ struct fg_cache_options {
  * says so. Reads every tree page once: no payloads. Not for several threads at once.
  * FG_EBUSY (another process), FG_EACCESS, FG_EIO, FG_EFORMAT, FG_EFULL, FG_EINVAL, FG_ENOMEM. */
 int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, struct fg_err *err);
-/* Writes what is queued, stops both threads, unlocks. NULL is fine. No other thread may use the
+/* Writes what is queued (but not to a store that is damaged: nobody waits for its check), stops
+ * both threads, unlocks. NULL is fine. No other thread may use the
  * cache; fetches and calls that are under way end with FG_ECANCELED. */
 void fg_cache_close(struct fg_cache *c);
 

@@ -47,6 +47,7 @@ struct meta {
 struct check {
     int fd;
     bool deep;
+    const atomic_bool *stop;
     uint32_t psize;
     uint64_t pages, txn; /* of the snapshot */
     uint64_t file_pages; /* of the file: may be fewer, the last ones being free and never written */
@@ -101,6 +102,8 @@ static int read_at(struct check *c, void *buf, size_t n, uint64_t off)
 {
     size_t done = 0;
 
+    if (c->stop && atomic_load(c->stop))
+        return fg_fail(c->err, FG_ECANCELED, "the check was stopped");
     while (done < n) {
         ssize_t r = pread(c->fd, (char *)buf + done, n - done, (off_t)(off + done));
 
@@ -460,9 +463,9 @@ static int check_snapshot(struct check *c, const struct meta *m)
     return rc;
 }
 
-int fg_check_file(int fd, bool deep, struct fg_err *err)
+int fg_check_file(int fd, bool deep, const atomic_bool *stop, struct fg_err *err)
 {
-    struct check c = {.fd = fd, .deep = deep, .err = err};
+    struct check c = {.fd = fd, .deep = deep, .stop = stop, .err = err};
     struct meta m = {0}, older;
     int rc = read_metas(&c, &m, &older);
 

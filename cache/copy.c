@@ -257,7 +257,7 @@ int fg_copy(struct fg_cache *c, int fd, const char *path, uint64_t used, struct 
     if (rc)
         return fg_fail(err, rc > 0 ? fg_errno_code(rc) : FG_EIO, "%s: copying: %s", path,
                        mdb_strerror(rc));
-    if (fg_check_file(fd, true, &why)) /* before the old one goes */
+    if (fg_check_file(fd, true, NULL, &why)) /* before the old one goes */
         return fg_fail(err, FG_EIO, "%s: the copy does not verify: %.300s", path, why.text);
     return 0;
 }

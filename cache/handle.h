@@ -65,10 +65,15 @@ struct fg_cache {
     pthread_cond_t turned; /* phase or reading changed */
     enum fg_phase phase;
     bool reading; /* the reader is in the store */
-    bool kick, stop;
-    bool started;    /* the writer thread */
-    bool failing;    /* the last batch did; the writer's */
-    bool unscrubbed; /* what was forgotten is not overwritten yet; the writer's */
+    bool kick;
+    atomic_bool stop; /* also ends a check of the file */
+    bool started;     /* the writer thread */
+    bool failing;     /* the last batch did; the writer's */
+    bool unscrubbed;  /* what was forgotten is not overwritten yet; the writer's */
+    /* Opening a damaged store again has failed so often: when it may be tried again, and how long
+     * that was from then; milliseconds. The writer's. */
+    unsigned failures;
+    uint64_t retry_at, retry_after;
     struct fg_index ix;
     uint64_t target;       /* for ix.cost + writing + remains.cost */
     uint64_t writing;      /* cost of the puts in the writer's batch */

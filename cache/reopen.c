@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guard.h"
@@ -141,11 +142,41 @@ static void forget_stored(struct fg_cache *c)
     pthread_mutex_unlock(&c->mu);
 }
 
+static uint64_t now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void note_reopening(struct fg_cache *c, int rc, const struct fg_err *err)
+{
+    enum { FIRST = 100, MOST = 60000 };
+
+    if (rc == 0) {
+        c->retry_at = c->retry_after = c->failures = 0;
+        fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=reopened dir=%s", c->opt.dir);
+        return;
+    }
+    /* Once more at once: who changed the file may have been at it. */
+    if (c->failures++ > 0)
+        c->retry_after = c->retry_after ? 2 * c->retry_after : FIRST;
+    if (c->retry_after > MOST)
+        c->retry_after = MOST;
+    c->retry_at = now() + c->retry_after;
+    fg_cache_logf(c, rc == FG_ECANCELED ? FG_CACHE_LOG_INFO : FG_CACHE_LOG_ERROR,
+                  "event=reopen_failed retry_ms=%llu error=\"%s\"",
+                  (unsigned long long)c->retry_after, err->text);
+}
+
 void fg_store_recover(struct fg_cache *c)
 {
-    struct fg_err err;
+    struct fg_err err = {0};
     int rc;
 
+    if (atomic_load(&c->stop) || now() < c->retry_at)
+        return;
     turn(c, FG_PHASE_AWAY);
     fg_store_close(c);
     forget_stored(c);
@@ -154,8 +185,5 @@ void fg_store_recover(struct fg_cache *c)
         forget_stored(c);
     atomic_store(&c->damaged, rc != 0);
     turn(c, FG_PHASE_OPEN);
-    if (rc)
-        fg_cache_logf(c, FG_CACHE_LOG_ERROR, "event=reopen_failed error=\"%s\"", err.text);
-    else
-        fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=reopened dir=%s", c->opt.dir);
+    note_reopening(c, rc, &err);
 }

@@ -12,7 +12,8 @@ struct fg_cache;
  * while it is reopened otherwise. */
 bool fg_store_enter(struct fg_cache *c);
 void fg_store_leave(struct fg_cache *c);
-/* Writer thread, no batch held: closes and reopens after damage. */
+/* Writer thread, no batch held: closes and reopens after damage. Does nothing when the cache is
+ * being closed (the next start checks), and for a while, longer each time, after it has failed. */
 void fg_store_recover(struct fg_cache *c);
 /* Writer thread, no batch held, mu not held: waits for the reader, closes LMDB, calls `between`
  * unless it is NULL (its failure is returned, after reopening), and opens the same records again.

@@ -80,7 +80,7 @@ static int check_data_file(struct fg_cache *c, bool deep, uint64_t *size, struct
     else if (!S_ISREG(st.st_mode))
         rc = fg_fail(err, FG_EINVAL, "%s/%s is not a regular file", c->opt.dir, FG_DATA_FILE);
     else if ((*size = (uint64_t)st.st_size) > 0)
-        rc = fg_check_file(fd, deep, err);
+        rc = fg_check_file(fd, deep, &c->stop, err);
     if (fd >= 0)
         close(fd);
     return rc;

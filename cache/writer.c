@@ -259,7 +259,8 @@ void fg_writer_stop(struct fg_cache *c)
     if (!c->started)
         return;
     pthread_mutex_lock(&c->mu);
-    c->stop = c->kick = true;
+    atomic_store(&c->stop, true);
+    c->kick = true;
     pthread_cond_signal(&c->work);
     pthread_mutex_unlock(&c->mu);
     pthread_join(c->thread, NULL);

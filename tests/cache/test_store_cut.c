@@ -141,6 +141,8 @@ static void overwrite(const char *path, const struct older *older)
 {
     int fd = open(path, O_WRONLY | O_TRUNC);
 
+    if (fd < 0)
+        return; /* just being moved aside */
     assert_int_equal(write(fd, older->bytes, older->n), older->n);
     close(fd);
 }
@@ -150,6 +152,8 @@ static void zero(const char *path, uint64_t page, uint64_t pages)
     static const uint8_t zeros[2 * 4096];
     int fd = open(path, O_WRONLY);
 
+    if (fd < 0)
+        return;
     assert_int_equal(pwrite(fd, zeros, pages * 4096, (off_t)page * 4096), pages * 4096);
     close(fd);
 }
