@@ -179,7 +179,7 @@ static void test_earlier_format_is_moved_aside(void **state)
     assert_int_equal(access(path_in(dir, "data.mdb.format-1"), F_OK), 0);
     /* What is forgotten is in no file. */
     put_blocks(c, ch, 0, 5, 1000);
-    assert_int_equal(fg_cache_forget(c, &ch->root, 1, NULL, true, &forgotten, &err), 0);
+    assert_int_equal(forget(c, &ch->root, NULL, true, &forgotten, &err), 0);
     assert_int_not_equal(access(path_in(dir, "data.mdb.format-1"), F_OK), 0);
     assert_int_not_equal(access(path_in(dir, "data.mdb.format-2"), F_OK), 0);
     assert_int_not_equal(access(path_in(dir, "data.mdb.format-3"), F_OK), 0);

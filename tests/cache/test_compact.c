@@ -80,8 +80,7 @@ static struct fg_cache *make(char **dir, struct chain **ch)
     put_blocks(c, *ch, 0, N, BYTES);
     put_state(c, *ch, KEPT - 1, BYTES);
     fg_cache_flush(c);
-    assert_int_equal(fg_cache_forget(c, &(*ch)->root, 1, &(*ch)->keys[KEPT], false, &gone, &err),
-                     0);
+    assert_int_equal(forget(c, &(*ch)->root, &(*ch)->keys[KEPT], false, &gone, &err), 0);
     assert_int_equal(gone.blocks, N - KEPT);
     return c;
 }
