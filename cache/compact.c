@@ -94,7 +94,7 @@ void fg_compact_run(struct fg_cache *c, struct fg_compact *k)
 {
     uint64_t used = 0;
 
-    k->rc = c->env && !atomic_load(&c->damaged)
+    k->rc = c->store.env && !atomic_load(&c->store.damaged)
                 ? measure(c, &used, &k->before, k->err)
                 : fg_fail(k->err, FG_EBUSY, "%s: the store is damaged and waits to be reopened",
                           c->opt.dir);
@@ -105,7 +105,7 @@ void fg_compact_run(struct fg_cache *c, struct fg_compact *k)
     if (!k->rc)
         k->rc = fg_store_reopen(c, take_its_place, k->err);
     unlinkat(c->dir_fd, FG_COMPACT_FILE, 0);
-    if (c->env)
+    if (c->store.env)
         k->after = fg_store_file_bytes(c);
     fg_cache_logf(c, k->rc ? FG_CACHE_LOG_ERROR : FG_CACHE_LOG_INFO,
                   "event=compact dir=%s before=%llu after=%llu result=\"%s\"", c->opt.dir,

@@ -64,7 +64,7 @@ static void begin_reading(void *ctx)
 {
     struct copy *x = ctx;
 
-    x->rc = mdb_txn_begin(x->c->env, NULL, MDB_RDONLY, &x->from);
+    x->rc = mdb_txn_begin(x->c->store.env, NULL, MDB_RDONLY, &x->from);
     if (x->rc)
         x->from = NULL;
     else if ((x->end = fg_store_file_bytes(x->c)) == 0 || !fg_store_is_ours(x->c, 0))
@@ -86,16 +86,16 @@ static void begin_db(void *ctx)
     struct copy *x = ctx;
     MDB_stat st;
 
-    x->rc = mdb_stat(x->from, x->c->db[x->db], &st);
+    x->rc = mdb_stat(x->from, x->c->store.db[x->db], &st);
     if (!x->rc)
-        x->rc = mdb_cursor_open(x->from, x->c->db[x->db], &x->at);
+        x->rc = mdb_cursor_open(x->from, x->c->store.db[x->db], &x->at);
     if (!x->rc)
         x->left = st.ms_entries;
 }
 
 static bool within_file(const struct copy *x, const MDB_val *v)
 {
-    uint64_t off = (uintptr_t)v->mv_data - (uintptr_t)x->c->map;
+    uint64_t off = (uintptr_t)v->mv_data - (uintptr_t)x->c->store.map;
 
     return off <= x->end && v->mv_size <= x->end - off;
 }
@@ -170,12 +170,12 @@ static int open_copy(struct copy *x)
     fg_store_catch_asserts(x->c, x->env);
     rc = mdb_env_set_maxdbs(x->env, FG_DBS);
     if (!rc)
-        rc = mdb_env_set_mapsize(x->env, x->c->map_bytes);
+        rc = mdb_env_set_mapsize(x->env, x->c->store.map_bytes);
     if (!rc)
         rc = mdb_env_open(x->env, x->path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC, 0600);
     if (!rc)
         rc = mdb_env_stat(x->env, &st);
-    if (!rc && st.ms_psize != x->c->psize)
+    if (!rc && st.ms_psize != x->c->store.psize)
         rc = MDB_INCOMPATIBLE; /* of another machine: values are padded for its pages */
     /* A full disk shows here, where it has a name. */
     if (!rc)
@@ -195,10 +195,10 @@ static int trim_copy(const struct copy *x, uint64_t pages)
 
     errno = EIO;
     for (uint64_t i = 0; i < 2; i++)
-        if (pwrite(x->fd, &flags, sizeof flags, (off_t)(i * x->c->psize + META_FLAGS)) !=
+        if (pwrite(x->fd, &flags, sizeof flags, (off_t)(i * x->c->store.psize + META_FLAGS)) !=
             sizeof flags)
             return errno;
-    return ftruncate(x->fd, (off_t)(pages * x->c->psize)) == 0 ? 0 : errno;
+    return ftruncate(x->fd, (off_t)(pages * x->c->store.psize)) == 0 ? 0 : errno;
 }
 
 static void write_copy(void *ctx)
@@ -251,7 +251,7 @@ int fg_copy(struct fg_cache *c, int fd, const char *path, uint64_t used, struct 
         return fg_fail(err, FG_ENOMEM, "no memory to copy records");
     rc = copy(&x);
     free(x.value);
-    if (atomic_load(&c->damaged))
+    if (atomic_load(&c->store.damaged))
         return fg_fail(err, FG_EIO, "%s/%s is damaged: it was met while copying, and is reopened",
                        c->opt.dir, FG_DATA_FILE);
     if (rc)

@@ -58,14 +58,6 @@ static void collect(struct fg_cache *c, struct fg_batch *b, struct fg_entry *top
     }
 }
 
-static bool known_root(const struct fg_cache *c, const struct fg_key *key)
-{
-    for (size_t i = 0; i < c->n_roots; i++)
-        if (memcmp(&c->roots[i].root.key, key, sizeof *key) == 0)
-            return true;
-    return false;
-}
-
 /* What hangs below a block that was dropped as corrupt: nobody can tell whose it is, and nobody
  * finds it until that block is put again. Whoever removes everything removes it as well. */
 static void collect_strays(struct fg_cache *c, struct fg_batch *b)
@@ -74,7 +66,7 @@ static void collect_strays(struct fg_cache *c, struct fg_batch *b)
 
     for (size_t i = 0; i < c->ix.n_buckets; i++)
         for (struct fg_entry *e = c->ix.buckets[i]; e; e = e->next)
-            if (!e->parent && !known_root(c, &e->key))
+            if (!e->parent && !fg_roots_know(c, &e->key))
                 collect(c, b, e, true, &uncounted);
 }
 

@@ -91,27 +91,27 @@ static void forget_put(struct fg_cache *c, struct fg_item *it, unsigned flag)
     if (it->kind == FG_KIND_BLOCK && !it->e->flags[it->kind])
         fg_index_unlink(&c->ix, it->e);
     fg_index_release(&c->ix, it->e);
-    c->queue_bytes -= it->rec.bytes;
+    c->queue.bytes -= it->rec.bytes;
     fg_put_queue_free(it);
 }
 
 void fg_plan_cancel(struct fg_cache *c, struct fg_item *it)
 {
-    struct fg_item **at = &c->head;
+    struct fg_item **at = &c->queue.head;
 
     while (*at != it)
         at = &(*at)->next;
     *at = it->next;
     if (!it->next)
-        c->tail = at;
+        c->queue.tail = at;
     give_back_quota(c, it);
     forget_put(c, it, FG_REC_QUEUED);
 }
 
 void fg_plan_skip(struct fg_cache *c)
 {
-    if (c->head && c->head->op == FG_OP_PUT)
-        fg_plan_cancel(c, c->head);
+    if (c->queue.head && c->queue.head->op == FG_OP_PUT)
+        fg_plan_cancel(c, c->queue.head);
 }
 
 /* 0: taken, or dropped for good; FG_EBUSY: for the next batch. */
@@ -160,7 +160,7 @@ static int plan_drop(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
     if (e && (it->forced || !(e->flags[it->kind] & FG_REC_STORED)))
         add_victim(c, b, e, it->kind, true, it->forced);
     else
-        c->pending_drops--;
+        c->queue.pending_drops--;
     fg_put_queue_free(it);
     return 0;
 }
@@ -219,23 +219,23 @@ void fg_plan(struct fg_cache *c, struct fg_batch *b)
     b->n_roots = 0;
     b->written = 0;
     b->more = false;
-    while (c->head && !b->task) {
-        struct fg_item *it = c->head, *next = it->next;
+    while (c->queue.head && !b->task) {
+        struct fg_item *it = c->queue.head, *next = it->next;
 
         if (b->n_puts == FG_BATCH_ITEMS || (b->n_puts && b->bytes + it->rec.bytes > c->batch_cap) ||
             plan_item(c, b, it) == FG_EBUSY) {
             b->more = true;
             break;
         }
-        c->head = next;
+        c->queue.head = next;
         if (!next)
-            c->tail = &c->head;
-        if (b->task && c->pending_drops) { /* these records have left the index already */
+            c->queue.tail = &c->queue.head;
+        if (b->task && c->queue.pending_drops) { /* these records have left the index already */
             fg_put_queue_push(c, b->task);
             b->task = NULL;
         }
     }
-    if (b->task && c->head)
+    if (b->task && c->queue.head)
         b->more = true;
     /* Only a smaller budget than the last run's leaves something to do here. */
     if (fg_plan_room(c, b, 0) == FG_EBUSY)
@@ -269,7 +269,7 @@ static void keep_remains(struct fg_cache *c, const struct fg_victim *v)
     struct fg_remains_row row = {.key = v->e->key, .kind = v->kind, .cost = v->remains};
 
     if (!row.cost)
-        row.cost = v->bytes ? fg_index_cost(&c->ix, v->kind, v->bytes) : c->psize;
+        row.cost = v->bytes ? fg_index_cost(&c->ix, v->kind, v->bytes) : c->store.psize;
     fg_remains_add(&c->remains, &row);
 }
 
@@ -289,7 +289,7 @@ void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok)
             fg_gone_note(c, v->kind, &v->e->key, FG_GONE_EVICTED);
         }
         if (v->drop)
-            c->pending_drops--;
+            c->queue.pending_drops--;
         v->e->refs--;
         fg_index_release(&c->ix, v->e);
         if (v->parent) {

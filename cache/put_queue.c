@@ -13,10 +13,10 @@
 void fg_put_queue_push(struct fg_cache *c, struct fg_item *it)
 {
     it->next = NULL;
-    *c->tail = it;
-    c->tail = &it->next;
-    c->kick = true;
-    pthread_cond_signal(&c->work);
+    *c->queue.tail = it;
+    c->queue.tail = &it->next;
+    c->writer.kick = true;
+    pthread_cond_signal(&c->writer.work);
 }
 
 void fg_put_queue_free(struct fg_item *it)
@@ -35,7 +35,7 @@ void fg_put_queue_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
     it->kind = kind;
     it->key = *key;
     it->forced = forced;
-    c->pending_drops++;
+    c->queue.pending_drops++;
     fg_put_queue_push(c, it);
 }
 
@@ -74,7 +74,7 @@ void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
  * what it means is right. */
 static void insist_on_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key)
 {
-    struct fg_item *it = c->head;
+    struct fg_item *it = c->queue.head;
 
     while (it &&
            !(it->op == FG_OP_DROP && it->kind == kind && memcmp(&it->key, key, sizeof *key) == 0))
@@ -114,12 +114,12 @@ void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state)
 
 void fg_report_damage(struct fg_cache *c, const char *what)
 {
-    if (atomic_exchange(&c->damaged, true))
+    if (atomic_exchange(&c->store.damaged, true))
         return;
     fg_cache_logf(c, FG_CACHE_LOG_ERROR, "event=damage dir=%s reason=\"%s\"", c->opt.dir, what);
     pthread_mutex_lock(&c->mu);
-    c->kick = true;
-    pthread_cond_signal(&c->work);
+    c->writer.kick = true;
+    pthread_cond_signal(&c->writer.work);
     pthread_mutex_unlock(&c->mu);
 }
 
@@ -157,9 +157,9 @@ static int enqueue(struct fg_cache *c, struct fg_item *it)
         fg_count(c, FG_N_FULL, 1);
         return FG_EFULL;
     }
-    c->largest = it->rec.bytes > c->largest ? it->rec.bytes : c->largest;
-    cap = c->queue_cap > 2 * c->largest ? c->queue_cap : 2 * c->largest;
-    if (c->queue_bytes + it->rec.bytes > cap) {
+    c->queue.largest = it->rec.bytes > c->queue.largest ? it->rec.bytes : c->queue.largest;
+    cap = c->queue.cap > 2 * c->queue.largest ? c->queue.cap : 2 * c->queue.largest;
+    if (c->queue.bytes + it->rec.bytes > cap) {
         fg_count(c, FG_N_QUEUE, 1);
         return FG_EBUSY;
     }
@@ -186,7 +186,7 @@ static int enqueue(struct fg_cache *c, struct fg_item *it)
     fg_index_use(ix, e, it->kind, c->clock);
     it->e = e;
     e->item[it->kind] = it;
-    c->queue_bytes += it->rec.bytes;
+    c->queue.bytes += it->rec.bytes;
     fg_put_queue_push(c, it);
     return 0;
 }
@@ -252,7 +252,8 @@ static bool is_held(struct fg_cache *c, const struct fg_entry *e, enum fg_kind k
 {
     if (e->item[kind])
         return true;
-    return e->flags[kind] & FG_REC_STORED && c->phase != FG_PHASE_AWAY && !atomic_load(&c->damaged);
+    return e->flags[kind] & FG_REC_STORED && c->handover.phase != FG_PHASE_AWAY &&
+           !atomic_load(&c->store.damaged);
 }
 
 void fg_cache_look(struct fg_cache *c, const struct fg_key *keys, size_t n, uint8_t *held)
@@ -321,8 +322,8 @@ void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n)
         touch(c, e, FG_KIND_BLOCK);
     }
     if (c->n_touches >= FG_TOUCH_WAKE) {
-        c->kick = true;
-        pthread_cond_signal(&c->work);
+        c->writer.kick = true;
+        pthread_cond_signal(&c->writer.work);
     }
     pthread_mutex_unlock(&c->mu);
 }
@@ -332,7 +333,7 @@ void fg_put_queue_wait(struct fg_cache *c, struct fg_item *it)
     pthread_mutex_lock(&c->mu);
     fg_put_queue_push(c, it);
     while (!it->done)
-        pthread_cond_wait(&c->done, &c->mu);
+        pthread_cond_wait(&c->writer.done, &c->mu);
     pthread_mutex_unlock(&c->mu);
 }
 

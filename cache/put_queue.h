@@ -31,6 +31,15 @@ struct fg_item {
     struct fg_record rec;
 };
 
+/* In the order in which they came. mu. */
+struct fg_put_queue {
+    struct fg_item *head, **tail;
+    uint64_t bytes; /* payloads queued or being written */
+    uint64_t cap;   /* for them; or twice the largest payload seen, if that is more */
+    uint64_t largest;
+    uint64_t pending_drops; /* queued or in the batch: these have left the index, not the file */
+};
+
 void fg_put_queue_push(struct fg_cache *c, struct fg_item *it); /* mu held; kicks */
 void fg_put_queue_free(struct fg_item *it);                     /* and its payload */
 /* Pushes an item of the caller's stack and waits until the writer is done with it. */

@@ -224,10 +224,10 @@ static void test_put_during_the_check(void **state)
 
     put_blocks(c, s.ch, 0, 1, BYTES);
     fg_cache_flush(c);
-    assert_int_equal(mdb_txn_begin(c->env, NULL, 0, &txn), 0);
-    assert_int_equal(mdb_put(txn, c->db[FG_DB_BLOCKS], &k, &v, 0), 0);
+    assert_int_equal(mdb_txn_begin(c->store.env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_put(txn, c->store.db[FG_DB_BLOCKS], &k, &v, 0), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
-    atomic_fetch_add(&c->last_txn, 1); /* else it would be somebody else's */
+    atomic_fetch_add(&c->store.last_txn, 1); /* else it would be somebody else's */
     shut_gate();
     fg_report_damage(c, "so that it is checked");
     wait_at_gate();
@@ -250,8 +250,8 @@ static size_t count(struct fg_cache *c, enum fg_db db)
     MDB_txn *txn;
     MDB_stat st;
 
-    assert_int_equal(mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn), 0);
-    assert_int_equal(mdb_stat(txn, c->db[db], &st), 0);
+    assert_int_equal(mdb_txn_begin(c->store.env, NULL, MDB_RDONLY, &txn), 0);
+    assert_int_equal(mdb_stat(txn, c->store.db[db], &st), 0);
     mdb_txn_abort(txn);
     return st.ms_entries;
 }

@@ -332,7 +332,7 @@ static void test_killed_before_overwriting(void **state)
     expect_traces(s.dir, s.a, 0, N, false);
     expect_traces(s.dir, s.b, SHARED, N, false);
     assert_int_equal(find_blocks(s.c, s.other), N);
-    assert_false(s.c->unscrubbed);
+    assert_false(s.c->writer.unscrubbed);
     finish(&s);
 }
 

@@ -44,10 +44,10 @@ static void watch(struct fg_cache *c)
 {
     mdb_filehandle_t fd;
 
-    assert_int_equal(mdb_env_get_fd(c->env, &fd), 0);
+    assert_int_equal(mdb_env_get_fd(c->store.env, &fd), 0);
     atomic_store(&unmapped, 0);
     atomic_store(&closed, 0);
-    atomic_store(&watched_map, c->map);
+    atomic_store(&watched_map, c->store.map);
     atomic_store(&watched_fd, fd);
 }
 
@@ -132,7 +132,7 @@ static void test_closing_waits_for_no_check(void **state)
         pthread_cond_wait(&gate_moved, &gate_lock);
     pthread_mutex_unlock(&gate_lock);
     assert_int_equal(pthread_create(&closer, NULL, close_cache, c), 0);
-    while (!c->stop) /* it stays until the gate is open */
+    while (!c->writer.stop) /* it stays until the gate is open */
         sched_yield();
     pthread_mutex_lock(&gate_lock);
     atomic_store(&reads, 0);
@@ -172,13 +172,13 @@ static void test_failing_to_open_is_not_tried_always(void **state)
     fg_cache_flush(c);
     fg_cache_flush(c);
     assert_int_equal(log.n, 2); /* once more at once */
-    for (uint64_t want = c->retry_after; want < 60000; want *= 2) {
-        assert_int_equal(c->retry_after, want);
-        assert_true(c->retry_at > 0);
-        c->retry_at = 0; /* time has passed; the writer sleeps */
+    for (uint64_t want = c->handover.retry_after; want < 60000; want *= 2) {
+        assert_int_equal(c->handover.retry_after, want);
+        assert_true(c->handover.retry_at > 0);
+        c->handover.retry_at = 0; /* time has passed; the writer sleeps */
         fg_cache_flush(c);
     }
-    assert_int_equal(c->retry_after, 60000);
+    assert_int_equal(c->handover.retry_after, 60000);
     n = log.n;
     for (uint32_t i = 5; i < 15; i++) {
         put_block(c, ch, i, BYTES);
@@ -187,12 +187,12 @@ static void test_failing_to_open_is_not_tried_always(void **state)
     assert_int_equal(log.n, n);
     assert_int_equal(rmdir(data), 0);
     assert_int_equal(rename(away, data), 0);
-    c->retry_at = 0;
+    c->handover.retry_at = 0;
     fg_cache_flush(c);
     assert_int_equal(log.n, n);
     assert_int_equal(find_blocks(c, ch), 5);
     assert_int_equal(read_one(c, ch, 4, 0, BYTES, &err), 1);
-    assert_int_equal(c->retry_after, 0);
+    assert_int_equal(c->handover.retry_after, 0);
     fg_cache_close(c);
     free(ch);
     dir_remove(dir);
