@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "cache/handle.h"
 #include "cache/put_queue.h"
@@ -60,29 +61,44 @@ static void unwatch(void)
     syscall(SYS_munmap, at, 4096);
 }
 
-/* LMDB closes the data file, then looks into its lock file, which has been cut. */
-static void test_closing_is_cut_short(void **state)
+/* The child, in which what LMDB held is lost: LMDB closes the data file, then looks into its lock
+ * file, which has been cut. 0, or what went wrong. */
+static int cut_lock_file(const char *dir)
 {
-    char *dir = dir_make();
     struct fg_cache *c = cache_open(dir, 16 * MIB);
     struct chain *ch = chain_make(1, 0, BLOCKS);
     struct fg_err err;
-    (void)state;
 
     put_blocks(c, ch, 0, BLOCKS, BYTES);
     fg_cache_flush(c);
-    assert_int_equal(read_one(c, ch, 0, 0, BYTES, &err), 1); /* has an entry in the lock file */
+    if (read_one(c, ch, 0, 0, BYTES, &err) != 1) /* has an entry in the lock file */
+        return 1;
     watch(c);
-    assert_int_equal(truncate(path_in(dir, "lock.mdb"), 0), 0);
+    if (truncate(path_in(dir, "lock.mdb"), 0) != 0)
+        return 2;
     fg_report_damage(c, "so that it is closed");
     fg_cache_flush(c);
-    assert_int_equal(atomic_load(&unmapped), 1);
-    assert_int_equal(atomic_load(&closed), 1);
+    if (atomic_load(&unmapped) != 1 || atomic_load(&closed) != 1)
+        return 3;
     unwatch();
     for (uint32_t i = 0; i < BLOCKS; i++)
-        assert_int_equal(read_one(c, ch, i, 0, BYTES, &err), 1);
+        if (read_one(c, ch, i, 0, BYTES, &err) != 1)
+            return 4;
     fg_cache_close(c);
-    free(ch);
+    return 0;
+}
+
+static void test_closing_is_cut_short(void **state)
+{
+    char *dir = dir_make();
+    int status;
+    pid_t pid = fork();
+    (void)state;
+
+    if (pid == 0)
+        _exit(cut_lock_file(dir));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
     dir_remove(dir);
 }
 
