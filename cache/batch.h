@@ -17,11 +17,12 @@ struct fg_item;
 struct fg_victim {
     struct fg_entry *e, *parent;
     enum fg_kind kind;
-    uint64_t bytes; /* payload; 0: there is nothing to put back */
-    bool drop;      /* reported as corrupt, not evicted */
-    bool forced;    /* without another look at the bytes */
-    bool kept;      /* had another look: the bytes are right */
-    bool forgotten; /* at somebody's wish */
+    uint64_t bytes;   /* payload; 0: there is nothing to put back */
+    bool drop;        /* reported as corrupt, not evicted */
+    bool forced;      /* without another look at the bytes */
+    bool kept;        /* had another look: the bytes are right */
+    bool forgotten;   /* at somebody's wish */
+    uint64_t remains; /* not of the index: what it takes of the file (remains.h) */
 };
 
 struct fg_touch {

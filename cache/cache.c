@@ -33,26 +33,27 @@ void fg_cache_logf(struct fg_cache *c, enum fg_cache_log_level level, const char
 
 static void destroy(struct fg_cache *c)
 {
-    while (c->head) {
-        struct fg_item *it = c->head;
+    while (c->queue.head) {
+        struct fg_item *it = c->queue.head;
 
-        c->head = it->next;
+        c->queue.head = it->next;
         fg_put_queue_free(it);
     }
     fg_store_close(c);
     fg_index_finish(&c->ix);
     free(c->touches);
+    fg_remains_finish(&c->remains);
     fg_gone_finish(c);
-    free(c->roots);
-    free(c->batch);
+    free(c->roots.slots);
+    free(c->writer.batch);
     if (c->lock_fd >= 0)
         close(c->lock_fd); /* unlocks */
     if (c->dir_fd >= 0)
         close(c->dir_fd);
     fg_reader_finish(c);
-    pthread_cond_destroy(&c->turned);
-    pthread_cond_destroy(&c->done);
-    pthread_cond_destroy(&c->work);
+    pthread_cond_destroy(&c->handover.turned);
+    pthread_cond_destroy(&c->writer.done);
+    pthread_cond_destroy(&c->writer.work);
     pthread_mutex_destroy(&c->mu);
     free((char *)c->opt.dir);
     free(c);
@@ -71,15 +72,15 @@ static struct fg_cache *create(const struct fg_cache_options *opt)
     c->opt = *opt;
     c->opt.dir = dir;
     c->dir_fd = c->lock_fd = -1;
-    c->tail = &c->head;
+    c->queue.tail = &c->queue.head;
     fg_gone_init(c);
-    c->queue_cap = QUEUE_CAP;
+    c->queue.cap = QUEUE_CAP;
     /* Evicting for a batch frees pages for a later one only, so batches stay small. */
     c->batch_cap = opt->max_bytes / 32 < BATCH_CAP ? opt->max_bytes / 32 : BATCH_CAP;
     pthread_mutex_init(&c->mu, NULL);
-    pthread_cond_init(&c->work, NULL);
-    pthread_cond_init(&c->done, NULL);
-    pthread_cond_init(&c->turned, NULL);
+    pthread_cond_init(&c->writer.work, NULL);
+    pthread_cond_init(&c->writer.done, NULL);
+    pthread_cond_init(&c->handover.turned, NULL);
     fg_reader_init(c);
     return c;
 }
@@ -138,14 +139,14 @@ void fg_cache_close(struct fg_cache *c)
 void fg_cache_stats(struct fg_cache *c, struct fg_cache_stats *out)
 {
     memset(out, 0, sizeof *out);
-    out->file_bytes = atomic_load(&c->file_bytes);
+    out->file_bytes = atomic_load(&c->store.file_bytes);
     out->max_bytes = c->opt.max_bytes;
     pthread_mutex_lock(&c->mu);
     out->blocks = c->ix.n[FG_KIND_BLOCK];
     out->states = c->ix.n[FG_KIND_STATE];
     out->block_bytes = c->ix.bytes[FG_KIND_BLOCK];
     out->state_bytes = c->ix.bytes[FG_KIND_STATE];
-    out->queued_bytes = c->queue_bytes;
+    out->queued_bytes = c->queue.bytes;
     pthread_mutex_unlock(&c->mu);
     out->evicted = atomic_load(&c->count[FG_N_EVICTED]);
     out->dropped_corrupt = atomic_load(&c->count[FG_N_CORRUPT]);

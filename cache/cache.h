@@ -45,7 +45,8 @@ struct fg_cache_options {
  * says so. Reads every tree page once: no payloads. Not for several threads at once.
  * FG_EBUSY (another process), FG_EACCESS, FG_EIO, FG_EFORMAT, FG_EFULL, FG_EINVAL, FG_ENOMEM. */
 int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, struct fg_err *err);
-/* Writes what is queued, stops both threads, unlocks. NULL is fine. No other thread may use the
+/* Writes what is queued (but not to a store that is damaged: nobody waits for its check), stops
+ * both threads, unlocks. NULL is fine. No other thread may use the
  * cache; fetches and calls that are under way end with FG_ECANCELED. */
 void fg_cache_close(struct fg_cache *c);
 
@@ -120,7 +121,10 @@ enum fg_cache_gone fg_cache_gone_block(struct fg_cache *c, const struct fg_key *
 enum fg_cache_gone fg_cache_gone_state(struct fg_cache *c, const struct fg_key *key);
 
 /* Has the state at the end of block `key`, or the block, dropped as one that does not verify:
- * whoever calls knows better what its payload should be. Any thread. */
+ * whoever calls knows better what its payload should be. That is whatever the key has now, stored,
+ * queued or just being written: a miss from now on, and it does not come back. What is put after
+ * that is another record (dropped silently for as long as the wrong one is still being written).
+ * Any thread. */
 void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state);
 /* Notes a use of blocks keys[0..n), and of the state at the end of the last one, for the order of
  * eviction: the first block counts as the most recently used. Written with a later batch. */
@@ -175,11 +179,16 @@ struct fg_cache_entry {
     uint64_t newer;                 /* how many of the listed were used after it */
     bool leaf;
 };
-/* What lies below the roots, the last used first: up to max rows into out, *n of them; *total: how
- * many there are. Any thread, for a moment as long as all blocks take to be looked at. FG_ENOMEM.
- */
+struct fg_cache_listing {
+    struct fg_cache_entry *rows; /* [max], the caller's */
+    size_t max;
+    size_t n;       /* the result: how many rows were filled in */
+    uint64_t total; /* and how many there are */
+};
+/* What lies below the roots, the last used first. Any thread, for a moment as long as all blocks
+ * take to be looked at. FG_ENOMEM. */
 int fg_cache_list(struct fg_cache *c, const struct fg_key *roots, size_t n_roots,
-                  struct fg_cache_entry *out, size_t max, size_t *n, uint64_t *total);
+                  struct fg_cache_listing *list);
 /* The one stored block below the roots whose key begins with the hexadecimal digits of `id`.
  * FG_ENOTFOUND; FG_EINVAL (no such digits, or several begin like this). Any thread. */
 int fg_cache_resolve(struct fg_cache *c, const struct fg_key *roots, size_t n_roots, const char *id,
@@ -200,19 +209,24 @@ int fg_cache_path(struct fg_cache *c, const struct fg_key *key, struct fg_cache_
                   struct fg_err *err);
 void fg_cache_path_finish(struct fg_cache_path *p);
 
-/* Removes `key`, which lies below one of the roots, with all that continues it, and with `before`
- * also the blocks before it back to one that something else continues as well; key NULL: all below
- * the roots, and the roots. Returns when it is no longer in the data file: freed pages are
- * overwritten and synced (docs/disk-format.md), copies of damaged files are deleted. A kill in
- * between is made up for at the next open. What is queued before is removed too. Waits for the
- * disk. FG_ENOTFOUND; FG_EIO, FG_EFULL,
- * FG_EBUSY: what *out counts is removed, but not yet overwritten. */
+/* A part of the trees: `key`, which lies below one of the roots, with all that continues it, and
+ * with `before` also the blocks before it back to one that something else continues as well; key
+ * NULL: all below the roots, and the roots. */
+struct fg_cache_part {
+    const struct fg_key *roots;
+    size_t n_roots;
+    const struct fg_key *key;
+    bool before;
+};
 struct fg_cache_forgotten {
     uint64_t blocks, states, bytes; /* payloads */
 };
-int fg_cache_forget(struct fg_cache *c, const struct fg_key *roots, size_t n_roots,
-                    const struct fg_key *key, bool before, struct fg_cache_forgotten *out,
-                    struct fg_err *err);
+/* Removes it. Returns when it is no longer in the data file: freed pages are overwritten and synced
+ * (docs/disk-format.md), copies of damaged files are deleted. A kill in between is made up for at
+ * the next open. What is queued before is removed too. Waits for the disk. FG_ENOTFOUND; FG_EIO,
+ * FG_EFULL, FG_EBUSY: what *out counts is removed, but not yet overwritten. */
+int fg_cache_forget(struct fg_cache *c, const struct fg_cache_part *part,
+                    struct fg_cache_forgotten *out, struct fg_err *err);
 
 /* Gives the data file's free space back: copies the records into a new file, which takes the place
  * of the old one; the disk has to have room for both. A kill leaves one of the two, whole. Nothing

@@ -47,6 +47,7 @@ struct meta {
 struct check {
     int fd;
     bool deep;
+    const atomic_bool *stop;
     uint32_t psize;
     uint64_t pages, txn; /* of the snapshot */
     uint64_t file_pages; /* of the file: may be fewer, the last ones being free and never written */
@@ -101,6 +102,8 @@ static int read_at(struct check *c, void *buf, size_t n, uint64_t off)
 {
     size_t done = 0;
 
+    if (c->stop && atomic_load(c->stop))
+        return fg_fail(c->err, FG_ECANCELED, "the check was stopped");
     while (done < n) {
         ssize_t r = pread(c->fd, (char *)buf + done, n - done, (off_t)(off + done));
 
@@ -265,16 +268,24 @@ static int check_leaf_node(struct tree *t, uint64_t page, const struct node *n)
     return 0;
 }
 
-/* Parses node i of a page whose header was checked, and marks its bytes in `taken`. */
-static int parse_node(struct check *c, uint64_t page, const uint8_t *buf, unsigned i, bool is_leaf,
-                      uint8_t *taken, struct node *n)
-{
-    size_t off = get16(buf + PAGE_HEADER + 2 * i), size;
-    size_t node_max = (((c->psize - PAGE_HEADER) / 2) & ~(size_t)1) - 2;
-    const uint8_t *p = buf + off;
+/* A tree page whose header was checked. */
+struct page {
+    uint64_t number;
+    const uint8_t *bytes;
+    uint8_t *taken; /* one for two bytes: they belong to a node */
+    unsigned n_nodes;
+    bool is_leaf;
+};
 
-    if (off % 2 || off < get16(buf + 14) || off + NODE_HEADER > c->psize)
-        return bad_page(c, page, "a node lies outside the page");
+/* Parses node i, and marks its bytes. */
+static int parse_node(struct check *c, const struct page *in, unsigned i, struct node *n)
+{
+    size_t off = get16(in->bytes + PAGE_HEADER + 2 * i), size;
+    size_t node_max = (((c->psize - PAGE_HEADER) / 2) & ~(size_t)1) - 2;
+    const uint8_t *p = in->bytes + off;
+
+    if (off % 2 || off < get16(in->bytes + 14) || off + NODE_HEADER > c->psize)
+        return bad_page(c, in->number, "a node lies outside the page");
     n->flags = get16(p + 4);
     n->key_n = get16(p + 6);
     n->data_size = get16(p) | (uint64_t)get16(p + 2) << 16;
@@ -282,40 +293,39 @@ static int parse_node(struct check *c, uint64_t page, const uint8_t *buf, unsign
     n->key = p + NODE_HEADER;
     n->data = n->key + n->key_n;
     size = NODE_HEADER + n->key_n;
-    if (is_leaf) {
+    if (in->is_leaf) {
         if (n->flags & ~(NODE_BIG | NODE_SUB) || n->flags == (NODE_BIG | NODE_SUB))
-            return bad_page(c, page, "a node has flags that are not used here");
+            return bad_page(c, in->number, "a node has flags that are not used here");
         if (!(n->flags & NODE_BIG) && size + n->data_size > node_max)
-            return bad_page(c, page, "a node is too large");
+            return bad_page(c, in->number, "a node is too large");
         size += n->flags & NODE_BIG ? 8 : n->data_size;
     }
     size = (size + 1) & ~(size_t)1;
     if (off + size > c->psize)
-        return bad_page(c, page, "a node lies outside the page");
+        return bad_page(c, in->number, "a node lies outside the page");
     for (size_t b = off / 2; b < (off + size) / 2; b++) {
-        if (taken[b])
-            return bad_page(c, page, "two nodes share bytes");
-        taken[b] = 1;
+        if (in->taken[b])
+            return bad_page(c, in->number, "two nodes share bytes");
+        in->taken[b] = 1;
     }
     return 0;
 }
 
 static int check_page(struct tree *t, uint64_t page, unsigned level);
 
-static int check_nodes(struct tree *t, uint64_t page, unsigned level, const uint8_t *buf,
-                       uint8_t *taken, unsigned n_nodes)
+static int check_nodes(struct tree *t, const struct page *in, unsigned level)
 {
-    bool is_leaf = level == t->depth;
     struct node n;
     int rc;
 
-    for (unsigned i = 0; i < n_nodes; i++) {
-        rc = parse_node(t->c, page, buf, i, is_leaf, taken, &n);
+    for (unsigned i = 0; i < in->n_nodes; i++) {
+        rc = parse_node(t->c, in, i, &n);
         /* A branch's first key is never compared, and may be empty. */
-        if (!rc && (is_leaf || i > 0))
-            rc = key_order(t, page, &n, is_leaf);
+        if (!rc && (in->is_leaf || i > 0))
+            rc = key_order(t, in->number, &n, in->is_leaf);
         if (!rc)
-            rc = is_leaf ? check_leaf_node(t, page, &n) : check_page(t, n.child, level + 1);
+            rc = in->is_leaf ? check_leaf_node(t, in->number, &n)
+                             : check_page(t, n.child, level + 1);
         if (rc)
             return rc;
     }
@@ -350,7 +360,7 @@ static int check_page(struct tree *t, uint64_t page, unsigned level)
     else if (lower < PAGE_HEADER || lower % 2 || lower > upper || upper > c->psize || n < least)
         rc = bad_page(c, page, "bounds are wrong");
     else
-        rc = check_nodes(t, page, level, buf, taken, n);
+        rc = check_nodes(t, &(struct page){page, buf, taken, n, is_leaf}, level);
     if (!rc && c->gap)
         c->gap(c->ctx, page * c->psize + lower, buf + lower, upper - lower);
 out:
@@ -460,9 +470,9 @@ static int check_snapshot(struct check *c, const struct meta *m)
     return rc;
 }
 
-int fg_check_file(int fd, bool deep, struct fg_err *err)
+int fg_check_file(int fd, bool deep, const atomic_bool *stop, struct fg_err *err)
 {
-    struct check c = {.fd = fd, .deep = deep, .err = err};
+    struct check c = {.fd = fd, .deep = deep, .stop = stop, .err = err};
     struct meta m = {0}, older;
     int rc = read_metas(&c, &m, &older);
 

@@ -5,6 +5,7 @@
 #ifndef FG_CACHE_CHECK_H
 #define FG_CACHE_CHECK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,9 +13,10 @@
 
 /* fd: the data file, not empty, not being written. deep: also reads one page of every payload, its
  * page header, which LMDB trusts when it deletes (otherwise looked at before each delete).
+ * stop (may be NULL): ends it soon once it is true, with FG_ECANCELED.
  * 0; FG_ECORRUPT (err: what and where); FG_EFORMAT (a sound file of another LMDB format); FG_EIO;
  * FG_ENOMEM. */
-int fg_check_file(int fd, bool deep, struct fg_err *err);
+int fg_check_file(int fd, bool deep, const atomic_bool *stop, struct fg_err *err);
 
 /* Pages that the snapshots of the two meta pages use: not those that lie on their free lists. */
 struct fg_reach {

@@ -23,17 +23,17 @@ static int check_value_page(struct fg_cache *c, const MDB_val *v)
     uint32_t pages;
     const uint8_t *head;
 
-    off = (uintptr_t)v->mv_data - (uintptr_t)c->map;
+    off = (uintptr_t)v->mv_data - (uintptr_t)c->store.map;
     if (off > end || v->mv_size > end - off)
         return MDB_CORRUPTED;
-    if (off % c->psize != PAGE_HEADER)
+    if (off % c->store.psize != PAGE_HEADER)
         return 0; /* inside a leaf: a stray, not ours */
     head = (const uint8_t *)v->mv_data - PAGE_HEADER;
     memcpy(&page, head, sizeof page);
     memcpy(&flags, head + 10, sizeof flags);
     memcpy(&pages, head + 12, sizeof pages);
-    if (page != off / c->psize || flags != P_OVERFLOW ||
-        pages != (PAGE_HEADER - 1 + v->mv_size) / c->psize + 1)
+    if (page != off / c->store.psize || flags != P_OVERFLOW ||
+        pages != (PAGE_HEADER - 1 + v->mv_size) / c->store.psize + 1)
         return MDB_CORRUPTED;
     return 0;
 }
@@ -44,7 +44,7 @@ static int delete_pieces(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind,
 {
     uint8_t first[FG_PIECE_KEY_BYTES];
     MDB_cursor *cur;
-    int rc = mdb_cursor_open(txn, c->db[fg_data_db(kind)], &cur);
+    int rc = mdb_cursor_open(txn, c->store.db[fg_data_db(kind)], &cur);
 
     if (rc)
         return rc;
@@ -69,7 +69,7 @@ static int delete_record(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind,
                          const struct fg_key *key)
 {
     MDB_val k = fg_key_val(key);
-    int rc = mdb_del(txn, c->db[fg_meta_db(kind)], &k, NULL);
+    int rc = mdb_del(txn, c->store.db[fg_meta_db(kind)], &k, NULL);
 
     if (rc && rc != MDB_NOTFOUND)
         return rc;
@@ -85,7 +85,7 @@ static bool still_right(struct fg_cache *c, MDB_txn *txn, const struct fg_victim
     struct fg_record meta;
     bool right = true;
 
-    if (mdb_get(txn, c->db[fg_meta_db(v->kind)], &k, &m) != 0 ||
+    if (mdb_get(txn, c->store.db[fg_meta_db(v->kind)], &k, &m) != 0 ||
         fg_meta_decode(v->kind, key, m.mv_data, m.mv_size, &meta) != 0)
         return false;
     scratch = fg_blob_create(FG_RECORD_PIECE);
@@ -95,8 +95,9 @@ static bool still_right(struct fg_cache *c, MDB_txn *txn, const struct fg_victim
         MDB_val pk = {sizeof at, at}, d;
 
         fg_piece_key(key, i, at);
-        right = mdb_get(txn, c->db[fg_data_db(v->kind)], &pk, &d) == 0 &&
-                d.mv_size == fg_value_bytes(p.bytes, c->psize) && check_value_page(c, &d) == 0 &&
+        right = mdb_get(txn, c->store.db[fg_data_db(v->kind)], &pk, &d) == 0 &&
+                d.mv_size == fg_value_bytes(p.bytes, c->store.psize) &&
+                check_value_page(c, &d) == 0 &&
                 fg_piece_decode(&p, d.mv_data, d.mv_size, scratch, 0) == 0;
     }
     right = right && scratch;
@@ -106,7 +107,7 @@ static bool still_right(struct fg_cache *c, MDB_txn *txn, const struct fg_victim
 
 static int write_touch(struct fg_cache *c, MDB_txn *txn, const struct fg_touch *t)
 {
-    MDB_dbi db = c->db[fg_meta_db(t->kind)];
+    MDB_dbi db = c->store.db[fg_meta_db(t->kind)];
     MDB_val k = fg_key_val(&t->key), v;
     uint8_t buf[FG_META_BYTES];
     struct fg_record r;
@@ -129,11 +130,11 @@ static int write_piece(struct fg_cache *c, MDB_txn *txn, const struct fg_item *i
 {
     struct fg_record_piece p = fg_record_piece(it->kind, &it->key, &it->rec, number);
     uint8_t at[FG_PIECE_KEY_BYTES];
-    MDB_val k = {sizeof at, at}, v = {fg_value_bytes(p.bytes, c->psize), NULL};
+    MDB_val k = {sizeof at, at}, v = {fg_value_bytes(p.bytes, c->store.psize), NULL};
     int rc;
 
     fg_piece_key(&it->key, number, at);
-    rc = mdb_put(txn, c->db[fg_data_db(it->kind)], &k, &v, MDB_NOOVERWRITE | MDB_RESERVE);
+    rc = mdb_put(txn, c->store.db[fg_data_db(it->kind)], &k, &v, MDB_NOOVERWRITE | MDB_RESERVE);
     if (!rc)
         fg_piece_encode(&p, it->blob, (uint64_t)number * FG_RECORD_PIECE, v.mv_data, v.mv_size);
     return rc;
@@ -153,7 +154,7 @@ static int write_record(struct fg_cache *c, MDB_txn *txn, const struct fg_item *
         return rc;
     fg_meta_encode(it->kind, &it->key, &it->rec, buf);
     v = (MDB_val){sizeof buf, buf};
-    rc = mdb_put(txn, c->db[fg_meta_db(it->kind)], &k, &v, MDB_NOOVERWRITE);
+    rc = mdb_put(txn, c->store.db[fg_meta_db(it->kind)], &k, &v, MDB_NOOVERWRITE);
     if (!rc && it->kind == FG_KIND_BLOCK && it->rec.index == 0)
         rc = fg_roots_write(c, txn, &it->rec.parent);
     return rc;
@@ -202,10 +203,10 @@ static int write_mark(struct fg_cache *c, MDB_txn *txn, const struct fg_batch *b
     int rc;
 
     fg_clock_encode(1, buf);
-    rc = mdb_put(txn, c->db[FG_DB_META], &k, &v, 0);
+    rc = mdb_put(txn, c->store.db[FG_DB_META], &k, &v, 0);
     for (size_t i = 0; !rc && i < b->n_roots; i++) {
         k = fg_key_val(&b->roots[i]);
-        rc = mdb_del(txn, c->db[FG_DB_ROOTS], &k, NULL);
+        rc = mdb_del(txn, c->store.db[FG_DB_ROOTS], &k, NULL);
         rc = rc == MDB_NOTFOUND ? 0 : rc;
     }
     return rc;
@@ -220,12 +221,12 @@ static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
     MDB_txn *txn;
     int rc;
 
-    if (!c->env || atomic_load(&c->damaged))
+    if (!c->store.env || atomic_load(&c->store.damaged))
         return MDB_PANIC;
-    rc = mdb_txn_begin(c->env, NULL, 0, &txn);
+    rc = mdb_txn_begin(c->store.env, NULL, 0, &txn);
     if (rc)
         return rc;
-    if (!fg_store_is_ours(c, 0) || mdb_txn_id(txn) != atomic_load(&c->last_txn) + 1) {
+    if (!fg_store_is_ours(c, 0) || mdb_txn_id(txn) != atomic_load(&c->store.last_txn) + 1) {
         mdb_txn_abort(txn);
         return MDB_CORRUPTED;
     }
@@ -238,24 +239,24 @@ static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
     if (!rc && what & FG_COMMIT_MARK)
         rc = write_mark(c, txn, b);
     if (!rc && what & FG_COMMIT_UNMARK) {
-        rc = mdb_del(txn, c->db[FG_DB_META], &mark, NULL);
+        rc = mdb_del(txn, c->store.db[FG_DB_META], &mark, NULL);
         rc = rc == MDB_NOTFOUND ? 0 : rc;
     }
     /* Always something to write: LMDB would not count an empty transaction, and pages that were
      * freed wait for the second one after. */
     fg_clock_encode(b->clock, buf);
     if (!rc)
-        rc = mdb_put(txn, c->db[FG_DB_META], &k, &v, 0);
+        rc = mdb_put(txn, c->store.db[FG_DB_META], &k, &v, 0);
     fg_quota_encode(&b->quota, written);
     if (!rc)
-        rc = mdb_put(txn, c->db[FG_DB_META], &wk, &wv, 0);
+        rc = mdb_put(txn, c->store.db[FG_DB_META], &wk, &wv, 0);
     if (rc) {
         mdb_txn_abort(txn);
         return rc;
     }
     rc = mdb_txn_commit(txn);
     if (!rc)
-        atomic_fetch_add(&c->last_txn, 1);
+        atomic_fetch_add(&c->store.last_txn, 1);
     if (!rc && what & FG_COMMIT_PUTS)
         b->written = to;
     return rc;

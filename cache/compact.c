@@ -1,6 +1,7 @@
 /* Compact: gives the file's free space back to the file system. The records are copied into a new
  * file beside it, which then takes its name: a kill leaves the one or the other, whole. */
 #include "compact.h"
+#include "copy.h"
 #include "dir.h"
 #include "handle.h"
 #include "put_queue.h"
@@ -60,26 +61,24 @@ static int check_room(struct fg_cache *c, uint64_t used, struct fg_err *err)
     return 0;
 }
 
-static int copy(struct fg_cache *c, struct fg_err *err)
+static int copy(struct fg_cache *c, uint64_t used, struct fg_err *err)
 {
+    size_t n = strlen(c->opt.dir) + sizeof FG_COMPACT_FILE + 1;
+    char *path = malloc(n);
     int fd, rc;
 
+    if (!path)
+        return fg_fail(err, FG_ENOMEM, "no memory to copy records");
+    snprintf(path, n, "%s/%s", c->opt.dir, FG_COMPACT_FILE);
     unlinkat(c->dir_fd, FG_COMPACT_FILE, 0);
     fd = openat(c->dir_fd, FG_COMPACT_FILE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
                 0600);
-    if (fd < 0)
-        return fg_fail(err, fg_errno_code(errno), "%s/%s: %s", c->opt.dir, FG_COMPACT_FILE,
-                       strerror(errno));
-    rc = mdb_env_copyfd2(c->env, fd, MDB_CP_COMPACT);
-    if (!rc && fsync(fd) != 0)
-        rc = errno;
-    if (rc)
-        fg_fail(err, rc > 0 ? fg_errno_code(rc) : FG_EIO, "%s/%s: copying: %s", c->opt.dir,
-                FG_COMPACT_FILE, mdb_strerror(rc));
-    else
-        rc = fg_check_file(fd, true, err) ? FG_EIO : 0; /* before the old one goes */
-    close(fd);
-    return rc ? (rc > 0 ? fg_errno_code(rc) : FG_EIO) : 0;
+    rc = fd < 0 ? fg_fail(err, fg_errno_code(errno), "%s: %s", path, strerror(errno))
+                : fg_copy(c, fd, path, used, err);
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return rc;
 }
 
 /* LMDB is closed. */
@@ -95,18 +94,18 @@ void fg_compact_run(struct fg_cache *c, struct fg_compact *k)
 {
     uint64_t used = 0;
 
-    k->rc = c->env && !atomic_load(&c->damaged)
+    k->rc = c->store.env && !atomic_load(&c->store.damaged)
                 ? measure(c, &used, &k->before, k->err)
                 : fg_fail(k->err, FG_EBUSY, "%s: the store is damaged and waits to be reopened",
                           c->opt.dir);
     if (!k->rc)
         k->rc = check_room(c, used, k->err);
     if (!k->rc)
-        k->rc = copy(c, k->err);
+        k->rc = copy(c, used, k->err);
     if (!k->rc)
         k->rc = fg_store_reopen(c, take_its_place, k->err);
     unlinkat(c->dir_fd, FG_COMPACT_FILE, 0);
-    if (c->env)
+    if (c->store.env)
         k->after = fg_store_file_bytes(c);
     fg_cache_logf(c, k->rc ? FG_CACHE_LOG_ERROR : FG_CACHE_LOG_INFO,
                   "event=compact dir=%s before=%llu after=%llu result=\"%s\"", c->opt.dir,

@@ -15,13 +15,13 @@
 
 /* Where the removal begins: the block, or with `before` the first one that leads to nothing else.
  */
-static struct fg_entry *top_of(struct fg_cache *c, const struct fg_forget *f)
+static struct fg_entry *top_of(struct fg_cache *c, const struct fg_cache_part *p)
 {
-    struct fg_entry *e = fg_index_find(&c->ix, f->key);
+    struct fg_entry *e = fg_index_find(&c->ix, p->key);
 
-    if (!e || !e->parent || !fg_tree_root(e, f->roots, f->n_roots))
+    if (!e || !e->parent || !fg_tree_root(e, p->roots, p->n_roots))
         return NULL;
-    while (f->before && e->parent->parent && e->parent->children == 1)
+    while (p->before && e->parent->parent && e->parent->children == 1)
         e = e->parent;
     return e;
 }
@@ -58,14 +58,6 @@ static void collect(struct fg_cache *c, struct fg_batch *b, struct fg_entry *top
     }
 }
 
-static bool known_root(const struct fg_cache *c, const struct fg_key *key)
-{
-    for (size_t i = 0; i < c->n_roots; i++)
-        if (memcmp(&c->roots[i].root.key, key, sizeof *key) == 0)
-            return true;
-    return false;
-}
-
 /* What hangs below a block that was dropped as corrupt: nobody can tell whose it is, and nobody
  * finds it until that block is put again. Whoever removes everything removes it as well. */
 static void collect_strays(struct fg_cache *c, struct fg_batch *b)
@@ -74,38 +66,40 @@ static void collect_strays(struct fg_cache *c, struct fg_batch *b)
 
     for (size_t i = 0; i < c->ix.n_buckets; i++)
         for (struct fg_entry *e = c->ix.buckets[i]; e; e = e->next)
-            if (!e->parent && !known_root(c, &e->key))
+            if (!e->parent && !fg_roots_know(c, &e->key))
                 collect(c, b, e, true, &uncounted);
 }
 
 /* Fills the batch with what is still there to go. mu held. */
-static void fill(struct fg_cache *c, struct fg_batch *b, const struct fg_forget *f,
+static void fill(struct fg_cache *c, struct fg_batch *b, const struct fg_cache_part *p,
                  const struct fg_key *top, struct fg_cache_forgotten *out)
 {
-    size_t n = f->key ? 1 : f->n_roots;
+    size_t n = p->key ? 1 : p->n_roots;
 
     b->n_victims = 0;
     b->clock = c->clock;
     b->quota = c->quota;
     for (size_t i = 0; i < n; i++) {
-        struct fg_entry *e = fg_index_find(&c->ix, f->key ? top : &f->roots[i]);
+        struct fg_entry *e = fg_index_find(&c->ix, p->key ? top : &p->roots[i]);
 
         if (e)
-            collect(c, b, e, f->key != NULL, out);
+            collect(c, b, e, p->key != NULL, out);
     }
-    if (!f->key)
+    if (!p->key)
         collect_strays(c, b);
+    fg_remains_plan(c, b); /* of whom is not known any more; nobody misses them */
 }
 
 static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f)
 {
+    const struct fg_cache_part *p = &f->part;
     struct fg_key top = {{0}};
     struct fg_entry *e;
     int rc;
 
-    if (f->key) {
+    if (p->key) {
         pthread_mutex_lock(&c->mu);
-        e = top_of(c, f);
+        e = top_of(c, p);
         if (e)
             top = e->key;
         pthread_mutex_unlock(&c->mu);
@@ -116,7 +110,7 @@ static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *
         struct fg_cache_forgotten more = {0};
 
         pthread_mutex_lock(&c->mu);
-        fill(c, b, f, &top, &more);
+        fill(c, b, p, &top, &more);
         pthread_mutex_unlock(&c->mu);
         if (b->n_victims == 0)
             break;
@@ -130,8 +124,8 @@ static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *
         f->out.states += more.states;
         f->out.bytes += more.bytes;
     }
-    b->roots = f->key ? NULL : f->roots;
-    b->n_roots = f->key ? 0 : f->n_roots;
+    b->roots = p->key ? NULL : p->roots;
+    b->n_roots = p->key ? 0 : p->n_roots;
     rc = fg_commit(c, b, FG_COMMIT_MARK);
     pthread_mutex_lock(&c->mu);
     for (size_t i = 0; !rc && i < b->n_roots; i++)
@@ -159,12 +153,10 @@ void fg_forget_run(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f)
                   (unsigned long long)f->out.bytes, fg_strerror(f->rc));
 }
 
-int fg_cache_forget(struct fg_cache *c, const struct fg_key *roots, size_t n_roots,
-                    const struct fg_key *key, bool before, struct fg_cache_forgotten *out,
-                    struct fg_err *err)
+int fg_cache_forget(struct fg_cache *c, const struct fg_cache_part *part,
+                    struct fg_cache_forgotten *out, struct fg_err *err)
 {
-    struct fg_forget f = {
-        .roots = roots, .n_roots = n_roots, .key = key, .before = before, .err = err};
+    struct fg_forget f = {.part = *part, .err = err};
     struct fg_item it = {.op = FG_OP_FORGET, .forget = &f};
 
     fg_put_queue_wait(c, &it);

@@ -9,13 +9,8 @@
 
 struct fg_batch;
 
-/* What goes: `key` and all that continues it, with `before` also the blocks before it that lead to
- * nothing else; key NULL: all below the roots. */
 struct fg_forget {
-    const struct fg_key *roots;
-    size_t n_roots;
-    const struct fg_key *key;
-    bool before;
+    struct fg_cache_part part;
     struct fg_cache_forgotten out;
     int rc;
     struct fg_err *err;

@@ -105,7 +105,7 @@ static void describe(const struct row *row, uint64_t newer, struct fg_cache_entr
 }
 
 int fg_cache_list(struct fg_cache *c, const struct fg_key *roots, size_t n_roots,
-                  struct fg_cache_entry *out, size_t max, size_t *n, uint64_t *total)
+                  struct fg_cache_listing *list)
 {
     struct rows rows = {0};
     int rc = 0;
@@ -122,12 +122,12 @@ int fg_cache_list(struct fg_cache *c, const struct fg_key *roots, size_t n_roots
                 rc = add_row(&rows, e, children);
         }
     }
-    *total = rows.n;
-    *n = rc ? 0 : rows.n < max ? rows.n : max;
+    list->total = rows.n;
+    list->n = rc ? 0 : rows.n < list->max ? rows.n : list->max;
     if (rows.n)
         qsort(rows.p, rows.n, sizeof *rows.p, latest_first);
-    for (size_t i = 0; i < *n; i++)
-        describe(&rows.p[i], i, &out[i]);
+    for (size_t i = 0; i < list->n; i++)
+        describe(&rows.p[i], i, &list->rows[i]);
     pthread_mutex_unlock(&c->mu);
     free(rows.p);
     return rc;

@@ -54,10 +54,11 @@ static int pieces_fit(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, const
         int rc;
 
         fg_piece_key(key, i, at);
-        rc = mdb_get(txn, c->db[fg_data_db(kind)], &k, &v);
+        rc = mdb_get(txn, c->store.db[fg_data_db(kind)], &k, &v);
         if (rc && rc != MDB_NOTFOUND)
             return rc;
-        *fit = !rc && v.mv_size == fg_value_bytes(fg_record_piece(kind, key, r, i).bytes, c->psize);
+        *fit = !rc &&
+               v.mv_size == fg_value_bytes(fg_record_piece(kind, key, r, i).bytes, c->store.psize);
     }
     return 0;
 }
@@ -110,7 +111,7 @@ static int read_piece(struct walk *w, const MDB_val *k)
     if (memcmp(&row.key, &w->last, sizeof row.key) == 0)
         return 0;
     w->last = row.key;
-    rc = mdb_get(w->txn, w->c->db[fg_meta_db(w->kind)], &m, &v);
+    rc = mdb_get(w->txn, w->c->store.db[fg_meta_db(w->kind)], &m, &v);
     return rc == MDB_NOTFOUND ? add_row(w->l, &row) : rc;
 }
 
@@ -118,7 +119,7 @@ static int walk(struct walk *w, enum fg_db db)
 {
     MDB_cursor *cur;
     MDB_val k, v;
-    int rc = mdb_cursor_open(w->txn, w->c->db[db], &cur);
+    int rc = mdb_cursor_open(w->txn, w->c->store.db[db], &cur);
 
     if (rc)
         return rc;
@@ -148,11 +149,11 @@ static int read_all(struct fg_cache *c, MDB_txn *txn, struct fg_loaded *l)
         rc = fg_roots_load(c, txn);
     if (rc)
         return rc;
-    l->unscrubbed = mdb_get(txn, c->db[FG_DB_META], &mark, &v) == 0;
-    if (mdb_get(txn, c->db[FG_DB_META], &k, &v) != 0 ||
+    l->unscrubbed = mdb_get(txn, c->store.db[FG_DB_META], &mark, &v) == 0;
+    if (mdb_get(txn, c->store.db[FG_DB_META], &k, &v) != 0 ||
         fg_clock_decode(v.mv_data, v.mv_size, &l->clock) != 0)
         l->clock = 0;
-    l->has_quota = mdb_get(txn, c->db[FG_DB_META], &written, &v) == 0 &&
+    l->has_quota = mdb_get(txn, c->store.db[FG_DB_META], &written, &v) == 0 &&
                    fg_quota_decode(v.mv_data, v.mv_size, &l->quota) == 0;
     return 0;
 }
@@ -160,7 +161,7 @@ static int read_all(struct fg_cache *c, MDB_txn *txn, struct fg_loaded *l)
 int fg_store_read(struct fg_cache *c, struct fg_loaded *l, struct fg_err *err)
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
+    int rc = mdb_txn_begin(c->store.env, NULL, MDB_RDONLY, &txn);
 
     if (!rc) {
         rc = read_all(c, txn, l);
@@ -202,9 +203,12 @@ static int apply_row(struct fg_cache *c, const struct fg_load_row *row)
 {
     enum fg_kind kind = (enum fg_kind)row->kind;
 
+    if (fg_remains_have(&c->remains, kind, &row->key))
+        return 0;
     if (row->is == ROW_RECORD)
         return add_record(c, row);
-    fg_put_queue_drop(c, kind, &row->key, true);
+    /* Looked at again: while the file was read it may have been put anew. */
+    fg_put_queue_drop(c, kind, &row->key, false);
     if (row->is == ROW_BAD) {
         fg_count(c, FG_N_CORRUPT, 1);
         fg_gone_note(c, kind, &row->key, FG_GONE_CORRUPT);
@@ -224,7 +228,7 @@ int fg_store_apply(struct fg_cache *c, const struct fg_loaded *l, struct fg_err 
         pthread_mutex_unlock(&c->mu);
     }
     pthread_mutex_lock(&c->mu);
-    c->unscrubbed = l->unscrubbed;
+    c->writer.unscrubbed = l->unscrubbed;
     if (l->clock > c->clock)
         c->clock = l->clock;
     if (c->ix.clock < c->clock)

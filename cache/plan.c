@@ -34,7 +34,7 @@ void fg_plan_forget(struct fg_cache *c, struct fg_batch *b, struct fg_entry *e, 
 
 int fg_plan_room(struct fg_cache *c, struct fg_batch *b, uint64_t bytes)
 {
-    while (c->ix.cost + c->writing + bytes > c->target) {
+    while (c->ix.cost + c->writing + c->remains.cost + bytes > c->target) {
         enum fg_kind kind;
         struct fg_entry *e = fg_index_least(&c->ix, &kind);
 
@@ -78,6 +78,12 @@ static bool rooted(struct fg_cache *c, const struct fg_item *it)
     return on && on->flags[FG_KIND_BLOCK] & (FG_REC_STORED | FG_REC_WRITING);
 }
 
+/* A put that comes to nothing counts for nothing of what may be written. */
+static void give_back_quota(struct fg_cache *c, const struct fg_item *it)
+{
+    fg_quota_give(&c->quota, fg_index_cost(&c->ix, it->kind, it->rec.bytes));
+}
+
 static void forget_put(struct fg_cache *c, struct fg_item *it, unsigned flag)
 {
     fg_index_flag(&c->ix, it->e, it->kind, 0, flag);
@@ -85,20 +91,27 @@ static void forget_put(struct fg_cache *c, struct fg_item *it, unsigned flag)
     if (it->kind == FG_KIND_BLOCK && !it->e->flags[it->kind])
         fg_index_unlink(&c->ix, it->e);
     fg_index_release(&c->ix, it->e);
-    c->queue_bytes -= it->rec.bytes;
+    c->queue.bytes -= it->rec.bytes;
     fg_put_queue_free(it);
+}
+
+void fg_plan_cancel(struct fg_cache *c, struct fg_item *it)
+{
+    struct fg_item **at = &c->queue.head;
+
+    while (*at != it)
+        at = &(*at)->next;
+    *at = it->next;
+    if (!it->next)
+        c->queue.tail = at;
+    give_back_quota(c, it);
+    forget_put(c, it, FG_REC_QUEUED);
 }
 
 void fg_plan_skip(struct fg_cache *c)
 {
-    struct fg_item *it = c->head;
-
-    if (!it || it->op != FG_OP_PUT)
-        return;
-    c->head = it->next;
-    if (!c->head)
-        c->tail = &c->head;
-    forget_put(c, it, FG_REC_QUEUED);
+    if (c->queue.head && c->queue.head->op == FG_OP_PUT)
+        fg_plan_cancel(c, c->queue.head);
 }
 
 /* 0: taken, or dropped for good; FG_EBUSY: for the next batch. */
@@ -131,7 +144,7 @@ static int plan_put(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
     b->cost += cost;
     return 0;
 drop:
-    fg_quota_give(&c->quota, cost);
+    give_back_quota(c, it);
     forget_put(c, it, FG_REC_QUEUED);
     return 0;
 }
@@ -143,10 +156,11 @@ static int plan_drop(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
     if (b->n_victims == FG_BATCH_VICTIMS)
         return FG_EBUSY;
     e = fg_index_get(&c->ix, &it->key);
-    if (e)
+    /* Stored: put again since. Who insists means what was there before it, and that one too. */
+    if (e && (it->forced || !(e->flags[it->kind] & FG_REC_STORED)))
         add_victim(c, b, e, it->kind, true, it->forced);
     else
-        c->pending_drops--;
+        c->queue.pending_drops--;
     fg_put_queue_free(it);
     return 0;
 }
@@ -205,27 +219,29 @@ void fg_plan(struct fg_cache *c, struct fg_batch *b)
     b->n_roots = 0;
     b->written = 0;
     b->more = false;
-    while (c->head && !b->task) {
-        struct fg_item *it = c->head, *next = it->next;
+    while (c->queue.head && !b->task) {
+        struct fg_item *it = c->queue.head, *next = it->next;
 
         if (b->n_puts == FG_BATCH_ITEMS || (b->n_puts && b->bytes + it->rec.bytes > c->batch_cap) ||
             plan_item(c, b, it) == FG_EBUSY) {
             b->more = true;
             break;
         }
-        c->head = next;
+        c->queue.head = next;
         if (!next)
-            c->tail = &c->head;
-        if (b->task && c->pending_drops) { /* these records have left the index already */
+            c->queue.tail = &c->queue.head;
+        if (b->task && c->queue.pending_drops) { /* these records have left the index already */
             fg_put_queue_push(c, b->task);
             b->task = NULL;
         }
     }
-    if (b->task && c->head)
+    if (b->task && c->queue.head)
         b->more = true;
     /* Only a smaller budget than the last run's leaves something to do here. */
     if (fg_plan_room(c, b, 0) == FG_EBUSY)
         b->more = true;
+    if (!b->task)
+        fg_remains_plan(c, b);
     take_touches(c, b);
     b->clock = c->clock;
     b->quota = c->quota;
@@ -247,12 +263,24 @@ static void give_back_touches(struct fg_cache *c, struct fg_batch *b)
     b->touches = NULL;
 }
 
+/* Deleting it could not be written, and it is not to be found again. */
+static void keep_remains(struct fg_cache *c, const struct fg_victim *v)
+{
+    struct fg_remains_row row = {.key = v->e->key, .kind = v->kind, .cost = v->remains};
+
+    if (!row.cost)
+        row.cost = v->bytes ? fg_index_cost(&c->ix, v->kind, v->bytes) : c->store.psize;
+    fg_remains_add(&c->remains, &row);
+}
+
 void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok)
 {
     for (size_t i = 0; i < b->n_victims; i++) {
         struct fg_victim *v = &b->victims[i];
 
-        if ((!ok || v->kept) && v->bytes) {
+        if (!ok && (v->remains || (v->drop && !v->kept))) {
+            keep_remains(c, v);
+        } else if ((!ok || v->kept) && v->bytes) {
             fg_index_store(&c->ix, v->e, v->kind, v->bytes);
             if (v->parent)
                 fg_index_link(&c->ix, v->e, v->parent);
@@ -261,7 +289,7 @@ void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok)
             fg_gone_note(c, v->kind, &v->e->key, FG_GONE_EVICTED);
         }
         if (v->drop)
-            c->pending_drops--;
+            c->queue.pending_drops--;
         v->e->refs--;
         fg_index_release(&c->ix, v->e);
         if (v->parent) {
@@ -284,10 +312,14 @@ void fg_plan_settle_puts(struct fg_cache *c, struct fg_batch *b, bool ok)
 
         c->writing -= fg_index_cost(&c->ix, it->kind, it->rec.bytes);
         if (ok) {
-            fg_index_store(&c->ix, it->e, it->kind, it->rec.bytes);
+            fg_remains_remove(&c->remains, it->kind, &it->key);
+            if (!it->wrong)
+                fg_index_store(&c->ix, it->e, it->kind, it->rec.bytes);
             fg_count(c, FG_N_WRITTEN, it->rec.bytes);
             if (it->kind == FG_KIND_BLOCK && it->rec.index == 0)
                 fg_roots_settle(c, &it->rec.parent, true);
+        } else {
+            give_back_quota(c, it);
         }
         forget_put(c, it, FG_REC_WRITING);
     }

@@ -9,6 +9,7 @@
 
 struct fg_batch;
 struct fg_cache;
+struct fg_item;
 
 void fg_plan(struct fg_cache *c, struct fg_batch *b);
 /* Adds victims until `bytes` fit within the target. 0; FG_EFULL: nothing left that may go;
@@ -16,7 +17,9 @@ void fg_plan(struct fg_cache *c, struct fg_batch *b);
 int fg_plan_room(struct fg_cache *c, struct fg_batch *b, uint64_t bytes);
 /* Victims whatever the target says, until about `bytes` are given up. */
 void fg_plan_evict(struct fg_cache *c, struct fg_batch *b, uint64_t bytes);
-/* Gives up the put at the queue's head: the evictions that it needs cannot be written. */
+/* Takes a put out of the queue, and forgets it. */
+void fg_plan_cancel(struct fg_cache *c, struct fg_item *it);
+/* The same of the put at the queue's head: the evictions that it needs cannot be written. */
 void fg_plan_skip(struct fg_cache *c);
 /* Adds a stored record as a victim; there must be room for it. */
 void fg_plan_forget(struct fg_cache *c, struct fg_batch *b, struct fg_entry *e, enum fg_kind kind);

@@ -2,6 +2,7 @@
 #include "batch.h"
 #include "gone.h"
 #include "handle.h"
+#include "plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,10 @@
 void fg_put_queue_push(struct fg_cache *c, struct fg_item *it)
 {
     it->next = NULL;
-    *c->tail = it;
-    c->tail = &it->next;
-    c->kick = true;
-    pthread_cond_signal(&c->work);
+    *c->queue.tail = it;
+    c->queue.tail = &it->next;
+    c->writer.kick = true;
+    pthread_cond_signal(&c->writer.work);
 }
 
 void fg_put_queue_free(struct fg_item *it)
@@ -34,8 +35,21 @@ void fg_put_queue_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
     it->kind = kind;
     it->key = *key;
     it->forced = forced;
-    c->pending_drops++;
+    c->queue.pending_drops++;
     fg_put_queue_push(c, it);
+}
+
+/* mu held */
+static void note_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key)
+{
+    fg_count(c, FG_N_CORRUPT, 1);
+    fg_gone_note(c, kind, key, FG_GONE_CORRUPT);
+}
+
+static void log_corrupt(struct fg_cache *c, enum fg_kind kind)
+{
+    fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=corrupt_record dir=%s kind=%s action=dropped",
+                  c->opt.dir, kind == FG_KIND_BLOCK ? "block" : "state");
 }
 
 void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key, bool forced)
@@ -49,28 +63,63 @@ void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_ke
     if (news) {
         fg_index_unstore(&c->ix, e, kind);
         fg_put_queue_drop(c, kind, key, forced);
-        fg_count(c, FG_N_CORRUPT, 1);
-        fg_gone_note(c, kind, key, FG_GONE_CORRUPT);
+        note_corrupt(c, kind, key);
     }
     pthread_mutex_unlock(&c->mu);
     if (news)
-        fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=corrupt_record dir=%s kind=%s action=dropped",
-                      c->opt.dir, kind == FG_KIND_BLOCK ? "block" : "state");
+        log_corrupt(c, kind);
+}
+
+/* mu held. Also where the index has nothing: a drop that is queued, or in the batch, may find that
+ * what it means is right. */
+static void insist_on_drop(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key)
+{
+    struct fg_item *it = c->queue.head;
+
+    while (it &&
+           !(it->op == FG_OP_DROP && it->kind == kind && memcmp(&it->key, key, sizeof *key) == 0))
+        it = it->next;
+    if (it)
+        it->forced = true;
+    else
+        fg_put_queue_drop(c, kind, key, true);
 }
 
 void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state)
 {
-    fg_report_corrupt(c, is_state ? FG_KIND_STATE : FG_KIND_BLOCK, key, true);
+    enum fg_kind kind = is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
+    struct fg_entry *e;
+    struct fg_item *put;
+    bool news;
+
+    pthread_mutex_lock(&c->mu);
+    e = fg_index_find(&c->ix, key);
+    put = e ? e->item[kind] : NULL;
+    news = put || (e && e->flags[kind] & FG_REC_STORED);
+    insist_on_drop(c, kind, key);
+    if (e)
+        fg_index_unstore(&c->ix, e, kind);
+    if (put && e->flags[kind] & FG_REC_WRITING) {
+        put->wrong = true;
+        e->item[kind] = NULL; /* nobody reads it any more */
+    } else if (put) {
+        fg_plan_cancel(c, put);
+    }
+    if (news)
+        note_corrupt(c, kind, key);
+    pthread_mutex_unlock(&c->mu);
+    if (news)
+        log_corrupt(c, kind);
 }
 
 void fg_report_damage(struct fg_cache *c, const char *what)
 {
-    if (atomic_exchange(&c->damaged, true))
+    if (atomic_exchange(&c->store.damaged, true))
         return;
     fg_cache_logf(c, FG_CACHE_LOG_ERROR, "event=damage dir=%s reason=\"%s\"", c->opt.dir, what);
     pthread_mutex_lock(&c->mu);
-    c->kick = true;
-    pthread_cond_signal(&c->work);
+    c->writer.kick = true;
+    pthread_cond_signal(&c->writer.work);
     pthread_mutex_unlock(&c->mu);
 }
 
@@ -108,9 +157,9 @@ static int enqueue(struct fg_cache *c, struct fg_item *it)
         fg_count(c, FG_N_FULL, 1);
         return FG_EFULL;
     }
-    c->largest = it->rec.bytes > c->largest ? it->rec.bytes : c->largest;
-    cap = c->queue_cap > 2 * c->largest ? c->queue_cap : 2 * c->largest;
-    if (c->queue_bytes + it->rec.bytes > cap) {
+    c->queue.largest = it->rec.bytes > c->queue.largest ? it->rec.bytes : c->queue.largest;
+    cap = c->queue.cap > 2 * c->queue.largest ? c->queue.cap : 2 * c->queue.largest;
+    if (c->queue.bytes + it->rec.bytes > cap) {
         fg_count(c, FG_N_QUEUE, 1);
         return FG_EBUSY;
     }
@@ -137,7 +186,7 @@ static int enqueue(struct fg_cache *c, struct fg_item *it)
     fg_index_use(ix, e, it->kind, c->clock);
     it->e = e;
     e->item[it->kind] = it;
-    c->queue_bytes += it->rec.bytes;
+    c->queue.bytes += it->rec.bytes;
     fg_put_queue_push(c, it);
     return 0;
 }
@@ -198,19 +247,25 @@ bool fg_cache_admits(struct fg_cache *c, enum fg_boundary at, double seconds, ui
     return yes;
 }
 
+/* mu held */
+static bool is_held(struct fg_cache *c, const struct fg_entry *e, enum fg_kind kind)
+{
+    if (e->item[kind])
+        return true;
+    return e->flags[kind] & FG_REC_STORED && c->handover.phase != FG_PHASE_AWAY &&
+           !atomic_load(&c->store.damaged);
+}
+
 void fg_cache_look(struct fg_cache *c, const struct fg_key *keys, size_t n, uint8_t *held)
 {
     pthread_mutex_lock(&c->mu);
     for (size_t i = 0; i < n; i++) {
         const struct fg_entry *e = fg_index_find(&c->ix, &keys[i]);
-        unsigned seen = FG_REC_QUEUED | FG_REC_WRITING;
 
-        if (c->phase != FG_PHASE_AWAY && !atomic_load(&c->damaged))
-            seen |= FG_REC_STORED;
         held[i] = 0;
-        if (e && e->flags[FG_KIND_BLOCK] & seen)
+        if (e && is_held(c, e, FG_KIND_BLOCK))
             held[i] |= FG_HELD_BLOCK;
-        if (e && e->flags[FG_KIND_STATE] & seen)
+        if (e && is_held(c, e, FG_KIND_STATE))
             held[i] |= FG_HELD_STATE;
     }
     pthread_mutex_unlock(&c->mu);
@@ -267,8 +322,8 @@ void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n)
         touch(c, e, FG_KIND_BLOCK);
     }
     if (c->n_touches >= FG_TOUCH_WAKE) {
-        c->kick = true;
-        pthread_cond_signal(&c->work);
+        c->writer.kick = true;
+        pthread_cond_signal(&c->writer.work);
     }
     pthread_mutex_unlock(&c->mu);
 }
@@ -278,7 +333,7 @@ void fg_put_queue_wait(struct fg_cache *c, struct fg_item *it)
     pthread_mutex_lock(&c->mu);
     fg_put_queue_push(c, it);
     while (!it->done)
-        pthread_cond_wait(&c->done, &c->mu);
+        pthread_cond_wait(&c->writer.done, &c->mu);
     pthread_mutex_unlock(&c->mu);
 }
 

@@ -23,11 +23,21 @@ struct fg_item {
     enum fg_op op;
     enum fg_kind kind;
     bool forced; /* DROP: whatever the stored bytes say */
+    bool wrong;  /* PUT: was dropped while it was written; its DROP is queued */
     bool done;   /* FLUSH, FORGET, COMPACT */
     struct fg_forget *forget;
     struct fg_compact *compact;
     struct fg_key key;
     struct fg_record rec;
+};
+
+/* In the order in which they came. mu. */
+struct fg_put_queue {
+    struct fg_item *head, **tail;
+    uint64_t bytes; /* payloads queued or being written */
+    uint64_t cap;   /* for them; or twice the largest payload seen, if that is more */
+    uint64_t largest;
+    uint64_t pending_drops; /* queued or in the batch: these have left the index, not the file */
 };
 
 void fg_put_queue_push(struct fg_cache *c, struct fg_item *it); /* mu held; kicks */

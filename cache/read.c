@@ -35,7 +35,7 @@ static int begin(struct look *r, struct fg_cache *c, struct fg_err *err)
     r->c = c;
     if (!fg_store_enter(c))
         return fg_fail(err, FG_EBUSY, "%s: the store is damaged and being reopened", c->opt.dir);
-    rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &r->txn);
+    rc = mdb_txn_begin(c->store.env, NULL, MDB_RDONLY, &r->txn);
     if (rc) {
         if (fg_mdb_damaged(rc))
             fg_report_damage(c, mdb_strerror(rc));
@@ -59,13 +59,13 @@ static void end(struct look *r)
 /* 0, FG_ENOTFOUND, or FG_EIO. The value may be anything of the file's bytes, but lies within. */
 static int get(struct look *r, enum fg_db db, MDB_val k, MDB_val *v, struct fg_err *err)
 {
-    int rc = mdb_get(r->txn, r->c->db[db], &k, v);
+    int rc = mdb_get(r->txn, r->c->store.db[db], &k, v);
     uint64_t off;
 
     if (rc == MDB_NOTFOUND)
         return fg_fail(err, FG_ENOTFOUND, "not stored");
     if (!rc) {
-        off = (uintptr_t)v->mv_data - (uintptr_t)r->c->map;
+        off = (uintptr_t)v->mv_data - (uintptr_t)r->c->store.map;
         if (off > r->end || v->mv_size > r->end - off)
             rc = MDB_CORRUPTED;
     }
@@ -210,7 +210,7 @@ static int read_piece(struct look *r, struct fg_cache_fetch *f, struct fg_err *e
         f->blob = fg_blob_create(f->bytes);
     if (!f->blob)
         return fg_fail(err, FG_ENOMEM, "no memory for a record");
-    if (v.mv_size != fg_value_bytes(p.bytes, r->c->psize))
+    if (v.mv_size != fg_value_bytes(p.bytes, r->c->store.psize))
         return corrupt(r, kind, &f->key, false, err, "has a piece of another size");
     rc = fg_piece_decode(&p, v.mv_data, v.mv_size, f->blob, (uint64_t)f->pieces * FG_RECORD_PIECE);
     if (rc == FG_ENOMEM)

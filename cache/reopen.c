@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guard.h"
@@ -21,9 +22,10 @@ bool fg_store_enter(struct fg_cache *c)
     bool in;
 
     pthread_mutex_lock(&c->mu);
-    while (c->phase == FG_PHASE_REOPENING)
-        pthread_cond_wait(&c->turned, &c->mu);
-    in = c->reading = c->phase == FG_PHASE_OPEN && c->env && !atomic_load(&c->damaged);
+    while (c->handover.phase == FG_PHASE_REOPENING)
+        pthread_cond_wait(&c->handover.turned, &c->mu);
+    in = c->handover.reading =
+        c->handover.phase == FG_PHASE_OPEN && c->store.env && !atomic_load(&c->store.damaged);
     pthread_mutex_unlock(&c->mu);
     return in;
 }
@@ -31,8 +33,8 @@ bool fg_store_enter(struct fg_cache *c)
 void fg_store_leave(struct fg_cache *c)
 {
     pthread_mutex_lock(&c->mu);
-    c->reading = false;
-    pthread_cond_broadcast(&c->turned);
+    c->handover.reading = false;
+    pthread_cond_broadcast(&c->handover.turned);
     pthread_mutex_unlock(&c->mu);
 }
 
@@ -40,16 +42,16 @@ void fg_store_leave(struct fg_cache *c)
 static void turn(struct fg_cache *c, enum fg_phase phase)
 {
     pthread_mutex_lock(&c->mu);
-    c->phase = phase;
-    pthread_cond_broadcast(&c->turned);
-    while (c->reading)
-        pthread_cond_wait(&c->turned, &c->mu);
+    c->handover.phase = phase;
+    pthread_cond_broadcast(&c->handover.turned);
+    while (c->handover.reading)
+        pthread_cond_wait(&c->handover.turned, &c->mu);
     pthread_mutex_unlock(&c->mu);
 }
 
 void fg_store_fault(struct fg_cache *c)
 {
-    atomic_store(&c->broken, true);
+    atomic_store(&c->store.broken, true);
     fg_report_damage(c, "the data file was cut or overwritten while it was used");
 }
 
@@ -92,22 +94,25 @@ static void abandon(struct fg_cache *c)
         close(fd);
     }
     unlinkat(c->dir_fd, FG_LMDB_LOCK_FILE, 0);
-    if (!c->env)
+    if (!c->store.env)
         return;
-    if (c->map)
-        munmap((void *)c->map, c->map_bytes);
-    if (mdb_env_get_fd(c->env, &data_fd) == 0 && data_fd >= 0)
+    if (c->store.map)
+        munmap((void *)c->store.map, c->store.map_bytes);
+    if (mdb_env_get_fd(c->store.env, &data_fd) == 0 && data_fd >= 0)
         close_left_behind(data_fd);
 }
 
 void fg_store_close(struct fg_cache *c)
 {
-    if (c->env && !atomic_load(&c->broken) && !fg_guarded(close_env, c->env))
-        atomic_store(&c->broken, true);
-    if (atomic_exchange(&c->broken, false))
+    if (c->store.env && !atomic_load(&c->store.broken) && !fg_guarded(close_env, c->store.env)) {
+        /* LMDB lets go of the data file first: what it had there may be somebody else's by now. */
+        c->store.env = NULL;
+        atomic_store(&c->store.broken, true);
+    }
+    if (atomic_exchange(&c->store.broken, false))
         abandon(c);
-    c->env = NULL;
-    c->map = NULL;
+    c->store.env = NULL;
+    c->store.map = NULL;
 }
 
 int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struct fg_err *err),
@@ -116,7 +121,7 @@ int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struc
     uint64_t size;
     int rc, failed = 0;
 
-    if (!c->env || atomic_load(&c->damaged))
+    if (!c->store.env || atomic_load(&c->store.damaged))
         return fg_fail(err, FG_EBUSY, "%s: the store is damaged and waits to be reopened",
                        c->opt.dir);
     turn(c, FG_PHASE_REOPENING);
@@ -138,21 +143,48 @@ static void forget_stored(struct fg_cache *c)
     pthread_mutex_unlock(&c->mu);
 }
 
+static uint64_t now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void note_reopening(struct fg_cache *c, int rc, const struct fg_err *err)
+{
+    enum { FIRST = 100, MOST = 60000 };
+
+    if (rc == 0) {
+        c->handover.retry_at = c->handover.retry_after = c->handover.failures = 0;
+        fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=reopened dir=%s", c->opt.dir);
+        return;
+    }
+    /* Once more at once: who changed the file may have been at it. */
+    if (c->handover.failures++ > 0)
+        c->handover.retry_after = c->handover.retry_after ? 2 * c->handover.retry_after : FIRST;
+    if (c->handover.retry_after > MOST)
+        c->handover.retry_after = MOST;
+    c->handover.retry_at = now() + c->handover.retry_after;
+    fg_cache_logf(c, rc == FG_ECANCELED ? FG_CACHE_LOG_INFO : FG_CACHE_LOG_ERROR,
+                  "event=reopen_failed retry_ms=%llu error=\"%s\"",
+                  (unsigned long long)c->handover.retry_after, err->text);
+}
+
 void fg_store_recover(struct fg_cache *c)
 {
-    struct fg_err err;
+    struct fg_err err = {0};
     int rc;
 
+    if (atomic_load(&c->writer.stop) || now() < c->handover.retry_at)
+        return;
     turn(c, FG_PHASE_AWAY);
     fg_store_close(c);
     forget_stored(c);
     rc = fg_store_open(c, true, &err);
     if (rc)
         forget_stored(c);
-    atomic_store(&c->damaged, rc != 0);
+    atomic_store(&c->store.damaged, rc != 0);
     turn(c, FG_PHASE_OPEN);
-    if (rc)
-        fg_cache_logf(c, FG_CACHE_LOG_ERROR, "event=reopen_failed error=\"%s\"", err.text);
-    else
-        fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=reopened dir=%s", c->opt.dir);
+    note_reopening(c, rc, &err);
 }

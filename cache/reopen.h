@@ -2,17 +2,37 @@
 #ifndef FG_CACHE_REOPEN_H
 #define FG_CACHE_REOPEN_H
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "fulgur/error.h"
 
 struct fg_cache;
 
+/* Whether the reader may enter. */
+enum fg_phase {
+    FG_PHASE_OPEN,
+    FG_PHASE_REOPENING, /* for some milliseconds: worth waiting for */
+    FG_PHASE_AWAY,      /* checked after damage, for as long as that takes: a miss */
+};
+
+struct fg_handover {
+    enum fg_phase phase;   /* mu */
+    bool reading;          /* the reader is in the store; mu */
+    pthread_cond_t turned; /* one of them changed */
+    /* Opening a damaged store again has failed so often: when it may be tried again, and how long
+     * that was from then; milliseconds. The writer's. */
+    unsigned failures;
+    uint64_t retry_at, retry_after;
+};
+
 /* The reader goes in: LMDB stays open until it leaves. False: it is closed after damage. Waits
  * while it is reopened otherwise. */
 bool fg_store_enter(struct fg_cache *c);
 void fg_store_leave(struct fg_cache *c);
-/* Writer thread, no batch held: closes and reopens after damage. */
+/* Writer thread, no batch held: closes and reopens after damage. Does nothing when the cache is
+ * being closed (the next start checks), and for a while, longer each time, after it has failed. */
 void fg_store_recover(struct fg_cache *c);
 /* Writer thread, no batch held, mu not held: waits for the reader, closes LMDB, calls `between`
  * unless it is NULL (its failure is returned, after reopening), and opens the same records again.

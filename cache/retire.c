@@ -67,7 +67,7 @@ static void read_keys(void *ctx)
 static uint64_t remember(struct fg_cache *c)
 {
     int fd = openat(c->dir_fd, FG_DATA_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    bool sound = fd >= 0 && fg_check_file(fd, true, NULL) == 0;
+    bool sound = fd >= 0 && fg_check_file(fd, true, NULL, NULL) == 0;
     struct remembered x = {.c = c};
 
     if (fd >= 0)

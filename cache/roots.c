@@ -50,11 +50,11 @@ static int decode(const MDB_val *k, const MDB_val *v, struct fg_cache_root *r)
     return 0;
 }
 
-static struct fg_root_slot *find(struct fg_cache *c, const struct fg_key *key)
+static struct fg_root_slot *find(const struct fg_cache *c, const struct fg_key *key)
 {
-    for (size_t i = 0; i < c->n_roots; i++)
-        if (memcmp(&c->roots[i].root.key, key, sizeof *key) == 0)
-            return &c->roots[i];
+    for (size_t i = 0; i < c->roots.n; i++)
+        if (memcmp(&c->roots.slots[i].root.key, key, sizeof *key) == 0)
+            return &c->roots.slots[i];
     return NULL;
 }
 
@@ -62,23 +62,28 @@ static int add(struct fg_cache *c, const struct fg_cache_root *root, bool stored
 {
     struct fg_root_slot *s = find(c, &root->key);
 
-    if (!s && c->n_roots == c->root_cap) {
-        size_t cap = c->root_cap ? 2 * c->root_cap : 8;
-        struct fg_root_slot *bigger = realloc(c->roots, cap * sizeof *bigger);
+    if (!s && c->roots.n == c->roots.cap) {
+        size_t cap = c->roots.cap ? 2 * c->roots.cap : 8;
+        struct fg_root_slot *bigger = realloc(c->roots.slots, cap * sizeof *bigger);
 
         if (!bigger)
             return ENOMEM;
-        c->roots = bigger;
-        c->root_cap = cap;
+        c->roots.slots = bigger;
+        c->roots.cap = cap;
     }
     if (!s) {
-        s = &c->roots[c->n_roots++];
+        s = &c->roots.slots[c->roots.n++];
         *s = (struct fg_root_slot){0};
     }
     s->root = *root;
     s->root.name[FG_ROOT_NAME] = '\0';
     s->stored |= stored;
     return 0;
+}
+
+bool fg_roots_know(const struct fg_cache *c, const struct fg_key *key)
+{
+    return find(c, key) != NULL;
 }
 
 void fg_cache_note_root(struct fg_cache *c, const struct fg_cache_root *root)
@@ -94,11 +99,11 @@ size_t fg_cache_roots(struct fg_cache *c, struct fg_cache_root *out, size_t max)
     size_t n = 0;
 
     pthread_mutex_lock(&c->mu);
-    for (size_t i = 0; i < c->n_roots; i++) {
-        if (!c->roots[i].stored)
+    for (size_t i = 0; i < c->roots.n; i++) {
+        if (!c->roots.slots[i].stored)
             continue;
         if (n < max)
-            out[n] = c->roots[i].root;
+            out[n] = c->roots.slots[i].root;
         n++;
     }
     pthread_mutex_unlock(&c->mu);
@@ -110,13 +115,13 @@ int fg_roots_load(struct fg_cache *c, MDB_txn *txn)
     struct fg_cache_root root;
     MDB_cursor *cur;
     MDB_val k, v;
-    int rc = mdb_cursor_open(txn, c->db[FG_DB_ROOTS], &cur);
+    int rc = mdb_cursor_open(txn, c->store.db[FG_DB_ROOTS], &cur);
 
     if (rc)
         return rc;
     pthread_mutex_lock(&c->mu);
-    for (size_t i = 0; i < c->n_roots; i++)
-        c->roots[i].stored = false;
+    for (size_t i = 0; i < c->roots.n; i++)
+        c->roots.slots[i].stored = false;
     pthread_mutex_unlock(&c->mu);
     for (rc = mdb_cursor_get(cur, &k, &v, MDB_FIRST); !rc;) {
         /* What does not verify is written again when it is used again. */
@@ -145,7 +150,7 @@ int fg_roots_write(struct fg_cache *c, MDB_txn *txn, const struct fg_key *key)
     if (wanted)
         encode(&s->root, buf);
     pthread_mutex_unlock(&c->mu);
-    return wanted ? mdb_put(txn, c->db[FG_DB_ROOTS], &k, &v, 0) : 0;
+    return wanted ? mdb_put(txn, c->store.db[FG_DB_ROOTS], &k, &v, 0) : 0;
 }
 
 void fg_roots_settle(struct fg_cache *c, const struct fg_key *key, bool stored)

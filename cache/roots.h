@@ -13,6 +13,14 @@ struct fg_root_slot {
     bool stored;
 };
 
+/* Those that are noted or stored. mu. */
+struct fg_roots {
+    struct fg_root_slot *slots;
+    size_t n, cap;
+};
+
+/* Is it one of them? mu held. */
+bool fg_roots_know(const struct fg_cache *c, const struct fg_key *key);
 /* All of the database into the table; mu not held. LMDB's code or ENOMEM. */
 int fg_roots_load(struct fg_cache *c, MDB_txn *txn);
 /* Writer thread, mu not held: writes the root when it is noted and not stored. LMDB's code. */

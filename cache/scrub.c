@@ -135,10 +135,10 @@ static int commit_empty(struct fg_cache *c, unsigned what, struct fg_err *err)
     int rc;
 
     pthread_mutex_lock(&c->mu);
-    c->batch->clock = c->clock;
-    c->batch->quota = c->quota;
+    c->writer.batch->clock = c->clock;
+    c->writer.batch->quota = c->quota;
     pthread_mutex_unlock(&c->mu);
-    rc = fg_commit(c, c->batch, what);
+    rc = fg_commit(c, c->writer.batch, what);
     return rc ? fg_fail(err, rc > 0 ? fg_errno_code(rc) : FG_EIO,
                         "%s/%s: after removing records: %s", c->opt.dir, FG_DATA_FILE,
                         mdb_strerror(rc))
@@ -159,6 +159,6 @@ int fg_scrub(struct fg_cache *c, struct fg_err *err)
         fg_dir_remove_aside(c);
         rc = commit_empty(c, FG_COMMIT_UNMARK, err);
     }
-    c->unscrubbed = rc != 0;
+    c->writer.unscrubbed = rc != 0;
     return rc;
 }

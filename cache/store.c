@@ -59,6 +59,12 @@ static void on_assert(MDB_env *env, const char *msg)
     fg_guard_break(); /* LMDB would abort; outside of guards it does, and the next start checks */
 }
 
+void fg_store_catch_asserts(struct fg_cache *c, MDB_env *env)
+{
+    mdb_env_set_userctx(env, c);
+    mdb_env_set_assert(env, on_assert);
+}
+
 /* Whether there is a file to open, and whether LMDB may see it. */
 static int check_data_file(struct fg_cache *c, bool deep, uint64_t *size, struct fg_err *err)
 {
@@ -74,7 +80,7 @@ static int check_data_file(struct fg_cache *c, bool deep, uint64_t *size, struct
     else if (!S_ISREG(st.st_mode))
         rc = fg_fail(err, FG_EINVAL, "%s/%s is not a regular file", c->opt.dir, FG_DATA_FILE);
     else if ((*size = (uint64_t)st.st_size) > 0)
-        rc = fg_check_file(fd, deep, err);
+        rc = fg_check_file(fd, deep, &c->writer.stop, err);
     if (fd >= 0)
         close(fd);
     return rc;
@@ -111,29 +117,28 @@ static uint64_t map_bytes(const struct fg_cache *c, uint64_t file_bytes)
 static int open_env(struct fg_cache *c, uint64_t file_bytes, struct fg_err *err)
 {
     MDB_stat st;
-    int dead, rc = mdb_env_create(&c->env);
+    int dead, rc = mdb_env_create(&c->store.env);
 
     if (rc) {
-        c->env = NULL;
+        c->store.env = NULL;
         return fail(c, err, rc, "cannot begin");
     }
-    mdb_env_set_userctx(c->env, c);
-    mdb_env_set_assert(c->env, on_assert);
-    rc = mdb_env_set_maxdbs(c->env, FG_DBS);
+    fg_store_catch_asserts(c, c->store.env);
+    rc = mdb_env_set_maxdbs(c->store.env, FG_DBS);
     if (!rc)
-        rc = mdb_env_set_maxreaders(c->env, MAX_READERS);
+        rc = mdb_env_set_maxreaders(c->store.env, MAX_READERS);
     if (!rc)
-        rc = mdb_env_set_mapsize(c->env, map_bytes(c, file_bytes));
+        rc = mdb_env_set_mapsize(c->store.env, map_bytes(c, file_bytes));
     if (!rc)
-        rc = mdb_env_open(c->env, c->opt.dir, MDB_NOTLS, 0600);
+        rc = mdb_env_open(c->store.env, c->opt.dir, MDB_NOTLS, 0600);
     if (!rc)
-        rc = mdb_env_stat(c->env, &st);
+        rc = mdb_env_stat(c->store.env, &st);
     if (rc)
         return fail(c, err, rc, "cannot open");
-    mdb_reader_check(c->env, &dead);
-    atomic_store(&c->file_bytes, 0);
-    c->psize = st.ms_psize;
-    c->map_bytes = map_bytes(c, file_bytes);
+    mdb_reader_check(c->store.env, &dead);
+    atomic_store(&c->store.file_bytes, 0);
+    c->store.psize = st.ms_psize;
+    c->store.map_bytes = map_bytes(c, file_bytes);
     return 0;
 }
 
@@ -141,11 +146,11 @@ static int open_env(struct fg_cache *c, uint64_t file_bytes, struct fg_err *err)
 static void publish_sizes(struct fg_cache *c)
 {
     pthread_mutex_lock(&c->mu);
-    c->ix.psize = c->psize;
+    c->ix.psize = c->store.psize;
     /* What is left takes the trees' inner pages, the free list and pages that wait to be reused. */
     c->target = c->opt.max_bytes - c->opt.max_bytes / 8;
-    if (c->target > c->opt.max_bytes / 2 + 16 * (uint64_t)c->psize)
-        c->target -= 16 * (uint64_t)c->psize;
+    if (c->target > c->opt.max_bytes / 2 + 16 * (uint64_t)c->store.psize)
+        c->target -= 16 * (uint64_t)c->store.psize;
     pthread_mutex_unlock(&c->mu);
 }
 
@@ -153,21 +158,29 @@ static int put_meta(struct fg_cache *c, MDB_txn *txn, const char *name, void *p,
 {
     MDB_val k = {strlen(name), (void *)name}, v = {n, p};
 
-    return mdb_put(txn, c->db[FG_DB_META], &k, &v, 0);
+    return mdb_put(txn, c->store.db[FG_DB_META], &k, &v, 0);
+}
+
+int fg_store_open_dbs(MDB_txn *txn, unsigned flags, MDB_dbi db[FG_DBS])
+{
+    int rc = 0;
+
+    for (int i = 0; !rc && i < FG_DBS; i++)
+        rc = mdb_dbi_open(txn, db_names[i], flags, &db[i]);
+    return rc;
 }
 
 static int create_dbs(struct fg_cache *c, struct fg_err *err)
 {
     uint8_t format[FG_FORMAT_BYTES], clock[FG_CLOCK_BYTES];
     MDB_txn *txn;
-    int rc = mdb_txn_begin(c->env, NULL, 0, &txn);
+    int rc = mdb_txn_begin(c->store.env, NULL, 0, &txn);
 
     if (rc)
         return fail(c, err, rc, "cannot begin a transaction");
     fg_format_encode(FG_FORMAT_VERSION, format);
     fg_clock_encode(0, clock);
-    for (int i = 0; !rc && i < FG_DBS; i++)
-        rc = mdb_dbi_open(txn, db_names[i], MDB_CREATE, &c->db[i]);
+    rc = fg_store_open_dbs(txn, MDB_CREATE, c->store.db);
     if (!rc)
         rc = put_meta(c, txn, "format", format, sizeof format);
     if (!rc)
@@ -185,7 +198,7 @@ static int check_format(struct fg_cache *c, MDB_txn *txn, struct fg_err *err)
 {
     MDB_val k = {6, (void *)"format"}, v;
     uint32_t version;
-    int rc = mdb_get(txn, c->db[FG_DB_META], &k, &v);
+    int rc = mdb_get(txn, c->store.db[FG_DB_META], &k, &v);
 
     if (rc == MDB_NOTFOUND || (!rc && fg_format_decode(v.mv_data, v.mv_size, &version)))
         return fg_fail(err, FG_ECORRUPT, "%s/%s: no valid format record", c->opt.dir, FG_DATA_FILE);
@@ -204,7 +217,7 @@ static int open_dbs(struct fg_cache *c, struct fg_err *err)
     MDB_txn *txn;
     MDB_dbi names;
     MDB_stat st;
-    int rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
+    int rc = mdb_txn_begin(c->store.env, NULL, MDB_RDONLY, &txn);
 
     if (rc)
         return fail(c, err, rc, "cannot begin reading");
@@ -215,8 +228,8 @@ static int open_dbs(struct fg_cache *c, struct fg_err *err)
         mdb_txn_abort(txn);
         return create_dbs(c, err);
     }
-    for (int i = 0; !rc && i < FG_DBS; i++)
-        rc = mdb_dbi_open(txn, db_names[i], 0, &c->db[i]);
+    if (!rc)
+        rc = fg_store_open_dbs(txn, 0, c->store.db);
     if (rc == MDB_NOTFOUND)
         rc =
             fg_fail(err, FG_ECORRUPT, "%s/%s lacks databases of a cache", c->opt.dir, FG_DATA_FILE);
@@ -235,14 +248,14 @@ static int open_dbs(struct fg_cache *c, struct fg_err *err)
 
 uint64_t fg_store_file_bytes(struct fg_cache *c)
 {
-    uint64_t before = atomic_load(&c->file_bytes), seen = before, now;
+    uint64_t before = atomic_load(&c->store.file_bytes), seen = before, now;
     mdb_filehandle_t fd;
     struct stat st;
 
-    if (mdb_env_get_fd(c->env, &fd) != 0 || fstat(fd, &st) != 0)
+    if (mdb_env_get_fd(c->store.env, &fd) != 0 || fstat(fd, &st) != 0)
         return seen;
     now = (uint64_t)st.st_size;
-    while (now > seen && !atomic_compare_exchange_weak(&c->file_bytes, &seen, now))
+    while (now > seen && !atomic_compare_exchange_weak(&c->store.file_bytes, &seen, now))
         ;
     /* Not `seen`: another thread may have met the file when it had grown further. */
     if (now >= before)
@@ -259,7 +272,7 @@ static bool newest_meta(const struct fg_cache *c, uint64_t *txn)
 {
     *txn = 0;
     for (uint64_t i = 0; i < 2; i++) {
-        const char *p = c->map + i * c->psize;
+        const char *p = c->store.map + i * c->store.psize;
         uint64_t number, last, at;
         uint32_t magic, psize;
 
@@ -268,8 +281,8 @@ static bool newest_meta(const struct fg_cache *c, uint64_t *txn)
         memcpy(&psize, p + META_PSIZE, sizeof psize);
         memcpy(&last, p + META_LAST_PAGE, sizeof last);
         memcpy(&at, p + META_TXN, sizeof at);
-        if (number != i || magic != 0xBEEFC0DEu || psize != c->psize ||
-            last >= c->map_bytes / c->psize)
+        if (number != i || magic != 0xBEEFC0DEu || psize != c->store.psize ||
+            last >= c->store.map_bytes / c->store.psize)
             return false;
         *txn = at > *txn ? at : *txn;
     }
@@ -278,10 +291,10 @@ static bool newest_meta(const struct fg_cache *c, uint64_t *txn)
 
 bool fg_store_is_ours(struct fg_cache *c, uint64_t most)
 {
-    uint64_t last = atomic_load(&c->last_txn), now;
+    uint64_t last = atomic_load(&c->store.last_txn), now;
     bool sound = newest_meta(c, &now);
 
-    if (sound && now >= last && now <= atomic_load(&c->last_txn) + most)
+    if (sound && now >= last && now <= atomic_load(&c->store.last_txn) + most)
         return true; /* the writer may have gone on in between */
     fg_report_damage(c, "somebody else wrote to the data file");
     return false;
@@ -297,25 +310,25 @@ static int find_map(struct fg_cache *c, struct fg_err *err)
     MDB_txn *txn;
     int rc;
 
-    if (c->psize > (uint64_t)sysconf(_SC_PAGESIZE))
+    if (c->store.psize > (uint64_t)sysconf(_SC_PAGESIZE))
         return fg_fail(err, FG_EFORMAT,
                        "%s/%s has pages of %u bytes, from another machine; this one's are %ld; "
                        "use another directory, or remove this one to begin anew",
-                       c->opt.dir, FG_DATA_FILE, c->psize, sysconf(_SC_PAGESIZE));
-    rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
+                       c->opt.dir, FG_DATA_FILE, c->store.psize, sysconf(_SC_PAGESIZE));
+    rc = mdb_txn_begin(c->store.env, NULL, MDB_RDONLY, &txn);
     if (rc)
         return fail(c, err, rc, "cannot begin reading");
-    rc = mdb_get(txn, c->db[FG_DB_META], &k, &v);
+    rc = mdb_get(txn, c->store.db[FG_DB_META], &k, &v);
     if (!rc) {
-        page = (const char *)((uintptr_t)v.mv_data & ~((uintptr_t)c->psize - 1));
+        page = (const char *)((uintptr_t)v.mv_data & ~((uintptr_t)c->store.psize - 1));
         memcpy(&number, page, sizeof number);
-        c->map = page - number * c->psize;
+        c->store.map = page - number * c->store.psize;
     }
     mdb_txn_abort(txn);
     if (!rc && !newest_meta(c, &number))
         rc = MDB_CORRUPTED;
     if (!rc)
-        atomic_store(&c->last_txn, number);
+        atomic_store(&c->store.last_txn, number);
     return rc ? fail(c, err, rc, "cannot read the format record") : 0;
 }
 
@@ -345,7 +358,7 @@ int fg_store_map(struct fg_cache *c, uint64_t size, struct fg_loaded *loaded, st
     struct opening o = {.c = c, .size = size, .loaded = loaded, .err = err};
 
     if (!fg_guarded(open_in_guard, &o)) {
-        atomic_store(&c->broken, true);
+        atomic_store(&c->store.broken, true);
         o.rc = fg_fail(err, FG_ECORRUPT, "the file was changed while it was opened");
     }
     if (o.rc) {

@@ -2,13 +2,34 @@
 #ifndef FG_CACHE_STORE_H
 #define FG_CACHE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "db.h"
 #include "fulgur/error.h"
 
 struct fg_cache;
 struct fg_loaded;
+
+/* The environment. The writer opens and closes it; the reader uses it while it is in
+ * (fg_store_enter()). */
+struct fg_store {
+    MDB_env *env; /* NULL while the store could not be reopened */
+    MDB_dbi db[FG_DBS];
+    uint32_t psize;
+    const char *map; /* where LMDB mapped the file */
+    uint64_t map_bytes;
+    atomic_uint_fast64_t last_txn;   /* committed, as far as we know */
+    atomic_uint_fast64_t file_bytes; /* never becomes less: behind the end the map is SIGBUS */
+    atomic_bool broken;  /* a transaction was cut short: LMDB is abandoned, not closed */
+    atomic_bool damaged; /* LMDB met a page that makes no sense: reopen with a deep check */
+};
+
+/* The store's databases; flags: MDB_CREATE, or 0. LMDB's code. */
+int fg_store_open_dbs(MDB_txn *txn, unsigned flags, MDB_dbi db[FG_DBS]);
+/* Where LMDB asserts, it leaves the guard. */
+void fg_store_catch_asserts(struct fg_cache *c, MDB_env *env);
 
 /* Checks, opens or creates, fills the index (empty of stored records). A damaged file is moved
  * aside and an empty one begun, when the directory is a cache's. */

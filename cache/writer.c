@@ -33,16 +33,23 @@ static bool compact(struct fg_cache *c, const struct fg_batch *b)
 {
     struct fg_err err;
     struct fg_compact k = {.err = &err};
+    uint64_t cost;
     bool cheap;
 
     pthread_mutex_lock(&c->mu);
-    cheap = c->ix.cost <= b->cost * COMPACT_FACTOR;
+    cost = c->ix.cost;
+    cheap = cost <= b->cost * COMPACT_FACTOR;
     if (cheap && c->opt.write_budget) /* a copy is written too */
-        cheap = fg_quota_take(&c->quota, c->opt.write_budget, c->ix.cost, (uint64_t)time(NULL));
+        cheap = fg_quota_take(&c->quota, c->opt.write_budget, cost, (uint64_t)time(NULL));
     pthread_mutex_unlock(&c->mu);
     if (!cheap)
         return false;
     fg_compact_run(c, &k);
+    if (k.rc && c->opt.write_budget) {
+        pthread_mutex_lock(&c->mu);
+        fg_quota_give(&c->quota, cost);
+        pthread_mutex_unlock(&c->mu);
+    }
     return k.rc == 0;
 }
 
@@ -63,14 +70,23 @@ static int commit_puts(struct fg_cache *c, struct fg_batch *b, unsigned chores)
     return rc;
 }
 
-/* Takes back the pieces of a record that cannot be finished; what stays nobody sees, and the next
- * start, or the next put of the record, removes it. */
+/* Takes back the pieces of a record that cannot be finished; what stays nobody sees, and a later
+ * batch removes it. */
 static void take_back(struct fg_cache *c, struct fg_batch *b)
 {
+    struct fg_remains_row row;
+
     if (b->n_puts != 1 || b->written == 0)
         return;
-    if (fg_commit(c, b, FG_COMMIT_UNPUT) == 0)
+    if (fg_commit(c, b, FG_COMMIT_UNPUT) == 0) {
         b->written = 0;
+        return;
+    }
+    row = (struct fg_remains_row){.key = b->puts[0]->key, .kind = b->puts[0]->kind};
+    pthread_mutex_lock(&c->mu);
+    row.cost = fg_index_cost(&c->ix, row.kind, (uint64_t)b->written * FG_RECORD_PIECE);
+    fg_remains_add(&c->remains, &row);
+    pthread_mutex_unlock(&c->mu);
 }
 
 /* The map is full although the budget is not: free pages are scattered, or still waiting. Lets
@@ -115,14 +131,14 @@ static void note_result(struct fg_cache *c, int rc)
 {
     if (fg_mdb_damaged(rc))
         fg_report_damage(c, mdb_strerror(rc));
-    if (rc && !c->failing)
+    if (rc && !c->writer.failing)
         fg_cache_logf(c, FG_CACHE_LOG_ERROR,
                       "event=write_failed dir=%s error=\"%s\" free_bytes=%llu action=\"records "
                       "dropped; later ones are tried\"",
                       c->opt.dir, mdb_strerror(rc), free_bytes(c->opt.dir));
-    else if (!rc && c->failing)
+    else if (!rc && c->writer.failing)
         fg_cache_logf(c, FG_CACHE_LOG_INFO, "event=write_works_again dir=%s", c->opt.dir);
-    c->failing = rc != 0;
+    c->writer.failing = rc != 0;
 }
 
 static void run_batch(struct fg_cache *c, struct fg_batch *b)
@@ -146,7 +162,7 @@ static void run_batch(struct fg_cache *c, struct fg_batch *b)
     fg_plan_settle_puts(c, b, rc == 0);
     if (rc && only_chores && b->more)
         fg_plan_skip(c);
-    if (rc && !c->head)
+    if (rc && !c->queue.head)
         b->more = false; /* what is over the budget waits for the next request */
     pthread_mutex_unlock(&c->mu);
     note_result(c, rc);
@@ -162,7 +178,7 @@ static void finish_flushes(struct fg_cache *c, struct fg_batch *b)
         b->flushes = it->next; /* `it` is gone once its owner sees `done` */
         it->done = true;
     }
-    pthread_cond_broadcast(&c->done);
+    pthread_cond_broadcast(&c->writer.done);
 }
 
 /* What needs the writer for itself; then whoever waits for it goes on. */
@@ -170,7 +186,7 @@ static void run_task(struct fg_cache *c, struct fg_batch *b)
 {
     struct fg_item *it = b->task;
 
-    if (c->unscrubbed)
+    if (c->writer.unscrubbed)
         fg_scrub(c, NULL);
     if (!it)
         return;
@@ -181,22 +197,22 @@ static void run_task(struct fg_cache *c, struct fg_batch *b)
     b->task = NULL;
     pthread_mutex_lock(&c->mu);
     it->done = true;
-    pthread_cond_broadcast(&c->done);
+    pthread_cond_broadcast(&c->writer.done);
     pthread_mutex_unlock(&c->mu);
 }
 
 static void *writer_main(void *arg)
 {
     struct fg_cache *c = arg;
-    struct fg_batch *b = c->batch;
+    struct fg_batch *b = c->writer.batch;
     bool end = false;
 
     pthread_mutex_lock(&c->mu);
     while (!end) {
-        while (!c->kick)
-            pthread_cond_wait(&c->work, &c->mu);
-        c->kick = false;
-        if (atomic_load(&c->damaged)) {
+        while (!c->writer.kick)
+            pthread_cond_wait(&c->writer.work, &c->mu);
+        c->writer.kick = false;
+        if (atomic_load(&c->store.damaged)) {
             pthread_mutex_unlock(&c->mu);
             fg_store_recover(c);
             pthread_mutex_lock(&c->mu);
@@ -210,8 +226,8 @@ static void *writer_main(void *arg)
         b->touches = NULL;
         finish_flushes(c, b);
         if (b->more)
-            c->kick = true;
-        end = c->stop && !c->head && !b->more;
+            c->writer.kick = true;
+        end = c->writer.stop && !c->queue.head && !b->more;
     }
     pthread_mutex_unlock(&c->mu);
     return NULL;
@@ -222,30 +238,31 @@ int fg_writer_start(struct fg_cache *c, struct fg_err *err)
     sigset_t all, old;
     int e;
 
-    c->batch = calloc(1, sizeof *c->batch);
-    if (!c->batch)
+    c->writer.batch = calloc(1, sizeof *c->writer.batch);
+    if (!c->writer.batch)
         return fg_fail(err, FG_ENOMEM, "no memory for the cache writer");
-    c->kick = true; /* drops found at open; a budget that shrank */
+    c->writer.kick = true; /* drops found at open; a budget that shrank */
     /* Signals are the main thread's, but for the guard's, which are about this one. */
     sigfillset(&all);
     sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    e = pthread_create(&c->thread, NULL, writer_main, c);
+    e = pthread_create(&c->writer.thread, NULL, writer_main, c);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (e)
         return fg_fail(err, FG_ENOMEM, "cannot start the cache writer: %s", strerror(e));
-    c->started = true;
+    c->writer.started = true;
     return 0;
 }
 
 void fg_writer_stop(struct fg_cache *c)
 {
-    if (!c->started)
+    if (!c->writer.started)
         return;
     pthread_mutex_lock(&c->mu);
-    c->stop = c->kick = true;
-    pthread_cond_signal(&c->work);
+    atomic_store(&c->writer.stop, true);
+    c->writer.kick = true;
+    pthread_cond_signal(&c->writer.work);
     pthread_mutex_unlock(&c->mu);
-    pthread_join(c->thread, NULL);
-    c->started = false;
+    pthread_join(c->writer.thread, NULL);
+    c->writer.started = false;
 }

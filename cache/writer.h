@@ -2,9 +2,27 @@
 #ifndef FG_CACHE_WRITER_H
 #define FG_CACHE_WRITER_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
 #include "fulgur/error.h"
 
+struct fg_batch;
 struct fg_cache;
+
+struct fg_writer {
+    pthread_cond_t work, done; /* with mu */
+    bool kick;                 /* mu */
+    atomic_bool stop;          /* also ends a check of the file */
+    bool started;
+    pthread_t thread;
+
+    /* The thread's own: */
+    struct fg_batch *batch;
+    bool failing;    /* the last batch did */
+    bool unscrubbed; /* what was forgotten is not overwritten yet */
+};
 
 int fg_writer_start(struct fg_cache *c, struct fg_err *err);
 void fg_writer_stop(struct fg_cache *c); /* after the queue is written */

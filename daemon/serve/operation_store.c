@@ -92,15 +92,16 @@ static void fill_rows(struct fg_operation *t, const struct fg_operation_roots *r
 int fg_operation_list(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
 {
     struct fg_cache_entry *entries = calloc(t->req.limit + 1, sizeof *entries);
+    struct fg_cache_listing list = {.rows = entries, .max = t->req.limit};
     struct fg_operation_roots roots;
     int rc = fg_operation_roots(t, &roots, err);
 
     if (rc == 0) {
         out->rows = calloc(t->req.limit + 1, sizeof *out->rows);
-        if (!entries || !out->rows ||
-            fg_cache_list(t->flow->cache, roots.keys, roots.n, entries, t->req.limit, &out->n_rows,
-                          &out->total))
+        if (!entries || !out->rows || fg_cache_list(t->flow->cache, roots.keys, roots.n, &list))
             rc = fg_fail(err, FG_ENOMEM, "no memory for the list");
+        out->n_rows = list.n;
+        out->total = list.total;
     }
     if (rc == 0)
         fill_rows(t, &roots, entries, out);
@@ -164,6 +165,7 @@ static void drop_offers(struct fg_flow *flow, void *arg)
 int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
 {
     struct fg_cache_forgotten gone = {0};
+    struct fg_cache_part part;
     struct fg_operation_roots roots;
     struct fg_key key;
     int rc = fg_operation_roots(t, &roots, err);
@@ -173,8 +175,8 @@ int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out,
     if (rc == 0) {
         /* Nothing that the device had before may come to the store after. */
         fg_operation_on_gpu(t->flow, drop_offers, NULL);
-        rc = fg_cache_forget(t->flow->cache, roots.keys, roots.n, t->req.id ? &key : NULL,
-                             t->req.before, &gone, err);
+        part = (struct fg_cache_part){roots.keys, roots.n, t->req.id ? &key : NULL, t->req.before};
+        rc = fg_cache_forget(t->flow->cache, &part, &gone, err);
     }
     /* Also where the store had nothing: the device and host memory may have what it refused, or
      * what was on its way. */

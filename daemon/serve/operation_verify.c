@@ -151,16 +151,15 @@ static int list_paths(struct fg_operation *t, struct fg_cache_path **paths, size
                       struct fg_err *err)
 {
     struct fg_key root = fg_flow_root(t->flow, &t->req.tenant);
-    size_t n_entries = 0, max = 2 * (size_t)t->req.limit + 1; /* fewer branches than leaves */
+    size_t max = 2 * (size_t)t->req.limit + 1; /* fewer branches than leaves */
     struct fg_cache_entry *entries = calloc(max, sizeof *entries);
-    uint64_t total;
+    struct fg_cache_listing list = {.rows = entries, .max = max};
     int rc = 0;
 
     *paths = calloc(t->req.limit + 1, sizeof **paths);
-    if (!entries || !*paths ||
-        fg_cache_list(t->flow->cache, &root, 1, entries, max, &n_entries, &total))
+    if (!entries || !*paths || fg_cache_list(t->flow->cache, &root, 1, &list))
         rc = fg_fail(err, FG_ENOMEM, "no memory for the list");
-    for (size_t i = 0; rc == 0 && i < n_entries && *n < t->req.limit; i++)
+    for (size_t i = 0; rc == 0 && i < list.n && *n < t->req.limit; i++)
         if (entries[i].leaf &&
             fg_cache_path(t->flow->cache, &entries[i].key, &(*paths)[*n], NULL) == 0)
             (*n)++;

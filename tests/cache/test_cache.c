@@ -229,8 +229,8 @@ static void test_queue_cap(void **state)
     MDB_txn *txn;
     (void)state;
 
-    assert_int_equal(mdb_txn_begin(c->env, NULL, 0, &txn), 0);
-    c->queue_cap = 100000;
+    assert_int_equal(mdb_txn_begin(c->store.env, NULL, 0, &txn), 0);
+    c->queue.cap = 100000;
     put_blocks(c, ch, 0, 10, 10000);
     assert_int_equal(put_block(c, ch, 10, 10000), FG_EBUSY);
     assert_int_equal(stats(c).dropped_queue, 1);

@@ -274,9 +274,9 @@ static off_t payload_at(struct fg_cache *c, const struct chain *ch, uint32_t i)
     off_t at;
 
     fg_piece_key(&ch->keys[i], 0, key);
-    assert_int_equal(mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn), 0);
-    assert_int_equal(mdb_get(txn, c->db[FG_DB_BLOCK_DATA], &k, &v), 0);
-    at = (const char *)v.mv_data + FG_HEAD_BYTES - c->map;
+    assert_int_equal(mdb_txn_begin(c->store.env, NULL, MDB_RDONLY, &txn), 0);
+    assert_int_equal(mdb_get(txn, c->store.db[FG_DB_BLOCK_DATA], &k, &v), 0);
+    at = (const char *)v.mv_data + FG_HEAD_BYTES - c->store.map;
     mdb_txn_abort(txn);
     return at;
 }

@@ -13,12 +13,12 @@ static uint64_t check_tree(struct fg_cache *c)
     uint64_t n = 0;
 
     assert_true(fg_store_enter(c));
-    assert_int_equal(mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn), 0);
+    assert_int_equal(mdb_txn_begin(c->store.env, NULL, MDB_RDONLY, &txn), 0);
     for (enum fg_kind kind = 0; kind < FG_KINDS; kind++) {
         MDB_cursor *cur;
         MDB_val k, v, x;
 
-        assert_int_equal(mdb_cursor_open(txn, c->db[fg_meta_db(kind)], &cur), 0);
+        assert_int_equal(mdb_cursor_open(txn, c->store.db[fg_meta_db(kind)], &cur), 0);
         while (mdb_cursor_get(cur, &k, &v, MDB_NEXT) == 0) {
             struct fg_record r;
             struct fg_key key;
@@ -30,12 +30,12 @@ static uint64_t check_tree(struct fg_cache *c)
                 MDB_val pk = {sizeof piece, piece};
 
                 fg_piece_key(&key, i, piece);
-                assert_int_equal(mdb_get(txn, c->db[fg_data_db(kind)], &pk, &x), 0);
+                assert_int_equal(mdb_get(txn, c->store.db[fg_data_db(kind)], &pk, &x), 0);
             }
             if (kind == FG_KIND_BLOCK && r.index > 0)
                 key = r.parent;
             k = fg_key_val(&key);
-            if (mdb_get(txn, c->db[FG_DB_BLOCKS], &k, &x) != 0)
+            if (mdb_get(txn, c->store.db[FG_DB_BLOCKS], &k, &x) != 0)
                 fail_msg("an orphan of kind %d at index %u", kind, r.index);
             n++;
         }

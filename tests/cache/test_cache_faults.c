@@ -113,8 +113,8 @@ static void test_unknown_versions_are_refused(void **state)
     (void)state;
 
     fg_format_encode(9, format);
-    assert_int_equal(mdb_txn_begin(c->env, NULL, 0, &txn), 0);
-    assert_int_equal(mdb_put(txn, c->db[FG_DB_META], &k, &v, 0), 0);
+    assert_int_equal(mdb_txn_begin(c->store.env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_put(txn, c->store.db[FG_DB_META], &k, &v, 0), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
     fg_cache_close(c);
     assert_int_equal(stat(path_in(dir, "data.mdb"), &before), 0);
@@ -179,7 +179,7 @@ static void test_earlier_format_is_moved_aside(void **state)
     assert_int_equal(access(path_in(dir, "data.mdb.format-1"), F_OK), 0);
     /* What is forgotten is in no file. */
     put_blocks(c, ch, 0, 5, 1000);
-    assert_int_equal(fg_cache_forget(c, &ch->root, 1, NULL, true, &forgotten, &err), 0);
+    assert_int_equal(forget(c, &ch->root, NULL, true, &forgotten, &err), 0);
     assert_int_not_equal(access(path_in(dir, "data.mdb.format-1"), F_OK), 0);
     assert_int_not_equal(access(path_in(dir, "data.mdb.format-2"), F_OK), 0);
     assert_int_not_equal(access(path_in(dir, "data.mdb.format-3"), F_OK), 0);
@@ -259,7 +259,7 @@ static void test_copies_are_stores(void **state)
     for (unsigned flags = 0; flags <= MDB_CP_COMPACT; flags += MDB_CP_COMPACT) {
         char *other = dir_make();
 
-        assert_int_equal(mdb_env_copy2(c->env, other, flags), 0);
+        assert_int_equal(mdb_env_copy2(c->store.env, other, flags), 0);
         copy = cache_open(other, 4 * MIB);
         assert_int_equal(find_blocks(copy, ch), 100);
         for (uint32_t i = 0; i < 100; i++)

@@ -12,7 +12,7 @@ static int check(const char *dir, bool deep, struct fg_err *err)
 
     assert_true(fd >= 0);
     memset(err, 0, sizeof *err);
-    rc = fg_check_file(fd, deep, err);
+    rc = fg_check_file(fd, deep, NULL, err);
     close(fd);
     return rc;
 }

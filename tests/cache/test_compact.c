@@ -3,13 +3,61 @@
 #include "util.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "cache/dir.h"
 #include "cache/handle.h"
 
 enum { N = 200, KEPT = 20, BYTES = 20000 };
+
+/* In the child: after so many writes to the copy, `victim` is cut. */
+static atomic_int writes_left = -1;
+static const char *victim;
+static off_t cut_to;
+
+static void about_to_write(int fd)
+{
+    char name[64], target[4200];
+    ssize_t n;
+
+    if (atomic_load(&writes_left) < 0)
+        return;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    n = readlink(name, target, sizeof target - 1);
+    target[n > 0 ? n : 0] = '\0';
+    if (strstr(target, FG_COMPACT_FILE) && atomic_fetch_sub(&writes_left, 1) == 0)
+        truncate(victim, cut_to);
+}
+
+/* LMDB writes with one or the other. */
+__attribute__((visibility("default"))) ssize_t write(int fd, const void *buf, size_t n)
+{
+    about_to_write(fd);
+    return syscall(SYS_write, fd, buf, n);
+}
+
+__attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
+{
+    about_to_write(fd);
+    return syscall(SYS_pwrite64, fd, buf, n, at);
+}
+
+__attribute__((visibility("default"))) ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+    about_to_write(fd);
+    return syscall(SYS_writev, fd, iov, n);
+}
+
+__attribute__((visibility("default"))) ssize_t pwritev(int fd, const struct iovec *iov, int n,
+                                                       off_t at)
+{
+    about_to_write(fd);
+    return syscall(SYS_pwritev, fd, iov, n, at, 0);
+}
 
 static uint64_t file_size(const char *dir)
 {
@@ -32,8 +80,7 @@ static struct fg_cache *make(char **dir, struct chain **ch)
     put_blocks(c, *ch, 0, N, BYTES);
     put_state(c, *ch, KEPT - 1, BYTES);
     fg_cache_flush(c);
-    assert_int_equal(fg_cache_forget(c, &(*ch)->root, 1, &(*ch)->keys[KEPT], false, &gone, &err),
-                     0);
+    assert_int_equal(forget(c, &(*ch)->root, &(*ch)->keys[KEPT], false, &gone, &err), 0);
     assert_int_equal(gone.blocks, N - KEPT);
     return c;
 }
@@ -143,12 +190,86 @@ static void test_killed_anywhere(void **state)
     dir_remove(dir);
 }
 
+/* The child: 0, or what went wrong; 100: the copy was done before. */
+static int cut_during_the_copy(const char *file, off_t size, int writes)
+{
+    uint64_t before, after;
+    struct fg_err err = {0};
+    struct fg_cache *c;
+    struct chain *ch;
+    char *dir, path[4200];
+    bool own = strcmp(file, FG_COMPACT_FILE) == 0, met;
+    int rc;
+
+    c = make(&dir, &ch);
+    c->batch_cap = 4 * BYTES; /* a transaction of the copy */
+    snprintf(path, sizeof path, "%s", path_in(dir, file));
+    victim = path;
+    cut_to = size;
+    atomic_store(&writes_left, writes);
+    rc = fg_cache_compact(c, &before, &after, &err);
+    met = atomic_exchange(&writes_left, -1) < 0;
+    fg_cache_flush(c);
+    fg_cache_flush(c);
+    if (!met && rc)
+        return 1;
+    if (rc && (rc != FG_EIO || err.code != FG_EIO || (!own && !strstr(err.text, "damaged"))))
+        return 2;
+    if (access(path_in(dir, FG_COMPACT_FILE), F_OK) == 0)
+        return 3;
+    /* The copy that is cut costs the copy; the store that is cut is begun anew, or has been copied
+     * by then. */
+    if ((own || !rc) != (stats(c).blocks == KEPT))
+        return 4;
+    if (!own && rc && size && access(path_in(dir, "data.mdb.damaged-1"), F_OK) != 0)
+        return 5;
+    put_blocks(c, ch, 0, KEPT, BYTES);
+    put_state(c, ch, KEPT - 1, BYTES);
+    fg_cache_flush(c);
+    expect_kept(c, ch);
+    if (fg_cache_compact(c, &before, &after, &err))
+        return 6;
+    expect_kept(c, ch);
+    fg_cache_close(c);
+    c = cache_open(dir, 64 * MIB);
+    expect_kept(c, ch);
+    fg_cache_close(c);
+    dir_remove(dir);
+    return met ? 0 : 100;
+}
+
+static void test_cut_meanwhile(void **state)
+{
+    static const struct {
+        const char *file;
+        off_t size;
+    } cuts[] = {{"data.mdb", 0}, {"data.mdb", 100000}, {FG_COMPACT_FILE, 0}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        int status = 0, writes = 0;
+
+        for (; status == 0; writes++) {
+            pid_t pid = fork();
+
+            if (pid == 0)
+                _exit(cut_during_the_copy(cuts[i].file, cuts[i].size, writes));
+            assert_int_equal(waitpid(pid, &status, 0), pid);
+        }
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 100)
+            fail_msg("%s cut to %d after %d writes: status %#x", cuts[i].file, (int)cuts[i].size,
+                     writes - 1, (unsigned)status);
+        assert_true(writes > 5); /* it was cut amid the copy too */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shrinks),
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_killed_anywhere),
+        cmocka_unit_test(test_cut_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,15 +131,14 @@ static void test_list(void **state)
 {
     struct set s = make();
     struct fg_cache_entry rows[8];
-    uint64_t total;
-    size_t n;
+    struct fg_cache_listing list = {.rows = rows, .max = 8};
     (void)state;
 
     fg_cache_touch(s.c, s.b->keys, N);
     fg_cache_touch(s.c, s.a->keys, N);
-    assert_int_equal(fg_cache_list(s.c, s.roots, 1, rows, 8, &n, &total), 0);
-    assert_int_equal(n, 3);
-    assert_int_equal(total, 3);
+    assert_int_equal(fg_cache_list(s.c, s.roots, 1, &list), 0);
+    assert_int_equal(list.n, 3);
+    assert_int_equal(list.total, 3);
     /* The first blocks of a prompt count as the latest used. */
     assert_memory_equal(&rows[0].key, &s.a->keys[SHARED - 1], 16);
     assert_false(rows[0].leaf);
@@ -155,9 +154,10 @@ static void test_list(void **state)
     assert_memory_equal(&rows[2].key, &s.b->keys[N - 1], 16);
     assert_int_equal(rows[2].states, SHARED + 1);
     assert_true(rows[2].newer > rows[1].newer);
-    assert_int_equal(fg_cache_list(s.c, s.roots, 1, rows, 1, &n, &total), 0);
-    assert_int_equal(n, 1);
-    assert_int_equal(total, 3);
+    list.max = 1;
+    assert_int_equal(fg_cache_list(s.c, s.roots, 1, &list), 0);
+    assert_int_equal(list.n, 1);
+    assert_int_equal(list.total, 3);
     finish(&s);
 }
 
@@ -208,7 +208,7 @@ static void test_from_a_block_on(void **state)
     (void)state;
 
     expect_traces(s.dir, s.a, 0, N, true);
-    assert_int_equal(fg_cache_forget(s.c, s.roots, 1, &s.a->keys[5], false, &out, &err), 0);
+    assert_int_equal(forget(s.c, s.roots, &s.a->keys[5], false, &out, &err), 0);
     assert_int_equal(out.blocks, N - 5);
     assert_int_equal(out.states, N - 5);
     assert_int_equal(out.bytes, (N - 5) * (BYTES + STATE_BYTES));
@@ -218,10 +218,8 @@ static void test_from_a_block_on(void **state)
     expect_traces(s.dir, s.a, 0, 5, true);
     assert_int_equal(stats(s.c).evicted, 0);
     /* Again, and what another root has. */
-    assert_int_equal(fg_cache_forget(s.c, s.roots, 1, &s.a->keys[5], false, &out, &err),
-                     FG_ENOTFOUND);
-    assert_int_equal(fg_cache_forget(s.c, s.roots, 1, &s.other->keys[2], true, &out, &err),
-                     FG_ENOTFOUND);
+    assert_int_equal(forget(s.c, s.roots, &s.a->keys[5], false, &out, &err), FG_ENOTFOUND);
+    assert_int_equal(forget(s.c, s.roots, &s.other->keys[2], true, &out, &err), FG_ENOTFOUND);
     assert_int_equal(find_blocks(s.c, s.other), N);
     /* It can come again. */
     put_blocks(s.c, s.a, 5, N, BYTES);
@@ -237,12 +235,12 @@ static void test_back_to_where_it_parts(void **state)
     struct fg_err err;
     (void)state;
 
-    assert_int_equal(fg_cache_forget(s.c, s.roots, 1, &s.a->keys[N - 1], true, &out, &err), 0);
+    assert_int_equal(forget(s.c, s.roots, &s.a->keys[N - 1], true, &out, &err), 0);
     assert_int_equal(out.blocks, N - SHARED);
     assert_int_equal(find_blocks(s.c, s.a), SHARED);
     assert_int_equal(find_blocks(s.c, s.b), N);
     expect_traces(s.dir, s.a, SHARED, N, false);
-    assert_int_equal(fg_cache_forget(s.c, s.roots, 1, &s.b->keys[N - 1], true, &out, &err), 0);
+    assert_int_equal(forget(s.c, s.roots, &s.b->keys[N - 1], true, &out, &err), 0);
     assert_int_equal(out.blocks, N);
     expect_traces(s.dir, s.b, 0, N, false);
     for (uint32_t i = 0; i < N; i++)
@@ -263,7 +261,7 @@ static void test_all_of_a_root(void **state)
     assert_non_null(f);
     fclose(f);
     assert_int_equal(fg_cache_roots(s.c, roots, 4), 2);
-    assert_int_equal(fg_cache_forget(s.c, s.roots, 1, NULL, false, &out, &err), 0);
+    assert_int_equal(forget(s.c, s.roots, NULL, false, &out, &err), 0);
     assert_int_equal(out.blocks, 2 * N - SHARED);
     assert_int_equal(out.states, N + 1);
     expect_traces(s.dir, s.a, 0, N, false);
@@ -297,7 +295,7 @@ static void test_what_a_lost_block_leaves(void **state)
     fg_report_corrupt(s.c, FG_KIND_BLOCK, &s.a->keys[1], true);
     fg_cache_flush(s.c);
     assert_int_equal(find_blocks(s.c, s.a), 1);
-    assert_int_equal(fg_cache_forget(s.c, s.roots, 1, NULL, false, &out, &err), 0);
+    assert_int_equal(forget(s.c, s.roots, NULL, false, &out, &err), 0);
     expect_traces(s.dir, s.a, 0, N, false);
     expect_traces(s.dir, s.b, SHARED, N, false);
     assert_int_equal(find_blocks(s.c, s.other), N);
@@ -321,7 +319,7 @@ static void test_killed_before_overwriting(void **state)
 
         close(c->dir_fd);
         c->dir_fd = -1;
-        if (fg_cache_forget(c, s.roots, 1, NULL, false, &out, &err) == 0)
+        if (forget(c, s.roots, NULL, false, &out, &err) == 0)
             _exit(1);
         kill(getpid(), SIGKILL);
     }
@@ -334,7 +332,7 @@ static void test_killed_before_overwriting(void **state)
     expect_traces(s.dir, s.a, 0, N, false);
     expect_traces(s.dir, s.b, SHARED, N, false);
     assert_int_equal(find_blocks(s.c, s.other), N);
-    assert_false(s.c->unscrubbed);
+    assert_false(s.c->writer.unscrubbed);
     finish(&s);
 }
 
@@ -343,7 +341,7 @@ static void forget_until_killed(const char *dir, const struct fg_key *roots)
     struct fg_cache_forgotten out;
     struct fg_cache *c = cache_open(dir, 16 * MIB);
 
-    fg_cache_forget(c, roots, 1, NULL, false, &out, NULL);
+    forget(c, roots, NULL, false, &out, NULL);
     for (;;)
         pause();
 }

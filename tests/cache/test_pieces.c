@@ -30,13 +30,13 @@ static size_t count_pieces(struct fg_cache *c, enum fg_kind kind, bool whole)
     MDB_val k, v, m;
     size_t n = 0;
 
-    assert_int_equal(mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn), 0);
-    assert_int_equal(mdb_cursor_open(txn, c->db[fg_data_db(kind)], &cur), 0);
+    assert_int_equal(mdb_txn_begin(c->store.env, NULL, MDB_RDONLY, &txn), 0);
+    assert_int_equal(mdb_cursor_open(txn, c->store.db[fg_data_db(kind)], &cur), 0);
     while (mdb_cursor_get(cur, &k, &v, MDB_NEXT) == 0) {
         assert_true(v.mv_size <= FG_PIECE_BYTES);
         k.mv_size = sizeof(struct fg_key);
         if (whole)
-            assert_int_equal(mdb_get(txn, c->db[fg_meta_db(kind)], &k, &m), 0);
+            assert_int_equal(mdb_get(txn, c->store.db[fg_meta_db(kind)], &k, &m), 0);
         n++;
     }
     mdb_cursor_close(cur);
@@ -113,9 +113,9 @@ static off_t piece_at(struct fg_cache *c, const struct fg_key *key, uint32_t num
     off_t off;
 
     fg_piece_key(key, number, at);
-    assert_int_equal(mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn), 0);
-    assert_int_equal(mdb_get(txn, c->db[FG_DB_STATE_DATA], &k, &v), 0);
-    off = (const char *)v.mv_data - c->map;
+    assert_int_equal(mdb_txn_begin(c->store.env, NULL, MDB_RDONLY, &txn), 0);
+    assert_int_equal(mdb_get(txn, c->store.db[FG_DB_STATE_DATA], &k, &v), 0);
+    off = (const char *)v.mv_data - c->store.map;
     mdb_txn_abort(txn);
     return off;
 }
@@ -181,10 +181,10 @@ static void test_lost_piece(void **state)
         assert_int_equal(put_state(c, ch, 0, STATE_BYTES), 0);
         fg_cache_flush(c);
         fg_piece_key(&ch->keys[0], PIECES - 2, at);
-        assert_int_equal(mdb_txn_begin(c->env, NULL, 0, &txn), 0);
-        assert_int_equal(mdb_del(txn, c->db[FG_DB_STATE_DATA], &k, NULL), 0);
+        assert_int_equal(mdb_txn_begin(c->store.env, NULL, 0, &txn), 0);
+        assert_int_equal(mdb_del(txn, c->store.db[FG_DB_STATE_DATA], &k, NULL), 0);
         assert_int_equal(mdb_txn_commit(txn), 0);
-        atomic_fetch_add(&c->last_txn, 1); /* else it would be somebody else's */
+        atomic_fetch_add(&c->store.last_txn, 1); /* else it would be somebody else's */
         if (reopened) {
             fg_cache_close(c);
             c = cache_open(dir, BUDGET_MIB * MIB);

@@ -1,6 +1,9 @@
 /* The cap on bytes written a day: hours, a clock that jumps, restarts, and what the store drops. */
 #include "util.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "cache/quota.h"
 
 #define HOUR 3600ull
@@ -125,6 +128,36 @@ static void test_the_store_keeps_to_it(void **state)
     dir_remove(dir);
 }
 
+/* Records that the disk refuses, more of them than may be written in a day. */
+static void test_what_fails_counts_for_nothing(void **state)
+{
+    char *dir = dir_make();
+    struct log_count log = {.word = "event=write_budget_used_up"};
+    struct chain *a = chain_make(1, 0, 2);
+    struct fg_cache *c = open_capped(dir, 2 * MIB, &log);
+    struct rlimit old, small = {.rlim_cur = 0};
+    (void)state;
+
+    fg_cache_flush(c);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small.rlim_max = old.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(put_block(c, a, 0, 100000), 0);
+        fg_cache_flush(c);
+    }
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(stats(c).write_errors, 40);
+    put_blocks(c, a, 0, 2, 100000);
+    fg_cache_flush(c);
+    assert_int_equal(find_blocks(c, a), 2);
+    assert_int_equal(stats(c).dropped_budget, 0);
+    fg_cache_close(c);
+    free(a);
+    dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_a_clock_that_jumps),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_the_store_keeps_to_it),
+        cmocka_unit_test(test_what_fails_counts_for_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

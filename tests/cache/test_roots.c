@@ -58,8 +58,8 @@ static void test_rotten_is_written_again(void **state)
     put_blocks(c, ch, 0, 1, 100);
     fg_cache_flush(c);
     k = fg_key_val(&r.key);
-    assert_int_equal(mdb_txn_begin(c->env, NULL, 0, &txn), 0);
-    assert_int_equal(mdb_put(txn, c->db[FG_DB_ROOTS], &k, &v, 0), 0);
+    assert_int_equal(mdb_txn_begin(c->store.env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_put(txn, c->store.db[FG_DB_ROOTS], &k, &v, 0), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
     fg_cache_close(c);
     c = cache_open(dir, 4 * MIB);

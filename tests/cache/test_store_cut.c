@@ -60,11 +60,8 @@ static void test_nobody_waits_for_the_check(void **state)
     struct fg_cache *c = cache_open(dir, BUDGET_MIB * MIB);
     struct chain *ch = chain_make(1, 0, BLOCKS), *other = chain_make(2, 0, 5);
     struct fg_nearest nearest = {0};
-    struct fg_cache_list_check {
-        size_t n;
-        uint64_t total;
-    } list;
     struct fg_cache_entry row;
+    struct fg_cache_listing list = {.rows = &row, .max = 1};
     struct fg_err err;
     (void)state;
 
@@ -84,7 +81,7 @@ static void test_nobody_waits_for_the_check(void **state)
     fg_cache_touch(c, other->keys, 5);
     assert_true(fg_cache_admits(c, FG_AT_SYSTEM_END, 100, 1000));
     assert_int_equal(stats(c).queued_bytes, 5 * BYTES);
-    assert_int_equal(fg_cache_list(c, &ch->root, 1, &row, 1, &list.n, &list.total), 0);
+    assert_int_equal(fg_cache_list(c, &ch->root, 1, &list), 0);
     open_gate();
     fg_cache_flush(c);
     assert_int_equal(find_blocks(c, ch), BLOCKS); /* nothing was wrong with it */
@@ -141,6 +138,8 @@ static void overwrite(const char *path, const struct older *older)
 {
     int fd = open(path, O_WRONLY | O_TRUNC);
 
+    if (fd < 0)
+        return; /* just being moved aside */
     assert_int_equal(write(fd, older->bytes, older->n), older->n);
     close(fd);
 }
@@ -150,6 +149,8 @@ static void zero(const char *path, uint64_t page, uint64_t pages)
     static const uint8_t zeros[2 * 4096];
     int fd = open(path, O_WRONLY);
 
+    if (fd < 0)
+        return;
     assert_int_equal(pwrite(fd, zeros, pages * 4096, (off_t)page * 4096), pages * 4096);
     close(fd);
 }

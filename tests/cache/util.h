@@ -188,6 +188,15 @@ static inline uint32_t find_blocks(struct fg_cache *c, const struct chain *ch)
     return find(c, ch, ch->n, false);
 }
 
+/* Forgets a part of the tree below one root. */
+static inline int forget(struct fg_cache *c, const struct fg_key *root, const struct fg_key *key,
+                         bool before, struct fg_cache_forgotten *out, struct fg_err *err)
+{
+    struct fg_cache_part part = {.roots = root, .n_roots = 1, .key = key, .before = before};
+
+    return fg_cache_forget(c, &part, out, err);
+}
+
 static inline char *dir_make(void)
 {
     const char *tmp = getenv("TMPDIR");
