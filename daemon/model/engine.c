@@ -1,3 +1,8 @@
+#include "engine_state.h"
+#include "forward.h"
+#include "gpu/command.h"
+#include "load.h"
+#include "sequence.h"
 #include "model/blocks/block.h"
 #include "rope_table.h"
 #include "step_set.h"

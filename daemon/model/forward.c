@@ -1,6 +1,8 @@
 /* The blocks of a model, recorded from the step's tables: the stream of activations goes through
  * their norms and through them, one after the other. */
-#include "engine_priv.h"
+#include "engine_state.h"
+#include "forward.h"
+#include "gpu/command.h"
 #include "model/blocks/block.h"
 #include "ops/embed.h"
 #include "ops/norm.h"

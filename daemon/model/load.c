@@ -1,5 +1,6 @@
 /* The tensors of a model's blocks: measured for the plan, and uploaded. */
-#include "engine_priv.h"
+#include "engine_state.h"
+#include "load.h"
 #include "model/blocks/block.h"
 
 #include <stdlib.h>

@@ -1,10 +1,13 @@
+#include "transfer.h"
+#include "weights.h"
 #include "plan.h"
+#include "scratch.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #include "base/block_tokens.h"
-#include "engine_priv.h"
+#include "load.h"
 #include "gpu/device.h"
 #include "model/blocks/block.h"
 

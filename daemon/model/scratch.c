@@ -1,6 +1,6 @@
 /* Sizes and creation of a step's activations and tables. */
 #include "base/block_tokens.h"
-#include "engine_priv.h"
+#include "engine_state.h"
 #include "model/blocks/block.h"
 #include "ops/best.h"
 #include "ops/quantize.h"

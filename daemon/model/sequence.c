@@ -5,7 +5,9 @@
 #include "base/block_tokens.h"
 #include "base/blob.h"
 #include "base/ticket.h"
-#include "engine_priv.h"
+#include "engine_state.h"
+#include "gpu/command.h"
+#include "sequence.h"
 
 /* A recorder of copies on the device that nobody waits for, begun: one that is not under way. What
  * is submitted later sees what they wrote. */

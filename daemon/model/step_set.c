@@ -1,3 +1,4 @@
+#include "engine_state.h"
 #include "step_set.h"
 
 #include <stdlib.h>

@@ -3,7 +3,8 @@
 #ifndef FG_STEP_SET_H
 #define FG_STEP_SET_H
 
-#include "engine_priv.h"
+#include "forward.h"
+#include "gpu/command.h"
 
 enum fg_step_phase { FG_STEP_FREE, FG_STEP_PREPARED, FG_STEP_SUBMITTED, FG_STEP_FAILED };
 

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/block_tokens.h"
-#include "engine_priv.h"
+#include "engine_state.h"
+#include "forward.h"
+#include "sequence.h"
 #include "ops/softmax_attention.h"
 #include "shaders/lib/rows.h"
 

@@ -1,3 +1,4 @@
+#include "engine_state.h"
 #include "tune.h"
 
 #include "model/blocks/block.h"

@@ -6,7 +6,7 @@
 #ifndef FG_TUNE_H
 #define FG_TUNE_H
 
-#include "engine_priv.h"
+#include "engine.h"
 
 enum { FG_TUNE_CANDIDATES = 40 };
 

@@ -1,5 +1,6 @@
 /* The file of tilings. Text: a line that says what it is, the key of device, driver, mode and
  * shaders, a line a choice, and the sum of all that. */
+#include "engine_state.h"
 #include "tune.h"
 #include "ops/quantize.h"
 

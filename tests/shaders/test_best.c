@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "model/engine_priv.h"
+#include "model/engine_state.h"
 #include "ops/best.h"
 
 #include "lab.h"

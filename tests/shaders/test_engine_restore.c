@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "model/engine_priv.h"
+#include "model/engine_state.h"
 
 #include "base/block_tokens.h"
 #include "lab.h"

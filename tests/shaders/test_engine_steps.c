@@ -20,7 +20,7 @@
 #include "base/blob.h"
 #include "base/ticket.h"
 #include "gpu/device.h"
-#include "model/engine_priv.h"
+#include "model/engine_state.h"
 
 enum { TOKENS = 270 };
 

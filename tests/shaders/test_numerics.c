@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "model/engine_priv.h"
+#include "model/engine_state.h"
 #include "ops/matmul.h"
 #include "ops/quantize.h"
 #include "pair.h"

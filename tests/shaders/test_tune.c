@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "model/engine_state.h"
 #include "lab.h"
 #include "model/tune.h"
 #include "ops/matmul.h"
