@@ -19,16 +19,13 @@ struct fg_service {
     void *ended_ctx;
 };
 
-/* Bytes that a worker reads in a moment: they need not wait behind longer ones. */
-enum { FG_WORK_QUICK = 1 << 20 };
-
 /* Does the work: `bytes` that are few on the loop, more on a worker. */
 static inline void fg_service_work(struct fg_service *s, struct fg_work *work, size_t bytes)
 {
     if (bytes <= FG_WORK_SMALL || s->closing)
         fg_workers_do(work);
     else
-        fg_workers_post(s->workers, work, bytes > FG_WORK_QUICK);
+        fg_workers_post(s->workers, work, false);
 }
 
 #endif
