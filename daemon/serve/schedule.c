@@ -2,6 +2,7 @@
  * pieces of the prompts that are being computed. */
 #include "base/log.h"
 #include "parts.h"
+#include "prefix/held.h"
 
 enum { MEASURED_TOKENS = 16 }; /* of a step that tells what prefill costs: decode costs more */
 
@@ -48,7 +49,7 @@ static bool handle_failure(struct fg_flow *flow, struct fg_job *job, int rc, str
 {
     if (rc == 0)
         return true;
-    if (rc == FG_EBUSY && fg_offer_reading(&flow->runner.prefix_cache))
+    if (rc == FG_EBUSY && fg_pages_held(&flow->runner.prefix_cache))
         return false; /* pages come free in a moment */
     if (rc == FG_EDEVICELOST)
         fg_admit_recover(flow, err);
@@ -203,7 +204,7 @@ bool fg_sched_turn(struct fg_flow *flow)
     if (st.n == 0)
         return may_go_on(&flow->sched);
     if (st.pages && !fg_device_tier_make_room(flow->runner.vram, st.pages)) {
-        if (fg_offer_reading(&flow->runner.prefix_cache))
+        if (fg_pages_held(&flow->runner.prefix_cache))
             return false; /* pages come free when it is read, which wakes this thread */
         fg_fail(&err, FG_EBUSY, "the device has no free KV page");
         if (!fg_admit_preempt(flow))
