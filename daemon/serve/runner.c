@@ -85,7 +85,7 @@ static int open_device(struct fg_runner *m, struct fg_err *err)
     log_tuning(m->engine);
     if (!m->info.canonical && fg_numerics_portable(m->options.numerics))
         fg_log(FG_LOG_WARN, "flow",
-               "numerics=not_canonical device=\"%s\" cause=\"the known-answer battery gave other "
+               "numerics=not_canonical device=\"%s\" cause=\"the known-answer self-test gave other "
                "bits; the cache serves this device and driver only\"",
                fg_device_info(m->device)->name);
     old = m->prefix_cache;
