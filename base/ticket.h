@@ -2,7 +2,9 @@
  * transfer, a read of the store. Whoever does the work ends it once, from any thread; the owner is
  * told by its queue (queue.h) waking up, or asks, or waits.
  *
- * The memory is the owner's, from fg_ticket_init() to fg_ticket_finish(), and must outlive the work. */
+ * The memory is the owner's, from fg_ticket_init() to fg_ticket_finish(), and must outlive the work.
+ * The queue must outlive fg_ticket_end(), which wakes it last: the owner may see the ticket ended,
+ * and have finished it, before that returns. */
 #ifndef FG_BASE_TICKET_H
 #define FG_BASE_TICKET_H
 
@@ -22,7 +24,7 @@ struct fg_ticket {
     struct fg_queue *wake; /* woken at the end; or NULL */
 };
 
-/* wake: the queue that the owner's thread sleeps on, or NULL; it outlives the ticket. */
+/* wake: the queue that the owner's thread sleeps on, or NULL. */
 void fg_ticket_init(struct fg_ticket *t, struct fg_queue *wake);
 /* No work may be under way. */
 void fg_ticket_finish(struct fg_ticket *t);

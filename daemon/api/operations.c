@@ -3,12 +3,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "caller.h"
 #include "common/body.h"
-#include "common/service.h"
-#include "http/event_queue.h"
+#include "common/pending.h"
 #include "http/json_in.h"
 #include "http/json_out.h"
 #include "http/stream.h"
@@ -26,8 +24,8 @@ struct item {
 };
 
 struct operation {
-    TAILQ_ENTRY(operation) link;
-    struct fg_operations *all;
+    struct fg_pending pending;
+    struct fg_pending_list *all;
     struct fg_request request;
     struct fg_work work; /* reads the body */
     struct evbuffer *body;
@@ -42,11 +40,7 @@ struct operation {
     struct item last; /* DONE and FAILED must arrive whatever memory there is */
 };
 
-struct fg_operations {
-    struct fg_service *service;
-    TAILQ_HEAD(, operation) list;
-    struct fg_event_queue events;
-};
+_Static_assert(offsetof(struct operation, pending) == 0, "the first member");
 
 static struct operation *of_work(struct fg_work *work)
 {
@@ -59,6 +53,11 @@ static void stop(struct operation *x)
 
     if (x->operation)
         b->stop(b->ctx, x->operation);
+}
+
+static void stop_pending(struct fg_pending *p)
+{
+    stop((struct operation *)p);
 }
 
 static void on_lost(void *arg)
@@ -174,7 +173,7 @@ static void end(struct operation *x)
 {
     struct fg_service *s = x->all->service;
 
-    TAILQ_REMOVE(&x->all->list, x, link);
+    TAILQ_REMOVE(&x->all->list, &x->pending, link);
     if (x->operation)
         s->backend.finish(s->backend.ctx, x->operation);
     fg_operation_request_finish(&x->asked);
@@ -272,7 +271,7 @@ static void on_read(struct fg_work *work)
         end(x);
 }
 
-static struct operation *new_operation(struct fg_operations *all, struct fg_request *r,
+static struct operation *new_operation(struct fg_pending_list *all, struct fg_request *r,
                                        enum fg_operation_kind kind)
 {
     struct operation *x = calloc(1, sizeof *x);
@@ -294,7 +293,7 @@ static struct operation *new_operation(struct fg_operations *all, struct fg_requ
     return x;
 }
 
-void fg_operations_start(struct fg_operations *all, struct fg_request *r,
+void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
                          const struct fg_caller *caller, const char *path)
 {
     size_t bytes = fg_request_body_bytes(r);
@@ -320,51 +319,15 @@ void fg_operations_start(struct fg_operations *all, struct fg_request *r,
         return;
     }
     x->asked.tenant = caller->tenant;
-    TAILQ_INSERT_TAIL(&all->list, x, link);
+    TAILQ_INSERT_TAIL(&all->list, &x->pending, link);
     fg_request_keep(&x->request, r, on_lost, x);
     x->work.run = read_body;
     x->work.done = on_read;
     fg_service_work(all->service, &x->work, bytes);
 }
 
-/* --- all of them --- */
-
 int fg_operations_create(struct fg_service *service, struct event_base *base,
-                         struct fg_operations **out, struct fg_err *err)
+                         struct fg_pending_list **out, struct fg_err *err)
 {
-    struct fg_operations *all = calloc(1, sizeof *all);
-    int rc;
-
-    *out = NULL;
-    if (!all)
-        return fg_fail(err, FG_ENOMEM, "no memory for operations");
-    all->service = service;
-    TAILQ_INIT(&all->list);
-    all->events.deliver = on_event;
-    all->events.ctx = all;
-    rc = fg_event_queue_init(&all->events, base, err);
-    if (rc)
-        free(all);
-    else
-        *out = all;
-    return rc;
-}
-
-void fg_operations_destroy(struct fg_operations *all)
-{
-    struct operation *x;
-
-    if (!all)
-        return;
-    TAILQ_FOREACH(x, &all->list, link)
-    stop(x);
-    while (!TAILQ_EMPTY(&all->list))
-        fg_event_queue_wait(&all->events);
-    fg_event_queue_finish(&all->events);
-    free(all);
-}
-
-bool fg_operations_any(const struct fg_operations *all)
-{
-    return !TAILQ_EMPTY(&all->list);
+    return fg_pending_create(service, base, on_event, stop_pending, out, err);
 }

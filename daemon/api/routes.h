@@ -3,8 +3,7 @@
 #define FG_API_ROUTES_H
 
 struct fg_callers;
-struct fg_completions;
-struct fg_operations;
+struct fg_pending_list;
 struct fg_request;
 struct fg_service;
 
@@ -12,8 +11,8 @@ struct fg_service;
 struct fg_endpoints {
     struct fg_service *service;
     const struct fg_callers *callers;
-    struct fg_completions *completions;
-    struct fg_operations *operations;
+    struct fg_pending_list *completions;
+    struct fg_pending_list *operations;
 };
 
 /* Answers a request, now or later. */

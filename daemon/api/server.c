@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "caller.h"
-#include "common/service.h"
+#include "common/pending.h"
 #include "http/server.h"
 #include "openai/completion.h"
 #include "operations.h"
@@ -29,7 +29,7 @@ static void check_drained(void *arg)
     struct fg_api *api = arg;
 
     if (!api->service.draining || api->drain_told || api->service.closing ||
-        fg_completions_any(api->ends.completions) || fg_operations_any(api->ends.operations) ||
+        fg_pending_any(api->ends.completions) || fg_pending_any(api->ends.operations) ||
         fg_http_busy(api->http))
         return;
     api->drain_told = true;
@@ -122,8 +122,8 @@ void fg_api_destroy(struct fg_api *api)
         return;
     api->service.closing = true;
     fg_workers_destroy(api->service.workers);
-    fg_completions_destroy(api->ends.completions);
-    fg_operations_destroy(api->ends.operations);
+    fg_pending_destroy(api->ends.completions);
+    fg_pending_destroy(api->ends.operations);
     fg_http_destroy(api->http);
     if (api->drained)
         event_free(api->drained);

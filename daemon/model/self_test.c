@@ -54,7 +54,7 @@ void fg_self_test_canon_inputs(uint32_t bits[FG_SELF_TEST_INPUTS])
 
 static int run_canon(struct fg_ops *o, uint64_t *hash, struct fg_err *err)
 {
-    const struct fg_kernel_key key = {.base = "battery_canon"};
+    const struct fg_kernel_key key = {.base = "self_test_canon"};
     struct fg_buffer *in = NULL, *out = NULL;
     uint32_t n = CANON_INPUTS;
     int rc = fg_buffer_create(o->device, n * 4, FG_BUFFER_HOST, "self-test", &in, err);

@@ -18,7 +18,8 @@ int fg_self_test_run(struct fg_ops *o, struct fg_self_test *out, struct fg_err *
 /* Its inputs and the committed XXH3-64 of its outputs: tests compute these from the plain C
  * reference as well. */
 enum {
-    FG_SELF_TEST_INPUTS = 4096, /* bit patterns; six results each, as battery/canon.comp has them */
+    FG_SELF_TEST_INPUTS =
+        4096, /* bit patterns; six results each, as self_test/canon.comp has them */
     FG_SELF_TEST_ROWS = 96,
     FG_SELF_TEST_K = 352, /* 11 blocks: a partial slice */
     FG_SELF_TEST_TOKENS = 5,

@@ -100,7 +100,7 @@ void fg_ops_refuse(struct fg_ops *o, const char *operation, const char *why)
 /* Counts the f16 values that unpackHalf2x16 expands inexactly here. */
 static int probe_half(struct fg_ops *o, struct fg_err *err)
 {
-    const struct fg_kernel_key key = {.base = "battery_half"};
+    const struct fg_kernel_key key = {.base = "self_test_half"};
     struct fg_buffer *out = NULL;
     int rc = fg_buffer_create(o->device, 16, FG_BUFFER_HOST, "f16 probe", &out, err);
     if (rc == 0) {

@@ -137,6 +137,15 @@ void fg_restore_reap(const struct fg_prefix_cache *r, bool wait)
     }
 }
 
+bool fg_restore_ending(const struct fg_prefix_cache *r)
+{
+    for (struct fg_way *way = r->unwanted ? *r->unwanted : NULL; way; way = way->next)
+        for (int i = 0; i <= BLOCKS_UNDER_WAY; i++)
+            if (nth_move(way, i)->stage == WRITING)
+                return true;
+    return false;
+}
+
 void fg_restore_stop(struct fg_restore *w, const struct fg_prefix_cache *r)
 {
     struct fg_way *way = w->way;

@@ -7,7 +7,7 @@
 #include "longest.h"
 #include "prefix_keys.h"
 
-/* A restore on its way, so that other work can go between its pieces. */
+/* A restore on its way, so that other work can go on beside it. */
 struct fg_restore {
     const struct fg_prefix *prefix; /* the caller's, while it lasts */
     const int32_t *tokens;
@@ -38,6 +38,8 @@ void fg_restore_wait(struct fg_restore *w);
 void fg_restore_stop(struct fg_restore *w, const struct fg_prefix_cache *r);
 /* Gives back what stopped restores have left and has ended; with `wait` all of it. */
 void fg_restore_reap(const struct fg_prefix_cache *r, bool wait);
+/* Are pages or slots of stopped restores still being written? They come free then. */
+bool fg_restore_ending(const struct fg_prefix_cache *r);
 /* A restore that is done: aims for what the device has by now of the first n blocks beyond those in
  * seq, up to a state where states are needed. w->done stays when there is no more. */
 void fg_restore_more(struct fg_restore *w, const struct fg_prefix_cache *r,

@@ -247,6 +247,31 @@ void fg_device_tier_leave(struct fg_device_tier *v, const struct fg_key *keys, u
     }
 }
 
+/* The entry of block `key`, when `page` is its page. */
+static struct entry *find_page(const struct fg_device_tier *v, const struct fg_key *key,
+                               uint32_t page)
+{
+    uint32_t i = v->has_pages ? find(v, key) : FG_TIER_NONE;
+
+    return i != FG_TIER_NONE && v->entries[i].page == page ? &v->entries[i] : NULL;
+}
+
+void fg_device_tier_hold(struct fg_device_tier *v, const struct fg_key *key, uint32_t page)
+{
+    struct entry *e = find_page(v, key, page);
+
+    if (e && e->users++ == 0)
+        v->n_evictable--;
+}
+
+void fg_device_tier_release(struct fg_device_tier *v, const struct fg_key *key, uint32_t page)
+{
+    struct entry *e = find_page(v, key, page);
+
+    if (e && e->users && --e->users == 0)
+        v->n_evictable++;
+}
+
 bool fg_device_tier_make_room(struct fg_device_tier *v, uint32_t want)
 {
     while (fg_engine_free_pages(v->engine) < want)
@@ -353,7 +378,11 @@ void fg_device_tier_sweep(struct fg_device_tier *v,
         if (!stored(ctx, &v->entries[i].key, false))
             forget(v, i);
     }
-    for (uint32_t i = 0; i < v->n_slots; i++)
-        if (v->slots[i].known && !v->slots[i].pins && !stored(ctx, &v->slots[i].key, true))
+    for (uint32_t i = 0; i < v->n_slots; i++) {
+        if (!v->slots[i].known || stored(ctx, &v->slots[i].key, true))
+            continue;
+        v->slots[i].known = false; /* who has pinned it goes by its number */
+        if (!v->slots[i].pins)
             fg_device_tier_state_drop(v, i);
+    }
 }

@@ -47,7 +47,12 @@ void fg_device_tier_nearest(const struct fg_device_tier *v, const struct fg_key 
  * fg_device_tier_insert() counted for it, the last block as the least recently used. */
 void fg_device_tier_leave(struct fg_device_tier *v, const struct fg_key *keys, uint32_t n,
                           const struct fg_seq *seq);
-/* Frees pages that no sequence uses, least recently used first, until the engine has `want` free
+/* A transfer reads `page`, and with it block `key` where that is its page: until the release it
+ * counts as used, since evicting it would free nothing. Where the two do not (any more) belong
+ * together both do nothing. */
+void fg_device_tier_hold(struct fg_device_tier *v, const struct fg_key *key, uint32_t page);
+void fg_device_tier_release(struct fg_device_tier *v, const struct fg_key *key, uint32_t page);
+/* Frees pages that nobody uses, least recently used first, until the engine has `want` free
  * ones. False when that is not to be had (all that could go is gone then). */
 bool fg_device_tier_make_room(struct fg_device_tier *v, uint32_t want);
 /* Pages that fg_device_tier_make_room() could free, and of those how many lie among keys[0..n). */
@@ -55,7 +60,8 @@ uint32_t fg_device_tier_evictable(const struct fg_device_tier *v);
 uint32_t fg_device_tier_evictable_among(const struct fg_device_tier *v, const struct fg_key *keys,
                                         uint32_t n);
 
-/* Forgets every block and state that `stored` denies, in use or not: sequences keep their pages. */
+/* Forgets every block and state that `stored` denies, in use or not: sequences keep their pages,
+ * and pinned slots stay pinned. */
 void fg_device_tier_sweep(struct fg_device_tier *v,
                           bool (*stored)(void *ctx, const struct fg_key *key, bool state),
                           void *ctx);

@@ -42,9 +42,12 @@ bool fg_store_admits(const struct fg_prefix_cache *r, uint32_t last, uint32_t n,
     return saved == 0 || fg_cache_admits(r->cache, at, saved, bytes);
 }
 
-/* Does the tier have it that what leaves the device is kept in: the store, or else host memory? */
+/* Does the tier have it that what leaves the device is kept in: the store, or else host memory? Or
+ * is it on its way there? */
 static bool has_below(const struct fg_prefix_cache *r, const struct fg_key *key, bool is_state)
 {
+    if (fg_offer_has(r, key, is_state))
+        return true;
     if (!r->cache)
         return fg_host_tier_has(r->host, key, is_state);
     return is_state ? fg_cache_has_state(r->cache, key) : fg_cache_has_block(r->cache, key);

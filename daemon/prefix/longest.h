@@ -22,6 +22,7 @@ struct fg_prefix_cache {
     struct fg_offers *offers;   /* what is on its way to the store; NULL: keeping waits */
     struct fg_queue *wake;      /* woken when something under way has ended; or NULL */
     struct fg_way **unwanted;   /* of stopped restores; NULL: stopping waits */
+    struct fg_look **looks;     /* of verifications; or NULL: there are none */
 };
 
 /* Fills all fields; vram and cache may be NULL. */

@@ -1,6 +1,8 @@
 /* Ending: the last event of a job, which waits for the store's reader where that still looks for
- * what the prompt differs from. The job's sequence is gone by then. */
+ * what the prompt differs from, and for what a verification still compares. The job's sequence is
+ * gone by then. */
 #include "parts.h"
+#include "prefix/verify.h"
 
 bool fg_ending_done(struct fg_flow *flow, struct fg_job *job)
 {
@@ -10,6 +12,8 @@ bool fg_ending_done(struct fg_flow *flow, struct fg_job *job)
                                   .found = job->explanation.found};
 
     if (job->explains && fg_explain_pending(&job->explanation))
+        return false;
+    if (job->req.verify && fg_verify_pending(job->req.verify))
         return false;
     if (job->explains)
         fg_explain_end(&job->explanation, flow->vocabulary.tokenizer, &p, &job->account.why);
@@ -21,6 +25,8 @@ bool fg_ending_done(struct fg_flow *flow, struct fg_job *job)
 
 void fg_ending_failed(struct fg_flow *flow, struct fg_job *job, const struct fg_err *err)
 {
+    if (job->req.verify)
+        fg_verify_stop(job->req.verify, &flow->runner.prefix_cache);
     job->ended = true;
     fg_job_failed(flow, job, err);
 }

@@ -9,6 +9,8 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "parts.h"
+#include "prefix/verify.h"
+#include "sweep.h"
 
 enum { DEFAULT_MAX_JOBS = 256, OFFER_AGAIN_MS = 20 };
 
@@ -45,6 +47,15 @@ static struct fg_link *next_posts(struct fg_flow *flow, bool busy)
     return fg_queue_take(&flow->gpu_queue, !busy);
 }
 
+/* What was stored wrong is out of the store; nobody is to go on with a copy of it. */
+static void compare(struct fg_flow *flow)
+{
+    struct fg_verify_dropped dropped;
+
+    while (fg_verify_turn(&flow->runner.prefix_cache, &dropped))
+        fg_sweep_wrong(flow, &dropped);
+}
+
 static void *run_gpu(void *arg)
 {
     struct fg_flow *flow = arg;
@@ -60,6 +71,7 @@ static void *run_gpu(void *arg)
             fg_sched_add(&flow->sched, (struct fg_job *)link);
         }
         fg_operation_gpu_calls(flow);
+        compare(flow);
         busy = fg_sched_turn(flow);
     }
     return NULL;

@@ -252,25 +252,6 @@ void fg_operation_gpu_calls(struct fg_flow *flow)
     }
 }
 
-static bool stored(void *cache, const struct fg_key *key, bool state)
-{
-    return state ? fg_cache_has_state(cache, key) : fg_cache_has_block(cache, key);
-}
-
-static void sweep(struct fg_flow *flow, void *arg)
-{
-    (void)arg;
-    fg_offer_drop(&flow->runner.prefix_cache);
-    fg_host_tier_sweep(flow->host, stored, flow->cache);
-    if (flow->runner.vram)
-        fg_device_tier_sweep(flow->runner.vram, stored, flow->cache);
-}
-
-void fg_operation_sweep_vram(struct fg_flow *flow)
-{
-    fg_operation_on_gpu(flow, sweep, NULL);
-}
-
 void fg_operation_hex(const struct fg_key *key, char out[33])
 {
     fg_hex(key->b, sizeof key->b, out);

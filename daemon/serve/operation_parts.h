@@ -30,8 +30,6 @@ int fg_operation_data(struct fg_operation *t, const void *bytes, size_t n, struc
 /* Runs fn on the GPU thread, between two steps, and returns when it has. */
 void fg_operation_on_gpu(struct fg_flow *flow, void (*fn)(struct fg_flow *flow, void *arg),
                          void *arg);
-/* Forgets in VRAM what the store does not have. */
-void fg_operation_sweep_vram(struct fg_flow *flow);
 
 /* The roots of the tenant's trees, at least one: the first one is that of the model and the
  * numerics that run. */
@@ -44,13 +42,13 @@ int fg_operation_roots(struct fg_operation *t, struct fg_operation_roots *out, s
 void fg_operation_roots_finish(struct fg_operation_roots *r);
 void fg_operation_hex(const struct fg_key *key, char out[33]);
 
-/* --- task_store.c --- */
+/* --- operation_store.c --- */
 int fg_operation_list(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err);
 int fg_operation_find(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err);
 int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out,
                         struct fg_err *err);
 
-/* --- task_pack.c --- */
+/* --- operation_pack.c --- */
 int fg_operation_export(struct fg_operation *t, struct fg_operation_result *out,
                         struct fg_err *err);
 int fg_operation_import(struct fg_operation *t, struct fg_operation_result *out,
@@ -59,7 +57,7 @@ int fg_operation_import(struct fg_operation *t, struct fg_operation_result *out,
  * caller's. FG_EINVAL else. */
 int fg_operation_path(struct fg_operation *t, struct fg_cache_path *path, struct fg_err *err);
 
-/* --- task_verify.c --- */
+/* --- operation_verify.c --- */
 int fg_operation_verify(struct fg_operation *t, struct fg_operation_result *out,
                         struct fg_err *err);
 

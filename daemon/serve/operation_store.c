@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "sweep.h"
 
 enum { TEXT_BYTES = 96 }; /* of a row */
 
@@ -156,10 +157,14 @@ int fg_operation_find(struct fg_operation *t, struct fg_operation_result *out, s
     return rc;
 }
 
-static void drop_offers(struct fg_flow *flow, void *arg)
+static void begin_sweep(struct fg_flow *flow, void *roots)
 {
-    (void)arg;
-    fg_offer_drop(&flow->runner.prefix_cache);
+    fg_sweep_begin(flow, roots);
+}
+
+static void end_sweep(struct fg_flow *flow, void *roots)
+{
+    fg_sweep_end(flow, roots);
 }
 
 int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
@@ -167,21 +172,21 @@ int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out,
     struct fg_cache_forgotten gone = {0};
     struct fg_cache_part part;
     struct fg_operation_roots roots;
+    struct fg_closed_roots closed;
     struct fg_key key;
     int rc = fg_operation_roots(t, &roots, err);
 
     if (rc == 0 && t->req.id)
         rc = fg_cache_resolve(t->flow->cache, roots.keys, roots.n, t->req.id, &key, err);
     if (rc == 0) {
-        /* Nothing that the device had before may come to the store after. */
-        fg_operation_on_gpu(t->flow, drop_offers, NULL);
+        /* Also where the store has nothing: the device and host memory may have what it refused,
+         * or what was on its way. */
+        closed = (struct fg_closed_roots){.roots = roots.keys, .n = roots.n};
         part = (struct fg_cache_part){roots.keys, roots.n, t->req.id ? &key : NULL, t->req.before};
+        fg_operation_on_gpu(t->flow, begin_sweep, &closed);
         rc = fg_cache_forget(t->flow->cache, &part, &gone, err);
+        fg_operation_on_gpu(t->flow, end_sweep, &closed);
     }
-    /* Also where the store had nothing: the device and host memory may have what it refused, or
-     * what was on its way. */
-    if (rc == 0 || gone.blocks || gone.states)
-        fg_operation_sweep_vram(t->flow);
     out->blocks = gone.blocks;
     out->states = gone.states;
     out->bytes = gone.bytes;

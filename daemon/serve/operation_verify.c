@@ -84,6 +84,11 @@ static int run_job(struct fg_operation *t, struct fg_verify *v, uint64_t before,
         wait_for(t, &w, before, total);
         set_job(t, NULL);
         fg_job_release(job);
+        if (w.error.code == 0 && v->error.code)
+            w.error = v->error;
+        if (w.error.code == 0 && v->blocks < v->path->n && v->from < v->path->n)
+            fg_fail(&w.error, FG_EDEVICE, "only %u of %u blocks could be compared", v->blocks,
+                    v->path->n);
         rc = w.error.code;
         if (rc)
             *err = w.error;
@@ -123,12 +128,8 @@ static int verify_paths(struct fg_operation *t, const struct fg_cache_path *path
     for (size_t i = 0; i < n; i++)
         total += (uint64_t)paths[i].n * FG_BLOCK_TOKENS;
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        struct fg_verify v = {.cache = flow->cache,
-                              .path = &paths[i],
-                              .page_bytes = flow->page_bytes,
-                              .block_bytes = flow->block_bytes,
-                              .state_bytes = flow->state_bytes,
-                              .from = seen(paths, i, &paths[i])};
+        struct fg_verify v = {
+            .path = &paths[i], .state_bytes = flow->state_bytes, .from = seen(paths, i, &paths[i])};
 
         rc = run_job(t, &v, before, total, err);
         add(out, &v);
@@ -141,8 +142,6 @@ static int verify_paths(struct fg_operation *t, const struct fg_cache_path *path
     }
     out->total = n;
     fg_cache_flush(flow->cache); /* what was wrong is out of the file's trees */
-    if (out->wrong || out->unreadable)
-        fg_operation_sweep_vram(t->flow);
     return rc;
 }
 

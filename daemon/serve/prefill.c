@@ -76,7 +76,8 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
     rc = fg_follow_turn(flow, job, err);
     if (rc)
         return rc;
-    if (job->leader || !job->restore.done) {
+    if (job->leader || !job->restore.done ||
+        (job->req.verify && fg_verify_pending(job->req.verify))) {
         fg_job_show(job, FG_PHASE_RESTORE);
         return 0;
     }
@@ -171,8 +172,10 @@ int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, uint32_t from, str
 {
     int rc = job->caching ? keep(flow, job, err) : 0;
 
-    if (rc == 0 && job->req.mode == FG_MODE_VERIFY)
-        rc = fg_verify_look(job->req.verify, job->seq, err);
+    if (rc == 0 && job->req.mode == FG_MODE_VERIFY) {
+        rc = fg_verify_look(job->req.verify, &flow->runner.prefix_cache, job->seq, err);
+        job->brought = !fg_verify_pending(job->req.verify); /* it rests until they are compared */
+    }
     if (rc == FG_EDEVICELOST)
         return rc;
     if (rc) {

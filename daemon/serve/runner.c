@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "prefix/bring.h"
+#include "prefix/verify.h"
 
 static int copy(char **out, const char *s, struct fg_err *err)
 {
@@ -53,6 +54,7 @@ static void close_device(struct fg_runner *m)
 {
     if (m->engine) {
         fg_restore_reap(&m->prefix_cache, true);
+        fg_verify_drain(&m->prefix_cache);
         fg_offer_drain(&m->prefix_cache);
     }
     fg_device_tier_destroy(m->vram);
@@ -83,7 +85,7 @@ static int open_device(struct fg_runner *m, struct fg_err *err)
     log_tuning(m->engine);
     if (!m->info.canonical && fg_numerics_portable(m->options.numerics))
         fg_log(FG_LOG_WARN, "flow",
-               "numerics=not_canonical device=\"%s\" cause=\"the known-answer battery gave other "
+               "numerics=not_canonical device=\"%s\" cause=\"the known-answer self-test gave other "
                "bits; the cache serves this device and driver only\"",
                fg_device_info(m->device)->name);
     old = m->prefix_cache;
@@ -93,6 +95,7 @@ static int open_device(struct fg_runner *m, struct fg_err *err)
     m->prefix_cache.host = old.host;
     m->prefix_cache.offers = &m->offers;
     m->prefix_cache.unwanted = &m->unwanted;
+    m->prefix_cache.looks = &m->looks;
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct fg_runner {
     struct fg_prefix_cache prefix_cache; /* engine, VRAM and the store */
     struct fg_offers offers;             /* on their way to the store */
     struct fg_way *unwanted;             /* of stopped restores */
+    struct fg_look *looks;               /* of verifications */
 };
 
 /* The engine's options of a flow: defaults of what the flow decides. */

@@ -4,6 +4,7 @@
  * what was prepared goes, unless something happened that changes it. */
 #include "base/log.h"
 #include "parts.h"
+#include "prefix/held.h"
 
 void fg_sched_init(struct fg_sched *s, struct fg_queue *wake)
 {
@@ -68,7 +69,7 @@ static bool handle_failure(struct fg_flow *flow, struct fg_job *job, int rc, str
 {
     if (rc == 0)
         return true;
-    if (rc == FG_EBUSY && fg_offer_reading(&flow->runner.prefix_cache))
+    if (rc == FG_EBUSY && fg_pages_held(&flow->runner.prefix_cache))
         return false; /* pages come free in a moment */
     if (rc == FG_EDEVICELOST)
         fg_admit_recover(flow, err);
@@ -222,7 +223,7 @@ static bool begin_step(struct fg_flow *flow)
         return may_go_on(s);
     }
     rc = settle_next(flow, &now, &err);
-    if (rc == FG_EBUSY && fg_offer_reading(&flow->runner.prefix_cache))
+    if (rc == FG_EBUSY && fg_pages_held(&flow->runner.prefix_cache))
         return false; /* pages come free when it is read, which wakes this thread */
     if (rc == FG_EBUSY && fg_admit_preempt(flow))
         return true;

@@ -148,7 +148,7 @@ float fg_f16_bits(uint h)
     return (h & 0x8000u) != 0u ? -mag : mag;
 }
 
-// Two f16 in a word. FG_NATIVE_F16: the known-answer battery found unpackHalf2x16 exact for all
+// Two f16 in a word. FG_NATIVE_F16: the known-answer self-test found unpackHalf2x16 exact for all
 // 65,536 values on this device (a specialization constant of the shaders that include this).
 #ifdef FG_HALF_IN_USE
 vec2 fg_f16x2(uint w)

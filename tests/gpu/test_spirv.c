@@ -38,8 +38,8 @@ static const struct {
     {"swiglu", "ss", "", 12},
     {"bench_copy", "ss", "us", 12},
     {"bench_madd", "s", "", 12},
-    {"battery_canon", "ss", "", 4},
-    {"battery_half", "s", "", 0},
+    {"self_test_canon", "ss", "", 4},
+    {"self_test_half", "s", "", 0},
 };
 
 static void test_embedded(void **state)

@@ -294,7 +294,7 @@ void fake_compute(struct fg_seq *s, const struct fg_step_span *piece)
     struct memory m = recall(s);
 
     for (uint32_t i = 0; i < piece->n; i++) {
-        uint64_t row = next_row(&m, piece->tokens[i]);
+        uint64_t row = next_row(&m, piece->tokens[i]) + fake_settings.fault;
         uint32_t at = s->n % FG_BLOCK_TOKENS, index = s->n / FG_BLOCK_TOKENS;
 
         if (softmax) {
@@ -319,11 +319,21 @@ void fake_compute(struct fg_seq *s, const struct fg_step_span *piece)
 
 /* --- transfers: done when they are started, which the contract allows --- */
 
+static void note_capture(struct fg_engine *e, _Atomic uint64_t *count)
+{
+    ++*count;
+    if (fake_counters.page_reads + fake_counters.state_reads == fake_settings.lose_capture_at)
+        e->lost = true;
+}
+
 static void end(struct fg_engine *e, struct fg_ticket *ticket)
 {
     struct fg_err err = {0};
 
     fg_ticket_begin(ticket);
+    if (fake_settings.on_transfer &&
+        fake_settings.on_transfer(fake_settings.on_transfer_ctx, ticket))
+        return;
     fg_ticket_end(ticket, fake_lost(e, &err), &err);
 }
 
@@ -340,9 +350,7 @@ void fg_page_read(struct fg_engine *e, uint32_t page, struct fg_blob *to, struct
 {
     CHECK(page < e->info.n_pages && e->pages[page].refs && e->pages[page].full);
     CHECK(fg_blob_bytes(to) == e->info.page_bytes);
-    fake_counters.page_reads++;
-    if (fake_counters.page_reads + fake_counters.state_reads == fake_settings.lose_capture_at)
-        e->lost = true;
+    note_capture(e, &fake_counters.page_reads);
     fg_blob_write(to, 0, &e->pages[page], e->info.page_bytes);
     end(e, ticket);
 }
@@ -362,9 +370,7 @@ void fg_state_read(struct fg_engine *e, uint32_t slot, struct fg_blob *to, struc
 {
     CHECK(slot < e->info.n_states && e->slots[slot].marker == FAKE_MARKER);
     CHECK(fg_blob_bytes(to) == e->info.state_bytes);
-    fake_counters.state_reads++;
-    if (fake_counters.page_reads + fake_counters.state_reads == fake_settings.lose_capture_at)
-        e->lost = true;
+    note_capture(e, &fake_counters.state_reads);
     fg_blob_write(to, 0, &e->slots[slot], e->info.state_bytes);
     end(e, ticket);
 }
@@ -379,13 +385,6 @@ void fg_state_write(struct fg_engine *e, uint32_t slot, struct fg_blob *from,
 }
 
 /* --- capture and restore --- */
-
-static void note_capture(struct fg_engine *e, _Atomic uint64_t *count)
-{
-    ++*count;
-    if (fake_counters.page_reads + fake_counters.state_reads == fake_settings.lose_capture_at)
-        e->lost = true;
-}
 
 int fg_seq_capture_page(struct fg_seq *s, uint32_t index, void *dst, struct fg_err *err)
 {

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct fg_ticket;
+
 enum { FAKE_VOCAB = 300 }; /* rows of the logits */
 
 /* Lies in every captured page and state, and is checked when one comes back. */
@@ -27,6 +29,11 @@ struct fake_settings {
     uint32_t step_us;                /* how long a step takes on the device's thread */
     void (*on_step)(void *ctx, uint64_t step); /* in each step, on the device's thread */
     void *on_step_ctx;
+    /* At the beginning of each transfer, which is done by then. True: whoever says so ends the
+     * ticket later. */
+    bool (*on_transfer)(void *ctx, struct fg_ticket *ticket);
+    void *on_transfer_ctx;
+    uint64_t fault; /* not 0: what is computed is wrong by this much */
 };
 
 /* Resets the counters. Not while an engine exists. */

@@ -18,7 +18,7 @@
 
 enum { RESULTS = 6, BATCH = 1 << 17 };
 
-/* What battery/canon.comp computes. */
+/* What self_test/canon.comp computes. */
 static void canon_row(uint32_t bits, uint32_t out[RESULTS])
 {
     float x = fg_ref_float(bits), a = fg_ref_float(bits & 0x7fffffff);
@@ -42,7 +42,7 @@ static void check_inputs(struct lab *lab, const char *what, const uint32_t *bits
     struct fg_buffer *out = lab_buffer(lab, NULL, n * RESULTS * 4u);
     const uint32_t *got = fg_buffer_map(out);
 
-    lab_dispatch(lab, "battery_canon", NULL, (struct fg_buffer *[]){in, out}, 2, &n, 4,
+    lab_dispatch(lab, "self_test_canon", NULL, (struct fg_buffer *[]){in, out}, 2, &n, 4,
                  (n + 63) / 64, 1, 1);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t want[RESULTS];
@@ -144,7 +144,7 @@ static void test_half_probe(void **state)
     uint32_t zeros[4] = {0}, wrong;
     struct fg_buffer *out = lab_buffer(lab, zeros, sizeof zeros);
 
-    lab_dispatch(lab, "battery_half", NULL, &out, 1, NULL, 0, 65536 / 64, 1, 1);
+    lab_dispatch(lab, "self_test_half", NULL, &out, 1, NULL, 0, 65536 / 64, 1, 1);
     wrong = *(const uint32_t *)fg_buffer_map(out);
     print_message("unpackHalf2x16: %u values differ\n", wrong);
     assert_true(wrong <= 65536);

@@ -4,21 +4,19 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "api/common/body.h"
 #include "api/common/job_event.h"
-#include "api/common/service.h"
+#include "api/common/pending.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "http/event_queue.h"
 #include "http/json_in.h"
 #include "request_json.h"
 #include "writer.h"
 
 struct fg_completion {
-    TAILQ_ENTRY(fg_completion) link;
-    struct fg_completions *all;
+    struct fg_pending pending;
+    struct fg_pending_list *all;
     enum fg_completion_kind kind;
     struct fg_tenant tenant;
     struct fg_work work; /* reads the body; builds a large answer */
@@ -33,11 +31,7 @@ struct fg_completion {
     struct fg_job_event_item last; /* DONE and FAILED must arrive whatever memory there is */
 };
 
-struct fg_completions {
-    struct fg_service *service;
-    TAILQ_HEAD(, fg_completion) list;
-    struct fg_event_queue events;
-};
+_Static_assert(offsetof(struct fg_completion, pending) == 0, "the first member");
 
 static struct fg_completion *of_work(struct fg_work *work)
 {
@@ -70,6 +64,11 @@ static void cancel(struct fg_completion *x)
         b->cancel(b->ctx, x->job);
 }
 
+static void cancel_pending(struct fg_pending *p)
+{
+    cancel((struct fg_completion *)p);
+}
+
 /* Its client has left. */
 static void on_lost(void *arg)
 {
@@ -80,7 +79,7 @@ static void end(struct fg_completion *x)
 {
     struct fg_service *s = x->all->service;
 
-    TAILQ_REMOVE(&x->all->list, x, link);
+    TAILQ_REMOVE(&x->all->list, &x->pending, link);
     if (x->job)
         s->backend.release(s->backend.ctx, x->job);
     fg_api_request_finish(&x->parsed);
@@ -230,7 +229,7 @@ static void on_read(struct fg_work *work)
         end(x);
 }
 
-void fg_completions_start(struct fg_completions *all, struct fg_request *r,
+void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
                           const struct fg_tenant *tenant, enum fg_completion_kind kind)
 {
     size_t bytes = fg_request_body_bytes(r);
@@ -257,52 +256,15 @@ void fg_completions_start(struct fg_completions *all, struct fg_request *r,
     x->last.to = x;
     atomic_init(&x->lost_event, false);
     x->begun = fg_clock_ms();
-    TAILQ_INSERT_TAIL(&all->list, x, link);
+    TAILQ_INSERT_TAIL(&all->list, &x->pending, link);
     fg_request_keep(&x->writer.request, r, on_lost, x);
     x->work.run = read_body;
     x->work.done = on_read;
     fg_service_work(all->service, &x->work, bytes);
 }
 
-/* --- all of them --- */
-
 int fg_completions_create(struct fg_service *service, struct event_base *base,
-                          struct fg_completions **out, struct fg_err *err)
+                          struct fg_pending_list **out, struct fg_err *err)
 {
-    struct fg_completions *all = calloc(1, sizeof *all);
-    int rc;
-
-    *out = NULL;
-    if (!all)
-        return fg_fail(err, FG_ENOMEM, "no memory for completions");
-    all->service = service;
-    TAILQ_INIT(&all->list);
-    all->events.deliver = on_event;
-    all->events.ctx = all;
-    rc = fg_event_queue_init(&all->events, base, err);
-    if (rc)
-        free(all);
-    else
-        *out = all;
-    return rc;
-}
-
-void fg_completions_destroy(struct fg_completions *all)
-{
-    struct fg_completion *x;
-
-    if (!all)
-        return;
-    /* The backend still holds pointers to these; it lets go of each within one chunk of work. */
-    TAILQ_FOREACH(x, &all->list, link)
-    cancel(x);
-    while (!TAILQ_EMPTY(&all->list))
-        fg_event_queue_wait(&all->events);
-    fg_event_queue_finish(&all->events);
-    free(all);
-}
-
-bool fg_completions_any(const struct fg_completions *all)
-{
-    return !TAILQ_EMPTY(&all->list);
+    return fg_pending_create(service, base, on_event, cancel_pending, out, err);
 }

@@ -4,12 +4,11 @@
 #ifndef FG_API_COMPLETION_H
 #define FG_API_COMPLETION_H
 
-#include <stdbool.h>
 #include <event2/event.h>
 
 #include "fulgur/error.h"
 
-struct fg_completions; /* those under way; opaque */
+struct fg_pending_list;
 struct fg_request;
 struct fg_service;
 struct fg_tenant;
@@ -20,16 +19,13 @@ enum fg_completion_kind {
     FG_COMPLETION_EXPLAIN, /* a body of either, "messages" telling which; a forecast */
 };
 
-/* `service` and `base` outlive it. FG_EIO, FG_ENOMEM. */
+/* Those under way; they go with fg_pending_destroy(). `service` and `base` outlive them. FG_EIO,
+ * FG_ENOMEM. */
 int fg_completions_create(struct fg_service *service, struct event_base *base,
-                          struct fg_completions **out, struct fg_err *err);
-/* Cancels all, and waits until the backend has let go of them. The service is closing, its workers
- * are done. NULL is fine. */
-void fg_completions_destroy(struct fg_completions *all);
-bool fg_completions_any(const struct fg_completions *all);
+                          struct fg_pending_list **out, struct fg_err *err);
 
 /* Answers a request of that kind. */
-void fg_completions_start(struct fg_completions *all, struct fg_request *r,
+void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
                           const struct fg_tenant *tenant, enum fg_completion_kind kind);
 
 #endif

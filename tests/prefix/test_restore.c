@@ -16,7 +16,7 @@
 #include "prefix/keep.h"
 #include "gpu/device.h"
 
-enum { N = 1000, PIECE = 64 };
+enum { N = 1000, SPAN = 64 };
 
 struct bench {
     struct fg_device *dev;
@@ -67,10 +67,10 @@ static void compute(struct bench *b, struct fg_seq *seq, uint32_t to, struct fg_
                     float *logits)
 {
     while (fg_seq_length(seq) < to) {
-        uint32_t at = fg_seq_length(seq), n = to - at < PIECE ? to - at : PIECE - at % 64;
-        struct fg_step_span piece = {seq, b->tokens + at, n, 1, logits, 0, NULL};
+        uint32_t at = fg_seq_length(seq), n = to - at < SPAN ? to - at : SPAN - at % 64;
+        struct fg_step_span span = {seq, b->tokens + at, n, 1, logits, 0, NULL};
 
-        assert_int_equal(fg_engine_step(b->engine, &piece, 1, NULL), 0);
+        assert_int_equal(fg_engine_step(b->engine, &span, 1, NULL), 0);
         if (!trail)
             continue;
         assert_int_equal(fg_store_blocks(&b->prefix_cache, trail, seq, &b->prefix, b->tokens, NULL),

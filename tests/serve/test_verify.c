@@ -1,0 +1,519 @@
+/* Verification and forgetting while other jobs run: nobody waits for a comparison, and what was
+ * dropped does not come back by way of those who had begun before. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <sched.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ticket.h"
+#include "cache/cache.h"
+#include "fake_engine.h"
+#include "fixture.h"
+#include "serve/operation.h"
+#include "serve/parts.h"
+
+enum { N = 660, BLOCKS = N / 64, ANSWER = 3, LONG = 250, MOST_HELD = 8 };
+
+/* An operation's answer. */
+struct told {
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    struct fg_operation *operation;
+    struct fg_operation_result result;
+    struct fg_err error;
+    bool ended;
+};
+
+struct env {
+    char *dir, *model, *cache;
+    struct fg_flow_options opt;
+    struct fg_flow *flow;
+    struct fake_settings settings;
+    struct fg_cache_call call; /* the store's reader stands still from this to the post */
+    sem_t stands, go;
+    _Atomic bool stop_reader; /* at the next step */
+    _Atomic int to_hold;      /* transfers that do not end */
+    struct fg_ticket *held[MOST_HELD];
+    _Atomic int n_held;
+    /* The steps of test_forget(). */
+    sem_t reached, begun, known;
+    _Atomic bool forgotten;
+    struct told told;
+};
+
+static const struct fake_settings families[] = {
+    {.softmax = true}, {.softmax = true, .lightning = true}, {.lightning = true}};
+
+static int set_up(void **state)
+{
+    struct env *env = calloc(1, sizeof *env);
+
+    env->dir = fixture_dir();
+    env->model = fixture_model(env->dir);
+    env->cache = malloc(strlen(env->dir) + 8);
+    sprintf(env->cache, "%s/cache", env->dir);
+    env->opt = (struct fg_flow_options){.model_path = env->model,
+                                        .n_ctx = 1024,
+                                        .n_seq = 4,
+                                        .cache_dir = env->cache,
+                                        .cache_bytes = 64 << 20};
+    sem_init(&env->stands, 0, 0);
+    sem_init(&env->go, 0, 0);
+    sem_init(&env->reached, 0, 0);
+    sem_init(&env->begun, 0, 0);
+    sem_init(&env->known, 0, 0);
+    *state = env;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct env *env = *state;
+
+    fixture_remove(env->dir);
+    free(env->cache);
+    free(env->model);
+    free(env);
+    return 0;
+}
+
+static void open_flow(struct env *env)
+{
+    fake_engine_set(&env->settings);
+    assert_int_equal(fg_flow_create(&env->opt, &env->flow, NULL), 0);
+}
+
+static void close_flow(struct env *env)
+{
+    fg_flow_destroy(env->flow);
+    env->flow = NULL;
+}
+
+static void remove_store(struct env *env)
+{
+    fixture_remove(env->cache);
+    env->cache = malloc(strlen(env->dir) + 8);
+    sprintf(env->cache, "%s/cache", env->dir);
+    env->opt.cache_dir = env->cache;
+}
+
+/* --- jobs and operations --- */
+
+static struct fg_job_request ask(uint64_t who, int32_t answer, enum fg_cache_use cache)
+{
+    int32_t tokens[N];
+    uint64_t rng = who << 32;
+    struct fg_job_request req;
+
+    for (uint32_t t = 0; t < N; t++)
+        tokens[t] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
+    req = fixture_request(tokens, N, answer);
+    req.ignore_eos = true;
+    req.cache = cache;
+    return req;
+}
+
+static void start(struct env *env, struct reply *r, struct fg_job_request req)
+{
+    assert_int_equal(reply_start(r, env->flow, &req, NULL), 0);
+}
+
+static struct reply run(struct env *env, struct fg_job_request req)
+{
+    struct reply r;
+
+    start(env, &r, req);
+    reply_wait(&r);
+    assert_false(r.failed);
+    return r;
+}
+
+static void store(struct env *env, uint64_t who)
+{
+    struct reply r = run(env, ask(who, ANSWER, FG_CACHE_READ_WRITE));
+
+    reply_finish(&r);
+}
+
+static void on_operation(void *ctx, struct fg_operation_event *event)
+{
+    struct told *told = ctx;
+
+    if (event->kind != FG_OPERATION_DONE && event->kind != FG_OPERATION_FAILED)
+        return;
+    pthread_mutex_lock(&told->lock);
+    told->result = event->result;
+    told->error = event->error;
+    told->ended = true;
+    pthread_cond_signal(&told->change);
+    pthread_mutex_unlock(&told->lock);
+}
+
+static void begin(struct env *env, enum fg_operation_kind kind)
+{
+    struct fg_operation_request req = {.kind = kind, .limit = 100};
+    struct told *told = &env->told;
+
+    *told = (struct told){.ended = false};
+    pthread_mutex_init(&told->lock, NULL);
+    pthread_cond_init(&told->change, NULL);
+    assert_int_equal(
+        fg_operation_start(env->flow, &req, on_operation, told, &told->operation, NULL), 0);
+}
+
+static bool has_ended(struct told *told)
+{
+    bool yes;
+
+    pthread_mutex_lock(&told->lock);
+    yes = told->ended;
+    pthread_mutex_unlock(&told->lock);
+    return yes;
+}
+
+static void finish(struct env *env)
+{
+    struct told *told = &env->told;
+
+    pthread_mutex_lock(&told->lock);
+    while (!told->ended)
+        pthread_cond_wait(&told->change, &told->lock);
+    pthread_mutex_unlock(&told->lock);
+    fg_operation_release(told->operation);
+    pthread_cond_destroy(&told->change);
+    pthread_mutex_destroy(&told->lock);
+}
+
+static struct fg_cache_stats stats_of(struct env *env)
+{
+    struct fg_cache_stats s;
+
+    fg_cache_flush(env->flow->cache);
+    assert_int_equal(fg_flow_cache_stats(env->flow, &s, NULL), 0);
+    return s;
+}
+
+/* --- nobody waits --- */
+
+static void stand_still(void *ctx)
+{
+    struct env *env = ctx;
+
+    sem_post(&env->stands);
+    sem_wait(&env->go);
+}
+
+/* The verification has found what to compute; now nothing is read any more. */
+static void stop_reader(void *ctx, uint64_t step)
+{
+    struct env *env = ctx;
+
+    (void)step;
+    if (!env->stop_reader)
+        return;
+    env->stop_reader = false;
+    env->call = (struct fg_cache_call){.run = stand_still, .ctx = env};
+    fg_ticket_init(&env->call.ticket, NULL);
+    fg_cache_on_reader(env->flow->cache, &env->call);
+}
+
+static void let_reader_go(struct env *env)
+{
+    sem_post(&env->go);
+    fg_ticket_wait(&env->call.ticket, NULL);
+    fg_ticket_finish(&env->call.ticket);
+}
+
+static bool hold(void *ctx, struct fg_ticket *ticket)
+{
+    struct env *env = ctx;
+
+    if (env->to_hold == 0)
+        return false;
+    env->to_hold--;
+    env->held[env->n_held++] = ticket;
+    sem_post(&env->stands);
+    return true;
+}
+
+static void release(struct env *env)
+{
+    while (env->n_held)
+        fg_ticket_end(env->held[--env->n_held], 0, NULL);
+}
+
+/* The reader stands still, or the device does not give what was computed: meanwhile a job that
+ * needs neither is answered, and the one that is verified rests. */
+static void others_go_on(struct env *env, bool device)
+{
+    struct fake_counts before, counts;
+    struct fg_cache_stats s;
+    struct reply fast;
+
+    store(env, 1);
+    s = stats_of(env);
+    fake_engine_counts(&before);
+    env->to_hold = device;
+    env->stop_reader = !device;
+    begin(env, FG_OPERATION_VERIFY);
+    sem_wait(&env->stands);
+    fast = run(env, ask(2, ANSWER, FG_CACHE_NONE));
+    reply_finish(&fast);
+    fake_engine_counts(&counts);
+    /* Without pages what is read first is a state. */
+    if (device && !env->settings.softmax)
+        assert_in_range(counts.tokens - before.tokens, 128 + N, 640 + N + ANSWER);
+    else
+        assert_int_equal(counts.tokens - before.tokens, 64 + N + ANSWER - 1);
+    assert_false(has_ended(&env->told));
+    if (device)
+        release(env);
+    else
+        let_reader_go(env);
+    finish(env);
+    assert_int_equal(env->told.error.code, 0);
+    assert_int_equal(env->told.result.verified, s.blocks + s.states);
+    assert_int_equal(env->told.result.wrong + env->told.result.unreadable + env->told.result.gone,
+                     0);
+}
+
+static void test_others_go_on(void **state)
+{
+    struct env *env = *state;
+
+    for (int f = 0; f < 3; f++) {
+        env->settings = families[f];
+        env->settings.on_step = stop_reader;
+        env->settings.on_step_ctx = env;
+        env->settings.on_transfer = hold;
+        env->settings.on_transfer_ctx = env;
+        for (int device = 0; device < 2; device++) {
+            open_flow(env);
+            others_go_on(env, device);
+            close_flow(env);
+        }
+        remove_store(env);
+    }
+}
+
+/* Canceled amid a comparison: its end does not wait for the disk; nor does the flow's, but for what
+ * is under way. */
+static void test_canceled(void **state)
+{
+    struct env *env = *state;
+
+    env->settings = families[1];
+    env->settings.on_step = stop_reader;
+    env->settings.on_step_ctx = env;
+    env->opt.n_batch = 1024; /* several blocks at once */
+    open_flow(env);
+    store(env, 1);
+    stats_of(env);
+    env->stop_reader = true;
+    begin(env, FG_OPERATION_VERIFY);
+    sem_wait(&env->stands);
+    fg_operation_cancel(env->told.operation);
+    finish(env);
+    assert_int_equal(env->told.error.code, FG_ECANCELED);
+    let_reader_go(env);
+    begin(env, FG_OPERATION_VERIFY);
+    finish(env);
+    assert_int_equal(env->told.error.code, 0);
+    assert_true(env->told.result.verified > BLOCKS);
+    close_flow(env);
+}
+
+/* The device is lost amid a comparison: nothing is compared twice, and nothing is left out. */
+static void test_device_lost(void **state)
+{
+    struct env *env = *state;
+
+    for (int f = 0; f < 3; f++) {
+        struct fg_cache_stats s;
+
+        env->settings = families[f];
+        open_flow(env);
+        store(env, 1);
+        s = stats_of(env);
+        close_flow(env);
+        env->settings.lose_capture_at = env->settings.softmax ? 1 : 0;
+        env->settings.lose_at = env->settings.softmax ? 0 : 2;
+        env->opt.n_batch = f ? 1024 : 64;
+        open_flow(env);
+        begin(env, FG_OPERATION_VERIFY);
+        finish(env);
+        assert_int_equal(env->told.error.code, 0);
+        assert_int_equal(env->told.result.verified, s.blocks + s.states);
+        close_flow(env);
+        remove_store(env);
+    }
+}
+
+/* --- what was dropped stays away --- */
+
+/* A job that is bringing in records when a verification finds them wrong begins again. */
+static void test_restore_amid(void **state)
+{
+    struct env *env = *state;
+
+    for (int f = 0; f < 2; f++) {
+        struct reply first, r;
+
+        env->settings = families[f];
+        env->settings.fault = 1;
+        open_flow(env);
+        store(env, 1);
+        close_flow(env);
+        env->settings.fault = 0;
+        env->settings.on_transfer = hold;
+        env->settings.on_transfer_ctx = env;
+        open_flow(env);
+        first = run(env, ask(1, ANSWER, FG_CACHE_NONE));
+        env->to_hold = 1;
+        start(env, &r, ask(1, ANSWER, FG_CACHE_READ_WRITE));
+        sem_wait(&env->stands); /* a page is on its way to the device */
+        begin(env, FG_OPERATION_VERIFY);
+        finish(env);
+        assert_true(env->told.result.wrong > 0);
+        release(env);
+        reply_wait(&r);
+        assert_false(r.failed);
+        assert_int_equal(r.account.reused_tokens, 0);
+        assert_memory_equal(r.tokens, first.tokens, ANSWER * sizeof *r.tokens);
+        assert_memory_equal(r.logprobs, first.logprobs, ANSWER * sizeof *r.logprobs);
+        reply_finish(&r);
+        /* What it has stored is right; the next one fills the gaps where it met wrong records. */
+        stats_of(env);
+        begin(env, FG_OPERATION_VERIFY);
+        finish(env);
+        assert_int_equal(env->told.result.wrong, 0);
+        r = run(env, ask(1, ANSWER, FG_CACHE_READ_WRITE));
+        assert_memory_equal(r.logprobs, first.logprobs, ANSWER * sizeof *r.logprobs);
+        reply_finish(&r);
+        stats_of(env);
+        begin(env, FG_OPERATION_VERIFY);
+        finish(env);
+        assert_int_equal(env->told.result.wrong, 0);
+        assert_true(env->told.result.verified >= BLOCKS);
+        reply_finish(&first);
+        close_flow(env);
+        remove_store(env);
+    }
+}
+
+static bool called(struct fg_flow *flow)
+{
+    bool yes;
+
+    pthread_mutex_lock(&flow->lock);
+    yes = flow->gpu_calls != NULL;
+    pthread_mutex_unlock(&flow->lock);
+    return yes;
+}
+
+/* Waits until so many jobs have reached the runner, whose thread this is. */
+static void wait_for_jobs(struct fg_flow *flow, uint32_t most)
+{
+    uint32_t n = 0;
+
+    while (n < most) {
+        sched_yield();
+        n = flow->sched.n_active;
+        for (const struct fg_job *job = flow->sched.waiting; job; job = job->next)
+            n++;
+        pthread_mutex_lock(&flow->gpu_queue.lock);
+        for (const struct fg_link *job = flow->gpu_queue.first; job; job = job->next)
+            n++;
+        pthread_mutex_unlock(&flow->gpu_queue.lock);
+    }
+}
+
+/* Steps: the first job is amid its answer; the second one begins with the next step, is there when
+ * all is forgotten, and has ended before the last of these. */
+enum { AMID = 20, BEHIND = AMID + 4 };
+
+static void pace(void *ctx, uint64_t step)
+{
+    struct env *env = ctx;
+
+    if (step == AMID) {
+        sem_post(&env->reached);
+        sem_wait(&env->begun);
+        wait_for_jobs(env->flow, 2);
+    }
+    /* The operation has told the runner that it begins, and now it has forgotten. */
+    while (step > AMID && !env->forgotten && !called(env->flow))
+        sched_yield();
+    if (step == BEHIND) {
+        sem_wait(&env->known);
+        wait_for_jobs(env->flow, 2);
+    }
+}
+
+/* Two jobs are amid their answers, or at its beginning, when all is forgotten. What they go on to
+ * compute is not stored behind it, though somebody stores the same prompt anew. */
+static void test_forget_amid(void **state)
+{
+    struct env *env = *state;
+
+    for (int f = 0; f < 2; f++) {
+        struct reply old, late, anew;
+        struct fg_cache_stats s;
+
+        env->settings = families[f];
+        env->settings.on_step = pace;
+        env->settings.on_step_ctx = env;
+        env->forgotten = false;
+        open_flow(env);
+        start(env, &old, ask(1, LONG, FG_CACHE_READ_WRITE));
+        sem_wait(&env->reached);
+        begin(env, FG_OPERATION_FORGET);
+        while (!called(env->flow))
+            sched_yield();
+        start(env, &late, ask(1, ANSWER, FG_CACHE_READ_WRITE));
+        sem_post(&env->begun);
+        finish(env);
+        assert_int_equal(env->told.error.code, 0);
+        env->forgotten = true;
+        reply_wait(&late);
+        assert_int_equal(late.account.reused_tokens, BLOCKS * 64);
+        s = stats_of(env);
+        assert_int_equal(s.blocks + s.states, 0);
+        start(env, &anew, ask(1, ANSWER, FG_CACHE_READ_WRITE));
+        sem_post(&env->known);
+        reply_wait(&anew);
+        reply_wait(&old);
+        assert_false(old.failed || late.failed || anew.failed);
+        assert_true(anew.order < old.order);
+        assert_int_equal(anew.account.reused_tokens, 0);
+        assert_memory_equal(late.tokens, old.tokens, ANSWER * sizeof *old.tokens);
+        assert_memory_equal(anew.tokens, old.tokens, ANSWER * sizeof *old.tokens);
+        s = stats_of(env);
+        assert_int_equal(s.blocks, BLOCKS); /* the last one's, none of the long answer's */
+        assert_int_equal(s.dropped_orphan, 0);
+        close_flow(env);
+        reply_finish(&old);
+        reply_finish(&late);
+        reply_finish(&anew);
+        remove_store(env);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_others_go_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_canceled, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_device_lost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_restore_amid, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_forget_amid, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
