@@ -347,7 +347,7 @@ static void test_tokens(void **state)
     scripted_server_finish(&r.server);
 }
 
-static void test_service(void **state)
+static void test_ps(void **state)
 {
     static const struct script status = {
         OK, JSON,
@@ -356,16 +356,6 @@ static void test_service(void **state)
         "\"prefill\",\"prompt_tokens\":100,\"done_tokens\":64,\"reused_tokens\":32,"
         "\"generated_tokens\":1,\"age_ms\":12500}]}",
         SCRIPT_WHOLE};
-    static const struct script cache = {
-        OK, JSON,
-        "{\"dir\":\"/c\",\"blocks\":3,\"block_bytes\":1536,\"file_bytes\":1048576,"
-        "\"max_bytes\":4194304,\"evicted\":2}",
-        SCRIPT_WHOLE};
-    static const struct script not_owner = {
-        OK, JSON, "{\"scope\":\"tenant\",\"max_bytes\":4194304}", SCRIPT_WHOLE};
-    static const struct script models = {OK, JSON, "{\"data\":[{\"id\":\"tiny\"}]}", SCRIPT_WHOLE};
-    static const struct script draining = {"503 No", JSON, "{\"status\":\"draining\"}",
-                                           SCRIPT_WHOLE};
     struct run r = {.args = {"ps"}};
 
     (void)state;
@@ -380,8 +370,20 @@ static void test_service(void **state)
           "     7  prefill       100       64       32         1    12.5 s\n",
           "");
     scripted_server_finish(&r.server);
+}
 
-    r = (struct run){.args = {"cache", "stats"}};
+static void test_cache_stats(void **state)
+{
+    static const struct script cache = {
+        OK, JSON,
+        "{\"dir\":\"/c\",\"blocks\":3,\"block_bytes\":1536,\"file_bytes\":1048576,"
+        "\"max_bytes\":4194304,\"evicted\":2}",
+        SCRIPT_WHOLE};
+    static const struct script not_owner = {
+        OK, JSON, "{\"scope\":\"tenant\",\"max_bytes\":4194304}", SCRIPT_WHOLE};
+    struct run r = {.args = {"cache", "stats"}};
+
+    (void)state;
     serve_and_go(&r, &cache, NULL);
     check(&r, 0,
           "/c\n"
@@ -420,8 +422,16 @@ static void test_service(void **state)
     assert_memory_equal(r.out, cache.body, strlen(cache.body));
     assert_string_equal(r.out + strlen(cache.body), "\n");
     scripted_server_finish(&r.server);
+}
 
-    r = (struct run){.args = {"models"}};
+static void test_service(void **state)
+{
+    static const struct script models = {OK, JSON, "{\"data\":[{\"id\":\"tiny\"}]}", SCRIPT_WHOLE};
+    static const struct script draining = {"503 No", JSON, "{\"status\":\"draining\"}",
+                                           SCRIPT_WHOLE};
+    struct run r = {.args = {"models"}};
+
+    (void)state;
     serve_and_go(&r, &models, NULL);
     assert_int_equal(r.code, 0);
     assert_non_null(strstr(r.out, "\ntiny  "));
@@ -561,12 +571,20 @@ static void test_help(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run_chat),      cmocka_unit_test(test_run_options),
-        cmocka_unit_test(test_run_raw_stdin), cmocka_unit_test(test_run_json),
-        cmocka_unit_test(test_run_errors),    cmocka_unit_test(test_interrupt),
-        cmocka_unit_test(test_progress_bar),  cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_service),       cmocka_unit_test(test_explain),
-        cmocka_unit_test(test_usage),         cmocka_unit_test(test_help),
+        cmocka_unit_test(test_run_chat),
+        cmocka_unit_test(test_run_options),
+        cmocka_unit_test(test_run_raw_stdin),
+        cmocka_unit_test(test_run_json),
+        cmocka_unit_test(test_run_errors),
+        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_progress_bar),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_ps),
+        cmocka_unit_test(test_cache_stats),
+        cmocka_unit_test(test_service),
+        cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_help),
     };
     return cmocka_run_group_tests(tests, find_program, NULL);
 }

@@ -104,7 +104,6 @@ static void send_request(const struct fg_client_request *request,
 static void test_requests(void **state)
 {
     static const char *const stops[] = {"\n\n", "END"};
-    static const int32_t ids[] = {1, 0, 77};
     struct fg_client_handler progress = {.on_progress = on_progress};
     struct fg_client_request r;
     struct scripted_server server;
@@ -152,7 +151,15 @@ static void test_requests(void **state)
                "\"top_logprobs\":3,\"cache\":false,\"ignore_eos\":true,"
                "\"fulgur\":{\"progress\":true}}");
     scripted_server_finish(&server);
+}
 
+static void test_raw_requests(void **state)
+{
+    static const int32_t ids[] = {1, 0, 77};
+    struct fg_client_request r;
+    struct scripted_server server;
+
+    (void)state;
     fg_client_request_init(&r);
     r.tokens = ids;
     r.n_tokens = 3;
@@ -346,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_stream),
         cmocka_unit_test(test_collected),
         cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_raw_requests),
         cmocka_unit_test(test_refused_requests),
         cmocka_unit_test(test_logprobs),
         cmocka_unit_test(test_cancel_from_callback),

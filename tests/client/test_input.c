@@ -119,11 +119,8 @@ static void test_read(void **state)
     assert_string_equal(err.text, "/: Is a directory");
 }
 
-static void check(const char *const *files, size_t n_files, char *const *words, size_t n_words,
-                  bool raw, const char *wanted, size_t document)
+static void check(struct fg_cli_prompt from, const char *wanted, size_t document)
 {
-    struct fg_cli_prompt from = {
-        .files = files, .n_files = n_files, .words = words, .n_words = n_words, .raw = raw};
     struct fg_err err = {0};
     struct fg_cli_text text;
 
@@ -144,23 +141,30 @@ static void test_join(void **state)
     const char *files[2] = {file("a", "doc a", 5), file("b", "doc b\n", 6)};
 
     (void)state;
-    check(NULL, 0, words, 2, false, "what is it", 0);
-    check(files, 1, words, 1, false, "doc a\n\nwhat", 7);
-    check(files, 2, words, 2, false, "doc a\n\ndoc b\n\nwhat is it", 14);
-    check(files, 2, NULL, 0, false, "doc a\n\ndoc b\n", 0);
-    check(files, 2, words, 2, true, "doc adoc b\nwhat is it", 0);
+    check((struct fg_cli_prompt){.words = words, .n_words = 2}, "what is it", 0);
+    check((struct fg_cli_prompt){.files = files, .n_files = 1, .words = words, .n_words = 1},
+          "doc a\n\nwhat", 7);
+    check((struct fg_cli_prompt){.files = files, .n_files = 2, .words = words, .n_words = 2},
+          "doc a\n\ndoc b\n\nwhat is it", 14);
+    check((struct fg_cli_prompt){.files = files, .n_files = 2}, "doc a\n\ndoc b\n", 0);
+    check(
+        (struct fg_cli_prompt){
+            .files = files, .n_files = 2, .words = words, .n_words = 2, .raw = true},
+        "doc adoc b\nwhat is it", 0);
 
     feed("piped\n\n", 7);
-    check(NULL, 0, NULL, 0, false, "piped\n", 0);
+    check((struct fg_cli_prompt){.raw = false}, "piped\n", 0);
     feed("piped\n", 6);
-    check(NULL, 0, NULL, 0, true, "piped\n", 0);
+    check((struct fg_cli_prompt){.raw = true}, "piped\n", 0);
     feed("piped\n", 6);
-    check(files, 1, piped, 2, false, "doc a\n\nwhat piped", 7);
+    check((struct fg_cli_prompt){.files = files, .n_files = 1, .words = piped, .n_words = 2},
+          "doc a\n\nwhat piped", 7);
     feed("piped\n", 6);
     const char *from_stdin[1] = {"-"};
-    check(from_stdin, 1, words, 1, false, "piped\n\nwhat", 7);
+    check((struct fg_cli_prompt){.files = from_stdin, .n_files = 1, .words = words, .n_words = 1},
+          "piped\n\nwhat", 7);
     feed("", 0);
-    check(NULL, 0, NULL, 0, false, "", 0);
+    check((struct fg_cli_prompt){.raw = false}, "", 0);
 }
 
 static void test_join_errors(void **state)

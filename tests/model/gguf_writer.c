@@ -230,20 +230,20 @@ void gguf_writer_drop_key(struct gguf_writer *w, const char *key)
     w->n_kv = kept;
 }
 
-void gguf_writer_tensor_raw(struct gguf_writer *w, const char *name, uint32_t type, uint32_t n_dims,
-                            const uint64_t *ne, const void *data, size_t bytes)
+void gguf_writer_tensor_raw(struct gguf_writer *w, const char *name,
+                            const struct gguf_writer_shape *shape, const void *data, size_t bytes)
 {
     struct tensor *t;
 
-    if (n_dims > 8)
+    if (shape->n_dims > 8)
         abort();
     w->tensors = grow(w->tensors, (w->n_tensors + 1) * sizeof *w->tensors);
     t = &w->tensors[w->n_tensors++];
-    *t = (struct tensor){.name = strdup(name), .type = type, .n_dims = n_dims};
+    *t = (struct tensor){.name = strdup(name), .type = shape->type, .n_dims = shape->n_dims};
     if (!t->name)
         abort();
-    for (uint32_t d = 0; d < n_dims; d++)
-        t->ne[d] = ne[d];
+    for (uint32_t d = 0; d < shape->n_dims; d++)
+        t->ne[d] = shape->ne[d];
     put(&t->data, data, bytes);
 }
 
@@ -259,7 +259,7 @@ void gguf_writer_tensor(struct gguf_writer *w, const char *name, enum fg_dtype t
     bytes = (size_t)fg_dtype_row_bytes(type, n);
     data = grow(NULL, bytes);
     gguf_quantize(type, values, data, n);
-    gguf_writer_tensor_raw(w, name, type, n_dims, ne, data, bytes);
+    gguf_writer_tensor_raw(w, name, &(struct gguf_writer_shape){type, n_dims, ne}, data, bytes);
     free(data);
 }
 

@@ -57,9 +57,13 @@ void gguf_quantize(enum fg_dtype type, const float *src, void *dst, uint64_t n);
  * calls, each padded to the alignment. */
 void gguf_writer_tensor(struct gguf_writer *w, const char *name, enum fg_dtype type,
                         uint32_t n_dims, const uint64_t *ne, const float *values);
+struct gguf_writer_shape {
+    uint32_t type, n_dims;
+    const uint64_t *ne;
+};
 /* The same from finished bytes; neither the type number nor the dimensions need make sense. */
-void gguf_writer_tensor_raw(struct gguf_writer *w, const char *name, uint32_t type, uint32_t n_dims,
-                            const uint64_t *ne, const void *data, size_t bytes);
+void gguf_writer_tensor_raw(struct gguf_writer *w, const char *name,
+                            const struct gguf_writer_shape *shape, const void *data, size_t bytes);
 /* Makes the last tensor claim another offset; its data stays where it is. */
 void gguf_writer_offset(struct gguf_writer *w, uint64_t offset);
 /* Takes back every tensor of that name. */

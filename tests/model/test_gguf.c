@@ -407,7 +407,7 @@ static void tensor_refused(const char *name, uint32_t type, uint32_t n_dims, con
     const uint64_t eight = 8;
 
     gguf_writer_tensor(w, "before", FG_F32, 1, &eight, ramp);
-    gguf_writer_tensor_raw(w, name, type, n_dims, ne, ramp, 64);
+    gguf_writer_tensor_raw(w, name, &(struct gguf_writer_shape){type, n_dims, ne}, ramp, 64);
     refuse(w, code, text);
 }
 
@@ -472,7 +472,7 @@ static void layout_refused(void **state)
     offset_refused(192, "tensor 't': its data wants 64 bytes at offset 192");
     offset_refused(UINT64_MAX - 31, "tensor 't': its data wants 64 bytes at offset 1844674407");
     w = gguf_writer_create();
-    gguf_writer_tensor_raw(w, "t", 0, 1, &ne, ramp, 33);
+    gguf_writer_tensor_raw(w, "t", &(struct gguf_writer_shape){0, 1, &ne}, ramp, 33);
     refuse(w, FG_EFORMAT, "data section: it ends at byte 96, but the file goes on to byte 128");
     for (size_t i = 0; i < sizeof alignments / sizeof alignments[0]; i++) {
         w = gguf_writer_create();
@@ -498,7 +498,7 @@ static void opening_leaves_the_data_alone(void **state)
     int fd, rc;
 
     (void)state;
-    gguf_writer_tensor_raw(w, "huge", FG_F32, 2, ne, "", 0);
+    gguf_writer_tensor_raw(w, "huge", &(struct gguf_writer_shape){FG_F32, 2, ne}, "", 0);
     gguf_writer_tensor(w, "small", FG_F32, 1, &one, ramp);
     gguf_writer_offset(w, ne[0] * ne[1] * 4);
     image = gguf_writer_image(w, &n);

@@ -66,7 +66,27 @@ static void test_sizes(void **state)
                      p.weight_bytes + p.kv_bytes + p.seq_bytes + p.saved_bytes + p.scratch_bytes);
     assert_int_equal(p.needed_bytes, p.device_bytes);
     assert_int_equal(p.memory_bytes, GIB);
+    fg_hparams_finish(&hp);
+    fg_gguf_close(g);
+}
 
+static void test_limits(void **state)
+{
+    struct tiny_model m = tiny_minimax();
+    struct gguf_writer *w = tiny_model_write(&m);
+    struct fg_engine_options opt = {
+        .kv_type = FG_KV_F16, .n_ctx = 130, .n_seq = 2, .n_states = 5, .n_batch = 64};
+    struct fg_device_info d = card(GIB);
+    struct fg_hparams hp;
+    struct fg_plan p;
+    struct fg_gguf *g;
+    struct fg_err err;
+    (void)state;
+
+    assert_int_equal(gguf_writer_open(w, &g, &err), 0);
+    gguf_writer_destroy(w);
+    assert_int_equal(fg_hparams_init(&hp, g, &err), 0);
+    assert_int_equal(fg_plan_init(&p, &opt, &hp, g, &d, &err), 0);
     /* To the byte; where host and device share the memory, the host's part counts as well. */
     p.memory_bytes = p.needed_bytes;
     assert_true(fg_plan_fits(&p));
@@ -127,12 +147,12 @@ static void test_overflow(void **state)
 /* --- MiniMax-M1, 256 GB of Q4_0 that take no room on the disk --- */
 
 static uint64_t claim(struct gguf_writer *w, uint64_t at, const char *name, enum fg_dtype type,
-                      uint64_t a, uint64_t b, uint64_t c)
+                      const uint64_t ne[3])
 {
-    const uint64_t ne[] = {a, b, c};
-    uint64_t bytes = fg_dtype_row_bytes(type, a) * b * c;
+    uint64_t bytes = fg_dtype_row_bytes(type, ne[0]) * ne[1] * ne[2];
+    struct gguf_writer_shape shape = {type, ne[2] > 1 ? 3 : ne[1] > 1 ? 2 : 1, ne};
 
-    gguf_writer_tensor_raw(w, name, type, c > 1 ? 3 : b > 1 ? 2 : 1, ne, "", 0);
+    gguf_writer_tensor_raw(w, name, &shape, "", 0);
     gguf_writer_offset(w, at);
     return at + (bytes + 31) / 32 * 32;
 }
@@ -163,7 +183,7 @@ static uint64_t claim_layer(struct gguf_writer *w, uint64_t at, uint32_t l)
         if (parts[i].where != 2 && parts[i].where != (l % 8 == 7))
             continue;
         snprintf(name, sizeof name, "blk.%u.%s.weight", l, parts[i].name);
-        at = claim(w, at, name, parts[i].type, parts[i].ne[0], parts[i].ne[1], parts[i].ne[2]);
+        at = claim(w, at, name, parts[i].type, parts[i].ne);
     }
     return at;
 }
@@ -179,6 +199,7 @@ static struct gguf_writer *write_m1(uint64_t *bytes)
                 {"attention.key_length", 128}, {"attention.value_length", 128},
                 {"rope.dimension_count", 64},  {"expert_count", 32},
                 {"expert_used_count", 2}};
+    static const uint64_t head[] = {6144, 200064, 1};
     struct gguf_writer *w = gguf_writer_create();
     char key[96];
 
@@ -190,9 +211,9 @@ static struct gguf_writer *write_m1(uint64_t *bytes)
     gguf_writer_f32(w, "minimax-01.attention.layer_norm_rms_epsilon", 1e-5f);
     gguf_writer_f32(w, "minimax-01.rope.freq_base", 1e7f);
     gguf_writer_f32(w, "minimax-01.residual_scale", 3.5565588f);
-    *bytes = claim(w, 0, "token_embd.weight", FG_Q4_0, 6144, 200064, 1);
-    *bytes = claim(w, *bytes, "output_norm.weight", FG_F32, 6144, 1, 1);
-    *bytes = claim(w, *bytes, "output.weight", FG_Q4_0, 6144, 200064, 1);
+    *bytes = claim(w, 0, "token_embd.weight", FG_Q4_0, head);
+    *bytes = claim(w, *bytes, "output_norm.weight", FG_F32, (uint64_t[]){6144, 1, 1});
+    *bytes = claim(w, *bytes, "output.weight", FG_Q4_0, head);
     for (uint32_t l = 0; l < 80; l++)
         *bytes = claim_layer(w, *bytes, l);
     return w;
@@ -270,6 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_minimax_m1),
     };

@@ -23,29 +23,33 @@ static float draw(struct maker *k)
     return (float)(z >> 40) * 0x1p-23f - 1;
 }
 
-static void add(struct maker *k, const char *name, enum fg_dtype type, float mean, float range,
-                uint64_t a, uint64_t b, uint64_t c)
+/* Values of mean - range .. mean + range. */
+struct spread {
+    float mean, range;
+};
+
+static void add(struct maker *k, const char *name, enum fg_dtype type, const uint64_t ne[3],
+                struct spread s)
 {
-    uint64_t ne[3] = {a, b, c}, n = a * b * c;
+    uint64_t n = ne[0] * ne[1] * ne[2];
     float *v = malloc((size_t)n * sizeof *v);
 
     if (!v)
         abort();
     for (uint64_t i = 0; i < n; i++)
-        v[i] = mean + range * draw(k);
-    gguf_writer_tensor(k->w, name, type, c > 1 ? 3 : b > 1 ? 2 : 1, ne, v);
+        v[i] = s.mean + s.range * draw(k);
+    gguf_writer_tensor(k->w, name, type, ne[2] > 1 ? 3 : ne[1] > 1 ? 2 : 1, ne, v);
     free(v);
 }
 
 static void add_norm(struct maker *k, const char *name, uint64_t n)
 {
-    add(k, name, FG_F32, 1, 0.1f, n, 1, 1);
+    add(k, name, FG_F32, (uint64_t[]){n, 1, 1}, (struct spread){1, 0.1f});
 }
 
-static void add_matrix(struct maker *k, const char *name, enum fg_dtype type, uint64_t a,
-                       uint64_t b, uint64_t c)
+static void add_matrix(struct maker *k, const char *name, enum fg_dtype type, const uint64_t ne[3])
 {
-    add(k, name, type, 0, sqrtf(3.0f / (float)a), a, b, c);
+    add(k, name, type, ne, (struct spread){0, sqrtf(3.0f / (float)ne[0])});
 }
 
 /* Every tensor of a table; layer < 0: of none. */
@@ -61,7 +65,7 @@ static void add_table(struct maker *k, int layer, const struct fg_tensor_table *
         if (row->vector)
             add_norm(k, name, row->ne[0]);
         else
-            add_matrix(k, name, router ? FG_F32 : k->m->matrix, row->ne[0], row->ne[1], row->ne[2]);
+            add_matrix(k, name, router ? FG_F32 : k->m->matrix, row->ne);
     }
 }
 

@@ -17,9 +17,11 @@ struct partial {
 };
 
 /* Takes in a tile of n <= 64 keys. */
-static void add_tile(struct partial *p, const float *q, const float *k, const float *v, size_t ld,
-                     size_t n, size_t d, float scale)
+static void add_tile(struct partial *p, const float *q, const struct fg_ref_keys *tile, size_t d,
+                     float scale)
 {
+    const float *k = tile->k, *v = tile->v;
+    size_t n = tile->n, ld = tile->ld;
     float s[FG_REF_CHUNK], max = p->m, sum = 0, keep;
 
     for (size_t j = 0; j < n; j++) {
@@ -54,19 +56,19 @@ static void merge(struct partial *a, const struct partial *b, size_t d)
         a->o[i] = a->o[i] * ca + b->o[i] * cb;
 }
 
-void fg_ref_attend(const float *q, const float *k, const float *v, size_t ld, size_t n_keys,
-                   size_t d, float scale, float *o)
+void fg_ref_attend(const float *q, const struct fg_ref_keys *keys, size_t d, float scale, float *o)
 {
     struct partial all = {.m = FG_REF_LOWEST}, part = all;
     float inv;
 
-    for (size_t at = 0; at < n_keys; at += FG_REF_CHUNK) {
-        size_t n = n_keys - at < FG_REF_CHUNK ? n_keys - at : FG_REF_CHUNK;
+    for (size_t at = 0; at < keys->n; at += FG_REF_CHUNK) {
+        struct fg_ref_keys tile = {keys->k + at * keys->ld, keys->v + at * keys->ld, keys->ld,
+                                   keys->n - at < FG_REF_CHUNK ? keys->n - at : FG_REF_CHUNK};
 
         if (at % FG_REF_SEGMENT == 0)
             part = (struct partial){.m = FG_REF_LOWEST}; /* starts afresh */
-        add_tile(&part, q, k + at * ld, v + at * ld, ld, n, d, scale);
-        if ((at + FG_REF_CHUNK) % FG_REF_SEGMENT != 0 && at + n != n_keys)
+        add_tile(&part, q, &tile, d, scale);
+        if ((at + FG_REF_CHUNK) % FG_REF_SEGMENT != 0 && at + tile.n != keys->n)
             continue;
         if (at < FG_REF_SEGMENT)
             all = part;
@@ -78,28 +80,31 @@ void fg_ref_attend(const float *q, const float *k, const float *v, size_t ld, si
         o[i] = fg_ref_flush(all.o[i] * inv);
 }
 
-void fg_ref_lightning_attend(const float *q, const float *k, const float *v, size_t ld,
-                             const float *state, const float decay[FG_REF_CHUNK + 1], size_t i,
-                             size_t d, float *o)
+void fg_ref_lightning_attend(const float *q, const struct fg_ref_keys *keys, const float *state,
+                             const float decay[FG_REF_CHUNK + 1], size_t d, float *o)
 {
+    size_t n = keys->n;
     float w[FG_REF_CHUNK];
 
-    for (size_t j = 0; j <= i; j++)
-        w[j] = decay[i - j] * dot(q, k + j * ld, d);
+    for (size_t j = 0; j < n; j++)
+        w[j] = decay[n - 1 - j] * dot(q, keys->k + j * keys->ld, d);
     for (size_t e = 0; e < d; e++) {
         float before = 0, within = 0;
 
         for (size_t c = 0; c < d; c++)
             before = before + q[c] * state[c * d + e];
-        for (size_t j = 0; j <= i; j++)
-            within = within + w[j] * v[j * ld + e];
-        o[e] = fg_ref_flush(decay[i + 1] * before + within);
+        for (size_t j = 0; j < n; j++)
+            within = within + w[j] * keys->v[j * keys->ld + e];
+        o[e] = fg_ref_flush(decay[n] * before + within);
     }
 }
 
-void fg_ref_lightning_fold(float *state, const float *k, const float *v, size_t ld,
+void fg_ref_lightning_fold(float *state, const struct fg_ref_keys *chunk,
                            const float decay[FG_REF_CHUNK + 1], size_t d)
 {
+    const float *k = chunk->k, *v = chunk->v;
+    size_t ld = chunk->ld;
+
     for (size_t c = 0; c < d; c++)
         for (size_t e = 0; e < d; e++) {
             float sum = 0;

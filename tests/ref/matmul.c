@@ -144,7 +144,7 @@ static void multiply_tile(const struct fg_ref_matrix *w, size_t row0, const floa
     }
 }
 
-void fg_ref_matmul(const struct fg_ref_matrix *w, const float *x, size_t ldx, size_t n_tokens,
+void fg_ref_matmul(const struct fg_ref_matrix *w, struct fg_ref_rows x, size_t n_tokens,
                    const struct fg_ref_residual *residual, float *y, size_t ldy)
 {
     float total[TOKENS][TILE];
@@ -155,7 +155,7 @@ void fg_ref_matmul(const struct fg_ref_matrix *w, const float *x, size_t ldx, si
         for (size_t row0 = 0; row0 < w->n_rows; row0 += TILE) {
             size_t nr = w->n_rows - row0 < TILE ? w->n_rows - row0 : TILE;
 
-            multiply_tile(w, row0, x + t0 * ldx, ldx, nt, total);
+            multiply_tile(w, row0, x.rows + t0 * x.ld, x.ld, nt, total);
             for (size_t t = 0; t < nt; t++)
                 for (size_t r = 0; r < nr; r++) {
                     float v = total[t][r];

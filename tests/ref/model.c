@@ -308,10 +308,11 @@ static void softmax_attention(struct fg_ref_model *m, const struct block *l, uin
     size_t d = heads->head_dim, group = heads->n_head / heads->n_head_kv, embd = m->hp.n_embd;
     size_t width = heads_width(l), kv = kv_width(l);
     float scale = fg_ref_attend_scale(heads->head_dim);
+    struct fg_ref_rows x = {m->n, embd};
 
-    fg_ref_matmul(&l->q, m->n, embd, n, NULL, m->qkv, width);
-    fg_ref_matmul(&l->k, m->n, embd, n, NULL, l->k_rows + m->length * kv, kv);
-    fg_ref_matmul(&l->v, m->n, embd, n, NULL, l->v_rows + m->length * kv, kv);
+    fg_ref_matmul(&l->q, x, n, NULL, m->qkv, width);
+    fg_ref_matmul(&l->k, x, n, NULL, l->k_rows + m->length * kv, kv);
+    fg_ref_matmul(&l->v, x, n, NULL, l->v_rows + m->length * kv, kv);
     for (uint32_t t = 0; t < n; t++) {
         size_t pos = m->length + t;
         float *q = m->qkv + t * width, *k = l->k_rows + pos * kv, *v = l->v_rows + pos * kv;
@@ -326,8 +327,10 @@ static void softmax_attention(struct fg_ref_model *m, const struct block *l, uin
             v[i] = rounded(m, v[i]);
         }
         for (size_t h = 0; h < heads->n_head; h++)
-            fg_ref_attend(q + h * d, l->k_rows + h / group * d, l->v_rows + h / group * d, kv,
-                          pos + 1, d, scale, m->o + t * width + h * d);
+            fg_ref_attend(q + h * d,
+                          &(struct fg_ref_keys){l->k_rows + h / group * d,
+                                                l->v_rows + h / group * d, kv, pos + 1},
+                          d, scale, m->o + t * width + h * d);
     }
 }
 
@@ -336,9 +339,10 @@ static void lightning_attention(struct fg_ref_model *m, const struct block *l, u
 {
     const struct fg_hparams *hp = &m->hp;
     size_t d = l->s->lightning.head_dim, n_head = l->s->lightning.n_head, ld = heads_width(l);
+    struct fg_ref_rows x = {m->n, hp->n_embd};
 
-    fg_ref_matmul(&l->qkv, m->n, hp->n_embd, n, NULL, m->qkv, 3 * ld);
-    fg_ref_matmul(&l->attn_gate, m->n, hp->n_embd, n, NULL, m->attn_gate, ld);
+    fg_ref_matmul(&l->qkv, x, n, NULL, m->qkv, 3 * ld);
+    fg_ref_matmul(&l->attn_gate, x, n, NULL, m->attn_gate, ld);
     fg_ref_silu_rows(m->qkv, n * 3 * ld);
     for (uint32_t t = 0; t < n; t++) {
         size_t i = (m->length + t) % FG_REF_CHUNK;
@@ -351,9 +355,11 @@ static void lightning_attention(struct fg_ref_model *m, const struct block *l, u
 
             memcpy(k + i * ld, q + d, d * sizeof *k);
             memcpy(v + i * ld, q + 2 * d, d * sizeof *v);
-            fg_ref_lightning_attend(q, k, v, ld, state, decay, i, d, o + h * d);
+            fg_ref_lightning_attend(q, &(struct fg_ref_keys){k, v, ld, i + 1}, state, decay, d,
+                                    o + h * d);
             if (i == FG_REF_CHUNK - 1)
-                fg_ref_lightning_fold(state, k, v, ld, decay, d);
+                fg_ref_lightning_fold(state, &(struct fg_ref_keys){k, v, ld, FG_REF_CHUNK}, decay,
+                                      d);
         }
         fg_ref_gate(o, m->attn_gate + t * ld, l->gate_norm, ld, GATE_EPS, o);
     }
@@ -374,10 +380,10 @@ static void swiglu_ffn(struct fg_ref_model *m, const struct fg_ref_matrix w[3],
 {
     size_t embd = m->hp.n_embd, ff = w[0].n_rows;
 
-    fg_ref_matmul(&w[0], m->n, embd, n, NULL, m->ff_gate, ff);
-    fg_ref_matmul(&w[1], m->n, embd, n, NULL, m->ff_up, ff);
+    fg_ref_matmul(&w[0], (struct fg_ref_rows){m->n, embd}, n, NULL, m->ff_gate, ff);
+    fg_ref_matmul(&w[1], (struct fg_ref_rows){m->n, embd}, n, NULL, m->ff_up, ff);
     fg_ref_swiglu(m->ff_gate, m->ff_up, (size_t)n * ff);
-    fg_ref_matmul(&w[2], m->ff_gate, ff, n, residual, m->x, embd);
+    fg_ref_matmul(&w[2], (struct fg_ref_rows){m->ff_gate, ff}, n, residual, m->x, embd);
 }
 
 /* Result of one expert for a token. */
@@ -389,10 +395,10 @@ static void one_expert(struct fg_ref_model *m, const struct block *l, uint32_t c
     struct fg_ref_matrix up = expert(&l->up, n_expert, chosen);
     struct fg_ref_matrix down = expert(&l->down, n_expert, chosen);
 
-    fg_ref_matmul(&gate, n, 0, 1, NULL, m->ff_gate, 0);
-    fg_ref_matmul(&up, n, 0, 1, NULL, m->ff_up, 0);
+    fg_ref_matmul(&gate, (struct fg_ref_rows){n, 0}, 1, NULL, m->ff_gate, 0);
+    fg_ref_matmul(&up, (struct fg_ref_rows){n, 0}, 1, NULL, m->ff_up, 0);
     fg_ref_swiglu(m->ff_gate, m->ff_up, l->s->moe.n_ff);
-    fg_ref_matmul(&down, m->ff_gate, 0, 1, NULL, y, 0);
+    fg_ref_matmul(&down, (struct fg_ref_rows){m->ff_gate, 0}, 1, NULL, y, 0);
 }
 
 /* m->x = alpha * residual + sum of the experts' results for m->n, the shared one's first. */
@@ -407,7 +413,7 @@ static void experts(struct fg_ref_model *m, const struct block *l, struct fg_ref
         swiglu_ffn(m, shared, &residual, n);
         residual = (struct fg_ref_residual){m->x, embd, 1};
     }
-    fg_ref_matmul(&l->router, m->n, embd, n, NULL, m->router, n_expert);
+    fg_ref_matmul(&l->router, (struct fg_ref_rows){m->n, embd}, n, NULL, m->router, n_expert);
     for (size_t t = 0; t < n; t++) {
         float *y = m->y + t * used * embd, *weights = m->weights + t * used;
         uint32_t *chosen = m->experts + t * used;
@@ -415,8 +421,9 @@ static void experts(struct fg_ref_model *m, const struct block *l, struct fg_ref
         fg_ref_route(m->router + t * n_expert, n_expert, used, chosen, weights);
         for (size_t r = 0; r < used; r++)
             one_expert(m, l, chosen[r], m->n + t * embd, y + r * embd);
-        fg_ref_combine(y, embd, weights, used, residual.rows + t * embd, residual.alpha, embd,
-                       m->x + t * embd);
+        fg_ref_combine((struct fg_ref_rows){y, embd}, weights, used,
+                       &(struct fg_ref_residual){residual.rows + t * embd, embd, residual.alpha},
+                       embd, m->x + t * embd);
     }
 }
 
@@ -445,7 +452,8 @@ static void run_block(struct fg_ref_model *m, const struct block *b, uint32_t n)
             softmax_attention(m, b, n);
         else
             lightning_attention(m, b, n);
-        fg_ref_matmul(&b->attn_output, m->o, heads_width(b), n, &residual, m->x, m->hp.n_embd);
+        fg_ref_matmul(&b->attn_output, (struct fg_ref_rows){m->o, heads_width(b)}, n, &residual,
+                      m->x, m->hp.n_embd);
     }
 }
 
@@ -467,8 +475,8 @@ static void run_batch(struct fg_ref_model *m, const int32_t *tokens, uint32_t n,
     if (n_logits == 0)
         return;
     norm_rows(m, m->output_norm, n);
-    fg_ref_matmul(&m->head, m->n + (n - n_logits) * width, width, n_logits, NULL, logits,
-                  hp->n_vocab);
+    fg_ref_matmul(&m->head, (struct fg_ref_rows){m->n + (n - n_logits) * width, width}, n_logits,
+                  NULL, logits, hp->n_vocab);
 }
 
 int fg_ref_model_feed(struct fg_ref_model *m, const int32_t *tokens, uint32_t n, float *logits,

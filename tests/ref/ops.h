@@ -37,6 +37,11 @@ struct fg_ref_matrix {
     bool int8; /* the mode int8, where the type is quantized */
 };
 
+struct fg_ref_rows {
+    const float *rows; /* the first */
+    size_t ld;
+};
+
 /* y = alpha * rows + W x. */
 struct fg_ref_residual {
     const float *rows;
@@ -48,7 +53,7 @@ struct fg_ref_residual {
 float fg_ref_quantize(const float x[FG_REF_BLOCK], float q[FG_REF_BLOCK]);
 /* y[t][r] = sum_k W[r][k] x[t][k], plus the residual unless that is NULL. y may be the residual's
  * rows, not x. */
-void fg_ref_matmul(const struct fg_ref_matrix *w, const float *x, size_t ldx, size_t n_tokens,
+void fg_ref_matmul(const struct fg_ref_matrix *w, struct fg_ref_rows x, size_t n_tokens,
                    const struct fg_ref_residual *residual, float *y, size_t ldy);
 /* y[k] = row `id` of w: d * q (+ m, or + m * min), or the element itself. */
 void fg_ref_embed(const struct fg_ref_matrix *w, uint32_t id, float *y);
@@ -70,24 +75,28 @@ void fg_ref_rope(float *x, size_t head_dim, size_t rope_dim, bool neox, const fl
 /* The n_used best of n_expert logits by softmax, and their weights; experts and weights in rank
  * order. The logits are overwritten. */
 void fg_ref_route(float *logits, size_t n_expert, size_t n_used, uint32_t *experts, float *weights);
-/* x[i] = alpha * residual[i] + sum over ranks of weights[rank] * y[rank * ldy + i]. x may be
- * residual. */
-void fg_ref_combine(const float *y, size_t ldy, const float *weights, size_t n_used,
-                    const float *residual, float alpha, size_t n, float *x);
+/* x[i] = alpha * residual[i] + sum over ranks of weights[rank] * y[rank][i]. One row of a residual;
+ * x may be that row. */
+void fg_ref_combine(struct fg_ref_rows y, const float *weights, size_t n_used,
+                    const struct fg_ref_residual *residual, size_t n, float *x);
 
 /* --- attention: attention.c. One token and one head each. --- */
 
-/* o[d] = softmax(scale * q K^T) V over n_keys >= 1 keys, the token's own last. Rows k + j * ld and
- * v + j * ld hold what the cache holds, already rounded to its type. d <= FG_REF_HEAD_DIM_MAX. */
-void fg_ref_attend(const float *q, const float *k, const float *v, size_t ld, size_t n_keys,
-                   size_t d, float scale, float *o);
-/* Lightning attention of token i (0..63) of its chunk: q[d], rows k + j * ld and v + j * ld for
- * j = 0..i of the chunk, state [d of k][d of v] at the chunk's start, decay[n] = lambda^n. */
-void fg_ref_lightning_attend(const float *q, const float *k, const float *v, size_t ld,
-                             const float *state, const float decay[FG_REF_CHUNK + 1], size_t i,
-                             size_t d, float *o);
+/* n >= 1 rows k + j * ld and v + j * ld of d floats, the token's own last. */
+struct fg_ref_keys {
+    const float *k, *v;
+    size_t ld, n;
+};
+
+/* o[d] = softmax(scale * q K^T) V. The rows hold what the cache holds, already rounded to its type.
+ * d <= FG_REF_HEAD_DIM_MAX. */
+void fg_ref_attend(const float *q, const struct fg_ref_keys *keys, size_t d, float scale, float *o);
+/* Lightning attention of the last token of `keys`, the first n <= 64 of its chunk: q[d], state
+ * [d of k][d of v] at the chunk's start, decay[n] = lambda^n. */
+void fg_ref_lightning_attend(const float *q, const struct fg_ref_keys *keys, const float *state,
+                             const float decay[FG_REF_CHUNK + 1], size_t d, float *o);
 /* Folds a full chunk of 64 rows into the state. */
-void fg_ref_lightning_fold(float *state, const float *k, const float *v, size_t ld,
+void fg_ref_lightning_fold(float *state, const struct fg_ref_keys *chunk,
                            const float decay[FG_REF_CHUNK + 1], size_t d);
 
 #endif

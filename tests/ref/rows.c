@@ -111,14 +111,14 @@ void fg_ref_route(float *logits, size_t n_expert, size_t n_used, uint32_t *exper
         weights[r] = fg_ref_flush(weights[r] * scale);
 }
 
-void fg_ref_combine(const float *y, size_t ldy, const float *weights, size_t n_used,
-                    const float *residual, float alpha, size_t n, float *x)
+void fg_ref_combine(struct fg_ref_rows y, const float *weights, size_t n_used,
+                    const struct fg_ref_residual *residual, size_t n, float *x)
 {
     for (size_t i = 0; i < n; i++) {
         float sum = 0;
 
         for (size_t r = 0; r < n_used; r++)
-            sum = sum + weights[r] * y[r * ldy + i];
-        x[i] = fg_ref_flush(alpha * residual[i] + sum);
+            sum = sum + weights[r] * y.rows[r * y.ld + i];
+        x[i] = fg_ref_flush(residual->alpha * residual->rows[i] + sum);
     }
 }

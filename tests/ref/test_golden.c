@@ -235,7 +235,7 @@ static void test_long_softmax(void **state)
     for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
         double l = 0, sum[D] = {0};
 
-        fg_ref_attend(q, k + D, v + D, KV_HEADS * D, counts[c], D, 0.5f, o);
+        fg_ref_attend(q, &(struct fg_ref_keys){k + D, v + D, KV_HEADS * D, counts[c]}, D, 0.5f, o);
         for (size_t j = 0; j < counts[c]; j++) {
             double p = exp(0.5 * dot_double(q, k + (j * KV_HEADS + 1) * D, D));
 

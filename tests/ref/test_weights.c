@@ -95,7 +95,7 @@ static void check_type(enum fg_dtype type)
         x[i] = (float)(draw(&seed) % 65536) / 32768 - 1;
     for (size_t i = 0; i < ROWS * bytes; i += fg_dtype_block_bytes(type))
         random_block(type, rows + i, &seed);
-    fg_ref_matmul(&w, x, K, TOKENS, &residual, y, ROWS);
+    fg_ref_matmul(&w, (struct fg_ref_rows){x, K}, TOKENS, &residual, y, ROWS);
     for (size_t r = 0; r < ROWS; r++) {
         float row[K], embd[K];
 

@@ -98,20 +98,19 @@ void lab_run(struct lab *lab)
     check(fg_cmd_run(lab->ops.cmd, &err), &err);
 }
 
-void lab_dispatch(struct lab *lab, const char *shader, const uint32_t *spec,
-                  struct fg_buffer *const *buffers, uint32_t n, const void *push,
-                  uint32_t push_bytes, uint32_t gx, uint32_t gy, uint32_t gz)
+void lab_dispatch(struct lab *lab, const struct lab_dispatch *d)
 {
     static const uint32_t zeros[FG_SPEC_COUNT];
     struct fg_bind binds[FG_BIND_MAX] = {{0}};
     struct fg_pipeline *p;
     struct fg_err err;
 
-    check(fg_pipeline_get(lab->device, shader, spec ? spec : zeros, &p, &err), &err);
-    for (uint32_t i = 0; i < n; i++)
-        binds[i].buffer = buffers[i];
+    check(fg_pipeline_get(lab->device, d->shader, d->spec ? d->spec : zeros, &p, &err), &err);
+    for (uint32_t i = 0; i < d->n; i++)
+        binds[i].buffer = d->buffers[i];
     lab_begin(lab);
-    fg_cmd_dispatch(lab->ops.cmd, &(struct fg_dispatch){p, binds, n, push_bytes, push, gx, gy, gz});
+    fg_cmd_dispatch(lab->ops.cmd, &(struct fg_dispatch){p, binds, d->n, d->push_bytes, d->push,
+                                                        d->groups[0], d->groups[1], d->groups[2]});
     lab_run(lab);
 }
 
@@ -256,26 +255,20 @@ void *lab_rows(uint64_t *seed, enum fg_dtype type, size_t n_rows, size_t k)
     return raw;
 }
 
-void lab_upload(struct lab *lab, enum fg_dtype type, const void *rows, size_t k, size_t n_rows,
-                size_t n_experts, struct fg_matrix *m)
+void lab_upload(struct lab *lab, const struct lab_weights *w, struct fg_matrix *m)
 {
-    lab_upload_gated(lab, type, rows, NULL, k, n_rows, n_experts, m);
-}
-
-void lab_upload_gated(struct lab *lab, enum fg_dtype type, const void *rows, const void *second,
-                      size_t k, size_t n_rows, size_t n_experts, struct fg_matrix *m)
-{
+    size_t n_experts = w->n_experts ? w->n_experts : 1;
     struct fg_tensor t = {.name = {"a test's", 8},
-                          .type = type,
+                          .type = w->type,
                           .n_dims = 3,
-                          .ne = {k, n_rows, n_experts, 1},
-                          .data = rows,
-                          .size = n_experts * n_rows * fg_dtype_row_bytes(type, k)};
+                          .ne = {w->k, w->n_rows, n_experts, 1},
+                          .data = w->rows,
+                          .size = n_experts * w->n_rows * fg_dtype_row_bytes(w->type, w->k)};
     struct fg_tensor other = t;
-    struct fg_matrix_source from = {{&t, &other}, second ? 2 : 1, second != NULL};
+    struct fg_matrix_source from = {{&t, &other}, w->second ? 2 : 1, w->second != NULL};
     struct fg_err err;
 
-    other.data = second;
+    other.data = w->second;
     check(fg_matrix_init(m, lab->uploader, &from, &err), &err);
 }
 
@@ -335,15 +328,15 @@ size_t lab_page_values(uint32_t n_kv, uint32_t d)
     return (size_t)2 * n_kv * d * FG_BLOCK_TOKENS;
 }
 
-size_t lab_page_at(enum fg_kv_type kv, bool is_v, uint32_t page, uint32_t n_kv, uint32_t d,
-                   uint32_t head, uint32_t dim, uint32_t j)
+size_t lab_page_at(const struct lab_pages *p, bool is_v, struct lab_place at)
 {
-    size_t word = kv == FG_KV_F16 ? 8 : 4; /* values in 16 bytes */
-    size_t base = page * lab_page_values(n_kv, d);
+    size_t word = p->kv == FG_KV_F16 ? 8 : 4; /* values in 16 bytes */
+    size_t base = at.page * lab_page_values(p->n_kv, p->d);
 
     if (is_v)
-        return base + ((size_t)(n_kv + head) * FG_BLOCK_TOKENS + j) * d + dim;
-    return base + ((head * (d / word) + dim / word) * FG_BLOCK_TOKENS + j) * word + dim % word;
+        return base + ((size_t)(p->n_kv + at.head) * FG_BLOCK_TOKENS + at.j) * p->d + at.dim;
+    return base + ((at.head * (p->d / word) + at.dim / word) * FG_BLOCK_TOKENS + at.j) * word +
+           at.dim % word;
 }
 
 void lab_equal(const char *what, const void *got, const void *want, size_t n)

@@ -39,10 +39,16 @@ uint64_t lab_set_storage_range(struct lab *lab, uint64_t bytes);
 
 /* --- running --- */
 
-/* One dispatch, by itself. Bindings are whole buffers. spec may be NULL: zeros. */
-void lab_dispatch(struct lab *lab, const char *shader, const uint32_t *spec,
-                  struct fg_buffer *const *buffers, uint32_t n, const void *push,
-                  uint32_t push_bytes, uint32_t gx, uint32_t gy, uint32_t gz);
+struct lab_dispatch {
+    const char *shader;
+    const uint32_t *spec;             /* [FG_SPEC_COUNT]; NULL: zeros */
+    struct fg_buffer *const *buffers; /* [n], bound whole */
+    uint32_t n, push_bytes;
+    const void *push;
+    uint32_t groups[3]; /* workgroups along x, y, z */
+};
+/* One dispatch, by itself. */
+void lab_dispatch(struct lab *lab, const struct lab_dispatch *d);
 /* Runs what was recorded into lab->ops.cmd after lab_begin(). */
 void lab_begin(struct lab *lab);
 void lab_run(struct lab *lab);
@@ -72,12 +78,15 @@ extern const enum fg_dtype lab_types[LAB_TYPES];
 /* Random raw rows: quants of all values, scales positive, negative, zero and denormal. Freed by the
  * caller. */
 void *lab_rows(uint64_t *seed, enum fg_dtype type, size_t n_rows, size_t k);
-/* rows as a matrix on the device; n_experts of n_rows each, 1 for a dense one. */
-void lab_upload(struct lab *lab, enum fg_dtype type, const void *rows, size_t k, size_t n_rows,
-                size_t n_experts, struct fg_matrix *m);
-/* The same of two in one, or with second NULL of rows alone. */
-void lab_upload_gated(struct lab *lab, enum fg_dtype type, const void *rows, const void *second,
-                      size_t k, size_t n_rows, size_t n_experts, struct fg_matrix *m);
+struct lab_weights {
+    enum fg_dtype type;
+    const void *rows;   /* of k elements */
+    const void *second; /* as many, of a gated matrix; NULL */
+    size_t k, n_rows;   /* n_rows: of an expert */
+    size_t n_experts;   /* 0: a dense matrix */
+};
+/* A matrix on the device. */
+void lab_upload(struct lab *lab, const struct lab_weights *w, struct fg_matrix *m);
 
 /* Bytes on the device of 32 rows of k elements. */
 uint64_t lab_tile_bytes(enum fg_dtype type, size_t k);
@@ -91,9 +100,16 @@ uint32_t lab_group(const uint32_t *experts, uint32_t n_pairs, uint32_t n_expert,
 
 /* --- KV pages --- */
 
-/* Index of the value (f16 or f32) that is dimension `dim` of kv head `head` at row j of `page`. */
-size_t lab_page_at(enum fg_kv_type kv, bool is_v, uint32_t page, uint32_t n_kv, uint32_t d,
-                   uint32_t head, uint32_t dim, uint32_t j);
+/* Pages of n_kv heads of d dimensions. */
+struct lab_pages {
+    enum fg_kv_type kv;
+    uint32_t n_kv, d;
+};
+struct lab_place {
+    uint32_t page, head, dim, j; /* j: row of the page */
+};
+/* Index of the value (f16 or f32) of k, or of v, there. */
+size_t lab_page_at(const struct lab_pages *p, bool is_v, struct lab_place at);
 size_t lab_page_values(uint32_t n_kv, uint32_t d);
 
 /* --- comparing --- */

@@ -43,7 +43,8 @@ void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, uint32
     residual = (struct fg_ref_residual){r, p->ldr, p->alpha};
     for (int i = 0; i < 2; i++) {
         p->want[i] = lab_alloc((size_t)MOST_TOKENS * rows, sizeof(float));
-        fg_ref_matmul(&w, x, p->ldx, MOST_TOKENS, i ? &residual : NULL, p->want[i], rows);
+        fg_ref_matmul(&w, (struct fg_ref_rows){x, p->ldx}, MOST_TOKENS, i ? &residual : NULL,
+                      p->want[i], rows);
     }
     p->quantized.buffer = lab_buffer(lab, NULL, (size_t)MOST_TOKENS * fg_quantized_row(k) * 4);
     p->x = lab_buffer(lab, x, (size_t)MOST_TOKENS * p->ldx * 4);
@@ -61,7 +62,8 @@ void *problem_gate(struct problem *p, struct lab *lab, uint64_t *seed)
     struct fg_ref_matrix w = {p->type, second, p->k, p->rows,
                               lab->ops.numerics == FG_NUMERICS_INT8};
 
-    fg_ref_matmul(&w, fg_buffer_map(p->x), p->ldx, MOST_TOKENS, NULL, up, p->rows);
+    fg_ref_matmul(&w, (struct fg_ref_rows){fg_buffer_map(p->x), p->ldx}, MOST_TOKENS, NULL, up,
+                  p->rows);
     fg_ref_swiglu(p->want[0], up, (size_t)MOST_TOKENS * p->rows);
     free(up);
     return second;
@@ -136,7 +138,9 @@ void problem_check_type(struct lab *lab, enum fg_dtype type, const uint32_t *row
             if (ks[k] % fg_dtype_block_elems(type) != 0)
                 continue;
             problem_init(&p, lab, type, rows[r], ks[k], &seed);
-            lab_upload(lab, type, p.raw, p.k, p.rows, 1, &p.m);
+            lab_upload(
+                lab, &(struct lab_weights){.type = type, .rows = p.raw, .k = p.k, .n_rows = p.rows},
+                &p.m);
             assert_int_equal(p.m.n_parts, 1);
             /* The larger counts in turns: they cost the most and bring the least. */
             for (uint32_t i = 0; i < v.n; i++, turn++)

@@ -42,8 +42,12 @@ static void check_inputs(struct lab *lab, const char *what, const uint32_t *bits
     struct fg_buffer *out = lab_buffer(lab, NULL, n * RESULTS * 4u);
     const uint32_t *got = fg_buffer_map(out);
 
-    lab_dispatch(lab, "self_test_canon", NULL, (struct fg_buffer *[]){in, out}, 2, &n, 4,
-                 (n + 63) / 64, 1, 1);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "self_test_canon",
+                                             .buffers = (struct fg_buffer *[]){in, out},
+                                             .n = 2,
+                                             .push = &n,
+                                             .push_bytes = 4,
+                                             .groups = {(n + 63) / 64, 1, 1}});
     for (uint32_t i = 0; i < n; i++) {
         uint32_t want[RESULTS];
 
@@ -144,7 +148,9 @@ static void test_half_probe(void **state)
     uint32_t zeros[4] = {0}, wrong;
     struct fg_buffer *out = lab_buffer(lab, zeros, sizeof zeros);
 
-    lab_dispatch(lab, "self_test_half", NULL, &out, 1, NULL, 0, 65536 / 64, 1, 1);
+    lab_dispatch(
+        lab, &(struct lab_dispatch){
+                 .shader = "self_test_half", .buffers = &out, .n = 1, .groups = {65536 / 64, 1, 1}});
     wrong = *(const uint32_t *)fg_buffer_map(out);
     print_message("unpackHalf2x16: %u values differ\n", wrong);
     assert_true(wrong <= 65536);
@@ -176,7 +182,8 @@ static uint64_t self_test_product(enum fg_dtype type, bool int8)
 
     assert_true(FG_SELF_TEST_ROWS * fg_dtype_row_bytes(type, FG_SELF_TEST_K) <= sizeof raw);
     fg_self_test_matmul_inputs(type, raw, x);
-    fg_ref_matmul(&w, x, FG_SELF_TEST_K, FG_SELF_TEST_TOKENS, NULL, y, FG_SELF_TEST_ROWS);
+    fg_ref_matmul(&w, (struct fg_ref_rows){x, FG_SELF_TEST_K}, FG_SELF_TEST_TOKENS, NULL, y,
+                  FG_SELF_TEST_ROWS);
     return XXH3_64bits(y, sizeof y);
 }
 

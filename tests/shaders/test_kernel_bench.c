@@ -35,10 +35,20 @@ static void test_copy(void **state)
         struct fg_bench_copy_push push = {UNITS - 512, 0, 0xffffffffu};
 
         lab_wipe(y);
-        lab_dispatch(lab, name, NULL, both, 2, &push, sizeof push, UNITS / 512, 1, 1);
+        lab_dispatch(lab, &(struct lab_dispatch){.shader = name,
+                                                 .buffers = both,
+                                                 .n = 2,
+                                                 .push = &push,
+                                                 .push_bytes = sizeof push,
+                                                 .groups = {UNITS / 512, 1, 1}});
         lab_untouched(name, fg_buffer_map(y), WORDS);
         push.store = 1;
-        lab_dispatch(lab, name, NULL, both, 2, &push, sizeof push, UNITS / 512, 1, 1);
+        lab_dispatch(lab, &(struct lab_dispatch){.shader = name,
+                                                 .buffers = both,
+                                                 .n = 2,
+                                                 .push = &push,
+                                                 .push_bytes = sizeof push,
+                                                 .groups = {UNITS / 512, 1, 1}});
         lab_equal(name, fg_buffer_map(y), words, WORDS - 512 * 4);
         lab_untouched(name, (uint32_t *)fg_buffer_map(y) + WORDS - 512 * 4, 512 * 4);
     }
@@ -58,7 +68,12 @@ static void test_loads_count(void **state)
         words[(3 * 64 + 5) * 4 + k] = 0x1234u; /* one of the eight that lane 5 loads */
     struct fg_buffer *both[] = {lab_buffer(lab, words, sizeof words),
                                 lab_buffer(lab, NULL, sizeof words)};
-    lab_dispatch(lab, "bench_copy", NULL, both, 2, &push, sizeof push, 1, 1, 1);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "bench_copy",
+                                             .buffers = both,
+                                             .n = 2,
+                                             .push = &push,
+                                             .push_bytes = sizeof push,
+                                             .groups = {1, 1, 1}});
     const uint32_t *y = fg_buffer_map(both[1]);
     lab_untouched("before", y, 5 * 4);
     for (uint32_t k = 0; k < 4; k++)
@@ -90,7 +105,12 @@ static void test_madd(void **state)
         }
         want[lane] = (sum4(v) + sum4(v + 4)) + (sum4(v + 8) + sum4(v + 12));
     }
-    lab_dispatch(lab, "bench_madd", NULL, &y, 1, &push, sizeof push, 4, 1, 1);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "bench_madd",
+                                             .buffers = &y,
+                                             .n = 1,
+                                             .push = &push,
+                                             .push_bytes = sizeof push,
+                                             .groups = {4, 1, 1}});
     lab_equal("multiply and add", fg_buffer_map(y), want, 256);
     fg_buffer_destroy(y);
 }

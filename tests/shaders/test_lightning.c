@@ -122,8 +122,13 @@ static void check_rows(struct problem *p, struct lab *lab, const char *what)
     struct fg_buffer *b[] = {p->b_qkv, p->b_q, p->b_k, p->b_v, p->b_rows};
     float *k, *v;
 
-    lab_dispatch(lab, "lightning_rows", NULL, b, 5, &p->push, sizeof p->push,
-                 (p->n_head * (p->d / 4) + 31) / 32, FG_BLOCK_TOKENS, RUNS);
+    lab_dispatch(lab, &(struct lab_dispatch){
+                          .shader = "lightning_rows",
+                          .buffers = b,
+                          .n = 5,
+                          .push = &p->push,
+                          .push_bytes = sizeof p->push,
+                          .groups = {(p->n_head * (p->d / 4) + 31) / 32, FG_BLOCK_TOKENS, RUNS}});
     for (uint32_t t = 0; t < TOKENS; t++)
         fg_ref_silu_rows(p->qkv + (size_t)t * p->ldx, 3 * p->width);
     for (int r = 0; r < RUNS; r++)
@@ -158,11 +163,12 @@ static float *reference_outputs(const struct problem *p)
                 size_t t = runs[r].token + i,
                        chunk = runs[r].seq * (size_t)FG_BLOCK_TOKENS * p->width;
 
-                fg_ref_lightning_attend(p->q + t * p->width + h * p->d, p->k + chunk + h * p->d,
-                                        p->v + chunk + h * p->d, p->width,
+                fg_ref_lightning_attend(p->q + t * p->width + h * p->d,
+                                        &(struct fg_ref_keys){p->k + chunk + h * p->d,
+                                                              p->v + chunk + h * p->d, p->width,
+                                                              runs[r].first + i + 1},
                                         p->state + (runs[r].seq * p->n_head + h) * p->d * p->d,
-                                        p->decay + h * 65, runs[r].first + i, p->d,
-                                        want + t * p->ldo + h * p->d);
+                                        p->decay + h * 65, p->d, want + t * p->ldo + h * p->d);
             }
     return want;
 }
@@ -188,8 +194,15 @@ static void check_attend(struct problem *p, struct lab *lab, const char *shape)
                     : p->d != 64 && (tokens == 2 || tokens == 8))
                 continue;
             lab_wipe(p->b_o);
-            lab_dispatch(lab, name, spec, b, 7, &p->push, sizeof p->push, p->n_head,
-                         (FG_BLOCK_TOKENS + tokens - 1) / tokens, RUNS);
+            lab_dispatch(lab,
+                         &(struct lab_dispatch){
+                             .shader = name,
+                             .spec = spec,
+                             .buffers = b,
+                             .n = 7,
+                             .push = &p->push,
+                             .push_bytes = sizeof p->push,
+                             .groups = {p->n_head, (FG_BLOCK_TOKENS + tokens - 1) / tokens, RUNS}});
             snprintf(what, sizeof what, "%s, %u tokens, %s", name, tokens, shape);
             lab_equal(what, fg_buffer_map(p->b_o), want, (size_t)TOKENS * p->ldo);
         }
@@ -211,14 +224,22 @@ static void check_fold(struct problem *p, struct lab *lab, const char *shape)
         for (uint32_t h = 0; h < p->n_head && runs[r].first + runs[r].n == FG_BLOCK_TOKENS; h++) {
             size_t chunk = runs[r].seq * (size_t)FG_BLOCK_TOKENS * p->width + h * p->d;
 
-            fg_ref_lightning_fold(p->state + (runs[r].seq * p->n_head + h) * p->d * p->d,
-                                  p->k + chunk, p->v + chunk, p->width, p->decay + h * 65, p->d);
+            fg_ref_lightning_fold(
+                p->state + (runs[r].seq * p->n_head + h) * p->d * p->d,
+                &(struct fg_ref_keys){p->k + chunk, p->v + chunk, p->width, FG_REF_CHUNK},
+                p->decay + h * 65, p->d);
         }
     for (uint32_t i = 0; (name = lab_variant(lab, "lightning_fold", bytes, i)) != NULL; i++) {
         uint32_t groups = strstr(name, ".tex") ? p->d / 4 : (p->d * (p->d / 4) + 63) / 64;
 
         memcpy(fg_buffer_map(p->b_state), before, (size_t)SLOTS * p->width * p->d * 4);
-        lab_dispatch(lab, name, spec, b, 5, &p->push, sizeof p->push, groups, p->n_head, RUNS);
+        lab_dispatch(lab, &(struct lab_dispatch){.shader = name,
+                                                 .spec = spec,
+                                                 .buffers = b,
+                                                 .n = 5,
+                                                 .push = &p->push,
+                                                 .push_bytes = sizeof p->push,
+                                                 .groups = {groups, p->n_head, RUNS}});
         snprintf(what, sizeof what, "%s, %s", name, shape);
         lab_equal(what, fg_buffer_map(p->b_state), p->state, (size_t)SLOTS * p->width * p->d);
     }

@@ -42,7 +42,9 @@ static void test_f16(void **state)
 
         variants_init(&v, lab, FG_F16, false, 1 << 20);
         problem_init(&p, lab, FG_F16, 65, 200, &seed);
-        lab_upload(lab, FG_F16, p.raw, p.k, p.rows, 1, &p.m);
+        lab_upload(lab,
+                   &(struct lab_weights){.type = FG_F16, .rows = p.raw, .k = p.k, .n_rows = p.rows},
+                   &p.m);
         lab->ops.native_f16 = 0;
         for (uint32_t i = 0; i < v.n; i += 3)
             problem_check(&p, lab, &v.list[i], i % 2, COUNTS);

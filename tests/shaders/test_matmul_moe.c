@@ -58,7 +58,7 @@ static void product(const struct problem *p, const void *raw, uint32_t expert, c
     struct fg_ref_matrix w = {p->type, (const char *)raw + expert * bytes, p->s.k, p->s.rows,
                               false};
 
-    fg_ref_matmul(&w, x, 0, 1, NULL, y, 0);
+    fg_ref_matmul(&w, (struct fg_ref_rows){x, 0}, 1, NULL, y, 0);
 }
 
 static void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, struct shape s,
@@ -136,29 +136,43 @@ static void problem_check(struct problem *p, struct lab *lab, const struct fg_ti
 
 /* Whole, then three experts to a part. */
 static void check_shape(struct lab *lab, enum fg_dtype type, struct shape s, bool gated,
-                        const struct variants *v, uint32_t step, uint64_t *seed)
+                        const struct variants *v, uint64_t *seed)
 {
     struct problem p;
     uint64_t bytes, range;
 
     s.k = fg_round_up(s.k, fg_dtype_block_elems(type));
     problem_init(&p, lab, type, s, gated, seed);
-    lab_upload_gated(lab, type, p.raw, p.second, s.k, s.rows, EXPERTS, &p.m);
+    lab_upload(lab,
+               &(struct lab_weights){.type = type,
+                                     .rows = p.raw,
+                                     .second = p.second,
+                                     .k = s.k,
+                                     .n_rows = s.rows,
+                                     .n_experts = EXPERTS},
+               &p.m);
     assert_int_equal(p.m.n_parts, 1);
     bytes = fg_buffer_bytes(p.m.parts[0].buffer) / EXPERTS;
-    for (uint32_t i = 0; i < v->n; i += step)
+    for (uint32_t i = 0; i < v->n; i++)
         problem_check(&p, lab, &v->list[i]);
     fg_matrix_finish(&p.m);
 
     range = lab_set_storage_range(lab, 4 * bytes - 1 > 8192 ? 4 * bytes - 1 : 8192);
-    lab_upload_gated(lab, type, p.raw, p.second, s.k, s.rows, EXPERTS, &p.m);
+    lab_upload(lab,
+               &(struct lab_weights){.type = type,
+                                     .rows = p.raw,
+                                     .second = p.second,
+                                     .k = s.k,
+                                     .n_rows = s.rows,
+                                     .n_experts = EXPERTS},
+               &p.m);
     lab_set_storage_range(lab, range);
     if (4 * bytes > 8192) {
         assert_int_equal(p.m.n_parts, 3);
         assert_int_equal(p.m.parts[2].expert0, 6);
         assert_int_equal(p.m.parts[2].n_experts, 1);
     }
-    for (uint32_t i = 0; i < v->n; i += step)
+    for (uint32_t i = 0; i < v->n; i++)
         problem_check(&p, lab, &v->list[i]);
     fg_matrix_finish(&p.m);
     problem_finish(&p);
@@ -174,14 +188,14 @@ static void test_moe(void **state)
     for (int i = 0; i < LAB_TYPES; i++) {
         enum fg_dtype type = lab_types[i];
         uint64_t seed = 200 + (uint64_t)type;
-        uint32_t step = type == FG_Q4_1 ? 1 : 4;
         struct variants v;
 
         variants_init(&v, lab, type, true, 1 << 20);
+        variants_keep(&v, type == FG_Q4_1 ? 1 : 4);
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-            check_shape(lab, type, shapes[s], false, &v, step, &seed);
+            check_shape(lab, type, shapes[s], false, &v, &seed);
         for (size_t s = 1; s < 4; s++)
-            check_shape(lab, type, shapes[s], true, &v, step, &seed);
+            check_shape(lab, type, shapes[s], true, &v, &seed);
     }
     if (fg_ops_init(&lab->ops, &err))
         fail_msg("%s", err.text);

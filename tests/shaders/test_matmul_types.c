@@ -90,7 +90,9 @@ static void test_split_rows(void **state)
 
         problem_init(&p, lab, type, 200, k, &seed);
         range = lab_set_storage_range(lab, 3 * tile - 16);
-        lab_upload(lab, type, p.raw, p.k, p.rows, 1, &p.m);
+        lab_upload(lab,
+                   &(struct lab_weights){.type = type, .rows = p.raw, .k = p.k, .n_rows = p.rows},
+                   &p.m);
         lab_set_storage_range(lab, range);
         assert_int_equal(p.m.n_parts, 4);
         assert_int_equal(p.m.parts[3].row0, 192);

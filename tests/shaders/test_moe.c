@@ -46,7 +46,12 @@ static void check_route(struct lab *lab, uint32_t n_tokens, uint32_t n_expert, u
     b[2] = lab_buffer(lab, NULL, pairs * 4u + 64);
     b[3] = lab_buffer(lab, NULL, pairs * 4u + 64);
     b[4] = lab_buffer(lab, NULL, pairs * 16u + 64);
-    lab_dispatch(lab, "moe_route", NULL, b, 5, &push, sizeof push, (n_tokens + 7) / 8, 1, 1);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "moe_route",
+                                             .buffers = b,
+                                             .n = 5,
+                                             .push = &push,
+                                             .push_bytes = sizeof push,
+                                             .groups = {(n_tokens + 7) / 8, 1, 1}});
     for (uint32_t t = 0; t < n_tokens; t++)
         fg_ref_route(logits + (size_t)t * ld, n_expert, n_used, experts + t * n_used,
                      weights + t * n_used);
@@ -97,7 +102,12 @@ static void test_route_ties(void **state)
     b[2] = lab_buffer(lab, NULL, 16);
     b[3] = lab_buffer(lab, NULL, 16);
     b[4] = lab_buffer(lab, NULL, 64);
-    lab_dispatch(lab, "moe_route", NULL, b, 5, &push, sizeof push, 1, 1, 1);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "moe_route",
+                                             .buffers = b,
+                                             .n = 5,
+                                             .push = &push,
+                                             .push_bytes = sizeof push,
+                                             .groups = {1, 1, 1}});
     lab_equal("experts", fg_buffer_map(b[1]), (uint32_t[]){0, 1, 2, 3}, 4);
     memcpy(weights, fg_buffer_map(b[2]), sizeof weights);
     for (int i = 0; i < 4; i++)
@@ -118,7 +128,12 @@ static void check_group(struct lab *lab, const uint32_t *experts, uint32_t n_pai
     b[0] = lab_buffer(lab, experts, n_pairs * 4u);
     b[1] = lab_buffer(lab, NULL, n_pairs * 4u + 64);
     b[2] = lab_buffer(lab, NULL, rows * 16u + 64);
-    lab_dispatch(lab, "moe_group", NULL, b, 3, &push, sizeof push, 1, 1, 1);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "moe_group",
+                                             .buffers = b,
+                                             .n = 3,
+                                             .push = &push,
+                                             .push_bytes = sizeof push,
+                                             .groups = {1, 1, 1}});
     assert_true(lab_group(experts, n_pairs, n_expert, tile_tokens, pairs, tiles) <= rows);
     snprintf(what, sizeof what, "%u pairs of %u experts in tiles of %u", n_pairs, n_expert,
              tile_tokens);
@@ -171,11 +186,17 @@ static void check_combine(struct lab *lab, uint32_t n_tokens, uint32_t n, uint32
     b[1] = lab_buffer(lab, w, pairs * 4u);
     b[2] = lab_buffer(lab, r, (size_t)n_tokens * ldr * 4);
     b[3] = lab_buffer(lab, NULL, (size_t)n_tokens * ldx * 4);
-    lab_dispatch(lab, "moe_combine", NULL, b, 4, &push, sizeof push, (n + 63) / 64, n_tokens, 1);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "moe_combine",
+                                             .buffers = b,
+                                             .n = 4,
+                                             .push = &push,
+                                             .push_bytes = sizeof push,
+                                             .groups = {(n + 63) / 64, n_tokens, 1}});
     got = fg_buffer_map(b[3]);
     for (uint32_t t = 0; t < n_tokens; t++) {
-        fg_ref_combine(y + (size_t)t * n_used * ldy, ldy, w + t * n_used, n_used,
-                       r + (size_t)t * ldr, push.alpha, n, want);
+        fg_ref_combine((struct fg_ref_rows){y + (size_t)t * n_used * ldy, ldy}, w + t * n_used,
+                       n_used, &(struct fg_ref_residual){r + (size_t)t * ldr, n, push.alpha}, n,
+                       want);
         lab_equal("combine", got + (size_t)t * ldx, want, n);
         lab_untouched("combine", got + (size_t)t * ldx + n, ldx - n);
     }
@@ -209,10 +230,15 @@ static void check_combine_norm(struct lab *lab, uint32_t n_tokens, uint32_t n, u
     b[2] = lab_buffer(lab, r, (size_t)n_tokens * ld * 4);
     b[3] = lab_buffer(lab, NULL, (size_t)n_tokens * ld * 4);
     b[4] = lab_buffer(lab, norm, n * 4u);
-    lab_dispatch(lab, "moe_combine_norm", NULL, b, 5, &push, sizeof push, n_tokens, 1, 1);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "moe_combine_norm",
+                                             .buffers = b,
+                                             .n = 5,
+                                             .push = &push,
+                                             .push_bytes = sizeof push,
+                                             .groups = {n_tokens, 1, 1}});
     for (uint32_t t = 0; t < n_tokens; t++) {
-        fg_ref_combine(y + (size_t)t * n_used * ld, ld, w + t * n_used, n_used, r + (size_t)t * ld,
-                       push.alpha, n, x);
+        fg_ref_combine((struct fg_ref_rows){y + (size_t)t * n_used * ld, ld}, w + t * n_used,
+                       n_used, &(struct fg_ref_residual){r + (size_t)t * ld, n, push.alpha}, n, x);
         fg_ref_rmsnorm(x, norm, n, push.eps, want);
         lab_equal("combined", (float *)fg_buffer_map(b[3]) + (size_t)t * ld, x, n);
         lab_untouched("combined", (float *)fg_buffer_map(b[3]) + (size_t)t * ld + n, ld - n);

@@ -129,11 +129,15 @@ static void check_products(struct lab *lab, enum fg_dtype type, uint32_t rows, u
 
     variants_init(&v, lab, type, false, 1 << 20);
     problem_init(&p, lab, type, rows, k, &seed);
-    lab_upload(lab, type, p.raw, k, rows, 1, &p.m);
+    lab_upload(lab, &(struct lab_weights){.type = type, .rows = p.raw, .k = k, .n_rows = rows},
+               &p.m);
     check_variants(lab, &p, &v, step, true);
     fg_matrix_finish(&p.m);
     second = problem_gate(&p, lab, &seed);
-    lab_upload_gated(lab, type, p.raw, second, k, rows, 1, &p.m);
+    lab_upload(lab,
+               &(struct lab_weights){
+                   .type = type, .rows = p.raw, .second = second, .k = k, .n_rows = rows},
+               &p.m);
     check_variants(lab, &p, &v, step + 3, false);
     problem_finish(&p);
     free(second);
@@ -170,7 +174,9 @@ static void test_earlier_operand(void **state)
 
     set_mode(lab, FG_NUMERICS_INT8);
     problem_init(&p, lab, FG_Q8_0, 33, 352, &seed);
-    lab_upload(lab, FG_Q8_0, p.raw, p.k, p.rows, 1, &p.m);
+    lab_upload(lab,
+               &(struct lab_weights){.type = FG_Q8_0, .rows = p.raw, .k = p.k, .n_rows = p.rows},
+               &p.m);
     noise = lab_alloc((size_t)MOST_TOKENS * p.k, sizeof *noise);
     lab_fill_noise(&seed, noise, (size_t)MOST_TOKENS * p.k, 1);
     struct fg_buffer *x = lab_buffer(lab, noise, (size_t)MOST_TOKENS * p.k * 4);
@@ -215,7 +221,9 @@ static void test_operands_refused(void **state)
 
     set_mode(lab, FG_NUMERICS_INT8);
     problem_init(&p, lab, FG_Q8_0, 33, 352, &seed);
-    lab_upload(lab, FG_Q8_0, p.raw, p.k, p.rows, 1, &p.m);
+    lab_upload(lab,
+               &(struct lab_weights){.type = FG_Q8_0, .rows = p.raw, .k = p.k, .n_rows = p.rows},
+               &p.m);
     lab_begin(lab);
     struct fg_view rows = fg_view_of(p.x, p.ldx, 4, p.k), narrow = fg_view_of(p.x, p.ldx, 4, 320);
     struct fg_operand gone = fg_record_quantize(&lab->ops, rows, &p.quantized);
@@ -239,7 +247,8 @@ static void check_fused(struct lab *lab, enum fg_dtype type, const struct fg_til
     float got[17 * 100];
 
     problem_init(&p, lab, type, 100, fg_round_up(352, fg_dtype_block_elems(type)), &seed);
-    lab_upload(lab, type, p.raw, p.k, p.rows, 1, &p.m);
+    lab_upload(lab, &(struct lab_weights){.type = type, .rows = p.raw, .k = p.k, .n_rows = p.rows},
+               &p.m);
     lab->ops.one = *one;
     lab->ops.many = *many;
     for (int i = 0; i < 2; i++) { /* of 1 and of 17 tokens */

@@ -56,24 +56,36 @@ static void put(void *pages, enum fg_kv_type kv, size_t at, float x)
         ((float *)pages)[at] = x;
 }
 
-static void reference(const struct shape *s, enum fg_kv_type kv, bool neox, const float *rope,
-                      float *qkv, uint32_t ld, const uint32_t *table, void *pages)
+/* What the shader is to do: to rows of ld floats, and to the pages that they are written to. */
+struct problem {
+    const struct shape *s;
+    enum fg_kv_type kv;
+    bool neox;
+    uint32_t ld;
+    const float *rope;
+    const uint32_t *table;
+};
+
+static void reference(const struct problem *p, float *qkv, void *pages)
 {
+    const struct shape *s = p->s;
+    struct lab_pages in = {p->kv, s->n_kv, s->d};
+
     for (uint32_t t = 0; t < TOKENS; t++) {
-        uint32_t page = table[tokens[t].seq * MAX_PAGES + tokens[t].pos / FG_BLOCK_TOKENS];
+        uint32_t page = p->table[tokens[t].seq * MAX_PAGES + tokens[t].pos / FG_BLOCK_TOKENS];
         uint32_t j = tokens[t].pos % FG_BLOCK_TOKENS;
-        const float *cs = rope + (size_t)t * s->rope_dim;
-        float *q = qkv + (size_t)t * ld, *k = q + s->n_head * s->d, *v = k + s->n_kv * s->d;
+        const float *cs = p->rope + (size_t)t * s->rope_dim;
+        float *q = qkv + (size_t)t * p->ld, *k = q + s->n_head * s->d, *v = k + s->n_kv * s->d;
 
         for (uint32_t h = 0; h < s->n_head; h++)
-            fg_ref_rope(q + h * s->d, s->d, s->rope_dim, neox, cs);
+            fg_ref_rope(q + h * s->d, s->d, s->rope_dim, p->neox, cs);
         for (uint32_t h = 0; h < s->n_kv; h++) {
-            fg_ref_rope(k + h * s->d, s->d, s->rope_dim, neox, cs);
+            fg_ref_rope(k + h * s->d, s->d, s->rope_dim, p->neox, cs);
             for (uint32_t i = 0; i < s->d; i++) {
-                put(pages, kv, lab_page_at(kv, false, page, s->n_kv, s->d, h, i, j),
-                    k[h * s->d + i]);
-                put(pages, kv, lab_page_at(kv, true, page, s->n_kv, s->d, h, i, j),
-                    v[h * s->d + i]);
+                struct lab_place at = {page, h, i, j};
+
+                put(pages, p->kv, lab_page_at(&in, false, at), k[h * s->d + i]);
+                put(pages, p->kv, lab_page_at(&in, true, at), v[h * s->d + i]);
             }
         }
     }
@@ -110,9 +122,14 @@ static void check_shape(struct lab *lab, const struct shape *s, enum fg_kv_type 
                              lab_buffer(lab, tokens, sizeof tokens),
                              lab_buffer(lab, rope, (size_t)TOKENS * s->rope_dim * 4),
                              lab_buffer(lab, table, (size_t)3 * MAX_PAGES * 4)};
-    lab_dispatch(lab, kv == FG_KV_F16 ? "rope_kv.f16" : "rope_kv.f32", NULL, b, 6, &push,
-                 sizeof push, (heads * (s->d / 8) + 31) / 32, TOKENS, 1);
-    reference(s, kv, neox, rope, qkv, ld, table, pages);
+    lab_dispatch(lab,
+                 &(struct lab_dispatch){.shader = kv == FG_KV_F16 ? "rope_kv.f16" : "rope_kv.f32",
+                                        .buffers = b,
+                                        .n = 6,
+                                        .push = &push,
+                                        .push_bytes = sizeof push,
+                                        .groups = {(heads * (s->d / 8) + 31) / 32, TOKENS, 1}});
+    reference(&(struct problem){s, kv, neox, ld, rope, table}, qkv, pages);
     snprintf(what, sizeof what, "rope: %u and %u heads of %u, %u rotated, neox %d, %s", s->n_head,
              s->n_kv, s->d, s->rope_dim, neox, kv == FG_KV_F16 ? "f16" : "f32");
     for (uint32_t t = 0; t < TOKENS; t++)

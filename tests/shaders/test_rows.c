@@ -39,7 +39,7 @@ static void check_embed(struct lab *lab, enum fg_dtype type, uint32_t k, uint64_
 
     if (range)
         range = lab_set_storage_range(lab, range);
-    lab_upload(lab, type, raw, k, VOCAB, 1, &m);
+    lab_upload(lab, &(struct lab_weights){.type = type, .rows = raw, .k = k, .n_rows = VOCAB}, &m);
     if (range)
         lab_set_storage_range(lab, range);
     assert_true(range ? m.n_parts > 1 : m.n_parts == 1);
@@ -176,7 +176,12 @@ static void check_gate(struct lab *lab, uint32_t n, uint64_t *seed)
                              lab_buffer(lab, NULL, (size_t)ROWS * ldy * 4)};
     const float *got = fg_buffer_map(b[3]);
 
-    lab_dispatch(lab, "lightning_gate", NULL, b, 4, &push, sizeof push, ROWS, 1, 1);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "lightning_gate",
+                                             .buffers = b,
+                                             .n = 4,
+                                             .push = &push,
+                                             .push_bytes = sizeof push,
+                                             .groups = {ROWS, 1, 1}});
     for (uint32_t t = 0; t < ROWS; t++) {
         fg_ref_gate(o + (size_t)t * ldo, g + (size_t)t * ldg, w, n, 1e-6f, want);
         lab_equal("gate", got + (size_t)t * ldy, want, n);
@@ -209,7 +214,12 @@ static void check_swiglu(struct lab *lab, uint32_t n, uint64_t *seed)
     struct fg_buffer *b[] = {lab_buffer(lab, g, (size_t)ROWS * ld * 4),
                              lab_buffer(lab, u, (size_t)ROWS * ld * 4)};
 
-    lab_dispatch(lab, "swiglu", NULL, b, 2, &push, sizeof push, (n + 63) / 64, ROWS, 1);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "swiglu",
+                                             .buffers = b,
+                                             .n = 2,
+                                             .push = &push,
+                                             .push_bytes = sizeof push,
+                                             .groups = {(n + 63) / 64, ROWS, 1}});
     for (uint32_t t = 0; t < ROWS; t++)
         fg_ref_swiglu(g + (size_t)t * ld, u + (size_t)t * ld, n);
     lab_equal("swiglu", fg_buffer_map(b[0]), g, (size_t)ROWS * ld); /* the padding stays */

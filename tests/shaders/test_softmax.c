@@ -47,6 +47,7 @@ static float rounded(enum fg_kv_type kv, float x)
 static void problem_init(struct problem *p, struct lab *lab, struct shape s, enum fg_kv_type kv,
                          uint64_t *seed)
 {
+    struct lab_pages in = {kv, s.n_kv, s.d};
     size_t width = (size_t)s.n_kv * s.d, n = PAGES * lab_page_values(s.n_kv, s.d);
     uint32_t table[SEQS * MAX_PAGES] = {0}; /* sequence 0 is never read */
     float *pages = lab_alloc(n, 4);
@@ -69,8 +70,8 @@ static void problem_init(struct problem *p, struct lab *lab, struct shape s, enu
                 /* Some keys far above the others, so that maxima move and weights vanish. */
                 p->k[at] = rounded(kv, (j % 97 == 5 ? 9.0f : 1.5f) * lab_noise(seed));
                 p->v[at] = rounded(kv, lab_wide(seed, -16, 4));
-                pages[lab_page_at(kv, false, page, s.n_kv, s.d, h, c, j % 64)] = p->k[at];
-                pages[lab_page_at(kv, true, page, s.n_kv, s.d, h, c, j % 64)] = p->v[at];
+                pages[lab_page_at(&in, false, (struct lab_place){page, h, c, j % 64})] = p->k[at];
+                pages[lab_page_at(&in, true, (struct lab_place){page, h, c, j % 64})] = p->v[at];
             }
     for (size_t i = 0; i < n; i++)
         halves[i] = fg_ref_f16_round(pages[i]);
@@ -124,9 +125,11 @@ static void step_init(struct step *st, const struct problem *p, struct lab *lab,
         st->want[i] = lab_canary();
     for (uint32_t t = 0; t < st->n_tokens; t++)
         for (uint32_t h = 0; h < p->s.n_head; h++)
-            fg_ref_attend(q + t * width + h * p->s.d, p->k + h / per_kv * p->s.d,
-                          p->v + h / per_kv * p->s.d, kv_width, st->tokens[t].pos + 1, p->s.d,
-                          p->scale, st->want + (size_t)t * p->ldo + h * p->s.d);
+            fg_ref_attend(q + t * width + h * p->s.d,
+                          &(struct fg_ref_keys){p->k + h / per_kv * p->s.d,
+                                                p->v + h / per_kv * p->s.d, kv_width,
+                                                st->tokens[t].pos + 1},
+                          p->s.d, p->scale, st->want + (size_t)t * p->ldo + h * p->s.d);
     st->b_q = lab_buffer(lab, q, st->n_tokens * width * 4);
     st->b_tokens = lab_buffer(lab, st->tokens, st->n_tokens * sizeof *st->tokens);
     st->b_groups = lab_buffer(lab, st->groups, (st->n_groups + 1) * 8u);
@@ -161,12 +164,23 @@ static void run_segments(struct lab *lab, const struct problem *p, const struct 
                              p->b_table, st->b_groups, part};
 
     push.n_segments = n_segments;
-    lab_dispatch(lab, k->name, spec, b, 7, &push, sizeof push, p->s.n_head / k->heads, st->n_groups,
-                 n_segments);
+    lab_dispatch(
+        lab, &(struct lab_dispatch){.shader = k->name,
+                                    .spec = spec,
+                                    .buffers = b,
+                                    .n = 7,
+                                    .push = &push,
+                                    .push_bytes = sizeof push,
+                                    .groups = {p->s.n_head / k->heads, st->n_groups, n_segments}});
     lab_untouched("outputs of segments", fg_buffer_map(st->b_o), (size_t)st->n_tokens * p->ldo);
     lab_untouched("partial results", (float *)fg_buffer_map(part) + floats, GUARD);
-    lab_dispatch(lab, "softmax_combine", NULL, (struct fg_buffer *[]){part, st->b_tokens, st->b_o},
-                 3, &merge, sizeof merge, (p->s.d + 63) / 64, p->s.n_head, st->n_tokens);
+    lab_dispatch(
+        lab, &(struct lab_dispatch){.shader = "softmax_combine",
+                                    .buffers = (struct fg_buffer *[]){part, st->b_tokens, st->b_o},
+                                    .n = 3,
+                                    .push = &merge,
+                                    .push_bytes = sizeof merge,
+                                    .groups = {(p->s.d + 63) / 64, p->s.n_head, st->n_tokens}});
     fg_buffer_destroy(part);
 }
 
@@ -192,8 +206,14 @@ static void check_kernel(struct lab *lab, const struct problem *p, const struct 
     if (segments)
         run_segments(lab, p, st, k, push, spec);
     else
-        lab_dispatch(lab, k->name, spec, b, 7, &push, sizeof push, p->s.n_head / k->heads,
-                     st->n_groups, 1);
+        lab_dispatch(lab,
+                     &(struct lab_dispatch){.shader = k->name,
+                                            .spec = spec,
+                                            .buffers = b,
+                                            .n = 7,
+                                            .push = &push,
+                                            .push_bytes = sizeof push,
+                                            .groups = {p->s.n_head / k->heads, st->n_groups, 1}});
     snprintf(what, sizeof what, "%s, %u tokens x %u heads a workgroup, %u/%u heads of %u, %s",
              k->name, k->tokens, k->heads, p->s.n_head, p->s.n_kv, p->s.d,
              segments ? "segments" : "whole");

@@ -62,6 +62,15 @@ void variants_init(struct variants *v, const struct lab *lab, enum fg_dtype type
     assert_true(v->n > 0);
 }
 
+void variants_keep(struct variants *v, uint32_t n)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < v->n; i += n)
+        v->list[kept++] = v->list[i];
+    v->n = kept;
+}
+
 const char *variant_name(enum fg_dtype type, const struct fg_tiling *t, char buf[96])
 {
     char spread[24] = "";
