@@ -407,52 +407,39 @@ static void test_restore_amid(void **state)
     }
 }
 
-static bool called(struct fg_flow *flow)
+/* Jobs that have come so far. */
+static size_t jobs_in(struct fg_flow *flow, enum fg_job_phase phase)
 {
-    bool yes;
+    struct fg_job_status jobs[8];
+    size_t all = fg_flow_jobs(flow, NULL, jobs, 8), n = 0;
 
-    pthread_mutex_lock(&flow->lock);
-    yes = flow->gpu_calls != NULL;
-    pthread_mutex_unlock(&flow->lock);
-    return yes;
+    for (size_t i = 0; i < all; i++)
+        n += jobs[i].phase >= phase;
+    return n;
 }
 
-/* Waits until so many jobs have reached the runner, whose thread this is. */
-static void wait_for_jobs(struct fg_flow *flow, uint32_t most)
-{
-    uint32_t n = 0;
+/* Steps: the first job is amid its answer; the second one comes beside it and has ended before the
+ * last of these. */
+enum { AMID = 20, BEHIND = AMID + 10 };
 
-    while (n < most) {
-        sched_yield();
-        n = flow->sched.n_active;
-        for (const struct fg_job *job = flow->sched.waiting; job; job = job->next)
-            n++;
-        pthread_mutex_lock(&flow->gpu_queue.lock);
-        for (const struct fg_link *job = flow->gpu_queue.first; job; job = job->next)
-            n++;
-        pthread_mutex_unlock(&flow->gpu_queue.lock);
-    }
-}
-
-/* Steps: the first job is amid its answer; the second one begins with the next step, is there when
- * all is forgotten, and has ended before the last of these. */
-enum { AMID = 20, BEHIND = AMID + 4 };
-
+/* On the device's thread, in a step. All is forgotten in the first step that computes both jobs. */
 static void pace(void *ctx, uint64_t step)
 {
     struct env *env = ctx;
 
     if (step == AMID) {
         sem_post(&env->reached);
-        sem_wait(&env->begun);
-        wait_for_jobs(env->flow, 2);
+        while (jobs_in(env->flow, FG_PHASE_RESTORE) < 2)
+            sched_yield();
     }
-    /* The operation has told the runner that it begins, and now it has forgotten. */
-    while (step > AMID && !env->forgotten && !called(env->flow))
-        sched_yield();
+    if (step > AMID && !env->forgotten && jobs_in(env->flow, FG_PHASE_PREFILL) == 2) {
+        sem_post(&env->reached);
+        sem_wait(&env->begun);
+    }
     if (step == BEHIND) {
         sem_wait(&env->known);
-        wait_for_jobs(env->flow, 2);
+        while (jobs_in(env->flow, FG_PHASE_RESTORE) < 2)
+            sched_yield();
     }
 }
 
@@ -473,14 +460,13 @@ static void test_forget_amid(void **state)
         open_flow(env);
         start(env, &old, ask(1, LONG, FG_CACHE_READ_WRITE));
         sem_wait(&env->reached);
-        begin(env, FG_OPERATION_FORGET);
-        while (!called(env->flow))
-            sched_yield();
         start(env, &late, ask(1, ANSWER, FG_CACHE_READ_WRITE));
-        sem_post(&env->begun);
+        sem_wait(&env->reached);
+        begin(env, FG_OPERATION_FORGET);
         finish(env);
         assert_int_equal(env->told.error.code, 0);
         env->forgotten = true;
+        sem_post(&env->begun);
         reply_wait(&late);
         assert_int_equal(late.account.reused_tokens, BLOCKS * 64);
         s = stats_of(env);
