@@ -237,7 +237,7 @@ class LargeState(Load):
             self.assertGreater(seen.seconds, self.SLOW / 2, "the check took its time")
 
         with self.subTest("all at once"):
-            reply, _ = self.during("all of it at once", lambda: self.all_at_once(second, third))
+            reply, _ = self.during("all of it at once", lambda: self.all_at_once(second, fourth))
             self.assert_restored(reply, expected_2)
         self.assert_same_answer(self.d.complete(fourth), expected_4)
         self.stop_probes()
