@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/ticket.h"
 
-/* Bytes under way beyond which nothing more is taken. */
+/* Bytes under way beyond which nothing more is taken, where states are not larger yet. */
 enum { MOST_BYTES = 256 << 20 };
 
 struct fg_offer {
@@ -63,9 +63,14 @@ static struct fg_offer *create(const struct fg_prefix_cache *r, const struct fg_
     return o;
 }
 
+uint64_t fg_offer_most(const struct fg_prefix_cache *r)
+{
+    return r->state_bytes > MOST_BYTES / 2 ? 2 * (uint64_t)r->state_bytes : MOST_BYTES;
+}
+
 static bool no_room(const struct fg_prefix_cache *r, uint64_t bytes)
 {
-    return r->offers && r->offers->bytes && r->offers->bytes + bytes > MOST_BYTES;
+    return r->offers && r->offers->bytes && r->offers->bytes + bytes > fg_offer_most(r);
 }
 
 bool fg_closed_roots_have(const struct fg_closed_roots *c, const struct fg_key *root)

@@ -46,6 +46,9 @@ int fg_offer_bytes(const struct fg_prefix_cache *r, const struct fg_prefix *pref
 bool fg_offer_has(const struct fg_prefix_cache *r, const struct fg_key *key, bool is_state);
 /* Does the device still read some of them, whose pages and slots come free then? */
 bool fg_offer_reading(const struct fg_prefix_cache *r);
+/* Bytes under way beyond which an offer is refused, unless it is the only one. A state of any size
+ * finds room beside the blocks before it. */
+uint64_t fg_offer_most(const struct fg_prefix_cache *r);
 /* Did the store refuse the first of them for now? It wakes nobody when it has room again. */
 bool fg_offer_refused(const struct fg_prefix_cache *r);
 /* Lets go of the pages and slots that are read, and puts what has been read. */

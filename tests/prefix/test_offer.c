@@ -271,6 +271,18 @@ static void test_sweep_of_pinned(void **state)
         fg_device_tier_state_drop(b->vram, others[i]);
 }
 
+/* A state of MiniMax-M1 takes 280 MiB, and comes behind the blocks before it. */
+static void test_large_states(void **state)
+{
+    struct fg_prefix_cache r = {0};
+
+    (void)state;
+    for (size_t mb = 0; mb <= 4096; mb += 8) {
+        r.state_bytes = mb << 20;
+        assert_true(fg_offer_most(&r) >= r.state_bytes + ((size_t)64 << 20));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +291,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_read_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stopped_restore, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sweep_of_pinned, set_up, tear_down),
+        cmocka_unit_test(test_large_states),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
