@@ -147,21 +147,25 @@ static int set_string(char **out, const char *option, const char *value, struct 
     return *out ? 0 : fg_fail(err, FG_ENOMEM, "no memory for --%s", option);
 }
 
-static int set_number(uint32_t *out, const char *option, const char *value, uint32_t min,
-                      uint32_t max, uint32_t step, struct fg_err *err)
+struct range {
+    uint32_t min, max, step;
+};
+
+static int set_number(uint32_t *out, const char *option, const char *value, struct range r,
+                      struct fg_err *err)
 {
     unsigned long long v;
     char *end;
 
     errno = 0;
     v = strtoull(value, &end, 10);
-    if (errno || *end || *value < '0' || *value > '9' || v < min || v > max || v % step)
-        return step == 1
+    if (errno || *end || *value < '0' || *value > '9' || v < r.min || v > r.max || v % r.step)
+        return r.step == 1
                    ? fg_fail(err, FG_EINVAL, "--%s is `%s`; it must be a number within %u..%u",
-                             option, value, min, max)
+                             option, value, r.min, r.max)
                    : fg_fail(err, FG_EINVAL,
                              "--%s is `%s`; it must be a multiple of %u within %u..%u", option,
-                             value, step, min, max);
+                             value, r.step, r.min, r.max);
     *out = (uint32_t)v;
     return 0;
 }
@@ -319,15 +323,17 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
 
     switch (id) {
     case 'm': return set_string(&c->model, "model", optarg, err);
-    case 'c': return set_number(&c->ctx, "ctx", optarg, 1, 1 << 30, 1, err);
+    case 'c': return set_number(&c->ctx, "ctx", optarg, (struct range){1, 1 << 30, 1}, err);
     case 'h': c->action = FG_CONFIG_HELP; return 0;
     case OPT_ALIAS: return set_string(&c->alias, "alias", optarg, err);
     case OPT_DEVICE: return set_string(&c->device, "device", optarg, err);
     case OPT_KV:
     case OPT_LOG_LEVEL: return set_choice(c, id, err);
     case OPT_NUMERICS: return set_numerics(c, err);
-    case OPT_PARALLEL: return set_number(&c->parallel, "parallel", optarg, 1, 64, 1, err);
-    case OPT_BATCH: return set_number(&c->batch, "batch", optarg, 64, 4096, 64, err);
+    case OPT_PARALLEL:
+        return set_number(&c->parallel, "parallel", optarg, (struct range){1, 64, 1}, err);
+    case OPT_BATCH:
+        return set_number(&c->batch, "batch", optarg, (struct range){64, 4096, 64}, err);
     case OPT_CACHE_DIR: return set_string(&c->cache_dir, "cache-dir", optarg, err);
     case OPT_CACHE_SIZE: return set_size(&c->cache_bytes, "cache-size", optarg, 1 << 20, err);
     case OPT_CACHE_WRITE_BUDGET:

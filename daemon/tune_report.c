@@ -68,7 +68,7 @@ int fg_tune_report(const struct fg_config *c, FILE *out, struct fg_err *err)
     if (rc == 0)
         rc = fg_device_open(c->device, c->pipeline_dir, &dev, err);
     if (rc == 0)
-        rc = fg_engine_create(&opt, g, dev, NULL, NULL, &e, err);
+        rc = fg_engine_create(&opt, g, dev, &e, err);
     if (rc == 0) {
         n = fg_engine_tuned(e, &tuned, &note);
         if (c->json)

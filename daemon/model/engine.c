@@ -193,9 +193,7 @@ uint32_t fg_engine_tuned(const struct fg_engine *e, const struct fg_tuned **out,
 }
 
 int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *g,
-                     struct fg_device *dev,
-                     void (*progress)(void *ctx, uint64_t done, uint64_t all), void *progress_ctx,
-                     struct fg_engine **out, struct fg_err *err)
+                     struct fg_device *dev, struct fg_engine **out, struct fg_err *err)
 {
     struct fg_hparams hp;
     struct fg_engine *e;
@@ -211,7 +209,7 @@ int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *
         fg_tune_load(e, &e->tune_note); /* and the self-test then runs what was chosen */
     rc = fg_self_test_run(&e->ops, &e->self_test, err);
     if (rc == 0)
-        rc = fg_weights_load(e, progress, progress_ctx, err);
+        rc = fg_weights_load(e, err);
     if (rc == 0)
         rc = create_room(e, err);
     if (rc == 0 && e->opt.tune != FG_TUNE_NEVER)

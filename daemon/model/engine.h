@@ -52,6 +52,8 @@ struct fg_engine_options {
     enum fg_tune tune;
     void (*tune_progress)(void *ctx, double share); /* may be NULL */
     void *tune_ctx;
+    void (*upload_progress)(void *ctx, uint64_t done, uint64_t all); /* bytes; may be NULL */
+    void *upload_ctx;
     const struct fg_family *family; /* families/family.h; NULL: the one that the file names */
     uint64_t cache_bytes; /* most that KV pages and saved states take together; 0: the memory's */
     uint32_t
@@ -59,12 +61,9 @@ struct fg_engine_options {
 };
 
 /* Uploads and repacks the weights, builds and warms the pipelines. `g` must outlive the engine.
- * progress (may be NULL) is told bytes uploaded of all. FG_EUNSUPPORTED, FG_EDEVICE, FG_ENOMEM,
- * FG_EINVAL, FG_EFORMAT. */
+ * FG_EUNSUPPORTED, FG_EDEVICE, FG_ENOMEM, FG_EINVAL, FG_EFORMAT. */
 int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *g,
-                     struct fg_device *dev,
-                     void (*progress)(void *ctx, uint64_t done, uint64_t all), void *progress_ctx,
-                     struct fg_engine **out, struct fg_err *err);
+                     struct fg_device *dev, struct fg_engine **out, struct fg_err *err);
 void fg_engine_destroy(struct fg_engine *e);
 
 struct fg_engine_info {

@@ -108,15 +108,14 @@ static int load_block(struct fg_engine *e, struct fg_uploader *u, struct fg_bloc
     return load(e, u, &items, &to, err);
 }
 
-int fg_weights_load(struct fg_engine *e, void (*progress)(void *ctx, uint64_t done, uint64_t all),
-                    void *progress_ctx, struct fg_err *err)
+int fg_weights_load(struct fg_engine *e, struct fg_err *err)
 {
     struct fg_uploader *u;
     uint64_t all = 0;
     int rc;
     for (uint64_t i = 0; i < fg_gguf_tensor_count(e->gguf); i++)
         all += fg_gguf_tensor_at(e->gguf, i)->size;
-    rc = fg_uploader_create(e->device, progress, progress_ctx, all, &u, err);
+    rc = fg_uploader_create(e->device, e->opt.upload_progress, e->opt.upload_ctx, all, &u, err);
     if (rc)
         return rc;
     rc = load_model(e, u, err);

@@ -4,10 +4,9 @@
 
 #include "plan.h"
 
-/* Uploads everything that the model's layers and the head need. The errors of
- * fg_engine_create(). */
-int fg_weights_load(struct fg_engine *e, void (*progress)(void *ctx, uint64_t done, uint64_t all),
-                    void *progress_ctx, struct fg_err *err);
+/* Uploads everything that the model's layers and the head need, and tells e->opt.upload_progress.
+ * The errors of fg_engine_create(). */
+int fg_weights_load(struct fg_engine *e, struct fg_err *err);
 /* Adds the bytes of the same tensors on a device of limits d to p->weight_bytes and p->types.
  * FG_EFORMAT, FG_EUNSUPPORTED. */
 int fg_weights_plan(struct fg_plan *p, const struct fg_hparams *hp, const struct fg_gguf *g,

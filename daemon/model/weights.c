@@ -289,11 +289,12 @@ int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_m
     return rc;
 }
 
-int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type, uint32_t n_rows,
-                    uint32_t k, uint32_t n_experts, struct fg_err *err)
+int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, const struct fg_matrix_shape *shape,
+                    struct fg_err *err)
 {
-    const struct fg_tensor t = {
-        .name = {"blank", 5}, .type = type, .ne = {k, n_rows, n_experts, 1}};
+    const struct fg_tensor t = {.name = {"blank", 5},
+                                .type = shape->type,
+                                .ne = {shape->k, shape->n_rows, shape->n_experts, 1}};
     const struct fg_matrix_source from = {.t = {&t}, .n = 1};
     int rc = create_parts(m, d, &from, err);
 

@@ -33,10 +33,15 @@ int fg_matrix_measure(struct fg_matrix *m, const struct fg_device_info *d,
  * End with fg_matrix_finish(). */
 int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_matrix_source *from,
                    struct fg_err *err);
+struct fg_matrix_shape {
+    enum fg_dtype type;
+    uint32_t n_rows, k, n_experts; /* [n_experts][n_rows][k] */
+};
+
 /* A matrix of that shape, contents undefined, for what measures kernels. Errors and end as above.
  */
-int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, enum fg_dtype type, uint32_t n_rows,
-                    uint32_t k, uint32_t n_experts, struct fg_err *err);
+int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, const struct fg_matrix_shape *shape,
+                    struct fg_err *err);
 /* A tensor of one dimension, expanded to f32. */
 int fg_vector_upload(struct fg_uploader *u, const struct fg_tensor *t, struct fg_buffer **out,
                      struct fg_err *err);

@@ -5,7 +5,11 @@
 
 #include "base/log.h"
 #include "follow.h"
-#include "parts.h"
+#include "admit.h"
+#include "decode.h"
+#include "ending.h"
+#include "flow_state.h"
+#include "job_state.h"
 
 uint32_t fg_admit_pages(const struct fg_flow *flow, uint32_t n)
 {

@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-#include "parts.h"
+#include "admit.h"
+#include "flow_state.h"
+#include "job_state.h"
+#include "prefill.h"
 
 enum { MEASURED_TOKENS = 16 }; /* of a step that tells what prefill costs: decode costs more */
 

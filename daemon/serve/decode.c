@@ -2,7 +2,11 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "parts.h"
+#include "admit.h"
+#include "decode.h"
+#include "ending.h"
+#include "flow_state.h"
+#include "job_state.h"
 
 static void describe(const struct fg_flow *flow, const struct fg_job *job,
                      struct fg_job_token *token, struct fg_token_logprob *top)

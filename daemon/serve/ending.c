@@ -1,7 +1,9 @@
 /* Ending: the last event of a job, which waits for the store's reader where that still looks for
  * what the prompt differs from, and for what a verification still compares. The job's sequence is
  * gone by then. */
-#include "parts.h"
+#include "ending.h"
+#include "flow_state.h"
+#include "job_state.h"
 #include "prefix/verify.h"
 
 bool fg_ending_done(struct fg_flow *flow, struct fg_job *job)

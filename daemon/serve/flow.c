@@ -8,7 +8,10 @@
 
 #include "base/hex.h"
 #include "base/log.h"
-#include "parts.h"
+#include "flow_state.h"
+#include "job_state.h"
+#include "operation_parts.h"
+#include "prompt.h"
 #include "prefix/verify.h"
 #include "sweep.h"
 

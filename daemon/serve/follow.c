@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "parts.h"
+#include "flow_state.h"
+#include "job_state.h"
 
 /* Leading blocks that both prompts have. Keys are chained: where one is equal, all before it are.
  */

@@ -1,5 +1,9 @@
 /* Forecast: what a prompt would find in the caches, and how long its first token would take. */
-#include "parts.h"
+#include "admit.h"
+#include "ending.h"
+#include "flow_state.h"
+#include "forecast.h"
+#include "job_state.h"
 
 /* Where the first `n` blocks would come from: the farthest of the tiers. */
 static enum fg_cache_source source_of(const struct fg_flow *flow, const struct fg_job *job,

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "parts.h"
+#include "flow_state.h"
+#include "job_state.h"
 
 void fg_job_unref(struct fg_job *job)
 {

@@ -2,7 +2,7 @@
 #ifndef FG_OPERATION_PARTS_H
 #define FG_OPERATION_PARTS_H
 
-#include "parts.h"
+#include "flow_state.h"
 #include "operation.h"
 #include "prefix/verify.h"
 
@@ -60,5 +60,10 @@ int fg_operation_path(struct fg_operation *t, struct fg_cache_path *path, struct
 /* --- operation_verify.c --- */
 int fg_operation_verify(struct fg_operation *t, struct fg_operation_result *out,
                         struct fg_err *err);
+
+/* Cancels all operations and waits for their ends; the GPU thread must run. */
+void fg_operation_end_all(struct fg_flow *flow);
+/* The GPU thread: runs what operations have asked for. */
+void fg_operation_gpu_calls(struct fg_flow *flow);
 
 #endif

@@ -1,4 +1,6 @@
 /* Operations that need nothing but the store: what is there, what of a prompt, and removing it. */
+#include "job_state.h"
+#include "prompt.h"
 #include "operation_parts.h"
 
 #include <stdlib.h>

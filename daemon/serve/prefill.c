@@ -2,7 +2,9 @@
  * pieces that end where blocks and states are to be kept. */
 #include "base/log.h"
 #include "follow.h"
-#include "parts.h"
+#include "flow_state.h"
+#include "job_state.h"
+#include "prefill.h"
 #include "prefix/verify.h"
 
 enum {

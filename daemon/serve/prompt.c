@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "backend.h"
-#include "parts.h"
+#include "flow_state.h"
+#include "job_state.h"
+#include "prompt.h"
 
 static struct fg_str view(const char *s, size_t n)
 {

@@ -69,12 +69,15 @@ static void close_device(struct fg_runner *m)
 
 static int open_device(struct fg_runner *m, struct fg_err *err)
 {
+    struct fg_engine_options opt = m->options;
     struct fg_prefix_cache old;
     unsigned tenth = 0;
     int rc = fg_device_open(m->device_select, m->pipeline_dir, &m->device, err);
 
+    opt.upload_progress = log_upload;
+    opt.upload_ctx = &tenth;
     if (rc == 0)
-        rc = fg_engine_create(&m->options, m->gguf, m->device, log_upload, &tenth, &m->engine, err);
+        rc = fg_engine_create(&opt, m->gguf, m->device, &m->engine, err);
     if (rc == 0)
         rc = fg_device_tier_create(m->engine, &m->vram, err);
     if (rc) {

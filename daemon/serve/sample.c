@@ -171,10 +171,11 @@ static double sum_weights(const struct fg_candidate *c, uint32_t n)
 }
 
 /* The draw from n candidates; ranked: they are in order. max: the highest logit. */
-static void draw(struct fg_candidate *c, uint32_t n, bool ranked, double max,
-                 const struct fg_sampling *p, uint64_t index, int32_t *token)
+static int32_t draw(struct fg_candidate *c, uint32_t n, bool ranked, double max,
+                    const struct fg_sampling *p, uint64_t index)
 {
     double u, cum = 0;
+    int32_t token = c[0].id;
 
     for (uint32_t i = 0; i < n; i++)
         c[i].p = exp((c[i].logit - max) / p->temperature);
@@ -185,11 +186,12 @@ static void draw(struct fg_candidate *c, uint32_t n, bool ranked, double max,
     u = (double)(fg_sample_random(p->seed, index) >> 11) * 0x1p-53 * sum_weights(c, n);
     for (uint32_t i = 0; i < n; i++) {
         if (c[i].p > 0)
-            *token = c[i].id; /* the last one with weight stands if rounding eats the end */
+            token = c[i].id; /* the last one with weight stands if rounding eats the end */
         cum += c[i].p;
         if (cum > u)
             break;
     }
+    return token;
 }
 
 int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_sampling *p,
@@ -208,7 +210,7 @@ int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_samplin
         n = keep_top_k(c, n, (uint32_t)p->top_k);
         ranked = true;
     }
-    draw(c, n, ranked, logits[*token], p, index, token);
+    *token = draw(c, n, ranked, logits[*token], p, index);
     return 0;
 }
 
@@ -235,7 +237,7 @@ int fg_sample_best(struct fg_sampler *s, const struct fg_best *best, const struc
         return 0;
     for (uint32_t i = 0; i < n; i++)
         s->cand[i] = (struct fg_candidate){.id = best[i].id, .logit = best[i].logit};
-    draw(s->cand, n, true, best[0].logit, p, index, token);
+    *token = draw(s->cand, n, true, best[0].logit, p, index);
     return 0;
 }
 

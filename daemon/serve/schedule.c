@@ -3,7 +3,13 @@
  * prefixes are brought, and the next step is prepared; between two steps tokens are chosen, and
  * what was prepared goes, unless something happened that changes it. */
 #include "base/log.h"
-#include "parts.h"
+#include "admit.h"
+#include "decode.h"
+#include "ending.h"
+#include "flow_state.h"
+#include "forecast.h"
+#include "job_state.h"
+#include "prefill.h"
 #include "prefix/held.h"
 
 void fg_sched_init(struct fg_sched *s, struct fg_queue *wake)

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
-#include "parts.h"
+#include "admit.h"
+#include "flow_state.h"
+#include "job_state.h"
 
 /* Why nothing comes back. Only the runner puts records, and they come from offers. Offers that were
  * made before are dropped as the roots are closed, none is made while they are, and what could make

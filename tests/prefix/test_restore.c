@@ -42,8 +42,8 @@ static void open_bench(struct bench *b, const char *dir, bool vram, bool lightni
     fake_engine_set(&s);
     assert_int_equal(fg_device_open(NULL, NULL, &b->dev, NULL), 0);
     /* The toy reads nothing of the file. */
-    assert_int_equal(
-        fg_engine_create(&opt, (const struct fg_gguf *)b, b->dev, NULL, NULL, &b->engine, NULL), 0);
+    assert_int_equal(fg_engine_create(&opt, (const struct fg_gguf *)b, b->dev, &b->engine, NULL),
+                     0);
     if (vram)
         assert_int_equal(fg_device_tier_create(b->engine, &b->vram, NULL), 0);
     assert_int_equal(fg_cache_open(&cache, &b->cache, NULL), 0);

@@ -128,17 +128,15 @@ static uint32_t or (uint32_t v, uint32_t fallback)
 }
 
 int fg_engine_create(const struct fg_engine_options *opt, const struct fg_gguf *g,
-                     struct fg_device *dev,
-                     void (*progress)(void *ctx, uint64_t done, uint64_t all), void *progress_ctx,
-                     struct fg_engine **out, struct fg_err *err)
+                     struct fg_device *dev, struct fg_engine **out, struct fg_err *err)
 {
     struct fg_engine *e = calloc(1, sizeof *e);
     struct fg_engine_info *i = &e->info;
 
     (void)err;
     CHECK(e && g && dev && opt->n_batch % FG_BLOCK_TOKENS == 0);
-    if (progress)
-        progress(progress_ctx, 1, 1);
+    if (opt->upload_progress)
+        opt->upload_progress(opt->upload_ctx, 1, 1);
     e->hp.n_vocab = FAKE_VOCAB;
     e->n_choices = or (opt->n_choices, FAKE_VOCAB);
     i->hp = &e->hp;

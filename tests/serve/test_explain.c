@@ -11,7 +11,8 @@
 #include "cache/cache.h"
 #include "fake_engine.h"
 #include "fixture.h"
-#include "serve/parts.h"
+#include "serve/flow_state.h"
+#include "serve/job_state.h"
 
 enum { CTX = 2048 };
 

@@ -454,6 +454,7 @@ static void test_queue(void **state)
     struct fg_err err;
 
     env->opt.max_jobs = 4;
+    env->opt.n_seq = 1;
     flow = open_flow(env, true);
     for (int i = 0; i < 4; i++) {
         req = request_of(200 + (uint32_t)i, 10);

@@ -14,7 +14,8 @@
 #include "cache/cache.h"
 #include "fake_engine.h"
 #include "fixture.h"
-#include "serve/parts.h"
+#include "serve/flow_state.h"
+#include "serve/job_state.h"
 
 enum { PROMPT = 300, WHOLE = 256, ANSWER = 150, WINDOW = 4 };
 

@@ -16,7 +16,8 @@
 #include "fake_engine.h"
 #include "fixture.h"
 #include "serve/operation.h"
-#include "serve/parts.h"
+#include "serve/flow_state.h"
+#include "serve/job_state.h"
 
 enum { N = 660, BLOCKS = N / 64, ANSWER = 3, LONG = 250, MOST_HELD = 8 };
 

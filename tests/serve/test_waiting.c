@@ -12,7 +12,8 @@
 #include "cache/cache.h"
 #include "fake_engine.h"
 #include "fixture.h"
-#include "serve/parts.h"
+#include "serve/flow_state.h"
+#include "serve/job_state.h"
 
 enum { N = 660, ANSWER = 3 };
 

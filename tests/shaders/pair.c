@@ -47,7 +47,7 @@ static void open_both(struct pair *p, struct fg_device *d, const struct fg_engin
 {
     struct fg_err err;
 
-    check(fg_engine_create(opt, p->g, d, NULL, NULL, &p->engine, &err), &err);
+    check(fg_engine_create(opt, p->g, d, &p->engine, &err), &err);
     check(fg_ref_model_create(p->g, opt->family, opt->kv_type, opt->numerics == FG_NUMERICS_INT8,
                               &p->ref, &err),
           &err);

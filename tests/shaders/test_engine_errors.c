@@ -200,7 +200,7 @@ static void create_refused(struct fg_device *d, const struct tiny_model *m,
     struct fg_err err;
 
     assert_int_equal(gguf_writer_open(w, &g, &err), 0);
-    refused(fg_engine_create(opt, g, d, NULL, NULL, &e, &err), code, &err, part);
+    refused(fg_engine_create(opt, g, d, &e, &err), code, &err, part);
     assert_null(e);
     fg_gguf_close(g);
     gguf_writer_destroy(w);

@@ -25,7 +25,7 @@ static void check(struct fg_device *d, const struct tiny_model *m,
 
     if (gguf_writer_open(w, &g, &err) || fg_hparams_init(&hp, g, &err) ||
         fg_plan_init(&p, opt, &hp, g, fg_device_info(d), &err) ||
-        fg_engine_create(opt, g, d, NULL, NULL, &e, &err))
+        fg_engine_create(opt, g, d, &e, &err))
         fail_msg("%s", err.text);
     gguf_writer_destroy(w);
     fg_engine_info(e, &info);

@@ -214,7 +214,7 @@ static void test_plan(void **state)
     ok(gguf_writer_open(w, &g, &err), &err);
     ok(fg_hparams_init_as(&hp, g, &odd_family, &err), &err);
     ok(fg_plan_init(&p, &opt, &hp, g, fg_device_info(*state), &err), &err);
-    ok(fg_engine_create(&opt, g, *state, NULL, NULL, &e, &err), &err);
+    ok(fg_engine_create(&opt, g, *state, &e, &err), &err);
     fg_engine_info(e, &info);
     assert_int_equal(p.page_bytes, page);
     assert_int_equal(p.state_bytes, slot);

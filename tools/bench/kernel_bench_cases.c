@@ -143,7 +143,9 @@ static int make_copies(struct work *w, struct fg_err *err)
     while (rc == 0 && w->n_copies < FG_KERNEL_MAX_COPIES &&
            (w->n_copies == 0 || bytes < w->b->opt.copies_bytes)) {
         struct fg_matrix *m = &w->copies[w->n_copies];
-        rc = fg_matrix_blank(m, w->b->device, c->type, c->n_rows, c->k, c->n_experts, err);
+        rc =
+            fg_matrix_blank(m, w->b->device,
+                            &(struct fg_matrix_shape){c->type, c->n_rows, c->k, c->n_experts}, err);
         if (rc)
             break;
         w->n_copies++;

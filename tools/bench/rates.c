@@ -131,7 +131,7 @@ static int open_machine(struct machine *m, const struct rates *r, struct fg_err 
     if (rc == 0)
         rc = fg_device_open(r->opt.device, m->pipeline_dir, &m->dev, err);
     if (rc == 0)
-        rc = fg_engine_create(&opt, m->gguf, m->dev, NULL, NULL, &m->engine, err);
+        rc = fg_engine_create(&opt, m->gguf, m->dev, &m->engine, err);
     if (rc)
         return rc;
     fg_engine_info(m->engine, &m->info);

@@ -95,7 +95,7 @@ static int open_engine(struct restore_bench *b, struct fg_err *err)
                                     .numerics = b->numerics,
                                     .n_ctx = b->n_tokens + FG_BLOCK_TOKENS,
                                     .n_seq = 1};
-    int rc = fg_engine_create(&opt, b->gguf, b->dev, NULL, NULL, &b->engine, err);
+    int rc = fg_engine_create(&opt, b->gguf, b->dev, &b->engine, err);
     if (rc)
         return rc;
     fg_engine_info(b->engine, &b->info);

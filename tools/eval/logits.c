@@ -142,7 +142,7 @@ static int open_all(struct work *w, struct fg_err *err)
     if (rc == 0)
         rc = fg_device_open(w->a.device, NULL, &w->device, err);
     if (rc == 0)
-        rc = fg_engine_create(&opt, w->gguf, w->device, NULL, NULL, &w->engine, err);
+        rc = fg_engine_create(&opt, w->gguf, w->device, &w->engine, err);
     if (rc == 0 && w->a.cache_dir) {
         struct fg_cache_options cache = {.dir = w->a.cache_dir, .max_bytes = 16ull << 30};
         rc = fg_cache_open(&cache, &w->cache, err);

@@ -115,7 +115,7 @@ static int open_side(struct work *w, uint32_t i, struct fg_err *err)
     struct fg_engine_options opt = {
         .numerics = w->a.modes[i], .n_ctx = w->a.ctx < 64 ? 64 : w->a.ctx, .n_seq = 1};
     struct fg_engine_info info;
-    int rc = fg_engine_create(&opt, w->gguf, w->device, NULL, NULL, &s->engine, err);
+    int rc = fg_engine_create(&opt, w->gguf, w->device, &s->engine, err);
     if (rc)
         return rc;
     fg_engine_info(s->engine, &info);

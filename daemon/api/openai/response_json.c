@@ -87,15 +87,14 @@ static json_t *message(const char *text, size_t bytes, const json_t *calls)
     return calls ? with(m, "tool_calls", json_deep_copy(calls)) : m;
 }
 
-json_t *fg_answer_whole(const struct fg_answer *a, const char *text, size_t bytes,
-                        const json_t *calls, json_t *logprobs, enum fg_finish_reason finish,
-                        const struct fg_job_account *account)
+json_t *fg_answer_whole(const struct fg_answer *a, const struct fg_answer_parts *p)
 {
-    json_t *body = a->chat ? message(text, bytes, calls) : fg_json_stringn(text, bytes);
-    json_t *root = envelope(a, choice(a->chat ? "message" : "text", body, logprobs,
-                                      calls ? "tool_calls" : finish_name(finish)));
+    json_t *body =
+        a->chat ? message(p->text.p, p->text.n, p->calls) : fg_json_stringn(p->text.p, p->text.n);
+    json_t *root = envelope(a, choice(a->chat ? "message" : "text", body, p->logprobs,
+                                      p->calls ? "tool_calls" : finish_name(p->finish)));
 
-    return with(with(root, "usage", usage_json(account)), "fulgur", fg_cache_json(account));
+    return with(with(root, "usage", usage_json(p->account)), "fulgur", fg_cache_json(p->account));
 }
 
 json_t *fg_answer_chunk_role(const struct fg_answer *a)

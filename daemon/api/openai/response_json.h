@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <jansson.h>
 
+#include "fulgur/str.h"
 #include "serve/job.h"
 
 /* How one answer is written. */
@@ -30,10 +31,16 @@ json_t *fg_answer_logprobs(struct fg_answer *a, const struct fg_job_token *token
  */
 int fg_answer_logprobs_extend(json_t *into, const json_t *more);
 
-/* The whole answer. `calls` (or NULL): tool calls, borrowed; `logprobs` (or NULL): borrowed. */
-json_t *fg_answer_whole(const struct fg_answer *a, const char *text, size_t bytes,
-                        const json_t *calls, json_t *logprobs, enum fg_finish_reason finish,
-                        const struct fg_job_account *account);
+/* What a whole answer is made of; all borrowed. */
+struct fg_answer_parts {
+    struct fg_str text;
+    const json_t *calls; /* tool calls, or NULL */
+    json_t *logprobs;    /* or NULL */
+    enum fg_finish_reason finish;
+    const struct fg_job_account *account;
+};
+
+json_t *fg_answer_whole(const struct fg_answer *a, const struct fg_answer_parts *parts);
 
 /* Stream chunks. The first of a chat names the role; `logprobs` and `calls` as above. */
 json_t *fg_answer_chunk_role(const struct fg_answer *a);

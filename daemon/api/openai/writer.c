@@ -164,9 +164,13 @@ void fg_writer_build(struct fg_writer *w, const struct fg_job_event *e)
         calls = fg_tool_calls_read(text, w->text.n, w->answer.nonce, &content);
     if (!w->logprobs && w->answer.n_logprobs >= 0)
         w->logprobs = fg_answer_logprobs(&w->answer, NULL, 0); /* of an empty answer */
-    root = w->forecast ? fg_cache_forecast_json(w->answer.model, &e->account)
-                       : fg_answer_whole(&w->answer, text, content, calls, w->logprobs, e->finish,
-                                         &e->account);
+    root = w->forecast
+               ? fg_cache_forecast_json(w->answer.model, &e->account)
+               : fg_answer_whole(&w->answer, &(struct fg_answer_parts){.text = {text, content},
+                                                                       .calls = calls,
+                                                                       .logprobs = w->logprobs,
+                                                                       .finish = e->finish,
+                                                                       .account = &e->account});
     json_decref(calls);
     w->body = fg_json_dump(root);
     json_decref(root);
