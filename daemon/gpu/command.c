@@ -119,6 +119,7 @@ void fg_cmd_begin(struct fg_cmd *c)
     for (uint32_t i = 0; i < c->n_pools; i++)
         vkResetDescriptorPool(c->device->device, c->set_pools[i], 0);
     c->pool_at = c->sets_used = 0;
+    vkResetCommandBuffer(c->buffer, 0); /* it may hold what was recorded and never submitted */
     VkResult r = vkBeginCommandBuffer(c->buffer, &info);
     if (r != VK_SUCCESS)
         stick(c, "vkBeginCommandBuffer", r);

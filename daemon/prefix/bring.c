@@ -141,7 +141,7 @@ bool fg_restore_ending(const struct fg_prefix_cache *r)
 {
     for (struct fg_way *way = r->unwanted ? *r->unwanted : NULL; way; way = way->next)
         for (int i = 0; i <= BLOCKS_UNDER_WAY; i++)
-            if (nth_move(way, i)->stage == WRITING)
+            if (nth_move(way, i)->stage && nth_move(way, i)->place != FG_TIER_NONE)
                 return true;
     return false;
 }

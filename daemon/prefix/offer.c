@@ -216,7 +216,7 @@ static void take_first(struct fg_offers *q)
 bool fg_offer_reading(const struct fg_prefix_cache *r)
 {
     for (struct fg_offer *o = r->offers ? r->offers->first : NULL; o; o = o->next)
-        if (fg_ticket_pending(&o->ticket))
+        if (o->page != FG_TIER_NONE || o->slot != FG_TIER_NONE)
             return true;
     return false;
 }

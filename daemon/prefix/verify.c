@@ -206,7 +206,7 @@ static bool compare(struct fg_verify *v, const struct fg_prefix_cache *r, struct
         fg_cache_drop(r->cache, &rec->stored.key, rec->is_state);
         return false;
     }
-    return rc == 0 || rc == FG_ENOTFOUND;
+    return rc != FG_ECORRUPT;
 }
 
 /* All of the look's records, or none where one could not be read from the device. Returns the first

@@ -130,6 +130,10 @@ void fg_admit_waiting(struct fg_flow *flow)
             return;
         if (rc == 0)
             rc = start(flow, job, &err);
+        if (rc == FG_EDEVICELOST && job->replays++ == 0) {
+            fg_admit_recover(flow, &err); /* the job still waits */
+            return;
+        }
         if (rc) {
             fg_admit_fail(flow, job, &err);
             continue;

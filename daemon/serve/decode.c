@@ -43,13 +43,14 @@ static int end(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason f
     const struct fg_prefix_cache *r = &flow->runner.prefix_cache;
     char *text = NULL;
     size_t n = 0;
-    int rc = fg_answer_text_end(&job->answer, &text, &n, err);
+    int rc;
 
+    fg_decode_tell(flow, job); /* its text lies where that of the end is put together */
+    rc = fg_answer_text_end(&job->answer, &text, &n, err);
     if (rc) {
         fg_admit_fail(flow, job, err);
         return 0;
     }
-    fg_decode_tell(flow, job);
     fg_job_delta(job, (struct fg_str){text, n}, NULL);
     free(text);
     job->account.saved_ms =

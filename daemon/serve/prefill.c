@@ -46,6 +46,8 @@ static void settle(struct fg_flow *flow, struct fg_job *job)
     if (job->accounted)
         return;
     job->accounted = true;
+    if (job->followed)
+        job->marks.restored = 0; /* its own restore was not the end of it */
     fg_account_mark(&job->marks.restored);
     job->account.reused_tokens = n;
     job->account.recomputed_tokens = job->n_prompt - n;
@@ -71,6 +73,8 @@ int fg_prefill_restore(struct fg_flow *flow, struct fg_job *job, struct fg_err *
     rc = fg_restore_advance(&job->restore, &r, &job->seq, RESTORE_BLOCKS, err);
     if (rc)
         return rc;
+    if (job->restore.done && !job->followed)
+        fg_account_mark(&job->marks.restored);
     if (!job->restore.done || flow->sched.running.step) {
         fg_job_show(job, FG_PHASE_RESTORE);
         return 0; /* whom to follow is decided while no step runs */

@@ -75,8 +75,6 @@ static bool handle_failure(struct fg_flow *flow, struct fg_job *job, int rc, str
 {
     if (rc == 0)
         return true;
-    if (rc == FG_EBUSY && fg_pages_held(&flow->runner.prefix_cache))
-        return false; /* pages come free in a moment */
     if (rc == FG_EDEVICELOST)
         fg_admit_recover(flow, err);
     else if (rc != FG_EBUSY || !fg_admit_preempt(flow))
@@ -89,18 +87,24 @@ static bool restore_some(struct fg_flow *flow)
     for (uint32_t i = 0; i < flow->sched.n_active; i++) {
         struct fg_job *job = flow->sched.active[i];
         struct fg_err err = {0};
+        int rc;
 
         if (job->brought)
             continue;
-        if (!handle_failure(flow, job, fg_prefill_restore(flow, job, &err), &err))
+        rc = fg_prefill_restore(flow, job, &err);
+        if (rc == FG_EBUSY && fg_pages_held(&flow->runner.prefix_cache)) {
+            job->restore.waits = true; /* pages come free in a moment, which wakes this thread */
+            continue;
+        }
+        if (!handle_failure(flow, job, rc, &err))
             return false;
     }
     return true;
 }
 
 /* Beside a step that runs: the stored prefixes of other jobs. Whom to follow is decided between two
- * steps, where all lengths are known, and so is what to do where pages lack. FG_EBUSY: they do;
- * another error: the active list has changed. */
+ * steps, where all lengths are known, and so is what to do where pages lack. After an error the
+ * active list has changed. */
 static int restore_beside(struct fg_flow *flow)
 {
     for (uint32_t i = 0; i < flow->sched.n_active; i++) {
@@ -111,9 +115,13 @@ static int restore_beside(struct fg_flow *flow)
         if (job->brought || job->restore.done)
             continue;
         rc = fg_prefill_restore(flow, job, &err);
+        if (rc == FG_EBUSY) {
+            job->restore.waits = true;
+            continue;
+        }
         if (rc == FG_EDEVICELOST)
             fg_admit_recover(flow, &err);
-        else if (rc && rc != FG_EBUSY)
+        else if (rc)
             fg_admit_fail(flow, job, &err);
         if (rc)
             return rc;
@@ -190,12 +198,9 @@ static void prepare_next(struct fg_flow *flow)
 
 static bool beside_step(struct fg_flow *flow)
 {
-    int rc;
-
     fg_admit_waiting(flow);
-    rc = restore_beside(flow);
-    if (rc)
-        return rc != FG_EBUSY;
+    if (!flow->sched.running.step || restore_beside(flow))
+        return true; /* the device was lost, or a job is gone */
     prepare_next(flow);
     return may_go_on(&flow->sched);
 }

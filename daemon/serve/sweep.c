@@ -71,9 +71,14 @@ void fg_sweep_wrong(struct fg_flow *flow, const struct fg_verify_dropped *droppe
     struct fg_sched *s = &flow->sched;
 
     fg_sweep_begin(flow, &c);
-    for (uint32_t i = s->n_active; i-- > 0;)
-        if (takes(s->active[i], dropped))
-            handle_job(flow, s->active[i]);
+    for (uint32_t i = s->n_active; i-- > 0;) {
+        struct fg_job *job = s->active[i];
+
+        if (takes(job, dropped))
+            handle_job(flow, job);
+        else if (fg_closed_roots_have(&c, &job->prefix.root))
+            job->trail.stored = 0; /* its offers under way are lost: it makes them again */
+    }
     sweep_tiers(&flow->runner.prefix_cache);
     fg_offer_open(&flow->runner.prefix_cache, &c);
 }

@@ -95,6 +95,8 @@ static int trial(const char *dir, const struct chain *ch, int *hits)
             return 11;
         /* The first round may meet damaged pages and begin anew. */
         for (int round = 0; round < 3 && healed != BLOCKS + BLOCKS / 5; round++) {
+            if (round) /* where reopening failed it is not tried again for 0.1 s */
+                nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
             for (uint32_t i = 0; i < BLOCKS; i++) {
                 put_block(c, ch, i, bytes_of(i));
                 if (i % 5 == 0)

@@ -303,48 +303,6 @@ static void test_end_tokens(void **state)
     fg_flow_destroy(flow);
 }
 
-/* A stop string taken from the middle of an answer cuts it there, whatever the tokens are. */
-static void test_stop_strings(void **state)
-{
-    struct fg_flow *flow = open_flow(*state, false);
-    uint32_t checked = 0;
-
-    for (uint32_t n = 1; n < 30; n++) {
-        struct fg_job_request req = request_of(n, 60);
-        struct reply whole, cut;
-        const char *first;
-        char stop[16];
-        size_t from, to;
-
-        run(flow, &req, &whole);
-        from = whole.n_text / 2;
-        while ((whole.text[from] & 0xc0) == 0x80)
-            from++;
-        to = from + 4;
-        while (to < whole.n_text && (whole.text[to] & 0xc0) == 0x80)
-            to++;
-        memcpy(stop, whole.text + from, to - from);
-        stop[to - from] = '\0';
-        if (strlen(stop) == to - from && strlen(whole.text) > to) { /* no NUL before */
-            req = request_of(n, 60);
-            req.stop = calloc(1, sizeof *req.stop);
-            req.stop[0] = fixture_copy(stop);
-            req.n_stop = 1;
-            run(flow, &req, &cut);
-            first = strstr(whole.text, stop);
-            assert_int_equal(cut.finish, FG_FINISH_STOP);
-            assert_int_equal(cut.n_text, first - whole.text);
-            assert_memory_equal(cut.text, whole.text, cut.n_text);
-            assert_true(cut.account.completion_tokens < 60);
-            reply_finish(&cut);
-            checked++;
-        }
-        reply_finish(&whole);
-    }
-    assert_true(checked > 10);
-    fg_flow_destroy(flow);
-}
-
 static void test_logprobs(void **state)
 {
     struct env *env = *state;
@@ -582,7 +540,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_prompts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lengths, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_end_tokens, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_stop_strings, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_logprobs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_progress, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_cache, set_up, tear_down),
