@@ -16,7 +16,7 @@ struct tokens {
     struct fg_work work;
     struct fg_service *service;
     struct fg_request request;
-    struct evbuffer *body;
+    struct fg_body *body;
     bool to_text;
     char *answer; /* JSON; NULL: rc and `error` say why not */
     int rc;
@@ -121,7 +121,7 @@ static void run(struct fg_work *work)
     json_t *body;
 
     x->rc = fg_body_parse(x->body, &body, &x->error);
-    evbuffer_free(x->body);
+    fg_body_free(x->body);
     x->body = NULL;
     if (x->rc == 0)
         x->rc = fg_api_request_model(body, &x->service->info, &x->error);
@@ -140,8 +140,7 @@ static void on_done(struct fg_work *work)
     } else if (x->request.ev) {
         fg_reply_error(&x->request, &x->error);
     }
-    if (x->body)
-        evbuffer_free(x->body);
+    fg_body_free(x->body);
     free(x->answer);
     free(x);
 }

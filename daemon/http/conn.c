@@ -10,10 +10,11 @@
 #include <event2/event.h>
 
 #include "errors.h"
+#include "gate.h"
 #include "json_out.h"
 
 /* What may wait unread behind a request that is being answered. */
-enum { MAX_PIPELINED = 256 * 1024, INPUT_SLACK = 1024 * 1024 };
+enum { MAX_PIPELINED = 256 * 1024 };
 
 /* evhttp sees the end of the stream next, and frees the connection in its own order. */
 static void hang_up(struct fg_conn *c)
@@ -40,12 +41,11 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
 {
     struct fg_conn *c = arg;
 
-    if (!info->n_added || c->busy)
+    (void)input;
+    if (!info->n_added || c->busy || c->refused)
         return;
     arm_deadline(c);
-    /* evhttp bounds bodies and headers, but not the line that gives a chunk's size. */
-    if (evbuffer_get_length(input) > c->http->max_body + INPUT_SLACK)
-        hang_up(c);
+    fg_gate_input(c, info->n_added);
 }
 
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
@@ -53,7 +53,7 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
     struct fg_conn *c = arg;
 
     (void)output;
-    if (info->n_added && !info->orig_size && !c->busy && !c->refused)
+    if (info->n_added && !info->orig_size && !c->busy && !c->refused && c->phase != FG_CONN_REFUSED)
         event_active(c->page, EV_TIMEOUT, 0);
 }
 
@@ -91,7 +91,7 @@ static void on_page(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (c->busy)
+    if (c->busy || c->phase == FG_CONN_REFUSED)
         return;
     evbuffer_unfreeze(out, 1); /* bufferevents let nobody else take from this end */
     if (evbuffer_copyout(out, head, 12) == 12 && sscanf(head, "HTTP/1.%*1d %3d", &status) == 1 &&
@@ -119,6 +119,11 @@ static void free_conn(struct fg_conn *c)
         event_free(c->deadline);
     if (c->page)
         event_free(c->page);
+    if (c->next)
+        event_free(c->next);
+    if (c->ahead)
+        evbuffer_free(c->ahead);
+    fg_hold_release(&c->hold);
     free(c);
 }
 
@@ -196,7 +201,9 @@ static struct fg_conn *new_conn(struct fg_http *http, struct evhttp_connection *
     c->bev = evhttp_connection_get_bufferevent(evcon);
     c->deadline = event_new(http->base, -1, 0, on_deadline, c);
     c->page = event_new(http->base, -1, 0, on_page, c);
-    if (c->deadline && c->page)
+    c->next = event_new(http->base, -1, 0, fg_gate_resume, c);
+    c->ahead = evbuffer_new();
+    if (c->deadline && c->page && c->next && c->ahead)
         c->input_cb = evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
     if (c->input_cb)
         c->output_cb = evbuffer_add_cb(bufferevent_get_output(c->bev), on_output, c);
@@ -227,7 +234,9 @@ void fg_conn_adopt(int fd, short what, void *arg)
         if (c) {
             if (fresh->tcp)
                 setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+            c->tcp = fresh->tcp;
             evhttp_connection_set_closecb(evcon, on_close, c);
+            fg_gate_open(c);
             LIST_INSERT_HEAD(&http->conns, c, link);
         } else {
             http->n_conns--;
@@ -261,8 +270,7 @@ static void on_sent(struct evhttp_request *req, void *arg)
     c->busy = false;
     bufferevent_set_timeouts(c->bev, &tv, &tv);
     bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
-    if (evbuffer_get_length(bufferevent_get_input(c->bev)))
-        arm_deadline(c);
+    fg_gate_next(c);
     c->http->quiet(c->http->ctx);
 }
 

@@ -16,10 +16,20 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 
+#include "budget.h"
+#include "head.h"
 #include "listen.h"
 #include "request.h"
 
+struct fg_arrival;
 struct fg_http;
+
+enum fg_conn_phase {
+    FG_CONN_HEAD,    /* between requests, or inside a head */
+    FG_CONN_BODY,    /* a body arrives */
+    FG_CONN_WHOLE,   /* a request has arrived and is not answered yet */
+    FG_CONN_REFUSED, /* our last word is said; what still comes is thrown away (gate.c) */
+};
 
 struct fg_conn {
     LIST_ENTRY(fg_conn) link;
@@ -27,8 +37,20 @@ struct fg_conn {
     struct evhttp_connection *evcon;
     struct bufferevent *bev;
     struct evbuffer_cb_entry *input_cb, *output_cb;
-    struct event *deadline;     /* pending while a request arrives */
-    struct event *page;         /* evhttp has written something of its own */
+    struct event *deadline; /* pending while a request arrives */
+    struct event *page;     /* evhttp has written something of its own */
+    struct event *next;     /* evhttp waits for the next request */
+    enum fg_conn_phase phase;
+    bufferevent_data_cb read_cb; /* evhttp's */
+    size_t seen;                 /* bytes of the head that were looked at */
+    bool chunked;
+    struct fg_chunks chunks;
+    uint64_t left;                        /* bytes of the body that are still to come; refused: of
+                                           * what is thrown away */
+    struct evbuffer *ahead;               /* came before evhttp waits for the next request */
+    struct fg_hold hold;                  /* for the body, until it is taken */
+    uint8_t tenant[FG_HTTP_TENANT_BYTES]; /* whose the request is */
+    bool tcp;
     bool busy;                  /* a request of ours is being answered */
     bool refused;               /* evhttp's last word on this connection is written, as JSON */
     struct fg_request *request; /* that is kept until it is answered, or NULL */
@@ -42,8 +64,6 @@ struct fg_fresh_bev {
     bool tcp;
 };
 STAILQ_HEAD(fg_bev_list, fg_fresh_bev);
-
-enum { FG_MAX_HEADER_BYTES = 64 * 1024 };
 
 /* One listening socket and the evhttp behind it. */
 struct fg_door {
@@ -62,7 +82,10 @@ struct fg_http {
     struct fg_unix_socket socket;
     uint16_t tcp_port;
     size_t max_body, max_buffered;
+    struct fg_budget *budget; /* of bodies */
     uint32_t max_connections, idle_s, request_s;
+    int (*admit)(void *ctx, const struct fg_arrival *a, uint8_t tenant[FG_HTTP_TENANT_BYTES],
+                 struct fg_http_error *e);
     void (*handle)(void *ctx, struct fg_request *r, const char *path);
     void (*quiet)(void *ctx);
     void *ctx;

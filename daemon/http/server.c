@@ -79,7 +79,6 @@ static int open_door(struct fg_http *http, struct fg_door *door, int fd, struct 
     evhttp_set_default_content_type(evhttp, NULL);
     evhttp_set_max_headers_size(evhttp, FG_MAX_HEADER_BYTES);
     evhttp_set_max_body_size(evhttp, (ev_ssize_t)http->max_body);
-    evhttp_set_flags(evhttp, EVHTTP_SERVER_LINGERING_CLOSE); /* a 413 is read to its end, or lost */
     evhttp_set_timeout(evhttp, (int)http->idle_s);
     evhttp_set_bevcb(evhttp, fg_conn_accept, door);
     evhttp_set_gencb(evhttp, on_request, door);
@@ -143,6 +142,7 @@ static struct fg_http *new_server(const struct fg_http_options *opt)
     http->max_connections = bounded_connections(opt->max_connections ? opt->max_connections : 512);
     http->idle_s = opt->idle_s ? opt->idle_s : 120;
     http->request_s = opt->request_s ? opt->request_s : 120;
+    http->admit = opt->admit;
     http->handle = opt->handle;
     http->quiet = opt->quiet ? opt->quiet : nobody_asks;
     http->ctx = opt->ctx;
@@ -151,6 +151,15 @@ static struct fg_http *new_server(const struct fg_http_options *opt)
     for (int i = 0; i < FG_DOORS; i++)
         http->doors[i] = (struct fg_door){.http = http, .tcp = i == FG_DOOR_TCP};
     return http;
+}
+
+static struct fg_budget *new_budget(const struct fg_http *http, size_t total)
+{
+    if (!total)
+        total = (size_t)128 << 20;
+    if (total < http->max_body)
+        total = http->max_body;
+    return fg_budget_create(total, total / 2 > http->max_body ? total / 2 : http->max_body);
 }
 
 int fg_http_create(const struct fg_http_options *opt, struct fg_http **out, struct fg_err *err)
@@ -166,7 +175,8 @@ int fg_http_create(const struct fg_http_options *opt, struct fg_http **out, stru
         return fg_fail(err, FG_ENOMEM, "no memory for the HTTP server");
     ignore_sigpipe();
     http->adopt = event_new(http->base, -1, 0, fg_conn_adopt, http);
-    if (!http->adopt)
+    http->budget = new_budget(http, opt->max_bodies);
+    if (!http->adopt || !http->budget)
         rc = fg_fail(err, FG_ENOMEM, "no memory for the HTTP server");
     if (rc == 0)
         rc = open_doors(http, opt, err);
@@ -190,6 +200,7 @@ void fg_http_destroy(struct fg_http *http)
     if (http->adopt)
         event_free(http->adopt);
     fg_unix_socket_finish(&http->socket);
+    fg_budget_destroy(http->budget);
     free(http);
 }
 
