@@ -76,6 +76,8 @@ static int listen_for(struct fg_api *api, const struct fg_api_options *opt, stru
                                          .max_bodies = opt->max_bodies,
                                          .max_buffered = opt->max_buffered,
                                          .max_connections = opt->max_connections,
+                                         .head_ms = opt->head_ms,
+                                         .stall_ms = opt->stall_ms,
                                          .idle_s = opt->idle_s,
                                          .request_s = opt->request_s,
                                          .admit = admit,

@@ -12,30 +12,10 @@
 #include "errors.h"
 #include "gate.h"
 #include "json_out.h"
+#include "limits.h"
 
 /* What may wait unread behind a request that is being answered. */
 enum { MAX_PIPELINED = 256 * 1024 };
-
-/* evhttp sees the end of the stream next, and frees the connection in its own order. */
-static void hang_up(struct fg_conn *c)
-{
-    shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
-}
-
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    hang_up(arg);
-}
-
-static void arm_deadline(struct fg_conn *c)
-{
-    const struct timeval tv = {.tv_sec = c->http->request_s};
-
-    if (!event_pending(c->deadline, EV_TIMEOUT, NULL))
-        event_add(c->deadline, &tv);
-}
 
 static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
@@ -44,7 +24,6 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
     (void)input;
     if (!info->n_added || c->busy || c->refused)
         return;
-    arm_deadline(c);
     fg_gate_input(c, info->n_added);
 }
 
@@ -53,6 +32,8 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
     struct fg_conn *c = arg;
 
     (void)output;
+    if (info->n_deleted || !info->orig_size)
+        fg_limits_moved(c);
     if (info->n_added && !info->orig_size && !c->busy && !c->refused && c->phase != FG_CONN_REFUSED)
         event_active(c->page, EV_TIMEOUT, 0);
 }
@@ -115,8 +96,6 @@ static void on_page(evutil_socket_t fd, short what, void *arg)
 
 static void free_conn(struct fg_conn *c)
 {
-    if (c->deadline)
-        event_free(c->deadline);
     if (c->page)
         event_free(c->page);
     if (c->next)
@@ -161,11 +140,12 @@ static void on_close(struct evhttp_connection *evcon, void *arg)
     (void)evcon;
     LIST_REMOVE(c, link);
     http->n_conns--;
+    c->door->n--;
     evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->input_cb);
     evbuffer_remove_cb_entry(bufferevent_get_output(c->bev), c->output_cb);
     lose_request(c);
     free_conn(c);
-    fg_http_update_listeners(http);
+    fg_limits_update(http);
     http->quiet(http->ctx);
 }
 
@@ -181,29 +161,31 @@ struct bufferevent *fg_conn_accept(struct event_base *base, void *arg)
     }
     bufferevent_incref(bev);
     fresh->bev = bev;
-    fresh->tcp = door->tcp;
+    fresh->door = door;
     STAILQ_INSERT_TAIL(&door->http->fresh, fresh, link);
     door->http->n_conns++;
+    door->n++;
     event_active(door->http->adopt, EV_TIMEOUT, 0);
-    fg_http_update_listeners(door->http);
+    fg_limits_update(door->http);
     return bev;
 }
 
 /* NULL: memory ran out. */
-static struct fg_conn *new_conn(struct fg_http *http, struct evhttp_connection *evcon)
+static struct fg_conn *new_conn(struct fg_door *door, struct evhttp_connection *evcon)
 {
     struct fg_conn *c = calloc(1, sizeof *c);
+    struct fg_http *http = door->http;
 
     if (!c)
         return NULL;
     c->http = http;
+    c->door = door;
     c->evcon = evcon;
     c->bev = evhttp_connection_get_bufferevent(evcon);
-    c->deadline = event_new(http->base, -1, 0, on_deadline, c);
     c->page = event_new(http->base, -1, 0, on_page, c);
     c->next = event_new(http->base, -1, 0, fg_gate_resume, c);
     c->ahead = evbuffer_new();
-    if (c->deadline && c->page && c->next && c->ahead)
+    if (c->page && c->next && c->ahead)
         c->input_cb = evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
     if (c->input_cb)
         c->output_cb = evbuffer_add_cb(bufferevent_get_output(c->bev), on_output, c);
@@ -230,23 +212,24 @@ void fg_conn_adopt(int fd, short what, void *arg)
 
         STAILQ_REMOVE_HEAD(&http->fresh, link);
         bufferevent_getcb(fresh->bev, NULL, NULL, NULL, &evcon);
-        c = evcon ? new_conn(http, evcon) : NULL;
+        c = evcon ? new_conn(fresh->door, evcon) : NULL;
         if (c) {
-            if (fresh->tcp)
+            if (fresh->door->tcp)
                 setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-            c->tcp = fresh->tcp;
             evhttp_connection_set_closecb(evcon, on_close, c);
             fg_gate_open(c);
             LIST_INSERT_HEAD(&http->conns, c, link);
+            fg_limits_admit(c);
         } else {
             http->n_conns--;
+            fresh->door->n--;
             if (evcon)
                 evhttp_connection_free(evcon);
         }
         bufferevent_decref(fresh->bev);
         free(fresh);
     }
-    fg_http_update_listeners(http);
+    fg_limits_update(http);
 }
 
 struct fg_conn *fg_conn_of(struct fg_http *http, struct evhttp_request *ev)
@@ -264,11 +247,9 @@ struct fg_conn *fg_conn_of(struct fg_http *http, struct evhttp_request *ev)
 static void on_sent(struct evhttp_request *req, void *arg)
 {
     struct fg_conn *c = arg;
-    const struct timeval tv = {.tv_sec = c->http->idle_s};
 
     (void)req;
     c->busy = false;
-    bufferevent_set_timeouts(c->bev, &tv, &tv);
     bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
     fg_gate_next(c);
     c->http->quiet(c->http->ctx);
@@ -277,14 +258,12 @@ static void on_sent(struct evhttp_request *req, void *arg)
 void fg_conn_begin(struct fg_conn *c, struct evhttp_request *ev)
 {
     c->busy = true;
-    event_del(c->deadline);
     bufferevent_setwatermark(c->bev, EV_READ, 0, MAX_PIPELINED);
     evhttp_request_set_on_complete_cb(ev, on_sent, c);
 }
 
 void fg_conn_wait(struct fg_conn *c, struct fg_request *r)
 {
-    const struct timeval tv = {.tv_sec = c->http->idle_s};
     bufferevent_data_cb write_cb;
     bufferevent_event_cb event_cb;
     void *arg;
@@ -292,7 +271,6 @@ void fg_conn_wait(struct fg_conn *c, struct fg_request *r)
     c->request = r;
     bufferevent_getcb(c->bev, NULL, &write_cb, &event_cb, &arg);
     bufferevent_setcb(c->bev, NULL, write_cb, event_cb, arg);
-    bufferevent_set_timeouts(c->bev, NULL, &tv); /* a job may take longer than clients idle */
     bufferevent_enable(c->bev, EV_READ);
 }
 

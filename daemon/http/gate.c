@@ -6,13 +6,15 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 
+#include "base/clock.h"
 #include "json_out.h"
+#include "limits.h"
 #include "server.h"
 #include "workers.h"
 
 /* What is thrown away of a request that was refused, so that its client, which may send all before
  * it reads, finds the answer: the rest of its body, or of what has no known end this much. */
-enum { LINGER_BYTES = 1 << 20, LINGER_S = 5 };
+enum { LINGER_BYTES = 1 << 20 };
 
 static void set_reader(struct fg_conn *c, bufferevent_data_cb read_cb)
 {
@@ -67,10 +69,8 @@ static void on_gone(struct bufferevent *bev, short what, void *arg)
     fg_conn_close(arg);
 }
 
-/* Answers, and has the connection end. */
-static void refuse(struct fg_conn *c, const struct fg_http_error *e)
+void fg_gate_refuse(struct fg_conn *c, const struct fg_http_error *e)
 {
-    const struct timeval tv = {.tv_sec = LINGER_S};
     const bool later = e->status == 503 || e->status == 429;
     json_t *error = fg_http_error_json(e);
     char *body = fg_json_dump(error);
@@ -83,8 +83,7 @@ static void refuse(struct fg_conn *c, const struct fg_http_error *e)
         c->left = c->http->max_body;
     discard(c);
     bufferevent_setcb(c->bev, on_discard, on_flushed, on_gone, c);
-    event_del(c->deadline);
-    event_add(c->deadline, &tv);
+    c->since = fg_clock_ms();
     evbuffer_add_printf(bufferevent_get_output(c->bev),
                         "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
                         "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n%s"
@@ -158,7 +157,7 @@ static int follow_body(struct fg_conn *c, size_t n, struct fg_http_error *e)
 /* Who sends it. Those who may not are told at once when they send much; else by the handler. */
 static int admit(struct fg_conn *c, const struct fg_head *head, struct fg_http_error *e)
 {
-    struct fg_arrival a = {.tcp = c->tcp, .fd = bufferevent_getfd(c->bev)};
+    struct fg_arrival a = {.tcp = c->door->tcp, .fd = bufferevent_getfd(c->bev)};
     char *key =
         head->authorization.p ? strndup(head->authorization.p, head->authorization.n) : NULL;
     int rc;
@@ -168,6 +167,7 @@ static int admit(struct fg_conn *c, const struct fg_head *head, struct fg_http_e
     rc = head->authorization.p && !key ? fg_http_fail(e, 500, NULL, NULL, "out of memory")
                                        : c->http->admit(c->http->ctx, &a, c->tenant, e);
     free(key);
+    c->known = c->known || rc == 0;
     if (rc && (head->chunked || head->length > FG_WORK_SMALL))
         return rc;
     return 0;
@@ -185,6 +185,12 @@ static int check_head(struct fg_conn *c, const struct fg_head *head, struct fg_h
         return rc;
     if (head->length > c->http->max_body)
         return too_large(c, e);
+    if ((head->length || head->chunked) && fg_limits_under_way(c) >= c->http->per_tenant)
+        return fg_http_fail(e, 429, NULL, "too_many_requests",
+                            "%u requests of this caller are under way, as many as may be",
+                            c->http->per_tenant);
+    c->window = fg_clock_ms();
+    c->arrived = 0;
     c->phase = head->length || head->chunked ? FG_CONN_BODY : FG_CONN_WHOLE;
     return head->length ? reserve(c, (size_t)head->length, e) : 0;
 }
@@ -234,6 +240,10 @@ void fg_gate_input(struct fg_conn *c, size_t n)
     struct fg_http_error e;
     int rc = 0;
 
+    /* A kept connection's clock begins with what comes, a new one's with itself. */
+    if (c->phase == FG_CONN_HEAD && c->served && !c->seen)
+        c->since = fg_clock_ms();
+    c->arrived += n;
     if (evbuffer_get_length(c->ahead)) /* belongs before it */
         set_reader(c, NULL);
     else if (c->phase == FG_CONN_HEAD)
@@ -241,7 +251,7 @@ void fg_gate_input(struct fg_conn *c, size_t n)
     else if (c->phase == FG_CONN_BODY)
         rc = follow_body(c, n, &e);
     if (rc && rc != FG_EBUSY)
-        refuse(c, &e);
+        fg_gate_refuse(c, &e);
 }
 
 /* --- from one to the next --- */
@@ -257,6 +267,8 @@ void fg_gate_next(struct fg_conn *c)
     fg_hold_release(&c->hold);
     c->phase = FG_CONN_HEAD;
     c->seen = 0;
+    c->served = true;
+    c->since = fg_clock_ms();
     /* evhttp would read at once what is there. */
     evbuffer_add_buffer(c->ahead, bufferevent_get_input(c->bev));
     event_active(c->next, EV_TIMEOUT, 0);

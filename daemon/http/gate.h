@@ -12,6 +12,8 @@
 void fg_gate_open(struct fg_conn *c);
 /* n bytes were added to the input. May be called from inside its callback. */
 void fg_gate_input(struct fg_conn *c, size_t n);
+/* Answers with an error, throws away what still comes, and has the connection end. */
+void fg_gate_refuse(struct fg_conn *c, const struct fg_http_error *e);
 /* A request has been answered; evhttp is about to wait for the next. */
 void fg_gate_next(struct fg_conn *c);
 /* The callback of c->next: it waits. */

@@ -33,9 +33,11 @@ struct fg_http_options {
     size_t max_bodies;        /* bytes of all bodies that are not read yet; 0: 128 MiB. At least
                                * max_body; half of it, or max_body, is what a tenant may take */
     size_t max_buffered;      /* bytes of a stream that its client has not read; 0: 16 MiB */
-    uint32_t max_connections; /* 0: 512; more wait in the listen queue */
-    uint32_t idle_s;          /* a connection on which nothing moves, and no job runs; 0: 120 */
-    uint32_t request_s;       /* from the first byte of a request to its last; 0: 120 */
+    uint32_t max_connections; /* 0: 512; those that ask nothing make room */
+    uint32_t head_ms;   /* from accepting, or the first byte, to the end of a head; 0: 10000 */
+    uint32_t stall_ms;  /* in which 4 bytes a ms of a body have to come; 0: 10000 */
+    uint32_t idle_s;    /* a connection on which nothing moves, and no job runs; 0: 120 */
+    uint32_t request_s; /* from the first byte of a request to its last; 0: 120 */
     /* Says who sends a request, before its body is read: `tenant` is whose share of max_bodies it
      * takes. FG_EINVAL with *e filled: nobody who may. `handle` checks again. */
     int (*admit)(void *ctx, const struct fg_arrival *a, uint8_t tenant[FG_HTTP_TENANT_BYTES],
