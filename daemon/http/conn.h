@@ -54,6 +54,7 @@ struct fg_conn {
     double since;  /* accepted, first byte of this request, answered or refused; in ms, as what
                       follows */
     double moved;  /* what is sent began, or was last taken */
+    int queued;    /* bytes in the kernel that the client had not taken, when last looked at */
     double window; /* began; `arrived` bytes of a body came in it */
     size_t arrived;
     bool served;                /* a request of it was answered */

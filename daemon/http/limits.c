@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <linux/sockios.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <event2/buffer.h>
@@ -240,6 +242,20 @@ static bool body_stalls(struct fg_conn *c, double now)
     return stalls;
 }
 
+/* The socket takes more only when a good part of its buffer is free: what a slow reader takes
+ * meanwhile shows in the kernel's count. */
+static bool is_unread(struct fg_conn *c, double now)
+{
+    int queued = 0;
+
+    if (!fg_conn_unsent(c))
+        return false;
+    if (ioctl(bufferevent_getfd(c->bev), SIOCOUTQ, &queued) == 0 && queued < c->queued)
+        c->moved = now;
+    c->queued = queued;
+    return now - c->moved > c->http->idle_ms;
+}
+
 /* Why it is past its time, or NULL. */
 static const char *find_expired(struct fg_conn *c, double now)
 {
@@ -257,9 +273,7 @@ static const char *find_expired(struct fg_conn *c, double now)
         if (body_stalls(c, now))
             return "a body stalls";
         return age > http->request_ms ? "a request does not end" : NULL;
-    case FG_CONN_WHOLE:
-        return fg_conn_unsent(c) && now - c->moved > http->idle_ms ? "the client does not read"
-                                                                   : NULL;
+    case FG_CONN_WHOLE: return is_unread(c, now) ? "the client does not read" : NULL;
     case FG_CONN_REFUSED: return age > LINGER_MS ? "it was refused" : NULL;
     }
     return NULL;
