@@ -12,6 +12,9 @@
 #include "http/request.h"
 #include "openai/request_json.h"
 
+/* Ids of one request to be made text of. */
+enum { MAX_IDS = 1 << 20 };
+
 struct tokens {
     struct fg_work work;
     struct fg_service *service;
@@ -98,6 +101,10 @@ static int detokenize(struct tokens *x, const json_t *body)
         return fg_http_fail(&x->error, 400, "tokens", NULL,
                             "tokens: found %s, it must be an array of token ids",
                             tokens ? fg_json_found(tokens, found) : "nothing");
+    if (json_array_size(tokens) > MAX_IDS)
+        return fg_http_fail(&x->error, 400, "tokens", NULL,
+                            "tokens: found %zu ids, at most %d are taken", json_array_size(tokens),
+                            MAX_IDS);
     rc = fg_api_request_tokens(tokens, "tokens", &x->service->info, &ids, &n, &x->error);
     if (rc)
         return rc;
