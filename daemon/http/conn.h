@@ -35,6 +35,7 @@ struct fg_conn {
     LIST_ENTRY(fg_conn) link;
     struct fg_http *http;
     struct fg_door *door;
+    bool ipv6;
     uint8_t peer[16]; /* the address by TCP; of IPv6 the network */
     struct evhttp_connection *evcon;
     struct bufferevent *bev;
@@ -103,8 +104,12 @@ struct fg_http {
     struct fg_conn_list conns;
     struct fg_bev_list fresh; /* accepted, not yet in conns */
     uint32_t n_conns;
-    struct event *adopt; /* fresh connections wait */
-    struct event *tick;  /* looks at deadlines (limits.c) */
+    struct event *adopt;    /* fresh connections wait */
+    uint32_t wrong_keys;    /* since they were last told of in the log; */
+    uint8_t wrong_peer[16]; /* from whom the last one came */
+    bool wrong_ipv6;
+    double wrong_told;  /* when that was */
+    struct event *tick; /* looks at deadlines (limits.c) */
     bool stopped, closing;
 };
 

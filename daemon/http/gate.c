@@ -168,6 +168,8 @@ static int admit(struct fg_conn *c, const struct fg_head *head, struct fg_http_e
                                        : c->http->admit(c->http->ctx, &a, c->tenant, e);
     free(key);
     c->known = c->known || rc == 0;
+    if (rc && e->status == 401)
+        fg_limits_wrong_key(c);
     if (rc && (head->chunked || head->length > FG_WORK_SMALL))
         return rc;
     return 0;

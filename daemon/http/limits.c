@@ -1,5 +1,6 @@
 #include "limits.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -21,6 +22,7 @@ enum {
     FEWEST_CONNECTIONS = 16,
     LINGER_MS = 5000,
     REST_MS = 250,
+    TELL_MS = 1000,
     SLOWEST = 4 /* bytes of a body a millisecond */
 };
 
@@ -127,6 +129,7 @@ static void read_peer(struct fg_conn *c)
         memcpy(c->peer, &((struct sockaddr_in *)&sa)->sin_addr, 4);
     else if (sa.ss_family == AF_INET6) /* whoever has one of these has its network */
         memcpy(c->peer, &((struct sockaddr_in6 *)&sa)->sin6_addr, 8);
+    c->ipv6 = sa.ss_family == AF_INET6;
 }
 
 static uint32_t count_peer(const struct fg_conn *of)
@@ -256,6 +259,26 @@ static bool is_unread(struct fg_conn *c, double now)
     return now - c->moved > c->http->idle_ms;
 }
 
+void fg_limits_wrong_key(struct fg_conn *c)
+{
+    c->http->wrong_keys++;
+    c->http->wrong_ipv6 = c->ipv6;
+    memcpy(c->http->wrong_peer, c->peer, sizeof c->peer);
+}
+
+static void tell_wrong_keys(struct fg_http *http, double now)
+{
+    char peer[INET6_ADDRSTRLEN] = "";
+
+    if (!http->wrong_keys || now - http->wrong_told < TELL_MS)
+        return;
+    inet_ntop(http->wrong_ipv6 ? AF_INET6 : AF_INET, http->wrong_peer, peer, sizeof peer);
+    fg_log(FG_LOG_WARN, "api", "cause=\"wrong or missing keys\" requests=%u last_peer=%s",
+           http->wrong_keys, peer);
+    http->wrong_keys = 0;
+    http->wrong_told = now;
+}
+
 /* Why it is past its time, or NULL. */
 static const char *find_expired(struct fg_conn *c, double now)
 {
@@ -308,6 +331,7 @@ void fg_limits_tick(int fd, short what, void *arg)
     for (int i = 0; i < FG_DOORS; i++)
         if (http->doors[i].rests_until <= now)
             http->doors[i].rests_until = 0;
+    tell_wrong_keys(http, now);
     fg_limits_update(http);
     event_add(http->tick, &tv);
 }

@@ -229,12 +229,50 @@ static void no_files_are_left(void **state)
     fixture_stop(&f);
 }
 
+/* Hundreds of wrong keys are a line or two of the log, which counts them and names the peer. */
+static void wrong_keys_are_logged(void **state)
+{
+    static const char request[] = "GET /health HTTP/1.1\r\nAuthorization: Bearer guess\r\n\r\n";
+    const struct fg_api_options opt = {
+        .tcp_addr = "127.0.0.1:0", .api_keys = keys, .n_api_keys = 1};
+    char name[] = "/tmp/fulgur-limits-XXXXXX", line[4096] = "";
+    int log = mkostemp(name, O_APPEND), said = open(name, O_RDONLY), err = dup(2);
+    struct fixture f;
+    struct client c;
+
+    (void)state;
+    unlink(name);
+    fixture_start(&f, NULL, &opt);
+    fflush(stderr);
+    dup2(log, 2);
+    fg_log_set_level(FG_LOG_WARN);
+    client_tcp(&c, &f);
+    for (int i = 0; i < 500; i++) {
+        client_send(&c, request, sizeof request - 1);
+        expect(&c, 401);
+    }
+    while (!count_lines(said))
+        ;
+    fg_log_set_level(FG_LOG_ERROR);
+    dup2(err, 2);
+    assert_true(pread(said, line, sizeof line - 1, 0) > 0);
+    assert_true(count_lines(said) < 50);
+    assert_non_null(strstr(line, "warn api cause=\"wrong or missing keys\" requests="));
+    assert_non_null(strstr(line, "last_peer=127.0.0.1\n"));
+    assert_null(strstr(line, "guess"));
+    client_close(&c);
+    close(err);
+    close(log);
+    close(said);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slow_connections_make_room), cmocka_unit_test(a_tenant_leaves_room),
         cmocka_unit_test(an_address_leaves_room),     cmocka_unit_test(heads_and_bodies_must_come),
-        cmocka_unit_test(no_files_are_left),
+        cmocka_unit_test(no_files_are_left),          cmocka_unit_test(wrong_keys_are_logged),
     };
 
     return cmocka_run_group_tests_name("api limits", tests, NULL, NULL);
