@@ -41,6 +41,9 @@ static const char help_text[] =
     "      --tenant NAME      all callers share what is cached. Without it each user of the\n"
     "                         socket, each key, and TCP without a key has a cache of its own\n"
     "      --max-body SIZE    longest request (default: 64M)\n"
+    "      --max-bodies SIZE  all requests that have not been read yet; a tenant may take half of "
+    "it\n"
+    "                         (default: 128M)\n"
     "      --log-level LEVEL  error, warn, info or debug (default: info)\n"
     "      --plan             print what the model would take on the device, and load nothing;\n"
     "                         exits with 0 if it fits, with 3 if it does not\n"
@@ -70,6 +73,7 @@ enum option_id {
     OPT_API_KEY_FILE,
     OPT_TENANT,
     OPT_MAX_BODY,
+    OPT_MAX_BODIES,
     OPT_LOG_LEVEL,
     OPT_PLAN,
     OPT_TUNE,
@@ -99,6 +103,7 @@ static const struct option options[] = {
     {"api-key-file", required_argument, NULL, OPT_API_KEY_FILE},
     {"tenant", required_argument, NULL, OPT_TENANT},
     {"max-body", required_argument, NULL, OPT_MAX_BODY},
+    {"max-bodies", required_argument, NULL, OPT_MAX_BODIES},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"plan", no_argument, NULL, OPT_PLAN},
     {"tune", no_argument, NULL, OPT_TUNE},
@@ -318,9 +323,6 @@ static int set_numerics(struct fg_config *c, struct fg_err *err)
 
 static int set(struct fg_config *c, int id, struct fg_err *err)
 {
-    uint64_t bytes;
-    int rc;
-
     switch (id) {
     case 'm': return set_string(&c->model, "model", optarg, err);
     case 'c': return set_number(&c->ctx, "ctx", optarg, (struct range){1, 1 << 30, 1}, err);
@@ -349,10 +351,8 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
     case OPT_API_KEY: return set_key(c, optarg, err);
     case OPT_API_KEY_FILE: return read_key_file(c, optarg, err);
     case OPT_TENANT: return set_tenant(c, optarg, err);
-    case OPT_MAX_BODY:
-        rc = set_size(&bytes, "max-body", optarg, 1 << 20, err);
-        c->max_body = rc ? 0 : (size_t)bytes;
-        return rc;
+    case OPT_MAX_BODY: return set_size(&c->max_body, "max-body", optarg, 1 << 20, err);
+    case OPT_MAX_BODIES: return set_size(&c->max_bodies, "max-bodies", optarg, 1 << 20, err);
     case OPT_PLAN: c->action = FG_CONFIG_PLAN; return 0;
     case OPT_TUNE: c->action = FG_CONFIG_TUNE; return 0;
     case OPT_NO_TUNE: c->tune = false; return 0;

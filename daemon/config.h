@@ -42,7 +42,7 @@ struct fg_config {
     size_t n_api_keys;
     char *tenant; /* that all callers share */
     enum fg_log_level log_level;
-    size_t max_body;
+    uint64_t max_body, max_bodies; /* 0: the default */
 };
 
 /* Reads argv (as getopt_long does, which it calls: once a process at a time) and the environment:

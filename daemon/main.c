@@ -118,7 +118,8 @@ static int open_api(struct daemon *d, struct fg_err *err)
                                  .n_api_keys = d->config.n_api_keys,
                                  .tenant = d->config.tenant,
                                  .version = FG_VERSION,
-                                 .max_body = d->config.max_body};
+                                 .max_body = (size_t)d->config.max_body,
+                                 .max_bodies = (size_t)d->config.max_bodies};
 
     fg_backend_local(d->flow, &d->backend);
     return fg_api_create(&opt, &d->api, err);

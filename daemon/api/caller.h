@@ -11,6 +11,7 @@
 #include "serve/backend.h"
 
 struct fg_api_options;
+struct fg_arrival;
 struct fg_request;
 
 struct fg_caller {
@@ -36,7 +37,12 @@ struct fg_callers {
 int fg_callers_init(struct fg_callers *c, const struct fg_api_options *opt, struct fg_err *err);
 void fg_callers_finish(struct fg_callers *c);
 
-/* Who sends a request. FG_EINVAL with *e filled: it may not (401, 403). */
+/* Whose a request is of which the head has arrived. FG_EINVAL with *e filled: it may not come (401,
+ * 403). */
+int fg_caller_of_arrival(const struct fg_callers *c, const struct fg_arrival *a,
+                         struct fg_caller *out, struct fg_http_error *e);
+/* Who sends a request: the same, and it must name a host of ours. FG_EINVAL with *e filled: it may
+ * not (401, 403). */
 int fg_caller_of_request(const struct fg_callers *c, const struct fg_request *r,
                          struct fg_caller *out, struct fg_http_error *e);
 

@@ -28,7 +28,7 @@ struct operation {
     struct fg_pending_list *all;
     struct fg_request request;
     struct fg_work work; /* reads the body */
-    struct evbuffer *body;
+    struct fg_body *body;
     char *query; /* or NULL */
     struct fg_operation_request asked;
     struct fg_http_error error; /* why it could not be read, when rc says so */
@@ -221,7 +221,7 @@ static void read_body(struct fg_work *work)
 {
     struct operation *x = of_work(work);
     struct fg_operation_request *asked = &x->asked;
-    size_t n = evbuffer_get_length(x->body);
+    size_t n = evbuffer_get_length(x->body->bytes);
     json_t *body = NULL;
 
     x->rc = 0;
@@ -230,14 +230,15 @@ static void read_body(struct fg_work *work)
     if (x->kind == FG_OPERATION_IMPORT) {
         asked->bytes = malloc(n ? n : 1);
         asked->n_bytes = n;
-        if (!asked->bytes || (n && evbuffer_copyout(x->body, asked->bytes, n) != (ev_ssize_t)n))
+        if (!asked->bytes ||
+            (n && evbuffer_copyout(x->body->bytes, asked->bytes, n) != (ev_ssize_t)n))
             x->rc = fg_json_nomem(&x->error);
     }
     if (!x->rc)
         x->rc = fg_operation_request_parse(body, x->query, &x->all->service->info, asked,
                                            &x->stream, &x->error);
     json_decref(body);
-    evbuffer_free(x->body);
+    fg_body_free(x->body);
     x->body = NULL;
 }
 
@@ -260,8 +261,7 @@ static void on_read(struct fg_work *work)
 {
     struct operation *x = of_work(work);
 
-    if (x->body) /* was not read: the API is going down */
-        evbuffer_free(x->body);
+    fg_body_free(x->body); /* was not read: the API is going down */
     x->body = NULL;
     if (x->request.ev && x->rc == 0)
         x->rc = begin(x);

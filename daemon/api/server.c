@@ -53,6 +53,19 @@ static void on_request(void *ctx, struct fg_request *r, const char *path)
     fg_api_route(&api->ends, r, path);
 }
 
+static int admit(void *ctx, const struct fg_arrival *a, uint8_t tenant[FG_HTTP_TENANT_BYTES],
+                 struct fg_http_error *e)
+{
+    const struct fg_api *api = ctx;
+    struct fg_caller caller;
+    int rc = fg_caller_of_arrival(&api->callers, a, &caller, e);
+
+    _Static_assert(sizeof caller.tenant.id == FG_HTTP_TENANT_BYTES, "a tenant is its id");
+    if (rc == 0)
+        memcpy(tenant, caller.tenant.id, FG_HTTP_TENANT_BYTES);
+    return rc;
+}
+
 static int listen_for(struct fg_api *api, const struct fg_api_options *opt, struct fg_err *err)
 {
     const struct fg_http_options http = {.base = opt->base,
@@ -60,10 +73,14 @@ static int listen_for(struct fg_api *api, const struct fg_api_options *opt, stru
                                          .tcp_addr = opt->tcp_addr,
                                          .tcp_public = opt->n_api_keys > 0,
                                          .max_body = opt->max_body,
+                                         .max_bodies = opt->max_bodies,
                                          .max_buffered = opt->max_buffered,
                                          .max_connections = opt->max_connections,
+                                         .head_ms = opt->head_ms,
+                                         .stall_ms = opt->stall_ms,
                                          .idle_s = opt->idle_s,
                                          .request_s = opt->request_s,
+                                         .admit = admit,
                                          .handle = on_request,
                                          .quiet = check_drained,
                                          .ctx = api};

@@ -24,10 +24,13 @@ struct fg_api_options {
     const char *tenant;       /* the name of the one tenant that all callers are; NULL: caller.h */
     const char *version;      /* shown by the status; NULL: "" */
     size_t max_body;          /* bytes of one request; 0: 64 MiB */
+    size_t max_bodies;        /* of all that are not read yet (http/server.h); 0: 128 MiB */
     size_t max_buffered;      /* bytes of a stream that its client has not read; 0: 16 MiB */
-    uint32_t max_connections; /* 0: 512; more wait in the listen queue */
-    uint32_t idle_s;          /* a connection on which nothing moves, and no job runs; 0: 120 */
-    uint32_t request_s;       /* from the first byte of a request to its last; 0: 120 */
+    uint32_t max_connections; /* 0: 512; those that ask nothing make room */
+    uint32_t head_ms;   /* from accepting, or the first byte, to the end of a head; 0: 10000 */
+    uint32_t stall_ms;  /* in which 4 bytes a ms of a body have to come; 0: 10000 */
+    uint32_t idle_s;    /* a connection on which nothing moves, and no job runs; 0: 120 */
+    uint32_t request_s; /* from the first byte of a request to its last; 0: 120 */
 };
 
 /* Listens; connections are served while the base runs. At least one of socket_path and tcp_addr is

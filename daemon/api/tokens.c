@@ -12,11 +12,14 @@
 #include "http/request.h"
 #include "openai/request_json.h"
 
+/* Ids of one request to be made text of. */
+enum { MAX_IDS = 1 << 20 };
+
 struct tokens {
     struct fg_work work;
     struct fg_service *service;
     struct fg_request request;
-    struct evbuffer *body;
+    struct fg_body *body;
     bool to_text;
     char *answer; /* JSON; NULL: rc and `error` say why not */
     int rc;
@@ -98,6 +101,10 @@ static int detokenize(struct tokens *x, const json_t *body)
         return fg_http_fail(&x->error, 400, "tokens", NULL,
                             "tokens: found %s, it must be an array of token ids",
                             tokens ? fg_json_found(tokens, found) : "nothing");
+    if (json_array_size(tokens) > MAX_IDS)
+        return fg_http_fail(&x->error, 400, "tokens", NULL,
+                            "tokens: found %zu ids, at most %d are taken", json_array_size(tokens),
+                            MAX_IDS);
     rc = fg_api_request_tokens(tokens, "tokens", &x->service->info, &ids, &n, &x->error);
     if (rc)
         return rc;
@@ -121,7 +128,7 @@ static void run(struct fg_work *work)
     json_t *body;
 
     x->rc = fg_body_parse(x->body, &body, &x->error);
-    evbuffer_free(x->body);
+    fg_body_free(x->body);
     x->body = NULL;
     if (x->rc == 0)
         x->rc = fg_api_request_model(body, &x->service->info, &x->error);
@@ -140,8 +147,7 @@ static void on_done(struct fg_work *work)
     } else if (x->request.ev) {
         fg_reply_error(&x->request, &x->error);
     }
-    if (x->body)
-        evbuffer_free(x->body);
+    fg_body_free(x->body);
     free(x->answer);
     free(x);
 }

@@ -10,42 +10,21 @@
 #include <event2/event.h>
 
 #include "errors.h"
+#include "gate.h"
 #include "json_out.h"
+#include "limits.h"
 
 /* What may wait unread behind a request that is being answered. */
-enum { MAX_PIPELINED = 256 * 1024, INPUT_SLACK = 1024 * 1024 };
-
-/* evhttp sees the end of the stream next, and frees the connection in its own order. */
-static void hang_up(struct fg_conn *c)
-{
-    shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
-}
-
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    hang_up(arg);
-}
-
-static void arm_deadline(struct fg_conn *c)
-{
-    const struct timeval tv = {.tv_sec = c->http->request_s};
-
-    if (!event_pending(c->deadline, EV_TIMEOUT, NULL))
-        event_add(c->deadline, &tv);
-}
+enum { MAX_PIPELINED = 256 * 1024 };
 
 static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
     struct fg_conn *c = arg;
 
-    if (!info->n_added || c->busy)
+    (void)input;
+    if (!info->n_added || c->busy || c->refused)
         return;
-    arm_deadline(c);
-    /* evhttp bounds bodies and headers, but not the line that gives a chunk's size. */
-    if (evbuffer_get_length(input) > c->http->max_body + INPUT_SLACK)
-        hang_up(c);
+    fg_gate_input(c, info->n_added);
 }
 
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
@@ -53,7 +32,9 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
     struct fg_conn *c = arg;
 
     (void)output;
-    if (info->n_added && !info->orig_size && !c->busy && !c->refused)
+    if (info->n_deleted || !info->orig_size)
+        fg_limits_moved(c);
+    if (info->n_added && !info->orig_size && !c->busy && !c->refused && c->phase != FG_CONN_REFUSED)
         event_active(c->page, EV_TIMEOUT, 0);
 }
 
@@ -91,7 +72,7 @@ static void on_page(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (c->busy)
+    if (c->busy || c->phase == FG_CONN_REFUSED)
         return;
     evbuffer_unfreeze(out, 1); /* bufferevents let nobody else take from this end */
     if (evbuffer_copyout(out, head, 12) == 12 && sscanf(head, "HTTP/1.%*1d %3d", &status) == 1 &&
@@ -115,10 +96,13 @@ static void on_page(evutil_socket_t fd, short what, void *arg)
 
 static void free_conn(struct fg_conn *c)
 {
-    if (c->deadline)
-        event_free(c->deadline);
     if (c->page)
         event_free(c->page);
+    if (c->next)
+        event_free(c->next);
+    if (c->ahead)
+        evbuffer_free(c->ahead);
+    fg_hold_release(&c->hold);
     free(c);
 }
 
@@ -156,11 +140,12 @@ static void on_close(struct evhttp_connection *evcon, void *arg)
     (void)evcon;
     LIST_REMOVE(c, link);
     http->n_conns--;
+    c->door->n--;
     evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->input_cb);
     evbuffer_remove_cb_entry(bufferevent_get_output(c->bev), c->output_cb);
     lose_request(c);
     free_conn(c);
-    fg_http_update_listeners(http);
+    fg_limits_update(http);
     http->quiet(http->ctx);
 }
 
@@ -176,27 +161,31 @@ struct bufferevent *fg_conn_accept(struct event_base *base, void *arg)
     }
     bufferevent_incref(bev);
     fresh->bev = bev;
-    fresh->tcp = door->tcp;
+    fresh->door = door;
     STAILQ_INSERT_TAIL(&door->http->fresh, fresh, link);
     door->http->n_conns++;
+    door->n++;
     event_active(door->http->adopt, EV_TIMEOUT, 0);
-    fg_http_update_listeners(door->http);
+    fg_limits_update(door->http);
     return bev;
 }
 
 /* NULL: memory ran out. */
-static struct fg_conn *new_conn(struct fg_http *http, struct evhttp_connection *evcon)
+static struct fg_conn *new_conn(struct fg_door *door, struct evhttp_connection *evcon)
 {
     struct fg_conn *c = calloc(1, sizeof *c);
+    struct fg_http *http = door->http;
 
     if (!c)
         return NULL;
     c->http = http;
+    c->door = door;
     c->evcon = evcon;
     c->bev = evhttp_connection_get_bufferevent(evcon);
-    c->deadline = event_new(http->base, -1, 0, on_deadline, c);
     c->page = event_new(http->base, -1, 0, on_page, c);
-    if (c->deadline && c->page)
+    c->next = event_new(http->base, -1, 0, fg_gate_resume, c);
+    c->ahead = evbuffer_new();
+    if (c->page && c->next && c->ahead)
         c->input_cb = evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
     if (c->input_cb)
         c->output_cb = evbuffer_add_cb(bufferevent_get_output(c->bev), on_output, c);
@@ -223,21 +212,24 @@ void fg_conn_adopt(int fd, short what, void *arg)
 
         STAILQ_REMOVE_HEAD(&http->fresh, link);
         bufferevent_getcb(fresh->bev, NULL, NULL, NULL, &evcon);
-        c = evcon ? new_conn(http, evcon) : NULL;
+        c = evcon ? new_conn(fresh->door, evcon) : NULL;
         if (c) {
-            if (fresh->tcp)
+            if (fresh->door->tcp)
                 setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
             evhttp_connection_set_closecb(evcon, on_close, c);
+            fg_gate_open(c);
             LIST_INSERT_HEAD(&http->conns, c, link);
+            fg_limits_admit(c);
         } else {
             http->n_conns--;
+            fresh->door->n--;
             if (evcon)
                 evhttp_connection_free(evcon);
         }
         bufferevent_decref(fresh->bev);
         free(fresh);
     }
-    fg_http_update_listeners(http);
+    fg_limits_update(http);
 }
 
 struct fg_conn *fg_conn_of(struct fg_http *http, struct evhttp_request *ev)
@@ -255,28 +247,23 @@ struct fg_conn *fg_conn_of(struct fg_http *http, struct evhttp_request *ev)
 static void on_sent(struct evhttp_request *req, void *arg)
 {
     struct fg_conn *c = arg;
-    const struct timeval tv = {.tv_sec = c->http->idle_s};
 
     (void)req;
     c->busy = false;
-    bufferevent_set_timeouts(c->bev, &tv, &tv);
     bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
-    if (evbuffer_get_length(bufferevent_get_input(c->bev)))
-        arm_deadline(c);
+    fg_gate_next(c);
     c->http->quiet(c->http->ctx);
 }
 
 void fg_conn_begin(struct fg_conn *c, struct evhttp_request *ev)
 {
     c->busy = true;
-    event_del(c->deadline);
     bufferevent_setwatermark(c->bev, EV_READ, 0, MAX_PIPELINED);
     evhttp_request_set_on_complete_cb(ev, on_sent, c);
 }
 
 void fg_conn_wait(struct fg_conn *c, struct fg_request *r)
 {
-    const struct timeval tv = {.tv_sec = c->http->idle_s};
     bufferevent_data_cb write_cb;
     bufferevent_event_cb event_cb;
     void *arg;
@@ -284,7 +271,6 @@ void fg_conn_wait(struct fg_conn *c, struct fg_request *r)
     c->request = r;
     bufferevent_getcb(c->bev, NULL, &write_cb, &event_cb, &arg);
     bufferevent_setcb(c->bev, NULL, write_cb, event_cb, arg);
-    bufferevent_set_timeouts(c->bev, NULL, &tv); /* a job may take longer than clients idle */
     bufferevent_enable(c->bev, EV_READ);
 }
 

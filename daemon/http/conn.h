@@ -16,19 +16,50 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 
+#include "budget.h"
+#include "head.h"
 #include "listen.h"
 #include "request.h"
 
+struct fg_arrival;
 struct fg_http;
+
+enum fg_conn_phase {
+    FG_CONN_HEAD,    /* between requests, or inside a head */
+    FG_CONN_BODY,    /* a body arrives */
+    FG_CONN_WHOLE,   /* a request has arrived and is not answered yet */
+    FG_CONN_REFUSED, /* our last word is said; what still comes is thrown away (gate.c) */
+};
 
 struct fg_conn {
     LIST_ENTRY(fg_conn) link;
     struct fg_http *http;
+    struct fg_door *door;
+    bool ipv6;
+    uint8_t peer[16]; /* the address by TCP; of IPv6 the network */
     struct evhttp_connection *evcon;
     struct bufferevent *bev;
     struct evbuffer_cb_entry *input_cb, *output_cb;
-    struct event *deadline;     /* pending while a request arrives */
-    struct event *page;         /* evhttp has written something of its own */
+    struct event *page; /* evhttp has written something of its own */
+    struct event *next; /* evhttp waits for the next request */
+    enum fg_conn_phase phase;
+    bufferevent_data_cb read_cb; /* evhttp's */
+    size_t seen;                 /* bytes of the head that were looked at */
+    bool chunked;
+    struct fg_chunks chunks;
+    uint64_t left;                        /* bytes of the body that are still to come; refused: of
+                                           * what is thrown away */
+    struct evbuffer *ahead;               /* came before evhttp waits for the next request */
+    struct fg_hold hold;                  /* for the body, until it is taken */
+    uint8_t tenant[FG_HTTP_TENANT_BYTES]; /* whose the request is */
+    double since;  /* accepted, first byte of this request, answered or refused; in ms, as what
+                      follows */
+    double moved;  /* what is sent began, or was last taken */
+    int queued;    /* bytes in the kernel that the client had not taken, when last looked at */
+    double window; /* began; `arrived` bytes of a body came in it */
+    size_t arrived;
+    bool served;                /* a request of it was answered */
+    bool known;                 /* one came that may */
     bool busy;                  /* a request of ours is being answered */
     bool refused;               /* evhttp's last word on this connection is written, as JSON */
     struct fg_request *request; /* that is kept until it is answered, or NULL */
@@ -39,11 +70,9 @@ LIST_HEAD(fg_conn_list, fg_conn);
 struct fg_fresh_bev {
     STAILQ_ENTRY(fg_fresh_bev) link;
     struct bufferevent *bev; /* holds a reference */
-    bool tcp;
+    struct fg_door *door;
 };
 STAILQ_HEAD(fg_bev_list, fg_fresh_bev);
-
-enum { FG_MAX_HEADER_BYTES = 64 * 1024 };
 
 /* One listening socket and the evhttp behind it. */
 struct fg_door {
@@ -51,6 +80,8 @@ struct fg_door {
     struct evhttp *evhttp; /* NULL: not in use */
     struct evhttp_bound_socket *bound;
     struct evconnlistener *listener; /* NULL once it no longer accepts */
+    uint32_t n, most;                /* connections */
+    double rests_until;              /* accepting failed; 0: it did not */
     bool tcp;
 };
 
@@ -62,19 +93,25 @@ struct fg_http {
     struct fg_unix_socket socket;
     uint16_t tcp_port;
     size_t max_body, max_buffered;
-    uint32_t max_connections, idle_s, request_s;
+    struct fg_budget *budget; /* of bodies */
+    uint32_t max_connections, per_peer, per_tenant;
+    double head_ms, stall_ms, idle_ms, request_ms;
+    int (*admit)(void *ctx, const struct fg_arrival *a, uint8_t tenant[FG_HTTP_TENANT_BYTES],
+                 struct fg_http_error *e);
     void (*handle)(void *ctx, struct fg_request *r, const char *path);
     void (*quiet)(void *ctx);
     void *ctx;
     struct fg_conn_list conns;
     struct fg_bev_list fresh; /* accepted, not yet in conns */
     uint32_t n_conns;
-    struct event *adopt; /* fresh connections wait */
+    struct event *adopt;    /* fresh connections wait */
+    uint32_t wrong_keys;    /* since they were last told of in the log; */
+    uint8_t wrong_peer[16]; /* from whom the last one came */
+    bool wrong_ipv6;
+    double wrong_told;  /* when that was */
+    struct event *tick; /* looks at deadlines (limits.c) */
     bool stopped, closing;
 };
-
-/* Whether new connections are taken, after the count or the state has changed. */
-void fg_http_update_listeners(struct fg_http *http);
 
 /* evhttp's bufferevent callback; `door` is a struct fg_door. */
 struct bufferevent *fg_conn_accept(struct event_base *base, void *door);

@@ -15,7 +15,7 @@ int fg_json_nomem(struct fg_http_error *e)
 /* jansson spends some hundred bytes on each `[` or `{` of the body. */
 static int check_cost(const char *body, size_t n, struct fg_http_error *e)
 {
-    size_t containers = 0, values = 0;
+    size_t containers = 0, values = 0, members = 0;
     bool quoted = false;
 
     for (size_t i = 0; i < n; i++) {
@@ -32,6 +32,8 @@ static int check_cost(const char *body, size_t n, struct fg_http_error *e)
             containers++;
         } else if (c == ',') {
             values++;
+        } else if (c == ':') {
+            members++;
         }
     }
     if (containers > FG_JSON_MAX_CONTAINERS)
@@ -42,6 +44,10 @@ static int check_cost(const char *body, size_t n, struct fg_http_error *e)
         return fg_http_fail(e, 400, NULL, NULL,
                             "the body holds more than %zu values, at most %d are read", values,
                             FG_JSON_MAX_VALUES);
+    if (members > FG_JSON_MAX_MEMBERS)
+        return fg_http_fail(e, 400, NULL, NULL,
+                            "the body holds %zu members of objects, at most %d are read", members,
+                            FG_JSON_MAX_MEMBERS);
     return 0;
 }
 

@@ -12,7 +12,11 @@
 #include "errors.h"
 
 /* What one body may hold; above it a small body would cost gigabytes once parsed. */
-enum { FG_JSON_MAX_CONTAINERS = 1 << 20, FG_JSON_MAX_VALUES = 1 << 23 };
+enum {
+    FG_JSON_MAX_CONTAINERS = 1 << 18,
+    FG_JSON_MAX_VALUES = 1 << 22,
+    FG_JSON_MAX_MEMBERS = 1 << 18
+};
 
 /* Parses a request body: one JSON object, at most 2048 levels deep, no duplicate names. NUL bytes
  * in strings (\u0000) are kept. The object is the caller's. FG_EINVAL with *e filled. */

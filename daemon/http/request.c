@@ -59,14 +59,19 @@ size_t fg_request_body_bytes(const struct fg_request *r)
     return evbuffer_get_length(evhttp_request_get_input_buffer(r->ev));
 }
 
-struct evbuffer *fg_request_take_body(struct fg_request *r)
+struct fg_body *fg_request_take_body(struct fg_request *r)
 {
-    struct evbuffer *body = evbuffer_new();
+    struct fg_body *body = calloc(1, sizeof *body);
 
-    if (body && evbuffer_add_buffer(body, evhttp_request_get_input_buffer(r->ev)) < 0) {
-        evbuffer_free(body);
-        body = NULL;
+    if (body)
+        body->bytes = evbuffer_new();
+    if (!body || !body->bytes ||
+        evbuffer_add_buffer(body->bytes, evhttp_request_get_input_buffer(r->ev)) < 0) {
+        fg_body_free(body);
+        return NULL;
     }
+    body->hold = r->conn->hold;
+    r->conn->hold = (struct fg_hold){0};
     return body;
 }
 

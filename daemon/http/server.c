@@ -3,27 +3,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <event2/http.h>
 #include <event2/listener.h>
 
 #include "base/log.h"
 #include "conn.h"
-
-enum { SPARE_FILES = 128, FEWEST_CONNECTIONS = 16 };
-
-void fg_http_update_listeners(struct fg_http *http)
-{
-    for (int i = 0; i < FG_DOORS; i++) {
-        if (!http->doors[i].listener || http->closing)
-            continue;
-        if (http->n_conns < http->max_connections)
-            evconnlistener_enable(http->doors[i].listener);
-        else
-            evconnlistener_disable(http->doors[i].listener);
-    }
-}
+#include "limits.h"
 
 static void nobody_asks(void *ctx)
 {
@@ -72,6 +58,7 @@ static int open_door(struct fg_http *http, struct fg_door *door, int fd, struct 
     }
     door->evhttp = evhttp;
     door->listener = evhttp_bound_socket_get_listener(door->bound);
+    fg_limits_watch(door);
     /* Those that no path takes are named too, by a 405. */
     evhttp_set_allowed_methods(evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
                                            EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS |
@@ -79,8 +66,6 @@ static int open_door(struct fg_http *http, struct fg_door *door, int fd, struct 
     evhttp_set_default_content_type(evhttp, NULL);
     evhttp_set_max_headers_size(evhttp, FG_MAX_HEADER_BYTES);
     evhttp_set_max_body_size(evhttp, (ev_ssize_t)http->max_body);
-    evhttp_set_flags(evhttp, EVHTTP_SERVER_LINGERING_CLOSE); /* a 413 is read to its end, or lost */
-    evhttp_set_timeout(evhttp, (int)http->idle_s);
     evhttp_set_bevcb(evhttp, fg_conn_accept, door);
     evhttp_set_gencb(evhttp, on_request, door);
     return 0;
@@ -109,20 +94,6 @@ static int open_doors(struct fg_http *http, const struct fg_http_options *opt, s
     return 0;
 }
 
-/* Every connection is a file, and so is much else: running out of them stops more than the server.
- */
-static uint32_t bounded_connections(uint32_t wanted)
-{
-    struct rlimit files;
-    rlim_t most;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == RLIM_INFINITY)
-        return wanted;
-    most = files.rlim_cur > SPARE_FILES + FEWEST_CONNECTIONS ? files.rlim_cur - SPARE_FILES
-                                                             : FEWEST_CONNECTIONS;
-    return wanted < most ? wanted : (uint32_t)most;
-}
-
 static void ignore_sigpipe(void)
 {
     struct sigaction now;
@@ -140,9 +111,7 @@ static struct fg_http *new_server(const struct fg_http_options *opt)
     http->base = opt->base;
     http->max_body = opt->max_body ? opt->max_body : (size_t)64 << 20;
     http->max_buffered = opt->max_buffered ? opt->max_buffered : (size_t)16 << 20;
-    http->max_connections = bounded_connections(opt->max_connections ? opt->max_connections : 512);
-    http->idle_s = opt->idle_s ? opt->idle_s : 120;
-    http->request_s = opt->request_s ? opt->request_s : 120;
+    http->admit = opt->admit;
     http->handle = opt->handle;
     http->quiet = opt->quiet ? opt->quiet : nobody_asks;
     http->ctx = opt->ctx;
@@ -150,7 +119,17 @@ static struct fg_http *new_server(const struct fg_http_options *opt)
     STAILQ_INIT(&http->fresh);
     for (int i = 0; i < FG_DOORS; i++)
         http->doors[i] = (struct fg_door){.http = http, .tcp = i == FG_DOOR_TCP};
+    fg_limits_init(http, opt);
     return http;
+}
+
+static struct fg_budget *new_budget(const struct fg_http *http, size_t total)
+{
+    if (!total)
+        total = (size_t)128 << 20;
+    if (total < http->max_body)
+        total = http->max_body;
+    return fg_budget_create(total, total / 2 > http->max_body ? total / 2 : http->max_body);
 }
 
 int fg_http_create(const struct fg_http_options *opt, struct fg_http **out, struct fg_err *err)
@@ -166,10 +145,14 @@ int fg_http_create(const struct fg_http_options *opt, struct fg_http **out, stru
         return fg_fail(err, FG_ENOMEM, "no memory for the HTTP server");
     ignore_sigpipe();
     http->adopt = event_new(http->base, -1, 0, fg_conn_adopt, http);
-    if (!http->adopt)
+    http->tick = event_new(http->base, -1, 0, fg_limits_tick, http);
+    http->budget = new_budget(http, opt->max_bodies);
+    if (!http->adopt || !http->tick || !http->budget)
         rc = fg_fail(err, FG_ENOMEM, "no memory for the HTTP server");
     if (rc == 0)
         rc = open_doors(http, opt, err);
+    if (rc == 0)
+        fg_limits_tick(-1, 0, http);
     if (rc)
         fg_http_destroy(http);
     else
@@ -189,7 +172,10 @@ void fg_http_destroy(struct fg_http *http)
             evhttp_free(http->doors[i].evhttp);
     if (http->adopt)
         event_free(http->adopt);
+    if (http->tick)
+        event_free(http->tick);
     fg_unix_socket_finish(&http->socket);
+    fg_budget_destroy(http->budget);
     free(http);
 }
 

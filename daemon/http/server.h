@@ -9,10 +9,20 @@
 #include <stdint.h>
 #include <event2/event.h>
 
+#include "budget.h"
+#include "errors.h"
 #include "fulgur/error.h"
 
 struct fg_http; /* opaque */
 struct fg_request;
+
+/* What is known of a request when its head has arrived. */
+struct fg_arrival {
+    bool tcp;                  /* came by TCP, else by the Unix socket */
+    int fd;                    /* of its connection */
+    const char *authorization; /* or NULL */
+    bool has_origin;           /* a web page's */
+};
 
 struct fg_http_options {
     struct event_base *base;  /* borrowed, outlives the server */
@@ -20,10 +30,18 @@ struct fg_http_options {
     const char *tcp_addr;     /* host:port, the host an address or "localhost"; NULL: none */
     bool tcp_public;          /* tcp_addr may be one that other machines reach */
     size_t max_body;          /* bytes of one request; 0: 64 MiB */
+    size_t max_bodies;        /* bytes of all bodies that are not read yet; 0: 128 MiB. At least
+                               * max_body; half of it, or max_body, is what a tenant may take */
     size_t max_buffered;      /* bytes of a stream that its client has not read; 0: 16 MiB */
-    uint32_t max_connections; /* 0: 512; more wait in the listen queue */
-    uint32_t idle_s;          /* a connection on which nothing moves, and no job runs; 0: 120 */
-    uint32_t request_s;       /* from the first byte of a request to its last; 0: 120 */
+    uint32_t max_connections; /* 0: 512; those that ask nothing make room */
+    uint32_t head_ms;   /* from accepting, or the first byte, to the end of a head; 0: 10000 */
+    uint32_t stall_ms;  /* in which 4 bytes a ms of a body have to come; 0: 10000 */
+    uint32_t idle_s;    /* a connection on which nothing moves, and no job runs; 0: 120 */
+    uint32_t request_s; /* from the first byte of a request to its last; 0: 120 */
+    /* Says who sends a request, before its body is read: `tenant` is whose share of max_bodies it
+     * takes. FG_EINVAL with *e filled: nobody who may. `handle` checks again. */
+    int (*admit)(void *ctx, const struct fg_arrival *a, uint8_t tenant[FG_HTTP_TENANT_BYTES],
+                 struct fg_http_error *e);
     /* Answers a request (request.h), now or later; `path` is decoded, without the query. */
     void (*handle)(void *ctx, struct fg_request *r, const char *path);
     /* An answer has been sent, or a connection ended: fg_http_busy() may have changed. */

@@ -2,9 +2,11 @@
 #include "fixture.h"
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define WHOLE "{\"prompt\": \"x\"}"
 #define STREAM "{\"prompt\": \"x\", \"stream\": true}"
@@ -317,6 +319,91 @@ static void a_long_job_is_not_a_silent_client(void **state)
     fixture_stop(&f);
 }
 
+struct writer {
+    struct fg_job *job;
+    atomic_bool stop;
+};
+
+/* Goes on writing, a little at a time. */
+static void *write_on(void *arg)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    struct writer *w = arg;
+
+    while (!atomic_load(&w->stop)) {
+        fake_job_delta(w->job, "more", NULL, 0);
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+/* A stream that nobody reads is cut after a time, though more is written to it all the while. */
+static void an_unread_stream_is_cut(void **state)
+{
+    const struct fg_api_options hasty = {.idle_s = 1};
+    char *text = calloc(1, 2 * 1024 * 1024);
+    struct writer w = {0};
+    struct fixture f;
+    struct client c;
+    pthread_t thread;
+
+    (void)state;
+    fixture_start(&f, NULL, &hasty);
+    client_unix(&c, &f);
+    client_post(&c, "/v1/completions", STREAM);
+    w.job = fake_backend_next(f.backend);
+    memset(text, 'x', 2 * 1024 * 1024 - 1); /* more than the socket takes */
+    fake_job_delta(w.job, text, NULL, 0);
+    assert_int_equal(pthread_create(&thread, NULL, write_on, &w), 0);
+    fake_job_wait_canceled(w.job);
+    atomic_store(&w.stop, true);
+    pthread_join(thread, NULL);
+    fake_job_fail(w.job, FG_ECANCELED, "canceled");
+    fake_backend_wait_released(f.backend);
+    client_close(&c);
+    free(text);
+    fixture_stop(&f);
+}
+
+/* Two seconds for a part of a large answer, where nothing may stand still for one: all of it arrives. */
+static void a_slow_reader_of_a_whole_answer_is_not_cut(void **state)
+{
+    enum { TEXT = 4 * 1024 * 1024, STEPS = 200 };
+    const struct fg_api_options hasty = {.idle_s = 1};
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    char *text = calloc(1, TEXT + 1), *got = malloc(TEXT);
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    size_t n = 0;
+
+    (void)state;
+    fixture_start(&f, NULL, &hasty);
+    client_unix(&c, &f);
+    client_post(&c, "/v1/completions", WHOLE);
+    job = fake_backend_next(f.backend);
+    memset(text, 'x', TEXT);
+    fake_job_delta(job, text, NULL, 0);
+    fake_job_done(job, FG_FINISH_STOP);
+    for (int i = 0; i < STEPS; i++) { /* so little that the socket seldom takes more */
+        ssize_t r = recv(c.fd, got, 1000, 0);
+
+        assert_true(r > 0);
+        n += (size_t)r;
+        nanosleep(&pause, NULL);
+    }
+    while (n < TEXT) {
+        ssize_t r = recv(c.fd, got, TEXT, 0);
+
+        assert_true(r > 0);
+        n += (size_t)r;
+    }
+    client_close(&c);
+    free(got);
+    free(text);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +413,8 @@ int main(void)
         cmocka_unit_test(a_long_pipe_is_served_in_order),
         cmocka_unit_test(a_client_that_does_not_read_is_cut_off),
         cmocka_unit_test(a_slow_reader_loses_nothing),
+        cmocka_unit_test(an_unread_stream_is_cut),
+        cmocka_unit_test(a_slow_reader_of_a_whole_answer_is_not_cut),
         cmocka_unit_test(silent_clients_are_closed),
         cmocka_unit_test(a_long_job_is_not_a_silent_client),
     };

@@ -218,6 +218,59 @@ static void bad_conversions_are_refused(void **state)
     REFUSE("/detokenize", detokenizes);
 }
 
+/* `head`, `n` times `piece`, `tail`; the caller's. */
+static char *repeated(const char *head, const char *piece, size_t n, const char *tail)
+{
+    char *s = malloc(strlen(head) + n * strlen(piece) + strlen(tail) + 1), *at = s;
+
+    at = stpcpy(at, head);
+    while (n--)
+        at = stpcpy(at, piece);
+    strcpy(at, tail);
+    return s;
+}
+
+/* What a body may hold of each thing, also inside a string that is parsed later. */
+static void costly_parts_are_refused(void **state)
+{
+    static const struct {
+        const char *path, *head, *piece, *tail, *says;
+        size_t n;
+    } rows[] = {
+        {"/v1/chat/completions",
+         "{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\": "
+         "\"f\", \"arguments\": \"[",
+         "{},", "{}]\"}}]}]}", "messages[0].tool_calls[0].function.arguments: at most", 20000},
+        {"/v1/chat/completions",
+         "{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\": "
+         "\"f\", \"arguments\": \"[",
+         "1234567,", "0]\"}}]}]}", "messages[0].tool_calls[0].function.arguments: at most", 140000},
+        {"/v1/completions", "{\"prompt\": \"x\", \"y\": [", "{},", "1]}", "arrays and objects",
+         300000},
+        {"/v1/completions", "{\"prompt\": \"x\", \"y\": [", "1,", "1]}", "values", 4300000},
+        {"/v1/completions", "{\"prompt\": \"x\"", ",\"k\":1", "}", "members", 300000},
+        {"/v1/completions", "{\"prompt\": \"x\", \"stop\": \"", "a", "\"}",
+         "stop: found 1025 bytes, at most 1024", 1025},
+        {"/detokenize", "{\"tokens\": [", "1,", "1]}", "tokens: found 1048577 ids, at most 1048576",
+         1048576},
+    };
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *body = repeated(rows[i].head, rows[i].piece, rows[i].n, rows[i].tail);
+        json_t *v = ask(&f, "POST", rows[i].path, body, 400);
+
+        if (!strstr(error_message(v), rows[i].says))
+            fail_msg("%s does not say %s", error_message(v), rows[i].says);
+        json_decref(v);
+        free(body);
+    }
+    assert_int_equal(fake_backend_submitted(f.backend), 0);
+    fixture_stop(&f);
+}
+
 /* Bodies that are small on the wire and large once parsed. */
 static void costly_bodies_are_refused(void **state)
 {
@@ -251,10 +304,9 @@ static void costly_bodies_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_completions_are_refused),
-        cmocka_unit_test(bad_chats_are_refused),
-        cmocka_unit_test(bad_conversions_are_refused),
-        cmocka_unit_test(costly_bodies_are_refused),
+        cmocka_unit_test(bad_completions_are_refused), cmocka_unit_test(bad_chats_are_refused),
+        cmocka_unit_test(bad_conversions_are_refused), cmocka_unit_test(costly_bodies_are_refused),
+        cmocka_unit_test(costly_parts_are_refused),
     };
 
     return cmocka_run_group_tests_name("api refusals", tests, NULL, NULL);

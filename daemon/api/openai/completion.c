@@ -20,7 +20,7 @@ struct fg_completion {
     enum fg_completion_kind kind;
     struct fg_tenant tenant;
     struct fg_work work; /* reads the body; builds a large answer */
-    struct evbuffer *body;
+    struct fg_body *body;
     struct fg_api_request parsed;
     struct fg_http_error error; /* why it could not be read, when rc says so */
     int rc;
@@ -188,7 +188,7 @@ static void read_body(struct fg_work *work)
     if (x->rc == 0)
         x->rc = parse(x, body);
     json_decref(body);
-    evbuffer_free(x->body);
+    fg_body_free(x->body);
     x->body = NULL;
 }
 
@@ -218,8 +218,7 @@ static void on_read(struct fg_work *work)
 {
     struct fg_completion *x = of_work(work);
 
-    if (x->body) /* was not read: the API is going down */
-        evbuffer_free(x->body);
+    fg_body_free(x->body); /* was not read: the API is going down */
     x->body = NULL;
     if (x->writer.request.ev && x->rc == 0)
         x->rc = submit(x);
@@ -234,7 +233,7 @@ void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
 {
     size_t bytes = fg_request_body_bytes(r);
     struct fg_completion *x = calloc(1, sizeof *x);
-    struct evbuffer *body = x ? fg_request_take_body(r) : NULL;
+    struct fg_body *body = x ? fg_request_take_body(r) : NULL;
     struct fg_http_error e;
 
     fg_http_fail(&e, 503, NULL, "draining", "the daemon is shutting down");
@@ -242,8 +241,7 @@ void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
         fg_json_nomem(&e);
     if (!body || all->service->draining) {
         free(x);
-        if (body)
-            evbuffer_free(body);
+        fg_body_free(body);
         fg_reply_error(r, &e);
         return;
     }

@@ -7,7 +7,7 @@
 
 #include "http/json_in.h"
 
-enum { MAX_STOP = 16, COMPLETION_MAX_TOKENS = 16 };
+enum { MAX_STOP = 16, MAX_STOP_BYTES = 1024, COMPLETION_MAX_TOKENS = 16 };
 
 /* Fields that would change the answer and that fulgur does not do: only the value that changes
  * nothing is taken. */
@@ -146,6 +146,9 @@ static int add_stop(const json_t *v, const char *path, struct fg_job_request *jo
     if (!json_string_length(v) || memchr(json_string_value(v), '\0', json_string_length(v)))
         return fg_http_fail(e, 400, "stop", NULL,
                             "%s: it must be a string of at least one byte, without NUL", path);
+    if (json_string_length(v) > MAX_STOP_BYTES)
+        return fg_http_fail(e, 400, "stop", NULL, "%s: found %zu bytes, at most %d are taken", path,
+                            json_string_length(v), MAX_STOP_BYTES);
     if (fg_json_copy(v, &job->stop[job->n_stop], NULL, e))
         return FG_EINVAL;
     job->n_stop++;
@@ -299,6 +302,10 @@ static int read_prompt(const json_t *body, const struct fg_flow_info *info,
     if (!json_array_size(prompt))
         return fg_http_fail(e, 400, "prompt", NULL,
                             "prompt: found an empty array, it must hold at least one token id");
+    if (json_array_size(prompt) > info->context_tokens)
+        return fg_http_fail(e, 400, "prompt", "context_length_exceeded",
+                            "prompt has %zu tokens, the context holds %u", json_array_size(prompt),
+                            info->context_tokens);
     job->kind = FG_PROMPT_TOKENS;
     return fg_api_request_tokens(prompt, path, info, &job->tokens, &job->n_tokens, e);
 }

@@ -29,6 +29,19 @@ void fg_tool_calls_explain(struct fg_buffer *out, const char *quote)
     fg_buffer_str(out, close_tag);
 }
 
+/* Whether it is within what is parsed. Brackets in strings count too: this is a bound, not a count.
+ */
+static bool is_parsed(const char *text, size_t n)
+{
+    size_t containers = 0;
+
+    if (n > FG_ARGUMENTS_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        containers += text[i] == '[' || text[i] == '{';
+    return containers <= FG_ARGUMENTS_MAX_CONTAINERS;
+}
+
 /* One line. `arguments` is JSON in a string; when it is not, it goes in as the string it is. */
 static void put_call(struct fg_buffer *out, const json_t *name, const json_t *arguments)
 {
@@ -78,6 +91,13 @@ int fg_tool_calls_append(const json_t *calls, char **content, size_t *bytes, str
                            "\"arguments\": string}}",
                            i);
         }
+        if (!is_parsed(json_string_value(arguments), json_string_length(arguments))) {
+            fg_buffer_finish(&t);
+            return fg_fail(err, FG_EINVAL,
+                           "[%zu].function.arguments: at most %d bytes with %d arrays and objects "
+                           "are read",
+                           i, FG_ARGUMENTS_MAX_BYTES, FG_ARGUMENTS_MAX_CONTAINERS);
+        }
         put_call(&t, name, arguments);
     }
     fg_buffer_str(&t, close_tag);
@@ -114,7 +134,8 @@ size_t fg_tool_calls_clear(const char *text, size_t n, size_t from)
 /* {"name": string, "arguments": object} as OpenAI's call number `index`. NULL: it is not one. */
 static json_t *read_call(const char *line, size_t n, const char *id, size_t index)
 {
-    json_t *call = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL), *out = NULL;
+    json_t *call = is_parsed(line, n) ? json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *out = NULL;
     json_t *name = json_object_get(call, "name");
     const json_t *arguments = json_object_get(call, "arguments");
     char *dumped = NULL, call_id[64];

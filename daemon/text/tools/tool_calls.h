@@ -16,13 +16,17 @@
 
 struct fg_buffer;
 
+/* What is parsed of the arguments of one call, in a request and in an answer: a text of some bytes
+ * may cost a hundred times as many once it is parsed. */
+enum { FG_ARGUMENTS_MAX_BYTES = 1 << 20, FG_ARGUMENTS_MAX_CONTAINERS = 1 << 14 };
+
 /* What the model is told of that form, as its template words it; `quote` is what the template puts
  * around the two names. Running out of memory shows in out->failed. */
 void fg_tool_calls_explain(struct fg_buffer *out, const char *quote);
 
 /* Appends OpenAI's `calls` to the content of their message (malloc'd, replaced). FG_EINVAL,
- * FG_ENOMEM; *err then goes on after the field's name: `: it must be an array`. The content is then
- * as it was. */
+ * also arguments beyond the limits above, FG_ENOMEM; *err then goes on after the field's name:
+ * `: it must be an array`. The content is then as it was. */
 int fg_tool_calls_append(const json_t *calls, char **content, size_t *bytes, struct fg_err *err);
 
 /* How many leading bytes of an answer, still being written, cannot be part of a tool call block: up
@@ -31,8 +35,8 @@ size_t fg_tool_calls_clear(const char *text, size_t n, size_t from);
 
 /* Reads the block in a complete answer. An array of {"id","type","function":{"name","arguments"}}
  * (the caller's) with *content_bytes the length of the text before the block, spaces before it left
- * out; NULL when there is none or it is malformed: then the answer is all text. `id` begins each
- * call's id. */
+ * out; NULL when there is none, or it is malformed or beyond the limits above: then the answer is
+ * all text. `id` begins each call's id. */
 json_t *fg_tool_calls_read(const char *text, size_t n, const char *id, size_t *content_bytes);
 
 #endif

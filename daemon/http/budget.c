@@ -1,0 +1,121 @@
+#include "budget.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+/* One for each tenant that holds something. */
+struct fg_budget_share {
+    LIST_ENTRY(fg_budget_share) link;
+    uint8_t tenant[FG_HTTP_TENANT_BYTES];
+    size_t used;
+    unsigned holds;
+};
+
+struct fg_budget {
+    pthread_mutex_t lock; /* guards what follows */
+    LIST_HEAD(, fg_budget_share) shares;
+    size_t total, share, used;
+};
+
+struct fg_budget *fg_budget_create(size_t total, size_t share)
+{
+    struct fg_budget *b = calloc(1, sizeof *b);
+
+    if (!b)
+        return NULL;
+    pthread_mutex_init(&b->lock, NULL);
+    LIST_INIT(&b->shares);
+    b->total = total;
+    b->share = share;
+    return b;
+}
+
+void fg_budget_destroy(struct fg_budget *b)
+{
+    if (!b)
+        return;
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
+/* Under the lock, as are the next ones. The tenant's; NULL: out of memory. */
+static struct fg_budget_share *share_of(struct fg_budget *b, const uint8_t *tenant)
+{
+    struct fg_budget_share *s;
+
+    LIST_FOREACH(s, &b->shares, link)
+    if (memcmp(s->tenant, tenant, sizeof s->tenant) == 0)
+        return s;
+    s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    memcpy(s->tenant, tenant, sizeof s->tenant);
+    LIST_INSERT_HEAD(&b->shares, s, link);
+    return s;
+}
+
+static void drop_unused(struct fg_budget_share *s)
+{
+    if (s->holds)
+        return;
+    LIST_REMOVE(s, link);
+    free(s);
+}
+
+static int take(struct fg_hold *h, struct fg_budget *b, const uint8_t *tenant, size_t n)
+{
+    struct fg_budget_share *s = h->share ? h->share : share_of(b, tenant);
+
+    if (!s)
+        return FG_ENOMEM;
+    if (n > b->total - b->used || n > b->share - s->used) {
+        drop_unused(s);
+        return FG_EBUSY;
+    }
+    if (!h->share)
+        s->holds++;
+    h->budget = b;
+    h->share = s;
+    h->bytes += n;
+    s->used += n;
+    b->used += n;
+    return 0;
+}
+
+int fg_hold_more(struct fg_hold *h, struct fg_budget *b, const uint8_t tenant[FG_HTTP_TENANT_BYTES],
+                 size_t n)
+{
+    int rc;
+
+    pthread_mutex_lock(&b->lock);
+    rc = take(h, b, tenant, n);
+    pthread_mutex_unlock(&b->lock);
+    return rc;
+}
+
+void fg_hold_release(struct fg_hold *h)
+{
+    struct fg_budget *b = h->budget;
+
+    if (!b)
+        return;
+    pthread_mutex_lock(&b->lock);
+    b->used -= h->bytes;
+    h->share->used -= h->bytes;
+    h->share->holds--;
+    drop_unused(h->share);
+    pthread_mutex_unlock(&b->lock);
+    *h = (struct fg_hold){0};
+}
+
+void fg_body_free(struct fg_body *b)
+{
+    if (!b)
+        return;
+    if (b->bytes)
+        evbuffer_free(b->bytes);
+    fg_hold_release(&b->hold);
+    free(b);
+}

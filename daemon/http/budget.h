@@ -1,0 +1,44 @@
+/* How many bytes of bodies may be in memory: of all callers together, and of each tenant. What is
+ * held is given back when the body is freed. Any thread. */
+#ifndef FG_HTTP_BUDGET_H
+#define FG_HTTP_BUDGET_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <event2/buffer.h>
+
+#include "fulgur/error.h"
+
+enum { FG_HTTP_TENANT_BYTES = 16 };
+
+struct fg_budget; /* opaque */
+
+/* `total` for all, `share` for each tenant. NULL: out of memory. */
+struct fg_budget *fg_budget_create(size_t total, size_t share);
+/* Nothing may be held any more. NULL is fine. */
+void fg_budget_destroy(struct fg_budget *b);
+
+/* Some bytes of it. Zeroes hold nothing. */
+struct fg_hold {
+    struct fg_budget *budget;
+    struct fg_budget_share *share;
+    size_t bytes;
+};
+
+/* n bytes more, for the tenant for whom the hold's first bytes were. FG_EBUSY: that is more than
+ * there is, and nothing has changed; FG_ENOMEM. */
+int fg_hold_more(struct fg_hold *h, struct fg_budget *b, const uint8_t tenant[FG_HTTP_TENANT_BYTES],
+                 size_t n);
+/* Gives it all back. */
+void fg_hold_release(struct fg_hold *h);
+
+/* A request's body and what it holds. */
+struct fg_body {
+    struct evbuffer *bytes;
+    struct fg_hold hold;
+};
+
+/* Frees the bytes and gives back what they held. NULL is fine. */
+void fg_body_free(struct fg_body *b);
+
+#endif
