@@ -13,6 +13,9 @@
 
 enum { TRIES = 5 };
 
+/* Of a file whose size neither the caller nor the server says. */
+#define MOST_UNTOLD (INT64_C(1) << 40)
+
 /* What the headers of the answer said; those of a redirect are forgotten, but for the hub's own. */
 struct answer {
     char tag[FG_PART_TAG_BYTES], modified[64]; /* strong ETag, Last-Modified, or "" */
@@ -20,6 +23,7 @@ struct answer {
     int64_t linked_size; /* X-Linked-Size, or -1 */
     int64_t length;      /* Content-Length, or -1 */
     int64_t from, total; /* Content-Range, or -1 */
+    bool bad;            /* NUL in a header, or a number that is too large */
 };
 
 struct transfer {
@@ -57,6 +61,7 @@ static int64_t number(const char *p, size_t n, size_t *used)
 
     for (; i < n && p[i] >= '0' && p[i] <= '9'; i++) {
         if (v > (INT64_MAX - 9) / 10) {
+            *used = SIZE_MAX; /* too large */
             return -1;
         }
         v = v * 10 + (p[i] - '0');
@@ -75,7 +80,9 @@ static void take_range(struct answer *a, const char *p, size_t n)
         return;
     }
     a->from = number(p + 6, n - 6, &used);
+    a->bad = a->bad || used == SIZE_MAX;
     a->total = number(slash + 1, (size_t)(p + n - slash - 1), &used);
+    a->bad = a->bad || used == SIZE_MAX;
 }
 
 static bool is_sha256(const char *p, size_t n)
@@ -98,6 +105,9 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
     if (n >= 5 && strncmp(line, "HTTP/", 5) == 0) {
         a->tag[0] = a->modified[0] = '\0';
         a->length = a->from = a->total = -1;
+        a->bad = false;
+    } else if (memchr(line, '\0', n)) {
+        a->bad = true;
     } else if ((v = value_of(line, n, "ETag", &length)) && length < sizeof a->tag && *v == '"') {
         memcpy(a->tag, v, length);
         a->tag[length] = '\0';
@@ -106,10 +116,12 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
         a->modified[length] = '\0';
     } else if ((v = value_of(line, n, "Content-Length", &length))) {
         a->length = number(v, length, &used);
+        a->bad = a->bad || used == SIZE_MAX;
     } else if ((v = value_of(line, n, "Content-Range", &length))) {
         take_range(a, v, length);
     } else if ((v = value_of(line, n, "X-Linked-Size", &length))) {
         a->linked_size = number(v, length, &used);
+        a->bad = a->bad || used == SIZE_MAX;
     } else if ((v = value_of(line, n, "X-Linked-Etag", &length)) && length == 66 &&
                is_sha256(v + 1, 64)) {
         memcpy(a->sha256, v + 1, 64);
@@ -143,6 +155,13 @@ static int begin(struct transfer *t)
 
     t->begun = true;
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (a->bad) {
+        return fg_fail(t->err, FG_EFORMAT, "%s: the server's headers make no sense", t->d->url);
+    }
+    if (status == 206 && t->part->bytes == 0) {
+        return fg_fail(t->err, FG_EFORMAT, "%s: the server sends a part that nobody asked for",
+                       t->d->url);
+    }
     if (status == 206 && a->from == t->part->bytes) {
         t->total = a->total;
     } else if (status == 206) {
@@ -171,6 +190,12 @@ static int begin(struct transfer *t)
     return rc;
 }
 
+/* How many bytes the file may have. */
+static int64_t most(const struct transfer *t)
+{
+    return t->total >= 0 ? t->total : t->d->size >= 0 ? t->d->size : MOST_UNTOLD;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *user)
 {
     struct transfer *t = user;
@@ -178,6 +203,10 @@ static size_t on_body(char *data, size_t size, size_t n, void *user)
     n *= size;
     if (!t->begun) {
         t->rc = begin(t);
+    }
+    if (t->rc == 0 && (int64_t)n > most(t) - t->part->bytes) {
+        t->rc = fg_fail(t->err, FG_ECORRUPT, "%s: more than %" PRId64 " bytes come", t->d->url,
+                        most(t));
     }
     if (t->rc == 0) {
         t->rc = fg_part_add(t->part, data, n, t->err);
@@ -193,6 +222,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *user)
 
 static int set_options(struct transfer *t, struct curl_slist *headers, char *why)
 {
+    /* What was asked for in secret does not come from whoever is on the way. */
+    bool secure = strncasecmp(t->d->url, "https:", 6) == 0;
     CURL *e = t->easy;
     CURLcode rc = CURLE_OK;
 
@@ -203,10 +234,11 @@ static int set_options(struct transfer *t, struct curl_slist *headers, char *why
     SET(CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075500
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
 #else
     SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-    SET(CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+    SET(CURLOPT_REDIR_PROTOCOLS,
+        secure ? (long)CURLPROTO_HTTPS : (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
     SET(CURLOPT_FOLLOWLOCATION, 1L);
     SET(CURLOPT_MAXREDIRS, 10L);

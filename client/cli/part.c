@@ -54,9 +54,11 @@ int fg_part_init(struct fg_part *p, const char *path, const char *url, struct fg
         free(p->path);
         return fg_fail(err, FG_ENOMEM, "out of memory");
     }
-    p->fd = open(p->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    p->fd = open(p->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (p->fd < 0) {
         rc = fail(err, p->path, "open it");
+    } else if (fstat(p->fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+        rc = fg_fail(err, FG_EINVAL, "%s: is not a regular file", p->path);
     } else if (flock(p->fd, LOCK_EX | LOCK_NB) != 0) {
         rc = fg_fail(err, FG_EBUSY, "%s: another process is fetching it", p->path);
     } else if (fstat(p->fd, &st) != 0) {
@@ -102,7 +104,8 @@ int fg_part_restart(struct fg_part *p, struct fg_err *err)
 
 int fg_part_tag(struct fg_part *p, const char *url, const char *tag, struct fg_err *err)
 {
-    FILE *f = fopen(p->from, "we");
+    int fd = open(p->from, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
     int ok = f && fprintf(f, "%s\n%s\n", url, tag) > 0;
 
     if ((f && fclose(f) != 0) || !ok) {

@@ -34,15 +34,17 @@ static int take_file(struct fg_cli_source *s, const char *name, const char *path
                      struct fg_err *err)
 {
     size_t begin = n;
+    int length = 0;
 
     while (begin > 0 && path[begin - 1] != '/') {
         begin--;
     }
-    s->file = curl_easy_unescape(NULL, path + begin, (int)(n - begin), NULL);
+    s->file = curl_easy_unescape(NULL, path + begin, (int)(n - begin), &length);
     if (!s->file) {
         return fg_fail(err, FG_ENOMEM, "out of memory");
     }
-    bool plain = s->file[0] && s->file[0] != '.' && !strchr(s->file, '/');
+    bool plain = s->file[0] && s->file[0] != '.' && !strchr(s->file, '/') &&
+                 strlen(s->file) == (size_t)length; /* no NUL in it */
     for (const char *p = s->file; *p; p++) {
         plain = plain && (unsigned char)*p >= 0x20 && *p != 0x7f;
     }

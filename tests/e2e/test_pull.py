@@ -45,6 +45,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if s.linked and not self.path.startswith("/cdn"):
             self.moved()
             return
+        again = s.raw_again if self.headers.get("Range") else b""
+        if s.raw or again:
+            self.wfile.write(s.raw or again)
+            self.close_connection = True
+            return
         at = self.first_byte()
         if at >= len(s.data):
             self.send_response(416)
@@ -71,7 +76,7 @@ class Pull(e2e.TestCase):
         s = self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         s.data = b"GGUF" + self.rng.randbytes(300000)
         s.tag, s.ranges, s.shift, s.cuts, s.linked, s.status = '"one"', True, 0, [], {}, 404
-        s.requests = []
+        s.requests, s.raw, s.raw_again = [], b"", b""
         thread = threading.Thread(target=s.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         self.addCleanup(thread.join)
@@ -191,6 +196,43 @@ class Pull(e2e.TestCase):
         self.server.cuts, self.server.shift = [1000], 1
         done = self.pull(self.url(), code=1)
         self.assertIn("asked for the bytes from 1000 on, the server sends those from 1001", done.stderr)
+
+    def test_a_link_in_place_of_the_part(self):
+        victim = os.path.join(self.home, "victim")
+        with open(victim, "wb") as f:
+            f.write(b"GGUF mine")
+        os.makedirs(self.folder)
+        for name in (".part", ".part.from"):
+            os.symlink(victim, self.path + name)
+            self.pull(self.url(), code=1)
+            with open(victim, "rb") as f:
+                self.assertEqual(f.read(), b"GGUF mine")
+            for left in os.listdir(self.folder):
+                os.unlink(os.path.join(self.folder, left))
+        self.pull(self.url())
+        self.assert_whole()
+
+    def test_a_part_that_nobody_asked_for(self):
+        self.server.raw = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-9/10\r\n" \
+                          b"Content-Length: 10\r\n\r\nGGUFGGUFGG"
+        self.assertIn("nobody asked for", self.pull(self.url(), code=1).stderr)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_a_total_that_is_too_large(self):
+        self.server.cuts = [1000]
+        self.server.raw_again = b"HTTP/1.1 206 Partial Content\r\nContent-Range: " \
+                                b"bytes 1000-1009/99999999999999999999999\r\n" \
+                                b"Content-Length: 10\r\n\r\n0123456789"
+        self.assertIn("make no sense", self.pull(self.url(), code=1).stderr)
+        self.assertEqual(self.part(), 1000)
+
+    def test_more_comes_than_was_said(self):
+        self.server.raw = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nGGUF" + bytes(100000)
+        self.assertIn("more than 5000 bytes come", self.pull(self.url(), "--size", "5000", code=1).stderr)
+
+    def test_nul(self):
+        done = self.pull(self.url("/m.gguf%00.txt"), code=2)
+        self.assertIn("does not end with a file's name", done.stderr)
 
     def test_wrong_checksum(self):
         done = self.pull(self.url(), "--sha256", "0" * 64, code=1)
