@@ -1,5 +1,6 @@
 /* fulgur cache export, import. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,11 +29,21 @@ static int fail_file(const struct fg_cli_cache *c, const char *path)
     return fg_cli_fail(c->cli, &err);
 }
 
+/* A prompt is in it: for its owner only, and in no place that somebody else prepared. */
+static FILE *create(const char *path)
+{
+    int fd;
+
+    unlink(path);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd >= 0 ? fdopen(fd, "wb") : NULL;
+}
+
 /* Under another name first: what has the pack's name is a whole one. */
 static int export_to(const struct fg_cli_cache *c, struct fg_client *client, const char *id,
                      const char *part)
 {
-    struct out o = {.file = fopen(part, "wbe")};
+    struct out o = {.file = create(part)};
     struct fg_err err;
     char size[32];
     int rc, e;

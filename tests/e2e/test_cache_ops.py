@@ -135,6 +135,7 @@ class Ops(e2e.TestCase):
         pack = os.path.join(self.home, "a.pack")
         ids = {e["tokens"]: e["id"] for e in self.ls(d)["entries"]}
         self.cli(d, "export", "--id", ids[512], "-o", pack)
+        self.assertEqual(os.stat(pack).st_mode & 0o777, 0o600)
         self.assertFalse(os.path.exists(pack + ".part"))
         self.cli(d, "forget", "--all")
         self.assertIn("512 tokens", self.cli(d, "import", pack))
