@@ -1,15 +1,15 @@
-#include "transfer.h"
-#include "weights.h"
 #include "plan.h"
-#include "scratch.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #include "base/block_tokens.h"
-#include "load.h"
 #include "gpu/device.h"
+#include "load.h"
 #include "model/blocks/block.h"
+#include "scratch.h"
+#include "transfer.h"
+#include "weights.h"
 
 /* Context when none is asked for: the model's, at most this. */
 enum { DEFAULT_CTX = 32768 };

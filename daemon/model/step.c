@@ -4,15 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ops/matmul.h"
 #include "base/ticket.h"
 #include "engine_state.h"
 #include "forward.h"
 #include "gpu/command.h"
-#include "sequence.h"
 #include "ops/best.h"
+#include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/quantize.h"
+#include "sequence.h"
 #include "step_set.h"
 #include "shaders/lib/rows.h"
 

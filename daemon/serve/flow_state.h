@@ -3,6 +3,7 @@
 #define FG_FLOW_STATE_H
 
 #include <pthread.h>
+
 #include "base/queue.h"
 #include "flow.h"
 #include "prefix/rate.h"

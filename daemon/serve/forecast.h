@@ -4,7 +4,6 @@
 
 struct fg_flow;
 struct fg_job;
-struct fg_err;
 
 /* Ends a waiting job that is a forecast: its account tells what would be. */
 void fg_forecast(struct fg_flow *flow, struct fg_job *job);

@@ -3,6 +3,7 @@
 #define FG_JOB_STATE_H
 
 #include <stdatomic.h>
+
 #include "account.h"
 #include "answer.h"
 #include "base/queue.h"

@@ -27,7 +27,7 @@ bool fg_operation_canceled(const struct fg_operation *t);
 void fg_operation_progress(struct fg_operation *t, uint64_t done, uint64_t total);
 /* Sends DATA, as fast as it is dealt with. FG_ECANCELED. */
 int fg_operation_data(struct fg_operation *t, const void *bytes, size_t n, struct fg_err *err);
-/* Runs fn on the GPU thread, between two steps, and returns when it has. */
+/* Runs fn on the GPU thread, maybe while a step runs there, and returns when it has. */
 void fg_operation_on_gpu(struct fg_flow *flow, void (*fn)(struct fg_flow *flow, void *arg),
                          void *arg);
 

@@ -1,12 +1,12 @@
 /* Operations that need nothing but the store: what is there, what of a prompt, and removing it. */
-#include "job_state.h"
-#include "prompt.h"
 #include "operation_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
+#include "job_state.h"
+#include "prompt.h"
 #include "sweep.h"
 
 enum { TEXT_BYTES = 96 }; /* of a row */

@@ -1,9 +1,9 @@
 /* Records that go because they are wrong: those that wait to be written or are being written too,
  * and those that cannot be deleted just now. None comes back; none goes that was put anew. */
+#include "gate.h"
 #include "util.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 
@@ -12,27 +12,13 @@
 
 enum { BYTES = 5000, BUDGET_MIB = 256 };
 
-/* What the writer waits for: it syncs each transaction, and reads with pread to check a file. */
-static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
-static bool gate_shut, at_gate;
 /* Transactions that still succeed; -1: all. */
 static atomic_int syncs_left = -1;
 
-static void pass_gate(void)
-{
-    pthread_mutex_lock(&gate_lock);
-    while (gate_shut) {
-        at_gate = true;
-        pthread_cond_broadcast(&gate_moved);
-        pthread_cond_wait(&gate_moved, &gate_lock);
-    }
-    pthread_mutex_unlock(&gate_lock);
-}
-
+/* What the writer waits for: it syncs each transaction, and reads with pread to check a file. */
 __attribute__((visibility("default"))) int fdatasync(int fd)
 {
-    pass_gate();
+    gate_pass();
     if (atomic_load(&syncs_left) == 0) {
         errno = EIO;
         return -1;
@@ -44,32 +30,8 @@ __attribute__((visibility("default"))) int fdatasync(int fd)
 
 ssize_t pread(int fd, void *buf, size_t n, off_t at)
 {
-    pass_gate();
+    gate_pass();
     return (ssize_t)syscall(SYS_pread64, fd, buf, n, at);
-}
-
-static void shut_gate(void)
-{
-    pthread_mutex_lock(&gate_lock);
-    gate_shut = true;
-    at_gate = false;
-    pthread_mutex_unlock(&gate_lock);
-}
-
-static void wait_at_gate(void)
-{
-    pthread_mutex_lock(&gate_lock);
-    while (!at_gate)
-        pthread_cond_wait(&gate_moved, &gate_lock);
-    pthread_mutex_unlock(&gate_lock);
-}
-
-static void open_gate(void)
-{
-    pthread_mutex_lock(&gate_lock);
-    gate_shut = false;
-    pthread_cond_broadcast(&gate_moved);
-    pthread_mutex_unlock(&gate_lock);
 }
 
 struct set {
@@ -119,9 +81,9 @@ static void test_queued(void **state)
     struct fg_err err;
     (void)state;
 
-    shut_gate();
+    gate_shut();
     put_blocks(s.c, s.other, 0, 1, BYTES);
-    wait_at_gate();
+    gate_wait();
     put_blocks(s.c, s.ch, 0, 3, BYTES);
     fg_cache_drop(s.c, &s.ch->keys[2], false); /* the last of the queue */
     expect_miss(s.c, s.ch, 2);
@@ -129,7 +91,7 @@ static void test_queued(void **state)
     expect_miss(s.c, s.ch, 1);
     assert_int_equal(stats(s.c).dropped_corrupt, 2);
     assert_int_equal(stats(s.c).queued_bytes, 2 * BYTES);
-    open_gate();
+    gate_open();
     fg_cache_flush(s.c);
     expect_miss(s.c, s.ch, 1);
     reopen(&s);
@@ -149,13 +111,13 @@ static void test_put_again(void **state)
     struct fg_err err;
     (void)state;
 
-    shut_gate();
+    gate_shut();
     put_blocks(s.c, s.other, 0, 1, BYTES);
-    wait_at_gate();
+    gate_wait();
     put_blocks(s.c, s.ch, 0, 1, BYTES);
     fg_cache_drop(s.c, &s.ch->keys[0], false);
     put_blocks(s.c, s.ch, 0, 1, BYTES);
-    open_gate();
+    gate_open();
     fg_cache_flush(s.c);
     assert_int_equal(read_one(s.c, s.ch, 0, 0, BYTES, &err), 1);
     reopen(&s);
@@ -169,13 +131,13 @@ static void test_being_written(void **state)
     struct fg_err err;
     (void)state;
 
-    shut_gate();
+    gate_shut();
     put_blocks(s.c, s.ch, 0, 1, BYTES);
-    wait_at_gate();
+    gate_wait();
     assert_int_equal(read_one(s.c, s.ch, 0, 0, BYTES, &err), 1);
     fg_cache_drop(s.c, &s.ch->keys[0], false);
     expect_miss(s.c, s.ch, 0);
-    open_gate();
+    gate_open();
     fg_cache_flush(s.c);
     expect_miss(s.c, s.ch, 0);
     assert_int_equal(stats(s.c).blocks, 0);
@@ -197,12 +159,12 @@ static void test_after_a_report(void **state)
 
     put_blocks(s.c, s.ch, 0, 1, BYTES);
     fg_cache_flush(s.c);
-    shut_gate();
+    gate_shut();
     put_blocks(s.c, s.other, 0, 1, BYTES);
-    wait_at_gate();
+    gate_wait();
     fg_report_corrupt(s.c, FG_KIND_BLOCK, &s.ch->keys[0], false);
     fg_cache_drop(s.c, &s.ch->keys[0], false);
-    open_gate();
+    gate_open();
     fg_cache_flush(s.c);
     fg_cache_flush(s.c);
     expect_miss(s.c, s.ch, 0);
@@ -228,15 +190,15 @@ static void test_put_during_the_check(void **state)
     assert_int_equal(mdb_put(txn, c->store.db[FG_DB_BLOCKS], &k, &v, 0), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
     atomic_fetch_add(&c->store.last_txn, 1); /* else it would be somebody else's */
-    shut_gate();
+    gate_shut();
     fg_report_damage(c, "so that it is checked");
-    wait_at_gate();
+    gate_wait();
     pthread_mutex_lock(&c->mu);
     fg_index_reset(&c->ix); /* the check began so */
     c->batch_cap = 1;       /* a record a transaction */
     pthread_mutex_unlock(&c->mu);
     put_blocks(c, s.ch, 0, 2, BYTES);
-    open_gate();
+    gate_open();
     fg_cache_flush(c);
     assert_int_equal(stats(c).dropped_corrupt, 1); /* it was met */
     assert_int_equal(find_blocks(c, s.ch), 2);
@@ -328,7 +290,7 @@ static void test_drop_that_could_not_be_written(void **state)
 static int let_go(void **state)
 {
     (void)state;
-    open_gate();
+    gate_open();
     atomic_store(&syncs_left, -1);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* Somebody else empties, cuts, zeroes or overwrites the store's file while it is read and written:
  * a miss, a log line, a store that is begun anew. Never the end, never a wrong payload. And while
  * the store is checked after that, for as long as it takes, nobody waits. */
+#include "gate.h"
 #include "util.h"
 
 #include <pthread.h>
@@ -13,45 +14,11 @@
 
 enum { BLOCKS = 60, BYTES = 20000, STATE_BYTES = 200000, BUDGET_MIB = 16 };
 
-/* The check of a file reads it with pread: a gate in front of it. */
-static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
-static bool gate_shut, at_gate;
-
+/* The check of a file reads it with this. */
 ssize_t pread(int fd, void *buf, size_t n, off_t at)
 {
-    pthread_mutex_lock(&gate_lock);
-    while (gate_shut) {
-        at_gate = true;
-        pthread_cond_broadcast(&gate_moved);
-        pthread_cond_wait(&gate_moved, &gate_lock);
-    }
-    pthread_mutex_unlock(&gate_lock);
+    gate_pass();
     return (ssize_t)syscall(SYS_pread64, fd, buf, n, at);
-}
-
-static void shut_gate(void)
-{
-    pthread_mutex_lock(&gate_lock);
-    gate_shut = true;
-    at_gate = false;
-    pthread_mutex_unlock(&gate_lock);
-}
-
-static void wait_at_gate(void)
-{
-    pthread_mutex_lock(&gate_lock);
-    while (!at_gate)
-        pthread_cond_wait(&gate_moved, &gate_lock);
-    pthread_mutex_unlock(&gate_lock);
-}
-
-static void open_gate(void)
-{
-    pthread_mutex_lock(&gate_lock);
-    gate_shut = false;
-    pthread_cond_broadcast(&gate_moved);
-    pthread_mutex_unlock(&gate_lock);
 }
 
 static void test_nobody_waits_for_the_check(void **state)
@@ -67,9 +34,9 @@ static void test_nobody_waits_for_the_check(void **state)
 
     put_blocks(c, ch, 0, BLOCKS, BYTES);
     fg_cache_flush(c);
-    shut_gate();
+    gate_shut();
     fg_report_damage(c, "so that it is checked");
-    wait_at_gate();
+    gate_wait();
     /* The writer stands in the middle of the check, and stays there. */
     assert_int_equal(find_blocks(c, ch), 0);
     assert_int_equal(read_one(c, ch, 0, 0, BYTES, &err), 0);
@@ -82,7 +49,7 @@ static void test_nobody_waits_for_the_check(void **state)
     assert_true(fg_cache_admits(c, FG_AT_SYSTEM_END, 100, 1000));
     assert_int_equal(stats(c).queued_bytes, 5 * BYTES);
     assert_int_equal(fg_cache_list(c, &ch->root, 1, &list), 0);
-    open_gate();
+    gate_open();
     fg_cache_flush(c);
     assert_int_equal(find_blocks(c, ch), BLOCKS); /* nothing was wrong with it */
     assert_int_equal(find_blocks(c, other), 5);

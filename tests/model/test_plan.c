@@ -29,89 +29,101 @@ static struct fg_device_info card(uint64_t heap)
 
 /* --- a tiny model, by hand --- */
 
+/* A tiny model's plan on a card: 3 lightning layers, 1 softmax; all F32. */
+struct tiny {
+    struct fg_engine_options opt;
+    struct fg_device_info device;
+    struct fg_hparams hp;
+    struct fg_plan plan;
+    struct fg_gguf *g;
+};
+
+static void make_plan(struct tiny *t)
+{
+    assert_int_equal(fg_plan_init(&t->plan, &t->opt, &t->hp, t->g, &t->device, NULL), 0);
+}
+
+static struct tiny begin(void)
+{
+    struct tiny_model m = tiny_minimax();
+    struct gguf_writer *w = tiny_model_write(&m);
+    struct tiny t = {
+        .opt = {.kv_type = FG_KV_F16, .n_ctx = 130, .n_seq = 2, .n_states = 5, .n_batch = 64},
+        .device = card(GIB)};
+
+    assert_int_equal(gguf_writer_open(w, &t.g, NULL), 0);
+    gguf_writer_destroy(w);
+    assert_int_equal(fg_hparams_init(&t.hp, t.g, NULL), 0);
+    make_plan(&t);
+    return t;
+}
+
+static void finish(struct tiny *t)
+{
+    fg_hparams_finish(&t->hp);
+    fg_gguf_close(t->g);
+}
+
 static void test_sizes(void **state)
 {
-    struct tiny_model m = tiny_minimax(); /* 3 lightning layers, 1 softmax; all F32 */
-    struct gguf_writer *w = tiny_model_write(&m);
-    struct fg_engine_options opt = {
-        .kv_type = FG_KV_F16, .n_ctx = 130, .n_seq = 2, .n_states = 5, .n_batch = 64};
-    struct fg_device_info d = card(GIB);
-    struct fg_hparams hp;
-    struct fg_plan p;
-    struct fg_gguf *g;
-    struct fg_err err;
+    struct tiny tiny = begin();
     (void)state;
 
-    assert_int_equal(gguf_writer_open(w, &g, &err), 0);
-    gguf_writer_destroy(w);
-    assert_int_equal(fg_hparams_init(&hp, g, &err), 0);
-    assert_int_equal(fg_plan_init(&p, &opt, &hp, g, &d, &err), 0);
-    assert_true(fg_plan_fits(&p));
-    assert_int_equal(p.largest_slot, 4 * 4 * 32 * 64);
-    assert_int_equal(p.state_bytes, 3 * 4 * 4 * 32 * 32);
-    assert_int_equal(p.max_pages, 3);
-    assert_int_equal(p.opt.n_pages, 6);
-    assert_int_equal(p.kv_bytes, 6 * 2 * 2 * 32 * 64 * 2);
-    assert_int_equal(p.saved_bytes, 5 * 3 * 4 * 4 * 32 * 32);
-    assert_int_equal(p.seq_bytes, 2 * 3 * (4 * 4 * 32 * 32 + 2 * 4 * 4 * 32 * 64) + 3 * 4 * 4 * 65);
+    assert_true(fg_plan_fits(&tiny.plan));
+    assert_int_equal(tiny.plan.largest_slot, 4 * 4 * 32 * 64);
+    assert_int_equal(tiny.plan.state_bytes, 3 * 4 * 4 * 32 * 32);
+    assert_int_equal(tiny.plan.max_pages, 3);
+    assert_int_equal(tiny.plan.opt.n_pages, 6);
+    assert_int_equal(tiny.plan.kv_bytes, 6 * 2 * 2 * 32 * 64 * 2);
+    assert_int_equal(tiny.plan.saved_bytes, 5 * 3 * 4 * 4 * 32 * 32);
+    assert_int_equal(tiny.plan.seq_bytes,
+                     2 * 3 * (4 * 4 * 32 * 32 + 2 * 4 * 4 * 32 * 64) + 3 * 4 * 4 * 65);
     /* Rows in tiles of 32: the router's 4 take the room of 32. */
     uint64_t lightning = 64 * (384 + 128) + 128 * 64, softmax = 64 * (128 + 64 + 64) + 128 * 64;
     uint64_t moe = 64 * 32 + 4 * 3 * 64 * 96, norms = 64 * (1 + 4 * 2) + 3 * 128;
-    assert_int_equal(p.weight_bytes, 4 * (2 * 64 * 96 + 3 * lightning + softmax + 4 * moe + norms));
-    assert_int_equal(p.n_types, 1);
-    assert_int_equal(p.types[0].type, FG_F32);
-    assert_int_equal(p.types[0].bytes, p.weight_bytes);
-    assert_int_equal(p.types[0].n_tensors, fg_gguf_tensor_count(g));
-    assert_int_equal(p.device_bytes,
-                     p.weight_bytes + p.kv_bytes + p.seq_bytes + p.saved_bytes + p.scratch_bytes);
-    assert_int_equal(p.needed_bytes, p.device_bytes);
-    assert_int_equal(p.memory_bytes, GIB);
-    fg_hparams_finish(&hp);
-    fg_gguf_close(g);
+    assert_int_equal(tiny.plan.weight_bytes,
+                     4 * (2 * 64 * 96 + 3 * lightning + softmax + 4 * moe + norms));
+    assert_int_equal(tiny.plan.n_types, 1);
+    assert_int_equal(tiny.plan.types[0].type, FG_F32);
+    assert_int_equal(tiny.plan.types[0].bytes, tiny.plan.weight_bytes);
+    assert_int_equal(tiny.plan.types[0].n_tensors, fg_gguf_tensor_count(tiny.g));
+    assert_int_equal(tiny.plan.device_bytes, tiny.plan.weight_bytes + tiny.plan.kv_bytes +
+                                                 tiny.plan.seq_bytes + tiny.plan.saved_bytes +
+                                                 tiny.plan.scratch_bytes);
+    assert_int_equal(tiny.plan.needed_bytes, tiny.plan.device_bytes);
+    assert_int_equal(tiny.plan.memory_bytes, GIB);
+    finish(&tiny);
 }
 
 static void test_limits(void **state)
 {
-    struct tiny_model m = tiny_minimax();
-    struct gguf_writer *w = tiny_model_write(&m);
-    struct fg_engine_options opt = {
-        .kv_type = FG_KV_F16, .n_ctx = 130, .n_seq = 2, .n_states = 5, .n_batch = 64};
-    struct fg_device_info d = card(GIB);
-    struct fg_hparams hp;
-    struct fg_plan p;
-    struct fg_gguf *g;
-    struct fg_err err;
+    struct tiny tiny = begin();
     (void)state;
 
-    assert_int_equal(gguf_writer_open(w, &g, &err), 0);
-    gguf_writer_destroy(w);
-    assert_int_equal(fg_hparams_init(&hp, g, &err), 0);
-    assert_int_equal(fg_plan_init(&p, &opt, &hp, g, &d, &err), 0);
     /* To the byte; where host and device share the memory, the host's part counts as well. */
-    p.memory_bytes = p.needed_bytes;
-    assert_true(fg_plan_fits(&p));
-    p.memory_bytes--;
-    assert_false(fg_plan_fits(&p));
-    d.unified = true;
-    assert_int_equal(fg_plan_init(&p, &opt, &hp, g, &d, &err), 0);
-    assert_int_equal(p.needed_bytes, p.device_bytes + p.host_bytes);
-    assert_int_equal(p.host_bytes, p.scratch_host_bytes + p.transfer_bytes);
+    tiny.plan.memory_bytes = tiny.plan.needed_bytes;
+    assert_true(fg_plan_fits(&tiny.plan));
+    tiny.plan.memory_bytes--;
+    assert_false(fg_plan_fits(&tiny.plan));
+    tiny.device.unified = true;
+    make_plan(&tiny);
+    assert_int_equal(tiny.plan.needed_bytes, tiny.plan.device_bytes + tiny.plan.host_bytes);
+    assert_int_equal(tiny.plan.host_bytes, tiny.plan.scratch_host_bytes + tiny.plan.transfer_bytes);
 
     /* What create() would refuse is no error here, and what was asked for is told. */
-    opt.n_pages = 2;
-    assert_int_equal(fg_plan_init(&p, &opt, &hp, g, &d, &err), 0);
-    assert_int_equal(p.refused.code, FG_EINVAL);
-    assert_false(fg_plan_fits(&p));
-    opt.n_pages = 0;
-    opt.n_ctx = 1 << 24;
-    d.heap_bytes = 16 * MIB;
-    assert_int_equal(fg_plan_init(&p, &opt, &hp, g, &d, &err), 0);
-    assert_int_equal(p.refused.code, FG_ENOMEM);
-    assert_int_equal(p.opt.n_pages, (1 << 24) / 64);
-    assert_non_null(strstr(p.refused.text, "the device's memory beside the weights"));
-    assert_int_equal(p.kv_bytes, (UINT64_C(1) << 24) / 64 * 2 * 2 * 32 * 64 * 2);
-    fg_hparams_finish(&hp);
-    fg_gguf_close(g);
+    tiny.opt.n_pages = 2;
+    make_plan(&tiny);
+    assert_int_equal(tiny.plan.refused.code, FG_EINVAL);
+    assert_false(fg_plan_fits(&tiny.plan));
+    tiny.opt.n_pages = 0;
+    tiny.opt.n_ctx = 1 << 24;
+    tiny.device.heap_bytes = 16 * MIB;
+    make_plan(&tiny);
+    assert_int_equal(tiny.plan.refused.code, FG_ENOMEM);
+    assert_int_equal(tiny.plan.opt.n_pages, (1 << 24) / 64);
+    assert_non_null(strstr(tiny.plan.refused.text, "the device's memory beside the weights"));
+    assert_int_equal(tiny.plan.kv_bytes, (UINT64_C(1) << 24) / 64 * 2 * 2 * 32 * 64 * 2);
+    finish(&tiny);
 }
 
 /* Every limit of hparams at once: more than 64 bits hold, and said so. */

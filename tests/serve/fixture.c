@@ -261,3 +261,26 @@ uint32_t fixture_random(uint64_t *state)
 
     return (uint32_t)(fg_sample_random(at >> 32, at & UINT32_MAX) >> 32);
 }
+
+struct fg_job_request fixture_random_request(uint32_t n, int32_t max_tokens)
+{
+    int32_t *tokens = malloc(n * sizeof *tokens + 1);
+    uint64_t rng = (uint64_t)n << 32;
+    struct fg_job_request req;
+
+    if (!tokens)
+        abort();
+    for (uint32_t i = 0; i < n; i++)
+        tokens[i] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
+    req = fixture_request(tokens, n, max_tokens);
+    free(tokens);
+    req.ignore_eos = true;
+    return req;
+}
+
+void reply_run(struct reply *r, struct fg_flow *flow, struct fg_job_request *req)
+{
+    if (reply_start(r, flow, req, NULL) || req->tokens) /* taken over */
+        abort();
+    reply_wait(r);
+}

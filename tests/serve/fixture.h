@@ -42,6 +42,8 @@ struct reply {
 
 /* A greedy request of copied token ids, with log-probabilities and the cache on. */
 struct fg_job_request fixture_request(const int32_t *tokens, size_t n, int32_t max_tokens);
+/* The same of n random tokens, which follow from n, with an answer of exactly max_tokens. */
+struct fg_job_request fixture_random_request(uint32_t n, int32_t max_tokens);
 /* A copy from malloc. */
 char *fixture_copy(const char *s);
 /* Submits; FG_EBUSY and the like come back. */
@@ -50,6 +52,8 @@ int reply_start(struct reply *r, struct fg_flow *flow, struct fg_job_request *re
 /* Waits for the end and gives the job back. */
 void reply_wait(struct reply *r);
 void reply_finish(struct reply *r);
+/* Submits, which must not fail, and waits. */
+void reply_run(struct reply *r, struct fg_flow *flow, struct fg_job_request *req);
 
 /* A fixed stream of numbers. */
 uint32_t fixture_random(uint64_t *state);

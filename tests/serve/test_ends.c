@@ -48,33 +48,6 @@ static struct fg_flow *open_flow(const struct env *env)
     return flow;
 }
 
-static void fill(int32_t *tokens, uint32_t n)
-{
-    uint64_t rng = (uint64_t)n << 32;
-
-    for (uint32_t i = 0; i < n; i++)
-        tokens[i] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
-}
-
-static struct fg_job_request request_of(uint32_t n, int32_t max_new)
-{
-    int32_t *tokens = malloc(n * sizeof *tokens + 1);
-    struct fg_job_request req;
-
-    fill(tokens, n);
-    req = fixture_request(tokens, n, max_new);
-    free(tokens);
-    req.ignore_eos = true;
-    return req;
-}
-
-static void run(struct fg_flow *flow, struct fg_job_request *req, struct reply *r)
-{
-    assert_int_equal(reply_start(r, flow, req, NULL), 0);
-    assert_null(req->tokens); /* taken over */
-    reply_wait(r);
-}
-
 static bool printable(const int32_t *tokens, uint32_t n)
 {
     bool all = true;
@@ -92,24 +65,24 @@ static void test_held_at_the_end(void **state)
     uint32_t checked = 0;
 
     for (uint32_t n = 1; n < 60; n++) {
-        struct fg_job_request req = request_of(n, 60);
+        struct fg_job_request req = fixture_random_request(n, 60);
         struct reply whole, part, held;
         uint32_t end = 4;
 
-        run(flow, &req, &whole);
+        reply_run(&whole, flow, &req);
         while (end < whole.n_tokens && !printable(&whole.tokens[end - 4], 4))
             end++;
         if (end < whole.n_tokens && whole.tokens[end - 3] != whole.tokens[end - 2]) {
             const int32_t *last = &whole.tokens[end - 3];
 
-            req = request_of(n, (int32_t)end);
-            run(flow, &req, &part);
-            req = request_of(n, (int32_t)end);
+            req = fixture_random_request(n, (int32_t)end);
+            reply_run(&part, flow, &req);
+            req = fixture_random_request(n, (int32_t)end);
             req.stop = calloc(2, sizeof *req.stop);
             req.stop[0] = fixture_copy((char[]){(char)last[0], (char)last[1], 1, 0});
             req.stop[1] = fixture_copy((char[]){(char)last[1], (char)last[2], 1, 0});
             req.n_stop = 2;
-            run(flow, &req, &held);
+            reply_run(&held, flow, &req);
             assert_int_equal(held.finish, FG_FINISH_LENGTH);
             assert_string_equal(held.text, part.text);
             reply_finish(&part);
@@ -129,13 +102,13 @@ static void test_stop_strings(void **state)
     uint32_t checked = 0;
 
     for (uint32_t n = 1; n < 30; n++) {
-        struct fg_job_request req = request_of(n, 60);
+        struct fg_job_request req = fixture_random_request(n, 60);
         struct reply whole, cut;
         const char *first;
         char stop[16];
         size_t from, to;
 
-        run(flow, &req, &whole);
+        reply_run(&whole, flow, &req);
         from = whole.n_text / 2;
         while ((whole.text[from] & 0xc0) == 0x80)
             from++;
@@ -145,11 +118,11 @@ static void test_stop_strings(void **state)
         memcpy(stop, whole.text + from, to - from);
         stop[to - from] = '\0';
         if (strlen(stop) == to - from && strlen(whole.text) > to) { /* no NUL before */
-            req = request_of(n, 60);
+            req = fixture_random_request(n, 60);
             req.stop = calloc(1, sizeof *req.stop);
             req.stop[0] = fixture_copy(stop);
             req.n_stop = 1;
-            run(flow, &req, &cut);
+            reply_run(&cut, flow, &req);
             first = strstr(whole.text, stop);
             assert_int_equal(cut.finish, FG_FINISH_STOP);
             assert_int_equal(cut.n_text, first - whole.text);

@@ -9,17 +9,9 @@
 
 #include "fake_engine.h"
 #include "fixture.h"
+#include "gate.h"
 
 enum { DOC = 640, QUESTION = 20, N = DOC + QUESTION, ANSWER = 3, MOST = 12 };
-
-/* Holds the runner before a step until all that a case needs is submitted. */
-struct gate {
-    pthread_mutex_t lock;
-    pthread_cond_t change;
-    uint64_t allowed, reached;
-    struct fg_job *cancel; /* before step cancel_at */
-    uint64_t cancel_at;
-};
 
 struct env {
     char *dir, *model;
@@ -31,48 +23,16 @@ struct env {
     int32_t prompts[MOST + 1][N];
 };
 
-static void pass_gate(void *ctx, uint64_t step)
-{
-    struct gate *g = ctx;
-
-    pthread_mutex_lock(&g->lock);
-    g->reached = step;
-    pthread_cond_broadcast(&g->change);
-    while (g->allowed < step)
-        pthread_cond_wait(&g->change, &g->lock);
-    if (g->cancel && step == g->cancel_at)
-        fg_job_cancel(g->cancel);
-    pthread_mutex_unlock(&g->lock);
-}
-
-static void allow(struct gate *g, uint64_t steps)
-{
-    pthread_mutex_lock(&g->lock);
-    g->allowed = steps;
-    pthread_cond_broadcast(&g->change);
-    pthread_mutex_unlock(&g->lock);
-}
-
-static void wait_for_step(struct gate *g, uint64_t step)
-{
-    pthread_mutex_lock(&g->lock);
-    while (g->reached < step)
-        pthread_cond_wait(&g->change, &g->lock);
-    pthread_mutex_unlock(&g->lock);
-}
-
 static void open_flow(struct env *env, bool softmax, bool lightning, uint32_t n_seq)
 {
     struct fg_err err = {0};
 
     env->settings = (struct fake_settings){.softmax = softmax,
                                            .lightning = lightning,
-                                           .on_step = pass_gate,
+                                           .on_step = gate_hold,
                                            .on_step_ctx = &env->gate};
     env->opt.n_seq = n_seq;
-    env->gate = (struct gate){.allowed = 0};
-    pthread_mutex_init(&env->gate.lock, NULL);
-    pthread_cond_init(&env->gate.change, NULL);
+    gate_init(&env->gate);
     fake_engine_set(&env->settings);
     if (fg_flow_create(&env->opt, &env->flow, &err))
         fail_msg("%s", err.text);
@@ -81,8 +41,7 @@ static void open_flow(struct env *env, bool softmax, bool lightning, uint32_t n_
 static void close_flow(struct env *env)
 {
     fg_flow_destroy(env->flow);
-    pthread_cond_destroy(&env->gate.change);
-    pthread_mutex_destroy(&env->gate.lock);
+    gate_finish(&env->gate);
 }
 
 static int set_up(void **state)
@@ -136,7 +95,7 @@ static void go_on(struct env *env, uint64_t steps)
     reply_wait(&r);
     assert_true(r.failed);
     reply_finish(&r);
-    allow(&env->gate, steps);
+    gate_allow(&env->gate, steps);
 }
 
 /* The answer's tokens are those that the model's definition gives. */
@@ -198,7 +157,7 @@ static void ask_four(struct env *env, bool softmax, bool lightning)
 
     open_flow(env, softmax, lightning, JOBS);
     start(env, 0, ask(env, 0, DOC, 0));
-    wait_for_step(&env->gate, 1); /* the first is on its way when the others come */
+    gate_wait(&env->gate, 1); /* the first is on its way when the others come */
     for (uint32_t i = 1; i < JOBS; i++)
         start(env, i, ask(env, i, DOC, i));
     go_on(env, UINT64_MAX);
@@ -250,7 +209,7 @@ static void part_at_many(struct env *env, bool softmax, bool lightning)
 
     open_flow(env, softmax, lightning, 5);
     start(env, 0, ask(env, 0, N, 0));
-    wait_for_step(&env->gate, 1);
+    gate_wait(&env->gate, 1);
     for (uint32_t i = 1; i < 5; i++) {
         start(env, i, ask(env, i, common[i], i));
         want += N - common[i] / 64 * 64;
@@ -280,7 +239,7 @@ static void cancel_first(struct env *env, bool softmax, bool lightning)
     open_flow(env, softmax, lightning, JOBS);
     for (uint32_t i = 0; i < JOBS; i++) {
         start(env, i, ask(env, i, DOC, i));
-        wait_for_step(&env->gate, 1);
+        gate_wait(&env->gate, 1);
     }
     env->gate.cancel = env->replies[0].job;
     env->gate.cancel_at = AT;
@@ -359,13 +318,13 @@ static void pass_by(struct env *env, bool softmax, bool lightning)
 {
     open_flow(env, softmax, lightning, 2);
     start(env, 0, ask(env, 0, DOC, 0));
-    wait_for_step(&env->gate, 1);
+    gate_wait(&env->gate, 1);
     start(env, 1, ask(env, 1, DOC, 1)); /* waits for the first, in the last place */
     go_on(env, 3);
-    wait_for_step(&env->gate, 4);
+    gate_wait(&env->gate, 4);
     start(env, 2, ask(env, 2, 0, 2)); /* has nothing to do with them */
     go_on(env, 5);
-    wait_for_step(&env->gate, 6);
+    gate_wait(&env->gate, 6);
     /* The third computes beside the first: the second gave up its place. */
     {
         struct fg_job_status rows[3];
@@ -399,7 +358,7 @@ static void keep_apart(struct env *env, bool softmax, bool lightning)
     req = ask(env, 0, DOC, 0);
     req.cache = FG_CACHE_READ; /* leaves nothing for others */
     start(env, 0, req);
-    wait_for_step(&env->gate, 1);
+    gate_wait(&env->gate, 1);
     req = ask(env, 1, DOC, 1);
     req.cache = FG_CACHE_NONE;
     start(env, 1, req);
@@ -429,7 +388,7 @@ static void read_along(struct env *env, bool softmax, bool lightning)
 
     open_flow(env, softmax, lightning, 2);
     start(env, 0, ask(env, 0, DOC, 0));
-    wait_for_step(&env->gate, 1);
+    gate_wait(&env->gate, 1);
     req = ask(env, 1, DOC, 1);
     req.cache = FG_CACHE_READ;
     start(env, 1, req);

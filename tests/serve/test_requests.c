@@ -11,16 +11,8 @@
 #include "cache/cache.h"
 #include "fake_engine.h"
 #include "fixture.h"
+#include "gate.h"
 #include "serve/backend.h"
-
-/* Holds the GPU thread before a step until it is opened. */
-struct gate {
-    pthread_mutex_t lock;
-    pthread_cond_t change;
-    uint64_t allowed, reached; /* steps */
-    struct fg_job *cancel;     /* canceled when step cancel_at is reached */
-    uint64_t cancel_at;
-};
 
 struct env {
     char *dir, *model, *cache;
@@ -39,8 +31,7 @@ static int set_up(void **state)
     sprintf(env->cache, "%s/cache", env->dir);
     env->opt = (struct fg_flow_options){.model_path = env->model, .n_ctx = 1024, .n_seq = 2};
     env->settings = (struct fake_settings){.softmax = true, .lightning = true};
-    pthread_mutex_init(&env->gate.lock, NULL);
-    pthread_cond_init(&env->gate.change, NULL);
+    gate_init(&env->gate);
     *state = env;
     return 0;
 }
@@ -49,8 +40,7 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    pthread_cond_destroy(&env->gate.change);
-    pthread_mutex_destroy(&env->gate.lock);
+    gate_finish(&env->gate);
     fixture_remove(env->dir);
     free(env->cache);
     free(env->model);
@@ -58,74 +48,17 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void pass_gate(void *ctx, uint64_t step)
-{
-    struct gate *g = ctx;
-
-    pthread_mutex_lock(&g->lock);
-    g->reached = step;
-    pthread_cond_broadcast(&g->change);
-    while (g->allowed < step)
-        pthread_cond_wait(&g->change, &g->lock);
-    if (g->cancel && step == g->cancel_at)
-        fg_job_cancel(g->cancel);
-    pthread_mutex_unlock(&g->lock);
-}
-
-static void allow(struct gate *g, uint64_t steps)
-{
-    pthread_mutex_lock(&g->lock);
-    g->allowed = steps;
-    pthread_cond_broadcast(&g->change);
-    pthread_mutex_unlock(&g->lock);
-}
-
-static void wait_for_step(struct gate *g, uint64_t step)
-{
-    pthread_mutex_lock(&g->lock);
-    while (g->reached < step)
-        pthread_cond_wait(&g->change, &g->lock);
-    pthread_mutex_unlock(&g->lock);
-}
-
 static struct fg_flow *open_flow(struct env *env, bool gated)
 {
     struct fg_err err = {0};
     struct fg_flow *flow;
 
-    env->settings.on_step = gated ? pass_gate : NULL;
+    env->settings.on_step = gated ? gate_hold : NULL;
     env->settings.on_step_ctx = &env->gate;
     fake_engine_set(&env->settings);
     if (fg_flow_create(&env->opt, &flow, &err))
         fail_msg("%s", err.text);
     return flow;
-}
-
-static void fill(int32_t *tokens, uint32_t n)
-{
-    uint64_t rng = (uint64_t)n << 32;
-
-    for (uint32_t i = 0; i < n; i++)
-        tokens[i] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
-}
-
-static struct fg_job_request request_of(uint32_t n, int32_t max_new)
-{
-    int32_t *tokens = malloc(n * sizeof *tokens + 1);
-    struct fg_job_request req;
-
-    fill(tokens, n);
-    req = fixture_request(tokens, n, max_new);
-    free(tokens);
-    req.ignore_eos = true;
-    return req;
-}
-
-static void run(struct fg_flow *flow, struct fg_job_request *req, struct reply *r)
-{
-    assert_int_equal(reply_start(r, flow, req, NULL), 0);
-    assert_null(req->tokens); /* taken over */
-    reply_wait(r);
 }
 
 /* --- what is refused --- */
@@ -135,7 +68,7 @@ static void check_refusal(struct fg_flow *flow, struct fg_job_request req, int c
 {
     struct reply r;
 
-    run(flow, &req, &r);
+    reply_run(&r, flow, &req);
     assert_true(r.failed);
     if (r.error.code != code || strcmp(r.error.text, text) != 0)
         fail_msg("%d `%s` is not %d `%s`", r.error.code, r.error.text, code, text);
@@ -147,30 +80,30 @@ static void test_refusals(void **state)
     struct fg_flow *flow = open_flow(*state, false);
     struct fg_job_request req;
 
-    check_refusal(flow, request_of(0, 1), FG_EINVAL,
+    check_refusal(flow, fixture_random_request(0, 1), FG_EINVAL,
                   "the prompt is empty; it needs at least one token");
-    check_refusal(flow, request_of(1025, 1), FG_ETOOLONG,
+    check_refusal(flow, fixture_random_request(1025, 1), FG_ETOOLONG,
                   "prompt has 1025 tokens, the context holds 1024");
-    req = request_of(5, 1);
+    req = fixture_random_request(5, 1);
     req.tokens[3] = FAKE_VOCAB;
     check_refusal(flow, req, FG_EINVAL, "prompt token 3 is 300; the vocabulary has ids 0..299");
-    req = request_of(5, 1);
+    req = fixture_random_request(5, 1);
     req.tokens[4] = -1;
     check_refusal(flow, req, FG_EINVAL, "prompt token 4 is -1; the vocabulary has ids 0..299");
-    req = request_of(5, -2);
+    req = fixture_random_request(5, -2);
     check_refusal(flow, req, FG_EINVAL, "max_tokens is -2; it must be at least 0");
-    req = request_of(5, 1);
+    req = fixture_random_request(5, 1);
     req.sampling.top_p = 2;
     check_refusal(flow, req, FG_EINVAL, "top_p is 2; it must lie within 0..1");
-    req = request_of(5, 1);
+    req = fixture_random_request(5, 1);
     req.n_logprobs = 21;
     check_refusal(flow, req, FG_EINVAL, "logprobs is 21; at most 20 are given");
-    req = request_of(5, 1);
+    req = fixture_random_request(5, 1);
     req.stop = calloc(1, sizeof *req.stop);
     req.stop[0] = fixture_copy("");
     req.n_stop = 1;
     check_refusal(flow, req, FG_EINVAL, "stop string 0 is empty");
-    req = request_of(0, 1);
+    req = fixture_random_request(0, 1);
     req.kind = FG_PROMPT_CHAT;
     check_refusal(flow, req, FG_EINVAL, "messages is empty; a chat needs at least one");
     fg_flow_destroy(flow);
@@ -187,7 +120,7 @@ static void test_small_pool(void **state)
     flow = open_flow(env, false);
     fg_flow_info(flow, &info);
     assert_int_equal(info.context_tokens, 192);
-    check_refusal(flow, request_of(193, 1), FG_ETOOLONG,
+    check_refusal(flow, fixture_random_request(193, 1), FG_ETOOLONG,
                   "prompt has 193 tokens, the context holds 192");
     fg_flow_destroy(flow);
 }
@@ -208,7 +141,7 @@ static void test_prompts(void **state)
     req.sampling.top_p = 1;
     req.text = fixture_copy(text);
     req.text_bytes = strlen(text);
-    run(flow, &req, &r);
+    reply_run(&r, flow, &req);
     assert_false(r.failed);
     assert_int_equal(r.account.prompt_tokens, 3 + 2); /* control tokens are found */
     reply_finish(&r);
@@ -219,7 +152,7 @@ static void test_prompts(void **state)
     req.messages[0].content = fixture_copy(text);
     req.messages[0].content_bytes = strlen(text);
     req.n_messages = 1;
-    run(flow, &req, &r);
+    reply_run(&r, flow, &req);
     if (r.failed)
         fail_msg("%s", r.error.text);
     /* <|im_start|> user\n, the content with its markup as plain bytes, <|im_end|> \n, and the head
@@ -243,31 +176,31 @@ static void test_prompts(void **state)
 static void test_lengths(void **state)
 {
     struct fg_flow *flow = open_flow(*state, false);
-    struct fg_job_request req = request_of(900, -1);
+    struct fg_job_request req = fixture_random_request(900, -1);
     struct reply r;
 
-    run(flow, &req, &r); /* as far as the context goes */
+    reply_run(&r, flow, &req); /* as far as the context goes */
     assert_false(r.failed);
     assert_int_equal(r.account.completion_tokens, 124);
     assert_int_equal(r.finish, FG_FINISH_LENGTH);
     reply_finish(&r);
-    req = request_of(900, 500);
-    run(flow, &req, &r);
+    req = fixture_random_request(900, 500);
+    reply_run(&r, flow, &req);
     assert_int_equal(r.account.completion_tokens, 124);
     reply_finish(&r);
-    req = request_of(1024, 5);
-    run(flow, &req, &r); /* a full context leaves room for no answer */
+    req = fixture_random_request(1024, 5);
+    reply_run(&r, flow, &req); /* a full context leaves room for no answer */
     assert_false(r.failed);
     assert_int_equal(r.account.completion_tokens, 0);
     reply_finish(&r);
-    req = request_of(800, 0); /* no answer wanted: the prompt is computed and kept */
-    run(flow, &req, &r);
+    req = fixture_random_request(800, 0); /* no answer wanted: the prompt is computed and kept */
+    reply_run(&r, flow, &req);
     assert_false(r.failed);
     assert_int_equal(r.n_text, 0);
     assert_int_equal(r.finish, FG_FINISH_LENGTH);
     reply_finish(&r);
-    req = request_of(800, 1);
-    run(flow, &req, &r);
+    req = fixture_random_request(800, 1);
+    reply_run(&r, flow, &req);
     assert_int_equal(r.account.reused_tokens, 768);
     reply_finish(&r);
     fg_flow_destroy(flow);
@@ -280,18 +213,18 @@ static void test_end_tokens(void **state)
     uint32_t stopped = 0;
 
     for (uint32_t n = 1; n < 40; n++) {
-        struct fg_job_request req = request_of(n, 120);
+        struct fg_job_request req = fixture_random_request(n, 120);
         struct reply whole, cut;
         uint32_t at = 0;
 
-        run(flow, &req, &whole);
+        reply_run(&whole, flow, &req);
         assert_int_equal(whole.account.completion_tokens, 120);
         assert_null(strstr(whole.text, "<|im_"));
         while (at < whole.n_tokens && whole.tokens[at] != FIXTURE_END)
             at++;
-        req = request_of(n, 120);
+        req = fixture_random_request(n, 120);
         req.ignore_eos = false;
-        run(flow, &req, &cut);
+        reply_run(&cut, flow, &req);
         assert_int_equal(cut.finish, at < 120 ? FG_FINISH_STOP : FG_FINISH_LENGTH);
         assert_int_equal(cut.n_tokens, at);
         assert_int_equal(cut.account.completion_tokens, at < 120 ? at + 1 : at);
@@ -307,13 +240,13 @@ static void test_logprobs(void **state)
 {
     struct env *env = *state;
     struct fg_flow *flow = open_flow(env, false);
-    struct fg_job_request req = request_of(70, 5);
+    struct fg_job_request req = fixture_random_request(70, 5);
     float logits[FAKE_VOCAB];
     int32_t tokens[75];
     struct reply r;
 
-    fill(tokens, 70);
-    run(flow, &req, &r);
+    memcpy(tokens, req.tokens, 70 * sizeof *tokens);
+    reply_run(&r, flow, &req);
     assert_int_equal(r.n_tokens, 5);
     for (uint32_t k = 0; k < 5; k++) {
         double sum = 0;
@@ -334,11 +267,11 @@ static void test_progress(void **state)
     struct fg_flow *flow = open_flow(env, false);
 
     for (int round = 0; round < 2; round++) {
-        struct fg_job_request req = request_of(1000, 2);
+        struct fg_job_request req = fixture_random_request(1000, 2);
         struct reply r;
 
         req.want_progress = true;
-        run(flow, &req, &r);
+        reply_run(&r, flow, &req);
         assert_int_equal(r.last_done, 1000);
         assert_int_equal(r.last_reused, round ? 960 : 0);
         assert_in_range(r.progress, round ? 2 : 16, round ? 2 : 20);
@@ -359,11 +292,11 @@ static void test_without_cache(void **state)
     env->opt.cache_bytes = 8 << 20;
     flow = open_flow(env, false);
     for (int i = 0; i < 3; i++) {
-        struct fg_job_request req = request_of(500, 100);
+        struct fg_job_request req = fixture_random_request(500, 100);
         struct reply r;
 
         req.cache = i == 1 ? FG_CACHE_READ_WRITE : FG_CACHE_NONE;
-        run(flow, &req, &r);
+        reply_run(&r, flow, &req);
         assert_int_equal(r.account.reused_tokens, 0);
         reply_finish(&r);
         assert_int_equal(fg_flow_cache_stats(flow, &stats, &dir), 0);
@@ -384,15 +317,15 @@ static void test_cancel(void **state)
 {
     struct env *env = *state;
     struct fg_flow *flow = open_flow(env, true);
-    struct fg_job_request req = request_of(640, 200);
+    struct fg_job_request req = fixture_random_request(640, 200);
     struct reply r;
 
     /* Held at the first step, canceled at the fifth, in the middle of the prompt. */
     assert_int_equal(reply_start(&r, flow, &req, NULL), 0);
-    wait_for_step(&env->gate, 1);
+    gate_wait(&env->gate, 1);
     env->gate.cancel = r.job;
     env->gate.cancel_at = 5;
-    allow(&env->gate, 1000);
+    gate_allow(&env->gate, 1000);
     reply_wait(&r);
     assert_true(r.failed);
     assert_int_equal(r.error.code, FG_ECANCELED);
@@ -415,12 +348,12 @@ static void test_queue(void **state)
     env->opt.n_seq = 1;
     flow = open_flow(env, true);
     for (int i = 0; i < 4; i++) {
-        req = request_of(200 + (uint32_t)i, 10);
+        req = fixture_random_request(200 + (uint32_t)i, 10);
         assert_int_equal(reply_start(&r[i], flow, &req, &err), 0);
         if (i == 0)
-            wait_for_step(&env->gate, 1);
+            gate_wait(&env->gate, 1);
     }
-    req = request_of(10, 10);
+    req = fixture_random_request(10, 10);
     assert_int_equal(reply_start(&r[4], flow, &req, &err), FG_EBUSY);
     assert_string_equal(err.text, "4 requests are in the queue already; try again later");
     assert_null(req.tokens);
@@ -432,7 +365,7 @@ static void test_queue(void **state)
     assert_int_equal(rows[0].prompt_tokens, 200);
     assert_int_equal(rows[0].done_tokens, 0);
     assert_int_equal(rows[1].phase, FG_PHASE_QUEUED);
-    allow(&env->gate, 1000);
+    gate_allow(&env->gate, 1000);
     for (int i = 0; i < 4; i++) {
         reply_wait(&r[i]);
         assert_false(r[i].failed);
@@ -445,17 +378,17 @@ static void test_drain(void **state)
 {
     struct env *env = *state;
     struct fg_flow *flow = open_flow(env, true);
-    struct fg_job_request req = request_of(100, 10);
+    struct fg_job_request req = fixture_random_request(100, 10);
     struct reply r, late;
     struct fg_err err;
 
     assert_int_equal(reply_start(&r, flow, &req, &err), 0);
-    wait_for_step(&env->gate, 1);
+    gate_wait(&env->gate, 1);
     fg_flow_drain(flow);
-    req = request_of(100, 10);
+    req = fixture_random_request(100, 10);
     assert_int_equal(reply_start(&late, flow, &req, &err), FG_EBUSY);
     reply_finish(&late);
-    allow(&env->gate, 1000);
+    gate_allow(&env->gate, 1000);
     reply_wait(&r);
     assert_false(r.failed);
     reply_finish(&r);
@@ -470,13 +403,13 @@ static void test_destroy_busy(void **state)
     struct reply r[6];
 
     for (int i = 0; i < 6; i++) {
-        struct fg_job_request req = request_of(300, 500);
+        struct fg_job_request req = fixture_random_request(300, 500);
 
         assert_int_equal(reply_start(&r[i], flow, &req, NULL), 0);
     }
-    wait_for_step(&env->gate, 1);
+    gate_wait(&env->gate, 1);
     fg_flow_cancel_all(flow);
-    allow(&env->gate, 1000);
+    gate_allow(&env->gate, 1000);
     fg_flow_destroy(flow);
     for (int i = 0; i < 6; i++) {
         reply_wait(&r[i]);
@@ -491,18 +424,18 @@ static void test_fairness(void **state)
 {
     struct env *env = *state;
     struct fg_flow *flow = open_flow(env, true);
-    struct fg_job_request req = request_of(1000, 1);
+    struct fg_job_request req = fixture_random_request(1000, 1);
     struct reply slow, quick;
 
     assert_int_equal(reply_start(&slow, flow, &req, NULL), 0);
-    wait_for_step(&env->gate, 1);
-    req = request_of(30, 1);
+    gate_wait(&env->gate, 1);
+    req = fixture_random_request(30, 1);
     assert_int_equal(reply_start(&quick, flow, &req, NULL), 0);
     /* Prompts are prepared in order: once this one is refused, the short one is with the GPU
      * thread. */
-    check_refusal(flow, request_of(0, 1), FG_EINVAL,
+    check_refusal(flow, fixture_random_request(0, 1), FG_EINVAL,
                   "the prompt is empty; it needs at least one token");
-    allow(&env->gate, 1000);
+    gate_allow(&env->gate, 1000);
     reply_wait(&slow);
     reply_wait(&quick);
     assert_false(slow.failed || quick.failed);

@@ -10,15 +10,9 @@
 
 #include "fake_engine.h"
 #include "fixture.h"
+#include "gate.h"
 
 enum { PROMPT = 200, ANSWER = 60, JOBS = 4, PATIENCE_MS = 10000 };
-
-/* Holds the device in its step until `allowed` is raised to it. */
-struct gate {
-    pthread_mutex_t lock;
-    pthread_cond_t change;
-    uint64_t allowed, reached;
-};
 
 struct env {
     char *dir, *model;
@@ -35,8 +29,7 @@ static int set_up(void **state)
     env->dir = fixture_dir();
     env->model = fixture_model(env->dir);
     env->opt = (struct fg_flow_options){.model_path = env->model, .n_ctx = 1024, .n_seq = JOBS};
-    pthread_mutex_init(&env->gate.lock, NULL);
-    pthread_cond_init(&env->gate.change, NULL);
+    gate_init(&env->gate);
     *state = env;
     return 0;
 }
@@ -45,40 +38,11 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    pthread_cond_destroy(&env->gate.change);
-    pthread_mutex_destroy(&env->gate.lock);
+    gate_finish(&env->gate);
     fixture_remove(env->dir);
     free(env->model);
     free(env);
     return 0;
-}
-
-static void hold(void *ctx, uint64_t step)
-{
-    struct gate *g = ctx;
-
-    pthread_mutex_lock(&g->lock);
-    g->reached = step;
-    pthread_cond_broadcast(&g->change);
-    while (g->allowed < step)
-        pthread_cond_wait(&g->change, &g->lock);
-    pthread_mutex_unlock(&g->lock);
-}
-
-static void allow(struct gate *g, uint64_t steps)
-{
-    pthread_mutex_lock(&g->lock);
-    g->allowed = steps;
-    pthread_cond_broadcast(&g->change);
-    pthread_mutex_unlock(&g->lock);
-}
-
-static void wait_for_step(struct gate *g, uint64_t step)
-{
-    pthread_mutex_lock(&g->lock);
-    while (g->reached < step)
-        pthread_cond_wait(&g->change, &g->lock);
-    pthread_mutex_unlock(&g->lock);
 }
 
 static void open_flow(struct env *env, struct fake_settings s)
@@ -156,18 +120,18 @@ static void test_admitted_beside(void **state)
 {
     struct env *env = *state;
     struct fake_settings s = {
-        .softmax = true, .lightning = true, .on_step = hold, .on_step_ctx = &env->gate};
+        .softmax = true, .lightning = true, .on_step = gate_hold, .on_step_ctx = &env->gate};
     int ms = 0;
 
     open_flow(env, s);
     start(env, 0);
-    wait_for_step(&env->gate, 1);
+    gate_wait(&env->gate, 1);
     start(env, 1);
     while (!in_phase(env, FG_PHASE_RESTORE) && ms++ < PATIENCE_MS)
         rest();
     assert_true(ms < PATIENCE_MS);
-    assert_int_equal(env->gate.reached, 1);
-    allow(&env->gate, UINT64_MAX);
+    assert_int_equal(gate_reached(&env->gate), 1);
+    gate_allow(&env->gate, UINT64_MAX);
     end(env, 2);
 }
 
@@ -185,24 +149,22 @@ static size_t told(struct reply *r)
 static void test_told_beside(void **state)
 {
     struct env *env = *state;
-    struct fake_settings s = {.softmax = true, .on_step = hold, .on_step_ctx = &env->gate};
+    struct fake_settings s = {.softmax = true, .on_step = gate_hold, .on_step_ctx = &env->gate};
     uint64_t first = 0;
     int ms = 0;
 
     open_flow(env, s);
     start(env, 0);
     while (!told(&env->replies[0]) && ms++ < PATIENCE_MS) {
-        pthread_mutex_lock(&env->gate.lock);
-        first = env->gate.reached;
-        pthread_mutex_unlock(&env->gate.lock);
+        first = gate_reached(&env->gate);
         if (!in_phase(env, FG_PHASE_DECODE))
-            allow(&env->gate, first);
+            gate_allow(&env->gate, first);
         rest();
     }
     assert_true(ms < PATIENCE_MS);
     assert_int_equal(told(&env->replies[0]), 1);
     assert_true(env->gate.allowed < UINT64_MAX);
-    allow(&env->gate, UINT64_MAX);
+    gate_allow(&env->gate, UINT64_MAX);
     end(env, 1);
 }
 

@@ -1,0 +1,30 @@
+/* Holds the fake device in its steps, for tests of what goes on meanwhile. */
+#ifndef GATE_H
+#define GATE_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "serve/job.h"
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    uint64_t allowed, reached; /* steps, from 1 */
+    struct fg_job *cancel;     /* canceled amid step cancel_at; or NULL */
+    uint64_t cancel_at;
+};
+
+/* No step is allowed. */
+void gate_init(struct gate *g);
+void gate_finish(struct gate *g);
+/* The fake engine's on_step, with the gate for its context: returns once the step is allowed. */
+void gate_hold(void *gate, uint64_t step);
+/* Lets all steps up to this one go on. Any thread. */
+void gate_allow(struct gate *g, uint64_t step);
+/* Returns when the device is in that step or behind it. */
+void gate_wait(struct gate *g, uint64_t step);
+/* The step that the device is in, or the last one. */
+uint64_t gate_reached(struct gate *g);
+
+#endif
