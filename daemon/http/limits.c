@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -228,11 +229,6 @@ void fg_limits_moved(struct fg_conn *c)
     c->moved = fg_clock_ms();
 }
 
-static double least(double a, double b)
-{
-    return a < b ? a : b;
-}
-
 static bool body_stalls(struct fg_conn *c, double now)
 {
     bool stalls;
@@ -288,8 +284,8 @@ static const char *find_expired(struct fg_conn *c, double now)
     switch (c->phase) {
     case FG_CONN_HEAD:
         if (evbuffer_get_length(bufferevent_get_input(c->bev)))
-            return age > least(http->head_ms, http->request_ms) ? "a head does not end" : NULL;
-        return age > (c->served ? http->idle_ms : least(http->head_ms, http->idle_ms))
+            return age > fmin(http->head_ms, http->request_ms) ? "a head does not end" : NULL;
+        return age > (c->served ? http->idle_ms : fmin(http->head_ms, http->idle_ms))
                    ? "nothing is asked"
                    : NULL;
     case FG_CONN_BODY:
@@ -304,10 +300,10 @@ static const char *find_expired(struct fg_conn *c, double now)
 
 static double tick_ms(const struct fg_http *http)
 {
-    double ms = least(least(http->head_ms, http->stall_ms), least(http->idle_ms, http->request_ms));
+    double ms = fmin(fmin(http->head_ms, http->stall_ms), fmin(http->idle_ms, http->request_ms));
 
     ms /= 4;
-    return ms < 10 ? 10 : least(ms, REST_MS);
+    return ms < 10 ? 10 : fmin(ms, REST_MS);
 }
 
 void fg_limits_tick(int fd, short what, void *arg)

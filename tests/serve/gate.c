@@ -52,3 +52,28 @@ uint64_t gate_reached(struct gate *g)
     pthread_mutex_unlock(&g->lock);
     return reached;
 }
+
+static void stand_still(void *ctx)
+{
+    struct reader_hold *h = ctx;
+
+    sem_post(h->stands);
+    sem_wait(&h->go);
+}
+
+void reader_hold(struct reader_hold *h, struct fg_cache *cache, sem_t *stands)
+{
+    h->stands = stands;
+    h->call = (struct fg_cache_call){.run = stand_still, .ctx = h};
+    sem_init(&h->go, 0, 0);
+    fg_ticket_init(&h->call.ticket, NULL);
+    fg_cache_on_reader(cache, &h->call);
+}
+
+void reader_let_go(struct reader_hold *h)
+{
+    sem_post(&h->go);
+    fg_ticket_wait(&h->call.ticket, NULL);
+    fg_ticket_finish(&h->call.ticket);
+    sem_destroy(&h->go);
+}

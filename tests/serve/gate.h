@@ -1,10 +1,13 @@
-/* Holds the fake device in its steps, for tests of what goes on meanwhile. */
+/* Holds the fake device in its steps, or the store's reader, for tests of what goes on meanwhile.
+ */
 #ifndef GATE_H
 #define GATE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdint.h>
 
+#include "cache/cache.h"
 #include "serve/job.h"
 
 struct gate {
@@ -26,5 +29,15 @@ void gate_allow(struct gate *g, uint64_t step);
 void gate_wait(struct gate *g, uint64_t step);
 /* The step that the device is in, or the last one. */
 uint64_t gate_reached(struct gate *g);
+
+struct reader_hold {
+    struct fg_cache_call call;
+    sem_t *stands, go;
+};
+
+/* Has the store's reader stand still once it has done what it was given before; *stands is posted
+ * then. */
+void reader_hold(struct reader_hold *h, struct fg_cache *cache, sem_t *stands);
+void reader_let_go(struct reader_hold *h);
 
 #endif

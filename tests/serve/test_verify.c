@@ -15,6 +15,7 @@
 #include "cache/cache.h"
 #include "fake_engine.h"
 #include "fixture.h"
+#include "gate.h"
 #include "serve/operation.h"
 #include "serve/flow_state.h"
 #include "serve/job_state.h"
@@ -36,8 +37,8 @@ struct env {
     struct fg_flow_options opt;
     struct fg_flow *flow;
     struct fake_settings settings;
-    struct fg_cache_call call; /* the store's reader stands still from this to the post */
-    sem_t stands, go;
+    struct reader_hold reader;
+    sem_t stands;             /* the reader, or a transfer, is held */
     _Atomic bool stop_reader; /* at the next step */
     _Atomic int to_hold;      /* transfers that do not end */
     struct fg_ticket *held[MOST_HELD];
@@ -65,7 +66,6 @@ static int set_up(void **state)
                                         .cache_dir = env->cache,
                                         .cache_bytes = 64 << 20};
     sem_init(&env->stands, 0, 0);
-    sem_init(&env->go, 0, 0);
     sem_init(&env->reached, 0, 0);
     sem_init(&env->begun, 0, 0);
     sem_init(&env->known, 0, 0);
@@ -202,14 +202,6 @@ static struct fg_cache_stats stats_of(struct env *env)
 
 /* --- nobody waits --- */
 
-static void stand_still(void *ctx)
-{
-    struct env *env = ctx;
-
-    sem_post(&env->stands);
-    sem_wait(&env->go);
-}
-
 /* The verification has found what to compute; now nothing is read any more. */
 static void stop_reader(void *ctx, uint64_t step)
 {
@@ -219,16 +211,7 @@ static void stop_reader(void *ctx, uint64_t step)
     if (!env->stop_reader)
         return;
     env->stop_reader = false;
-    env->call = (struct fg_cache_call){.run = stand_still, .ctx = env};
-    fg_ticket_init(&env->call.ticket, NULL);
-    fg_cache_on_reader(env->flow->cache, &env->call);
-}
-
-static void let_reader_go(struct env *env)
-{
-    sem_post(&env->go);
-    fg_ticket_wait(&env->call.ticket, NULL);
-    fg_ticket_finish(&env->call.ticket);
+    reader_hold(&env->reader, env->flow->cache, &env->stands);
 }
 
 static bool hold(void *ctx, struct fg_ticket *ticket)
@@ -276,7 +259,7 @@ static void others_go_on(struct env *env, bool device)
     if (device)
         release(env);
     else
-        let_reader_go(env);
+        reader_let_go(&env->reader);
     finish(env);
     assert_int_equal(env->told.error.code, 0);
     assert_int_equal(env->told.result.verified, s.blocks + s.states);
@@ -322,7 +305,7 @@ static void test_canceled(void **state)
     fg_operation_cancel(env->told.operation);
     finish(env);
     assert_int_equal(env->told.error.code, FG_ECANCELED);
-    let_reader_go(env);
+    reader_let_go(&env->reader);
     begin(env, FG_OPERATION_VERIFY);
     finish(env);
     assert_int_equal(env->told.error.code, 0);

@@ -12,6 +12,7 @@
 #include "cache/cache.h"
 #include "fake_engine.h"
 #include "fixture.h"
+#include "gate.h"
 #include "serve/flow_state.h"
 #include "serve/job_state.h"
 
@@ -21,9 +22,7 @@ struct env {
     char *dir, *model, *cache;
     struct fg_flow_options opt;
     struct fg_flow *flow;
-    /* The store's reader stands still from the call to the post. */
-    struct fg_cache_call call;
-    sem_t stands, go;
+    struct reader_hold hold;
 };
 
 static int set_up(void **state)
@@ -80,31 +79,14 @@ static void start(struct env *env, struct reply *r, struct fg_job_request req)
     assert_int_equal(reply_start(r, env->flow, &req, NULL), 0);
 }
 
-static void stand_still(void *ctx)
-{
-    struct env *env = ctx;
-
-    sem_post(&env->stands);
-    sem_wait(&env->go);
-}
-
 static void stop_reader(struct env *env)
 {
-    sem_init(&env->stands, 0, 0);
-    sem_init(&env->go, 0, 0);
-    env->call = (struct fg_cache_call){.run = stand_still, .ctx = env};
-    fg_ticket_init(&env->call.ticket, NULL);
-    fg_cache_on_reader(env->flow->cache, &env->call);
-    sem_wait(&env->stands);
-}
+    sem_t stands;
 
-static void let_reader_go(struct env *env)
-{
-    sem_post(&env->go);
-    fg_ticket_wait(&env->call.ticket, NULL);
-    fg_ticket_finish(&env->call.ticket);
-    sem_destroy(&env->go);
-    sem_destroy(&env->stands);
+    sem_init(&stands, 0, 0);
+    reader_hold(&env->hold, env->flow->cache, &stands);
+    sem_wait(&stands);
+    sem_destroy(&stands);
 }
 
 static bool ended(struct reply *r)
@@ -149,7 +131,7 @@ static void check_kind(struct env *env, bool softmax, bool lightning)
     reply_wait(&gone);
     assert_int_equal(gone.error.code, FG_ECANCELED);
     assert_false(ended(&slow) || ended(&twin));
-    let_reader_go(env);
+    reader_let_go(&env->hold);
     reply_wait(&slow);
     reply_wait(&twin);
     assert_int_equal(slow.account.reused_tokens, 640);
@@ -223,7 +205,7 @@ static void test_end_amid(void **state)
     start(env, &r, ask(1));
     fg_flow_cancel_all(env->flow);
     reply_wait(&r);
-    let_reader_go(env);
+    reader_let_go(&env->hold);
     fg_flow_destroy(env->flow);
     assert_int_equal(r.error.code, FG_ECANCELED);
     reply_finish(&r);
