@@ -13,7 +13,8 @@ void fake_engine_set(const struct fake_settings *s)
     fake_settings = *s;
     fake_counters.steps = fake_counters.tokens = fake_counters.engines =
         fake_counters.shared_steps = 0;
-    fake_counters.page_reads = fake_counters.state_reads = fake_counters.ahead = 0;
+    fake_counters.lost_seqs = fake_counters.page_reads = fake_counters.state_reads =
+        fake_counters.ahead = 0;
 }
 
 void fake_engine_counts(struct fake_counts *out)
@@ -21,7 +22,7 @@ void fake_engine_counts(struct fake_counts *out)
     *out = (struct fake_counts){fake_counters.steps,      fake_counters.tokens,
                                 fake_counters.engines,    fake_counters.shared_steps,
                                 fake_counters.page_reads, fake_counters.state_reads,
-                                fake_counters.ahead};
+                                fake_counters.ahead,      fake_counters.lost_seqs};
 }
 
 /* --- the model --- */
@@ -207,6 +208,10 @@ int fg_seq_create(struct fg_engine *e, struct fg_seq **out, struct fg_err *err)
 {
     fake_check_thread(e);
     *out = NULL;
+    if (e->lost) { /* its state cannot be zeroed */
+        fake_counters.lost_seqs++;
+        return fake_lost(e, err);
+    }
     if (e->n_live == e->info.n_seq)
         return fg_fail(err, FG_EBUSY, "all %u sequences are in use", e->info.n_seq);
     *out = calloc(1, sizeof **out);

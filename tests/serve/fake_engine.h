@@ -44,6 +44,7 @@ struct fake_counts {
     uint64_t shared_steps;            /* steps of more than one piece */
     uint64_t page_reads, state_reads; /* captures */
     uint64_t ahead;                   /* steps that were prepared while another ran */
+    uint64_t lost_seqs;               /* refused because the device was lost */
 };
 /* Any thread. */
 void fake_engine_counts(struct fake_counts *out);

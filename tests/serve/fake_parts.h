@@ -83,7 +83,8 @@ struct fg_engine {
 };
 
 struct fake_counters {
-    _Atomic uint64_t steps, tokens, engines, shared_steps, page_reads, state_reads, ahead;
+    _Atomic uint64_t steps, tokens, engines, shared_steps, page_reads, state_reads, ahead,
+        lost_seqs;
 };
 
 extern struct fake_settings fake_settings;

@@ -168,12 +168,40 @@ static void test_told_beside(void **state)
     end(env, 1);
 }
 
+/* The device is lost in a step; before that is known a job gets its place beside it, which fails:
+ * the job begins again with the others. */
+static void test_lost_beside(void **state)
+{
+    struct env *env = *state;
+    struct fake_settings s = {.softmax = true,
+                              .lightning = true,
+                              .lose_at = 2, /* an even step's loss is seen when it ends */
+                              .on_step = gate_hold,
+                              .on_step_ctx = &env->gate};
+    struct fake_counts c = {0};
+    int ms = 0;
+
+    open_flow(env, s);
+    start(env, 0);
+    gate_allow(&env->gate, 1);
+    gate_wait(&env->gate, 2);
+    start(env, 1);
+    while (!c.lost_seqs && ms++ < PATIENCE_MS) {
+        rest();
+        fake_engine_counts(&c);
+    }
+    assert_int_equal(c.lost_seqs, 1);
+    gate_allow(&env->gate, UINT64_MAX);
+    end(env, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_prepared, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_admitted_beside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_told_beside, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lost_beside, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
