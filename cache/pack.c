@@ -46,15 +46,17 @@ static void sum(const void *p, size_t n, uint64_t seed, uint8_t out[16])
 
 uint64_t fg_pack_bytes(const struct fg_pack_head *h)
 {
+    uint64_t end = h->version == FG_PACK_UNSIGNED ? 0 : FG_PACK_END_BYTES;
+
     return FG_PACK_HEAD_BYTES + h->n_blocks * (FG_PACK_RECORD_BYTES + h->block_bytes) +
-           h->n_states * (FG_PACK_RECORD_BYTES + h->state_bytes);
+           h->n_states * (FG_PACK_RECORD_BYTES + h->state_bytes) + end;
 }
 
 void fg_pack_head_encode(const struct fg_pack_head *h, uint8_t out[FG_PACK_HEAD_BYTES])
 {
     memset(out, 0, FG_PACK_HEAD_BYTES);
     memcpy(out, magic, 8);
-    fg_store_u32(out + P_VERSION, FG_PACK_VERSION);
+    fg_store_u32(out + P_VERSION, h->version);
     fg_store_u32(out + P_BLOCKS, h->n_blocks);
     fg_store_u32(out + P_STATES, h->n_states);
     fg_store_u64(out + P_BLOCK_BYTES, h->block_bytes);
@@ -96,10 +98,11 @@ int fg_pack_head_decode(const uint8_t *p, size_t n, struct fg_pack_head *h, stru
     if (n < FG_PACK_HEAD_BYTES)
         return fg_fail(err, FG_EFORMAT, "the pack is cut off: %zu bytes, its head alone has %d", n,
                        FG_PACK_HEAD_BYTES);
-    if (fg_load_u32(p + P_VERSION) != FG_PACK_VERSION)
+    h->version = fg_load_u32(p + P_VERSION);
+    if (h->version != FG_PACK_VERSION && h->version != FG_PACK_UNSIGNED)
         return fg_fail(err, FG_EUNSUPPORTED,
                        "format version: the pack has %" PRIu32 ", this build reads and writes %d",
-                       fg_load_u32(p + P_VERSION), FG_PACK_VERSION);
+                       h->version, FG_PACK_VERSION);
     sum(p, P_SUM, 0, check);
     if (memcmp(check, p + P_SUM, 16) != 0)
         return fg_fail(err, FG_EFORMAT, "the checksum of the pack's head does not hold");
@@ -166,15 +169,84 @@ void fg_pack_record_encode(const uint8_t head[FG_PACK_HEAD_BYTES], const struct 
     record_sum(head, out, r->payload, payload_bytes, out + R_SUM);
 }
 
+/* --- the end --- */
+
+void fg_pack_digest_init(struct fg_pack_digest *d)
+{
+    crypto_generichash_init(&d->state, NULL, 0, FG_PACK_DIGEST_BYTES);
+}
+
+void fg_pack_digest_add(struct fg_pack_digest *d, const void *bytes, size_t n)
+{
+    crypto_generichash_update(&d->state, bytes, n);
+}
+
+static void digest_end(struct fg_pack_digest *d, uint8_t out[FG_PACK_DIGEST_BYTES])
+{
+    crypto_generichash_final(&d->state, out, FG_PACK_DIGEST_BYTES);
+}
+
+int fg_pack_end_encode(struct fg_pack_digest *d, const struct fg_pack_key *key,
+                       uint8_t out[FG_PACK_END_BYTES], struct fg_err *err)
+{
+    uint8_t digest[FG_PACK_DIGEST_BYTES];
+
+    memcpy(out, key->public.b, FG_PACK_PUBLIC_BYTES);
+    fg_pack_digest_add(d, out, FG_PACK_PUBLIC_BYTES);
+    digest_end(d, digest);
+    return fg_pack_sign(key, digest, out + FG_PACK_PUBLIC_BYTES, err);
+}
+
+/* --- reading --- */
+
 int fg_pack_reader_init(struct fg_pack_reader *r, const void *p, size_t n, struct fg_err *err)
 {
-    *r = (struct fg_pack_reader){.p = p, .n = n, .at = FG_PACK_HEAD_BYTES};
-    return fg_pack_head_decode(p, n, &r->head, err);
+    int rc;
+
+    *r = (struct fg_pack_reader){.p = p, .end = n, .at = FG_PACK_HEAD_BYTES};
+    rc = fg_pack_head_decode(p, n, &r->head, err);
+    if (rc)
+        return rc;
+    r->is_signed = r->head.version != FG_PACK_UNSIGNED;
+    if (r->is_signed) {
+        r->end = n - FG_PACK_END_BYTES;
+        memcpy(r->signer.b, r->p + r->end, sizeof r->signer.b);
+    }
+    fg_pack_digest_init(&r->digest);
+    fg_pack_digest_add(&r->digest, p, FG_PACK_HEAD_BYTES);
+    return 0;
+}
+
+void fg_pack_rewind(struct fg_pack_reader *r)
+{
+    r->at = FG_PACK_HEAD_BYTES;
+    r->blocks = r->states = 0;
+    r->after_block = false;
 }
 
 static int bad(const struct fg_pack_reader *r, const char *what, struct fg_err *err)
 {
     return fg_fail(err, FG_EFORMAT, "the pack's record at byte %zu %s", r->at, what);
+}
+
+/* Is that all there should be, and did the signer say so? */
+static int check_end(struct fg_pack_reader *r, struct fg_err *err)
+{
+    uint8_t digest[FG_PACK_DIGEST_BYTES];
+    char who[FG_PACK_PUBLIC_TEXT];
+
+    if (r->blocks != r->head.n_blocks || r->states != r->head.n_states)
+        return bad(r, "is missing", err);
+    if (r->is_signed && !r->verified) {
+        fg_pack_digest_add(&r->digest, r->signer.b, sizeof r->signer.b);
+        digest_end(&r->digest, digest);
+        fg_pack_public_text(&r->signer, who);
+        if (!fg_pack_signed_by(&r->signer, digest, r->p + r->end + sizeof r->signer.b))
+            return fg_fail(err, FG_EFORMAT,
+                           "the pack's signature does not hold: it is not what %s signed", who);
+    }
+    r->verified = true;
+    return 0;
 }
 
 int fg_pack_next(struct fg_pack_reader *r, struct fg_pack_record *out, struct fg_err *err)
@@ -184,11 +256,9 @@ int fg_pack_next(struct fg_pack_reader *r, struct fg_pack_record *out, struct fg
     uint8_t check[16];
     uint32_t kind;
 
-    if (r->at == r->n)
-        return r->blocks == r->head.n_blocks && r->states == r->head.n_states
-                   ? 0
-                   : bad(r, "is missing", err);
-    if (r->n - r->at < FG_PACK_RECORD_BYTES)
+    if (r->at == r->end)
+        return check_end(r, err);
+    if (r->end - r->at < FG_PACK_RECORD_BYTES)
         return bad(r, "is cut off", err);
     kind = fg_load_u32(p + R_KIND);
     if (kind != 1 && kind != 2)
@@ -198,14 +268,17 @@ int fg_pack_next(struct fg_pack_reader *r, struct fg_pack_record *out, struct fg
     bytes = out->is_state ? r->head.state_bytes : r->head.block_bytes;
     if (out->is_state ? !r->after_block || out->index != r->blocks - 1 : out->index != r->blocks)
         return bad(r, "is out of order", err);
-    if (fg_load_u64(p + R_BYTES) != bytes || r->n - r->at - FG_PACK_RECORD_BYTES < bytes)
+    if (fg_load_u64(p + R_BYTES) != bytes || r->end - r->at - FG_PACK_RECORD_BYTES < bytes)
         return bad(r, "has another size than its head says", err);
     for (int i = 0; i < FG_BLOCK_TOKENS; i++)
         out->tokens[i] = (int32_t)fg_load_u32(p + R_TOKENS + 4 * i);
     out->payload = p + FG_PACK_RECORD_BYTES;
-    record_sum(r->p, p, out->payload, bytes, check);
-    if (memcmp(check, p + R_SUM, 16) != 0)
-        return bad(r, "does not match its checksum", err);
+    if (!r->verified) {
+        record_sum(r->p, p, out->payload, bytes, check);
+        if (memcmp(check, p + R_SUM, 16) != 0)
+            return bad(r, "does not match its checksum", err);
+        fg_pack_digest_add(&r->digest, p, FG_PACK_RECORD_BYTES + bytes);
+    }
     r->blocks += !out->is_state;
     r->states += out->is_state;
     r->after_block = !out->is_state;

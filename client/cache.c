@@ -265,10 +265,14 @@ int fg_client_cache_export(struct fg_client *client, const char *id,
 }
 
 int fg_client_cache_import(struct fg_client *client, const void *pack, size_t bytes,
-                           struct fg_client_cache_found *out, struct fg_err *err)
+                           const struct fg_client_import *how, struct fg_client_cache_found *out,
+                           struct fg_err *err)
 {
     const struct fg_client_upload upload = {
-        .path = "/v1/fulgur/cache/import?stream=true", .body = pack, .bytes = bytes};
+        .path = how && how->unsigned_too ? "/v1/fulgur/cache/import?stream=true&unsigned=true"
+                                         : "/v1/fulgur/cache/import?stream=true",
+        .body = pack,
+        .bytes = bytes};
     struct fg_client_cache_found found = {0};
     json_t *root;
     int rc = fg_client_operation_upload(client, &upload, NULL, &root, err);
@@ -284,5 +288,30 @@ int fg_client_cache_import(struct fg_client *client, const void *pack, size_t by
     if (rc >= 0) {
         *out = found;
     }
+    return rc < 0 ? rc : 0;
+}
+
+int fg_client_cache_key(struct fg_client *client, char out[FG_CLIENT_PACK_KEY], struct fg_err *err)
+{
+    const char *key;
+    json_t *root;
+    size_t n;
+    int rc = fg_client_call(client, "/v1/fulgur/cache/key", NULL, &root, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    struct fg_client_json j = {root, "answer", err};
+    rc = fg_client_json_string(&j, "key", &key, &n);
+    if (rc == 0) {
+        rc = fg_client_json_missing(&j, "key", "a string");
+    }
+    if (rc > 0 && (n == 0 || n >= FG_CLIENT_PACK_KEY)) {
+        rc = fg_fail(err, FG_EFORMAT, "the daemon's answer: key has %zu bytes", n);
+    }
+    if (rc > 0) {
+        snprintf(out, FG_CLIENT_PACK_KEY, "%s", key);
+    }
+    json_decref(root);
     return rc < 0 ? rc : 0;
 }

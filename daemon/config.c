@@ -40,6 +40,13 @@ static const char help_text[] =
     "                         the last of these two options counts\n"
     "      --tenant NAME      all callers share what is cached. Without it each user of the\n"
     "                         socket, each key, and TCP without a key has a cache of its own\n"
+    "      --tcp-operations   TCP clients may import packs, and forget and compact what they "
+    "share\n"
+    "                         with others; without it only who runs the daemon, by its socket\n"
+    "      --import-key KEY   take packs that KEY signed, as `fulgur cache key` shows it; may be\n"
+    "                         given many times (or the environment's FULGUR_IMPORT_KEY)\n"
+    "      --import-key-file F\n"
+    "                         the same, any number of keys: one a line, # begins a comment line\n"
     "      --max-body SIZE    longest request (default: 64M)\n"
     "      --max-bodies SIZE  all requests that have not been read yet; a tenant may take half of "
     "it\n"
@@ -72,6 +79,9 @@ enum option_id {
     OPT_API_KEY,
     OPT_API_KEY_FILE,
     OPT_TENANT,
+    OPT_TCP_OPERATIONS,
+    OPT_IMPORT_KEY,
+    OPT_IMPORT_KEY_FILE,
     OPT_MAX_BODY,
     OPT_MAX_BODIES,
     OPT_LOG_LEVEL,
@@ -102,6 +112,9 @@ static const struct option options[] = {
     {"api-key", required_argument, NULL, OPT_API_KEY},
     {"api-key-file", required_argument, NULL, OPT_API_KEY_FILE},
     {"tenant", required_argument, NULL, OPT_TENANT},
+    {"tcp-operations", no_argument, NULL, OPT_TCP_OPERATIONS},
+    {"import-key", required_argument, NULL, OPT_IMPORT_KEY},
+    {"import-key-file", required_argument, NULL, OPT_IMPORT_KEY_FILE},
     {"max-body", required_argument, NULL, OPT_MAX_BODY},
     {"max-bodies", required_argument, NULL, OPT_MAX_BODIES},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
@@ -247,40 +260,92 @@ static char *key_of_line(char *line, size_t n)
     return from;
 }
 
+/* A file of keys, one a line. */
+struct key_file {
+    const char *option, *path;
+    int (*add)(struct fg_config *c, const char *key, struct fg_err *err);
+    size_t max;
+};
+
 /* Messages name the line and never what is in it. */
-static int read_key_file(struct fg_config *c, const char *path, struct fg_err *err)
+static int read_key_file(struct fg_config *c, const struct key_file *k, struct fg_err *err)
 {
-    FILE *f = fopen(path, "re");
+    FILE *f = fopen(k->path, "re");
     unsigned long number = 0;
     char *line = NULL;
-    size_t room = 0;
+    size_t room = 0, found = 0;
     ssize_t n;
     int rc = 0;
 
     if (!f)
-        return fg_fail(err, FG_EIO, "--api-key-file: %s: %s", path, strerror(errno));
-    forget_keys(c);
+        return fg_fail(err, FG_EIO, "--%s: %s: %s", k->option, k->path, strerror(errno));
     while (rc == 0 && (n = getline(&line, &room, f)) >= 0) {
         const char *key = key_of_line(line, (size_t)n);
+        struct fg_err why = {0};
 
         number++;
         if (!key)
             rc = fg_fail(err, FG_EINVAL,
-                         "--api-key-file: %s: line %lu holds control characters; a key is text",
-                         path, number);
-        else if (*key && c->n_api_keys == FG_MAX_API_KEYS)
-            rc = fg_fail(err, FG_EINVAL, "--api-key-file: %s has more than %d keys", path,
-                         FG_MAX_API_KEYS);
-        else if (*key)
-            rc = add_key(c, key, err);
+                         "--%s: %s: line %lu holds control characters; a key is text", k->option,
+                         k->path, number);
+        else if (*key && found++ == k->max)
+            rc = fg_fail(err, FG_EINVAL, "--%s: %s has more than %zu keys", k->option, k->path,
+                         k->max);
+        else if (*key && (rc = k->add(c, key, &why)) != 0)
+            fg_fail(err, rc, "--%s: %s: line %lu: %.300s", k->option, k->path, number, why.text);
     }
     if (rc == 0 && ferror(f))
-        rc = fg_fail(err, FG_EIO, "--api-key-file: %s: %s", path, strerror(errno));
-    if (rc == 0 && c->n_api_keys == 0)
-        rc = fg_fail(err, FG_EINVAL, "--api-key-file: %s has no key: one a line", path);
+        rc = fg_fail(err, FG_EIO, "--%s: %s: %s", k->option, k->path, strerror(errno));
+    if (rc == 0 && found == 0)
+        rc = fg_fail(err, FG_EINVAL, "--%s: %s has no key: one a line", k->option, k->path);
     free(line);
     fclose(f);
     return rc;
+}
+
+static int read_api_keys(struct fg_config *c, const char *path, struct fg_err *err)
+{
+    const struct key_file k = {
+        .option = "api-key-file", .path = path, .add = add_key, .max = FG_MAX_API_KEYS};
+
+    forget_keys(c);
+    return read_key_file(c, &k, err);
+}
+
+/* Whose packs are taken. */
+static int add_import_key(struct fg_config *c, const char *text, struct fg_err *err)
+{
+    struct fg_pack_public key, *keys;
+
+    if (!fg_pack_public_parse(text, &key))
+        return fg_fail(err, FG_EINVAL,
+                       "a key of packs is ed25519: and 64 hexadecimal digits, as `fulgur cache "
+                       "key` shows it");
+    keys = realloc(c->import_keys, (c->n_import_keys + 1) * sizeof *keys);
+    if (!keys)
+        return fg_fail(err, FG_ENOMEM, "no memory for the keys of packs");
+    c->import_keys = keys;
+    keys[c->n_import_keys++] = key;
+    return 0;
+}
+
+static int set_import_key(struct fg_config *c, const char *from, const char *text,
+                          struct fg_err *err)
+{
+    struct fg_err why = {0};
+    int rc = add_import_key(c, text, &why);
+
+    return rc ? fg_fail(err, rc, "%s is `%.100s`: %s", from, text, why.text) : 0;
+}
+
+static int read_import_keys(struct fg_config *c, const char *path, struct fg_err *err)
+{
+    const struct key_file k = {.option = "import-key-file",
+                               .path = path,
+                               .add = add_import_key,
+                               .max = FG_MAX_IMPORT_KEYS};
+
+    return read_key_file(c, &k, err);
 }
 
 /* Not quoted when it is refused: it may be a key that was put in the wrong place. */
@@ -349,8 +414,11 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
     case OPT_SOCKET: return set_string(&c->socket, "socket", optarg, err);
     case OPT_TCP: return set_string(&c->tcp, "tcp", optarg, err);
     case OPT_API_KEY: return set_key(c, optarg, err);
-    case OPT_API_KEY_FILE: return read_key_file(c, optarg, err);
+    case OPT_API_KEY_FILE: return read_api_keys(c, optarg, err);
     case OPT_TENANT: return set_tenant(c, optarg, err);
+    case OPT_TCP_OPERATIONS: c->tcp_operations = true; return 0;
+    case OPT_IMPORT_KEY: return set_import_key(c, "--import-key", optarg, err);
+    case OPT_IMPORT_KEY_FILE: return read_import_keys(c, optarg, err);
     case OPT_MAX_BODY: return set_size(&c->max_body, "max-body", optarg, 1 << 20, err);
     case OPT_MAX_BODIES: return set_size(&c->max_bodies, "max-bodies", optarg, 1 << 20, err);
     case OPT_PLAN: c->action = FG_CONFIG_PLAN; return 0;
@@ -419,7 +487,7 @@ static char *default_cache_dir(void)
 
 static int resolve(struct fg_config *c, struct fg_err *err)
 {
-    const char *key = getenv("FULGUR_API_KEY");
+    const char *key = getenv("FULGUR_API_KEY"), *import = getenv("FULGUR_IMPORT_KEY");
 
     if (!c->cache_dir)
         c->cache_dir = default_cache_dir();
@@ -434,6 +502,12 @@ static int resolve(struct fg_config *c, struct fg_err *err)
     if (!c->use_cache) {
         free(c->cache_dir);
         c->cache_dir = NULL;
+    }
+    if (!c->n_import_keys && import && *import) {
+        int rc = set_import_key(c, "FULGUR_IMPORT_KEY", import, err);
+
+        if (rc)
+            return rc;
     }
     if (!c->n_api_keys && key && *key)
         return set_key(c, key, err);
@@ -455,7 +529,9 @@ void fg_config_flow_options(const struct fg_config *c, struct fg_flow_options *o
                                     .cache_bytes = c->cache_bytes,
                                     .vram_bytes = c->vram_bytes,
                                     .ram_bytes = c->ram_bytes,
-                                    .cache_write_budget = c->cache_write_budget};
+                                    .cache_write_budget = c->cache_write_budget,
+                                    .import_keys = c->import_keys,
+                                    .n_import_keys = c->n_import_keys};
 }
 
 /* An eighth of the machine's memory. */
@@ -494,6 +570,7 @@ void fg_config_finish(struct fg_config *c)
     free(c->socket);
     free(c->tcp);
     free(c->tenant);
+    free(c->import_keys);
     forget_keys(c);
     *c = (struct fg_config){0};
 }

@@ -6,12 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/pack_key.h"
 #include "serve/flow.h"
 #include "fulgur/error.h"
 #include "base/log.h"
 #include "model/engine.h"
 
-enum { FG_MAX_API_KEYS = 1024, FG_MAX_TENANT_NAME = 64 };
+enum { FG_MAX_API_KEYS = 1024, FG_MAX_IMPORT_KEYS = 1024, FG_MAX_TENANT_NAME = 64 };
 
 enum fg_config_action {
     FG_CONFIG_RUN,
@@ -40,14 +41,17 @@ struct fg_config {
     char *socket, *tcp;
     char **api_keys; /* [n_api_keys], none of them empty */
     size_t n_api_keys;
-    char *tenant; /* that all callers share */
+    char *tenant;                       /* that all callers share */
+    bool tcp_operations;                /* for others than who runs the daemon, on what is shared */
+    struct fg_pack_public *import_keys; /* [n_import_keys]: whose packs are taken */
+    size_t n_import_keys;
     enum fg_log_level log_level;
     uint64_t max_body, max_bodies; /* 0: the default */
 };
 
 /* Reads argv (as getopt_long does, which it calls: once a process at a time) and the environment:
- * FULGUR_API_KEY, XDG_CACHE_HOME, HOME. On failure *c needs no fg_config_finish().
- * FG_EINVAL: err names the option; FG_EIO: the key file; FG_ENOMEM. */
+ * FULGUR_API_KEY, FULGUR_IMPORT_KEY, XDG_CACHE_HOME, HOME. On failure *c needs no
+ * fg_config_finish(). FG_EINVAL: err names the option; FG_EIO: a key file; FG_ENOMEM. */
 int fg_config_init(struct fg_config *c, int argc, char **argv, struct fg_err *err);
 void fg_config_finish(struct fg_config *c);
 

@@ -117,6 +117,7 @@ static int open_api(struct daemon *d, struct fg_err *err)
                                  .api_keys = (const char *const *)d->config.api_keys,
                                  .n_api_keys = d->config.n_api_keys,
                                  .tenant = d->config.tenant,
+                                 .tcp_operations = d->config.tcp_operations,
                                  .version = FG_VERSION,
                                  .max_body = (size_t)d->config.max_body,
                                  .max_bodies = (size_t)d->config.max_bodies};

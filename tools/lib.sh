@@ -26,6 +26,7 @@ build  pc:vulkan             libvulkan-dev            vulkan-loader-devel     vu
 build  pc:lmdb               liblmdb-dev              lmdb-devel              lmdb
 build  pc:libevent           libevent-dev             libevent-devel          libevent
 build  pc:libxxhash          libxxhash-dev            xxhash-devel            xxhash
+build  pc:libsodium          libsodium-dev            libsodium-devel         libsodium
 build  pc:jansson            libjansson-dev           jansson-devel           jansson
 build  pc:libpcre2-8         libpcre2-dev             pcre2-devel             pcre2
 build  pc:libcurl            libcurl4-openssl-dev     libcurl-devel           curl

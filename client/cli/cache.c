@@ -13,7 +13,8 @@ static const char help[] =
     "       fulgur cache forget --id ID [--all] | --file FILE | --all\n"
     "       fulgur cache verify --id ID | --file FILE | --all [--limit N]\n"
     "       fulgur cache export --id ID | --file FILE -o PACK\n"
-    "       fulgur cache import PACK\n"
+    "       fulgur cache import [--unsigned] PACK\n"
+    "       fulgur cache key\n"
     "       fulgur cache gc\n"
     "Shows what the daemon's prompt cache holds on disk, and works on it.\n"
     "\n"
@@ -29,9 +30,10 @@ static const char help[] =
     "  verify   computes stored prompts again, compares what is stored bit for bit, and drops "
     "what\n"
     "           differs; exit code 1 when something did\n"
-    "  export   writes one stored prefix as a pack, to be imported elsewhere\n"
-    "  import   stores a pack's prefix: of the same model file and arithmetic, from somebody you\n"
-    "           trust\n"
+    "  export   writes one stored prefix as a pack, signed, to be imported elsewhere\n"
+    "  import   stores a pack's prefix: of the same model file and arithmetic, signed by this\n"
+    "           daemon or by one whose key it was told of (fulgurd --import-key)\n"
+    "  key      shows the key that this daemon signs packs with\n"
     "  gc       gives the free space in the store's file back\n"
     "\n"
     "  --id ID        as ls shows it; a beginning is enough when nothing else begins so\n"
@@ -39,6 +41,8 @@ static const char help[] =
     "  --system TEXT  with the system message TEXT\n"
     "  --raw          without the model's chat template\n"
     "  -o PACK        the file to write\n"
+    "  --unsigned     also a pack of before packs were signed; its contents are believed. For who\n"
+    "                 runs the daemon, by its Unix socket\n"
     "  --limit N      at most N (default: 100 lines of ls, prompts of verify)\n"
     "  --json         print the daemon's JSON as it is ('-o json' does the "
     "same)\n" FG_CLI_OPTIONS_HELP
@@ -52,20 +56,17 @@ enum {
     OPT_RAW,
     OPT_ALL,
     OPT_LIMIT,
+    OPT_UNSIGNED,
     OPT_END
 };
 #define BIT(opt) (1u << ((opt)-FG_CLI_OPT_FIRST))
 
 static const struct option options[] = {
-    {"json", no_argument, NULL, OPT_JSON},
-    {"id", required_argument, NULL, OPT_ID},
-    {"file", required_argument, NULL, OPT_FILE},
-    {"system", required_argument, NULL, OPT_SYSTEM},
-    {"raw", no_argument, NULL, OPT_RAW},
-    {"all", no_argument, NULL, OPT_ALL},
-    {"limit", required_argument, NULL, OPT_LIMIT},
-    {"output", required_argument, NULL, 'o'},
-    FG_CLI_OPTIONS,
+    {"json", no_argument, NULL, OPT_JSON},         {"id", required_argument, NULL, OPT_ID},
+    {"file", required_argument, NULL, OPT_FILE},   {"system", required_argument, NULL, OPT_SYSTEM},
+    {"raw", no_argument, NULL, OPT_RAW},           {"all", no_argument, NULL, OPT_ALL},
+    {"limit", required_argument, NULL, OPT_LIMIT}, {"unsigned", no_argument, NULL, OPT_UNSIGNED},
+    {"output", required_argument, NULL, 'o'},      FG_CLI_OPTIONS,
 };
 
 const char *fg_cli_size_text(uint64_t bytes, char *out, size_t room)
@@ -151,7 +152,8 @@ static const struct {
     {"verify", BIT(OPT_ID) | BIT(OPT_ALL) | BIT(OPT_LIMIT) | PROMPT, fg_cli_cache_verify, NULL},
     {"gc", 0, fg_cli_cache_gc, NULL},
     {"export", BIT(OPT_ID) | PROMPT, fg_cli_cache_export, NULL},
-    {"import", 0, fg_cli_cache_import, "PACK"},
+    {"import", BIT(OPT_UNSIGNED), fg_cli_cache_import, "PACK"},
+    {"key", 0, fg_cli_cache_key, NULL},
     {"forget", BIT(OPT_ID) | BIT(OPT_ALL) | PROMPT, fg_cli_cache_forget, NULL},
 };
 enum { n_commands = sizeof commands / sizeof commands[0] };
@@ -167,6 +169,7 @@ static int parse_one(struct fg_cli_cache *c, int opt)
     case OPT_SYSTEM: c->system = optarg; return -1;
     case OPT_RAW: c->raw = true; return -1;
     case OPT_ALL: c->all = true; return -1;
+    case OPT_UNSIGNED: c->unsigned_too = true; return -1;
     case OPT_LIMIT:
         if (fg_cli_integer(c->cli, "--limit", optarg, 0, 10000, &n) < 0) {
             return FG_CLI_USAGE;
@@ -263,7 +266,7 @@ static int run_cache(struct fg_cli *cli, int argc, char **argv)
     }
     return fg_cli_usage(cli,
                         "what to do with the cache: should be stats, ls, explain, forget, verify, "
-                        "gc, export or import");
+                        "gc, export, import or key");
 }
 
 const struct fg_cli_command fg_cli_cache = {"cache", "show and work on what the prompt cache holds",

@@ -7,7 +7,7 @@
 /* What the options say; each subcommand takes some of them. */
 struct fg_cli_cache {
     struct fg_cli *cli;
-    bool json, all, raw;
+    bool json, all, raw, unsigned_too;
     const char *id, *file, *system, *output;
     uint32_t limit;
     const char *argument; /* behind the subcommand, or NULL */
@@ -28,5 +28,6 @@ int fg_cli_cache_verify(const struct fg_cli_cache *c, struct fg_client *client);
 int fg_cli_cache_gc(const struct fg_cli_cache *c, struct fg_client *client);
 int fg_cli_cache_export(const struct fg_cli_cache *c, struct fg_client *client);
 int fg_cli_cache_import(const struct fg_cli_cache *c, struct fg_client *client);
+int fg_cli_cache_key(const struct fg_cli_cache *c, struct fg_client *client);
 
 #endif

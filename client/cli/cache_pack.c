@@ -1,4 +1,4 @@
-/* fulgur cache export, import. */
+/* fulgur cache export, import, key. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -69,9 +69,22 @@ static int export_to(const struct fg_cli_cache *c, struct fg_client *client, con
     return rc == 0 || rc == FG_ECANCELED ? fail_file(c, c->output) : fg_cli_fail(c->cli, &err);
 }
 
+int fg_cli_cache_key(const struct fg_cli_cache *c, struct fg_client *client)
+{
+    char key[FG_CLIENT_PACK_KEY];
+    struct fg_err err;
+
+    if (fg_client_cache_key(client, key, &err) < 0) {
+        return fg_cli_fail(c->cli, &err);
+    }
+    puts(key);
+    return FG_CLI_OK;
+}
+
 int fg_cli_cache_export(const struct fg_cli_cache *c, struct fg_client *client)
 {
-    char id[FG_CLIENT_CACHE_ID], *part;
+    char id[FG_CLIENT_CACHE_ID], key[FG_CLIENT_PACK_KEY], *part;
+    struct fg_err err;
     bool from_file;
     int code;
 
@@ -92,11 +105,15 @@ int fg_cli_cache_export(const struct fg_cli_cache *c, struct fg_client *client)
     sprintf(part, "%s.part", c->output);
     code = export_to(c, client, id, part);
     free(part);
+    if (code == FG_CLI_OK && fg_client_cache_key(client, key, &err) == 0) {
+        printf("signed by %s\n", key);
+    }
     return code;
 }
 
 int fg_cli_cache_import(const struct fg_cli_cache *c, struct fg_client *client)
 {
+    const struct fg_client_import how = {.unsigned_too = c->unsigned_too};
     struct fg_client_cache_found found;
     struct fg_err err;
     char *bytes;
@@ -104,7 +121,7 @@ int fg_cli_cache_import(const struct fg_cli_cache *c, struct fg_client *client)
     int rc = fg_file_read(c->argument, SIZE_MAX, &bytes, &n, &err);
 
     if (rc == 0) {
-        rc = fg_client_cache_import(client, bytes, n, &found, &err);
+        rc = fg_client_cache_import(client, bytes, n, &how, &found, &err);
     }
     free(bytes);
     if (rc < 0) {

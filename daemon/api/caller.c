@@ -45,7 +45,9 @@ int fg_callers_init(struct fg_callers *c, const struct fg_api_options *opt, stru
 {
     int r;
 
-    *c = (struct fg_callers){.backend = opt->backend, .one_tenant = opt->tenant != NULL};
+    *c = (struct fg_callers){.backend = opt->backend,
+                             .one_tenant = opt->tenant != NULL,
+                             .tcp_operations = opt->tcp_operations};
     if (opt->tenant && !*opt->tenant)
         return fg_fail(err, FG_EINVAL, "the tenant's name is empty; leave it out to use none");
     for (size_t i = 0; i < opt->n_api_keys; i++)
@@ -76,13 +78,16 @@ static bool caller_of_socket(const struct fg_callers *c, int fd, struct fg_calle
     socklen_t n = sizeof peer;
     char uid[24];
 
-    *out = (struct fg_caller){.tenant = c->tcp, .owner = c->one_tenant};
-    if (c->one_tenant)
-        return true;
+    *out = (struct fg_caller){.tenant = c->tcp};
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0 || n != sizeof peer ||
         peer.uid == (uid_t)-1)
         return false;
-    out->owner = peer.uid == 0 || peer.uid == geteuid();
+    out->runs_daemon = peer.uid == 0 || peer.uid == geteuid();
+    out->owner = out->runs_daemon || c->one_tenant;
+    out->may_change = out->runs_daemon || c->tcp_operations;
+    out->alone = !c->one_tenant;
+    if (c->one_tenant)
+        return true;
     snprintf(uid, sizeof uid, "%lu", (unsigned long)peer.uid);
     return name_tenant(c->backend, "uid", uid, &out->tenant) == 0;
 }
@@ -141,7 +146,11 @@ static bool local_host(const struct fg_request *r)
 static int caller_by_tcp(const struct fg_callers *c, const struct fg_arrival *a,
                          struct fg_caller *out, struct fg_http_error *e)
 {
-    *out = (struct fg_caller){.tenant = c->tcp, .owner = c->one_tenant};
+    *out = (struct fg_caller){.tenant = c->tcp,
+                              .owner = c->one_tenant,
+                              .may_change = c->tcp_operations,
+                              .alone = c->n_keys && !c->one_tenant,
+                              .tcp = true};
     if (c->n_keys)
         return check_key(c, a->authorization, out, e);
     if (a->has_origin)
@@ -176,5 +185,46 @@ int fg_caller_of_request(const struct fg_callers *c, const struct fg_request *r,
         return fg_http_fail(e, 403, NULL, NULL,
                             "Host: it must be an address or localhost; run the daemon with an API "
                             "key to allow names");
+    return 0;
+}
+
+static int refuse_change(const struct fg_caller *caller, enum fg_operation_kind kind,
+                         struct fg_http_error *e)
+{
+    const char *what = kind == FG_OPERATION_FORGET ? "forget" : "import";
+
+    if (caller->alone)
+        return fg_http_fail(e, 403, NULL, "operation_refused",
+                            "%s: not over TCP; use the Unix socket, or run the daemon with "
+                            "--tcp-operations",
+                            what);
+    return fg_http_fail(e, 403, NULL, "operation_refused",
+                        "%s: what is stored here is shared with others; the user who runs the "
+                        "daemon may do that over the Unix socket, others where the daemon runs "
+                        "with --tcp-operations",
+                        what);
+}
+
+int fg_caller_may(const struct fg_caller *caller, enum fg_operation_kind kind,
+                  struct fg_http_error *e)
+{
+    switch (kind) {
+    case FG_OPERATION_COMPACT:
+        if (caller->runs_daemon || (caller->owner && caller->may_change))
+            return 0;
+        return fg_http_fail(e, 403, NULL, "operation_refused",
+                            "gc: the file is all callers' together; the user who runs the daemon "
+                            "may compact it, over the Unix socket");
+    case FG_OPERATION_FORGET:
+        return caller->may_change || caller->alone ? 0 : refuse_change(caller, kind, e);
+    case FG_OPERATION_IMPORT:
+        return caller->may_change || (caller->alone && !caller->tcp)
+                   ? 0
+                   : refuse_change(caller, kind, e);
+    case FG_OPERATION_LIST:
+    case FG_OPERATION_FIND:
+    case FG_OPERATION_EXPORT:
+    case FG_OPERATION_VERIFY: break; /* take nothing away that is right */
+    }
     return 0;
 }

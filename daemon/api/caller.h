@@ -9,6 +9,7 @@
 
 #include "http/errors.h"
 #include "serve/backend.h"
+#include "serve/operation.h"
 
 struct fg_api_options;
 struct fg_arrival;
@@ -17,6 +18,10 @@ struct fg_request;
 struct fg_caller {
     struct fg_tenant tenant;
     bool owner; /* may see what all tenants have together: runs the daemon, or shares one tenant */
+    bool runs_daemon; /* its user or root, by the Unix socket */
+    bool may_change;  /* what others find as well: runs the daemon, or the options allow it */
+    bool alone;       /* the tenant is one user's or one key's, and nobody else's */
+    bool tcp;
 };
 
 struct fg_api_key {
@@ -29,6 +34,7 @@ struct fg_callers {
     struct fg_api_key *keys;          /* [n_keys]; none: TCP asks for no key */
     size_t n_keys;
     bool one_tenant;      /* `tcp` is everybody's */
+    bool tcp_operations;  /* who does not run the daemon may change what is shared */
     struct fg_tenant tcp; /* of who comes by TCP without a key */
 };
 
@@ -45,5 +51,9 @@ int fg_caller_of_arrival(const struct fg_callers *c, const struct fg_arrival *a,
  * not (401, 403). */
 int fg_caller_of_request(const struct fg_callers *c, const struct fg_request *r,
                          struct fg_caller *out, struct fg_http_error *e);
+
+/* May the caller have such an operation? FG_EINVAL with *e filled: no (403). */
+int fg_caller_may(const struct fg_caller *caller, enum fg_operation_kind kind,
+                  struct fg_http_error *e);
 
 #endif

@@ -136,3 +136,24 @@ void fg_route_cache(const struct fg_service *s, const struct fg_caller *caller,
             json_object_set_new(root, rows[i].name, json_integer((json_int_t)*rows[i].value));
     fg_reply_json(r, 200, root);
 }
+
+/* Public as it is, everybody may see it: who gives it to others can have packs imported there. */
+void fg_route_cache_key(const struct fg_service *s, const struct fg_caller *caller,
+                        struct fg_request *r, const char *rest)
+{
+    struct fg_cache_stats stats;
+    struct fg_http_error e;
+
+    (void)caller;
+    (void)rest;
+    if (s->info.pack_key[0]) {
+        fg_reply_json(r, 200, json_pack("{s:s}", "key", s->info.pack_key));
+        return;
+    }
+    if (s->backend.cache_stats(s->backend.ctx, &stats, NULL) == FG_ENOTFOUND)
+        fg_http_fail(&e, 404, NULL, "no_cache", "the daemon runs without a store");
+    else
+        fg_http_fail(&e, 500, NULL, NULL,
+                     "the daemon has no key to sign packs with; its log says why");
+    fg_reply_error(r, &e);
+}

@@ -17,5 +17,7 @@ void fg_route_status(const struct fg_service *s, const struct fg_caller *caller,
                      struct fg_request *r, const char *rest);
 void fg_route_cache(const struct fg_service *s, const struct fg_caller *caller,
                     struct fg_request *r, const char *rest);
+void fg_route_cache_key(const struct fg_service *s, const struct fg_caller *caller,
+                        struct fg_request *r, const char *rest);
 
 #endif

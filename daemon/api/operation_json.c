@@ -126,6 +126,33 @@ static int read_fields(const json_t *fields, struct fg_operation_request *out, b
     return r;
 }
 
+/* `stream=true` and `unsigned=true`, either, both or none. */
+static int read_import(const char *query, struct fg_operation_request *out, bool *stream,
+                       struct fg_http_error *e)
+{
+    static const char stream_on[] = "stream=true", unsigned_on[] = "unsigned=true";
+
+    for (const char *at = query; at; at = strchr(at, '&')) {
+        size_t n;
+
+        at += at != query;
+        n = strcspn(at, "&");
+        if (n == sizeof stream_on - 1 && memcmp(at, stream_on, n) == 0)
+            *stream = true;
+        else if (n == sizeof unsigned_on - 1 && memcmp(at, unsigned_on, n) == 0)
+            out->unsigned_too = true;
+        else
+            return fg_http_fail(e, 400, NULL, NULL,
+                                "the query may be stream=true, unsigned=true, both with & between "
+                                "them, or nothing");
+    }
+    if (out->unsigned_too && !out->runs_daemon)
+        return fg_http_fail(e, 403, "unsigned", "operation_refused",
+                            "unsigned: the user who runs the daemon may import a pack that nobody "
+                            "signed, over the Unix socket");
+    return 0;
+}
+
 int fg_operation_request_parse(const json_t *body, const char *query,
                                const struct fg_flow_info *info, struct fg_operation_request *out,
                                bool *stream, struct fg_http_error *e)
@@ -136,12 +163,8 @@ int fg_operation_request_parse(const json_t *body, const char *query,
     *stream = false;
     if (out->kind == FG_OPERATION_FIND)
         return read_prompt(body, info, out, e);
-    if (out->kind == FG_OPERATION_IMPORT) {
-        *stream = query && strcmp(query, "stream=true") == 0;
-        return query && !*stream
-                   ? fg_http_fail(e, 400, NULL, NULL, "the query may be stream=true, or nothing")
-                   : 0;
-    }
+    if (out->kind == FG_OPERATION_IMPORT)
+        return read_import(query, out, stream, e);
     if (body)
         return read_fields(body, out, stream, e);
     params = query_json(query, e);
@@ -192,9 +215,10 @@ json_t *fg_operation_result_json(enum fg_operation_kind kind, const struct fg_op
                          "skipped", (json_int_t)r->skipped);
     case FG_OPERATION_EXPORT: break; /* is answered with the pack */
     case FG_OPERATION_IMPORT:
-        return json_pack("{s:s, s:I, s:I, s:I, s:I}", "id", r->id, "tokens", (json_int_t)r->tokens,
-                         "blocks", (json_int_t)r->blocks, "states", (json_int_t)r->states, "bytes",
-                         (json_int_t)r->bytes);
+        return json_pack("{s:s, s:I, s:I, s:I, s:I, s:s?}", "id", r->id, "tokens",
+                         (json_int_t)r->tokens, "blocks", (json_int_t)r->blocks, "states",
+                         (json_int_t)r->states, "bytes", (json_int_t)r->bytes, "signed_by",
+                         r->signer[0] ? r->signer : NULL);
     }
     return NULL;
 }

@@ -109,6 +109,14 @@ static void sink(void *ctx, struct fg_operation_event *event)
 
 /* --- from events to the answer --- */
 
+/* The answer will be a pack. */
+static void start_pack(struct operation *x)
+{
+    if (!x->request.started)
+        fg_reply_header(&x->request, "Fulgur-Pack-Key", x->all->service->info.pack_key);
+    fg_stream_start(&x->request, PACK);
+}
+
 /* Takes over `object`. */
 static void send_event(struct operation *x, json_t *object)
 {
@@ -160,7 +168,7 @@ static void on_done(struct operation *x)
         return;
     }
     if (x->kind == FG_OPERATION_EXPORT)
-        fg_stream_start(&x->request, PACK);
+        start_pack(x);
     else if (x->last.result)
         fg_stream_event(&x->request, x->last.result);
     else
@@ -205,7 +213,7 @@ static void on_event(void *ctx, struct fg_link *link)
     }
     if (x->request.ev && e->kind == FG_OPERATION_DATA) {
         /* Bounded memory: an operation sends a few pieces, and more once these are on their way. */
-        fg_stream_start(&x->request, PACK);
+        start_pack(x);
         x->unsent++;
         fg_stream_bytes(&x->request, e->bytes, e->n, on_sent);
     } else if (x->request.ev && x->stream) {
@@ -306,11 +314,7 @@ void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
         fg_reply_head(r, PACK);
         return;
     }
-    if (kind == FG_OPERATION_COMPACT && !caller->owner) {
-        fg_http_fail(&e, 403, NULL, NULL,
-                     "the file is all tenants' together: the user who runs the daemon may compact "
-                     "it");
-    } else {
+    if (fg_caller_may(caller, kind, &e) == 0) {
         fg_json_nomem(&e);
         x = new_operation(all, r, kind);
     }
@@ -319,6 +323,7 @@ void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
         return;
     }
     x->asked.tenant = caller->tenant;
+    x->asked.runs_daemon = caller->runs_daemon;
     TAILQ_INSERT_TAIL(&all->list, &x->pending, link);
     fg_request_keep(&x->request, r, on_lost, x);
     x->work.run = read_body;

@@ -39,6 +39,7 @@ static const struct route routes[] = {
     {.path = "/v1/models/", .by = AT_ONCE, .answer = fg_route_model},
     {.path = "/v1/fulgur/status", .by = AT_ONCE, .answer = fg_route_status},
     {.path = "/v1/fulgur/cache", .by = AT_ONCE, .answer = fg_route_cache},
+    {.path = "/v1/fulgur/cache/key", .by = AT_ONCE, .answer = fg_route_cache_key},
     {.path = "/v1/fulgur/cache/ls", .by = OPERATION},
     {.path = "/v1/fulgur/cache/find", .post = true, .by = OPERATION},
     {.path = "/v1/fulgur/cache/forget", .post = true, .by = OPERATION},

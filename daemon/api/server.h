@@ -4,6 +4,7 @@
 #ifndef FG_API_SERVER_H
 #define FG_API_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <event2/event.h>
@@ -22,6 +23,7 @@ struct fg_api_options {
     const char *const *api_keys;
     size_t n_api_keys;
     const char *tenant;       /* the name of the one tenant that all callers are; NULL: caller.h */
+    bool tcp_operations;      /* also who does not run the daemon may change what is shared */
     const char *version;      /* shown by the status; NULL: "" */
     size_t max_body;          /* bytes of one request; 0: 64 MiB */
     size_t max_bodies;        /* of all that are not read yet (http/server.h); 0: 128 MiB */

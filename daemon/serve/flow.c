@@ -140,6 +140,7 @@ static int describe(struct fg_flow *flow, const struct fg_flow_options *opt, str
                                        .driver = flow->driver,
                                        .numerics = fg_numerics_name(opt->numerics),
                                        .numerics_id = flow->numerics_hex,
+                                       .pack_key = flow->signers.text,
                                        .context_tokens = flow->context,
                                        .n_vocab = flow->n_vocab,
                                        .weight_bytes = info->weight_bytes,
@@ -233,6 +234,9 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
     if (rc == 0)
         rc = fg_tenant_secret(opt->cache_dir, flow->secret, err);
     if (rc == 0)
+        rc = fg_signers_init(&flow->signers, opt->cache_dir, opt->import_keys, opt->n_import_keys,
+                             err);
+    if (rc == 0)
         rc = fg_runner_init(&flow->runner, opt, err);
     if (rc == 0) {
         flow->runner.prefix_cache.cache = flow->cache;
@@ -288,6 +292,7 @@ void fg_flow_destroy(struct fg_flow *flow)
     fg_queue_finish(&flow->text_queue);
     pthread_cond_destroy(&flow->operations_changed);
     pthread_mutex_destroy(&flow->lock);
+    fg_signers_finish(&flow->signers);
     free(flow->cache_dir);
     free(flow->model_name);
     free(flow->model_path);

@@ -8,6 +8,7 @@
 #ifndef FG_FLOW_H
 #define FG_FLOW_H
 
+#include "cache/pack_key.h"
 #include "job.h"
 #include "model/engine.h"
 
@@ -29,12 +30,14 @@ struct fg_flow_options {
     uint64_t vram_bytes;         /* of KV pages and saved states on the device; 0: what fits */
     uint64_t ram_bytes;          /* of records in host memory; 0: none */
     uint64_t cache_write_budget; /* bytes written to it within 24 hours; 0: any number */
-    uint32_t max_jobs;           /* unfinished jobs, waiting ones included; 0: 256 */
+    const struct fg_pack_public *import_keys; /* whose packs are taken beside the store's own */
+    size_t n_import_keys;
+    uint32_t max_jobs; /* unfinished jobs, waiting ones included; 0: 256 */
 };
 
 /* Loads the model, opens device and store, starts the threads. The options are copied. The errors
- * of fg_gguf_open(), fg_device_open(), fg_engine_create(), fg_cache_open(); FG_EFORMAT and
- * FG_EUNSUPPORTED for a vocabulary that cannot be used. */
+ * of fg_gguf_open(), fg_device_open(), fg_engine_create(), fg_cache_open(), fg_signers_init();
+ * FG_EFORMAT and FG_EUNSUPPORTED for a vocabulary that cannot be used. */
 int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, struct fg_err *err);
 /* Cancels the jobs that still run (their sinks see FAILED), joins the threads, writes what the
  * store has queued, closes all. Handles may be released later. NULL is fine. */

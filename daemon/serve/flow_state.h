@@ -10,6 +10,7 @@
 #include "runner.h"
 #include "sample.h"
 #include "schedule.h"
+#include "signers.h"
 #include "tenant.h"
 #include "vocabulary.h"
 
@@ -21,6 +22,7 @@ struct fg_flow {
     char *cache_dir;
     uint8_t model[16], numerics[16]; /* the file's fingerprint, the engine's numerics id */
     uint8_t secret[FG_SECRET_BYTES]; /* of the tenants */
+    struct fg_signers signers;       /* of packs */
     struct fg_flow_info info;
     char *model_name, *model_path, *architecture, *device, *driver;
     char numerics_hex[33];

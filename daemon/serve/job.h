@@ -176,6 +176,7 @@ struct fg_flow_info {
     const char *model_name; /* the name that requests use */
     const char *model_path, *architecture, *device, *driver;
     const char *numerics, *numerics_id; /* the mode's name, and the id that is in every cache key */
+    const char *pack_key; /* that exports are signed with, as text; "": there is none */
     uint32_t context_tokens, n_vocab;
     uint64_t weight_bytes, model_created; /* unix seconds of the file */
 };

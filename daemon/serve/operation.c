@@ -1,6 +1,7 @@
 /* The life of an operation: started, run on its thread, told about, released. */
 #include "operation_parts.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,18 +155,34 @@ static struct fg_operation *create(struct fg_flow *flow, struct fg_operation_req
     return t;
 }
 
+/* Is there room for one more? flow->lock is held. */
+static int check_room(const struct fg_flow *flow, const struct fg_operation_request *req,
+                      struct fg_err *err)
+{
+    uint32_t most = FG_MAX_OPERATIONS - (req->runs_daemon ? 0 : FG_OPERATOR_OPERATIONS), own = 0;
+
+    for (const struct fg_operation *t = flow->operations; t; t = t->next)
+        own += t->req.runs_daemon == req->runs_daemon &&
+               memcmp(&t->req.tenant, &req->tenant, sizeof req->tenant) == 0;
+    if (own >= FG_TENANT_OPERATIONS)
+        return fg_fail(err, FG_EBUSY,
+                       "%" PRIu32 " operations of yours on the cache run already; end one, or try "
+                       "again later",
+                       own);
+    if (flow->n_operations >= most)
+        return fg_fail(err, FG_EBUSY, "too many operations on the cache run; try again later");
+    return 0;
+}
+
 /* Lists the operation, so that it will be waited for. */
 static int enlist(struct fg_flow *flow, struct fg_operation *t, struct fg_err *err)
 {
-    int rc = 0;
+    int rc;
 
     pthread_mutex_lock(&flow->lock);
-    if (flow->draining) {
-        rc = fg_fail(err, FG_EBUSY, "the daemon is shutting down");
-    } else if (flow->n_operations >= FG_MAX_OPERATIONS) {
-        rc = fg_fail(err, FG_EBUSY, "%u operations on the cache run already; try again later",
-                     flow->n_operations);
-    } else {
+    rc = flow->draining ? fg_fail(err, FG_EBUSY, "the daemon is shutting down")
+                        : check_room(flow, &t->req, err);
+    if (rc == 0) {
         t->next = flow->operations;
         flow->operations = t;
         flow->n_operations++;

@@ -9,6 +9,7 @@
 #ifndef FG_OPERATION_H
 #define FG_OPERATION_H
 
+#include "cache/pack_key.h"
 #include "job.h"
 
 struct fg_operation;
@@ -26,12 +27,14 @@ enum fg_operation_kind {
 struct fg_operation_request {
     enum fg_operation_kind kind;
     struct fg_tenant tenant;
-    char *id;       /* hexadecimal digits that a stored block's key begins with; NULL: all */
-    bool before;    /* FORGET with id: also blocks before it that lead to nothing else */
-    uint32_t limit; /* LIST, VERIFY: rows, prefixes at most */
+    bool runs_daemon; /* whoever asks: there is room for these when others have filled theirs */
+    char *id;         /* hexadecimal digits that a stored block's key begins with; NULL: all */
+    bool before;      /* FORGET with id: also blocks before it that lead to nothing else */
+    uint32_t limit;   /* LIST, VERIFY: rows, prefixes at most */
     struct fg_job_request prompt; /* FIND */
     void *bytes;                  /* IMPORT: the pack; malloc'd */
     size_t n_bytes;
+    bool unsigned_too; /* IMPORT: also a pack of the version that had no signature */
 };
 /* Frees what the fields point to (malloc'd each); the struct itself is the caller's. */
 void fg_operation_request_finish(struct fg_operation_request *r);
@@ -51,10 +54,11 @@ struct fg_operation_row {
 struct fg_operation_result {
     struct fg_operation_row *rows; /* LIST; [n_rows], malloc'd */
     size_t n_rows;
-    uint64_t total;                 /* LIST: rows there are; VERIFY: prefixes looked at */
-    char id[33];                    /* FIND, IMPORT: of the last stored block */
-    uint32_t tokens, prompt_tokens; /* FIND: how many are stored, and of how many; IMPORT */
-    uint64_t blocks, states, bytes; /* FORGET: removed; EXPORT, IMPORT: in the pack */
+    uint64_t total;                   /* LIST: rows there are; VERIFY: prefixes looked at */
+    char id[33];                      /* FIND, IMPORT: of the last stored block */
+    uint32_t tokens, prompt_tokens;   /* FIND: how many are stored, and of how many; IMPORT */
+    uint64_t blocks, states, bytes;   /* FORGET: removed; EXPORT, IMPORT: in the pack */
+    char signer[FG_PACK_PUBLIC_TEXT]; /* IMPORT: who signed the pack; "": nobody */
     /* VERIFY, records: equal; others, which were dropped; that did not verify, dropped as well;
      * that went meanwhile; blocks of prefixes that are longer than the context. */
     uint64_t verified, wrong, unreadable, gone, skipped;

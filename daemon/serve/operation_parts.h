@@ -6,7 +6,15 @@
 #include "operation.h"
 #include "prefix/verify.h"
 
-enum { FG_MAX_OPERATIONS = 16, FG_OPERATION_UNREAD = 4, FG_OPERATION_DATA_BYTES = 1 << 20 };
+/* One that nobody reads may stay for minutes: a tenant's fill no more than that tenant's share, and
+ * all tenants' together leave some to whoever runs the daemon. */
+enum {
+    FG_MAX_OPERATIONS = 64,
+    FG_TENANT_OPERATIONS = 16,
+    FG_OPERATOR_OPERATIONS = 4, /* of the most that there may be */
+    FG_OPERATION_UNREAD = 4,
+    FG_OPERATION_DATA_BYTES = 1 << 20
+};
 
 struct fg_operation {
     struct fg_operation *next; /* flow->operations; under flow->lock */

@@ -384,19 +384,32 @@ FG_API int fg_client_cache_verify(struct fg_client *client, const char *id, uint
 FG_API int fg_client_cache_gc(struct fg_client *client, uint64_t *before, uint64_t *after,
                               struct fg_err *err);
 
-/* Writes a prefix, with its states, as a portable pack (docs/pack-format.md): `write` gets its
- * pieces in order and ends the call with FG_ECANCELED when it returns other than 0. A pack is whole
- * only when this returns 0. FG_ENOTFOUND; FG_EINVAL: also when `id` is of another model than runs.
- */
+/* Writes a prefix, with its states, as a portable pack (docs/pack-format.md), which the daemon
+ * signs: `write` gets its pieces in order and ends the call with FG_ECANCELED when it returns other
+ * than 0. A pack is whole only when this returns 0. FG_ENOTFOUND; FG_EINVAL: also when `id` is of
+ * another model than runs. */
 FG_API int fg_client_cache_export(struct fg_client *client, const char *id,
                                   int (*write)(void *ctx, const char *bytes, size_t n), void *ctx,
                                   struct fg_err *err);
-/* Stores the prefix of a pack: out->id names it, out->tokens (and prompt_tokens) is its length. Its
- * payloads are believed: import only what comes from somebody you trust. FG_EINVAL: damaged, or for
- * another model, tokenizer or arithmetic; the line names the field and both values. The daemon
- * takes at most --max-body bytes. */
+
+/* What fg_client_cache_import() goes by; zeros are fine. */
+struct fg_client_import {
+    bool unsigned_too; /* also a pack of the first version, which nobody signed: its contents are
+                        * believed. For the user who runs the daemon, over the Unix socket */
+};
+/* Stores the prefix of a pack: out->id names it, out->tokens (and prompt_tokens) is its length. The
+ * daemon takes packs that it signed itself, or that a key signed which it was told of
+ * (--import-key). `how` may be NULL. FG_EINVAL: damaged, not signed or by somebody else, or for
+ * another model, tokenizer or arithmetic; the line names the key, or the field and both values.
+ * FG_ESERVER: it is not the caller's to do. The daemon takes at most --max-body bytes. */
 FG_API int fg_client_cache_import(struct fg_client *client, const void *pack, size_t bytes,
+                                  const struct fg_client_import *how,
                                   struct fg_client_cache_found *out, struct fg_err *err);
+
+enum { FG_CLIENT_PACK_KEY = 96 };
+/* The key that the daemon signs its packs with, as --import-key of another takes it. */
+FG_API int fg_client_cache_key(struct fg_client *client, char out[FG_CLIENT_PACK_KEY],
+                               struct fg_err *err);
 
 /* GETs `path` (such as "/v1/fulgur/status") and hands over the body as the daemon wrote it, checked
  * to be one JSON object. *json is malloc'd, NUL-terminated, the caller's to free(). */

@@ -127,6 +127,7 @@ static void finish(struct fg_operation *t)
         list(t, &e.result);
     } else {
         memcpy(e.result.id, "abcdef", 7);
+        memcpy(e.result.signer, "ed25519:4567", 13);
         e.result.tokens = 128;
         e.result.prompt_tokens = 150;
         e.result.blocks = 11;
@@ -173,6 +174,8 @@ static int fake_start(void *ctx, struct fg_operation_request *request, fg_operat
     pthread_mutex_lock(&lock);
     asked = (struct fake_asked){.kind = t->req.kind,
                                 .before = t->req.before,
+                                .unsigned_too = t->req.unsigned_too,
+                                .runs_daemon = t->req.runs_daemon,
                                 .limit = t->req.limit,
                                 .all = !t->req.id,
                                 .n_bytes = t->req.n_bytes,

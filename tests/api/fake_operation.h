@@ -13,7 +13,7 @@ enum { FAKE_PIECES = 12, FAKE_PIECE = 300000 };
 /* What the last operation was asked for. */
 struct fake_asked {
     enum fg_operation_kind kind;
-    bool before, all, chat;
+    bool before, all, chat, unsigned_too, runs_daemon;
     uint32_t limit;
     size_t n_bytes; /* of the pack, which begins with `first` */
     char first;

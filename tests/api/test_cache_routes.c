@@ -4,6 +4,7 @@
 #include "fake_operation.h"
 #include "fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void start(struct fixture *f)
@@ -197,6 +198,7 @@ static void test_export(void **state)
     client_read(&c, &r, false);
     assert_int_equal(r.status, 200);
     assert_string_equal(reply_header(&r, "Content-Type", type), "application/octet-stream");
+    assert_string_equal(reply_header(&r, "Fulgur-Pack-Key", type), "ed25519:0123");
     assert_int_equal(r.bytes, FAKE_PIECES * FAKE_PIECE);
     for (int i = 0; i < FAKE_PIECES; i++) {
         assert_int_equal(r.body[i * FAKE_PIECE], 'a' + i);
@@ -233,19 +235,35 @@ static void test_export(void **state)
 
 static void test_import(void **state)
 {
+    static const char *const bad[] = {"x=1",           "unsigned",     "unsigned=false",
+                                      "stream=true&",  "&stream=true", "stream=true&x=1",
+                                      "unsigned=true1"};
     struct fixture f;
-    const char *id;
+    const char *id, *signer;
+    char path[96];
     json_t *v;
     (void)state;
 
     start(&f);
     v = ask(&f, "POST", "/v1/fulgur/cache/import", "\x01 pack", 200);
-    unpack(v, "{s:s}", "id", &id);
+    unpack(v, "{s:s, s:s}", "id", &id, "signed_by", &signer);
     assert_string_equal(id, "abcdef");
+    assert_string_equal(signer, "ed25519:4567");
     json_decref(v);
     assert_int_equal(fake_operation_asked().n_bytes, 6);
     assert_int_equal(fake_operation_asked().first, 1);
-    json_decref(ask(&f, "POST", "/v1/fulgur/cache/import?x=1", "pack", 400));
+    assert_false(fake_operation_asked().unsigned_too);
+    assert_true(fake_operation_asked().runs_daemon);
+    json_decref(ask(&f, "POST", "/v1/fulgur/cache/import?unsigned=true", "pack", 200));
+    assert_true(fake_operation_asked().unsigned_too);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(path, sizeof path, "/v1/fulgur/cache/import?%s", bad[i]);
+        json_decref(ask(&f, "POST", path, "pack", 400));
+    }
+    v = ask(&f, "GET", "/v1/fulgur/cache/key", NULL, 200);
+    unpack(v, "{s:s}", "key", &id);
+    assert_string_equal(id, "ed25519:0123");
+    json_decref(v);
     json_decref(ask(&f, "GET", "/v1/fulgur/cache/import", NULL, 405));
     fixture_stop(&f);
 }

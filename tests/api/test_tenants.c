@@ -1,4 +1,5 @@
 /* Whose a request is, by door, user and key, and what one tenant is shown of another. */
+#include "fake_operation.h"
 #include "fixture.h"
 
 #include <stdio.h>
@@ -318,6 +319,131 @@ static void another_user_is_another_tenant(void **state)
     fixture_stop(&f);
 }
 
+/* --- who may change what is stored --- */
+
+/* The status that each of the operations gets: all of them, and what of the answer's message. */
+static void check_changes(struct client *c, const char *key, const int expected[4])
+{
+    static const struct {
+        const char *path, *body;
+    } asked[4] = {{"/v1/fulgur/cache/forget", "{\"all\": true}"},
+                  {"/v1/fulgur/cache/import", "pack"},
+                  {"/v1/fulgur/cache/gc", "{}"},
+                  {"/v1/fulgur/cache/import?unsigned=true", "pack"}};
+    unsigned before;
+
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        json_t *v;
+
+        before = fake_operation_started();
+        send_request(c, asked[i].path, key, asked[i].body);
+        v = receive(c, expected[i]);
+        if (expected[i] == 403) {
+            assert_non_null(strstr(error_message(v), "the Unix socket"));
+            assert_int_equal(fake_operation_started(), before);
+        }
+        json_decref(v);
+    }
+    /* What changes nothing that is right is everybody's. */
+    send_request(c, "/v1/fulgur/cache/verify", key, "{\"all\": true}");
+    json_decref(receive(c, 200));
+    send_request(c, "/v1/fulgur/cache/ls", key, NULL);
+    json_decref(receive(c, 200));
+}
+
+static void changes_are_for_who_runs_the_daemon(void **state)
+{
+    static const struct {
+        bool keys, tenant, option;
+        int tcp[4]; /* forget, import, gc, import unsigned */
+    } rows[] = {
+        {false, false, false, {403, 403, 403, 403}}, {false, false, true, {200, 200, 403, 403}},
+        {true, false, false, {200, 403, 403, 403}},  {true, false, true, {200, 200, 403, 403}},
+        {false, true, false, {403, 403, 403, 403}},  {false, true, true, {200, 200, 200, 403}},
+        {true, true, false, {403, 403, 403, 403}},   {true, true, true, {200, 200, 200, 403}},
+    };
+    static const int all[4] = {200, 200, 200, 200};
+    const struct fake_options fake = {.automatic = true};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fg_api_options opt = {.tcp_addr = "127.0.0.1:0",
+                                     .api_keys = two_keys,
+                                     .n_api_keys = rows[i].keys ? 2 : 0,
+                                     .tenant = rows[i].tenant ? "team" : NULL,
+                                     .tcp_operations = rows[i].option};
+        struct client tcp, unix_client;
+        struct fixture f;
+
+        fixture_start(&f, &fake, &opt);
+        client_tcp(&tcp, &f);
+        client_unix(&unix_client, &f);
+        check_changes(&tcp, rows[i].keys ? "alpha" : NULL, rows[i].tcp);
+        check_changes(&unix_client, NULL, all);
+        client_close(&tcp);
+        client_close(&unix_client);
+        fixture_stop(&f);
+    }
+}
+
+/* True when the answer has that status. */
+static bool child_gets(const struct fixture *f, const char *path, const char *body, int status)
+{
+    struct client c;
+    struct reply r;
+    bool right;
+
+    client_unix(&c, f);
+    send_request(&c, path, NULL, body);
+    client_read(&c, &r, false);
+    right = r.status == status;
+    reply_free(&r);
+    client_close(&c);
+    return right;
+}
+
+static bool may_change_its_own(const struct fixture *f)
+{
+    return child_gets(f, "/v1/fulgur/cache/forget", "{\"all\": true}", 200) &&
+           child_gets(f, "/v1/fulgur/cache/import", "pack", 200) &&
+           child_gets(f, "/v1/fulgur/cache/import?unsigned=true", "pack", 403) &&
+           child_gets(f, "/v1/fulgur/cache/gc", "{}", 403);
+}
+
+static bool may_change_nothing(const struct fixture *f)
+{
+    return child_gets(f, "/v1/fulgur/cache/forget", "{\"all\": true}", 403) &&
+           child_gets(f, "/v1/fulgur/cache/import", "pack", 403) &&
+           child_gets(f, "/v1/fulgur/cache/import?unsigned=true", "pack", 403) &&
+           child_gets(f, "/v1/fulgur/cache/gc", "{}", 403);
+}
+
+static void another_user_changes_its_own(void **state)
+{
+    const struct fake_options fake = {.automatic = true};
+
+    (void)state;
+    if (geteuid() != 0) {
+        print_message("skipped: only root can become another user\n");
+        skip();
+    }
+    for (int shared = 0; shared < 2; shared++) {
+        const struct fg_api_options opt = {.tenant = shared ? "team" : NULL};
+        struct fixture f;
+        char dir[128];
+        int status;
+        pid_t pid;
+
+        fixture_start(&f, &fake, &opt);
+        snprintf(dir, sizeof dir, "%s/run", f.dir);
+        assert_int_equal(chmod(f.dir, 0711) | chmod(dir, 0711) | chmod(f.path, 0666), 0);
+        pid = as_other_user(&f, shared ? may_change_nothing : may_change_its_own);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        fixture_stop(&f);
+    }
+}
+
 static void empty_names_are_refused(void **state)
 {
     static const char *const empty[] = {"good", ""};
@@ -352,6 +478,8 @@ int main(void)
         cmocka_unit_test(others_see_their_own),
         cmocka_unit_test(a_named_tenant_sees_all),
         cmocka_unit_test(another_user_is_another_tenant),
+        cmocka_unit_test(changes_are_for_who_runs_the_daemon),
+        cmocka_unit_test(another_user_changes_its_own),
         cmocka_unit_test(empty_names_are_refused),
     };
 

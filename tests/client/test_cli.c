@@ -515,7 +515,7 @@ static void test_usage(void **state)
          "Try 'fulgur detokenize --help'.\n"},
         {{"cache"},
          "fulgur cache: what to do with the cache: should be stats, ls, explain, forget, "
-         "verify, gc, export or import\n"
+         "verify, gc, export, import or key\n"
          "Try 'fulgur cache --help'.\n"},
         {{"cache", "ls", "--all"},
          "fulgur cache: --all: does not go with 'fulgur cache ls'\n"

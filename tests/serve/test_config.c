@@ -28,6 +28,7 @@ static int set_up(void **state)
 {
     (void)state;
     unsetenv("FULGUR_API_KEY");
+    unsetenv("FULGUR_IMPORT_KEY");
     unsetenv("XDG_CACHE_HOME");
     setenv("HOME", "/home/someone", 1);
     return 0;
@@ -191,6 +192,9 @@ static void test_refusals(void **state)
         {"--tenant", "\xc3\xa9", "--tenant: the name must be"},
         {"--tenant", "0123456789012345678901234567890123456789012345678901234567890123x",
          "--tenant: the name must be"},
+        {"--import-key", "", "--import-key is ``: a key of packs is ed25519:"},
+        {"--import-key", "ed25519:12", "--import-key is `ed25519:12`: a key of packs is"},
+        {"--tcp-operations=1", NULL, "--tcp-operations=1 takes no value"},
         {"--nonsense", "1", "--nonsense is no option"},
         {"-x", "1", "-x is no option"},
         {"--no-cache=1", NULL, "--no-cache=1 takes no value"},
@@ -304,6 +308,58 @@ static void test_key_files(void **state)
     unlink(path);
 }
 
+#define KEY_A "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+#define KEY_B "ed25519:3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+
+static void test_import_keys(void **state)
+{
+    static const char file[] = "# a friend\n" KEY_A "\n\n  " KEY_B " \r\n", bad[] = KEY_A "\nx\n";
+    char path[] = P_tmpdir "/fulgur-keys-XXXXXX";
+    int fd = mkstemp(path);
+    struct fg_flow_options flow;
+    struct fg_config c;
+    struct fg_err err;
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(PARSE(&c, &err, "-m", "a"), 0);
+    assert_int_equal(c.n_import_keys, 0);
+    assert_false(c.tcp_operations);
+    fg_config_finish(&c);
+    setenv("FULGUR_IMPORT_KEY", KEY_A, 1);
+    assert_int_equal(PARSE(&c, &err, "-m", "a", "--tcp-operations"), 0);
+    assert_int_equal(c.n_import_keys, 1);
+    assert_int_equal(c.import_keys[0].b[0], 0xd7);
+    assert_true(c.tcp_operations);
+    fg_config_finish(&c);
+    /* Each adds to those before it; the environment counts only without any. */
+    assert_int_equal(PARSE(&c, &err, "-m", "a", "--import-key", KEY_B, "--import-key", KEY_B), 0);
+    fg_config_flow_options(&c, &flow);
+    assert_int_equal(flow.n_import_keys, 2);
+    assert_int_equal(flow.import_keys[0].b[0], 0x3d);
+    fg_config_finish(&c);
+    write_file(path, file, sizeof file - 1);
+    assert_int_equal(PARSE(&c, &err, "-m", "a", "--import-key", KEY_B, "--import-key-file", path),
+                     0);
+    assert_int_equal(c.n_import_keys, 3);
+    assert_int_equal(c.import_keys[1].b[0], 0xd7);
+    assert_int_equal(c.import_keys[2].b[0], 0x3d);
+    fg_config_finish(&c);
+    write_file(path, bad, sizeof bad - 1);
+    assert_int_equal(PARSE(&c, &err, "-m", "a", "--import-key-file", path), FG_EINVAL);
+    assert_non_null(strstr(err.text, "line 2: a key of packs is ed25519:"));
+    write_file(path, "# none\n", 7);
+    assert_int_equal(PARSE(&c, &err, "-m", "a", "--import-key-file", path), FG_EINVAL);
+    assert_non_null(strstr(err.text, "--import-key-file: "));
+    assert_non_null(strstr(err.text, "has no key"));
+    unlink(path);
+    assert_int_equal(PARSE(&c, &err, "-m", "a", "--import-key-file", path), FG_EIO);
+    setenv("FULGUR_IMPORT_KEY", "nonsense", 1);
+    assert_int_equal(PARSE(&c, &err, "-m", "a"), FG_EINVAL);
+    assert_non_null(strstr(err.text, "FULGUR_IMPORT_KEY is `nonsense`"));
+}
+
 static void test_sizes(void **state)
 {
     static const struct {
@@ -343,10 +399,11 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_defaults, set_up),  cmocka_unit_test_setup(test_plan, set_up),
-        cmocka_unit_test_setup(test_tune, set_up),      cmocka_unit_test_setup(test_all, set_up),
-        cmocka_unit_test_setup(test_refusals, set_up),  cmocka_unit_test_setup(test_keys, set_up),
-        cmocka_unit_test_setup(test_key_files, set_up), cmocka_unit_test(test_sizes),
+        cmocka_unit_test_setup(test_defaults, set_up),    cmocka_unit_test_setup(test_plan, set_up),
+        cmocka_unit_test_setup(test_tune, set_up),        cmocka_unit_test_setup(test_all, set_up),
+        cmocka_unit_test_setup(test_refusals, set_up),    cmocka_unit_test_setup(test_keys, set_up),
+        cmocka_unit_test_setup(test_key_files, set_up),   cmocka_unit_test(test_sizes),
+        cmocka_unit_test_setup(test_import_keys, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
