@@ -42,7 +42,9 @@ class Door:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=e2e.ANSWER_S)
         try:
-            c.request(method, path, json.dumps(body) if body is not None else None, headers)
+            if body is not None and not isinstance(body, bytes):
+                body = json.dumps(body)
+            c.request(method, path, body, headers)
             r = c.getresponse()
             return r.status, r.read().decode()
         finally:
