@@ -109,11 +109,16 @@ static void sink(void *ctx, struct fg_operation_event *event)
 
 /* --- from events to the answer --- */
 
-/* The answer will be a pack. */
+/* A header that tells who signs the pack that follows. */
+static void name_signer(const struct fg_service *s, struct fg_request *r)
+{
+    fg_reply_header(r, "Fulgur-Pack-Key", s->info.pack_key);
+}
+
 static void start_pack(struct operation *x)
 {
     if (!x->request.started)
-        fg_reply_header(&x->request, "Fulgur-Pack-Key", x->all->service->info.pack_key);
+        name_signer(x->all->service, &x->request);
     fg_stream_start(&x->request, PACK);
 }
 
@@ -311,6 +316,7 @@ void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
 
     fg_operation_path_kind(path, &kind);
     if (kind == FG_OPERATION_EXPORT && fg_request_is_head(r)) {
+        name_signer(all->service, r);
         fg_reply_head(r, PACK);
         return;
     }

@@ -208,6 +208,7 @@ static void test_export(void **state)
     client_send(&c, head, strlen(head));
     client_read(&c, &r, true);
     assert_int_equal(r.status, 200);
+    assert_string_equal(reply_header(&r, "Fulgur-Pack-Key", type), "ed25519:0123");
     reply_free(&r);
     /* One that fails when the status is out ends without the last chunk. */
     client_get(&c, "/v1/fulgur/cache/export?id=breaks");
