@@ -137,9 +137,13 @@ static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *
 
 void fg_forget_run(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f)
 {
-    int rc = remove_all(c, b, f);
+    bool away = !c->store.env || atomic_load(&c->store.damaged);
+    int rc = away ? 0 : remove_all(c, b, f);
 
-    if (rc == MDB_NOTFOUND)
+    if (away)
+        f->rc = fg_fail(f->err, FG_EBUSY, "%s: the store is damaged and waits to be reopened",
+                        c->opt.dir);
+    else if (rc == MDB_NOTFOUND)
         f->rc = fg_fail(f->err, FG_ENOTFOUND, "it is not stored");
     else if (rc)
         f->rc = fg_fail(f->err, rc > 0 ? fg_errno_code(rc) : FG_EIO,

@@ -181,6 +181,24 @@ static void finish_flushes(struct fg_cache *c, struct fg_batch *b)
     pthread_cond_broadcast(&c->writer.done);
 }
 
+/* The first one of its kind after the store was replaced: it was asked for what is out of reach. */
+static bool tell_replaced(struct fg_cache *c, struct fg_item *it)
+{
+    bool forget = it->op == FG_OP_FORGET;
+    unsigned kind = forget ? FG_UNTOLD_FORGET : FG_UNTOLD_COMPACT;
+    int *rc = forget ? &it->forget->rc : &it->compact->rc;
+
+    if (!(c->writer.untold & kind))
+        return false;
+    c->writer.untold &= ~kind;
+    *rc = fg_fail(forget ? it->forget->err : it->compact->err, FG_EIO,
+                  "%s: the directory or a file in it was moved, removed or replaced while the "
+                  "daemon used it; nothing was done: what had been stored is out of reach, and the "
+                  "store goes on with what is there now",
+                  c->opt.dir);
+    return true;
+}
+
 /* What needs the writer for itself; then whoever waits for it goes on. */
 static void run_task(struct fg_cache *c, struct fg_batch *b)
 {
@@ -190,15 +208,27 @@ static void run_task(struct fg_cache *c, struct fg_batch *b)
         fg_scrub(c, NULL);
     if (!it)
         return;
-    if (it->op == FG_OP_FORGET)
-        fg_forget_run(c, b, it->forget);
-    else
-        fg_compact_run(c, it->compact);
+    if (!tell_replaced(c, it)) {
+        if (it->op == FG_OP_FORGET)
+            fg_forget_run(c, b, it->forget);
+        else
+            fg_compact_run(c, it->compact);
+    }
     b->task = NULL;
     pthread_mutex_lock(&c->mu);
     it->done = true;
     pthread_cond_broadcast(&c->writer.done);
     pthread_mutex_unlock(&c->mu);
+}
+
+static void mend_store(struct fg_cache *c)
+{
+    const char *what = fg_store_replaced(c);
+
+    if (what)
+        fg_report_damage(c, what);
+    if (atomic_load(&c->store.damaged))
+        fg_store_recover(c);
 }
 
 static void *writer_main(void *arg)
@@ -212,11 +242,9 @@ static void *writer_main(void *arg)
         while (!c->writer.kick)
             pthread_cond_wait(&c->writer.work, &c->mu);
         c->writer.kick = false;
-        if (atomic_load(&c->store.damaged)) {
-            pthread_mutex_unlock(&c->mu);
-            fg_store_recover(c);
-            pthread_mutex_lock(&c->mu);
-        }
+        pthread_mutex_unlock(&c->mu);
+        mend_store(c);
+        pthread_mutex_lock(&c->mu);
         fg_plan(c, b);
         pthread_mutex_unlock(&c->mu);
         run_batch(c, b);

@@ -11,6 +11,9 @@
 struct fg_batch;
 struct fg_cache;
 
+/* What has not been told yet that the store was replaced (fg_store_replaced()). */
+enum { FG_UNTOLD_FORGET = 1, FG_UNTOLD_COMPACT = 2, FG_UNTOLD_ALL = 3 };
+
 struct fg_writer {
     pthread_cond_t work, done; /* with mu */
     bool kick;                 /* mu */
@@ -21,6 +24,7 @@ struct fg_writer {
     /* The thread's own: */
     struct fg_batch *batch;
     bool failing;    /* the last batch did */
+    unsigned untold; /* FG_UNTOLD_*: whoever asks next for one of these is told instead */
     bool unscrubbed; /* what was forgotten is not overwritten yet */
 };
 
