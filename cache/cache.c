@@ -107,6 +107,7 @@ int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, str
                   c->opt.dir, (unsigned long long)c->ix.n[FG_KIND_BLOCK],
                   (unsigned long long)c->ix.n[FG_KIND_STATE],
                   (unsigned long long)(c->ix.bytes[FG_KIND_BLOCK] + c->ix.bytes[FG_KIND_STATE]));
+    fg_reserve_take(c);
     rc = fg_writer_start(c, err);
     if (!rc)
         rc = fg_reader_start(c, err);

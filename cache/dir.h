@@ -8,6 +8,7 @@
 #define FG_LOCK_FILE "lock"
 #define FG_LMDB_LOCK_FILE "lock.mdb"
 #define FG_COMPACT_FILE "data.mdb.compact"
+#define FG_RESERVE_FILE "reserve"
 enum { FG_LMDB_LOCK_BYTES = 64 << 10 };
 
 struct fg_cache;

@@ -210,8 +210,10 @@ void fg_store_recover(struct fg_cache *c)
     forget_stored(c);
     if (what)
         rc = take_what_is_there(c, what, &err);
+    fg_reserve_give(c); /* beginning anew takes room; what is left of it is taken back */
     if (!rc)
         rc = fg_store_open(c, true, &err);
+    fg_reserve_take(c);
     if (rc)
         forget_stored(c);
     atomic_store(&c->store.damaged, rc != 0);

@@ -23,7 +23,8 @@ struct fg_writer {
 
     /* The thread's own: */
     struct fg_batch *batch;
-    bool failing;    /* the last batch did */
+    bool failing;    /* the last batch did; where the disk is full, until there is room again */
+    bool full;       /* it failed because the disk is full */
     unsigned untold; /* FG_UNTOLD_*: whoever asks next for one of these is told instead */
     bool unscrubbed; /* what was forgotten is not overwritten yet */
 };
