@@ -100,7 +100,7 @@ static uint64_t room_below(uint64_t limit)
     return limit / PART < MOST ? limit / PART : MOST;
 }
 
-bool fg_reserve_is_whole(struct fg_cache *c)
+bool fg_reserve_is_whole(struct fg_cache *c, uint64_t bytes)
 {
     uint64_t limit = size_limit();
     struct statvfs fs;
@@ -109,9 +109,9 @@ bool fg_reserve_is_whole(struct fg_cache *c)
     if (c->reserve.bytes < c->reserve.want)
         return false;
     if (limit && fstatat(c->dir_fd, FG_DATA_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        (uint64_t)st.st_size + 2 * room_below(limit) > limit)
+        (uint64_t)st.st_size + bytes + room_below(limit) > limit)
         return false;
-    return fstatvfs(c->dir_fd, &fs) != 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= c->reserve.want;
+    return fstatvfs(c->dir_fd, &fs) != 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= bytes;
 }
 
 bool fg_reserve_over_limit(struct fg_cache *c, uint64_t bytes)

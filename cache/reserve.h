@@ -30,8 +30,8 @@ int fg_reserve_cause(struct fg_cache *c);
 void fg_reserve_take(struct fg_cache *c);
 /* The room is anybody's. */
 void fg_reserve_give(struct fg_cache *c);
-/* The reserve is whole, and as much is free beside it. */
-bool fg_reserve_is_whole(struct fg_cache *c);
+/* The reserve is whole, and there is room for so many bytes beside it. */
+bool fg_reserve_is_whole(struct fg_cache *c, uint64_t bytes);
 /* Writing so many bytes to new pages would leave less than the reserve below the limit on the size
  * of files. In a guard. */
 bool fg_reserve_over_limit(struct fg_cache *c, uint64_t bytes);

@@ -17,7 +17,7 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-enum { SQUEEZES = 4, COMPACT_FACTOR = 8 };
+enum { SQUEEZES = 4, COMPACT_FACTOR = 8, MIN_LACKED = 256 << 10 };
 
 static int commit_chores(struct fg_cache *c, struct fg_batch *b)
 {
@@ -135,7 +135,7 @@ static unsigned long long free_bytes(const char *dir)
 }
 
 /* A line when writing begins to fail, and one when it works again. */
-static void note_result(struct fg_cache *c, int rc)
+static void note_result(struct fg_cache *c, const struct fg_batch *b, int rc)
 {
     bool full = fg_disk_is_full(rc);
 
@@ -148,12 +148,15 @@ static void note_result(struct fg_cache *c, int rc)
                       full ? " disk_full=1" : "",
                       full ? "evicts, and drops records for which that makes no room"
                            : "records dropped; later ones are tried");
-    if (!rc && c->writer.full && !fg_reserve_is_whole(c))
-        return; /* this one fit */
+    if (full && c->writer.lacked < MIN_LACKED + 2 * b->cost)
+        c->writer.lacked = MIN_LACKED + 2 * b->cost;
+    if (!rc && c->writer.lacked && !fg_reserve_is_whole(c, c->writer.lacked))
+        return; /* this one found room; it was not there for all */
     if (!rc && c->writer.failing)
         fg_cache_logf(c, FG_CACHE_LOG_INFO, "event=write_works_again dir=%s", c->opt.dir);
     c->writer.failing = rc != 0;
-    c->writer.full = full;
+    if (!rc)
+        c->writer.lacked = 0;
 }
 
 /* A batch that ends with `rc`; `full`: it met a full disk, whatever was done about it. */
@@ -177,7 +180,7 @@ static void run_batch(struct fg_cache *c, struct fg_batch *b)
     rc = commit_puts(c, b, FG_COMMIT_CHORES);
     full = fg_disk_is_full(rc);
     if (full)
-        note_result(c, rc);
+        note_result(c, b, rc);
     if (no_room(rc))
         rc = squeeze(c, b);
     full = full || fg_disk_is_full(rc);
@@ -193,7 +196,7 @@ static void run_batch(struct fg_cache *c, struct fg_batch *b)
         b->more = false; /* what is over the budget waits for the next request */
     pthread_mutex_unlock(&c->mu);
     if (rc || !full)
-        note_result(c, rc);
+        note_result(c, b, rc);
     if (!rc)
         fg_store_file_bytes(c);
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "fulgur/error.h"
 
@@ -24,7 +25,7 @@ struct fg_writer {
     /* The thread's own: */
     struct fg_batch *batch;
     bool failing;    /* the last batch did; where the disk is full, until there is room again */
-    bool full;       /* it failed because the disk is full */
+    uint64_t lacked; /* the disk was full: so many bytes found no room; else 0 */
     unsigned untold; /* FG_UNTOLD_*: whoever asks next for one of these is told instead */
     bool unscrubbed; /* what was forgotten is not overwritten yet */
 };
