@@ -155,3 +155,38 @@ int fg_make_dirs(const char *path, mode_t mode, struct fg_err *err)
     free(above);
     return rc;
 }
+
+int fg_check_private(int fd, const char *path, struct fg_err *err)
+{
+    struct stat st;
+    unsigned uid = (unsigned)geteuid(), right;
+
+    if (fstat(fd, &st) != 0)
+        return fg_fail(err, FG_EIO, "%s: %s", path, strerror(errno));
+    right = S_ISDIR(st.st_mode) ? 0700 : 0600;
+    if (st.st_uid != uid)
+        return fg_fail(err, FG_EACCESS,
+                       "%s belongs to user %u and has mode %04o; it has to belong to user %u, who "
+                       "runs this, with mode %04o",
+                       path, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777, uid, right);
+    if (st.st_mode & (S_IWGRP | S_IWOTH))
+        return fg_fail(err, FG_EACCESS,
+                       "%s has mode %04o (owner: user %u): others may write to it; mode %04o is "
+                       "right",
+                       path, (unsigned)st.st_mode & 07777, uid, right);
+    return 0;
+}
+
+int fg_make_private_dir(const char *path, struct fg_err *err)
+{
+    int rc = fg_make_dirs(path, 0700, err), fd;
+
+    if (rc)
+        return rc;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(err, path, errno);
+    rc = fg_check_private(fd, path, err);
+    close(fd);
+    return rc;
+}

@@ -25,4 +25,12 @@ int fg_file_replace(const char *path, const void *bytes, size_t n, struct fg_err
 /* Makes the directory and those above it that are not there, with this mode (less the umask). */
 int fg_make_dirs(const char *path, mode_t mode, struct fg_err *err);
 
+/* Refuses an open file or directory that somebody else could have written: one that belongs to
+ * another user than the process's effective one, or that its group or others may write. path: for
+ * the message, which says what was found and what would be right. FG_EACCESS, FG_EIO. */
+int fg_check_private(int fd, const char *path, struct fg_err *err);
+/* Makes the directory and those above it that are not there, with mode 0700, and checks it so.
+ * Codes of fg_make_dirs() and fg_check_private(). */
+int fg_make_private_dir(const char *path, struct fg_err *err);
+
 #endif

@@ -41,6 +41,8 @@ struct fg_batch {
     uint32_t written; /* pieces of the only put that are committed */
     struct fg_victim victims[FG_BATCH_VICTIMS];
     size_t n_victims;
+    size_t deleted; /* of the victims, so many are committed */
+    size_t few;     /* victims of a transaction at most, and no touches; 0: all */
     struct fg_touch *touches;
     size_t n_touches;
     struct fg_item *flushes;

@@ -3,13 +3,11 @@
 #include "handle.h"
 #include "put_queue.h"
 #include "reader.h"
-#include "retire.h"
 #include "store.h"
 #include "writer.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "guard.h"
 
@@ -46,10 +44,7 @@ static void destroy(struct fg_cache *c)
     fg_gone_finish(c);
     free(c->roots.slots);
     free(c->writer.batch);
-    if (c->lock_fd >= 0)
-        close(c->lock_fd); /* unlocks */
-    if (c->dir_fd >= 0)
-        close(c->dir_fd);
+    fg_dir_close(c);
     fg_reader_finish(c);
     pthread_cond_destroy(&c->handover.turned);
     pthread_cond_destroy(&c->writer.done);
@@ -88,7 +83,6 @@ static struct fg_cache *create(const struct fg_cache_options *opt)
 int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, struct fg_err *err)
 {
     struct fg_cache *c;
-    unsigned earlier;
     int rc;
 
     *out = NULL;
@@ -102,9 +96,7 @@ int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, str
     c = create(opt);
     if (!c)
         return fg_fail(err, FG_ENOMEM, "no memory for the cache");
-    rc = fg_dir_open(c, &earlier, err);
-    if (!rc && earlier)
-        rc = fg_store_retire(c, earlier, err);
+    rc = fg_store_take_dir(c, err);
     if (!rc)
         rc = fg_store_open(c, false, err);
     if (rc) {
@@ -115,6 +107,7 @@ int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, str
                   c->opt.dir, (unsigned long long)c->ix.n[FG_KIND_BLOCK],
                   (unsigned long long)c->ix.n[FG_KIND_STATE],
                   (unsigned long long)(c->ix.bytes[FG_KIND_BLOCK] + c->ix.bytes[FG_KIND_STATE]));
+    fg_reserve_take(c);
     rc = fg_writer_start(c, err);
     if (!rc)
         rc = fg_reader_start(c, err);

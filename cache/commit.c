@@ -179,18 +179,20 @@ static int write_puts(struct fg_cache *c, MDB_txn *txn, struct fg_batch *b, uint
     return rc;
 }
 
-static int write_chores(struct fg_cache *c, MDB_txn *txn, struct fg_batch *b)
+/* *to: how far the victims have come then. */
+static int write_chores(struct fg_cache *c, MDB_txn *txn, struct fg_batch *b, size_t *to)
 {
     int rc = 0;
 
-    for (size_t i = 0; !rc && i < b->n_victims; i++) {
+    *to = b->few && b->n_victims - b->deleted > b->few ? b->deleted + b->few : b->n_victims;
+    for (size_t i = b->deleted; !rc && i < *to; i++) {
         struct fg_victim *v = &b->victims[i];
 
         v->kept = v->drop && !v->forced && still_right(c, txn, v);
         if (!v->kept)
             rc = delete_record(c, txn, v->kind, &v->e->key);
     }
-    for (size_t i = 0; !rc && i < b->n_touches; i++)
+    for (size_t i = 0; !rc && !b->few && i < b->n_touches; i++)
         rc = write_touch(c, txn, &b->touches[i]);
     return rc;
 }
@@ -212,17 +214,34 @@ static int write_mark(struct fg_cache *c, MDB_txn *txn, const struct fg_batch *b
     return rc;
 }
 
+/* What every transaction writes. Always something: LMDB would not count an empty transaction, and
+ * pages that were freed wait for the second one after. */
+static int write_counters(struct fg_cache *c, MDB_txn *txn, const struct fg_batch *b)
+{
+    uint8_t clock[FG_CLOCK_BYTES], written[FG_QUOTA_BYTES];
+    MDB_val k = {5, (void *)"clock"}, v = {sizeof clock, clock};
+    MDB_val wk = {7, (void *)"written"}, wv = {sizeof written, written};
+    int rc;
+
+    fg_clock_encode(b->clock, clock);
+    rc = mdb_put(txn, c->store.db[FG_DB_META], &k, &v, 0);
+    fg_quota_encode(&b->quota, written);
+    return rc ? rc : mdb_put(txn, c->store.db[FG_DB_META], &wk, &wv, 0);
+}
+
 static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
 {
-    uint8_t buf[FG_CLOCK_BYTES], written[FG_QUOTA_BYTES];
-    MDB_val k = {5, (void *)"clock"}, mark = {5, (void *)"scrub"}, v = {sizeof buf, buf};
-    MDB_val wk = {7, (void *)"written"}, wv = {sizeof written, written};
+    MDB_val mark = {5, (void *)"scrub"};
+    size_t deleted = b->deleted;
     uint32_t to = 0;
     MDB_txn *txn;
     int rc;
 
     if (!c->store.env || atomic_load(&c->store.damaged))
         return MDB_PANIC;
+    if ((what & (FG_COMMIT_PUTS | FG_COMMIT_REUSE)) == FG_COMMIT_PUTS &&
+        fg_reserve_over_limit(c, b->cost))
+        return EFBIG;
     rc = mdb_txn_begin(c->store.env, NULL, 0, &txn);
     if (rc)
         return rc;
@@ -231,7 +250,7 @@ static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
         return MDB_CORRUPTED;
     }
     if (what & FG_COMMIT_CHORES)
-        rc = write_chores(c, txn, b);
+        rc = write_chores(c, txn, b, &deleted);
     if (!rc && what & FG_COMMIT_PUTS)
         rc = write_puts(c, txn, b, &to);
     if (!rc && what & FG_COMMIT_UNPUT)
@@ -242,24 +261,20 @@ static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
         rc = mdb_del(txn, c->store.db[FG_DB_META], &mark, NULL);
         rc = rc == MDB_NOTFOUND ? 0 : rc;
     }
-    /* Always something to write: LMDB would not count an empty transaction, and pages that were
-     * freed wait for the second one after. */
-    fg_clock_encode(b->clock, buf);
     if (!rc)
-        rc = mdb_put(txn, c->store.db[FG_DB_META], &k, &v, 0);
-    fg_quota_encode(&b->quota, written);
-    if (!rc)
-        rc = mdb_put(txn, c->store.db[FG_DB_META], &wk, &wv, 0);
+        rc = write_counters(c, txn, b);
     if (rc) {
         mdb_txn_abort(txn);
         return rc;
     }
     rc = mdb_txn_commit(txn);
-    if (!rc)
-        atomic_fetch_add(&c->store.last_txn, 1);
-    if (!rc && what & FG_COMMIT_PUTS)
+    if (rc)
+        return rc;
+    atomic_fetch_add(&c->store.last_txn, 1);
+    b->deleted = deleted;
+    if (what & FG_COMMIT_PUTS)
         b->written = to;
-    return rc;
+    return 0;
 }
 
 struct commit_call {
@@ -281,7 +296,7 @@ int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
     struct commit_call x = {.c = c, .b = b, .what = what};
 
     if (fg_guarded(commit_in_guard, &x))
-        return x.rc;
+        return x.rc == EIO ? fg_reserve_cause(c) : x.rc;
     fg_store_fault(c);
     return MDB_PANIC;
 }

@@ -45,15 +45,27 @@ int fg_dir_tag(struct fg_cache *c, struct fg_err *err)
     return 0;
 }
 
+int fg_dir_check_file(struct fg_cache *c, int fd, const char *name, struct fg_err *err)
+{
+    char path[400];
+
+    snprintf(path, sizeof path, "%s/%s", c->opt.dir, name);
+    return fg_check_private(fd, path, err);
+}
+
 static int take_lock(struct fg_cache *c, unsigned *earlier, struct fg_err *err)
 {
     const char *dir = c->opt.dir;
     unsigned version;
+    int rc;
 
     c->lock_fd = openat(c->dir_fd, FG_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (c->lock_fd < 0)
         return fg_fail(err, fg_errno_code(errno), "cache directory %s: cannot open %s/%s: %s", dir,
                        dir, FG_LOCK_FILE, strerror(errno));
+    rc = fg_dir_check_file(c, c->lock_fd, FG_LOCK_FILE, err);
+    if (rc)
+        return rc;
     if (flock(c->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)
             return fg_fail(err, FG_EBUSY,
@@ -86,12 +98,47 @@ int fg_dir_open(struct fg_cache *c, unsigned *earlier, struct fg_err *err)
     c->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (c->dir_fd < 0)
         return fg_fail(err, fg_errno_code(errno), "cache directory %s: %s", dir, strerror(errno));
+    rc = fg_check_private(c->dir_fd, dir, &why);
+    if (rc)
+        return fg_fail(err, rc, "cache directory %.450s", why.text);
     if (fstat(c->dir_fd, &st) == 0 && (st.st_mode & 077))
         fg_cache_logf(c, FG_CACHE_LOG_WARN,
-                      "event=open_permissions dir=%s mode=%03o hint=\"others may look in; 0700 "
+                      "event=open_permissions dir=%s mode=%04o hint=\"others may look in; 0700 "
                       "is right\"",
                       dir, (unsigned)st.st_mode & 0777);
     return take_lock(c, earlier, err);
+}
+
+void fg_dir_close(struct fg_cache *c)
+{
+    if (c->lock_fd >= 0)
+        close(c->lock_fd);
+    if (c->dir_fd >= 0)
+        close(c->dir_fd);
+    c->dir_fd = c->lock_fd = -1;
+}
+
+/* `path` below `dir` leads to something else than `fd`, or to nothing. */
+static bool leads_elsewhere(int dir, const char *path, int flags, int fd)
+{
+    struct stat at, open;
+
+    if (fd < 0 || fstat(fd, &open) != 0)
+        return true;
+    if (fstatat(dir, path, &at, flags) != 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+    return at.st_dev != open.st_dev || at.st_ino != open.st_ino;
+}
+
+const char *fg_dir_replaced(struct fg_cache *c, int data_fd)
+{
+    if (leads_elsewhere(AT_FDCWD, c->opt.dir, 0, c->dir_fd))
+        return "the cache directory was moved, removed or replaced";
+    if (leads_elsewhere(c->dir_fd, FG_LOCK_FILE, AT_SYMLINK_NOFOLLOW, c->lock_fd))
+        return "the lock file was moved, removed or replaced";
+    if (data_fd >= 0 && leads_elsewhere(c->dir_fd, FG_DATA_FILE, AT_SYMLINK_NOFOLLOW, data_fd))
+        return "the data file was moved, removed or replaced";
+    return NULL;
 }
 
 enum sweep { LOOK, REMOVE_OTHERS, REMOVE_ALL };

@@ -76,7 +76,7 @@ static void fill(struct fg_cache *c, struct fg_batch *b, const struct fg_cache_p
 {
     size_t n = p->key ? 1 : p->n_roots;
 
-    b->n_victims = 0;
+    b->n_victims = b->deleted = 0;
     b->clock = c->clock;
     b->quota = c->quota;
     for (size_t i = 0; i < n; i++) {
@@ -114,7 +114,7 @@ static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *
         pthread_mutex_unlock(&c->mu);
         if (b->n_victims == 0)
             break;
-        rc = fg_commit(c, b, FG_COMMIT_CHORES | FG_COMMIT_MARK);
+        rc = fg_reserve_commit(c, b, FG_COMMIT_CHORES | FG_COMMIT_MARK);
         pthread_mutex_lock(&c->mu);
         fg_plan_settle_chores(c, b, rc == 0);
         pthread_mutex_unlock(&c->mu);
@@ -126,7 +126,7 @@ static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *
     }
     b->roots = p->key ? NULL : p->roots;
     b->n_roots = p->key ? 0 : p->n_roots;
-    rc = fg_commit(c, b, FG_COMMIT_MARK);
+    rc = fg_reserve_commit(c, b, FG_COMMIT_MARK);
     pthread_mutex_lock(&c->mu);
     for (size_t i = 0; !rc && i < b->n_roots; i++)
         fg_roots_settle(c, &b->roots[i], false);
@@ -137,9 +137,13 @@ static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *
 
 void fg_forget_run(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f)
 {
-    int rc = remove_all(c, b, f);
+    bool away = !c->store.env || atomic_load(&c->store.damaged);
+    int rc = away ? 0 : remove_all(c, b, f);
 
-    if (rc == MDB_NOTFOUND)
+    if (away)
+        f->rc = fg_fail(f->err, FG_EBUSY, "%s: the store is damaged and waits to be reopened",
+                        c->opt.dir);
+    else if (rc == MDB_NOTFOUND)
         f->rc = fg_fail(f->err, FG_ENOTFOUND, "it is not stored");
     else if (rc)
         f->rc = fg_fail(f->err, rc > 0 ? fg_errno_code(rc) : FG_EIO,

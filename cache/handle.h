@@ -17,6 +17,7 @@
 #include "reader.h"
 #include "remains.h"
 #include "reopen.h"
+#include "reserve.h"
 #include "roots.h"
 #include "store.h"
 #include "writer.h"
@@ -44,6 +45,7 @@ struct fg_cache {
     bool ours; /* the lock file says that this is a cache directory */
 
     struct fg_store store;
+    struct fg_reserve reserve;
     struct fg_handover handover;
 
     pthread_mutex_t mu; /* all below, down to the counters */

@@ -213,7 +213,7 @@ static void take_touches(struct fg_cache *c, struct fg_batch *b)
 
 void fg_plan(struct fg_cache *c, struct fg_batch *b)
 {
-    b->n_puts = b->n_victims = 0;
+    b->n_puts = b->n_victims = b->deleted = 0;
     b->bytes = b->cost = 0;
     b->flushes = b->task = NULL;
     b->n_roots = 0;
@@ -273,10 +273,11 @@ static void keep_remains(struct fg_cache *c, const struct fg_victim *v)
     fg_remains_add(&c->remains, &row);
 }
 
-void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok)
+void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool all)
 {
     for (size_t i = 0; i < b->n_victims; i++) {
         struct fg_victim *v = &b->victims[i];
+        bool ok = all || i < b->deleted;
 
         if (!ok && (v->remains || (v->drop && !v->kept))) {
             keep_remains(c, v);
@@ -297,8 +298,8 @@ void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok)
             fg_index_release(&c->ix, v->parent);
         }
     }
-    b->n_victims = 0;
-    if (!ok && b->n_touches)
+    b->n_victims = b->deleted = 0;
+    if (!all && b->n_touches)
         give_back_touches(c, b);
     free(b->touches);
     b->touches = NULL;

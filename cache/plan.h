@@ -23,8 +23,9 @@ void fg_plan_cancel(struct fg_cache *c, struct fg_item *it);
 void fg_plan_skip(struct fg_cache *c);
 /* Adds a stored record as a victim; there must be room for it. */
 void fg_plan_forget(struct fg_cache *c, struct fg_batch *b, struct fg_entry *e, enum fg_kind kind);
-/* Settles victims and touches (ok: they are committed) or puts. */
-void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool ok);
+/* Settles victims and touches (all of them are committed, or the first b->deleted victims) or
+ * puts. */
+void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool all);
 void fg_plan_settle_puts(struct fg_cache *c, struct fg_batch *b, bool ok);
 
 #endif

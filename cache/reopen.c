@@ -118,12 +118,18 @@ void fg_store_close(struct fg_cache *c)
 int fg_store_reopen(struct fg_cache *c, int (*between)(struct fg_cache *c, struct fg_err *err),
                     struct fg_err *err)
 {
+    const char *what;
     uint64_t size;
     int rc, failed = 0;
 
     if (!c->store.env || atomic_load(&c->store.damaged))
         return fg_fail(err, FG_EBUSY, "%s: the store is damaged and waits to be reopened",
                        c->opt.dir);
+    what = fg_store_replaced(c);
+    if (what) {
+        fg_report_damage(c, what);
+        return fg_fail(err, FG_EIO, "%s: %s while it was in use", c->opt.dir, what);
+    }
     turn(c, FG_PHASE_REOPENING);
     size = fg_store_file_bytes(c);
     fg_store_close(c);
@@ -171,17 +177,43 @@ static void note_reopening(struct fg_cache *c, int rc, const struct fg_err *err)
                   (unsigned long long)c->handover.retry_after, err->text);
 }
 
+/* LMDB is closed. What is open is not what is there. */
+static int take_what_is_there(struct fg_cache *c, const char *what, struct fg_err *err)
+{
+    int rc;
+
+    if (c->dir_fd >= 0) { /* else it was said when that failed before */
+        fg_cache_logf(c, FG_CACHE_LOG_ERROR,
+                      "event=replaced dir=%s reason=\"%s\" action=\"what was stored is out of "
+                      "reach; goes on with what is there now\"",
+                      c->opt.dir, what);
+        c->writer.untold = FG_UNTOLD_ALL;
+    }
+    fg_dir_close(c);
+    rc = fg_store_take_dir(c, err);
+    if (rc)
+        fg_dir_close(c); /* nothing is taken without its lock */
+    return rc;
+}
+
 void fg_store_recover(struct fg_cache *c)
 {
     struct fg_err err = {0};
-    int rc;
+    const char *what;
+    int rc = 0;
 
     if (atomic_load(&c->writer.stop) || now() < c->handover.retry_at)
         return;
     turn(c, FG_PHASE_AWAY);
+    what = fg_store_replaced(c);
     fg_store_close(c);
     forget_stored(c);
-    rc = fg_store_open(c, true, &err);
+    if (what)
+        rc = take_what_is_there(c, what, &err);
+    fg_reserve_give(c); /* beginning anew takes room; what is left of it is taken back */
+    if (!rc)
+        rc = fg_store_open(c, true, &err);
+    fg_reserve_take(c);
     if (rc)
         forget_stored(c);
     atomic_store(&c->store.damaged, rc != 0);

@@ -138,7 +138,7 @@ static int commit_empty(struct fg_cache *c, unsigned what, struct fg_err *err)
     c->writer.batch->clock = c->clock;
     c->writer.batch->quota = c->quota;
     pthread_mutex_unlock(&c->mu);
-    rc = fg_commit(c, c->writer.batch, what);
+    rc = fg_reserve_commit(c, c->writer.batch, what);
     return rc ? fg_fail(err, rc > 0 ? fg_errno_code(rc) : FG_EIO,
                         "%s/%s: after removing records: %s", c->opt.dir, FG_DATA_FILE,
                         mdb_strerror(rc))

@@ -3,6 +3,7 @@
 #include "handle.h"
 #include "load.h"
 #include "put_queue.h"
+#include "retire.h"
 #include "check.h"
 #include "guard.h"
 
@@ -79,7 +80,8 @@ static int check_data_file(struct fg_cache *c, bool deep, uint64_t *size, struct
                      strerror(errno));
     else if (!S_ISREG(st.st_mode))
         rc = fg_fail(err, FG_EINVAL, "%s/%s is not a regular file", c->opt.dir, FG_DATA_FILE);
-    else if ((*size = (uint64_t)st.st_size) > 0)
+    else if ((rc = fg_dir_check_file(c, fd, FG_DATA_FILE, err)) == 0 &&
+             (*size = (uint64_t)st.st_size) > 0)
         rc = fg_check_file(fd, deep, &c->writer.stop, err);
     if (fd >= 0)
         close(fd);
@@ -135,6 +137,8 @@ static int open_env(struct fg_cache *c, uint64_t file_bytes, struct fg_err *err)
         rc = mdb_env_stat(c->store.env, &st);
     if (rc)
         return fail(c, err, rc, "cannot open");
+    if (fg_store_replaced(c)) /* the path led somewhere else than what was looked at */
+        return fg_fail(err, FG_EIO, "%s: %s", c->opt.dir, fg_store_replaced(c));
     mdb_reader_check(c->store.env, &dead);
     atomic_store(&c->store.file_bytes, 0);
     c->store.psize = st.ms_psize;
@@ -262,6 +266,15 @@ uint64_t fg_store_file_bytes(struct fg_cache *c)
         return now;
     fg_report_damage(c, "the data file became shorter");
     return 0;
+}
+
+const char *fg_store_replaced(struct fg_cache *c)
+{
+    mdb_filehandle_t fd = -1;
+
+    if (c->store.env && mdb_env_get_fd(c->store.env, &fd) != 0)
+        fd = -1;
+    return fg_dir_replaced(c, fd);
 }
 
 /* Offsets in LMDB's meta pages, the first two of the file. */
@@ -396,6 +409,14 @@ static int try_open(struct fg_cache *c, bool deep, struct fg_err *err)
             unlinkat(c->dir_fd, FG_DATA_FILE, 0);
     }
     return rc;
+}
+
+int fg_store_take_dir(struct fg_cache *c, struct fg_err *err)
+{
+    unsigned earlier;
+    int rc = fg_dir_open(c, &earlier, err);
+
+    return rc || !earlier ? rc : fg_store_retire(c, earlier, err);
 }
 
 int fg_store_open(struct fg_cache *c, bool deep, struct fg_err *err)

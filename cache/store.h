@@ -31,6 +31,8 @@ int fg_store_open_dbs(MDB_txn *txn, unsigned flags, MDB_dbi db[FG_DBS]);
 /* Where LMDB asserts, it leaves the guard. */
 void fg_store_catch_asserts(struct fg_cache *c, MDB_env *env);
 
+/* Opens and locks the directory; a data file of an earlier format is moved aside. */
+int fg_store_take_dir(struct fg_cache *c, struct fg_err *err);
 /* Checks, opens or creates, fills the index (empty of stored records). A damaged file is moved
  * aside and an empty one begun, when the directory is a cache's. */
 int fg_store_open(struct fg_cache *c, bool deep, struct fg_err *err);
@@ -41,6 +43,8 @@ int fg_store_map(struct fg_cache *c, uint64_t size, struct fg_loaded *loaded, st
 /* In a guard, at the beginning of a transaction: are the meta pages those that this process wrote
  * last, or, `most` 1, is about to have written? Reports damage. */
 bool fg_store_is_ours(struct fg_cache *c, uint64_t most);
+/* What of the directory and its files was replaced since they were opened (fg_dir_replaced()). */
+const char *fg_store_replaced(struct fg_cache *c);
 /* The data file's size now; 0 when it became smaller, which is reported as damage. env is open. */
 uint64_t fg_store_file_bytes(struct fg_cache *c);
 /* True when the code says that the file's structure is not to be trusted. */

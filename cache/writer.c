@@ -7,6 +7,7 @@
 #include "plan.h"
 #include "put_queue.h"
 #include "reopen.h"
+#include "reserve.h"
 #include "scrub.h"
 #include "store.h"
 
@@ -16,11 +17,11 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-enum { SQUEEZES = 4, COMPACT_FACTOR = 8 };
+enum { SQUEEZES = 4, COMPACT_FACTOR = 8, MIN_LACKED = 256 << 10 };
 
 static int commit_chores(struct fg_cache *c, struct fg_batch *b)
 {
-    int rc = fg_commit(c, b, FG_COMMIT_CHORES);
+    int rc = fg_reserve_commit(c, b, FG_COMMIT_CHORES);
 
     pthread_mutex_lock(&c->mu);
     fg_plan_settle_chores(c, b, rc == 0);
@@ -53,20 +54,20 @@ static bool compact(struct fg_cache *c, const struct fg_batch *b)
     return k.rc == 0;
 }
 
-/* Puts, with the batch's chores; a large record in as many transactions as it takes. What is
+/* Puts, with what else `more` says; a large record in as many transactions as it takes. What is
  * committed stays so when a later one fails: b->written says how far it is. */
-static int commit_puts(struct fg_cache *c, struct fg_batch *b, unsigned chores)
+static int commit_puts(struct fg_cache *c, struct fg_batch *b, unsigned more)
 {
     uint64_t bytes = b->n_puts ? b->puts[0]->rec.bytes : 0;
-    int rc = fg_commit(c, b, chores | FG_COMMIT_PUTS);
+    int rc = fg_commit(c, b, more | FG_COMMIT_PUTS);
 
-    if (!rc && chores) {
+    if (!rc && more & FG_COMMIT_CHORES) {
         pthread_mutex_lock(&c->mu);
         fg_plan_settle_chores(c, b, true);
         pthread_mutex_unlock(&c->mu);
     }
     while (!rc && b->n_puts == 1 && b->written < fg_record_pieces(bytes))
-        rc = fg_commit(c, b, FG_COMMIT_PUTS);
+        rc = fg_commit(c, b, FG_COMMIT_PUTS | (more & FG_COMMIT_REUSE));
     return rc;
 }
 
@@ -78,7 +79,7 @@ static void take_back(struct fg_cache *c, struct fg_batch *b)
 
     if (b->n_puts != 1 || b->written == 0)
         return;
-    if (fg_commit(c, b, FG_COMMIT_UNPUT) == 0) {
+    if (fg_reserve_commit(c, b, FG_COMMIT_UNPUT) == 0) {
         b->written = 0;
         return;
     }
@@ -89,11 +90,18 @@ static void take_back(struct fg_cache *c, struct fg_batch *b)
     pthread_mutex_unlock(&c->mu);
 }
 
-/* The map is full although the budget is not: free pages are scattered, or still waiting. Lets
- * freed pages become usable; then compacts where that is cheap, or evicts, and tries again. */
+static bool no_room(int rc)
+{
+    return rc == MDB_MAP_FULL || fg_disk_is_full(rc);
+}
+
+/* The map is full although the budget is not: free pages are scattered, or still waiting. Or the
+ * disk is. Lets freed pages become usable; then compacts where that is cheap and the disk has room,
+ * or evicts, and tries again. */
 static int squeeze(struct fg_cache *c, struct fg_batch *b)
 {
     bool compacted = false;
+    unsigned reuse = 0;
 
     for (int i = 0;; i++) {
         size_t n;
@@ -102,12 +110,12 @@ static int squeeze(struct fg_cache *c, struct fg_batch *b)
         if (!rc)
             rc = commit_chores(c, b); /* nothing but a transaction that passes */
         if (!rc)
-            rc = commit_puts(c, b, 0);
+            rc = commit_puts(c, b, reuse);
         if (rc == MDB_MAP_FULL && !compacted && compact(c, b)) {
             compacted = true;
-            rc = commit_puts(c, b, 0);
+            rc = commit_puts(c, b, reuse);
         }
-        if (rc != MDB_MAP_FULL || i == SQUEEZES)
+        if (!no_room(rc) || i == SQUEEZES)
             return rc;
         pthread_mutex_lock(&c->mu);
         fg_plan_evict(c, b, b->cost << i);
@@ -115,10 +123,10 @@ static int squeeze(struct fg_cache *c, struct fg_batch *b)
         pthread_mutex_unlock(&c->mu);
         if (n == 0)
             return rc;
+        reuse = FG_COMMIT_REUSE;
     }
 }
 
-/* LMDB calls a write that came out short an input/output error: a full disk shows here. */
 static unsigned long long free_bytes(const char *dir)
 {
     struct statvfs fs;
@@ -127,36 +135,58 @@ static unsigned long long free_bytes(const char *dir)
 }
 
 /* A line when writing begins to fail, and one when it works again. */
-static void note_result(struct fg_cache *c, int rc)
+static void note_result(struct fg_cache *c, const struct fg_batch *b, int rc)
 {
+    bool full = fg_disk_is_full(rc);
+
     if (fg_mdb_damaged(rc))
         fg_report_damage(c, mdb_strerror(rc));
     if (rc && !c->writer.failing)
         fg_cache_logf(c, FG_CACHE_LOG_ERROR,
-                      "event=write_failed dir=%s error=\"%s\" free_bytes=%llu action=\"records "
-                      "dropped; later ones are tried\"",
-                      c->opt.dir, mdb_strerror(rc), free_bytes(c->opt.dir));
-    else if (!rc && c->writer.failing)
+                      "event=write_failed dir=%s error=\"%s\" free_bytes=%llu%s action=\"%s\"",
+                      c->opt.dir, mdb_strerror(rc), free_bytes(c->opt.dir),
+                      full ? " disk_full=1" : "",
+                      full ? "evicts, and drops records for which that makes no room"
+                           : "records dropped; later ones are tried");
+    if (full && c->writer.lacked < MIN_LACKED + 2 * b->cost)
+        c->writer.lacked = MIN_LACKED + 2 * b->cost;
+    if (!rc && c->writer.lacked && !fg_reserve_is_whole(c, c->writer.lacked))
+        return; /* this one found room; it was not there for all */
+    if (!rc && c->writer.failing)
         fg_cache_logf(c, FG_CACHE_LOG_INFO, "event=write_works_again dir=%s", c->opt.dir);
     c->writer.failing = rc != 0;
+    if (!rc)
+        c->writer.lacked = 0;
+}
+
+/* A batch that ends with `rc`; `full`: it met a full disk, whatever was done about it. */
+static void count_result(struct fg_cache *c, const struct fg_batch *b, int rc, bool full)
+{
+    if (rc && (full || rc == MDB_MAP_FULL))
+        fg_count(c, FG_N_FULL, b->n_puts);
+    if (full || (rc && rc != MDB_MAP_FULL))
+        fg_count(c, FG_N_WRITE_ERRORS, 1);
 }
 
 static void run_batch(struct fg_cache *c, struct fg_batch *b)
 {
-    bool only_chores = b->n_puts == 0;
+    bool only_chores = b->n_puts == 0, full;
     int rc;
 
     if (!b->n_puts && !b->n_victims && !b->n_touches)
         return;
+    if (b->n_puts)
+        fg_reserve_take(c); /* before them */
     rc = commit_puts(c, b, FG_COMMIT_CHORES);
-    if (rc == MDB_MAP_FULL)
+    full = fg_disk_is_full(rc);
+    if (full)
+        note_result(c, b, rc);
+    if (no_room(rc))
         rc = squeeze(c, b);
+    full = full || fg_disk_is_full(rc);
     if (rc)
         take_back(c, b);
-    if (rc == MDB_MAP_FULL)
-        fg_count(c, FG_N_FULL, b->n_puts);
-    else if (rc)
-        fg_count(c, FG_N_WRITE_ERRORS, 1);
+    count_result(c, b, rc, full);
     pthread_mutex_lock(&c->mu);
     fg_plan_settle_chores(c, b, rc == 0);
     fg_plan_settle_puts(c, b, rc == 0);
@@ -165,7 +195,8 @@ static void run_batch(struct fg_cache *c, struct fg_batch *b)
     if (rc && !c->queue.head)
         b->more = false; /* what is over the budget waits for the next request */
     pthread_mutex_unlock(&c->mu);
-    note_result(c, rc);
+    if (rc || !full)
+        note_result(c, b, rc);
     if (!rc)
         fg_store_file_bytes(c);
 }
@@ -181,6 +212,24 @@ static void finish_flushes(struct fg_cache *c, struct fg_batch *b)
     pthread_cond_broadcast(&c->writer.done);
 }
 
+/* The first one of its kind after the store was replaced: it was asked for what is out of reach. */
+static bool tell_replaced(struct fg_cache *c, struct fg_item *it)
+{
+    bool forget = it->op == FG_OP_FORGET;
+    unsigned kind = forget ? FG_UNTOLD_FORGET : FG_UNTOLD_COMPACT;
+    int *rc = forget ? &it->forget->rc : &it->compact->rc;
+
+    if (!(c->writer.untold & kind))
+        return false;
+    c->writer.untold &= ~kind;
+    *rc = fg_fail(forget ? it->forget->err : it->compact->err, FG_EIO,
+                  "%s: the directory or a file in it was moved, removed or replaced while the "
+                  "daemon used it; nothing was done: what had been stored is out of reach, and the "
+                  "store goes on with what is there now",
+                  c->opt.dir);
+    return true;
+}
+
 /* What needs the writer for itself; then whoever waits for it goes on. */
 static void run_task(struct fg_cache *c, struct fg_batch *b)
 {
@@ -190,15 +239,27 @@ static void run_task(struct fg_cache *c, struct fg_batch *b)
         fg_scrub(c, NULL);
     if (!it)
         return;
-    if (it->op == FG_OP_FORGET)
-        fg_forget_run(c, b, it->forget);
-    else
-        fg_compact_run(c, it->compact);
+    if (!tell_replaced(c, it)) {
+        if (it->op == FG_OP_FORGET)
+            fg_forget_run(c, b, it->forget);
+        else
+            fg_compact_run(c, it->compact);
+    }
     b->task = NULL;
     pthread_mutex_lock(&c->mu);
     it->done = true;
     pthread_cond_broadcast(&c->writer.done);
     pthread_mutex_unlock(&c->mu);
+}
+
+static void mend_store(struct fg_cache *c)
+{
+    const char *what = fg_store_replaced(c);
+
+    if (what)
+        fg_report_damage(c, what);
+    if (atomic_load(&c->store.damaged))
+        fg_store_recover(c);
 }
 
 static void *writer_main(void *arg)
@@ -212,11 +273,9 @@ static void *writer_main(void *arg)
         while (!c->writer.kick)
             pthread_cond_wait(&c->writer.work, &c->mu);
         c->writer.kick = false;
-        if (atomic_load(&c->store.damaged)) {
-            pthread_mutex_unlock(&c->mu);
-            fg_store_recover(c);
-            pthread_mutex_lock(&c->mu);
-        }
+        pthread_mutex_unlock(&c->mu);
+        mend_store(c);
+        pthread_mutex_lock(&c->mu);
         fg_plan(c, b);
         pthread_mutex_unlock(&c->mu);
         run_batch(c, b);

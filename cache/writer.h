@@ -5,11 +5,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "fulgur/error.h"
 
 struct fg_batch;
 struct fg_cache;
+
+/* What has not been told yet that the store was replaced (fg_store_replaced()). */
+enum { FG_UNTOLD_FORGET = 1, FG_UNTOLD_COMPACT = 2, FG_UNTOLD_ALL = 3 };
 
 struct fg_writer {
     pthread_cond_t work, done; /* with mu */
@@ -20,7 +24,9 @@ struct fg_writer {
 
     /* The thread's own: */
     struct fg_batch *batch;
-    bool failing;    /* the last batch did */
+    bool failing;    /* the last batch did; where the disk is full, until there is room again */
+    uint64_t lacked; /* the disk was full: so many bytes found no room; else 0 */
+    unsigned untold; /* FG_UNTOLD_*: whoever asks next for one of these is told instead */
     bool unscrubbed; /* what was forgotten is not overwritten yet */
 };
 

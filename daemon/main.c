@@ -74,20 +74,29 @@ static uint64_t default_cache_bytes(const char *dir)
     return room > MIN_CACHE_BYTES ? room : MIN_CACHE_BYTES;
 }
 
+/* *dir: where compiled pipelines are kept; NULL where no directory can be made. One that others may
+ * write to is an error: the driver believes what it reads there. */
+static int find_pipeline_dir(const struct fg_config *c, const char **dir, struct fg_err *err)
+{
+    *dir = c->pipeline_dir;
+    if (c->pipeline_dir && fg_make_dirs(c->pipeline_dir, 0700, NULL) == 0)
+        return fg_make_private_dir(c->pipeline_dir, err);
+    fg_log(FG_LOG_WARN, "main", "pipelines=not_kept dir=%s", *dir ? *dir : "none");
+    *dir = NULL;
+    return 0;
+}
+
 static int open_flow(struct daemon *d, struct fg_err *err)
 {
     const struct fg_config *c = &d->config;
     struct fg_flow_options opt;
+    int rc;
 
     fg_config_flow_options(c, &opt);
     if (c->cache_dir && !opt.cache_bytes)
         opt.cache_bytes = default_cache_bytes(c->cache_dir);
-    if (c->pipeline_dir && fg_make_dirs(c->pipeline_dir, 0700, NULL) == 0)
-        opt.pipeline_dir = c->pipeline_dir;
-    else
-        fg_log(FG_LOG_WARN, "main", "pipelines=not_kept dir=%s",
-               c->pipeline_dir ? c->pipeline_dir : "none");
-    return fg_flow_create(&opt, &d->flow, err);
+    rc = find_pipeline_dir(c, &opt.pipeline_dir, err);
+    return rc ? rc : fg_flow_create(&opt, &d->flow, err);
 }
 
 static int find_socket(struct daemon *d, struct fg_err *err)
@@ -254,10 +263,11 @@ static int tune(const struct fg_config *c)
     struct fg_err err = {0};
     int rc;
 
-    if (!c->pipeline_dir || fg_make_dirs(c->pipeline_dir, 0700, NULL) != 0)
-        rc = fg_fail(&err, FG_EIO, "%s: the tuning cannot be kept there",
-                     c->pipeline_dir ? c->pipeline_dir : "no cache directory");
+    if (!c->pipeline_dir)
+        rc = fg_fail(&err, FG_EIO, "no cache directory: the tuning cannot be kept");
     else
+        rc = fg_make_private_dir(c->pipeline_dir, &err);
+    if (rc == 0)
         rc = fg_tune_report(c, stdout, &err);
     if (rc == 0 && fflush(stdout) != 0)
         rc = fg_fail(&err, FG_EIO, "standard output: %s", strerror(errno));

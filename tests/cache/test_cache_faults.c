@@ -376,7 +376,7 @@ static void test_full_disk(void **state)
 
     if (pid == 0) {
         if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-            mount("none", dir, "tmpfs", 0, "size=2m") != 0)
+            mount("none", dir, "tmpfs", 0, "size=2m,mode=700") != 0)
             _exit(100);
         _exit(fill_disk(dir, grow_tmpfs));
     }

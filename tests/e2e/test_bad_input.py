@@ -263,6 +263,24 @@ class Places(e2e.TestCase):
         else:
             self.skipTest("nothing can be mounted here, and root may write everywhere")
 
+    def test_cache_others_may_write(self):
+        """Records, and what the driver believes, lie in no directory that others can change."""
+        cache = os.path.join(self.home, "open")
+        pipelines = os.path.join(cache, "pipelines")
+        os.makedirs(pipelines, 0o700)
+        for path, mode in ((cache, 0o770), (cache, 0o1777), (pipelines, 0o702)):
+            os.chmod(path, mode)
+            self.assert_fails(self.daemon("m1-b", "--ctx", "256", cache="open"), path,
+                              f"mode {mode:04o}", "mode 0700")
+            os.chmod(path, 0o700)
+        if os.geteuid() == 0:
+            for path in (cache, pipelines):
+                os.chown(path, 65534, 0)
+                self.assert_fails(self.daemon("m1-b", "--ctx", "256", cache="open"), path,
+                                  "belongs to user 65534", "has to belong to user 0")
+                os.chown(path, 0, 0)
+        self.assertEqual(self.daemon("m1-b", "--ctx", "256", cache="open").start().terminate(), 0)
+
     def test_cache_in_use(self):
         first = self.daemon("m1-b", "--ctx", "256", cache="same").start()
         self.assert_fails(self.daemon("m1-b", "--ctx", "256", cache="same"), first.cache, "in use")
@@ -307,7 +325,7 @@ class Mount:
         self.path = os.path.join(test.home, name)
         os.mkdir(self.path, 0o700)
         flags = 1 if options == "ro" else 0  # MS_RDONLY
-        data = None if options == "ro" else f"mode=700,{options}".encode()
+        data = b"mode=700" if options == "ro" else f"mode=700,{options}".encode()
         self.mounted = self.libc.mount(b"none", self.path.encode(), b"tmpfs", flags, data) == 0
         if self.mounted:
             # After the daemons have ended: cleanups run last to first.
