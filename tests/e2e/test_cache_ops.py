@@ -291,8 +291,50 @@ class Ops(e2e.TestCase):
         finally:
             connection.close()
 
-    def lie(self, pack, block):
-        """The pack with another payload in a block, and checksums that hold."""
+    def test_import_of_nan(self):
+        """A pack whose block is no numbers, with checksums that hold: the prompt is computed anew."""
+        d = self.start()
+        a, _, replies = self.two_prompts(d)
+        leaf = {e["tokens"]: e for e in self.ls(d)["entries"]}[512]
+        status, pack = self.raw(d, "/v1/fulgur/cache/export?id=" + leaf["id"])
+        self.assertEqual(status, 200)
+        bad = self.lie(pack, 3, nan=True)
+        if bad is None:
+            self.skipTest("libxxhash is not there")
+        self.cli(d, "forget", "--all")
+        self.assertEqual(d.request("POST", "/v1/fulgur/cache/import", bad)[0], 200)
+        again = d.complete(a)
+        self.assert_same_answer(again, replies[0])
+        self.assertEqual(e2e.cache_of(again)["reason"], "corrupt_dropped")
+        self.assert_reused(again, 0)
+        self.assertEqual(d.stats()["bad_prefixes"], 1)
+        again = d.complete(a)
+        self.assert_same_answer(again, replies[0])
+        self.assert_reused(again, 512)
+        self.assertEqual(d.stats()["bad_prefixes"], 1)
+
+    def test_verify_takes_branches_along(self):
+        """What was computed on top of a wrong block goes with it, though another id was verified."""
+        d = self.start()
+        a, b, replies = self.two_prompts(d)
+        leaf = {e["tokens"]: e for e in self.ls(d)["entries"]}[512]
+        status, pack = self.raw(d, "/v1/fulgur/cache/export?id=" + leaf["id"])
+        self.assertEqual(status, 200)
+        lie = self.lie(pack, 1)
+        if lie is None:
+            self.skipTest("libxxhash is not there")
+        self.cli(d, "forget", "--all")
+        self.assertEqual(d.request("POST", "/v1/fulgur/cache/import", lie)[0], 200)
+        d.complete(b)  # goes on from what was imported
+        d.wait_written()
+        got = d.post("/v1/fulgur/cache/verify", {"id": leaf["id"]})
+        self.assertEqual((got["wrong"], got["unreadable"], got["gone"]), (1, 0, 0))
+        self.assertEqual(d.stats()["blocks"], 1)
+        for prompt, reply in ((b, replies[1]), (a, replies[0]), (b, replies[1])):
+            self.assert_same_answer(d.complete(prompt), reply)
+
+    def lie(self, pack, block, nan=False):
+        """The pack with another payload in a block, maybe one that is no numbers, and checksums that hold."""
         name = ctypes.util.find_library("xxhash")
         if not name:
             return None
@@ -313,6 +355,8 @@ class Ops(e2e.TestCase):
                 break
             at += 288 + size
         data[at + 300] ^= 1
+        if nan:
+            data[at + 288:at + 288 + size] = b"\xff" * size
         seed = lib.XXH3_64bits_withSeed(bytes(data[at:at + 272]), 272,
                                         lib.XXH3_64bits(head, len(head)))
         h = lib.XXH3_128bits_withSeed(bytes(data[at + 288:at + 288 + size]), size, seed)
