@@ -126,6 +126,10 @@ enum fg_cache_gone fg_cache_gone_state(struct fg_cache *c, const struct fg_key *
  * that is another record (dropped silently for as long as the wrong one is still being written).
  * Any thread. */
 void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state);
+/* The same of all blocks and states that continue one of blocks keys[0..n), of themselves nothing.
+ * A block that was dropped takes what continues it out of the tree: whoever knows the way to it
+ * names the whole way. Any thread; memory only, one lock for all. */
+void fg_cache_drop_below(struct fg_cache *c, const struct fg_key *keys, uint32_t n);
 /* Notes a use of blocks keys[0..n), and of the state at the end of the last one, for the order of
  * eviction: the first block counts as the most recently used. Written with a later batch. */
 void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n);

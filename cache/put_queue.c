@@ -85,31 +85,93 @@ static void insist_on_drop(struct fg_cache *c, enum fg_kind kind, const struct f
         fg_put_queue_drop(c, kind, key, true);
 }
 
-void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state)
+/* mu held. What e has now is a miss from here on. False: it has nothing. e may be gone then. */
+static bool take_out(struct fg_cache *c, struct fg_entry *e, enum fg_kind kind)
 {
-    enum fg_kind kind = is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
-    struct fg_entry *e;
-    struct fg_item *put;
-    bool news;
+    struct fg_item *put = e->item[kind];
 
-    pthread_mutex_lock(&c->mu);
-    e = fg_index_find(&c->ix, key);
-    put = e ? e->item[kind] : NULL;
-    news = put || (e && e->flags[kind] & FG_REC_STORED);
-    insist_on_drop(c, kind, key);
-    if (e)
-        fg_index_unstore(&c->ix, e, kind);
+    if (!put && !(e->flags[kind] & FG_REC_STORED))
+        return false;
+    note_corrupt(c, kind, &e->key);
+    fg_index_unstore(&c->ix, e, kind);
     if (put && e->flags[kind] & FG_REC_WRITING) {
         put->wrong = true;
         e->item[kind] = NULL; /* nobody reads it any more */
     } else if (put) {
         fg_plan_cancel(c, put);
     }
-    if (news)
-        note_corrupt(c, kind, key);
+    return true;
+}
+
+void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state)
+{
+    enum fg_kind kind = is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
+    struct fg_entry *e;
+    bool news;
+
+    pthread_mutex_lock(&c->mu);
+    insist_on_drop(c, kind, key);
+    e = fg_index_find(&c->ix, key);
+    news = e && take_out(c, e, kind);
     pthread_mutex_unlock(&c->mu);
     if (news)
         log_corrupt(c, kind);
+}
+
+static struct fg_entry *deepest(struct fg_entry *e)
+{
+    while (e->first_child)
+        e = e->first_child;
+    return e;
+}
+
+/* mu held. Drops what hangs below `top`, what continues a block before the block: a kill in between
+ * leaves nothing that has lost what it continues. Returns how many records it had. */
+static uint64_t drop_children(struct fg_cache *c, struct fg_entry *top)
+{
+    uint64_t n = 0;
+    struct fg_entry *next;
+
+    top->refs++;
+    for (struct fg_entry *e = deepest(top); e != top; e = next) {
+        bool drops = e->refs > 0; /* a batch that is not written may give it back */
+
+        next = e->next_sibling ? deepest(e->next_sibling) : e->parent;
+        next->refs++;
+        e->refs++;
+        for (enum fg_kind kind = FG_KINDS; kind-- > 0;) {
+            bool had = take_out(c, e, kind);
+
+            n += had;
+            drops = drops || had;
+            if (drops)
+                fg_put_queue_drop(c, kind, &e->key, true);
+        }
+        e->refs--;
+        if (!drops) /* else the writer does */
+            fg_index_release(&c->ix, e);
+        next->refs--;
+    }
+    top->refs--;
+    fg_index_release(&c->ix, top);
+    return n;
+}
+
+void fg_cache_drop_below(struct fg_cache *c, const struct fg_key *keys, uint32_t n)
+{
+    uint64_t dropped = 0;
+
+    pthread_mutex_lock(&c->mu);
+    while (n-- > 0) {
+        struct fg_entry *e = fg_index_find(&c->ix, &keys[n]);
+
+        if (e)
+            dropped += drop_children(c, e);
+    }
+    pthread_mutex_unlock(&c->mu);
+    if (dropped)
+        fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=drop_below dir=%s records=%llu action=dropped",
+                      c->opt.dir, (unsigned long long)dropped);
 }
 
 void fg_report_damage(struct fg_cache *c, const char *what)

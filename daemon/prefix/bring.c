@@ -488,13 +488,15 @@ static int advance_moves(struct fg_restore *w, const struct fg_prefix_cache *r, 
     return rc || !w->way ? rc : advance_move(r, &w->way->state, true, err);
 }
 
-/* Can a move go on without anything ending first? */
-static bool may_advance(struct fg_way *way)
+/* Can a move go on without anything ending first, where `next` blocks are in place? One that was
+ * missed matters when its turn comes, which those before it may still be on the way to. */
+static bool may_advance(const struct fg_restore *w, uint32_t next)
 {
-    for (int i = 0; way && i <= BLOCKS_UNDER_WAY; i++) {
-        struct move *m = nth_move(way, i);
+    for (int i = 0; w->way && i <= BLOCKS_UNDER_WAY; i++) {
+        struct move *m = nth_move(w->way, i);
+        bool turn = i < BLOCKS_UNDER_WAY ? m->block == next : w->target == next;
 
-        if (m->stage == FETCHED || m->stage == MISSED ||
+        if (m->stage == FETCHED || (m->stage == MISSED && turn) ||
             ((m->stage == FETCHING || m->stage == WRITING) && !pending(m)))
             return true;
     }
@@ -515,7 +517,7 @@ static int advance(struct fg_restore *w, const struct fg_prefix_cache *r, struct
         return rc;
     if (blocks_of(seq) < w->target || w->waits) {
         rc = fetch_ahead(w, r, blocks_of(seq), err);
-        w->waits = w->waits && !may_advance(w->way);
+        w->waits = w->waits && !may_advance(w, blocks_of(seq));
         return rc;
     }
     fg_restore_stop(w, r);

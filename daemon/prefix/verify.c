@@ -200,7 +200,8 @@ static bool compare(struct fg_verify *v, const struct fg_prefix_cache *r, struct
     } else if (equal(rec->stored.blob, rec->computed)) {
         v->verified++;
     } else {
-        v->wrong++;
+        if (v->wrong++ == 0)
+            v->first_wrong = rec->block;
         fg_log(FG_LOG_ERROR, "flow", "verify=wrong kind=%s tokens=%u action=dropped",
                rec->is_state ? "state" : "block", (rec->block + 1) * FG_BLOCK_TOKENS);
         fg_cache_drop(r->cache, &rec->stored.key, rec->is_state);
@@ -290,8 +291,10 @@ bool fg_verify_turn(const struct fg_prefix_cache *r, struct fg_verify_dropped *d
         bad = look->verify ? settle(look->verify, r, look) : NULL;
         news = bad != NULL;
         if (bad)
-            *dropped = (struct fg_verify_dropped){
-                .root = look->verify->path->root, .key = bad->stored.key, .index = bad->block};
+            *dropped = (struct fg_verify_dropped){.by = look->verify,
+                                                  .root = look->verify->path->root,
+                                                  .key = bad->stored.key,
+                                                  .index = bad->block};
         destroy(r, look);
     }
     return news;

@@ -17,7 +17,10 @@ struct fg_verify {
     uint32_t blocks;                            /* and that were compared */
     uint32_t under_way;                         /* looks */
     uint64_t verified, wrong, unreadable, gone; /* records; wrong ones are dropped */
-    struct fg_err error;                        /* code not 0: why not all could be compared */
+    uint32_t first_wrong; /* the block that it is, or at whose end; where `wrong` is not 0 */
+    struct fg_verify *next_doubted; /* of those that found something wrong: sweep.h */
+    bool doubted;                   /* it is one of them */
+    struct fg_err error;            /* code not 0: why not all could be compared */
 };
 
 /* Where a span that begins at token `at` must end at the latest to see the next stored state, and
@@ -31,6 +34,7 @@ int fg_verify_look(struct fg_verify *v, const struct fg_prefix_cache *r, struct 
 bool fg_verify_pending(const struct fg_verify *v);
 /* A record that was dropped, and maybe others behind it: block `index`, or the state at its end. */
 struct fg_verify_dropped {
+    struct fg_verify *by; /* who found it */
     struct fg_key root, key;
     uint32_t index;
 };

@@ -14,7 +14,7 @@ enum fg_cache_reason {
     FG_REASON_DIVERGED,        /* what is stored goes on otherwise */
     FG_REASON_STATE_MISSING,   /* more blocks are there, but no state behind them to go on from */
     FG_REASON_EVICTED,         /* it was there, and went to make room */
-    FG_REASON_CORRUPT_DROPPED, /* it was there, and did not verify */
+    FG_REASON_CORRUPT_DROPPED, /* it was there, and did not verify, or gave no finite logits */
     FG_REASON_FORMAT_CHANGED,  /* it was there, in a file of an earlier build's format */
     FG_REASON_MODEL_CHANGED,   /* it is there, computed by another model */
     FG_REASON_DEVICE_CHANGED,  /* it is there, with other numerics: KV type, mode, device */

@@ -10,6 +10,7 @@
 #include "ending.h"
 #include "flow_state.h"
 #include "job_state.h"
+#include "sweep.h"
 
 uint32_t fg_admit_pages(const struct fg_flow *flow, uint32_t n)
 {
@@ -33,7 +34,7 @@ static bool fits(const struct fg_flow *flow, const struct fg_job *job)
         need += fg_admit_pages(flow, a->n_tokens + 1);
         need -= !a->brought && a->leader ? a->common : fg_seq_pages(a->seq);
     }
-    if (job->req.cache != FG_CACHE_NONE) {
+    if (fg_job_reads(job)) {
         for (uint32_t b = 0; b < p->n; b++)
             have += fg_device_tier_find(m->vram, &p->keys[b],
                                         job->tokens + (size_t)b * FG_BLOCK_TOKENS, NULL);
@@ -63,13 +64,13 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     fg_account_mark(&job->marks.admitted);
     job->caching = job->req.cache == FG_CACHE_READ_WRITE;
     job->part = 0;
-    job->brought = job->followed = false;
+    job->brought = job->followed = job->disowned = false;
     job->leader = NULL;
     job->restore = (struct fg_restore){.prefix = &job->prefix, .tokens = job->tokens, .done = true};
-    if (job->req.cache != FG_CACHE_NONE) {
+    if (fg_job_reads(job)) {
         /* At least one token is left to compute: its logits are wanted. */
         fg_restore_begin(&job->restore, r, &job->prefix, job->tokens,
-                         (job->n_tokens - 1) / FG_BLOCK_TOKENS);
+                         fg_sweep_trusted(flow, job, (job->n_tokens - 1) / FG_BLOCK_TOKENS));
         /* Blocks that were seen before, without a state where the prompts part: leave one there. */
         if (job->restore.found > job->restore.target)
             job->part = job->restore.found * FG_BLOCK_TOKENS;
@@ -78,7 +79,7 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     return 0;
 }
 
-static void send_back(struct fg_flow *flow, struct fg_job *job)
+void fg_admit_send_back(struct fg_flow *flow, struct fg_job *job)
 {
     fg_admit_remove(flow, job);
     fg_job_show(job, FG_PHASE_QUEUED);
@@ -110,7 +111,7 @@ static bool find_place(struct fg_flow *flow, bool follows)
     if (!follows)
         idle = fg_follow_idle(flow);
     if (idle)
-        send_back(flow, idle);
+        fg_admit_send_back(flow, idle);
     return idle != NULL;
 }
 
@@ -200,7 +201,7 @@ bool fg_admit_preempt(struct fg_flow *flow)
         if (!youngest || s->active[i]->id > youngest->id)
             youngest = s->active[i];
     fg_log(FG_LOG_INFO, "flow", "job=%llu preempted=pages", (unsigned long long)youngest->id);
-    send_back(flow, youngest);
+    fg_admit_send_back(flow, youngest);
     return true;
 }
 
@@ -228,7 +229,7 @@ void fg_admit_recover(struct fg_flow *flow, const struct fg_err *cause)
         fg_log(FG_LOG_WARN, "flow", "device=reopened jobs=%u", n);
     for (uint32_t i = 0; i < n; i++) {
         if (rc == 0 && jobs[i]->replays++ == 0) {
-            send_back(flow, jobs[i]);
+            fg_admit_send_back(flow, jobs[i]);
             continue;
         }
         if (rc == 0)

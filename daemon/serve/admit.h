@@ -14,6 +14,8 @@ void fg_admit_waiting(struct fg_flow *flow);
 /* Sends the youngest active job but one back to wait, so that its pages can go. False when there is
  * only one. */
 bool fg_admit_preempt(struct fg_flow *flow);
+/* Takes job from the active list and lets it wait, to begin again. */
+void fg_admit_send_back(struct fg_flow *flow, struct fg_job *job);
 /* Takes job from the active list, its sequence dropped. */
 void fg_admit_remove(struct fg_flow *flow, struct fg_job *job);
 /* Takes job from the waiting list; nothing when it is not there. */

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "admit.h"
 #include "decode.h"
+#include "distrust.h"
 #include "ending.h"
 #include "flow_state.h"
 #include "job_state.h"
@@ -85,8 +86,11 @@ int fg_decode_next(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     else
         rc = fg_sample(&flow->sampler, job->logits, &job->req.sampling,
                        job->account.completion_tokens, &id, err);
-    if (rc == 0)
-        rc = fg_job_append(job, id, err);
+    if (rc) {
+        fg_distrust(flow, job, err);
+        return 0;
+    }
+    rc = fg_job_append(job, id, err);
     if (rc == 0) {
         fg_account_mark(&job->marks.first_token);
         job->account.completion_tokens++;

@@ -20,6 +20,8 @@ bool fg_ending_done(struct fg_flow *flow, struct fg_job *job)
     if (job->explains)
         fg_explain_end(&job->explanation, flow->vocabulary.tokenizer, &p, &job->account.why);
     job->explains = false;
+    if (job->anew)
+        job->account.why.reason = FG_REASON_CORRUPT_DROPPED;
     job->ended = true;
     fg_job_done(flow, job, job->finish);
     return true;

@@ -318,6 +318,7 @@ int fg_flow_cache_stats(struct fg_flow *flow, struct fg_cache_stats *out, const 
     offered = atomic_load(&flow->runner.offers.bytes);
     fg_cache_stats(flow->cache, out);
     out->queued_bytes += offered;
+    out->bad_prefixes = atomic_load(&flow->bad_prefixes);
     if (dir)
         *dir = flow->cache_dir;
     return 0;

@@ -3,6 +3,7 @@
 #define FG_FLOW_STATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/queue.h"
 #include "flow.h"
@@ -48,6 +49,7 @@ struct fg_flow {
     struct fg_sched sched;
     struct fg_sampler sampler;
     struct fg_rate prefill_rate, restore_rate; /* of tokens */
+    _Atomic uint64_t bad_prefixes;             /* that were restored and gave no finite logits */
 };
 
 /* --- flow.c: any thread --- */

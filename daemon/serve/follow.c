@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "flow_state.h"
 #include "job_state.h"
+#include "sweep.h"
 
 /* Leading blocks that both prompts have. Keys are chained: where one is equal, all before it are.
  */
@@ -24,15 +25,16 @@ static uint32_t common_blocks(const struct fg_prefix *a, const struct fg_prefix 
 }
 
 /* Blocks that job could take from others: the token that is left gives the logits. */
-static uint32_t most_blocks(const struct fg_job *job)
+static uint32_t most_blocks(const struct fg_flow *flow, const struct fg_job *job)
 {
-    return (job->n_tokens - 1) / FG_BLOCK_TOKENS;
+    return fg_sweep_trusted(flow, job, (job->n_tokens - 1) / FG_BLOCK_TOKENS);
 }
 
 /* Of what `a` has computed or will, blocks that job could take. */
-static uint32_t useful_blocks(const struct fg_job *job, const struct fg_job *a)
+static uint32_t useful_blocks(const struct fg_flow *flow, const struct fg_job *job,
+                              const struct fg_job *a)
 {
-    uint32_t n = common_blocks(&job->prefix, &a->prefix), most = most_blocks(job);
+    uint32_t n = common_blocks(&job->prefix, &a->prefix), most = most_blocks(flow, job);
 
     return n < most ? n : most;
 }
@@ -41,7 +43,7 @@ static bool may_follow(const struct fg_flow *flow, const struct fg_job *job)
 {
     const struct fg_runner *m = &flow->runner;
 
-    return job->req.cache != FG_CACHE_NONE && job->req.mode == FG_MODE_ANSWER && m->vram &&
+    return fg_job_reads(job) && job->req.mode == FG_MODE_ANSWER && m->vram &&
            (m->prefix_cache.state_bytes == 0 || m->info.n_states > 0);
 }
 
@@ -58,7 +60,7 @@ bool fg_follow_would(const struct fg_flow *flow, const struct fg_job *job)
     for (uint32_t i = 0; i < flow->sched.n_active; i++) {
         const struct fg_job *a = flow->sched.active[i];
 
-        if (may_lead(a) && fg_seq_length(a->seq) < useful_blocks(job, a) * FG_BLOCK_TOKENS)
+        if (may_lead(a) && fg_seq_length(a->seq) < useful_blocks(flow, job, a) * FG_BLOCK_TOKENS)
             return true;
     }
     return false;
@@ -115,7 +117,7 @@ static int find_leader(struct fg_flow *flow, struct fg_job *job, struct fg_err *
 
         if (a == job || !may_lead(a) || !goes_first(a, job))
             continue;
-        n = useful_blocks(job, a);
+        n = useful_blocks(flow, job, a);
         at = fg_seq_length(a->seq);
         if (at == n * FG_BLOCK_TOKENS && at > own) {
             rc = keep_for_follower(flow, a, err);
@@ -141,7 +143,7 @@ int fg_follow_turn(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     if (rc || !job->followed || (job->leader && r.state_bytes))
         return rc;
     r.read_only = job->req.cache != FG_CACHE_READ_WRITE;
-    fg_restore_more(&job->restore, &r, job->seq, most_blocks(job));
+    fg_restore_more(&job->restore, &r, job->seq, most_blocks(flow, job));
     return fg_restore_advance(&job->restore, &r, &job->seq, UINT32_MAX, err);
 }
 
@@ -155,7 +157,7 @@ bool fg_follow_restoring(const struct fg_flow *flow, const struct fg_job *job)
 
         if (a->id >= job->id || a->restore.done || !a->caching)
             continue;
-        n = useful_blocks(job, a);
+        n = useful_blocks(flow, job, a);
         n = n < a->restore.target ? n : a->restore.target;
         if (n > own && n >= job->restore.target)
             return true;

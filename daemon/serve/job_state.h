@@ -56,6 +56,8 @@ struct fg_job {
     struct fg_job *leader; /* that it waits for, compared and not used; or NULL */
     uint32_t common;       /* blocks that the two have in common */
     bool caching;          /* writes the caches; off after a capture failed */
+    bool anew;             /* it takes nothing from the caches: what it took was bad (distrust.h) */
+    bool disowned;         /* what it took, or left there, is dropped already, as bad */
     struct fg_trail trail;
     uint32_t part;   /* a boundary, in tokens, where this prompt leaves what is stored; 0: none */
     uint32_t span;   /* tokens in the step that runs; 0: it is not in it */
@@ -83,6 +85,11 @@ struct fg_job {
 
 void fg_job_unref(struct fg_job *job);
 bool fg_job_canceled(const struct fg_job *job);
+/* Does it take what the caches have? */
+static inline bool fg_job_reads(const struct fg_job *job)
+{
+    return job->req.cache != FG_CACHE_NONE && !job->anew;
+}
 void fg_job_show(struct fg_job *job, enum fg_job_phase phase);
 /* PROGRESS, when the job wants it. */
 void fg_job_progress(struct fg_job *job);

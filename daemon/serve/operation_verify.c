@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sweep.h"
+
 struct waiting {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -57,6 +59,11 @@ static void set_job(struct fg_operation *t, struct fg_job *job)
     pthread_mutex_unlock(&t->lock);
 }
 
+static void drop_below(struct fg_flow *flow, void *verify)
+{
+    fg_sweep_below(flow, verify);
+}
+
 static int run_job(struct fg_operation *t, struct fg_verify *v, uint64_t before, uint64_t total,
                    struct fg_err *err)
 {
@@ -84,6 +91,8 @@ static int run_job(struct fg_operation *t, struct fg_verify *v, uint64_t before,
         wait_for(t, &w, before, total);
         set_job(t, NULL);
         fg_job_release(job);
+        if (v->wrong)
+            fg_operation_on_gpu(t->flow, drop_below, v);
         if (w.error.code == 0 && v->error.code)
             w.error = v->error;
         if (w.error.code == 0 && v->blocks < v->path->n && v->from < v->path->n)

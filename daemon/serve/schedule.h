@@ -7,6 +7,7 @@
 
 struct fg_flow;
 struct fg_job;
+struct fg_verify;
 struct fg_queue;
 
 /* A job list by age. The GPU thread's. */
@@ -15,6 +16,7 @@ struct fg_sched {
     struct fg_job *active[FG_MAX_ACTIVE]; /* have a sequence */
     uint32_t n_active;
     struct fg_job *ending;         /* linked by next: only their last events are missing */
+    struct fg_verify *doubted;     /* linked by next_doubted: have found what is wrong */
     uint32_t turn;                 /* which prefilling job goes first rotates */
     struct fg_batch running, next; /* their step: NULL where none runs, none is prepared */
     struct fg_ticket ticket;       /* of the one that runs */

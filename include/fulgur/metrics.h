@@ -24,6 +24,8 @@
     X(evicted, COUNT, OWNER, "Records removed to keep within `max_bytes`")                         \
     X(dropped_corrupt, COUNT, OWNER,                                                               \
       "Records whose checksum or tokens did not hold: read as misses")                             \
+    X(bad_prefixes, COUNT, OWNER,                                                                  \
+      "Restored prefixes that the model computed no finite values from: dropped")                  \
     X(dropped_full, COUNT, OWNER, "Records not written: no room on the disk or in `max_bytes`")    \
     X(dropped_queue, COUNT, OWNER, "Records not written: no room in the queue")                    \
     X(dropped_orphan, COUNT, OWNER, "Records not written: what they continue is not stored")       \

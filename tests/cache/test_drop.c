@@ -286,6 +286,57 @@ static void test_drop_that_could_not_be_written(void **state)
     finish(&s);
 }
 
+/* What continues a wrong block goes with it, on whichever branch it lies: stored, being written and
+ * queued. What comes before it and what is put after that stay. */
+static void test_below(void **state)
+{
+    struct set s = make();
+    struct chain *first = chain_make(1, 2, 4), *branch = chain_make(3, 2, 4),
+                 *late = chain_make(4, 2, 4);
+    struct fg_err err;
+    (void)state;
+
+    put_blocks(s.c, first, 0, 4, BYTES);
+    put_blocks(s.c, s.other, 0, 1, BYTES);
+    assert_int_equal(put_state(s.c, first, 1, BYTES), 0);
+    assert_int_equal(put_state(s.c, first, 3, BYTES), 0);
+    fg_cache_flush(s.c);
+    gate_shut();
+    put_blocks(s.c, branch, 2, 3, BYTES);
+    gate_wait();
+    put_blocks(s.c, branch, 3, 4, BYTES);
+    put_blocks(s.c, late, 2, 4, BYTES);
+    fg_cache_drop(s.c, &first->keys[2], false); /* takes the last block out of the tree */
+    fg_cache_drop_below(s.c, &first->keys[1], 2);
+    assert_int_equal(stats(s.c).dropped_corrupt, 7);
+    for (uint32_t i = 2; i < 4; i++) {
+        expect_miss(s.c, first, i);
+        expect_miss(s.c, branch, i);
+        expect_miss(s.c, late, i);
+    }
+    put_blocks(s.c, late, 2, 3, BYTES);
+    gate_open();
+    fg_cache_flush(s.c);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(find_blocks(s.c, first), 2);
+        assert_int_equal(find_blocks(s.c, branch), 2);
+        assert_int_equal(find_blocks(s.c, late), 3);
+        assert_int_equal(find_blocks(s.c, s.other), 1);
+        assert_int_equal(stats(s.c).blocks, 4);
+        assert_int_equal(stats(s.c).states, 1);
+        assert_int_equal(count(s.c, FG_DB_BLOCKS), 4);
+        reopen(&s);
+    }
+    put_blocks(s.c, first, 2, 4, BYTES);
+    fg_cache_flush(s.c);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(read_one(s.c, first, i, 0, BYTES, &err), 1);
+    free(first);
+    free(branch);
+    free(late);
+    finish(&s);
+}
+
 /* Also behind one that failed. */
 static int let_go(void **state)
 {
@@ -299,6 +350,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_queued, let_go),
+        cmocka_unit_test_teardown(test_below, let_go),
         cmocka_unit_test_teardown(test_put_again, let_go),
         cmocka_unit_test_teardown(test_being_written, let_go),
         cmocka_unit_test_teardown(test_after_a_report, let_go),

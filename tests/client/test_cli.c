@@ -400,6 +400,8 @@ static void test_cache_stats(void **state)
           "evicted                   2  Records removed to keep within `max_bytes`\n"
           "dropped_corrupt           0  Records whose checksum or tokens did not hold: read as "
           "misses\n"
+          "bad_prefixes              0  Restored prefixes that the model computed no finite values "
+          "from: dropped\n"
           "dropped_full              0  Records not written: no room on the disk or in "
           "`max_bytes`\n"
           "dropped_queue             0  Records not written: no room in the queue\n"

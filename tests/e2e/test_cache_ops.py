@@ -293,6 +293,49 @@ class Ops(e2e.TestCase):
         finally:
             connection.close()
 
+    def leaf_pack(self, d, leaf):
+        """The pack of a prefix, taken apart, and the key that the daemon signs with."""
+        status, data = self.raw(d, "/v1/fulgur/cache/export?id=" + leaf["id"])
+        self.assertEqual(status, 200)
+        return packs.Pack(data), packs.key_of(os.path.join(d.cache, "pack.key"))
+
+    def test_import_of_nan(self):
+        """A pack whose block is no numbers, signed by whom the daemon believes: the prompt is computed anew."""
+        d = self.start()
+        a, _, replies = self.two_prompts(d)
+        pack, key = self.leaf_pack(d, {e["tokens"]: e for e in self.ls(d)["entries"]}[512])
+        pack.block(3).payload = b"\xff" * len(pack.block(3).payload)
+        self.cli(d, "forget", "--all")
+        self.assertEqual(d.request("POST", "/v1/fulgur/cache/import", pack.sign(key))[0], 200)
+        again = d.complete(a)
+        self.assert_same_answer(again, replies[0])
+        self.assertEqual(e2e.cache_of(again)["reason"], "corrupt_dropped")
+        self.assert_reused(again, 0)
+        self.assertEqual(d.stats()["bad_prefixes"], 1)
+        again = d.complete(a)
+        self.assert_same_answer(again, replies[0])
+        self.assert_reused(again, 512)
+        self.assertEqual(d.stats()["bad_prefixes"], 1)
+
+    def test_verify_takes_branches_along(self):
+        """What was computed on top of a wrong block goes with it, though another id was verified."""
+        d = self.start()
+        a, b, replies = self.two_prompts(d)
+        leaf = {e["tokens"]: e for e in self.ls(d)["entries"]}[512]
+        pack, key = self.leaf_pack(d, leaf)
+        payload = bytearray(pack.block(1).payload)
+        payload[12] ^= 1
+        pack.block(1).payload = bytes(payload)
+        self.cli(d, "forget", "--all")
+        self.assertEqual(d.request("POST", "/v1/fulgur/cache/import", pack.sign(key))[0], 200)
+        d.complete(b)  # goes on from what was imported
+        d.wait_written()
+        got = d.post("/v1/fulgur/cache/verify", {"id": leaf["id"]})
+        self.assertEqual((got["wrong"], got["unreadable"], got["gone"]), (1, 0, 0))
+        self.assertEqual(d.stats()["blocks"], 1)
+        for prompt, reply in ((b, replies[1]), (a, replies[0]), (b, replies[1])):
+            self.assert_same_answer(d.complete(prompt), reply)
+
 
 if __name__ == "__main__":
     e2e.main()

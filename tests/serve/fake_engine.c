@@ -7,14 +7,21 @@
 
 struct fake_settings fake_settings = {.softmax = true, .n_ctx = 4096};
 struct fake_counters fake_counters;
+static _Atomic bool sick;
 
 void fake_engine_set(const struct fake_settings *s)
 {
     fake_settings = *s;
+    sick = false;
     fake_counters.steps = fake_counters.tokens = fake_counters.engines =
         fake_counters.shared_steps = 0;
     fake_counters.lost_seqs = fake_counters.page_reads = fake_counters.state_reads =
         fake_counters.ahead = 0;
+}
+
+void fake_engine_sick(bool yes)
+{
+    sick = yes;
 }
 
 void fake_engine_counts(struct fake_counts *out)
@@ -41,31 +48,37 @@ struct memory {
     uint64_t all, chunk;
 };
 
+/* Whatever meets a NaN becomes one. */
+static uint64_t meet(uint64_t a, uint64_t b)
+{
+    return a == FAKE_NAN || b == FAKE_NAN ? FAKE_NAN : mix(a, b);
+}
+
 static uint64_t next_row(const struct memory *m, int32_t token)
 {
-    return mix(mix(m->all, m->chunk), (uint64_t)(uint32_t)token);
+    return meet(meet(m->all, m->chunk), (uint64_t)(uint32_t)token);
 }
 
 static void remember(struct memory *m, bool softmax, bool lightning, uint64_t row)
 {
     if (softmax)
-        m->all = mix(m->all, row);
+        m->all = meet(m->all, row);
     if (lightning)
-        m->chunk = mix(m->chunk, row);
+        m->chunk = meet(m->chunk, row);
 }
 
 static uint64_t fold(uint64_t chunk)
 {
-    return mix(chunk, 0xf01d);
+    return meet(chunk, 0xf01d);
 }
 
 /* Coarse, so that equal logits happen. */
 static void write_logits(const struct memory *m, float *logits)
 {
-    uint64_t h = mix(m->all, m->chunk);
+    uint64_t h = meet(m->all, m->chunk);
 
     for (uint32_t i = 0; i < FAKE_VOCAB; i++)
-        logits[i] = (float)(mix(h, i) >> 54) / 64 - 8;
+        logits[i] = h == FAKE_NAN ? NAN : (float)(mix(h, i) >> 54) / 64 - 8;
 }
 
 static void write_best(const struct memory *m, uint32_t n_choices, struct fg_best *best, uint32_t n)
@@ -297,7 +310,8 @@ void fake_compute(struct fg_seq *s, const struct fg_step_span *piece)
     struct memory m = recall(s);
 
     for (uint32_t i = 0; i < piece->n; i++) {
-        uint64_t row = next_row(&m, piece->tokens[i]) + fake_settings.fault;
+        uint64_t next = next_row(&m, piece->tokens[i]);
+        uint64_t row = sick || next == FAKE_NAN ? FAKE_NAN : next + fake_settings.fault;
         uint32_t at = s->n % FG_BLOCK_TOKENS, index = s->n / FG_BLOCK_TOKENS;
 
         if (softmax) {

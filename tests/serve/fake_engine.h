@@ -17,6 +17,9 @@ enum { FAKE_VOCAB = 300 }; /* rows of the logits */
 /* Lies in every captured page and state, and is checked when one comes back. */
 #define FAKE_MARKER UINT64_C(0x9d2c5680efc60000)
 
+/* A row or state that is not a number: so is all that is computed from it. */
+#define FAKE_NAN UINT64_C(0x7ff8000000000bad)
+
 struct fake_settings {
     bool softmax;   /* has KV pages */
     bool lightning; /* has states */
@@ -38,6 +41,9 @@ struct fake_settings {
 
 /* Resets the counters. Not while an engine exists. */
 void fake_engine_set(const struct fake_settings *s);
+
+/* From here on every row that is computed is FAKE_NAN, or, again, what it should be. Any thread. */
+void fake_engine_sick(bool yes);
 
 struct fake_counts {
     uint64_t steps, tokens, engines;

@@ -20,7 +20,7 @@
 #include "serve/flow_state.h"
 #include "serve/job_state.h"
 
-enum { N = 660, BLOCKS = N / 64, ANSWER = 3, LONG = 250, MOST_HELD = 8 };
+enum { N = 660, BLOCKS = N / 64, COMMON = 5, ANSWER = 3, LONG = 250, MOST_HELD = 8 };
 
 /* An operation's answer. */
 struct told {
@@ -120,6 +120,17 @@ static struct fg_job_request ask(uint64_t who, int32_t answer, enum fg_cache_use
     return req;
 }
 
+/* The first one's up to block COMMON, and others behind it. */
+static struct fg_job_request ask_branch(uint64_t branch, enum fg_cache_use cache)
+{
+    struct fg_job_request req = ask(1, ANSWER, cache), other = ask(100 + branch, 0, cache);
+
+    memcpy(req.tokens + COMMON * 64, other.tokens + COMMON * 64,
+           (N - COMMON * 64) * sizeof *req.tokens);
+    fg_job_request_finish(&other);
+    return req;
+}
+
 static void start(struct env *env, struct reply *r, struct fg_job_request req)
 {
     assert_int_equal(reply_start(r, env->flow, &req, NULL), 0);
@@ -156,9 +167,8 @@ static void on_operation(void *ctx, struct fg_operation_event *event)
     pthread_mutex_unlock(&told->lock);
 }
 
-static void begin(struct env *env, enum fg_operation_kind kind)
+static void begin_request(struct env *env, struct fg_operation_request req)
 {
-    struct fg_operation_request req = {.kind = kind, .limit = 100};
     struct told *told = &env->told;
 
     *told = (struct told){.ended = false};
@@ -166,6 +176,11 @@ static void begin(struct env *env, enum fg_operation_kind kind)
     pthread_cond_init(&told->change, NULL);
     assert_int_equal(
         fg_operation_start(env->flow, &req, on_operation, told, &told->operation, NULL), 0);
+}
+
+static void begin(struct env *env, enum fg_operation_kind kind)
+{
+    begin_request(env, (struct fg_operation_request){.kind = kind, .limit = 100});
 }
 
 static bool has_ended(struct told *told)
@@ -189,6 +204,23 @@ static void finish(struct env *env)
     fg_operation_release(told->operation);
     pthread_cond_destroy(&told->change);
     pthread_mutex_destroy(&told->lock);
+}
+
+/* Verifies the one prefix that ends with the prompt. */
+static void verify_one(struct env *env, uint64_t who)
+{
+    struct fg_operation_request req = {.kind = FG_OPERATION_FIND,
+                                       .prompt = ask(who, 0, FG_CACHE_NONE)};
+
+    begin_request(env, req);
+    finish(env);
+    assert_int_equal(env->told.error.code, 0);
+    assert_int_equal(env->told.result.tokens, BLOCKS * 64);
+    req = (struct fg_operation_request){.kind = FG_OPERATION_VERIFY, .limit = 1};
+    req.id = fixture_copy(env->told.result.id);
+    begin_request(env, req);
+    finish(env);
+    assert_int_equal(env->told.error.code, 0);
 }
 
 static struct fg_cache_stats stats_of(struct env *env)
@@ -391,6 +423,75 @@ static void test_restore_amid(void **state)
     }
 }
 
+static void check_answer(struct reply *r, const struct reply *want)
+{
+    assert_false(r->failed);
+    assert_int_equal(r->n_tokens, ANSWER);
+    assert_memory_equal(r->tokens, want->tokens, ANSWER * sizeof *r->tokens);
+    assert_memory_equal(r->logprobs, want->logprobs, ANSWER * sizeof *r->logprobs);
+}
+
+/* One prefix is verified, and wrong: a branch that was computed on top of it goes as well, from all
+ * tiers, and does not come back by way of a job that brings it in meanwhile. */
+static void test_branch_of_a_wrong_one(void **state)
+{
+    struct env *env = *state;
+
+    env->opt.ram_bytes = 32 << 20;
+    for (int f = 0; f < 3; f++) {
+        struct fg_host_tier_stats host;
+        struct fg_cache_stats s;
+        struct reply want, r;
+
+        env->settings = families[f];
+        env->settings.fault = 1;
+        open_flow(env);
+        store(env, 1);
+        r = run(env, ask_branch(2, FG_CACHE_READ_WRITE)); /* leaves a state where they part */
+        reply_finish(&r);
+        close_flow(env);
+        env->settings.fault = 0;
+        env->settings.on_transfer = hold;
+        env->settings.on_transfer_ctx = env;
+        open_flow(env);
+        want = run(env, ask_branch(1, FG_CACHE_NONE));
+        r = run(env, ask_branch(1, FG_CACHE_READ_WRITE));
+        assert_int_equal(r.account.reused_tokens, COMMON * 64);
+        assert_memory_not_equal(r.logprobs, want.logprobs, ANSWER * sizeof *r.logprobs);
+        reply_finish(&r);
+        assert_true(stats_of(env).blocks > BLOCKS);
+        close_flow(env);
+        open_flow(env);
+        env->to_hold = 1;
+        start(env, &r, ask_branch(1, FG_CACHE_READ));
+        sem_wait(&env->stands);
+        verify_one(env, 1);
+        assert_true(env->told.result.wrong >= 3);
+        release(env);
+        reply_wait(&r);
+        check_answer(&r, &want);
+        reply_finish(&r);
+        s = stats_of(env);
+        /* Without pages a block has nothing to be wrong: the first is a state's. */
+        assert_int_equal(s.blocks, env->settings.softmax ? 0 : COMMON);
+        assert_int_equal(s.states, 0);
+        fg_host_tier_stats(env->flow->host, &host);
+        assert_true(host.records <= s.blocks);
+        store(env, 1);
+        for (int again = 0; again < 2; again++) {
+            r = run(env, ask_branch(1, FG_CACHE_READ_WRITE));
+            check_answer(&r, &want);
+            reply_finish(&r);
+        }
+        begin(env, FG_OPERATION_VERIFY);
+        finish(env);
+        assert_int_equal(env->told.result.wrong, 0);
+        close_flow(env);
+        reply_finish(&want);
+        remove_store(env);
+    }
+}
+
 /* Jobs that have come so far. */
 static size_t jobs_in(struct fg_flow *flow, enum fg_job_phase phase)
 {
@@ -482,6 +583,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_canceled, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_device_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_restore_amid, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_branch_of_a_wrong_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_forget_amid, set_up, tear_down),
     };
 

@@ -5,9 +5,12 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <sched.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cache/cache.h"
 #include "fake_engine.h"
@@ -16,7 +19,7 @@
 #include "serve/flow_state.h"
 #include "serve/job_state.h"
 
-enum { N = 660, ANSWER = 3 };
+enum { N = 660, ANSWER = 3, PATIENCE_S = 60 };
 
 struct env {
     char *dir, *model, *cache;
@@ -157,6 +160,94 @@ static void test_others_go_on(void **state)
     check_kind(*state, true, true);
 }
 
+/* How often the runner looked for something new, and how often it was ready to sleep for that. */
+static _Atomic(struct fg_queue *) watched;
+static sem_t rests;
+
+struct fg_link *__real_fg_queue_take(struct fg_queue *q, bool wait);
+struct fg_link *__wrap_fg_queue_take(struct fg_queue *q, bool wait);
+struct fg_link *__wrap_fg_queue_take(struct fg_queue *q, bool wait)
+{
+    if (wait && q == watched)
+        sem_post(&rests);
+    return __real_fg_queue_take(q, wait);
+}
+
+static sem_t writing;
+static struct fg_ticket *_Atomic held;
+
+/* The first transfer does not end. */
+static bool hold_first(void *ctx, struct fg_ticket *ticket)
+{
+    (void)ctx;
+    if (held)
+        return false;
+    held = ticket;
+    sem_post(&writing);
+    return true;
+}
+
+static void wait_for_all_reads(struct env *env)
+{
+    stop_reader(env); /* behind what it was given */
+    reader_let_go(&env->hold);
+}
+
+/* A record has gone, and lies behind one that still comes: the runner sleeps until that has come.
+ */
+static void gone_behind(struct env *env, bool is_state)
+{
+    struct fake_settings s = {.softmax = true, .lightning = true, .on_transfer = hold_first};
+    struct fg_job_status job;
+    struct timespec end;
+    struct reply r;
+
+    open_flow(env, true, true);
+    store(env, 1);
+    fg_flow_destroy(env->flow);
+    sem_init(&rests, 0, 0);
+    sem_init(&writing, 0, 0);
+    held = NULL;
+    fake_engine_set(&s);
+    assert_int_equal(fg_flow_create(&env->opt, &env->flow, NULL), 0);
+    stop_reader(env);
+    start(env, &r, ask(1));
+    while (fg_flow_jobs(env->flow, NULL, &job, 1) == 0 || job.phase < FG_PHASE_RESTORE)
+        sched_yield();
+    fg_cache_drop(env->flow->cache, &r.job->prefix.keys[is_state ? N / 64 - 1 : 4], is_state);
+    reader_let_go(&env->hold);
+    sem_wait(&writing);
+    wait_for_all_reads(env);
+    watched = &env->flow->gpu_queue;
+    fg_queue_wake(&env->flow->gpu_queue);
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += PATIENCE_S;
+    /* Once for the wake, which it may have been asleep for, and once more behind it. */
+    for (int i = 0; i < 2; i++) {
+        fg_queue_wake(&env->flow->gpu_queue);
+        assert_int_equal(sem_timedwait(&rests, &end), 0);
+    }
+    watched = NULL;
+    assert_false(ended(&r));
+    fg_ticket_end(held, 0, NULL);
+    reply_wait(&r);
+    assert_false(r.failed);
+    fg_flow_destroy(env->flow);
+    reply_finish(&r);
+    sem_destroy(&rests);
+    sem_destroy(&writing);
+    fixture_remove(env->cache);
+    env->cache = malloc(strlen(env->dir) + 8);
+    sprintf(env->cache, "%s/cache", env->dir);
+    env->opt.cache_dir = env->cache;
+}
+
+static void test_gone_behind(void **state)
+{
+    gone_behind(*state, false);
+    gone_behind(*state, true);
+}
+
 /* What left the device comes back from host memory, whatever is on the disk. */
 static void from_memory(struct env *env, bool softmax, bool lightning, bool disk)
 {
@@ -215,6 +306,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_others_go_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_gone_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_from_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_end_amid, set_up, tear_down),
     };
