@@ -51,6 +51,11 @@ static const char help_text[] =
     "      --max-bodies SIZE  all requests that have not been read yet; a tenant may take half of "
     "it\n"
     "                         (default: 128M)\n"
+    "      --sandbox WHEN     on (default): only files, ports and system calls that are needed, "
+    "as\n"
+    "                         far as the kernel can; off: all; require: on, or no start\n"
+    "      --debuggable       debuggers of the same user may look into the memory, and core dumps\n"
+    "                         hold it: prompts too\n"
     "      --log-level LEVEL  error, warn, info or debug (default: info)\n"
     "      --plan             print what the model would take on the device, and load nothing;\n"
     "                         exits with 0 if it fits, with 3 if it does not\n"
@@ -84,6 +89,8 @@ enum option_id {
     OPT_IMPORT_KEY_FILE,
     OPT_MAX_BODY,
     OPT_MAX_BODIES,
+    OPT_SANDBOX,
+    OPT_DEBUGGABLE,
     OPT_LOG_LEVEL,
     OPT_PLAN,
     OPT_TUNE,
@@ -117,6 +124,8 @@ static const struct option options[] = {
     {"import-key-file", required_argument, NULL, OPT_IMPORT_KEY_FILE},
     {"max-body", required_argument, NULL, OPT_MAX_BODY},
     {"max-bodies", required_argument, NULL, OPT_MAX_BODIES},
+    {"sandbox", required_argument, NULL, OPT_SANDBOX},
+    {"debuggable", no_argument, NULL, OPT_DEBUGGABLE},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"plan", no_argument, NULL, OPT_PLAN},
     {"tune", no_argument, NULL, OPT_TUNE},
@@ -365,12 +374,16 @@ static int set_tenant(struct fg_config *c, const char *name, struct fg_err *err)
 static int set_choice(struct fg_config *c, int id, struct fg_err *err)
 {
     static const char *const types[] = {"f16", "f32"};
+    static const char *const sandboxes[] = {"off", "on", "require"};
     static const char *const levels[] = {"error", "warn", "info", "debug"};
     int i;
 
     if (id == OPT_KV) {
         i = choose(types, 2, "kv", optarg, "f16 or f32", err);
         c->kv_type = i == 1 ? FG_KV_F32 : FG_KV_F16;
+    } else if (id == OPT_SANDBOX) {
+        i = choose(sandboxes, 3, "sandbox", optarg, "off, on or require", err);
+        c->sandbox = i >= 0 ? (enum fg_sandbox_use)i : FG_SANDBOX_ON;
     } else {
         i = choose(levels, 4, "log-level", optarg, "error, warn, info or debug", err);
         c->log_level = i >= 0 ? (enum fg_log_level)i : FG_LOG_INFO;
@@ -395,6 +408,7 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
     case OPT_ALIAS: return set_string(&c->alias, "alias", optarg, err);
     case OPT_DEVICE: return set_string(&c->device, "device", optarg, err);
     case OPT_KV:
+    case OPT_SANDBOX:
     case OPT_LOG_LEVEL: return set_choice(c, id, err);
     case OPT_NUMERICS: return set_numerics(c, err);
     case OPT_PARALLEL:
@@ -421,6 +435,7 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
     case OPT_IMPORT_KEY_FILE: return read_import_keys(c, optarg, err);
     case OPT_MAX_BODY: return set_size(&c->max_body, "max-body", optarg, 1 << 20, err);
     case OPT_MAX_BODIES: return set_size(&c->max_bodies, "max-bodies", optarg, 1 << 20, err);
+    case OPT_DEBUGGABLE: c->debuggable = true; return 0;
     case OPT_PLAN: c->action = FG_CONFIG_PLAN; return 0;
     case OPT_TUNE: c->action = FG_CONFIG_TUNE; return 0;
     case OPT_NO_TUNE: c->tune = false; return 0;
@@ -550,8 +565,11 @@ int fg_config_init(struct fg_config *c, int argc, char **argv, struct fg_err *er
 {
     int rc;
 
-    *c = (struct fg_config){
-        .use_cache = true, .ram_bytes = default_ram(), .tune = true, .log_level = FG_LOG_INFO};
+    *c = (struct fg_config){.use_cache = true,
+                            .ram_bytes = default_ram(),
+                            .tune = true,
+                            .sandbox = FG_SANDBOX_ON,
+                            .log_level = FG_LOG_INFO};
     rc = parse(c, argc, argv, err);
     if (rc == 0 && (c->action == FG_CONFIG_RUN || c->action == FG_CONFIG_TUNE))
         rc = resolve(c, err);

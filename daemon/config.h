@@ -22,6 +22,9 @@ enum fg_config_action {
     FG_CONFIG_VERSION
 };
 
+/* What is done where the kernel refuses a part of the sandbox: without, go on without it, stop. */
+enum fg_sandbox_use { FG_SANDBOX_OFF, FG_SANDBOX_ON, FG_SANDBOX_REQUIRE };
+
 /* Strings are owned; NULL where nothing was said. */
 struct fg_config {
     enum fg_config_action action;
@@ -46,6 +49,8 @@ struct fg_config {
     struct fg_pack_public *import_keys; /* [n_import_keys]: whose packs are taken */
     size_t n_import_keys;
     enum fg_log_level log_level;
+    enum fg_sandbox_use sandbox;
+    bool debuggable;               /* the process's memory may be dumped and looked into */
     uint64_t max_body, max_bodies; /* 0: the default */
 };
 

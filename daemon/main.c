@@ -12,6 +12,7 @@
 
 #include "api/server.h"
 #include "config.h"
+#include "confine.h"
 #include "serve/account.h"
 #include "serve/backend.h"
 #include "serve/flow.h"
@@ -32,6 +33,7 @@ enum {
 
 struct daemon {
     struct fg_config config;
+    struct fg_confined confined;
     char socket_path[FG_SOCKET_PATH_MAX];
     struct event_base *base;
     struct event *term, *interrupt, *timer;
@@ -128,6 +130,7 @@ static int open_api(struct daemon *d, struct fg_err *err)
                                  .tenant = d->config.tenant,
                                  .tcp_operations = d->config.tcp_operations,
                                  .version = FG_VERSION,
+                                 .sandbox = d->confined.words,
                                  .max_body = (size_t)d->config.max_body,
                                  .max_bodies = (size_t)d->config.max_bodies};
 
@@ -216,14 +219,14 @@ static int serve(struct daemon *d, struct fg_err *err)
 {
     double begun = fg_account_now();
     struct fg_flow_info info;
-    int rc = find_socket(d, err);
+    int rc;
 
-    if (rc)
-        return rc;
     d->base = event_base_new();
     if (!d->base)
         return fg_fail(err, FG_ENOMEM, "no event loop");
     rc = open_flow(d, err);
+    if (rc == 0)
+        rc = fg_confine_syscalls(&d->config, &d->confined, err);
     if (rc == 0)
         rc = watch_signals(d, err);
     if (rc == 0)
@@ -233,9 +236,9 @@ static int serve(struct daemon *d, struct fg_err *err)
     fg_flow_info(d->flow, &info);
     fg_log(FG_LOG_INFO, "main",
            "ready socket=%s model=%s context=%u device=\"%s\" mode=%s numerics=%s cache=%s "
-           "ms=%.0f",
+           "sandbox=\"%s\" ms=%.0f",
            d->socket_path, info.model_name, info.context_tokens, info.device, info.numerics,
-           info.numerics_id, d->config.cache_dir ? d->config.cache_dir : "none",
+           info.numerics_id, d->config.cache_dir ? d->config.cache_dir : "none", d->confined.words,
            fg_account_now() - begun);
     if (event_base_dispatch(d->base) != 0)
         return fg_fail(err, FG_EIO, "the event loop failed");
@@ -288,6 +291,19 @@ static int hold_standard_files(void)
     return 0;
 }
 
+/* From one thread to all of them. */
+static int run(struct daemon *d, struct fg_err *err)
+{
+    int rc = find_socket(d, err);
+
+    if (rc == 0)
+        rc = fg_confine_files(&d->config, d->socket_path, &d->confined, err);
+    if (rc)
+        return rc;
+    rc = fg_log_start();
+    return rc ? fg_fail(err, rc, "the log's thread cannot be started") : serve(d, err);
+}
+
 int main(int argc, char **argv)
 {
     struct daemon d = {0};
@@ -318,11 +334,7 @@ int main(int argc, char **argv)
         return rc;
     }
     fg_log_set_level(d.config.log_level);
-    rc = fg_log_start();
-    if (rc)
-        rc = fg_fail(&err, rc, "the log's thread cannot be started");
-    else
-        rc = serve(&d, &err);
+    rc = run(&d, &err);
     if (rc)
         fg_log_say("fulgurd", "%s", err.text[0] ? err.text : fg_strerror(rc));
     close_all(&d);

@@ -44,6 +44,8 @@ radv   icd:radeon_icd        mesa-vulkan-drivers      mesa-vulkan-drivers     vu
 swift  file:/usr/lib/chromium/vk_swiftshader_icd.json chromium - -
 layers layer:khronos_validation vulkan-validationlayers vulkan-validation-layers vulkan-validation-layers
 clang  cmd:clang             clang                    clang                   clang
+fuzz   cmd:clang             clang                    clang                   clang
+fuzz   rt:fuzzer             libclang-rt-dev          compiler-rt             compiler-rt
 root   cmd:debootstrap       debootstrap              debootstrap             debootstrap
 '
 
@@ -78,6 +80,8 @@ has() {
     icd:*) icd_file "$what" >/dev/null ;;
     file:*) [[ -e $what ]] ;;
     layer:*) layer_file "$what" >/dev/null ;;
+    # clang's runtime of a sanitizer: the version's that is installed.
+    rt:*) [[ -e $(clang -print-file-name="libclang_rt.$what-$(uname -m).a" 2>/dev/null) ]] ;;
     venv:*) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     pip:*) python3 -m pip --version >/dev/null 2>&1 ;;
     *) die "lib.sh: $1 is no kind of need" ;;
@@ -162,10 +166,14 @@ need() {
 }
 
 # --- the build ---
-# build DIR [CMAKE OPTION]...: configures and builds everything in DIR.
+# build DIR [--target NAME] [CMAKE OPTION]...: configures DIR, and builds everything in it or that target.
 build() {
-    local dir=$1 log
+    local dir=$1 log target=()
     shift
+    if [[ ${1:-} == --target ]]; then
+        target=(--target "$2")
+        shift 2
+    fi
     mkdir -p "$dir"
     log=$dir/configure.log
     local generator=()
@@ -175,7 +183,7 @@ build() {
         die "cmake could not configure $dir; its message is above"
     fi
     log=$dir/build.log
-    if ! cmake --build "$dir" -j "$FG_JOBS" >"$log" 2>&1; then
+    if ! cmake --build "$dir" "${target[@]}" -j "$FG_JOBS" >"$log" 2>&1; then
         grep -v -e '^\[[0-9]*/[0-9]*\]' "$log" | head -n 60 >&2
         die "the build failed; all of its output is in $log"
     fi

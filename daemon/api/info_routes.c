@@ -97,6 +97,8 @@ void fg_route_status(const struct fg_service *s, const struct fg_caller *caller,
             (json_int_t)total, "jobs", jobs);
     if (root)
         json_object_set_new(root, "driver", fg_json_string(info->driver));
+    if (root && s->sandbox)
+        json_object_set_new(root, "sandbox", fg_json_string(s->sandbox));
     if (root && caller->owner)
         json_object_set_new(
             root, "n_jobs_all",

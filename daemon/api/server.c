@@ -16,7 +16,7 @@ struct fg_api {
     struct fg_endpoints ends;
     struct fg_callers callers;
     struct fg_http *http;
-    char *version;
+    char *version, *sandbox;
     bool drain_told;
     struct event *drained;
     void (*drain_done)(void *ctx);
@@ -98,13 +98,14 @@ static int set_up(struct fg_api *api, const struct fg_api_options *opt, struct f
     s->ended = check_drained;
     s->ended_ctx = api;
     s->version = api->version = strdup(opt->version ? opt->version : "");
+    s->sandbox = api->sandbox = opt->sandbox ? strdup(opt->sandbox) : NULL;
     api->ends.service = s;
     api->ends.callers = &api->callers;
     api->drained = event_new(opt->base, -1, 0, on_drained, api);
     rc = fg_callers_init(&api->callers, opt, err);
     if (rc)
         return rc;
-    if (!api->version || !api->drained)
+    if (!api->version || !api->drained || (opt->sandbox && !api->sandbox))
         return fg_fail(err, FG_ENOMEM, "no memory for the API");
     api->callers.backend = &s->backend; /* the caller's may go */
     rc = fg_workers_create(opt->base, &s->workers, err);
@@ -146,6 +147,7 @@ void fg_api_destroy(struct fg_api *api)
         event_free(api->drained);
     fg_callers_finish(&api->callers);
     free(api->version);
+    free(api->sandbox);
     free(api);
 }
 

@@ -25,6 +25,7 @@ struct fg_api_options {
     const char *tenant;       /* the name of the one tenant that all callers are; NULL: caller.h */
     bool tcp_operations;      /* also who does not run the daemon may change what is shared */
     const char *version;      /* shown by the status; NULL: "" */
+    const char *sandbox;      /* the same: what of it is in force; NULL: not shown */
     size_t max_body;          /* bytes of one request; 0: 64 MiB */
     size_t max_bodies;        /* of all that are not read yet (http/server.h); 0: 128 MiB */
     size_t max_buffered;      /* bytes of a stream that its client has not read; 0: 16 MiB */

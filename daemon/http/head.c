@@ -118,6 +118,13 @@ static int read_length(const struct known *k, struct fg_head *out, struct fg_htt
     return k->length.n ? 0 : malformed(e, "Content-Length: it is empty");
 }
 
+/* evhttp takes any version, and answers with the same. */
+static bool is_http_1(const char *line, size_t n)
+{
+    return n > 9 && memcmp(line + n - 9, " HTTP/1.", 8) == 0 &&
+           (line[n - 1] == '0' || line[n - 1] == '1');
+}
+
 int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
                  struct fg_http_error *e)
 {
@@ -139,6 +146,8 @@ int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
         text = line && bytes[at + line - 1] == '\r' ? line - 1 : line;
         if (!at && !is_printed(bytes, text))
             rc = malformed(e, "the request's first line holds a control character");
+        else if (!at && !is_http_1(bytes, text))
+            rc = malformed(e, "the request's first line must end with HTTP/1.1 or HTTP/1.0");
         else if (at && text)
             rc = read_header(bytes + at, text, &known, e);
     }

@@ -28,8 +28,8 @@ struct fg_head {
 
 /* Reads the head that `bytes` begin with; the first `seen` of them were looked at before, and its
  * end was not there. 0: it is whole, *out is filled. FG_EBUSY: its end is not
- * there yet. FG_EINVAL with *e filled: a head of more than FG_MAX_HEADER_BYTES, a NUL or another
- * control character, a folded line, a name that is none, two of Content-Length, Transfer-Encoding,
+ * there yet. FG_EINVAL with *e filled: a head of more than FG_MAX_HEADER_BYTES, a first line that
+ * ends with neither HTTP/1.1 nor HTTP/1.0, a NUL or another control character, a folded line, a name that is none, two of Content-Length, Transfer-Encoding,
  * Host or Authorization, a length that is not all digits, both kinds of length, a coding other than
  * chunked, or a body where the method has none. */
 int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,

@@ -46,6 +46,10 @@ static const struct {
     {POST "X: a\rb\r\n\r\n", 0, FG_EINVAL, "control character"},
     {POST "X: a\0b\r\n\r\n", 27, FG_EINVAL, "control character"},
     {"GET /\0 HTTP/1.1\r\n\r\n", 19, FG_EINVAL, "control character"},
+    {"GET / HTTP/0.9\r\n\r\n", 0, FG_EINVAL, "HTTP/1.1 or HTTP/1.0"},
+    {"GET / HTTP/2.0\r\n\r\n", 0, FG_EINVAL, "HTTP/1.1 or HTTP/1.0"},
+    {"GET / HTTP/1.12\r\n\r\n", 0, FG_EINVAL, "HTTP/1.1 or HTTP/1.0"},
+    {"GET /\r\n\r\n", 0, FG_EINVAL, "HTTP/1.1 or HTTP/1.0"},
     {"HEAD / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", 0, FG_EINVAL, "no body"},
     {"TRACE / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 0, FG_EINVAL, "no body"},
 };

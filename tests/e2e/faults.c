@@ -14,6 +14,9 @@
  *                          WHERE: data (before LMDB writes records), commit (before it writes the
  *                          page that makes a transaction valid) or committed (after that)
  *   clock SECONDS          the time of day is off by so much
+ *   try WORD FILE RESULTS  at LMDB's next look-up or write the thread tries what an attacker would:
+ *                          to read and to write FILE, to start a program, to be traced; RESULTS
+ * gets a line each, with 0 or the error's name; once for each new WORD
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -28,9 +31,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -103,11 +108,69 @@ static void stop_at(const char *kind, const char *path)
         raise(SIGSTOP);
 }
 
+/* In a child, which has the thread's limits: 0, or an errno. */
+static int attempt(const char *what, const char *path)
+{
+    pid_t pid = fork();
+    int status = 0;
+
+    if (pid == 0) {
+        char *const args[] = {"true", NULL}, *const env[] = {NULL};
+        bool traced = strcmp(what, "ptrace") == 0, done;
+
+        if (strcmp(what, "exec") == 0)
+            execve("/bin/true", args, env);
+        done = traced ? ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0
+                      : syscall(SYS_openat, AT_FDCWD, path,
+                                strcmp(what, "read") == 0 ? O_RDONLY : O_WRONLY) >= 0;
+        _exit(done ? 0 : errno);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+        return ECHILD;
+    return WEXITSTATUS(status);
+}
+
+static const char *name_of(int e)
+{
+    return e == 0 ? "0" : e == EACCES ? "EACCES" : e == EPERM ? "EPERM" : "another";
+}
+
+static void try_all(void)
+{
+    static const char *const attempts[] = {"read", "write", "exec", "ptrace"};
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static char last[64];
+    char value[2 * PATH_MAX + 64], word[64], path[PATH_MAX], results[PATH_MAX], text[256] = "";
+    bool again;
+    size_t n = 0;
+    int fd;
+
+    if (!fault("try", value, sizeof value) ||
+        sscanf(value, "%63s %4095s %4095s", word, path, results) != 3)
+        return;
+    pthread_mutex_lock(&lock);
+    again = strcmp(last, word) == 0;
+    snprintf(last, sizeof last, "%s", word);
+    pthread_mutex_unlock(&lock);
+    if (again)
+        return;
+    for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s %s\n", attempts[i],
+                              name_of(attempt(attempts[i], path)));
+    snprintf(path, sizeof path, "%.4000s.new", results);
+    fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && syscall(SYS_write, fd, text, n) == (long)n)
+        syscall(SYS_renameat2, AT_FDCWD, path, AT_FDCWD, results, 0);
+    if (fd >= 0)
+        syscall(SYS_close, fd);
+}
+
 /* To be called before a write, and after it with its result. False: it is refused. */
 static bool may_write(int fd, off_t at, size_t n)
 {
     char path[PATH_MAX];
     path_of(fd, path);
+    try_all();
     if (refused(path) || too_long(path, at + (off_t)n))
         return false;
     stop_at(at < META_PAGES ? "commit" : "data", path);
@@ -236,6 +299,7 @@ static bool corrupt(void)
 int mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data)
 {
     char bytes[32];
+    try_all();
     if (corrupt())
         return MDB_CORRUPTED;
     int rc = REAL(mdb_get)(txn, dbi, key, data);

@@ -396,14 +396,40 @@ static void test_sizes(void **state)
     }
 }
 
+static void test_sandbox(void **state)
+{
+    struct fg_config c;
+    struct fg_err err;
+
+    (void)state;
+    assert_int_equal(PARSE(&c, &err, "-m", "a.gguf"), 0);
+    assert_int_equal(c.sandbox, FG_SANDBOX_ON);
+    assert_false(c.debuggable);
+    fg_config_finish(&c);
+    assert_int_equal(PARSE(&c, &err, "-m", "a.gguf", "--sandbox", "off", "--debuggable"), 0);
+    assert_int_equal(c.sandbox, FG_SANDBOX_OFF);
+    assert_true(c.debuggable);
+    fg_config_finish(&c);
+    assert_int_equal(PARSE(&c, &err, "-m", "a.gguf", "--sandbox", "require"), 0);
+    assert_int_equal(c.sandbox, FG_SANDBOX_REQUIRE);
+    fg_config_finish(&c);
+    assert_int_equal(PARSE(&c, &err, "-m", "a.gguf", "--sandbox", "yes"), FG_EINVAL);
+    assert_string_equal(err.text, "--sandbox is `yes`; it must be off, on or require");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_defaults, set_up),    cmocka_unit_test_setup(test_plan, set_up),
-        cmocka_unit_test_setup(test_tune, set_up),        cmocka_unit_test_setup(test_all, set_up),
-        cmocka_unit_test_setup(test_refusals, set_up),    cmocka_unit_test_setup(test_keys, set_up),
-        cmocka_unit_test_setup(test_key_files, set_up),   cmocka_unit_test(test_sizes),
+        cmocka_unit_test_setup(test_defaults, set_up),
+        cmocka_unit_test_setup(test_plan, set_up),
+        cmocka_unit_test_setup(test_tune, set_up),
+        cmocka_unit_test_setup(test_all, set_up),
+        cmocka_unit_test_setup(test_refusals, set_up),
+        cmocka_unit_test_setup(test_keys, set_up),
+        cmocka_unit_test_setup(test_key_files, set_up),
+        cmocka_unit_test(test_sizes),
         cmocka_unit_test_setup(test_import_keys, set_up),
+        cmocka_unit_test_setup(test_sandbox, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
