@@ -94,6 +94,7 @@ struct fg_http {
     uint16_t tcp_port;
     size_t max_body, max_buffered;
     struct fg_budget *budget; /* of bodies */
+    struct fg_budget *made;   /* of what is made of them */
     uint32_t max_connections, per_peer, per_tenant;
     double head_ms, stall_ms, idle_ms, request_ms;
     int (*admit)(void *ctx, const struct fg_arrival *a, uint8_t tenant[FG_HTTP_TENANT_BYTES],

@@ -118,9 +118,12 @@ static void drop_texts(struct fg_job_request *req)
                                    .tokens = req->tokens,
                                    .messages = req->messages,
                                    .n_messages = req->n_messages,
-                                   .tools_json = req->tools_json};
+                                   .tools_json = req->tools_json,
+                                   .let_go = req->let_go,
+                                   .held = req->held};
 
     fg_job_request_finish(&texts);
+    req->let_go = NULL;
     req->text = req->tools_json = NULL;
     req->tokens = NULL;
     req->messages = NULL;
