@@ -11,6 +11,7 @@
 #include "conn.h"
 #include "json_memory.h"
 #include "limits.h"
+#include "wrong_keys.h"
 
 /* Of what is made of bodies, beside what grows with them: small ones become more than they are. */
 enum { MADE_LEAST = 2 << 20 };
@@ -158,8 +159,9 @@ int fg_http_create(const struct fg_http_options *opt, struct fg_http **out, stru
     http->tick = event_new(http->base, -1, 0, fg_limits_tick, http);
     http->budget = new_budget(http, opt->max_bodies);
     http->made = new_made(http);
+    http->guessers = calloc(1, sizeof *http->guessers);
     fg_json_memory_init();
-    if (!http->adopt || !http->tick || !http->budget || !http->made)
+    if (!http->guessers || !http->adopt || !http->tick || !http->budget || !http->made)
         rc = fg_fail(err, FG_ENOMEM, "no memory for the HTTP server");
     if (rc == 0)
         rc = open_doors(http, opt, err);
@@ -189,6 +191,7 @@ void fg_http_destroy(struct fg_http *http)
     fg_unix_socket_finish(&http->socket);
     fg_budget_destroy(http->budget);
     fg_budget_destroy(http->made);
+    free(http->guessers);
     free(http);
 }
 
