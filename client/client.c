@@ -64,6 +64,7 @@ static int set_socket(struct fg_client *c, const char *path, struct fg_err *err)
         return fg_fail(err, FG_EINVAL, "socket path '%s': should have 1 to %d bytes", path,
                        FG_SOCKET_PATH_MAX - 1);
     }
+    c->shared = fg_client_socket_is_shared(path);
     c->socket = strdup(path);
     c->address = strdup(path);
     c->base = strdup("http://localhost");

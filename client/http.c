@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "json.h"
@@ -57,6 +60,49 @@ static size_t on_body(char *data, size_t size, size_t n, void *user)
     return n;
 }
 
+/* Connections are kept, so this is the one that is used. */
+static curl_socket_t open_socket(void *client, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct fg_client *c = client;
+
+    (void)purpose;
+    c->fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    return c->fd;
+}
+
+/* In a place where anybody may make files, who listens must be who asks, or root, before a prompt
+ * is sent. */
+static int check_server(void *transfer, char *a, char *b, int c, int d)
+{
+    struct transfer *t = transfer;
+    struct ucred peer;
+    socklen_t n = sizeof peer;
+
+    (void)a, (void)b, (void)c, (void)d;
+    if (getsockopt(t->client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
+        (peer.uid == geteuid() || peer.uid == 0)) {
+        return CURL_PREREQFUNC_OK;
+    }
+    t->rc = fg_fail(t->err, FG_EACCESS,
+                    "%s: user %ld listens there, in a place that is open to all; nothing was sent",
+                    t->client->address, (long)peer.uid);
+    return CURL_PREREQFUNC_ABORT;
+}
+
+bool fg_client_socket_is_shared(const char *path)
+{
+    char *dir = strdup(path), *slash;
+    bool shared = !dir; /* not known */
+    struct stat st;
+
+    for (int i = 0; i < 2 && !shared && (slash = strrchr(dir, '/')); i++) {
+        *slash = '\0';
+        shared = stat(*dir ? dir : "/", &st) == 0 && (st.st_mode & S_IWOTH);
+    }
+    free(dir);
+    return shared;
+}
+
 static int set_options(struct transfer *t, char *url)
 {
     CURL *e = t->client->easy;
@@ -83,6 +129,12 @@ static int set_options(struct transfer *t, char *url)
         connect_ms < 0 || connect_ms > INT32_MAX ? (long)INT32_MAX : (long)connect_ms);
     if (t->client->socket) {
         SET(CURLOPT_UNIX_SOCKET_PATH, t->client->socket);
+    }
+    if (t->client->socket && t->client->shared) {
+        SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+        SET(CURLOPT_OPENSOCKETDATA, t->client);
+        SET(CURLOPT_PREREQFUNCTION, check_server);
+        SET(CURLOPT_PREREQDATA, t);
     }
     if (t->x->body) {
         SET(CURLOPT_POST, 1L);

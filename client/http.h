@@ -14,6 +14,8 @@ struct fg_client {
     CURL *easy;
     struct curl_slist *headers;
     char *socket;                                                 /* or NULL */
+    bool shared;                                                  /* fg_client_socket_is_shared() */
+    int fd;                                                       /* of the last connection to it */
     char *base;                                                   /* the URL up to the path */
     char *address;                                                /* for messages */
     int64_t connect_timeout_ms, call_timeout_ms, idle_timeout_ms; /* negative: none */
@@ -37,6 +39,10 @@ struct fg_client_exchange {
     long status;
     struct fg_buffer answer;
 };
+
+/* Whether anybody may make files beside the socket, or directories beside its own, as in /tmp. Who
+ * listens there is then asked of the kernel before anything is sent. */
+bool fg_client_socket_is_shared(const char *path);
 
 /* Runs the exchange to its end. 0 whatever the status; FG_ECANCELED, FG_ENOTFOUND, FG_EACCESS,
  * FG_EIO, FG_EFORMAT (not HTTP, or not an event stream), FG_EFULL, FG_ENOMEM, or what the sink

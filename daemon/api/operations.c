@@ -240,7 +240,9 @@ static void read_body(struct fg_work *work)
     x->rc = 0;
     if (fg_operation_has_body(x->kind))
         x->rc = fg_body_parse(x->body, &body, &x->error);
-    if (x->kind == FG_OPERATION_IMPORT) {
+    if (x->kind == FG_OPERATION_IMPORT)
+        x->rc = fg_body_charge(x->body, n, &x->error);
+    if (x->kind == FG_OPERATION_IMPORT && !x->rc) {
         asked->bytes = malloc(n ? n : 1);
         asked->n_bytes = n;
         if (!asked->bytes ||
@@ -251,7 +253,7 @@ static void read_body(struct fg_work *work)
         x->rc = fg_operation_request_parse(body, x->query, &x->all->service->info, asked,
                                            &x->stream, &x->error);
     json_decref(body);
-    fg_body_free(x->body);
+    fg_body_pass(x->body, x->rc ? NULL : &asked->prompt, asked->n_bytes);
     x->body = NULL;
 }
 

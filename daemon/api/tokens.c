@@ -128,13 +128,14 @@ static void run(struct fg_work *work)
     json_t *body;
 
     x->rc = fg_body_parse(x->body, &body, &x->error);
-    fg_body_free(x->body);
-    x->body = NULL;
+    fg_body_drop(x->body);
     if (x->rc == 0)
         x->rc = fg_api_request_model(body, &x->service->info, &x->error);
     if (x->rc == 0)
         x->rc = x->to_text ? detokenize(x, body) : tokenize(x, body);
     json_decref(body);
+    fg_body_free(x->body);
+    x->body = NULL;
 }
 
 static void on_done(struct fg_work *work)

@@ -1,6 +1,7 @@
 #include "budget.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -17,6 +18,7 @@ struct fg_budget {
     pthread_mutex_t lock; /* guards what follows */
     LIST_HEAD(, fg_budget_share) shares;
     size_t total, share, used;
+    bool over; /* destroyed but for what is held */
 };
 
 struct fg_budget *fg_budget_create(size_t total, size_t share)
@@ -32,12 +34,30 @@ struct fg_budget *fg_budget_create(size_t total, size_t share)
     return b;
 }
 
+/* Under the lock, which it gives up; b may be gone afterwards. */
+static void unlock(struct fg_budget *b)
+{
+    bool last = b->over && LIST_EMPTY(&b->shares);
+
+    pthread_mutex_unlock(&b->lock);
+    if (!last)
+        return;
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
 void fg_budget_destroy(struct fg_budget *b)
 {
     if (!b)
         return;
-    pthread_mutex_destroy(&b->lock);
-    free(b);
+    pthread_mutex_lock(&b->lock);
+    b->over = true;
+    unlock(b);
+}
+
+size_t fg_budget_share(const struct fg_budget *b)
+{
+    return b->share;
 }
 
 /* Under the lock, as are the next ones. The tenant's; NULL: out of memory. */
@@ -95,6 +115,19 @@ int fg_hold_more(struct fg_hold *h, struct fg_budget *b, const uint8_t tenant[FG
     return rc;
 }
 
+void fg_hold_keep(struct fg_hold *h, size_t n)
+{
+    size_t less = h->bytes > n ? h->bytes - n : 0;
+
+    if (!h->budget || !less)
+        return;
+    pthread_mutex_lock(&h->budget->lock);
+    h->budget->used -= less;
+    h->share->used -= less;
+    h->bytes -= less;
+    pthread_mutex_unlock(&h->budget->lock);
+}
+
 void fg_hold_release(struct fg_hold *h)
 {
     struct fg_budget *b = h->budget;
@@ -106,16 +139,23 @@ void fg_hold_release(struct fg_hold *h)
     h->share->used -= h->bytes;
     h->share->holds--;
     drop_unused(h->share);
-    pthread_mutex_unlock(&b->lock);
+    unlock(b);
     *h = (struct fg_hold){0};
+}
+
+void fg_body_drop(struct fg_body *b)
+{
+    if (b->bytes)
+        evbuffer_free(b->bytes);
+    b->bytes = NULL;
+    fg_hold_release(&b->hold);
 }
 
 void fg_body_free(struct fg_body *b)
 {
     if (!b)
         return;
-    if (b->bytes)
-        evbuffer_free(b->bytes);
-    fg_hold_release(&b->hold);
+    fg_body_drop(b);
+    fg_hold_release(&b->made);
     free(b);
 }

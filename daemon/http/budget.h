@@ -1,5 +1,5 @@
-/* How many bytes of bodies may be in memory: of all callers together, and of each tenant. What is
- * held is given back when the body is freed. Any thread. */
+/* How many bytes may be in memory of what clients sent, and of what is made of it: of all callers
+ * together, and of each tenant. Any thread. */
 #ifndef FG_HTTP_BUDGET_H
 #define FG_HTTP_BUDGET_H
 
@@ -15,8 +15,10 @@ struct fg_budget; /* opaque */
 
 /* `total` for all, `share` for each tenant. NULL: out of memory. */
 struct fg_budget *fg_budget_create(size_t total, size_t share);
-/* Nothing may be held any more. NULL is fine. */
+/* Ends when nothing is held any more: what is may be given back later. NULL is fine. */
 void fg_budget_destroy(struct fg_budget *b);
+/* What a tenant may have of it. */
+size_t fg_budget_share(const struct fg_budget *b);
 
 /* Some bytes of it. Zeroes hold nothing. */
 struct fg_hold {
@@ -29,16 +31,23 @@ struct fg_hold {
  * there is, and nothing has changed; FG_ENOMEM. */
 int fg_hold_more(struct fg_hold *h, struct fg_budget *b, const uint8_t tenant[FG_HTTP_TENANT_BYTES],
                  size_t n);
+/* Gives back what is more than n bytes. */
+void fg_hold_keep(struct fg_hold *h, size_t n);
 /* Gives it all back. */
 void fg_hold_release(struct fg_hold *h);
 
-/* A request's body and what it holds. */
+/* A request's body, and what is made of it. */
 struct fg_body {
-    struct evbuffer *bytes;
-    struct fg_hold hold;
+    struct evbuffer *bytes; /* NULL once dropped */
+    struct fg_hold hold;    /* for the bytes */
+    uint8_t tenant[FG_HTTP_TENANT_BYTES];
+    struct fg_budget *budget; /* for what is made of them; NULL: it is not counted */
+    struct fg_hold made;
 };
 
-/* Frees the bytes and gives back what they held. NULL is fine. */
+/* Frees the bytes and gives back what they held; what is made of them goes on being held. */
+void fg_body_drop(struct fg_body *b);
+/* Frees the bytes and gives back what is held. NULL is fine. */
 void fg_body_free(struct fg_body *b);
 
 #endif

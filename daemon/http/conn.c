@@ -100,8 +100,11 @@ static void free_conn(struct fg_conn *c)
         event_free(c->page);
     if (c->next)
         event_free(c->next);
+    if (c->late)
+        event_free(c->late);
     if (c->ahead)
         evbuffer_free(c->ahead);
+    free(c->refusal);
     fg_hold_release(&c->hold);
     free(c);
 }
@@ -184,8 +187,9 @@ static struct fg_conn *new_conn(struct fg_door *door, struct evhttp_connection *
     c->bev = evhttp_connection_get_bufferevent(evcon);
     c->page = event_new(http->base, -1, 0, on_page, c);
     c->next = event_new(http->base, -1, 0, fg_gate_resume, c);
+    c->late = event_new(http->base, -1, 0, fg_gate_late, c);
     c->ahead = evbuffer_new();
-    if (c->page && c->next && c->ahead)
+    if (c->page && c->next && c->late && c->ahead)
         c->input_cb = evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
     if (c->input_cb)
         c->output_cb = evbuffer_add_cb(bufferevent_get_output(c->bev), on_output, c);

@@ -23,6 +23,7 @@
 
 struct fg_arrival;
 struct fg_http;
+struct fg_wrong_keys;
 
 enum fg_conn_phase {
     FG_CONN_HEAD,    /* between requests, or inside a head */
@@ -40,8 +41,12 @@ struct fg_conn {
     struct evhttp_connection *evcon;
     struct bufferevent *bev;
     struct evbuffer_cb_entry *input_cb, *output_cb;
-    struct event *page; /* evhttp has written something of its own */
-    struct event *next; /* evhttp waits for the next request */
+    struct event *page;            /* evhttp has written something of its own */
+    struct event *next;            /* evhttp waits for the next request */
+    struct event *late;            /* a wrong key has been answered late enough */
+    double late_ms;                /* how late; 0: at once */
+    bool held;                     /* until then nothing is read, and evhttp is told nothing */
+    struct fg_http_error *refusal; /* the answer then; NULL: the handler's */
     enum fg_conn_phase phase;
     bufferevent_data_cb read_cb; /* evhttp's */
     size_t seen;                 /* bytes of the head that were looked at */
@@ -94,6 +99,7 @@ struct fg_http {
     uint16_t tcp_port;
     size_t max_body, max_buffered;
     struct fg_budget *budget; /* of bodies */
+    struct fg_budget *made;   /* of what is made of them */
     uint32_t max_connections, per_peer, per_tenant;
     double head_ms, stall_ms, idle_ms, request_ms;
     int (*admit)(void *ctx, const struct fg_arrival *a, uint8_t tenant[FG_HTTP_TENANT_BYTES],
@@ -104,7 +110,8 @@ struct fg_http {
     struct fg_conn_list conns;
     struct fg_bev_list fresh; /* accepted, not yet in conns */
     uint32_t n_conns;
-    struct event *adopt;    /* fresh connections wait */
+    struct event *adopt; /* fresh connections wait */
+    struct fg_wrong_keys *guessers;
     uint32_t wrong_keys;    /* since they were last told of in the log; */
     uint8_t wrong_peer[16]; /* from whom the last one came */
     bool wrong_ipv6;

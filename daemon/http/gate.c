@@ -1,5 +1,6 @@
 #include "gate.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -168,8 +169,9 @@ static int admit(struct fg_conn *c, const struct fg_head *head, struct fg_http_e
                                        : c->http->admit(c->http->ctx, &a, c->tenant, e);
     free(key);
     c->known = c->known || rc == 0;
+    c->late_ms = 0;
     if (rc && e->status == 401)
-        fg_limits_wrong_key(c);
+        c->late_ms = fg_limits_wrong_key(c, a.authorization != NULL);
     if (rc && (head->chunked || head->length > FG_WORK_SMALL))
         return rc;
     return 0;
@@ -195,6 +197,44 @@ static int check_head(struct fg_conn *c, const struct fg_head *head, struct fg_h
     c->arrived = 0;
     c->phase = head->length || head->chunked ? FG_CONN_BODY : FG_CONN_WHOLE;
     return head->length ? reserve(c, (size_t)head->length, e) : 0;
+}
+
+/* Who guesses keys is told late that this one was wrong. FG_EINVAL: *e is to be told at once. */
+static int hold(struct fg_conn *c, int rc, const struct fg_http_error *e)
+{
+    const struct timeval tv = {.tv_sec = (time_t)(c->late_ms / 1000),
+                               .tv_usec = (suseconds_t)fmod(c->late_ms * 1000, 1e6)};
+
+    if (rc) {
+        c->refusal = malloc(sizeof *c->refusal);
+        if (!c->refusal)
+            return rc;
+        *c->refusal = *e;
+    }
+    c->held = true;
+    bufferevent_disable(c->bev, EV_READ);
+    event_add(c->late, &tv);
+    return 0;
+}
+
+void fg_gate_late(int fd, short what, void *arg)
+{
+    struct fg_conn *c = arg;
+    struct fg_http_error *e = c->refusal;
+
+    (void)fd;
+    (void)what;
+    c->held = false;
+    c->late_ms = 0;
+    c->refusal = NULL;
+    bufferevent_enable(c->bev, EV_READ);
+    if (e) {
+        fg_gate_refuse(c, e);
+    } else {
+        set_reader(c, c->read_cb);
+        bufferevent_trigger(c->bev, EV_READ, 0);
+    }
+    free(e);
 }
 
 /* 0: it is whole. FG_EBUSY: not yet. */
@@ -232,6 +272,8 @@ static int head_input(struct fg_conn *c, struct fg_http_error *e)
     rc = check_head(c, &head, e);
     if (rc == 0 && c->phase == FG_CONN_BODY)
         rc = follow_body(c, evbuffer_get_length(bufferevent_get_input(c->bev)) - head.bytes, e);
+    if (c->late_ms > 0)
+        return hold(c, rc, e);
     if (rc == 0)
         set_reader(c, c->read_cb);
     return rc;

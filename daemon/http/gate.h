@@ -16,6 +16,8 @@ void fg_gate_input(struct fg_conn *c, size_t n);
 void fg_gate_refuse(struct fg_conn *c, const struct fg_http_error *e);
 /* A request has been answered; evhttp is about to wait for the next. */
 void fg_gate_next(struct fg_conn *c);
+/* The callback of c->late: a wrong key may be answered now. */
+void fg_gate_late(int fd, short what, void *conn);
 /* The callback of c->next: it waits. */
 void fg_gate_resume(int fd, short what, void *conn);
 

@@ -101,12 +101,15 @@ static bool has_no_body(const char *line, size_t n)
     return (n > 5 && memcmp(line, "HEAD ", 5) == 0) || (n > 6 && memcmp(line, "TRACE ", 6) == 0);
 }
 
-static int read_length(const struct known *k, struct fg_head *out, struct fg_http_error *e)
+static int read_length(const struct known *k, bool old, struct fg_head *out,
+                       struct fg_http_error *e)
 {
     if (k->length.p && k->coding.p)
         return malformed(e, "Content-Length and Transfer-Encoding: one of them is taken");
     if (k->coding.p && !same(k->coding, "chunked"))
         return malformed(e, "Transfer-Encoding: it must be chunked");
+    if (k->coding.p && old)
+        return malformed(e, "Transfer-Encoding: HTTP/1.0 has none");
     out->chunked = k->coding.p != NULL;
     if (!k->length.p)
         return 0;
@@ -130,6 +133,7 @@ int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
 {
     size_t most = n < FG_MAX_HEADER_BYTES ? n : FG_MAX_HEADER_BYTES, line;
     struct known known = {0};
+    bool first_cr = true, old = false;
     int rc = 0;
 
     *out = (struct fg_head){.bytes = find_end(bytes, most, seen)};
@@ -141,10 +145,18 @@ int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
                                   FG_MAX_HEADER_BYTES);
     for (size_t at = 0; at < out->bytes && rc == 0; at += line + 1) {
         size_t text;
+        bool cr;
 
         line = (size_t)((const char *)memchr(bytes + at, '\n', out->bytes - at) - (bytes + at));
-        text = line && bytes[at + line - 1] == '\r' ? line - 1 : line;
-        if (!at && !is_printed(bytes, text))
+        cr = line && bytes[at + line - 1] == '\r';
+        text = line - cr;
+        if (!at)
+            first_cr = cr;
+        if (!at)
+            old = text > 9 && memcmp(bytes + text - 9, " HTTP/1.0", 9) == 0;
+        if (cr != first_cr)
+            rc = malformed(e, "some lines of the head end with CR and LF, some with LF alone");
+        else if (!at && !is_printed(bytes, text))
             rc = malformed(e, "the request's first line holds a control character");
         else if (!at && !is_http_1(bytes, text))
             rc = malformed(e, "the request's first line must end with HTTP/1.1 or HTTP/1.0");
@@ -152,9 +164,11 @@ int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
             rc = read_header(bytes + at, text, &known, e);
     }
     if (rc == 0)
-        rc = read_length(&known, out, e);
+        rc = read_length(&known, old, out, e);
     if (rc == 0 && (out->length || out->chunked) && has_no_body(bytes, out->bytes))
         rc = malformed(e, "a request of this method has no body");
+    if (rc == 0 && (out->length || out->chunked) && !first_cr)
+        rc = malformed(e, "the lines before a body must end with CR and LF");
     out->authorization = known.authorization;
     out->origin = known.origin;
     return rc;
@@ -168,23 +182,47 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool size_byte(struct fg_chunks *c, char byte)
+/* Behind a size: blanks and `;` begin an extension, which ends with the line. */
+static bool extension_byte(struct fg_chunks *c, char *byte)
 {
-    int digit = hex(byte);
+    const bool blank = *byte == ' ' || *byte == '\t', inside = c->place == FG_CHUNK_EXTENSION;
 
+    if (*byte == '\r') {
+        c->place = FG_CHUNK_SIZE_LF;
+        return inside;
+    }
+    if (!inside && *byte != ';' && !blank)
+        return false;
+    c->place = inside || *byte == ';' ? FG_CHUNK_EXTENSION : FG_CHUNK_SEMICOLON;
+    if (!is_printed(byte, 1))
+        return false;
+    *byte = ' ';
+    return ++c->extensions <= FG_MAX_CHUNK_EXTENSIONS;
+}
+
+static bool size_byte(struct fg_chunks *c, char *byte)
+{
+    int digit = hex(*byte);
+
+    if (digit < 0 && *byte != '\r')
+        return c->digits && extension_byte(c, byte);
     if (digit < 0) {
         c->place = FG_CHUNK_SIZE_LF;
-        return byte == '\r' && c->digits;
+        return c->digits > 0;
     }
     c->left = c->left * 16 + (uint64_t)digit;
     return ++c->digits <= 8;
 }
 
 /* One byte that is not a chunk's data. */
-static bool framing_byte(struct fg_chunks *c, char byte)
+static bool framing_byte(struct fg_chunks *c, char *at)
 {
+    const char byte = *at;
+
     switch (c->place) {
-    case FG_CHUNK_SIZE: return size_byte(c, byte);
+    case FG_CHUNK_SIZE: return size_byte(c, at);
+    case FG_CHUNK_SEMICOLON:
+    case FG_CHUNK_EXTENSION: return extension_byte(c, at);
     case FG_CHUNK_SIZE_LF:
         c->body += c->left;
         c->place = c->left ? FG_CHUNK_DATA : FG_CHUNK_LAST_CR;
@@ -202,7 +240,7 @@ static bool framing_byte(struct fg_chunks *c, char byte)
     return false;
 }
 
-int fg_chunks_follow(struct fg_chunks *c, const char *bytes, size_t n, size_t *used)
+int fg_chunks_follow(struct fg_chunks *c, char *bytes, size_t n, size_t *used)
 {
     size_t at = 0;
 
@@ -214,7 +252,7 @@ int fg_chunks_follow(struct fg_chunks *c, const char *bytes, size_t n, size_t *u
             c->left -= take;
             if (!c->left)
                 c->place = FG_CHUNK_DATA_CR;
-        } else if (!framing_byte(c, bytes[at++])) {
+        } else if (!framing_byte(c, &bytes[at++])) {
             return FG_EINVAL;
         }
     }

@@ -31,7 +31,8 @@ struct fg_head {
  * there yet. FG_EINVAL with *e filled: a head of more than FG_MAX_HEADER_BYTES, a first line that
  * ends with neither HTTP/1.1 nor HTTP/1.0, a NUL or another control character, a folded line, a name that is none, two of Content-Length, Transfer-Encoding,
  * Host or Authorization, a length that is not all digits, both kinds of length, a coding other than
- * chunked, or a body where the method has none. */
+ * chunked or in HTTP/1.0, a body where the method has none, lines that end in different ways, or a
+ * body behind lines that end without a CR. */
 int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
                  struct fg_http_error *e);
 
@@ -39,6 +40,8 @@ int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
 struct fg_chunks {
     enum fg_chunk_place {
         FG_CHUNK_SIZE,
+        FG_CHUNK_SEMICOLON,
+        FG_CHUNK_EXTENSION,
         FG_CHUNK_SIZE_LF,
         FG_CHUNK_DATA,
         FG_CHUNK_DATA_CR,
@@ -47,14 +50,19 @@ struct fg_chunks {
         FG_CHUNK_LAST_LF,
         FG_CHUNK_END
     } place;
-    unsigned digits; /* of the size, so far */
-    uint64_t left;   /* of the chunk */
-    uint64_t body;   /* bytes of all chunks whose size was read */
+    unsigned digits;     /* of the size, so far */
+    unsigned extensions; /* bytes, of all chunks so far */
+    uint64_t left;       /* of the chunk */
+    uint64_t body;       /* bytes of all chunks whose size was read */
 };
 
+/* What the extensions of all chunks of a body may take: nobody uses any. */
+enum { FG_MAX_CHUNK_EXTENSIONS = 4096 };
+
 /* Follows n more bytes; *used of them belong to the body (fewer than n: its end was among them,
- * place is FG_CHUNK_END). A size is 1 to 8 hexadecimal digits and nothing else; trailers are not
- * taken. FG_EINVAL: malformed. */
-int fg_chunks_follow(struct fg_chunks *c, const char *bytes, size_t n, size_t *used);
+ * place is FG_CHUNK_END). A size is 1 to 8 hexadecimal digits; trailers are not taken. Extensions
+ * mean nothing and become blanks, which evhttp skips. FG_EINVAL: malformed, or more than
+ * FG_MAX_CHUNK_EXTENSIONS bytes of these. */
+int fg_chunks_follow(struct fg_chunks *c, char *bytes, size_t n, size_t *used);
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "gate.h"
 #include "server.h"
+#include "wrong_keys.h"
 
 enum {
     SPARE_FILES = 128,
@@ -63,7 +64,7 @@ void fg_limits_init(struct fg_http *http, const struct fg_http_options *opt)
 /* How little is lost when it is closed; 0: somebody's answer. */
 static int rank(const struct fg_conn *c)
 {
-    if (c->phase == FG_CONN_REFUSED)
+    if (c->phase == FG_CONN_REFUSED || c->held)
         return 3;
     if (c->phase != FG_CONN_HEAD || c->refused)
         return 0;
@@ -255,11 +256,12 @@ static bool is_unread(struct fg_conn *c, double now)
     return now - c->moved > c->http->idle_ms;
 }
 
-void fg_limits_wrong_key(struct fg_conn *c)
+double fg_limits_wrong_key(struct fg_conn *c, bool given)
 {
     c->http->wrong_keys++;
     c->http->wrong_ipv6 = c->ipv6;
     memcpy(c->http->wrong_peer, c->peer, sizeof c->peer);
+    return given ? fg_wrong_keys_note(c->http->guessers, c->peer, fg_clock_ms()) : 0;
 }
 
 static void tell_wrong_keys(struct fg_http *http, double now)

@@ -11,13 +11,46 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { BACKLOG = 128 };
+enum { BACKLOG = 128, LOCK_TRIES = 40, LOCK_PAUSE_MS = 50 };
 
 static int errno_code(int e)
 {
     return e == EACCES || e == EPERM ? FG_EACCESS : e == EADDRINUSE ? FG_EBUSY : FG_EIO;
+}
+
+/* Whether anybody may make things there, as in /tmp. */
+static bool is_shared(const char *dir)
+{
+    struct stat st;
+
+    return stat(*dir ? dir : "/", &st) == 0 && (st.st_mode & S_IWOTH);
+}
+
+/* Whoever made a directory in a shared place may replace what lies in it. */
+static int check_directory(char *dir, struct fg_err *err)
+{
+    char *slash = strrchr(dir, '/');
+    struct stat st;
+    bool shared;
+
+    if (!slash)
+        return 0;
+    *slash = '\0';
+    shared = is_shared(dir);
+    *slash = '/';
+    if (!shared)
+        return 0;
+    if (lstat(dir, &st) < 0)
+        return fg_fail(err, errno_code(errno), "%s: %s", dir, strerror(errno));
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
+        return fg_fail(err, FG_EACCESS,
+                       "%s: others could replace the socket there; it must be a directory, no "
+                       "link, your own, and writable by you alone",
+                       dir);
+    return 0;
 }
 
 static int make_directory(const char *path, struct fg_err *err)
@@ -32,7 +65,22 @@ static int make_directory(const char *path, struct fg_err *err)
     if (mkdir(dir, 0700) < 0 && errno != EEXIST)
         return fg_fail(err, errno_code(errno), "%s: cannot make the socket's directory: %s", dir,
                        strerror(errno));
-    return 0;
+    return check_directory(dir, err);
+}
+
+/* Another daemon that starts holds the lock for a moment, who else holds it may do so for ever. */
+static int lock_file(int fd, const char *path, struct fg_err *err)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return fg_fail(err, errno_code(errno), "%s: cannot lock: %s", path, strerror(errno));
+        nanosleep(&pause, NULL);
+    }
+    return fg_fail(err, FG_EBUSY, "%s: another process holds the lock on this file; end it", path);
 }
 
 /* With the lock held: removes a socket that nobody answers. */
@@ -106,10 +154,11 @@ int fg_listen_unix(const char *path, struct fg_unix_socket *s, int *fd, struct f
         return r;
     snprintf(lock_path, sizeof lock_path, "%s.lock", path);
     lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (lock < 0 || flock(lock, LOCK_EX) < 0) {
-        r = fg_fail(err, errno_code(errno), "%s: cannot lock: %s", lock_path, strerror(errno));
+    r = lock < 0 ? fg_fail(err, errno_code(errno), "%s: cannot open the lock: %s", lock_path,
+                           strerror(errno))
+                 : lock_file(lock, lock_path, err);
+    if (r)
         goto out;
-    }
     s->path = strdup(path);
     r = s->path ? clear_path(&sa, err) : fg_fail(err, FG_ENOMEM, "%s: out of memory", path);
     if (!r)

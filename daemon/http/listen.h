@@ -16,8 +16,10 @@ struct fg_unix_socket {
 };
 
 /* Listens at `path`; *fd is the caller's. PATH.lock beside it makes finding out whether the socket
- * is stale and replacing it one step; that file stays. FG_EBUSY, FG_EINVAL, FG_EACCESS, FG_EIO,
- * FG_ENOMEM. */
+ * is stale and replacing it one step; that file stays. In a place where anybody may make
+ * directories, like /tmp, the socket's must be the user's own, writable by nobody else, and no
+ * link (FG_EACCESS). FG_EBUSY (also: somebody holds the lock for two seconds), FG_EINVAL, FG_EACCESS,
+ * FG_EIO, FG_ENOMEM. */
 int fg_listen_unix(const char *path, struct fg_unix_socket *s, int *fd, struct fg_err *err);
 /* Removes the file if it is still the one that was bound, and frees the path. */
 void fg_unix_socket_finish(struct fg_unix_socket *s);

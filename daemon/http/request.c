@@ -72,6 +72,8 @@ struct fg_body *fg_request_take_body(struct fg_request *r)
     }
     body->hold = r->conn->hold;
     r->conn->hold = (struct fg_hold){0};
+    memcpy(body->tenant, r->conn->tenant, sizeof body->tenant);
+    body->budget = r->conn->http->made;
     return body;
 }
 
@@ -137,7 +139,7 @@ void fg_reply_json(struct fg_request *r, int status, json_t *root)
 
 void fg_reply_error(struct fg_request *r, const struct fg_http_error *e)
 {
-    if (e->status == 429)
+    if (e->status == 429 || (e->code && strcmp(e->code, "bodies_full") == 0))
         fg_reply_header(r, "Retry-After", "1");
     if (e->status == 401)
         fg_reply_header(r, "WWW-Authenticate", "Bearer");

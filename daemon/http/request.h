@@ -47,7 +47,7 @@ const char *fg_request_header(const struct fg_request *r, const char *name);
 const char *fg_request_query(const struct fg_request *r);
 size_t fg_request_body_bytes(const struct fg_request *r);
 /* The body, moved, not copied, with what it holds of the budget; the caller's (fg_body_free, on any
- * thread, before the server is destroyed). NULL: out of memory. */
+ * thread). NULL: out of memory. */
 struct fg_body *fg_request_take_body(struct fg_request *r);
 
 /* --- whole answers; each ends the request --- */

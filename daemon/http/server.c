@@ -9,7 +9,12 @@
 
 #include "base/log.h"
 #include "conn.h"
+#include "json_memory.h"
 #include "limits.h"
+#include "wrong_keys.h"
+
+/* Of what is made of bodies, beside what grows with them: small ones become more than they are. */
+enum { MADE_LEAST = 2 << 20 };
 
 static void nobody_asks(void *ctx)
 {
@@ -132,6 +137,12 @@ static struct fg_budget *new_budget(const struct fg_http *http, size_t total)
     return fg_budget_create(total, total / 2 > http->max_body ? total / 2 : http->max_body);
 }
 
+/* A body that is one long string is there three times while it is parsed and copied. */
+static struct fg_budget *new_made(const struct fg_http *http)
+{
+    return fg_budget_create(4 * http->max_body + MADE_LEAST, 3 * http->max_body + MADE_LEAST);
+}
+
 int fg_http_create(const struct fg_http_options *opt, struct fg_http **out, struct fg_err *err)
 {
     struct fg_http *http;
@@ -147,7 +158,10 @@ int fg_http_create(const struct fg_http_options *opt, struct fg_http **out, stru
     http->adopt = event_new(http->base, -1, 0, fg_conn_adopt, http);
     http->tick = event_new(http->base, -1, 0, fg_limits_tick, http);
     http->budget = new_budget(http, opt->max_bodies);
-    if (!http->adopt || !http->tick || !http->budget)
+    http->made = new_made(http);
+    http->guessers = calloc(1, sizeof *http->guessers);
+    fg_json_memory_init();
+    if (!http->guessers || !http->adopt || !http->tick || !http->budget || !http->made)
         rc = fg_fail(err, FG_ENOMEM, "no memory for the HTTP server");
     if (rc == 0)
         rc = open_doors(http, opt, err);
@@ -176,6 +190,8 @@ void fg_http_destroy(struct fg_http *http)
         event_free(http->tick);
     fg_unix_socket_finish(&http->socket);
     fg_budget_destroy(http->budget);
+    fg_budget_destroy(http->made);
+    free(http->guessers);
     free(http);
 }
 

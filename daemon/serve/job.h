@@ -79,6 +79,10 @@ struct fg_job_request {
     bool ignore_eos;          /* go on past end tokens until max_tokens */
     bool want_progress;       /* send PROGRESS events */
     struct fg_verify *verify; /* FG_MODE_VERIFY: the flow's own, verify.h; else NULL */
+    /* Called once when text, tokens, messages and tools have been freed, on any thread, also after
+     * the job's last event; NULL: nobody asks. */
+    void (*let_go)(void *held);
+    void *held;
 };
 /* Frees what the fields point to (malloc'd each); the struct itself is the caller's. */
 void fg_job_request_finish(struct fg_job_request *r);

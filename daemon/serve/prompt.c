@@ -16,9 +16,10 @@ static struct fg_str view(const char *s, size_t n)
 
 /* bounds: tokens before the first turn, before the last user message, and before its last part; 0:
  * there is none. */
-static int encode_chat(const struct fg_vocabulary *v, const struct fg_job_request *req,
-                       int32_t **ids, size_t *n, size_t bounds[FG_BOUNDS], struct fg_err *err)
+static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, int32_t **ids,
+                       size_t *n, size_t bounds[FG_BOUNDS], struct fg_err *err)
 {
+    const struct fg_vocabulary *v = &flow->vocabulary;
     struct fg_chat_message *messages;
     struct fg_chat_request chat = {.n_messages = req->n_messages, .add_generation_prompt = true};
     struct fg_chat_text text = {0};
@@ -47,7 +48,7 @@ static int encode_chat(const struct fg_vocabulary *v, const struct fg_job_reques
         return rc;
     struct fg_chat_spans spans = {
         .text = {text.text.p, text.text.n}, .content = text.content, .n_content = text.n_content};
-    rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, ids, n, err);
+    rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, flow->context, ids, n, err);
     if (rc == 0) {
         bounds[0] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.head_end);
         if (text.last_user != FG_CHAT_NOWHERE)
@@ -69,21 +70,25 @@ static int check_ids(const int32_t *ids, size_t n, uint32_t n_vocab, struct fg_e
     return 0;
 }
 
+/* What the context does not hold is not looked at further than to see that. */
 static int encode(struct fg_flow *flow, struct fg_job_request *req, int32_t **ids, size_t *n,
                   size_t bounds[FG_BOUNDS], struct fg_err *err)
 {
+    const struct fg_encode_options how = {.flags = FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL,
+                                          .most = flow->context};
+
     switch (req->kind) {
     case FG_PROMPT_TEXT:
         /* Control tokens are found in it: a text prompt is the caller's own, chat markup included.
          */
         return fg_tokenizer_encode(flow->vocabulary.tokenizer, view(req->text, req->text_bytes),
-                                   FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL, ids, n, err);
+                                   how, ids, n, err);
     case FG_PROMPT_TOKENS:
         *ids = req->tokens;
         *n = req->n_tokens;
         req->tokens = NULL;
         return check_ids(*ids, *n, flow->n_vocab, err);
-    case FG_PROMPT_CHAT: return encode_chat(&flow->vocabulary, req, ids, n, bounds, err);
+    case FG_PROMPT_CHAT: return encode_chat(flow, req, ids, n, bounds, err);
     }
     return fg_fail(err, FG_EINVAL, "unknown kind of prompt");
 }
@@ -113,9 +118,12 @@ static void drop_texts(struct fg_job_request *req)
                                    .tokens = req->tokens,
                                    .messages = req->messages,
                                    .n_messages = req->n_messages,
-                                   .tools_json = req->tools_json};
+                                   .tools_json = req->tools_json,
+                                   .let_go = req->let_go,
+                                   .held = req->held};
 
     fg_job_request_finish(&texts);
+    req->let_go = NULL;
     req->text = req->tools_json = NULL;
     req->tokens = NULL;
     req->messages = NULL;
@@ -133,6 +141,9 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
         return rc;
     rc = encode(flow, &job->req, &ids, &n, bounds, err);
     job->tokens = ids;
+    if (rc == FG_ETOOLONG && n == flow->context)
+        return fg_fail(err, rc, "prompt has more than %zu tokens, the context holds %u", n,
+                       flow->context);
     if (rc)
         return rc;
     if (n == 0)
@@ -157,10 +168,11 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
 int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *r, int32_t **ids,
                      size_t *n, struct fg_err *err)
 {
-    unsigned flags = (r->parse_special ? FG_ENCODE_PARSE_SPECIAL : 0) |
-                     (r->add_special ? FG_ENCODE_ADD_SPECIAL : 0);
+    const struct fg_encode_options how = {.flags =
+                                              (r->parse_special ? FG_ENCODE_PARSE_SPECIAL : 0) |
+                                              (r->add_special ? FG_ENCODE_ADD_SPECIAL : 0)};
 
-    return fg_tokenizer_encode(flow->vocabulary.tokenizer, view(r->text, r->bytes), flags, ids, n,
+    return fg_tokenizer_encode(flow->vocabulary.tokenizer, view(r->text, r->bytes), how, ids, n,
                                err);
 }
 

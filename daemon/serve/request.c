@@ -18,6 +18,8 @@ void fg_job_request_finish(struct fg_job_request *r)
     for (size_t i = 0; r->stop && i < r->n_stop; i++)
         free(r->stop[i]);
     free(r->stop);
+    if (r->let_go)
+        r->let_go(r->held);
     *r = (struct fg_job_request){0};
 }
 

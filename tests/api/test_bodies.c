@@ -1,6 +1,7 @@
 /* Bodies before they are read: whose they are, and how many may be in memory. */
 #include "fixture.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,25 @@ static void expect_refused(struct client *c, int status, const char *code)
     assert_int_equal(r.status, status);
     assert_string_equal(reply_header(&r, "Connection", value), "close");
     assert_string_equal(reply_header(&r, "Retry-After", value), status == 503 ? "1" : "");
+    v = reply_json(&r);
+    found = json_string_value(json_object_get(json_object_get(v, "error"), "code"));
+    assert_int_equal(found == NULL, code == NULL);
+    if (code)
+        assert_string_equal(found, code);
+    json_decref(v);
+    reply_free(&r);
+    client_close(c);
+}
+
+/* An answer; its error's code where it is one. Closes the connection. */
+static void expect_error(struct client *c, int status, const char *code)
+{
+    const char *found;
+    struct reply r;
+    json_t *v;
+
+    client_read(c, &r, false);
+    assert_int_equal(r.status, status);
     v = reply_json(&r);
     found = json_string_value(json_object_get(json_object_get(v, "error"), "code"));
     assert_int_equal(found == NULL, code == NULL);
@@ -205,6 +225,83 @@ static void given_back_when_read(void **state)
     fixture_stop(&f);
 }
 
+/* Whether the job of a request came, or else its refusal. */
+static bool is_taken(const struct fixture *f, const struct client *c, unsigned n_jobs)
+{
+    for (;;) {
+        struct pollfd answer = {.fd = c->fd, .events = POLLIN};
+
+        if (fake_backend_submitted(f->backend) == n_jobs)
+            return true;
+        if (poll(&answer, 1, 10) == 1)
+            return false;
+    }
+}
+
+/* Texts that wait to be read are memory that was sent: they count until their jobs drop them. */
+static void waiting_texts_are_counted(void **state)
+{
+    enum { TEXT = 700000, MOST = 12 };
+    char *body = malloc(TEXT + 32);
+    struct client c[MOST + 1];
+    struct fg_job *job[MOST];
+    struct fixture f;
+    unsigned n = 0;
+
+    (void)state;
+    assert_non_null(body);
+    start(&f, MIB, 2 * MIB);
+    strcpy(body, "{\"prompt\": \"");
+    memset(body + strlen(body), 'x', TEXT);
+    strcpy(body + 12 + TEXT, "\"}");
+    for (;; n++) {
+        assert_in_range(n, 0, MOST - 1); /* 5 MiB are a tenant's, and a text is read in 2 more */
+        client_unix(&c[n], &f);
+        client_post(&c[n], "/v1/completions", body);
+        if (!is_taken(&f, &c[n], n + 1))
+            break;
+        job[n] = fake_backend_next(f.backend);
+    }
+    assert_true(n >= 2);
+    expect_error(&c[n], 503, "bodies_full");
+    for (unsigned i = 0; i < n; i++) {
+        fake_job_done(job[i], FG_FINISH_STOP);
+        expect_error(&c[i], 200, NULL);
+    }
+    client_unix(&c[0], &f);
+    client_post(&c[0], "/v1/completions", body);
+    fake_job_done(fake_backend_next(f.backend), FG_FINISH_STOP);
+    expect_error(&c[0], 200, NULL);
+    free(body);
+    fixture_stop(&f);
+}
+
+/* A small body may become much more than it is. */
+static void parsed_json_is_counted(void **state)
+{
+    enum { VALUES = 300000 };
+    char *body = malloc(3 * VALUES + 64), *at = body;
+    struct fixture f;
+    struct client c;
+
+    (void)state;
+    assert_non_null(body);
+    start(&f, MIB, 2 * MIB);
+    at = stpcpy(at, "{\"prompt\": \"x\", \"a\": [");
+    for (int i = 0; i < VALUES; i++)
+        at = stpcpy(at, i ? ",\"\"" : "\"\"");
+    strcpy(at, "]}");
+    client_unix(&c, &f);
+    client_post(&c, "/v1/completions", body); /* 20 MB of JSON values; 5 are a tenant's */
+    expect_error(&c, 413, NULL);
+    client_unix(&c, &f);
+    client_post(&c, "/v1/completions", "{\"prompt\": \"x\"}");
+    fake_job_done(fake_backend_next(f.backend), FG_FINISH_STOP);
+    expect_error(&c, 200, NULL);
+    free(body);
+    fixture_stop(&f);
+}
+
 /* Chunks are counted when their sizes are told. */
 static void chunks_are_counted(void **state)
 {
@@ -240,6 +337,8 @@ int main(void)
         cmocka_unit_test(without_a_key_bodies_take_no_memory),
         cmocka_unit_test(bodies_share_a_budget),
         cmocka_unit_test(given_back_when_read),
+        cmocka_unit_test(waiting_texts_are_counted),
+        cmocka_unit_test(parsed_json_is_counted),
         cmocka_unit_test(chunks_are_counted),
     };
 

@@ -19,6 +19,14 @@ static const struct {
     {POST "content-length:10 \r\n\r\n", 0, 0, NULL},
     {POST "Transfer-Encoding: Chunked\r\n\r\n", 0, 0, NULL},
     {POST "X-A: b\r\nX-A: c\r\nX-Utf8: \xc3\xa9\r\n\r\n", 0, 0, NULL},
+    {"POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\n", 0, 0, NULL},
+    {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 0, FG_EINVAL, "HTTP/1.0"},
+    {POST "X: a\nContent-Length: 10\r\n\r\n", 0, FG_EINVAL, "LF alone"},
+    {POST "X: a\r\nContent-Length: 10\n\r\n", 0, FG_EINVAL, "LF alone"},
+    {POST "Content-Length: 10\r\n\n", 0, FG_EINVAL, "LF alone"},
+    {"GET / HTTP/1.1\nX: a\r\n\n", 0, FG_EINVAL, "LF alone"},
+    {"POST / HTTP/1.1\nContent-Length: 10\n\n", 0, FG_EINVAL, "CR and LF"},
+    {"POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n", 0, FG_EINVAL, "CR and LF"},
     {POST "Content-Length: 10\r\n", 0, FG_EBUSY, NULL},
     {POST "Content-Length: 10\r\n\r", 0, FG_EBUSY, NULL},
     {"", 0, FG_EBUSY, NULL},
@@ -110,7 +118,14 @@ static void chunks_are_strict(void **state)
         {"0x5\r\nhello\r\n", true, 0},
         {" 5\r\nhello\r\n", true, 0},
         {"5 \r\nhello\r\n", true, 0},
-        {"5;a=b\r\nhello\r\n", true, 0},
+        {"5;a=b\r\nhello\r\n0;c;d=\"\xc3\xa9\"\r\n\r\n", false, 0},
+        {"5 \t;\ta=\";;\"\r\nhello\r\n", false, 0},
+        {"5;\r\nhello\r\n", false, 0},
+        {";a\r\nhello\r\n", true, 0},
+        {"5;a=b\nhello\r\n", true, 0},
+        {"5;a=\x01\r\nhello\r\n", true, 0},
+        {"5 a\r\nhello\r\n", true, 0},
+        {"5\t\r\nhello\r\n", true, 0},
         {"5\nhello\r\n", true, 0},
         {"\r\n", true, 0},
         {"5\r\nhello5\r\n", true, 0},
@@ -127,14 +142,51 @@ static void chunks_are_strict(void **state)
         for (size_t step = 1; step <= n; step++) {
             struct fg_chunks c = {0};
             size_t at = 0, used = 0;
+            char bytes[128];
             int rc = 0;
 
+            memcpy(bytes, rows[i].bytes, n);
             for (; at < n && rc == 0 && c.place != FG_CHUNK_END; at += used)
-                rc = fg_chunks_follow(&c, rows[i].bytes + at, n - at < step ? n - at : step, &used);
+                rc = fg_chunks_follow(&c, bytes + at, n - at < step ? n - at : step, &used);
             if ((rc != 0) != rows[i].bad || (!rc && at != (rows[i].used ? rows[i].used : n)))
                 fail_msg("%s in steps of %zu: %d, %zu used", rows[i].bytes, step, rc, at);
         }
     }
+}
+
+/* Extensions are skipped, however they arrive, up to a bound. */
+static void extensions_are_ignored(void **state)
+{
+    static const char head[] = "POST /tokenize HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static const char body[] = "8;a=b\r\n{\"conten\r\n8 ;c=\"d;e\"\r\nt\":\"ab\"}\r\n0;f\r\n\r\n";
+    char longer[FG_MAX_CHUNK_EXTENSIONS + 16];
+    struct fixture f;
+    struct client c;
+    struct reply r;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    for (size_t step = 1; step < sizeof body; step += 6) {
+        client_unix(&c, &f);
+        client_send(&c, head, sizeof head - 1);
+        for (size_t at = 0; at < sizeof body - 1; at += step)
+            client_send(&c, body + at, sizeof body - 1 - at < step ? sizeof body - 1 - at : step);
+        client_read(&c, &r, false);
+        if (r.status != 200)
+            fail_msg("in steps of %zu: %d %s", step, r.status, r.body);
+        reply_free(&r);
+        client_close(&c);
+    }
+    client_unix(&c, &f);
+    client_send(&c, head, sizeof head - 1);
+    memset(longer, 'x', sizeof longer);
+    memcpy(longer, "1;", 2);
+    client_send(&c, longer, sizeof longer);
+    client_read(&c, &r, false);
+    assert_int_equal(r.status, 400);
+    reply_free(&r);
+    client_close(&c);
+    fixture_stop(&f);
 }
 
 /* What evhttp would have taken. */
@@ -173,9 +225,8 @@ static void the_server_refuses_them(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(heads_are_strict),
-        cmocka_unit_test(heads_are_read),
-        cmocka_unit_test(chunks_are_strict),
+        cmocka_unit_test(heads_are_strict),        cmocka_unit_test(heads_are_read),
+        cmocka_unit_test(chunks_are_strict),       cmocka_unit_test(extensions_are_ignored),
         cmocka_unit_test(the_server_refuses_them),
     };
 

@@ -2,6 +2,8 @@
 #include "fixture.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +128,58 @@ static void stale_is_replaced_and_live_is_not(void **state)
     assert_int_equal(create(&b, b.path, NULL, NULL, &api, &err), FG_EBUSY);
     close(fd);
     unlink(b.path);
+    bare_stop(&b);
+}
+
+/* A lock that somebody holds for ever is an error, not a wait. */
+static void a_held_lock_is_named(void **state)
+{
+    char dir[160], path[160];
+    struct fg_api *api;
+    struct fg_err err;
+    struct bare b;
+    int fd;
+
+    (void)state;
+    bare_start(&b);
+    snprintf(dir, sizeof dir, "%s/d", b.dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    snprintf(path, sizeof path, "%s.lock", b.path);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(create(&b, b.path, NULL, NULL, &api, &err), FG_EBUSY);
+    assert_non_null(strstr(err.text, path));
+    close(fd);
+    assert_int_equal(create(&b, b.path, NULL, NULL, &api, &err), 0);
+    fg_api_destroy(api);
+    bare_stop(&b);
+}
+
+/* In /tmp others may have made the directory first, or a link in its place. */
+static void a_shared_place_is_checked(void **state)
+{
+    char path[200], link[160];
+    struct fg_api *api;
+    struct fg_err err;
+    struct bare b;
+
+    (void)state;
+    bare_start(&b);
+    snprintf(path, sizeof path, "%s/s", b.dir);
+    assert_int_equal(chmod(b.dir, 0775), 0);
+    assert_int_equal(create(&b, path, NULL, NULL, &api, &err), FG_EACCESS);
+    assert_non_null(strstr(err.text, b.dir));
+    assert_int_equal(chmod(b.dir, 0755), 0);
+    snprintf(link, sizeof link, "%s-link", b.dir);
+    assert_int_equal(symlink(b.dir, link), 0);
+    snprintf(path, sizeof path, "%s/s", link);
+    assert_int_equal(create(&b, path, NULL, NULL, &api, &err), FG_EACCESS);
+    assert_int_equal(unlink(link), 0);
+    snprintf(path, sizeof path, "%s/s", b.dir);
+    assert_int_equal(create(&b, path, NULL, NULL, &api, &err), 0);
+    fg_api_destroy(api);
+    strcat(path, ".lock");
+    unlink(path);
     bare_stop(&b);
 }
 
@@ -416,6 +470,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_socket_is_private),
         cmocka_unit_test(stale_is_replaced_and_live_is_not),
+        cmocka_unit_test(a_held_lock_is_named),
+        cmocka_unit_test(a_shared_place_is_checked),
         cmocka_unit_test(bad_paths_are_refused),
         cmocka_unit_test(tcp_addresses_are_checked),
         cmocka_unit_test(keys_are_asked_of_tcp_only),

@@ -1,4 +1,7 @@
 /* Completions that fail: refused, malformed, cut short, too late, or without a daemon. */
+#include <sys/stat.h>
+#include <sys/wait.h>
+
 #include "asking.h"
 
 struct failure {
@@ -220,12 +223,67 @@ static void test_idle_timeout(void **state)
     scripted_server_finish(&server);
 }
 
+/* As another user: listens at `path`, and exits with how many connections brought bytes. */
+static void listen_as_another(const char *path, int ready)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0), c;
+    char byte;
+
+    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
+    if (setgid(65534) || setuid(65534) || bind(fd, (struct sockaddr *)&sa, sizeof sa) ||
+        listen(fd, 4) || write(ready, "r", 1) != 1) {
+        _exit(99);
+    }
+    c = accept(fd, NULL, NULL);
+    _exit(c < 0 ? 98 : read(c, &byte, 1) > 0);
+}
+
+/* Whoever is first may listen in a place that is open to all; no prompt is sent there. */
+static void test_another_user_listens(void **state)
+{
+    struct fg_client_options o = {0};
+    char dir[] = "/tmp/fg-client-XXXXXX", path[64], byte;
+    struct fg_client_tokens tokens;
+    struct fg_client *client;
+    struct fg_err err = {0};
+    int ready[2], status;
+    pid_t child;
+
+    (void)state;
+    if (geteuid() != 0) {
+        print_message("skipped: only root can be another user\n");
+        skip();
+    }
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chmod(dir, 0777), 0);
+    snprintf(path, sizeof path, "%s/s", dir);
+    assert_int_equal(pipe(ready), 0);
+    child = fork();
+    if (child == 0) {
+        listen_as_another(path, ready[1]);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    o.socket_path = path;
+    assert_int_equal(fg_client_create(&o, &client, &err), 0);
+    assert_int_equal(fg_client_tokenize(client, "secret", 6, 0, &tokens, &err), FG_EACCESS);
+    assert_non_null(strstr(err.text, "user 65534 listens there"));
+    fg_client_destroy(client);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    unlink(path);
+    rmdir(dir);
+    close(ready[0]);
+    close(ready[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error_objects),     cmocka_unit_test(test_malformed_streams),
-        cmocka_unit_test(test_truncated_streams), cmocka_unit_test(test_absent_daemon),
-        cmocka_unit_test(test_idle_timeout),
+        cmocka_unit_test(test_error_objects),        cmocka_unit_test(test_malformed_streams),
+        cmocka_unit_test(test_truncated_streams),    cmocka_unit_test(test_absent_daemon),
+        cmocka_unit_test(test_another_user_listens), cmocka_unit_test(test_idle_timeout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,26 +41,75 @@ class Attacks(e2e.TestCase):
         self.assertLess(self.memory("VmHWM"), self.resting + 512 * MIB)
         self.assertEqual(self.d.terminate(), 0)
 
-    def test_large_bodies_without_a_key(self):
-        head = b"POST /v1/completions HTTP/1.1\r\nContent-Length: 60000000\r\n\r\n"
-        piece, left, clients = b"x" * MIB, {}, [self.connect() for _ in range(50)]
+    def flood(self, header):
+        """50 clients send a prompt of 57 MiB each, a piece of each in turn."""
+        begin, end, pieces = b'{"prompt": "', b'"}', 57
+        head = (f"POST /v1/completions HTTP/1.1\r\n{header}"
+                f"Content-Length: {len(begin) + pieces * MIB + len(end)}\r\n\r\n").encode() + begin
+        piece, left, clients = b"the sea " * (MIB // 8), {}, [self.connect() for _ in range(50)]
         for s in clients:
             s.sendall(head)
-            left[s] = 57
+            left[s] = pieces
         while left:
             for s in list(left):
                 try:
                     s.sendall(piece)
                     left[s] -= 1
+                    if not left[s]:
+                        s.sendall(end)
                 except OSError:  # it was refused long ago
                     left[s] = 0
                 if not left[s]:
                     del left[s]
             self.health()
-        for s in clients:
-            s.close()
+        return clients
+
+    def test_large_bodies_without_a_key(self):
+        clients = self.flood("")
         self.assertLess(self.memory("VmHWM"), self.resting + 64 * MIB)
         self.finish("50 bodies of 60 MB without a key")
+        for s in clients:
+            s.close()
+
+    def test_large_bodies_with_a_key(self):
+        clients = self.flood(f"Authorization: Bearer {KEY}\r\n")
+        for s in clients:
+            try:
+                self.assertRegex(s.recv(12), rb"^HTTP/1.1 (400|503)$")
+            except ConnectionResetError:
+                pass
+            s.close()
+            self.health()
+        self.finish("50 bodies of 60 MB with a key")
+
+    def test_large_prompts(self):
+        for what, text in ("words", "the sea " * 7_500_000), ("one word", "a" * 60_000_000):
+            message = self.refused("/v1/completions", json.dumps({"prompt": text}).encode())
+            self.assertIn("more than 256 tokens", message, what)
+        body = json.dumps({"messages": [{"role": "user", "content": "the sea " * 7_500_000}]}).encode()
+        self.assertIn("more than 256 tokens", self.refused("/v1/chat/completions", body))
+        self.finish("prompts of 60 MB")
+
+    def test_many_large_prompts_at_once(self):
+        body = json.dumps({"prompt": "the sea " * 2_500_000}).encode()
+        threads = [threading.Thread(target=lambda: self.d.request("POST", "/v1/completions", body)) for _ in range(24)]
+        for t in threads:
+            t.start()
+        while any(t.is_alive() for t in threads):
+            self.health()
+            time.sleep(0.01)
+        self.finish("24 prompts of 20 MB")
+
+    def test_values_that_grow_when_parsed(self):
+        body = ('{"prompt": "x", "a": [' + '"",' * 4_000_000 + '""]}').encode()
+        replies = []
+        thread = threading.Thread(target=lambda: replies.append(self.d.request("POST", "/v1/completions", body)))
+        thread.start()
+        while thread.is_alive():
+            self.health()
+            thread.join(0.01)
+        self.assertEqual(replies[0][0], 413, replies[0][1][:300])
+        self.finish("4,000,001 values")
 
     def test_slow_connections(self):
         slow = []

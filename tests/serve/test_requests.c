@@ -75,6 +75,16 @@ static void check_refusal(struct fg_flow *flow, struct fg_job_request req, int c
     reply_finish(&r);
 }
 
+/* n of them, the caller's: a token each. */
+static char *letters(size_t n)
+{
+    char *text = calloc(n + 1, 1);
+
+    assert_non_null(text);
+    memset(text, 'a', n);
+    return text;
+}
+
 static void test_refusals(void **state)
 {
     struct fg_flow *flow = open_flow(*state, false);
@@ -106,6 +116,21 @@ static void test_refusals(void **state)
     req = fixture_random_request(0, 1);
     req.kind = FG_PROMPT_CHAT;
     check_refusal(flow, req, FG_EINVAL, "messages is empty; a chat needs at least one");
+    req = fixture_random_request(0, 1);
+    req.kind = FG_PROMPT_TEXT;
+    req.text = letters(5000);
+    req.text_bytes = 5000;
+    check_refusal(flow, req, FG_ETOOLONG,
+                  "prompt has more than 1024 tokens, the context holds 1024");
+    req = fixture_random_request(0, 1);
+    req.kind = FG_PROMPT_CHAT;
+    req.messages = calloc(1, sizeof *req.messages);
+    req.n_messages = 1;
+    req.messages[0].role = fixture_copy("user");
+    req.messages[0].content = letters(5000);
+    req.messages[0].content_bytes = 5000;
+    check_refusal(flow, req, FG_ETOOLONG,
+                  "prompt has more than 1024 tokens, the context holds 1024");
     fg_flow_destroy(flow);
 }
 

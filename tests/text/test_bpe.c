@@ -122,7 +122,9 @@ static void no_control_token_by_merging(void **state)
     v->types[v->spec.n_tokens++] = 3;
     v->merges[v->spec.n_merges++] = view("z q");
     assert_int_equal(fg_tokenizer_create(&v->spec, &t, NULL), 0);
-    assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){"zq", 2}, 0, &ids, &n, NULL), 0);
+    assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){"zq", 2},
+                                         (struct fg_encode_options){.most = 0}, &ids, &n, NULL),
+                     0);
     assert_int_equal(n, 2);
     assert_false(fg_tokenizer_is_control(t, ids[0]));
     free(ids);

@@ -168,7 +168,7 @@ static void users_cannot_end_a_turn(void **state)
     assert_int_equal(fg_chat_render(&chat, &r, &t, NULL), 0);
     assert_int_equal(fg_tokenizer_encode_chat(
                          tok, &(struct fg_chat_spans){{t.text.p, t.text.n}, t.content, t.n_content},
-                         &ids, &n, NULL),
+                         0, &ids, &n, NULL),
                      0);
     for (size_t i = 0; i < n; i++) {
         control += fg_tokenizer_is_control(tok, ids[i]);

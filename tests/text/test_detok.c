@@ -126,9 +126,11 @@ static void streams_equal_texts(void **state)
         int32_t *ids = NULL;
         size_t n = 0;
         fg_buffer_str(&all, "");
-        assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){want.p, want.n},
-                                             FG_ENCODE_PARSE_SPECIAL, &ids, &n, NULL),
-                         0);
+        assert_int_equal(
+            fg_tokenizer_encode(t, (struct fg_str){want.p, want.n},
+                                (struct fg_encode_options){.flags = FG_ENCODE_PARSE_SPECIAL}, &ids,
+                                &n, NULL),
+            0);
         for (size_t k = 0; k < n; k++) {
             assert_int_equal(fg_detok_push(&d, ids[k], &text, NULL), 0);
             assert_int_equal(fg_utf8_valid(text.p, text.n), text.n);

@@ -1,4 +1,5 @@
 /* Texts of a megabyte without the word boundaries that usually keep pieces short. */
+#include "text/tokenizer/bpe.h"
 #include "vectors.h"
 
 #define SIZE ((size_t)1 << 20)
@@ -48,7 +49,8 @@ static void check(const struct fg_tokenizer *t, const char *text, size_t most)
     size_t n = 0;
     struct fg_err err = {0};
 
-    if (fg_tokenizer_encode(t, (struct fg_str){text, SIZE}, FG_ENCODE_PARSE_SPECIAL, &ids, &n,
+    if (fg_tokenizer_encode(t, (struct fg_str){text, SIZE},
+                            (struct fg_encode_options){.flags = FG_ENCODE_PARSE_SPECIAL}, &ids, &n,
                             &err) < 0) {
         fail_msg("%s", err.text);
     }
@@ -99,19 +101,150 @@ static void too_long(void **state)
     struct fg_err err = {0};
 
     (void)state; /* the length is refused before the text is looked at */
-    assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){"", FG_TOKENIZER_MAX_TEXT + 1},
-                                         FG_ENCODE_PARSE_SPECIAL, &ids, &n, &err),
-                     FG_ETOOLONG);
+    assert_int_equal(
+        fg_tokenizer_encode(t, (struct fg_str){"", FG_TOKENIZER_MAX_TEXT + 1},
+                            (struct fg_encode_options){.flags = FG_ENCODE_PARSE_SPECIAL}, &ids, &n,
+                            &err),
+        FG_ETOOLONG);
     assert_null(ids);
     assert_non_null(strstr(err.text, "268435457"));
+    fg_tokenizer_destroy(t);
+}
+
+/* --- a bound --- */
+
+int __real_fg_bpe_encode(const struct fg_bpe *b, const struct fg_vocab *v, struct fg_bpe_work *w,
+                         struct fg_str piece, int32_t unk);
+int __wrap_fg_bpe_encode(const struct fg_bpe *b, const struct fg_vocab *v, struct fg_bpe_work *w,
+                         struct fg_str piece, int32_t unk);
+
+/* What was asked of the merging, and the most symbols that it made room for. */
+static size_t pieces, symbols;
+
+int __wrap_fg_bpe_encode(const struct fg_bpe *b, const struct fg_vocab *v, struct fg_bpe_work *w,
+                         struct fg_str piece, int32_t unk)
+{
+    int rc = __real_fg_bpe_encode(b, v, w, piece, unk);
+
+    pieces++;
+    symbols = w->symbols_cap > symbols ? w->symbols_cap : symbols;
+    return rc;
+}
+
+static int encode_bounded(const struct fg_tokenizer *t, struct fg_str text, size_t most,
+                          int32_t **ids, size_t *n, struct fg_err *err)
+{
+    const struct fg_encode_options opt = {FG_ENCODE_PARSE_SPECIAL, most};
+
+    *ids = NULL;
+    *n = 77;
+    pieces = symbols = 0;
+    return fg_tokenizer_encode(t, text, opt, ids, n, err);
+}
+
+/* Of a text with many pieces none is merged behind the first token too many. */
+static void stops_between_pieces(void **state)
+{
+    struct fg_tokenizer *t = small_tokenizer("gpt-2");
+    struct fg_err err = {0};
+    char *text = malloc(SIZE);
+    int32_t *ids;
+    size_t n;
+
+    (void)state;
+    assert_non_null(text);
+    fill_units(text, "the 7\n", 6);
+    assert_int_equal(encode_bounded(t, (struct fg_str){text, SIZE}, 50, &ids, &n, &err),
+                     FG_ETOOLONG);
+    assert_null(ids);
+    assert_int_equal(n, 50);
+    assert_string_equal(err.text, "the text has more than 50 tokens");
+    assert_in_range(pieces, 1, 51); /* each makes one token at least */
+    free(text);
+    fg_tokenizer_destroy(t);
+}
+
+/* A piece that cannot be few enough tokens, whatever is merged, is not merged, and takes no
+ * memory. */
+static void stops_before_a_piece(void **state)
+{
+    struct fg_tokenizer *t = small_tokenizer("gpt-2");
+    struct fg_err err = {0};
+    char *text = malloc(SIZE);
+    int32_t *ids;
+    size_t n;
+
+    (void)state;
+    assert_non_null(text);
+    fill_units(text, "a", 1);
+    assert_int_equal(encode_bounded(t, (struct fg_str){text, SIZE}, 50, &ids, &n, &err),
+                     FG_ETOOLONG);
+    assert_int_equal(n, 50);
+    assert_int_equal(pieces, 1);
+    assert_int_equal(symbols, 0);
+    free(text);
+    fg_tokenizer_destroy(t);
+}
+
+/* A bound only ever refuses: with room for all tokens they are those of no bound, and one less is
+ * too few. */
+static void bound_is_exact(void **state)
+{
+    static const char *const texts[] = {
+        "a", "the cape and the storm 1234  \n\n x", "ththththththththththththththe",
+        "<end_of_sentence>the<end_of_sentence>", "a\xff\xfe the \xf0\x9f\x98\x80\xcc\x81"};
+    static const char *const names[] = {"minimax-m2", "smollm", "llama-bpe", "gpt-2"};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        struct fg_tokenizer *t = small_tokenizer(names[k]);
+        for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+            int32_t *all, *ids;
+            size_t n_all, n;
+            assert_int_equal(encode_bounded(t, view(texts[i]), 0, &all, &n_all, NULL), 0);
+            assert_int_equal(encode_bounded(t, view(texts[i]), n_all, &ids, &n, NULL), 0);
+            assert_int_equal(n, n_all);
+            assert_memory_equal(ids, all, n * sizeof *ids);
+            free(ids);
+            for (size_t most = 1; most < n_all; most++) {
+                assert_int_equal(encode_bounded(t, view(texts[i]), most, &ids, &n, NULL),
+                                 FG_ETOOLONG);
+                assert_int_equal(n, most);
+            }
+            free(all);
+        }
+        fg_tokenizer_destroy(t);
+    }
+}
+
+/* Memory for merging is bounded where tokens are not. */
+static void uncut(void **state)
+{
+    const size_t size = FG_BPE_MAX_PIECE + 1;
+    struct fg_tokenizer *t = small_tokenizer("gpt-2");
+    struct fg_err err = {0};
+    char *text = malloc(size);
+    int32_t *ids;
+    size_t n;
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'a', size);
+    assert_int_equal(encode_bounded(t, (struct fg_str){text, size}, 0, &ids, &n, &err),
+                     FG_EUNSUPPORTED);
+    assert_int_equal(n, 0);
+    assert_int_equal(symbols, 0);
+    assert_non_null(strstr(err.text, "8388609 bytes without a place to cut"));
+    free(text);
     fg_tokenizer_destroy(t);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips),
-        cmocka_unit_test(too_long),
+        cmocka_unit_test(round_trips),          cmocka_unit_test(too_long),
+        cmocka_unit_test(stops_between_pieces), cmocka_unit_test(stops_before_a_piece),
+        cmocka_unit_test(bound_is_exact),       cmocka_unit_test(uncut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

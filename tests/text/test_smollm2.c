@@ -167,10 +167,12 @@ static void published_ids(void **state)
         struct fg_str text = member(test, "text"), decoded = member(test, "decoded");
         int32_t *ids = NULL;
         size_t n = 0;
-        assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){text.p, text.n},
-                                             FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL, &ids,
-                                             &n, NULL),
-                         0);
+        assert_int_equal(
+            fg_tokenizer_encode(t, (struct fg_str){text.p, text.n},
+                                (struct fg_encode_options){.flags = FG_ENCODE_PARSE_SPECIAL |
+                                                                    FG_ENCODE_ADD_SPECIAL},
+                                &ids, &n, NULL),
+            0);
         assert_ids(ids, n, json_object_get(test, "ids"));
         assert_decodes(t, ids, n, decoded.p, decoded.n);
         free(ids);
@@ -192,9 +194,11 @@ static void every_token_comes_back(void **state)
         const char *piece = fg_tokenizer_piece(t, id, &n);
         assert_non_null(piece);
         assert_int_equal(fg_tokenizer_find(t, (struct fg_str){piece, n}), id);
-        assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){piece, n}, FG_ENCODE_PARSE_SPECIAL,
-                                             &ids, &n_ids, NULL),
-                         0);
+        assert_int_equal(
+            fg_tokenizer_encode(t, (struct fg_str){piece, n},
+                                (struct fg_encode_options){.flags = FG_ENCODE_PARSE_SPECIAL}, &ids,
+                                &n_ids, NULL),
+            0);
         assert_decodes(t, ids, n_ids, piece, n);
         free(ids);
     }
@@ -221,7 +225,7 @@ static void chat_of_the_file(void **state)
     assert_int_equal(fg_chat_render(&chat, &r, &text, NULL), 0);
     assert_int_equal(
         fg_tokenizer_encode_chat(
-            t, &(struct fg_chat_spans){{text.text.p, text.text.n}, text.content, text.n_content},
+            t, &(struct fg_chat_spans){{text.text.p, text.text.n}, text.content, text.n_content}, 0,
             &ids, &n, NULL),
         0);
     for (size_t i = 0; i < n; i++) {

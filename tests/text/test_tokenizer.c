@@ -13,8 +13,10 @@ static void expect(const struct fg_tokenizer *t, const char *text, size_t n, boo
     size_t n_ids = 0;
     char *got;
 
-    assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){text, n},
-                                         special ? FG_ENCODE_PARSE_SPECIAL : 0, &ids, &n_ids, NULL),
+    assert_int_equal(fg_tokenizer_encode(
+                         t, (struct fg_str){text, n},
+                         (struct fg_encode_options){.flags = special ? FG_ENCODE_PARSE_SPECIAL : 0},
+                         &ids, &n_ids, NULL),
                      0);
     got = ids_text(ids, n_ids);
     assert_string_equal(got, want);
@@ -35,9 +37,11 @@ static void published_ids(void **state)
             struct fg_str text = member(test, "text");
             int32_t *ids = NULL;
             size_t n = 0;
-            assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){text.p, text.n},
-                                                 FG_ENCODE_PARSE_SPECIAL, &ids, &n, NULL),
-                             0);
+            assert_int_equal(
+                fg_tokenizer_encode(t, (struct fg_str){text.p, text.n},
+                                    (struct fg_encode_options){.flags = FG_ENCODE_PARSE_SPECIAL},
+                                    &ids, &n, NULL),
+                0);
             assert_ids(ids, n, shared_member(json_object_get(test, "ids"), names[k]));
             assert_decodes(t, ids, n, text.p, text.n);
             free(ids);
@@ -62,9 +66,11 @@ static void any_bytes_come_back(void **state)
                 uint32_t r = next_random(&seed);
                 text[i] = (char)(r & 0x100 ? r & 0x7f : r & 0xff);
             }
-            assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){text, n},
-                                                 FG_ENCODE_PARSE_SPECIAL, &ids, &n_ids, NULL),
-                             0);
+            assert_int_equal(
+                fg_tokenizer_encode(t, (struct fg_str){text, n},
+                                    (struct fg_encode_options){.flags = FG_ENCODE_PARSE_SPECIAL},
+                                    &ids, &n_ids, NULL),
+                0);
             assert_decodes(t, ids, n_ids, text, n);
             free(ids);
         }
@@ -93,7 +99,8 @@ static void special_tokens(void **state)
 
     (void)state;
     expect(t, text, strlen(text), true, "97 508 98");
-    assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){text, strlen(text)}, 0, &ids, &n, NULL),
+    assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){text, strlen(text)},
+                                         (struct fg_encode_options){.most = 0}, &ids, &n, NULL),
                      0);
     assert_true(n > 8);
     for (size_t i = 0; i < n; i++) {
@@ -146,7 +153,7 @@ static void expect_chat(const struct fg_tokenizer *t, const char *text, const st
 
     assert_int_equal(
         fg_tokenizer_encode_chat(t, &(struct fg_chat_spans){{text, strlen(text)}, spans, n_spans},
-                                 &ids, &n, NULL),
+                                 0, &ids, &n, NULL),
         0);
     got = ids_text(ids, n);
     assert_string_equal(got, want);
@@ -168,7 +175,8 @@ static void content_spans(void **state)
 
     (void)state;
     expect_chat(t, one, NULL, 0, "97 508 98");
-    assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){one, strlen(one)}, 0, &ids, &n, NULL),
+    assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){one, strlen(one)},
+                                         (struct fg_encode_options){.most = 0}, &ids, &n, NULL),
                      0);
     literal = ids_text(ids, n);
     expect_chat(t, one, inside, 1, literal);
@@ -176,8 +184,9 @@ static void content_spans(void **state)
     free(literal);
     free(ids);
 
-    assert_int_equal(
-        fg_tokenizer_encode(t, (struct fg_str){"<end_of_sentence>b", 18}, 0, &ids, &n, NULL), 0);
+    assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){"<end_of_sentence>b", 18},
+                                         (struct fg_encode_options){.most = 0}, &ids, &n, NULL),
+                     0);
     literal = malloc(n * 12 + 16);
     assert_non_null(literal);
     char *plain = ids_text(ids, n);
@@ -190,7 +199,7 @@ static void content_spans(void **state)
 
     assert_int_equal(
         fg_tokenizer_encode_chat(
-            t, &(struct fg_chat_spans){{"<end_of_sentence><end_of_sentence>", 34}, two, 2}, &ids,
+            t, &(struct fg_chat_spans){{"<end_of_sentence><end_of_sentence>", 34}, two, 2}, 0, &ids,
             &n, NULL),
         0);
     for (size_t i = 0; i < n; i++) {
@@ -213,12 +222,12 @@ static void spans_do_not_cut(void **state)
 
     (void)state;
     expect_chat(t, "a the", spans, 2, "97 275");
-    assert_int_equal(fg_tokenizer_encode_chat(t, &(struct fg_chat_spans){{"a the", 5}, wrong, 2},
+    assert_int_equal(fg_tokenizer_encode_chat(t, &(struct fg_chat_spans){{"a the", 5}, wrong, 2}, 0,
                                               &ids, &n, &err),
                      FG_EINVAL);
     assert_non_null(strstr(err.text, "span 1"));
     assert_int_equal(fg_tokenizer_encode_chat(t, &(struct fg_chat_spans){{"a the", 5}, beyond, 1},
-                                              &ids, &n, &err),
+                                              0, &ids, &n, &err),
                      FG_EINVAL);
     fg_tokenizer_destroy(t);
 }
@@ -234,10 +243,12 @@ static void begin_end_and_space(void **state)
     (void)state;
     v->spec.add_bos = v->spec.add_eos = v->spec.add_space_prefix = true;
     assert_int_equal(fg_tokenizer_create(&v->spec, &t, NULL), 0);
-    assert_int_equal(fg_tokenizer_encode(t, (struct fg_str){"the", 3},
-                                         FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL, &ids, &n,
-                                         NULL),
-                     0);
+    assert_int_equal(
+        fg_tokenizer_encode(
+            t, (struct fg_str){"the", 3},
+            (struct fg_encode_options){.flags = FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL},
+            &ids, &n, NULL),
+        0);
     got = ids_text(ids, n);
     assert_string_equal(got, "507 275 508");
     free(got);
@@ -383,9 +394,11 @@ static void *work(void *arg)
         struct fg_str text = member(test, "text");
         int32_t *ids = NULL;
         size_t n = 0;
-        w->wrong += fg_tokenizer_encode(w->t, (struct fg_str){text.p, text.n},
-                                        FG_ENCODE_PARSE_SPECIAL, &ids, &n, NULL) < 0 ||
-                    n != json_array_size(want);
+        w->wrong +=
+            fg_tokenizer_encode(w->t, (struct fg_str){text.p, text.n},
+                                (struct fg_encode_options){.flags = FG_ENCODE_PARSE_SPECIAL}, &ids,
+                                &n, NULL) < 0 ||
+            n != json_array_size(want);
         for (size_t k = 0; k < n && n == json_array_size(want); k++) {
             w->wrong += ids[k] != json_integer_value(json_array_get(want, k));
         }

@@ -100,8 +100,9 @@ static int read_text(struct work *w, struct fg_err *err)
     if (rc == 0 && n == 0)
         rc = fg_fail(err, FG_EINVAL, "%s: 0 bytes; 1 to %d are wanted", w->a.file, MAX_BYTES);
     if (rc == 0)
-        rc = fg_tokenizer_encode(w->vocabulary.tokenizer, (struct fg_str){text, n}, 0, &w->tokens,
-                                 &w->n_tokens, err);
+        rc = fg_tokenizer_encode(w->vocabulary.tokenizer, (struct fg_str){text, n},
+                                 (struct fg_encode_options){.most = 0}, &w->tokens, &w->n_tokens,
+                                 err);
     if (rc == 0 && w->n_tokens < 2)
         rc = fg_fail(err, FG_EINVAL, "%s: %zu tokens; at least 2 are wanted", w->a.file,
                      w->n_tokens);

@@ -1,12 +1,71 @@
 #include "body.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "http/json_in.h"
+#include "http/json_memory.h"
+#include "serve/job.h"
+
+static int refuse(const struct fg_body *body, size_t wanted, struct fg_http_error *e)
+{
+    size_t most = fg_budget_share(body->budget);
+
+    if (wanted > most)
+        return fg_http_fail(e, 413, NULL, NULL,
+                            "the body's JSON takes more than %zu bytes of memory when it is read",
+                            most);
+    return fg_http_fail(e, 503, NULL, "bodies_full",
+                        "there is no room to read this body beside others; send it again");
+}
 
 int fg_body_parse(struct fg_body *body, json_t **out, struct fg_http_error *e)
 {
-    size_t n = evbuffer_get_length(body->bytes);
+    size_t n = evbuffer_get_length(body->bytes), wanted;
     const char *bytes = n ? (const char *)evbuffer_pullup(body->bytes, -1) : "";
+    int rc;
 
     *out = NULL;
-    return bytes ? fg_json_parse(bytes, n, out, e) : fg_json_nomem(e);
+    if (!bytes)
+        return fg_json_nomem(e);
+    fg_json_memory_begin(&body->made, body->budget, body->tenant);
+    rc = fg_json_parse(bytes, n, out, e);
+    return fg_json_memory_end(&wanted) && rc ? refuse(body, wanted, e) : rc;
+}
+
+int fg_body_charge(struct fg_body *body, size_t n, struct fg_http_error *e)
+{
+    int rc = fg_hold_more(&body->made, body->budget, body->tenant, n);
+
+    return rc == FG_EBUSY ? refuse(body, n, e) : rc ? fg_json_nomem(e) : 0;
+}
+
+static size_t count_texts(const struct fg_job_request *r)
+{
+    size_t n = r->text_bytes + r->n_tokens * sizeof *r->tokens +
+               r->n_messages * sizeof *r->messages + (r->tools_json ? strlen(r->tools_json) : 0);
+
+    for (size_t i = 0; r->messages && i < r->n_messages; i++)
+        n += r->messages[i].content_bytes;
+    return n;
+}
+
+static void let_go(void *held)
+{
+    fg_hold_release(held);
+    free(held);
+}
+
+void fg_body_pass(struct fg_body *body, struct fg_job_request *job, size_t n)
+{
+    struct fg_hold *hold = job && body->made.budget ? malloc(sizeof *hold) : NULL;
+
+    if (hold) {
+        *hold = body->made;
+        body->made = (struct fg_hold){0};
+        fg_hold_keep(hold, n + count_texts(job));
+        job->let_go = let_go;
+        job->held = hold;
+    }
+    fg_body_free(body);
 }

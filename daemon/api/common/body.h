@@ -7,8 +7,18 @@
 #include "http/budget.h"
 #include "http/errors.h"
 
-/* The JSON object in a body, the caller's. FG_EINVAL with *e filled. Joins the body's pieces and
- * parses: where it is large, on a worker. */
+struct fg_job_request;
+
+/* The JSON object in a body, the caller's. FG_EINVAL with *e filled: there may be no room for it
+ * beside others (503). Joins the body's pieces and parses: where it is large, on a worker. What the
+ * object takes is held by body->made, so it is to be freed before the body is. */
 int fg_body_parse(struct fg_body *body, json_t **out, struct fg_http_error *e);
+
+/* Holds n bytes more for what is made of the body. FG_EINVAL with *e filled (503). */
+int fg_body_charge(struct fg_body *body, size_t n, struct fg_http_error *e);
+
+/* Frees the body. What the texts of `job`, which were made of it, and `n` bytes beside them take
+ * goes on being held, until the job frees its texts; NULL: there is no such job. */
+void fg_body_pass(struct fg_body *body, struct fg_job_request *job, size_t n);
 
 #endif

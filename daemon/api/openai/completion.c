@@ -188,7 +188,7 @@ static void read_body(struct fg_work *work)
     if (x->rc == 0)
         x->rc = parse(x, body);
     json_decref(body);
-    fg_body_free(x->body);
+    fg_body_pass(x->body, x->rc ? NULL : &x->parsed.job, 0);
     x->body = NULL;
 }
 

@@ -74,6 +74,7 @@ static int read_merge(struct fg_bpe *b, const struct fg_vocab *v, struct fg_str 
                                : "what it makes");
     }
     b->result[rank] = whole;
+    b->longest = n_left + n_right > b->longest ? n_left + n_right : b->longest;
     at = slot_of(b, pair_of(l, r));
     if (b->table[at].rank == NONE && v->kind[whole] != FG_TOKEN_CONTROL) {
         b->table[at] = (struct fg_bpe_slot){pair_of(l, r), rank};
@@ -88,7 +89,7 @@ int fg_bpe_init(struct fg_bpe *b, const struct fg_vocab *v, const struct fg_voca
     char *room;
     int rc = 0;
 
-    *b = (struct fg_bpe){0};
+    *b = (struct fg_bpe){.longest = 1};
     if (spec->n_merges > INT32_MAX) {
         return fg_fail(err, FG_EFORMAT, "the tokenizer has %zu merges; wanted at most %d",
                        spec->n_merges, INT32_MAX);
@@ -130,6 +131,9 @@ int fg_bpe_emit(struct fg_bpe_work *w, int32_t id)
 {
     void *mem = w->ids;
 
+    if (w->most && w->n_ids >= w->most) {
+        return FG_ETOOLONG;
+    }
     if (!fg_grow(&mem, &w->ids_cap, w->n_ids + 1, sizeof *w->ids)) {
         return FG_ENOMEM;
     }
@@ -222,11 +226,38 @@ static int reserve(struct fg_bpe_work *w, size_t n)
     return ok ? 0 : FG_ENOMEM;
 }
 
+/* What the piece takes, before any of it is taken: no token is made of more symbols than the
+ * longest has bytes. */
+static int check_length(const struct fg_bpe *b, const struct fg_bpe_work *w, size_t symbols)
+{
+    const size_t least = symbols / b->longest + (symbols % b->longest != 0);
+
+    if (w->most && least > w->most - w->n_ids) {
+        return FG_ETOOLONG;
+    }
+    return symbols > FG_BPE_MAX_PIECE ? FG_EUNSUPPORTED : 0;
+}
+
+static size_t count_symbols(const struct fg_vocab *v, struct fg_str piece, int32_t unk)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < piece.n; i++) {
+        n += unk >= 0 || v->byte[(unsigned char)piece.p[i]] >= 0;
+    }
+    return n;
+}
+
 int fg_bpe_encode(const struct fg_bpe *b, const struct fg_vocab *v, struct fg_bpe_work *w,
                   struct fg_str piece, int32_t unk)
 {
+    const size_t symbols = count_symbols(v, piece, unk);
     uint32_t n = 0;
-    int rc = reserve(w, piece.n);
+    int rc = check_length(b, w, symbols);
+
+    if (rc == 0) {
+        rc = reserve(w, symbols);
+    }
 
     for (size_t i = 0; rc == 0 && i < piece.n; i++) {
         int32_t id = v->byte[(unsigned char)piece.p[i]];

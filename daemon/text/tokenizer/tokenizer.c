@@ -88,6 +88,23 @@ static int no_memory(struct encoding *e, size_t n)
     return fg_fail(e->err, FG_ENOMEM, "out of memory while encoding a piece of %zu bytes", n);
 }
 
+/* Says why a piece of n bytes got no tokens, where rc is an error. */
+static int explain(struct encoding *e, int rc, size_t n)
+{
+    if (rc == FG_ENOMEM) {
+        return no_memory(e, n);
+    }
+    if (rc == FG_EUNSUPPORTED) {
+        return fg_fail(e->err, rc,
+                       "the text has %zu bytes without a place to cut; at most %d are merged", n,
+                       FG_BPE_MAX_PIECE);
+    }
+    if (rc == FG_ETOOLONG) {
+        return fg_fail(e->err, rc, "the text has more than %zu tokens", e->work.most);
+    }
+    return rc;
+}
+
 static int encode_piece(struct encoding *e, const char *p, size_t n)
 {
     const struct fg_vocab *v = &e->t->vocab;
@@ -95,13 +112,10 @@ static int encode_piece(struct encoding *e, const char *p, size_t n)
     if (fg_pretokenizer_takes_whole(e->t->pre)) {
         int32_t id = fg_vocab_find(v, (struct fg_str){p, n});
         if (id >= 0 && v->kind[id] == FG_TOKEN_ORDINARY) {
-            return fg_bpe_emit(&e->work, id) < 0 ? no_memory(e, n) : 0;
+            return explain(e, fg_bpe_emit(&e->work, id), n);
         }
     }
-    if (fg_bpe_encode(&e->t->bpe, v, &e->work, (struct fg_str){p, n}, e->t->unk) < 0) {
-        return no_memory(e, n);
-    }
-    return 0;
+    return explain(e, fg_bpe_encode(&e->t->bpe, v, &e->work, (struct fg_str){p, n}, e->t->unk), n);
 }
 
 /* Bytes at the start of p[0..n) that belong to no well-formed character. */
@@ -187,8 +201,8 @@ static int encode_text(struct encoding *e, const char *text, size_t n)
             continue;
         }
         rc = encode_plain(e, text + plain, at - plain);
-        if (rc == 0 && fg_bpe_emit(&e->work, id) < 0) {
-            rc = no_memory(e, len);
+        if (rc == 0) {
+            rc = explain(e, fg_bpe_emit(&e->work, id), len);
         }
         at += len;
         plain = at;
@@ -202,6 +216,7 @@ static int encode(struct encoding *e, const char *text, size_t n, bool add_speci
     const struct fg_tokenizer *t = e->t;
     int rc;
 
+    *n_ids = 0;
     if (n > FG_TOKENIZER_MAX_TEXT) {
         return fg_fail(e->err, FG_ETOOLONG, "the text has %zu bytes; at most %zu can be encoded", n,
                        FG_TOKENIZER_MAX_TEXT);
@@ -213,35 +228,41 @@ static int encode(struct encoding *e, const char *text, size_t n, bool add_speci
     rc = fg_bpe_emit(&e->work, t->bos); /* also makes the array exist; undone below */
     e->work.n_ids = rc == 0 && add_special && t->add_bos && t->bos >= 0;
     rc = rc < 0 ? no_memory(e, n) : encode_text(e, text, n);
-    if (rc == 0 && add_special && t->add_eos && t->eos >= 0 && fg_bpe_emit(&e->work, t->eos) < 0) {
-        rc = no_memory(e, n);
+    if (rc == 0 && add_special && t->add_eos && t->eos >= 0) {
+        rc = explain(e, fg_bpe_emit(&e->work, t->eos), n);
     }
     if (rc == 0) {
         *ids = e->work.ids;
         *n_ids = e->work.n_ids;
         e->work.ids = NULL;
+    } else if (rc == FG_ETOOLONG) {
+        *n_ids = e->work.most;
     }
     fg_bpe_work_finish(&e->work);
     fg_pretokenizer_scan_destroy(e->scan);
     return rc;
 }
 
-int fg_tokenizer_encode(const struct fg_tokenizer *t, struct fg_str text, unsigned flags,
-                        int32_t **ids, size_t *n_ids, struct fg_err *err)
+int fg_tokenizer_encode(const struct fg_tokenizer *t, struct fg_str text,
+                        struct fg_encode_options opt, int32_t **ids, size_t *n_ids,
+                        struct fg_err *err)
 {
-    struct encoding e = {
-        .t = t, .parse_special = (flags & FG_ENCODE_PARSE_SPECIAL) != 0, .err = err};
+    struct encoding e = {.t = t,
+                         .work.most = opt.most,
+                         .parse_special = (opt.flags & FG_ENCODE_PARSE_SPECIAL) != 0,
+                         .err = err};
 
-    return encode(&e, text.p ? text.p : "", text.n, (flags & FG_ENCODE_ADD_SPECIAL) != 0, ids,
+    return encode(&e, text.p ? text.p : "", text.n, (opt.flags & FG_ENCODE_ADD_SPECIAL) != 0, ids,
                   n_ids);
 }
 
 int fg_tokenizer_encode_chat(const struct fg_tokenizer *t, const struct fg_chat_spans *chat,
-                             int32_t **ids, size_t *n_ids, struct fg_err *err)
+                             size_t most, int32_t **ids, size_t *n_ids, struct fg_err *err)
 {
     const struct fg_span *content = chat->content;
     const size_t n = chat->text.n;
     struct encoding e = {.t = t,
+                         .work.most = most,
                          .content = content,
                          .n_content = chat->n_content,
                          .parse_special = true,

@@ -41,10 +41,19 @@ enum {
     FG_ENCODE_ADD_SPECIAL = 2,   /* bos and eos are added where the file asks for them */
 };
 
-/* Encodes text; flags: FG_ENCODE_*. On success *ids is a malloc'd array of *n_ids that the caller
- * frees (not NULL even when empty). FG_ETOOLONG (more than FG_TOKENIZER_MAX_TEXT), FG_ENOMEM. */
-int fg_tokenizer_encode(const struct fg_tokenizer *t, struct fg_str text, unsigned flags,
-                        int32_t **ids, size_t *n_ids, struct fg_err *err);
+struct fg_encode_options {
+    unsigned flags; /* FG_ENCODE_* */
+    size_t most;    /* tokens that are wanted at most; 0: any number */
+};
+
+/* Encodes text. On success *ids is a malloc'd array of *n_ids that the caller frees (not NULL even
+ * when empty). FG_ETOOLONG: more than FG_TOKENIZER_MAX_TEXT (*n_ids is 0 then), or more than
+ * opt.most tokens (*n_ids is opt.most): no piece is merged behind the one in which the first token
+ * too many lies, nor that one where its length alone says so. FG_EUNSUPPORTED: more than
+ * FG_BPE_MAX_PIECE bytes (bpe.h) without a place to cut; FG_ENOMEM. */
+int fg_tokenizer_encode(const struct fg_tokenizer *t, struct fg_str text,
+                        struct fg_encode_options opt, int32_t **ids, size_t *n_ids,
+                        struct fg_err *err);
 
 /* A rendered chat, and which spans of it users wrote (ascending, disjoint, inside the text). */
 struct fg_chat_spans {
@@ -55,10 +64,10 @@ struct fg_chat_spans {
 
 /* Encodes a rendered chat: control tokens are found, except where they would touch one of the
  * spans, so that what a user writes is never one; no bos or eos is added. Apart from that the spans
- * make no difference: plain text merges across their ends. Errors as above, and FG_EINVAL for spans
- * out of order. */
+ * make no difference: plain text merges across their ends. `most` and errors as above, and
+ * FG_EINVAL for spans out of order. */
 int fg_tokenizer_encode_chat(const struct fg_tokenizer *t, const struct fg_chat_spans *chat,
-                             int32_t **ids, size_t *n_ids, struct fg_err *err);
+                             size_t most, int32_t **ids, size_t *n_ids, struct fg_err *err);
 
 /* The bytes of the tokens, one after the other, unchecked for UTF-8; special tokens as their text.
  * *text is malloc'd, NUL-terminated behind its *n bytes, and the caller's. FG_EINVAL (an id outside
