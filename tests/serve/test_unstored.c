@@ -16,6 +16,7 @@
 #include "fixture.h"
 #include "serve/flow_state.h"
 #include "serve/job_state.h"
+#include "serve/operation_parts.h"
 
 enum { PROMPT = 300, WHOLE = 256, ANSWER = 150, WINDOW = 4 };
 
@@ -230,7 +231,7 @@ struct gate {
 };
 
 /* Jobs that the text thread has handed on; on the GPU thread, whose lists these are. */
-static uint32_t arrived(struct fg_flow *flow)
+static void count_arrived(struct fg_flow *flow, void *count)
 {
     uint32_t n = flow->sched.n_active;
 
@@ -240,6 +241,14 @@ static uint32_t arrived(struct fg_flow *flow)
     for (const struct fg_link *job = flow->gpu_queue.first; job; job = job->next)
         n++;
     pthread_mutex_unlock(&flow->gpu_queue.lock);
+    *(uint32_t *)count = n;
+}
+
+static uint32_t arrived(struct fg_flow *flow)
+{
+    uint32_t n;
+
+    fg_operation_on_gpu(flow, count_arrived, &n);
     return n;
 }
 
