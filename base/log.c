@@ -263,7 +263,7 @@ static void end_line(char line[LINE_MAX_BYTES], size_t begun, const char *fmt, v
     vsnprintf(line + begun, LINE_MAX_BYTES - 1 - begun, fmt, ap);
     n = begun + strlen(line + begun);
     for (size_t i = begun; i < n; i++)
-        if ((unsigned char)line[i] < 0x20)
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = ' ';
     line[n] = '\n';
     emit(line, n + 1);
@@ -286,6 +286,31 @@ void fg_log(enum fg_log_level level, const char *stage, const char *fmt, ...)
     va_start(ap, fmt);
     end_line(line, strlen(line), fmt, ap);
     va_end(ap);
+}
+
+void fg_log_audit(const char *stage, const char *fmt, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list ap;
+
+    snprintf(line, 64, "audit %s ", stage);
+    va_start(ap, fmt);
+    end_line(line, strlen(line), fmt, ap);
+    va_end(ap);
+}
+
+const char *fg_log_text(char out[FG_LOG_TEXT], const char *text)
+{
+    size_t n = 0;
+
+    for (const unsigned char *p = (const unsigned char *)text; *p && n + 5 < FG_LOG_TEXT; p++) {
+        if (*p < 0x20 || *p >= 0x7f || *p == '"' || *p == '\\')
+            n += (size_t)snprintf(out + n, FG_LOG_TEXT - n, "\\x%02x", *p);
+        else
+            out[n++] = (char)*p;
+    }
+    out[n] = '\0';
+    return out;
 }
 
 void fg_log_say(const char *who, const char *fmt, ...)

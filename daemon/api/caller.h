@@ -19,6 +19,10 @@ struct fg_caller {
     bool owner; /* may see what all tenants have together: runs the daemon, or shares one tenant */
 };
 
+/* What the log calls a tenant: the first 8 digits of its id, which say nothing of its key. */
+enum { FG_TENANT_LABEL = 9 };
+const char *fg_tenant_label(const struct fg_tenant *t, char out[FG_TENANT_LABEL]);
+
 struct fg_api_key {
     char *text;
     struct fg_tenant tenant;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "caller.h"
+#include "base/log.h"
 #include "common/body.h"
 #include "common/pending.h"
 #include "http/json_in.h"
@@ -30,11 +31,14 @@ struct operation {
     struct fg_work work; /* reads the body */
     struct fg_body *body;
     char *query; /* or NULL */
+    char who[FG_REQUEST_WHO];
+    char id[FG_LOG_TEXT]; /* that was given, for the log; "" for none */
     struct fg_operation_request asked;
     struct fg_http_error error; /* why it could not be read, when rc says so */
     int rc;
     struct fg_operation *operation; /* NULL before it is started */
     enum fg_operation_kind kind;
+    struct fg_tenant tenant;
     bool stream;
     unsigned unsent;  /* pieces that the client has not taken */
     struct item last; /* DONE and FAILED must arrive whatever memory there is */
@@ -169,10 +173,32 @@ static void on_done(struct operation *x)
         fg_stream_end(&x->request);
 }
 
+/* What changes the store, leaves it or costs much of it, and who asked for it. */
+static void audit(const struct operation *x)
+{
+    static const char *const names[] = {[FG_OPERATION_FORGET] = "forget",
+                                        [FG_OPERATION_COMPACT] = "gc",
+                                        [FG_OPERATION_VERIFY] = "verify",
+                                        [FG_OPERATION_EXPORT] = "export",
+                                        [FG_OPERATION_IMPORT] = "import"};
+    const size_t n = sizeof names / sizeof *names;
+    const char *name = (size_t)x->kind < n ? names[x->kind] : NULL, *result = "refused";
+    char tenant[FG_TENANT_LABEL];
+
+    if (!name)
+        return;
+    if (x->operation)
+        result = x->last.event.kind == FG_OPERATION_DONE ? "done"
+                                                         : fg_strerror(x->last.event.error.code);
+    fg_log_audit("api", "event=%s tenant=%s %s id=\"%s\" result=\"%s\"", name,
+                 fg_tenant_label(&x->tenant, tenant), x->who, x->id, result);
+}
+
 static void end(struct operation *x)
 {
     struct fg_service *s = x->all->service;
 
+    audit(x);
     TAILQ_REMOVE(&x->all->list, &x->pending, link);
     if (x->operation)
         s->backend.finish(s->backend.ctx, x->operation);
@@ -239,6 +265,7 @@ static void read_body(struct fg_work *work)
     if (!x->rc)
         x->rc = fg_operation_request_parse(body, x->query, &x->all->service->info, asked,
                                            &x->stream, &x->error);
+    fg_log_text(x->id, asked->id ? asked->id : "");
     json_decref(body);
     fg_body_pass(x->body, x->rc ? NULL : &asked->prompt, asked->n_bytes);
     x->body = NULL;
@@ -309,6 +336,10 @@ void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
         return;
     }
     if (kind == FG_OPERATION_COMPACT && !caller->owner) {
+        char tenant[FG_TENANT_LABEL], who[FG_REQUEST_WHO];
+
+        fg_log_audit("api", "event=gc tenant=%s %s id=\"\" result=\"refused\"",
+                     fg_tenant_label(&caller->tenant, tenant), fg_request_who(r, who));
         fg_http_fail(&e, 403, NULL, NULL,
                      "the file is all tenants' together: the user who runs the daemon may compact "
                      "it");
@@ -320,7 +351,8 @@ void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
         fg_reply_error(r, &e);
         return;
     }
-    x->asked.tenant = caller->tenant;
+    x->asked.tenant = x->tenant = caller->tenant;
+    fg_request_who(r, x->who);
     TAILQ_INSERT_TAIL(&all->list, &x->pending, link);
     fg_request_keep(&x->request, r, on_lost, x);
     x->work.run = read_body;

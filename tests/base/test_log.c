@@ -313,13 +313,27 @@ static int with_descriptor_closed(const char *path)
     return 0;
 }
 
+/* What a client wrote cannot end a quoted value or begin a line. */
+static void test_quoted_text(void **state)
+{
+    char out[FG_LOG_TEXT], longer[500];
+
+    (void)state;
+    assert_string_equal(fg_log_text(out, "a\" level=x\nerror \\ \xc3\xa9\x7f\x1b["),
+                        "a\\x22 level=x\\x0aerror \\x5c \\xc3\\xa9\\x7f\\x1b[");
+    memset(longer, '"', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    assert_true(strlen(fg_log_text(out, longer)) < FG_LOG_TEXT);
+    assert_int_equal(strlen(out) % 4, 0); /* none is cut in its middle */
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_a_thread),      cmocka_unit_test(test_a_full_pipe),
         cmocka_unit_test(test_lines_after_a_gap),     cmocka_unit_test(test_stop_without_a_reader),
         cmocka_unit_test(test_a_reader_that_is_gone), cmocka_unit_test(test_many_threads),
-        cmocka_unit_test(test_a_closed_descriptor),
+        cmocka_unit_test(test_a_closed_descriptor),   cmocka_unit_test(test_quoted_text),
     };
 
     program = argv[0];
