@@ -1,4 +1,5 @@
-/* The log sink: lines `level stage key=value ...` on descriptor 2. Prompts are never logged. Any
+/* The log sink: lines `time level stage key=value ...` on descriptor 2; the time is in UTC, like
+ * 2026-01-31T23:59:59.999Z. Prompts are never logged. Any
  * thread.
  *
  * Before fg_log_start() (tools, tests, the first lines of the daemon) a line is written by whoever
@@ -31,7 +32,7 @@ void fg_log_stop(void);
  * `key=value` pairs, without a newline. What is longer than about 1,000 bytes is cut. */
 __attribute__((format(printf, 3, 4))) void fg_log(enum fg_log_level level, const char *stage,
                                                   const char *fmt, ...);
-/* A line `audit stage ...`, at any level: who asked for what, with which result. */
+/* A line `time audit stage ...`, at any level: who asked for what, with which result. */
 __attribute__((format(printf, 2, 3))) void fg_log_audit(const char *stage, const char *fmt, ...);
 
 enum { FG_LOG_TEXT = 160 };
