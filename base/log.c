@@ -48,6 +48,19 @@ __attribute__((constructor)) static void look_at_descriptor(void)
     discards = fcntl(STDERR_FILENO, F_GETFD) < 0 && errno == EBADF;
 }
 
+/* Writes `2026-01-31T23:59:59.999Z `, the time in UTC; returns its length. */
+static size_t put_time(char *out, size_t room)
+{
+    struct timespec now;
+    struct tm tm;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    return (size_t)snprintf(out, room, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ ", tm.tm_year + 1900,
+                            tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                            now.tv_nsec / 1000000);
+}
+
 /* All of it, however long that takes; false where the other end is gone or refuses. */
 static bool write_all(const char *bytes, size_t n)
 {
@@ -116,6 +129,7 @@ struct batch {
 
 static void add_note(struct batch *b, uint64_t lines)
 {
+    b->n += put_time(b->bytes + b->n, sizeof b->bytes - b->n);
     b->n += (size_t)snprintf(b->bytes + b->n, sizeof b->bytes - b->n, "warn log dropped=%llu\n",
                              (unsigned long long)lines);
     b->lines += lines;
@@ -263,7 +277,7 @@ static void end_line(char line[LINE_MAX_BYTES], size_t begun, const char *fmt, v
     vsnprintf(line + begun, LINE_MAX_BYTES - 1 - begun, fmt, ap);
     n = begun + strlen(line + begun);
     for (size_t i = begun; i < n; i++)
-        if ((unsigned char)line[i] < 0x20)
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = ' ';
     line[n] = '\n';
     emit(line, n + 1);
@@ -278,14 +292,42 @@ void fg_log(enum fg_log_level level, const char *stage, const char *fmt, ...)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
     char line[LINE_MAX_BYTES];
+    size_t n;
     va_list ap;
 
     if ((int)level > atomic_load(&max_level))
         return;
-    snprintf(line, 64, "%s %s ", names[level], stage);
+    n = put_time(line, sizeof line);
+    snprintf(line + n, 64, "%s %s ", names[level], stage);
     va_start(ap, fmt);
     end_line(line, strlen(line), fmt, ap);
     va_end(ap);
+}
+
+void fg_log_audit(const char *stage, const char *fmt, ...)
+{
+    char line[LINE_MAX_BYTES];
+    size_t n = put_time(line, sizeof line);
+    va_list ap;
+
+    snprintf(line + n, 64, "audit %s ", stage);
+    va_start(ap, fmt);
+    end_line(line, strlen(line), fmt, ap);
+    va_end(ap);
+}
+
+const char *fg_log_text(char out[FG_LOG_TEXT], const char *text)
+{
+    size_t n = 0;
+
+    for (const unsigned char *p = (const unsigned char *)text; *p && n + 5 < FG_LOG_TEXT; p++) {
+        if (*p < 0x20 || *p >= 0x7f || *p == '"' || *p == '\\')
+            n += (size_t)snprintf(out + n, FG_LOG_TEXT - n, "\\x%02x", *p);
+        else
+            out[n++] = (char)*p;
+    }
+    out[n] = '\0';
+    return out;
 }
 
 void fg_log_say(const char *who, const char *fmt, ...)

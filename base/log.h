@@ -1,4 +1,5 @@
-/* The log sink: lines `level stage key=value ...` on descriptor 2. Prompts are never logged. Any
+/* The log sink: lines `time level stage key=value ...` on descriptor 2; the time is in UTC, like
+ * 2026-01-31T23:59:59.999Z. Prompts are never logged. Any
  * thread.
  *
  * Before fg_log_start() (tools, tests, the first lines of the daemon) a line is written by whoever
@@ -31,6 +32,14 @@ void fg_log_stop(void);
  * `key=value` pairs, without a newline. What is longer than about 1,000 bytes is cut. */
 __attribute__((format(printf, 3, 4))) void fg_log(enum fg_log_level level, const char *stage,
                                                   const char *fmt, ...);
+/* A line `time audit stage ...`, at any level: who asked for what, with which result. */
+__attribute__((format(printf, 2, 3))) void fg_log_audit(const char *stage, const char *fmt, ...);
+
+enum { FG_LOG_TEXT = 160 };
+/* Text that a client or a file gave, as it may stand between quotes in a line: `"`, `\\` and bytes
+ * that are not printable ASCII as \\xHH, cut at the buffer's end. Returns `out`. */
+const char *fg_log_text(char out[FG_LOG_TEXT], const char *text);
+
 /* The line `who: text`, at any level: a program's last words, in its own name. */
 __attribute__((format(printf, 2, 3))) void fg_log_say(const char *who, const char *fmt, ...);
 

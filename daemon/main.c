@@ -304,6 +304,24 @@ static int run(struct daemon *d, struct fg_err *err)
     return rc ? fg_fail(err, rc, "the log's thread cannot be started") : serve(d, err);
 }
 
+/* What is on the command line everybody can read (ps); the settings have their copy. */
+static void hide_keys(int argc, char **argv)
+{
+    static const char option[] = "--api-key";
+    const size_t n = sizeof option - 1;
+
+    for (int i = 1; i < argc; i++) {
+        char *key = NULL;
+
+        if (strncmp(argv[i], option, n) == 0 && argv[i][n] == '=')
+            key = argv[i] + n + 1;
+        else if (strcmp(argv[i], option) == 0 && i + 1 < argc)
+            key = argv[++i];
+        if (key)
+            memset(key, 'x', strlen(key));
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct daemon d = {0};
@@ -316,6 +334,7 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     rc = fg_config_init(&d.config, argc, argv, &err);
+    hide_keys(argc, argv);
     if (rc) {
         fprintf(stderr, "fulgurd: %s\n", err.text);
         return 2;

@@ -26,23 +26,35 @@ void fg_route_health(const struct fg_service *s, const struct fg_caller *caller,
                                 fg_json_string(s->info.device)));
 }
 
-static json_t *model_json(const struct fg_flow_info *info)
+/* Where files lie is the owner's to know, on the socket: with a tenant for all everybody is the
+ * owner, by TCP too. */
+static bool sees_paths(const struct fg_caller *caller, const struct fg_request *r)
 {
-    return json_pack("{s:o, s:s, s:I, s:s, s:{s:I, s:o, s:s, s:o, s:o}}", "id",
-                     fg_json_string(info->model_name), "object", "model", "created",
-                     (json_int_t)info->model_created, "owned_by", "fulgur", "fulgur",
-                     "context_tokens", (json_int_t)info->context_tokens, "architecture",
-                     fg_json_string(info->architecture), "numerics", info->numerics, "numerics_id",
-                     fg_json_string(info->numerics_id), "path", fg_json_string(info->model_path));
+    return caller->owner && !r->tcp;
+}
+
+static json_t *model_json(const struct fg_flow_info *info, bool paths)
+{
+    json_t *root = json_pack("{s:o, s:s, s:I, s:s, s:{s:I, s:o, s:s, s:o}}", "id",
+                             fg_json_string(info->model_name), "object", "model", "created",
+                             (json_int_t)info->model_created, "owned_by", "fulgur", "fulgur",
+                             "context_tokens", (json_int_t)info->context_tokens, "architecture",
+                             fg_json_string(info->architecture), "numerics", info->numerics,
+                             "numerics_id", fg_json_string(info->numerics_id));
+
+    if (root && paths)
+        json_object_set_new(json_object_get(root, "fulgur"), "path",
+                            fg_json_string(info->model_path));
+    return root;
 }
 
 void fg_route_models(const struct fg_service *s, const struct fg_caller *caller,
                      struct fg_request *r, const char *rest)
 {
-    (void)caller;
     (void)rest;
     fg_reply_json(r, 200,
-                  json_pack("{s:s, s:[o]}", "object", "list", "data", model_json(&s->info)));
+                  json_pack("{s:s, s:[o]}", "object", "list", "data",
+                            model_json(&s->info, sees_paths(caller, r))));
 }
 
 void fg_route_model(const struct fg_service *s, const struct fg_caller *caller,
@@ -50,9 +62,8 @@ void fg_route_model(const struct fg_service *s, const struct fg_caller *caller,
 {
     struct fg_http_error e;
 
-    (void)caller;
     if (fg_api_model_matches(rest, &s->info)) {
-        fg_reply_json(r, 200, model_json(&s->info));
+        fg_reply_json(r, 200, model_json(&s->info, sees_paths(caller, r)));
         return;
     }
     fg_http_fail(&e, 404, "model", "model_not_found",
@@ -87,14 +98,16 @@ void fg_route_status(const struct fg_service *s, const struct fg_caller *caller,
     if (jobs)
         root = json_pack(
             "{s:s, s:o, s:b, s:o, s:I, s:o}", "version", s->version, "model",
-            json_pack("{s:o, s:o, s:o, s:s, s:o, s:I, s:I, s:I}", "id",
-                      fg_json_string(info->model_name), "path", fg_json_string(info->model_path),
+            json_pack("{s:o, s:o, s:s, s:o, s:I, s:I, s:I}", "id", fg_json_string(info->model_name),
                       "architecture", fg_json_string(info->architecture), "numerics",
                       info->numerics, "numerics_id", fg_json_string(info->numerics_id),
                       "context_tokens", (json_int_t)info->context_tokens, "vocabulary",
                       (json_int_t)info->n_vocab, "weight_bytes", (json_int_t)info->weight_bytes),
             "draining", s->draining, "device", fg_json_string(info->device), "n_jobs",
             (json_int_t)total, "jobs", jobs);
+    if (root && sees_paths(caller, r))
+        json_object_set_new(json_object_get(root, "model"), "path",
+                            fg_json_string(info->model_path));
     if (root)
         json_object_set_new(root, "driver", fg_json_string(info->driver));
     if (root && s->sandbox)
@@ -131,7 +144,7 @@ void fg_route_cache(const struct fg_service *s, const struct fg_caller *caller,
         return;
     }
     root = json_pack("{s:s}", "scope", owner ? "all" : "tenant");
-    if (owner && root)
+    if (root && sees_paths(caller, r))
         json_object_set_new(root, "dir", fg_json_string(dir));
     for (size_t i = 0; root && i < sizeof rows / sizeof *rows; i++)
         if (owner || rows[i].who == FG_METRIC_ALL)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "caller.h"
+#include "base/log.h"
 #include "common/body.h"
 #include "common/pending.h"
 #include "http/json_in.h"
@@ -30,11 +31,14 @@ struct operation {
     struct fg_work work; /* reads the body */
     struct fg_body *body;
     char *query; /* or NULL */
+    char who[FG_REQUEST_WHO];
+    char id[FG_LOG_TEXT]; /* that was given, for the log; "" for none */
     struct fg_operation_request asked;
     struct fg_http_error error; /* why it could not be read, when rc says so */
     int rc;
     struct fg_operation *operation; /* NULL before it is started */
     enum fg_operation_kind kind;
+    struct fg_tenant tenant;
     bool stream;
     unsigned unsent;  /* pieces that the client has not taken */
     struct item last; /* DONE and FAILED must arrive whatever memory there is */
@@ -182,10 +186,36 @@ static void on_done(struct operation *x)
         fg_stream_end(&x->request);
 }
 
+/* Who asked for what changes the store, leaves it or costs much of it, and what came of it. */
+static void audit(enum fg_operation_kind kind, const struct fg_tenant *by, const char *who,
+                  const char *id, const char *result)
+{
+    static const char *const names[] = {[FG_OPERATION_FORGET] = "forget",
+                                        [FG_OPERATION_COMPACT] = "gc",
+                                        [FG_OPERATION_VERIFY] = "verify",
+                                        [FG_OPERATION_EXPORT] = "export",
+                                        [FG_OPERATION_IMPORT] = "import"};
+    const size_t n = sizeof names / sizeof *names;
+    const char *name = (size_t)kind < n ? names[kind] : NULL;
+    char tenant[FG_TENANT_LABEL];
+
+    if (name)
+        fg_log_audit("api", "event=%s tenant=%s %s id=\"%s\" result=\"%s\"", name,
+                     fg_tenant_label(by, tenant), who, id, result);
+}
+
+static const char *result_of(const struct operation *x)
+{
+    if (!x->operation)
+        return "refused";
+    return x->last.event.kind == FG_OPERATION_DONE ? "done" : fg_strerror(x->last.event.error.code);
+}
+
 static void end(struct operation *x)
 {
     struct fg_service *s = x->all->service;
 
+    audit(x->kind, &x->tenant, x->who, x->id, result_of(x));
     TAILQ_REMOVE(&x->all->list, &x->pending, link);
     if (x->operation)
         s->backend.finish(s->backend.ctx, x->operation);
@@ -252,6 +282,7 @@ static void read_body(struct fg_work *work)
     if (!x->rc)
         x->rc = fg_operation_request_parse(body, x->query, &x->all->service->info, asked,
                                            &x->stream, &x->error);
+    fg_log_text(x->id, asked->id ? asked->id : "");
     json_decref(body);
     fg_body_pass(x->body, x->rc ? NULL : &asked->prompt, asked->n_bytes);
     x->body = NULL;
@@ -315,8 +346,10 @@ void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
     enum fg_operation_kind kind = FG_OPERATION_LIST;
     struct operation *x = NULL;
     struct fg_http_error e;
+    char who[FG_REQUEST_WHO];
 
     fg_operation_path_kind(path, &kind);
+    fg_request_who(r, who);
     if (kind == FG_OPERATION_EXPORT && fg_request_is_head(r)) {
         name_signer(all->service, r);
         fg_reply_head(r, PACK);
@@ -325,13 +358,16 @@ void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
     if (fg_caller_may(caller, kind, &e) == 0) {
         fg_json_nomem(&e);
         x = new_operation(all, r, kind);
+    } else {
+        audit(kind, &caller->tenant, who, "", "refused");
     }
     if (!x) {
         fg_reply_error(r, &e);
         return;
     }
-    x->asked.tenant = caller->tenant;
+    x->asked.tenant = x->tenant = caller->tenant;
     x->asked.runs_daemon = caller->runs_daemon;
+    memcpy(x->who, who, sizeof who);
     TAILQ_INSERT_TAIL(&all->list, &x->pending, link);
     fg_request_keep(&x->request, r, on_lost, x);
     x->work.run = read_body;

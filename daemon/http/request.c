@@ -1,8 +1,11 @@
 #include "request.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <event2/bufferevent.h>
 
 #include "conn.h"
@@ -27,6 +30,28 @@ void fg_request_abort(struct fg_request *r)
 int fg_request_fd(const struct fg_request *r)
 {
     return bufferevent_getfd(r->conn->bev);
+}
+
+const char *fg_request_who(const struct fg_request *r, char out[FG_REQUEST_WHO])
+{
+    struct sockaddr_storage sa = {0};
+    struct ucred peer;
+    socklen_t n = sizeof sa, m = sizeof peer;
+    char addr[INET6_ADDRSTRLEN] = "gone";
+
+    if (!r->tcp) {
+        if (getsockopt(fg_request_fd(r), SOL_SOCKET, SO_PEERCRED, &peer, &m) < 0)
+            peer.uid = (uid_t)-1;
+        snprintf(out, FG_REQUEST_WHO, "uid=%ld", (long)(int32_t)peer.uid);
+        return out;
+    }
+    if (getpeername(fg_request_fd(r), (struct sockaddr *)&sa, &n) == 0)
+        inet_ntop(sa.ss_family,
+                  sa.ss_family == AF_INET ? (void *)&((struct sockaddr_in *)&sa)->sin_addr
+                                          : (void *)&((struct sockaddr_in6 *)&sa)->sin6_addr,
+                  addr, sizeof addr);
+    snprintf(out, FG_REQUEST_WHO, "peer=%s", addr);
+    return out;
 }
 
 bool fg_request_is_head(const struct fg_request *r)

@@ -37,6 +37,9 @@ void fg_request_abort(struct fg_request *r);
 
 /* The file descriptor of its connection. */
 int fg_request_fd(const struct fg_request *r);
+/* Who is at its other end, for the log: `uid=1000`, or `peer=127.0.0.1`. Returns `out`. */
+enum { FG_REQUEST_WHO = 64 };
+const char *fg_request_who(const struct fg_request *r, char out[FG_REQUEST_WHO]);
 bool fg_request_is_head(const struct fg_request *r);
 enum evhttp_cmd_type fg_request_method(const struct fg_request *r);
 /* The host that it names, or NULL. */

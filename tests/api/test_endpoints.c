@@ -22,6 +22,44 @@ static void health_names_model_and_device(void **state)
     fixture_stop(&f);
 }
 
+static char *tcp_body(const struct fixture *f, const char *path)
+{
+    struct client c;
+    struct reply r;
+
+    client_tcp(&c, f);
+    client_get(&c, path);
+    client_read(&c, &r, false);
+    assert_int_equal(r.status, 200);
+    client_close(&c);
+    free(r.head);
+    return r.body;
+}
+
+/* Where files lie is for the socket's owner, also where one tenant makes everybody the owner. */
+static void tcp_sees_no_paths(void **state)
+{
+    static const char *const paths[] = {"/v1/models", "/v1/models/tiny", "/v1/fulgur/status",
+                                        "/v1/fulgur/cache"};
+    static const char *const tenants[] = {NULL, "us"};
+    struct fixture f;
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        const struct fg_api_options opt = {.tcp_addr = "127.0.0.1:0", .tenant = tenants[k]};
+
+        fixture_start(&f, NULL, &opt);
+        for (size_t i = 0; i < 4; i++) {
+            char *body = tcp_body(&f, paths[i]);
+
+            assert_null(strstr(body, "/models/"));
+            assert_null(strstr(body, "/cache"));
+            free(body);
+        }
+        fixture_stop(&f);
+    }
+}
+
 static void models_are_listed_and_found(void **state)
 {
     static const char *const names[] = {"/v1/models/tiny", "/v1/models/tiny-q8_0.gguf",
@@ -353,6 +391,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(health_names_model_and_device),
+        cmocka_unit_test(tcp_sees_no_paths),
         cmocka_unit_test(models_are_listed_and_found),
         cmocka_unit_test(status_shows_running_jobs),
         cmocka_unit_test(cache_stats_are_complete),

@@ -29,8 +29,9 @@ static void about_to_write(int fd)
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
     n = readlink(name, target, sizeof target - 1);
     target[n > 0 ? n : 0] = '\0';
-    if (strstr(target, FG_COMPACT_FILE) && atomic_fetch_sub(&writes_left, 1) == 0)
-        truncate(victim, cut_to);
+    if (strstr(target, FG_COMPACT_FILE) && atomic_fetch_sub(&writes_left, 1) == 0 &&
+        truncate(victim, cut_to) != 0)
+        abort();
 }
 
 /* LMDB writes with one or the other. */

@@ -128,7 +128,8 @@ class Daemon:
     def read_log(self, process):
         for line in process.stderr:
             with self.news:
-                self.log.append(line.rstrip("\n"))
+                # Without the time, which is nobody's to compare.
+                self.log.append(re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", "", line.rstrip("\n")))
                 self.news.notify_all()
         process.stderr.close()
         with self.news:

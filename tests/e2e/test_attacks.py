@@ -18,6 +18,13 @@ class Attacks(e2e.TestCase):
         self.resting = self.memory("VmRSS")
         self.slowest = 0.0
 
+    def test_key_on_the_command_line(self):
+        with open(f"/proc/{self.d.process.pid}/cmdline", "rb") as f:
+            words = f.read().split(b"\0")
+        self.assertIn(b"--api-key", words)
+        self.assertEqual(words[words.index(b"--api-key") + 1], b"x" * len(KEY))
+        self.health()
+
     def memory(self, row):
         with open(f"/proc/{self.d.process.pid}/status") as f:
             return next(int(line.split()[1]) << 10 for line in f if line.startswith(row + ":"))
