@@ -4,6 +4,7 @@
 #include "gate.h"
 #include "util.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
