@@ -269,7 +269,7 @@ static void tell_wrong_keys(struct fg_http *http, double now)
     if (!http->wrong_keys || now - http->wrong_told < TELL_MS)
         return;
     inet_ntop(http->wrong_ipv6 ? AF_INET6 : AF_INET, http->wrong_peer, peer, sizeof peer);
-    fg_log(FG_LOG_WARN, "api", "cause=\"wrong or missing keys\" requests=%u last_peer=%s",
+    fg_log(FG_LOG_WARN, "api", "cause=\"wrong keys\" requests=%u last_peer=%s",
            http->wrong_keys, peer);
     http->wrong_keys = 0;
     http->wrong_told = now;

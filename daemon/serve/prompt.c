@@ -76,8 +76,9 @@ static int encode(struct fg_flow *flow, struct fg_job_request *req, int32_t **id
     case FG_PROMPT_TEXT:
         /* Control tokens are found in it: a text prompt is the caller's own, chat markup included.
          */
-        return fg_tokenizer_encode(flow->vocabulary.tokenizer, view(req->text, req->text_bytes),
-                                   FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL, ids, n, err);
+        return fg_tokenizer_encode(
+            flow->vocabulary.tokenizer, view(req->text, req->text_bytes),
+            FG_ENCODE_PARSE_SPECIAL | (req->no_begin ? 0 : FG_ENCODE_ADD_SPECIAL), ids, n, err);
     case FG_PROMPT_TOKENS:
         *ids = req->tokens;
         *n = req->n_tokens;
@@ -138,8 +139,9 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     if (n == 0)
         return fg_fail(err, FG_EINVAL, "the prompt is empty; it needs at least one token");
     if (n > flow->context)
-        return fg_fail(err, FG_ETOOLONG, "prompt has %zu tokens, the context holds %u", n,
-                       flow->context);
+        return fg_job_too_long(err, flow->context, n, job->req.max_tokens);
+    if (job->req.want_prompt)
+        job->req.cache = FG_CACHE_NONE; /* all of it is computed */
     job->n_tokens = job->cap_tokens = job->n_prompt = (uint32_t)n;
     for (int i = 0; i < FG_BOUNDS; i++)
         job->bounds[i] = (uint32_t)bounds[i] / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;

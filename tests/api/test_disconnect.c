@@ -365,7 +365,8 @@ static void an_unread_stream_is_cut(void **state)
     fixture_stop(&f);
 }
 
-/* Two seconds for a part of a large answer, where nothing may stand still for one: all of it arrives. */
+/* Two seconds for a part of a large answer, where nothing may stand still for one: all of it
+ * arrives. */
 static void a_slow_reader_of_a_whole_answer_is_not_cut(void **state)
 {
     enum { TEXT = 4 * 1024 * 1024, STEPS = 200 };
