@@ -38,6 +38,7 @@ struct fg_completion {
     struct fg_work work; /* reads the body; builds a large answer */
     struct fg_body *body;
     size_t body_bytes;
+    json_t *parsed; /* the body, where more than one answer is asked for */
     struct choice *choices;
     size_t n_choices, n_running; /* jobs whose last event has not come */
     struct fg_http_error error;  /* why it could not be read, when rc says so */
@@ -110,6 +111,7 @@ static void end(struct fg_completion *x)
         free(x->choices[i].echo);
     }
     free(x->choices);
+    json_decref(x->parsed);
     fg_writer_finish(&x->writer);
     if (x->tick)
         event_free(x->tick);
@@ -294,14 +296,15 @@ static void set_up_writer(struct fg_completion *x, bool chat)
     w->answer.ids = r->job.want_tokens;
 }
 
-static int parse(struct fg_completion *x, const json_t *body)
+/* The first answer, and how many more there are: *n together. */
+static int parse(struct fg_completion *x, const json_t *body, size_t *n)
 {
     bool explain = x->kind == FG_COMPLETION_EXPLAIN;
     bool chat = explain ? json_object_get(body, "messages") != NULL : x->kind == FG_COMPLETION_CHAT;
     struct fg_api_request *first;
-    size_t n = 1;
     int rc = make_choices(x, 1);
 
+    *n = 1;
     if (rc == 0)
         rc = parse_choice(x, body, chat, 0);
     if (rc)
@@ -313,28 +316,39 @@ static int parse(struct fg_completion *x, const json_t *body)
         first->n = first->best_of = 1;
         x->writer.forecast = true;
     } else {
-        rc = fg_api_request_count(first, x->body_bytes, &n, &x->error);
+        rc = fg_api_request_count(first, x->body_bytes, n, &x->error);
     }
     if (rc)
         return rc;
     set_up_writer(x, chat);
-    rc = make_choices(x, n);
-    for (size_t i = 1; rc == 0 && i < n; i++)
-        rc = parse_choice(x, body, chat, i);
-    if (rc == 0 && fg_writer_init(&x->writer, n))
-        rc = fg_json_nomem(&x->error);
-    return rc;
+    if (fg_writer_init(&x->writer, *n))
+        return fg_json_nomem(&x->error);
+    return make_choices(x, *n);
+}
+
+/* The other answers. */
+static void read_more(struct fg_work *work)
+{
+    struct fg_completion *x = of_work(work);
+
+    x->rc = 0;
+    for (size_t i = 1; x->rc == 0 && i < x->n_choices; i++)
+        x->rc = parse_choice(x, x->parsed, x->writer.answer.chat, i);
 }
 
 static void read_body(struct fg_work *work)
 {
     struct fg_completion *x = of_work(work);
     json_t *body = NULL;
+    size_t n = 1;
 
     x->rc = fg_body_parse(x->body, &body, &x->error);
     if (x->rc == 0)
-        x->rc = parse(x, body);
-    json_decref(body);
+        x->rc = parse(x, body, &n);
+    if (x->rc == 0 && n > 1)
+        x->parsed = body;
+    else
+        json_decref(body);
     fg_body_free(x->body);
     x->body = NULL;
 }
@@ -376,12 +390,12 @@ static int submit(struct fg_completion *x)
     return rc;
 }
 
-static void on_read(struct fg_work *work)
+static void on_all_read(struct fg_work *work)
 {
     struct fg_completion *x = of_work(work);
 
-    fg_body_free(x->body); /* was not read: the API is going down */
-    x->body = NULL;
+    json_decref(x->parsed);
+    x->parsed = NULL;
     if (x->writer.request.ev && x->rc == 0)
         x->rc = submit(x);
     if (x->writer.request.ev && x->rc)
@@ -390,6 +404,23 @@ static void on_read(struct fg_work *work)
         cancel(x);
     if (!x->n_running)
         end(x);
+}
+
+/* A small body is read on the loop; what many answers to it take is not. */
+static void on_read(struct fg_work *work)
+{
+    struct fg_completion *x = of_work(work);
+
+    fg_body_free(x->body); /* was not read: the API is going down */
+    x->body = NULL;
+    if (x->rc || !x->parsed) {
+        on_all_read(work);
+        return;
+    }
+    x->rc = FG_ECANCELED; /* until it is read */
+    x->work.run = read_more;
+    x->work.done = on_all_read;
+    fg_service_work(x->all->service, &x->work, SIZE_MAX);
 }
 
 /* What a header says of the cache. */
