@@ -175,6 +175,19 @@ static int put_integer(json_t *root, const char *key, int64_t value)
     return value < 0 ? 0 : json_object_set_new(root, key, json_integer(value));
 }
 
+/* What only fulgur knows. */
+static json_t *own_options(const struct fg_client_request *r, bool progress)
+{
+    json_t *own = json_object();
+
+    if ((progress && json_object_set_new(own, "progress", json_true()) != 0) ||
+        (r->no_store && json_object_set_new(own, "cache", json_string("read")) != 0)) {
+        json_decref(own);
+        return NULL;
+    }
+    return own;
+}
+
 static int put_options(json_t *root, const struct fg_client_request *r, bool progress)
 {
     int bad = json_object_set_new(root, "stream", json_true());
@@ -195,14 +208,11 @@ static int put_options(json_t *root, const struct fg_client_request *r, bool pro
     if (r->no_cache) {
         bad |= json_object_set_new(root, "cache", json_false());
     }
-    if (r->no_store) {
-        bad |= json_object_set_new(root, "store", json_false());
-    }
     if (r->ignore_eos) {
         bad |= json_object_set_new(root, "ignore_eos", json_true());
     }
-    if (progress) {
-        bad |= json_object_set_new(root, "fulgur", json_pack("{s:b}", "progress", 1));
+    if (progress || r->no_store) {
+        bad |= json_object_set_new(root, "fulgur", own_options(r, progress));
     }
     return bad;
 }

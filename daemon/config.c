@@ -12,7 +12,9 @@ static const char help_text[] =
     "Serves a language model over a Unix socket and never computes the same prompt prefix twice.\n"
     "\n"
     "  -m, --model FILE       the model, a GGUF file\n"
-    "      --alias NAME       the name that requests use (default: the file's name)\n"
+    "      --alias NAME       the name that requests use (default: the file's name); given again:\n"
+    "                         another one\n"
+    "      --any-model        requests may name any model, and get this one\n"
     "      --device WHICH     GPU: its number, or a part of its name (default: the best one)\n"
     "  -c, --ctx N            tokens of the longest sequence (default: the model's, cut to "
     "memory)\n"
@@ -48,6 +50,9 @@ static const char help_text[] =
     "                         given many times (or the environment's FULGUR_IMPORT_KEY)\n"
     "      --import-key-file F\n"
     "                         the same, any number of keys: one a line, # begins a comment line\n"
+    "      --cors ORIGIN      web pages of that origin may ask on TCP, as in https://host:port; *\n"
+    "                         for all; may be given again\n"
+    "      --queue N          requests under way, waiting ones included, 1..65536 (default: 256)\n"
     "      --max-body SIZE    longest request (default: 64M)\n"
     "      --max-bodies SIZE  all requests that have not been read yet; a tenant may take half of "
     "it\n"
@@ -69,6 +74,9 @@ static const char help_text[] =
 
 enum option_id {
     OPT_ALIAS = 256,
+    OPT_ANY_MODEL,
+    OPT_CORS,
+    OPT_QUEUE,
     OPT_DEVICE,
     OPT_KV,
     OPT_NUMERICS,
@@ -103,6 +111,9 @@ enum option_id {
 static const struct option options[] = {
     {"model", required_argument, NULL, 'm'},
     {"alias", required_argument, NULL, OPT_ALIAS},
+    {"any-model", no_argument, NULL, OPT_ANY_MODEL},
+    {"cors", required_argument, NULL, OPT_CORS},
+    {"queue", required_argument, NULL, OPT_QUEUE},
     {"device", required_argument, NULL, OPT_DEVICE},
     {"ctx", required_argument, NULL, 'c'},
     {"kv", required_argument, NULL, OPT_KV},
@@ -173,6 +184,42 @@ static int set_string(char **out, const char *option, const char *value, struct 
     free(*out);
     *out = strdup(value);
     return *out ? 0 : fg_fail(err, FG_ENOMEM, "no memory for --%s", option);
+}
+
+static int add_string(struct fg_config_list *l, const char *option, const char *value,
+                      struct fg_err *err)
+{
+    char **list = *value ? realloc(l->list, (l->n + 1) * sizeof *list) : NULL;
+
+    if (!*value)
+        return fg_fail(err, FG_EINVAL, "--%s is empty", option);
+    if (list)
+        l->list = list;
+    if (!list || !(list[l->n] = strdup(value)))
+        return fg_fail(err, FG_ENOMEM, "no memory for --%s", option);
+    l->n++;
+    return 0;
+}
+
+static void free_list(struct fg_config_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->list[i]);
+    free(l->list);
+}
+
+/* A scheme, a host and maybe a port: what browsers send. */
+static int add_origin(struct fg_config *c, const char *origin, struct fg_err *err)
+{
+    const char *host = strstr(origin, "://");
+
+    if (strcmp(origin, "*") != 0 &&
+        (!host || host == origin || !host[3] || strpbrk(host + 3, "/?# ")))
+        return fg_fail(err, FG_EINVAL,
+                       "--cors is `%s`; it must be * or an origin like https://host:port, without "
+                       "a path",
+                       origin);
+    return add_string(&c->cors, "cors", origin, err);
 }
 
 struct range {
@@ -406,7 +453,12 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
     case 'm': return set_string(&c->model, "model", optarg, err);
     case 'c': return set_number(&c->ctx, "ctx", optarg, (struct range){1, 1 << 30, 1}, err);
     case 'h': c->action = FG_CONFIG_HELP; return 0;
-    case OPT_ALIAS: return set_string(&c->alias, "alias", optarg, err);
+    case OPT_ALIAS:
+        return c->alias ? add_string(&c->aliases, "alias", optarg, err)
+                        : set_string(&c->alias, "alias", optarg, err);
+    case OPT_ANY_MODEL: c->any_model = true; return 0;
+    case OPT_CORS: return add_origin(c, optarg, err);
+    case OPT_QUEUE: return set_number(&c->queue, "queue", optarg, (struct range){1, 65536, 1}, err);
     case OPT_DEVICE: return set_string(&c->device, "device", optarg, err);
     case OPT_KV:
     case OPT_SANDBOX:
@@ -541,6 +593,7 @@ void fg_config_flow_options(const struct fg_config *c, struct fg_flow_options *o
                                     .n_ctx = c->ctx,
                                     .n_seq = c->parallel,
                                     .n_batch = c->batch,
+                                    .max_jobs = c->queue,
                                     .cache_dir = c->cache_dir,
                                     .cache_bytes = c->cache_bytes,
                                     .vram_bytes = c->vram_bytes,
@@ -590,6 +643,8 @@ void fg_config_finish(struct fg_config *c)
     free(c->tcp);
     free(c->tenant);
     free(c->import_keys);
+    free_list(&c->aliases);
+    free_list(&c->cors);
     forget_keys(c);
     *c = (struct fg_config){0};
 }

@@ -24,12 +24,21 @@ enum fg_config_action {
 
 /* What is done where the kernel refuses a part of the sandbox: without, go on without it, stop. */
 enum fg_sandbox_use { FG_SANDBOX_OFF, FG_SANDBOX_ON, FG_SANDBOX_REQUIRE };
+struct fg_config_list {
+    char **list;
+    size_t n;
+};
 
 /* Strings are owned; NULL where nothing was said. */
 struct fg_config {
     enum fg_config_action action;
     bool json; /* of the plan, of the tuning */
-    char *model, *alias, *device;
+    char *model, *device;
+    char *alias;                   /* the first that was given */
+    struct fg_config_list aliases; /* the others */
+    bool any_model;                /* requests may use any name */
+    struct fg_config_list cors;    /* origins of web pages that may ask */
+    uint32_t queue;                /* requests under way, waiting ones included; 0: the default */
     enum fg_kv_type kv_type;
     enum fg_numerics numerics;
     bool tune;                     /* at the first start */

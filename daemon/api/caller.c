@@ -47,7 +47,9 @@ int fg_callers_init(struct fg_callers *c, const struct fg_api_options *opt, stru
 
     *c = (struct fg_callers){.backend = opt->backend,
                              .one_tenant = opt->tenant != NULL,
-                             .tcp_operations = opt->tcp_operations};
+                             .tcp_operations = opt->tcp_operations,
+                             .origins = opt->cors_origins,
+                             .n_origins = opt->n_cors_origins};
     if (opt->tenant && !*opt->tenant)
         return fg_fail(err, FG_EINVAL, "the tenant's name is empty; leave it out to use none");
     for (size_t i = 0; i < opt->n_api_keys; i++)
@@ -109,22 +111,34 @@ static bool same_secret(const char *a, const char *b)
     return !differ;
 }
 
-static int check_key(const struct fg_callers *c, const char *given, struct fg_caller *out,
+/* The key that is `given`, or NULL. */
+static const struct fg_api_key *find_key(const struct fg_callers *c, const char *given)
+{
+    const struct fg_api_key *key = NULL;
+
+    /* All of them, so that the time does not tell which one it was. */
+    for (size_t i = 0; given && i < c->n_keys; i++)
+        if (same_secret(given, c->keys[i].text))
+            key = &c->keys[i];
+    return key;
+}
+
+static int check_key(const struct fg_callers *c, const struct fg_arrival *a, struct fg_caller *out,
                      struct fg_http_error *e)
 {
     static const char scheme[] = "Bearer ";
-    const struct fg_api_key *key = NULL;
+    const bool bearer =
+        a->authorization && strncasecmp(a->authorization, scheme, sizeof scheme - 1) == 0;
+    const struct fg_api_key *key =
+        find_key(c, bearer ? a->authorization + sizeof scheme - 1 : a->api_key);
 
-    if (!given || strncasecmp(given, scheme, sizeof scheme - 1) != 0)
+    if (!bearer && !a->api_key)
         return fg_http_fail(e, 401, NULL, "invalid_api_key",
-                            "this daemon asks for a key: send Authorization: Bearer KEY");
-    /* All of them, so that the time does not tell which one it was. */
-    for (size_t i = 0; i < c->n_keys; i++)
-        if (same_secret(given + sizeof scheme - 1, c->keys[i].text))
-            key = &c->keys[i];
+                            "this daemon asks for a key: send Authorization: Bearer KEY, or "
+                            "X-Api-Key: KEY");
     if (!key)
-        return fg_http_fail(e, 401, NULL, "invalid_api_key",
-                            "the key in Authorization is not this daemon's");
+        return fg_http_fail(e, 401, NULL, "invalid_api_key", "the key in %s is not this daemon's",
+                            bearer ? "Authorization" : "X-Api-Key");
     out->tenant = key->tenant;
     return 0;
 }
@@ -149,6 +163,14 @@ static bool local_host(const struct fg_request *r)
     return inet_pton(AF_INET, host, addr) == 1;
 }
 
+bool fg_caller_origin(const struct fg_callers *c, const char *origin)
+{
+    for (size_t i = 0; i < c->n_origins; i++)
+        if (strcmp(c->origins[i], "*") == 0 || strcmp(c->origins[i], origin) == 0)
+            return true;
+    return false;
+}
+
 static int caller_by_tcp(const struct fg_callers *c, const struct fg_arrival *a,
                          struct fg_caller *out, struct fg_http_error *e)
 {
@@ -158,11 +180,11 @@ static int caller_by_tcp(const struct fg_callers *c, const struct fg_arrival *a,
                               .alone = c->n_keys && !c->one_tenant,
                               .tcp = true};
     if (c->n_keys)
-        return check_key(c, a->authorization, out, e);
-    if (a->has_origin)
+        return check_key(c, a, out, e);
+    if (a->origin && !fg_caller_origin(c, a->origin))
         return fg_http_fail(e, 403, NULL, NULL,
                             "requests from web pages (Origin) are refused; run the daemon with an "
-                            "API key to allow them");
+                            "API key, or with --cors and the page's origin, to allow them");
     return 0;
 }
 
@@ -179,11 +201,16 @@ int fg_caller_of_arrival(const struct fg_callers *c, const struct fg_arrival *a,
 int fg_caller_of_request(const struct fg_callers *c, const struct fg_request *r,
                          struct fg_caller *out, struct fg_http_error *e)
 {
-    const struct fg_arrival a = {.tcp = r->tcp,
-                                 .fd = fg_request_fd(r),
-                                 .authorization = fg_request_header(r, "Authorization"),
-                                 .has_origin = fg_request_header(r, "Origin") != NULL};
-    int rc = fg_caller_of_arrival(c, &a, out, e);
+    struct fg_arrival a = {.tcp = r->tcp,
+                           .fd = fg_request_fd(r),
+                           .authorization = fg_request_header(r, "Authorization"),
+                           .api_key = fg_request_header(r, "X-Api-Key"),
+                           .origin = fg_request_header(r, "Origin")};
+    int rc;
+
+    if (!a.api_key)
+        a.api_key = fg_request_header(r, "Api-Key");
+    rc = fg_caller_of_arrival(c, &a, out, e);
 
     if (rc)
         return rc;

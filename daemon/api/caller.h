@@ -37,8 +37,10 @@ struct fg_callers {
     const struct fg_backend *backend; /* borrowed */
     struct fg_api_key *keys;          /* [n_keys]; none: TCP asks for no key */
     size_t n_keys;
-    bool one_tenant;      /* `tcp` is everybody's */
-    bool tcp_operations;  /* who does not run the daemon may change what is shared */
+    bool one_tenant;            /* `tcp` is everybody's */
+    bool tcp_operations;        /* who does not run the daemon may change what is shared */
+    const char *const *origins; /* of web pages that may come, [n_origins]; borrowed */
+    size_t n_origins;
     struct fg_tenant tcp; /* of who comes by TCP without a key */
 };
 
@@ -47,6 +49,8 @@ struct fg_callers {
 int fg_callers_init(struct fg_callers *c, const struct fg_api_options *opt, struct fg_err *err);
 void fg_callers_finish(struct fg_callers *c);
 
+/* May pages of that origin read answers? */
+bool fg_caller_origin(const struct fg_callers *c, const char *origin);
 /* Whose a request is of which the head has arrived. FG_EINVAL with *e filled: it may not come (401,
  * 403). */
 int fg_caller_of_arrival(const struct fg_callers *c, const struct fg_arrival *a,

@@ -15,10 +15,11 @@ enum { MAX_JOB_ROWS = 256 };
 void fg_route_health(const struct fg_service *s, const struct fg_caller *caller,
                      struct fg_request *r, const char *rest)
 {
-    (void)caller;
     (void)rest;
     if (s->draining)
         fg_reply_json(r, 503, json_pack("{s:s}", "status", "draining"));
+    else if (!caller) /* showed no key: is not told of the model */
+        fg_reply_json(r, 200, json_pack("{s:s}", "status", "ok"));
     else
         fg_reply_json(r, 200,
                       json_pack("{s:s, s:o, s:o}", "status", "ok", "model",
@@ -33,14 +34,14 @@ static bool sees_paths(const struct fg_caller *caller, const struct fg_request *
     return caller->owner && !r->tcp;
 }
 
-static json_t *model_json(const struct fg_flow_info *info, bool paths)
+static json_t *model_json(const struct fg_flow_info *info, const char *name, bool paths)
 {
-    json_t *root = json_pack("{s:o, s:s, s:I, s:s, s:{s:I, s:o, s:s, s:o}}", "id",
-                             fg_json_string(info->model_name), "object", "model", "created",
-                             (json_int_t)info->model_created, "owned_by", "fulgur", "fulgur",
-                             "context_tokens", (json_int_t)info->context_tokens, "architecture",
-                             fg_json_string(info->architecture), "numerics", info->numerics,
-                             "numerics_id", fg_json_string(info->numerics_id));
+    json_t *root =
+        json_pack("{s:o, s:s, s:I, s:s, s:{s:I, s:o, s:s, s:o}}", "id", fg_json_string(name),
+                  "object", "model", "created", (json_int_t)info->model_created, "owned_by",
+                  "fulgur", "fulgur", "context_tokens", (json_int_t)info->context_tokens,
+                  "architecture", fg_json_string(info->architecture), "numerics", info->numerics,
+                  "numerics_id", fg_json_string(info->numerics_id));
 
     if (root && paths)
         json_object_set_new(json_object_get(root, "fulgur"), "path",
@@ -51,10 +52,24 @@ static json_t *model_json(const struct fg_flow_info *info, bool paths)
 void fg_route_models(const struct fg_service *s, const struct fg_caller *caller,
                      struct fg_request *r, const char *rest)
 {
+    bool paths = sees_paths(caller, r);
+    json_t *list = json_pack("[o]", model_json(&s->info, s->info.model_name, paths));
+
     (void)rest;
-    fg_reply_json(r, 200,
-                  json_pack("{s:s, s:[o]}", "object", "list", "data",
-                            model_json(&s->info, sees_paths(caller, r))));
+    for (size_t i = 0; list && i < s->info.n_aliases; i++)
+        if (json_array_append_new(list, model_json(&s->info, s->info.aliases[i], paths)) < 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    fg_reply_json(r, 200, json_pack("{s:s, s:o}", "object", "list", "data", list));
+}
+
+static bool is_alias(const struct fg_flow_info *info, const char *name)
+{
+    for (size_t i = 0; i < info->n_aliases; i++)
+        if (strcmp(name, info->aliases[i]) == 0)
+            return true;
+    return false;
 }
 
 void fg_route_model(const struct fg_service *s, const struct fg_caller *caller,
@@ -63,7 +78,9 @@ void fg_route_model(const struct fg_service *s, const struct fg_caller *caller,
     struct fg_http_error e;
 
     if (fg_api_model_matches(rest, &s->info)) {
-        fg_reply_json(r, 200, model_json(&s->info, sees_paths(caller, r)));
+        const char *name = is_alias(&s->info, rest) ? rest : s->info.model_name;
+
+        fg_reply_json(r, 200, model_json(&s->info, name, sees_paths(caller, r)));
         return;
     }
     fg_http_fail(&e, 404, "model", "model_not_found",

@@ -6,7 +6,8 @@ struct fg_caller;
 struct fg_request;
 struct fg_service;
 
-/* `rest`: what follows the route's path, decoded; "" when nothing does. */
+/* Health's `caller` is NULL when it showed no key that is asked for.
+ * `rest`: what follows the route's path, decoded; "" when nothing does. */
 void fg_route_health(const struct fg_service *s, const struct fg_caller *caller,
                      struct fg_request *r, const char *rest);
 void fg_route_models(const struct fg_service *s, const struct fg_caller *caller,

@@ -13,7 +13,7 @@
 #include "operations.h"
 #include "tokens.h"
 
-enum answered_by { AT_ONCE, TOKENS, COMPLETION, OPERATION };
+enum answered_by { AT_ONCE, TOKENS, COMPLETION, OPERATION, NEVER };
 
 struct route {
     const char *path; /* with a `/` at the end: and whatever follows */
@@ -23,6 +23,7 @@ struct route {
                    const char *rest); /* AT_ONCE */
     enum fg_completion_kind kind;     /* COMPLETION */
     bool to_text;                     /* TOKENS */
+    bool open;                        /* no key is asked for */
 };
 
 static const struct route routes[] = {
@@ -34,7 +35,8 @@ static const struct route routes[] = {
      .kind = FG_COMPLETION_EXPLAIN},
     {.path = "/tokenize", .post = true, .by = TOKENS, .to_text = false},
     {.path = "/detokenize", .post = true, .by = TOKENS, .to_text = true},
-    {.path = "/health", .by = AT_ONCE, .answer = fg_route_health},
+    {.path = "/v1/embeddings", .post = true, .by = NEVER},
+    {.path = "/health", .by = AT_ONCE, .answer = fg_route_health, .open = true},
     {.path = "/v1/models", .by = AT_ONCE, .answer = fg_route_models},
     {.path = "/v1/models/", .by = AT_ONCE, .answer = fg_route_model},
     {.path = "/v1/fulgur/status", .by = AT_ONCE, .answer = fg_route_status},
@@ -49,16 +51,26 @@ static const struct route routes[] = {
     {.path = "/v1/fulgur/cache/import", .post = true, .by = OPERATION},
 };
 
+/* Does `path` name the route at `pattern`? *rest: what follows it. */
+static bool names(const char *path, const char *pattern, const char **rest)
+{
+    size_t n = strlen(pattern);
+    bool whole = strncmp(path, pattern, n) == 0;
+
+    *rest = path + (whole ? n : 0);
+    return whole && (pattern[n - 1] == '/') == (**rest != '\0');
+}
+
+/* Clients whose base URL lacks /v1 are served as well. */
 static const struct route *find_route(const char *path, const char **rest)
 {
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        size_t n = strlen(routes[i].path);
+    static const char version[] = "/v1";
+    const size_t n = sizeof version - 1;
 
-        *rest = path + n;
-        if (routes[i].path[n - 1] == '/' ? strncmp(path, routes[i].path, n) == 0 && path[n] != '\0'
-                                         : strcmp(path, routes[i].path) == 0)
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+        if (names(path, routes[i].path, rest) ||
+            (strncmp(routes[i].path, version, n) == 0 && names(path, routes[i].path + n, rest)))
             return &routes[i];
-    }
     return NULL;
 }
 
@@ -93,37 +105,92 @@ static bool check_method(const struct route *route, struct fg_request *r, bool *
     return false;
 }
 
+/* What lets a page of an origin that may read answers read this one. */
+static void allow_origin(const struct fg_callers *callers, struct fg_request *r)
+{
+    const char *origin = fg_request_header(r, "Origin");
+    const char *headers = fg_request_header(r, "Access-Control-Request-Headers");
+
+    if (!origin || !fg_caller_origin(callers, origin))
+        return;
+    fg_reply_header(r, "Access-Control-Allow-Origin", origin);
+    fg_reply_header(r, "Vary", "Origin");
+    fg_reply_header(r, "Access-Control-Expose-Headers", "Retry-After");
+    if (fg_request_method(r) != EVHTTP_REQ_OPTIONS)
+        return;
+    fg_reply_header(r, "Access-Control-Allow-Methods", "GET, POST, HEAD, OPTIONS");
+    if (headers)
+        fg_reply_header(r, "Access-Control-Allow-Headers", headers);
+    fg_reply_header(r, "Access-Control-Max-Age", "600");
+    if (fg_request_header(r, "Access-Control-Request-Private-Network"))
+        fg_reply_header(r, "Access-Control-Allow-Private-Network", "true");
+}
+
+/* A browser asks beforehand, and shows no key. */
+static bool is_preflight(const struct fg_callers *callers, const struct fg_request *r)
+{
+    const char *origin = fg_request_header(r, "Origin");
+
+    return fg_request_method(r) == EVHTTP_REQ_OPTIONS && origin &&
+           fg_request_header(r, "Access-Control-Request-Method") &&
+           fg_caller_origin(callers, origin);
+}
+
+static bool shows_key(const struct fg_request *r)
+{
+    return fg_request_header(r, "Authorization") || fg_request_header(r, "X-Api-Key") ||
+           fg_request_header(r, "Api-Key");
+}
+
+static void never(struct fg_request *r, const char *path)
+{
+    struct fg_http_error e;
+
+    fg_http_fail(&e, 501, NULL, "unsupported_endpoint",
+                 "%s: this daemon serves a model that writes text; it makes no embeddings", path);
+    fg_reply_error(r, &e);
+}
+
+static void answer(struct fg_endpoints *ends, struct fg_request *r, const struct route *route,
+                   const struct fg_caller *caller, const char *rest)
+{
+    switch (route->by) {
+    case AT_ONCE: route->answer(ends->service, caller, r, rest); break;
+    case TOKENS: fg_tokens_start(ends->service, r, route->to_text); break;
+    case COMPLETION:
+        fg_completions_start(ends->completions, r, &caller->tenant, route->kind);
+        break;
+    case OPERATION: fg_operations_start(ends->operations, r, caller, route->path); break;
+    case NEVER: never(r, route->path); break;
+    }
+}
+
 void fg_api_route(struct fg_endpoints *ends, struct fg_request *r, const char *path)
 {
-    const struct route *route;
+    const char *rest;
+    const struct route *route = find_route(path, &rest);
     struct fg_caller caller;
     struct fg_http_error e;
-    const char *rest;
     bool options;
+    int rc = fg_caller_of_request(ends->callers, r, &caller, &e);
+    bool open = rc && e.status == 401 &&
+                ((route && route->open && !shows_key(r)) || is_preflight(ends->callers, r));
 
-    if (fg_caller_of_request(ends->callers, r, &caller, &e)) {
+    allow_origin(ends->callers, r);
+    if (rc && !open) {
         fg_reply_error(r, &e);
         return;
     }
-    route = find_route(path, &rest);
     if (!route) {
         fg_http_fail(&e, 404, NULL, NULL, "%.128s: there is no such path; docs/api.md lists them",
                      path);
         fg_reply_error(r, &e);
         return;
     }
-    if (!check_method(route, r, &options, &e)) {
+    if (!check_method(route, r, &options, &e))
         fg_reply_error(r, &e);
-        return;
-    }
-    if (options) {
+    else if (options)
         fg_reply_options(r, route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
-        return;
-    }
-    switch (route->by) {
-    case AT_ONCE: route->answer(ends->service, &caller, r, rest); break;
-    case TOKENS: fg_tokens_start(ends->service, r, route->to_text); break;
-    case COMPLETION: fg_completions_start(ends->completions, r, &caller.tenant, route->kind); break;
-    case OPERATION: fg_operations_start(ends->operations, r, &caller, route->path); break;
-    }
+    else
+        answer(ends, r, route, open ? NULL : &caller, rest);
 }

@@ -95,6 +95,9 @@ static int set_up(struct fg_api *api, const struct fg_api_options *opt, struct f
 
     s->backend = *opt->backend;
     s->backend.info(s->backend.ctx, &s->info);
+    s->info.aliases = opt->aliases;
+    s->info.n_aliases = opt->n_aliases;
+    s->info.any_model = opt->any_model;
     s->ended = check_drained;
     s->ended_ctx = api;
     s->version = api->version = strdup(opt->version ? opt->version : "");

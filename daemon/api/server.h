@@ -22,6 +22,13 @@ struct fg_api_options {
     /* One of them is asked of TCP clients, and each is a tenant; none: tcp_addr must be loopback */
     const char *const *api_keys;
     size_t n_api_keys;
+    /* Origins of web pages that may ask on TCP ("*": all), [n_cors_origins]; and other names than
+     * the model's own that requests may use. These strings outlive the API. */
+    const char *const *cors_origins;
+    size_t n_cors_origins;
+    const char *const *aliases;
+    size_t n_aliases;
+    bool any_model;           /* whatever name they use */
     const char *tenant;       /* the name of the one tenant that all callers are; NULL: caller.h */
     bool tcp_operations;      /* also who does not run the daemon may change what is shared */
     const char *version;      /* shown by the status; NULL: "" */

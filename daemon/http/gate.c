@@ -155,23 +155,34 @@ static int follow_body(struct fg_conn *c, size_t n, struct fg_http_error *e)
 
 /* --- the head --- */
 
+/* False: out of memory. */
+static bool copy_span(struct fg_span s, char **out)
+{
+    *out = s.p ? strndup(s.p, s.n) : NULL;
+    return !s.p || *out;
+}
+
 /* Who sends it. Those who may not are told at once when they send much; else by the handler. */
 static int admit(struct fg_conn *c, const struct fg_head *head, struct fg_http_error *e)
 {
     struct fg_arrival a = {.tcp = c->door->tcp, .fd = bufferevent_getfd(c->bev)};
-    char *key =
-        head->authorization.p ? strndup(head->authorization.p, head->authorization.n) : NULL;
+    char *authorization, *key, *origin;
+    bool copied = copy_span(head->authorization, &authorization) & copy_span(head->key, &key) &
+                  copy_span(head->origin, &origin);
     int rc;
 
-    a.authorization = key;
-    a.has_origin = head->origin.p != NULL;
-    rc = head->authorization.p && !key ? fg_http_fail(e, 500, NULL, NULL, "out of memory")
-                                       : c->http->admit(c->http->ctx, &a, c->tenant, e);
+    a.authorization = authorization;
+    a.api_key = key;
+    a.origin = origin;
+    rc = copied ? c->http->admit(c->http->ctx, &a, c->tenant, e)
+                : fg_http_fail(e, 500, NULL, NULL, "out of memory");
+    free(authorization);
     free(key);
+    free(origin);
     c->known = c->known || rc == 0;
     c->late_ms = 0;
-    if (rc && e->status == 401)
-        c->late_ms = fg_limits_wrong_key(c, a.authorization != NULL);
+    if (rc && e->status == 401 && (head->authorization.p || head->key.p))
+        c->late_ms = fg_limits_wrong_key(c);
     if (rc && (head->chunked || head->length > FG_WORK_SMALL))
         return rc;
     return 0;

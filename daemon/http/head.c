@@ -52,7 +52,7 @@ static bool same(struct fg_span s, const char *word)
 
 /* Those that may come once. */
 struct known {
-    struct fg_span length, coding, host, authorization, origin;
+    struct fg_span length, coding, host, authorization, key, origin;
 };
 
 /* The place of a header that is looked at, or NULL. */
@@ -66,6 +66,8 @@ static struct fg_span *place_of(struct known *k, struct fg_span name)
         return &k->host;
     if (same(name, "Authorization"))
         return &k->authorization;
+    if (same(name, "X-Api-Key") || same(name, "Api-Key"))
+        return &k->key;
     return same(name, "Origin") ? &k->origin : NULL;
 }
 
@@ -170,6 +172,7 @@ int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
     if (rc == 0 && (out->length || out->chunked) && !first_cr)
         rc = malformed(e, "the lines before a body must end with CR and LF");
     out->authorization = known.authorization;
+    out->key = known.key;
     out->origin = known.origin;
     return rc;
 }

@@ -23,16 +23,17 @@ struct fg_head {
     size_t bytes;    /* with the empty line at its end */
     uint64_t length; /* Content-Length; 0 without */
     bool chunked;
-    struct fg_span authorization, origin; /* as long as the bytes */
+    struct fg_span authorization, key, origin; /* as long as the bytes; key: X-Api-Key, Api-Key */
 };
 
 /* Reads the head that `bytes` begin with; the first `seen` of them were looked at before, and its
  * end was not there. 0: it is whole, *out is filled. FG_EBUSY: its end is not
  * there yet. FG_EINVAL with *e filled: a head of more than FG_MAX_HEADER_BYTES, a first line that
- * ends with neither HTTP/1.1 nor HTTP/1.0, a NUL or another control character, a folded line, a name that is none, two of Content-Length, Transfer-Encoding,
- * Host or Authorization, a length that is not all digits, both kinds of length, a coding other than
- * chunked or in HTTP/1.0, a body where the method has none, lines that end in different ways, or a
- * body behind lines that end without a CR. */
+ * ends with neither HTTP/1.1 nor HTTP/1.0, a NUL or another control character, a folded line, a
+ * name that is none, two of Content-Length, Transfer-Encoding, Host, Authorization or of the keys'
+ * headers, a length that is not all digits, both kinds of length, a coding other than chunked or in
+ * HTTP/1.0, a body where the method has none, lines that end in different ways, or a body behind
+ * lines that end without a CR. */
 int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
                  struct fg_http_error *e);
 

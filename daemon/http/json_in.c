@@ -1,10 +1,12 @@
 #include "json_in.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
+#include "json_fit.h"
 #include "lossy.h"
 
 int fg_json_nomem(struct fg_http_error *e)
@@ -65,6 +67,18 @@ int fg_json_parse(const char *body, size_t n, json_t **out, struct fg_http_error
     if (r)
         return r;
     root = json_loadb(body, n, flags, &je);
+    if (!root && (json_error_code(&je) == json_error_numeric_overflow ||
+                  json_error_code(&je) == json_error_null_byte_in_key)) {
+        struct fg_buffer fit = {0};
+
+        fg_json_fit(body, n, &fit);
+        if (!fit.failed)
+            root = json_loadb(fit.p, fit.n, flags, &je);
+        r = fit.failed ? fg_json_nomem(e) : 0;
+        fg_buffer_finish(&fit);
+        if (r)
+            return r;
+    }
     if (!root) {
         if (json_error_code(&je) == json_error_out_of_memory)
             return fg_json_nomem(e);
@@ -127,19 +141,33 @@ int fg_json_bool(const json_t *object, const char *name, bool *out, struct fg_ht
     return 0;
 }
 
+bool fg_json_integral(const json_t *v, int64_t *out)
+{
+    double real = json_real_value(v);
+
+    if (json_is_integer(v))
+        *out = json_integer_value(v);
+    else if (json_is_real(v) && trunc(real) == real && fabs(real) < 0x1p63)
+        *out = (int64_t)real;
+    else
+        return false;
+    return true;
+}
+
 int fg_json_int(const json_t *object, const char *name, int64_t min, int64_t max, int64_t *out,
                 struct fg_http_error *e)
 {
     const json_t *v = fg_json_field(object, name);
     char found[64];
+    int64_t given;
 
     if (!v)
         return 0;
-    if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max)
+    if (!fg_json_integral(v, &given) || given < min || given > max)
         return fg_http_fail(e, 400, name, NULL,
                             "%s: found %s, it must be an integer from %lld to %lld", name,
                             fg_json_found(v, found), (long long)min, (long long)max);
-    *out = json_integer_value(v);
+    *out = given;
     return 0;
 }
 

@@ -19,7 +19,8 @@ enum {
 };
 
 /* Parses a request body: one JSON object, at most 2048 levels deep, no duplicate names. NUL bytes
- * in strings (\u0000) are kept. The object is the caller's. FG_EINVAL with *e filled. */
+ * in strings (\u0000) are kept; what JSON allows and jansson does not hold is made to fit
+ * (json_fit.h). The object is the caller's. FG_EINVAL with *e filled. */
 int fg_json_parse(const char *body, size_t n, json_t **out, struct fg_http_error *e);
 
 /* The field, or NULL when it is absent or null. Borrowed. */
@@ -27,6 +28,9 @@ json_t *fg_json_field(const json_t *object, const char *name);
 
 /* `the string "abc"`, `an array`, `42`: for messages. Returns `buf`. */
 const char *fg_json_found(const json_t *v, char buf[64]);
+
+/* An integer, also when it is written 2.0. */
+bool fg_json_integral(const json_t *v, int64_t *out);
 
 /* Typed fields: 0, or FG_EINVAL with *e filled; *out is untouched when absent. `path` is the name
  * shown in errors. */

@@ -256,12 +256,12 @@ static bool is_unread(struct fg_conn *c, double now)
     return now - c->moved > c->http->idle_ms;
 }
 
-double fg_limits_wrong_key(struct fg_conn *c, bool given)
+double fg_limits_wrong_key(struct fg_conn *c)
 {
     c->http->wrong_keys++;
     c->http->wrong_ipv6 = c->ipv6;
     memcpy(c->http->wrong_peer, c->peer, sizeof c->peer);
-    return given ? fg_wrong_keys_note(c->http->guessers, c->peer, fg_clock_ms()) : 0;
+    return fg_wrong_keys_note(c->http->guessers, c->peer, fg_clock_ms());
 }
 
 static void tell_wrong_keys(struct fg_http *http, double now)
@@ -271,8 +271,7 @@ static void tell_wrong_keys(struct fg_http *http, double now)
     if (!http->wrong_keys || now - http->wrong_told < TELL_MS)
         return;
     inet_ntop(http->wrong_ipv6 ? AF_INET6 : AF_INET, http->wrong_peer, peer, sizeof peer);
-    fg_log_audit("api",
-                 "event=key_refused cause=\"wrong or missing keys\" requests=%u last_peer=%s",
+    fg_log_audit("api", "event=key_refused cause=\"wrong keys\" requests=%u last_peer=%s",
                  http->wrong_keys, peer);
     http->wrong_keys = 0;
     http->wrong_told = now;

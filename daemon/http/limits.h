@@ -26,9 +26,9 @@ void fg_limits_admit(struct fg_conn *c);
 uint32_t fg_limits_under_way(const struct fg_conn *c);
 /* The callback of http->tick: ends what is past its time. */
 void fg_limits_tick(int fd, short what, void *http);
-/* A request was refused for its key, or because it has none: the log says how many, once a second
- * at most. By how many ms the answer is to be late; to one without a key it is not. */
-double fg_limits_wrong_key(struct fg_conn *c, bool given);
+/* A request was refused for its key: the log says how many, once a second at most. By how many ms
+ * the answer is to be late. */
+double fg_limits_wrong_key(struct fg_conn *c);
 /* Bytes of an answer were taken by its client, or begin to wait for it. */
 void fg_limits_moved(struct fg_conn *c);
 

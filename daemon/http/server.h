@@ -21,7 +21,8 @@ struct fg_arrival {
     bool tcp;                  /* came by TCP, else by the Unix socket */
     int fd;                    /* of its connection */
     const char *authorization; /* or NULL */
-    bool has_origin;           /* a web page's */
+    const char *api_key;       /* of X-Api-Key or Api-Key, or NULL */
+    const char *origin;        /* a web page's, or NULL */
 };
 
 struct fg_http_options {

@@ -22,12 +22,13 @@ void fg_stream_start(struct fg_request *r, const char *type)
     evhttp_send_reply_start(r->ev, 200, fg_http_reason(200));
 }
 
-void fg_stream_event(struct fg_request *r, const char *data)
+/* A line and an empty one. */
+static void send_lines(struct fg_request *r, const char *field, const char *data)
 {
     struct evbuffer *line = evbuffer_new();
 
     fg_stream_start(r, FG_STREAM_EVENTS);
-    if (line && evbuffer_add_printf(line, "data: %s\n\n", data) > 0)
+    if (line && evbuffer_add_printf(line, "%s: %s\n\n", field, data) > 0)
         evhttp_send_reply_chunk(r->ev, line);
     else
         fg_request_abort(r); /* a stream with a hole in it would look whole */
@@ -38,6 +39,16 @@ void fg_stream_event(struct fg_request *r, const char *data)
                fg_conn_unsent(r->conn));
         fg_request_abort(r);
     }
+}
+
+void fg_stream_event(struct fg_request *r, const char *data)
+{
+    send_lines(r, "data", data);
+}
+
+void fg_stream_comment(struct fg_request *r)
+{
+    send_lines(r, "", "wait");
 }
 
 /* evhttp says so when all that was sent is on its way. */

@@ -48,18 +48,21 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     struct fg_prefix_cache *r = &flow->runner.prefix_cache;
     int rc;
 
+    rc = fg_rules_init(&job->rules, &job->req, flow->vocabulary.tokenizer, err);
+    if (rc)
+        return rc;
     job->n_best =
-        job->req.n_logprobs < 0 ? fg_sample_needs(&job->req.sampling, flow->sampler.n_vocab) : 0;
+        job->req.n_logprobs < 0 ? fg_rules_need(&job->rules, &job->req, flow->sampler.n_vocab) : 0;
     if (!job->n_best && !job->logits)
-        job->logits = malloc(flow->n_vocab * sizeof *job->logits);
+        job->logits = malloc((job->req.want_prompt ? FG_PROMPT_LOGITS : 1) * (size_t)flow->n_vocab *
+                             sizeof *job->logits);
     if (!job->n_best && !job->logits)
         return fg_fail(err, FG_ENOMEM, "no memory for the logits");
     rc = fg_seq_create(r->engine, &job->seq, err);
     if (rc)
         return rc;
     if (!job->answering)
-        fg_answer_text_init(&job->answer, flow->vocabulary.tokenizer, job->req.stop,
-                            job->req.n_stop);
+        fg_answer_text_init(&job->answer, flow->vocabulary.tokenizer, &job->req);
     job->answering = true;
     fg_account_mark(&job->marks.admitted);
     job->caching = job->req.cache == FG_CACHE_READ_WRITE;

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-void fg_answer_text_init(struct fg_answer_text *a, const struct fg_tokenizer *t, char *const *stop,
-                         size_t n_stop)
+void fg_answer_text_init(struct fg_answer_text *a, const struct fg_tokenizer *t,
+                         const struct fg_job_request *req)
 {
-    fg_detok_init(&a->detok, t, true);
-    fg_stop_init(&a->stop, stop, n_stop);
+    fg_detok_init(&a->detok, t, !req->show_control);
+    fg_stop_init(&a->stop, req->stop, req->n_stop);
 }
 
 void fg_answer_text_finish(struct fg_answer_text *a)
@@ -16,13 +16,15 @@ void fg_answer_text_finish(struct fg_answer_text *a)
     fg_stop_finish(&a->stop);
 }
 
-int fg_answer_text_push(struct fg_answer_text *a, int32_t token, struct fg_str *text, bool *stopped,
-                        struct fg_err *err)
+int fg_answer_text_push(struct fg_answer_text *a, int32_t token, bool early, struct fg_str *text,
+                        bool *stopped, struct fg_err *err)
 {
     struct fg_str raw;
     int rc = fg_detok_push(&a->detok, token, &raw, err);
 
-    if (rc == 0)
+    if (rc == 0 && early)
+        *text = raw;
+    else if (rc == 0)
         rc = fg_stop_push(&a->stop, raw, text, err);
     *stopped = a->stop.hit;
     return rc;
@@ -62,4 +64,5 @@ void fg_answer_text_piece(const struct fg_tokenizer *t, struct fg_token_logprob 
     if (n)
         memcpy(p->piece, bytes, n);
     p->piece_bytes = (uint32_t)n;
+    p->control = fg_tokenizer_is_control(t, p->token);
 }

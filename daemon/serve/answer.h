@@ -12,14 +12,15 @@ struct fg_answer_text {
     struct fg_stop stop;
 };
 
-/* The tokenizer and the stop strings must outlive the answer. */
-void fg_answer_text_init(struct fg_answer_text *a, const struct fg_tokenizer *t, char *const *stop,
-                         size_t n_stop);
+/* The tokenizer and the request must outlive the answer. */
+void fg_answer_text_init(struct fg_answer_text *a, const struct fg_tokenizer *t,
+                         const struct fg_job_request *req);
 void fg_answer_text_finish(struct fg_answer_text *a);
-/* Takes the next token. *text (may be empty) is valid until the next call; *stopped: a stop string
- * is complete, and *text is the last. FG_EINVAL (id outside the vocabulary), FG_ENOMEM. */
-int fg_answer_text_push(struct fg_answer_text *a, int32_t token, struct fg_str *text, bool *stopped,
-                        struct fg_err *err);
+/* Takes the next token; `early`: its text cannot be of a stop string. *text (may be empty) is valid
+ * until the next call; *stopped: a stop string is complete, and *text is the last. FG_EINVAL (id
+ * outside the vocabulary), FG_ENOMEM. */
+int fg_answer_text_push(struct fg_answer_text *a, int32_t token, bool early, struct fg_str *text,
+                        bool *stopped, struct fg_err *err);
 /* The answer ended otherwise: what was held back, into `out` (malloc'd, the caller's, *n bytes;
  * NULL when there is none). FG_ENOMEM. */
 int fg_answer_text_end(struct fg_answer_text *a, char **out, size_t *n, struct fg_err *err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "admit.h"
+#include "decode.h"
 #include "flow_state.h"
 #include "job_state.h"
 #include "prefill.h"
@@ -45,7 +46,7 @@ static void add(const struct fg_flow *flow, struct fg_batch *b, struct fg_job *j
         (struct fg_step_span){.seq = job->seq,
                               .tokens = from < job->n_tokens ? job->tokens + from : &open,
                               .n = n,
-                              .n_logits = ends && !job->n_best,
+                              .n_logits = fg_decode_rows(job, from, n, ends),
                               .logits = job->logits,
                               .n_best = ends ? job->n_best : 0,
                               .best = job->best};
@@ -73,7 +74,7 @@ void fg_batch_plan(const struct fg_flow *flow, struct fg_batch *b)
 
         if (pending(job) < 2)
             continue;
-        n = fg_prefill_span(flow, job, position(job), budget);
+        n = fg_decode_span(job, position(job), fg_prefill_span(flow, job, position(job), budget));
         add(flow, b, job, n);
         budget -= n;
     }

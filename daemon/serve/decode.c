@@ -1,5 +1,7 @@
 /* Decode: from logits to the next token, its text to the client, and the answer's end. */
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "admit.h"
@@ -9,7 +11,7 @@
 #include "flow_state.h"
 #include "job_state.h"
 
-static void describe(const struct fg_flow *flow, const struct fg_job *job,
+static void describe(const struct fg_flow *flow, const struct fg_job *job, const float *logits,
                      struct fg_job_token *token, struct fg_token_logprob *top)
 {
     const struct fg_tokenizer *t = flow->vocabulary.tokenizer;
@@ -18,10 +20,16 @@ static void describe(const struct fg_flow *flow, const struct fg_job *job,
     if (token->n_top > flow->n_vocab)
         token->n_top = flow->n_vocab;
     token->top = top;
-    fg_sample_logprobs(job->logits, flow->n_vocab, &token->chosen, top, token->n_top);
+    fg_sample_logprobs(logits, flow->n_vocab, &token->chosen, top, token->n_top);
     fg_answer_text_piece(t, &token->chosen);
     for (uint32_t i = 0; i < token->n_top; i++)
         fg_answer_text_piece(t, &top[i]);
+}
+
+/* Does anybody want to know which token it is? */
+static bool tells_tokens(const struct fg_job *job)
+{
+    return job->req.n_logprobs >= 0 || job->req.want_tokens;
 }
 
 void fg_decode_tell(const struct fg_flow *flow, struct fg_job *job)
@@ -33,8 +41,110 @@ void fg_decode_tell(const struct fg_flow *flow, struct fg_job *job)
         return;
     job->fresh.there = false;
     if (job->req.n_logprobs >= 0)
-        describe(flow, job, &token, top);
-    fg_job_delta(job, job->fresh.text, job->req.n_logprobs >= 0 ? &token : NULL);
+        describe(flow, job, job->logits, &token, top);
+    fg_job_delta(job, job->fresh.text, tells_tokens(job) ? &token : NULL);
+}
+
+uint32_t fg_decode_span(const struct fg_job *job, uint32_t from, uint32_t n)
+{
+    return job->req.want_prompt && from < job->n_prompt && n > FG_PROMPT_LOGITS ? FG_PROMPT_LOGITS
+                                                                                : n;
+}
+
+uint32_t fg_decode_rows(const struct fg_job *job, uint32_t from, uint32_t n, bool ends)
+{
+    if (job->req.want_prompt && from + n <= job->n_prompt)
+        return n;
+    return ends && !job->n_best;
+}
+
+void fg_decode_prompt(const struct fg_flow *flow, struct fg_job *job, uint32_t from)
+{
+    struct fg_token_logprob top[FG_MAX_LOGPROBS];
+    uint32_t n = fg_seq_length(job->seq) - from;
+
+    if (!job->req.want_prompt || from + n > job->n_prompt)
+        return;
+    for (uint32_t i = 0; i < n; i++) {
+        struct fg_job_token token = {.chosen = {.token = job->tokens[from], .logprob = NAN}};
+
+        if (from + i == 0 && job->told_prompt == 0) { /* nothing predicts it */
+            fg_answer_text_piece(flow->vocabulary.tokenizer, &token.chosen);
+            fg_job_prompt(job, &token, 1);
+            job->told_prompt = 1;
+        }
+        if (from + i + 1 != job->told_prompt || from + i + 1 == job->n_prompt)
+            continue;
+        token.chosen.token = job->tokens[from + i + 1];
+        describe(flow, job, job->logits + (size_t)i * flow->n_vocab, &token, top);
+        fg_job_prompt(job, &token, 1);
+        job->told_prompt++;
+    }
+    /* The last row is what the answer's first token comes from. */
+    memmove(job->logits, job->logits + (size_t)(n - 1) * flow->n_vocab,
+            flow->n_vocab * sizeof *job->logits);
+}
+
+/* Draws again, for another reason than the first time. */
+static uint64_t other_seed(uint64_t seed)
+{
+    return fg_sample_random(seed, UINT64_MAX / 2);
+}
+
+/* A token that would make a bad word is drawn anew without all that would: as if they had never
+ * been there. */
+static int choose_again(struct fg_flow *flow, struct fg_job *job, struct fg_adjust *a, int32_t *id,
+                        struct fg_err *err)
+{
+    const struct fg_tokenizer *t = flow->vocabulary.tokenizer;
+    struct fg_sampling again = job->req.sampling;
+    int rc = fg_rules_ban_bad(&job->rules, &job->req, t, a, err);
+
+    again.seed = other_seed(again.seed);
+    return rc ? rc : fg_sample_adjusted(&flow->sampler, job->logits, &again, a, id, err);
+}
+
+static int choose(struct fg_flow *flow, struct fg_job *job, int32_t *id, struct fg_err *err)
+{
+    const struct fg_tokenizer *t = flow->vocabulary.tokenizer;
+    struct fg_adjust a = fg_rules_adjust(&job->rules, &job->req, job->account.completion_tokens);
+    uint32_t need = fg_sample_needs(&job->req.sampling, flow->sampler.n_vocab);
+    int rc;
+
+    a.tokens = job->tokens;
+    a.n_prompt = job->n_prompt;
+    a.n_tokens = job->n_tokens;
+    if (job->n_best) {
+        if (job->n_best > need && !isnan(job->best[0].logit))
+            fg_sample_unban(job->best, job->n_best, a.banned, a.n_banned);
+        return fg_sample_best(&flow->sampler, job->best, &job->req.sampling, a.index, id, err);
+    }
+    if (!a.n_banned && fg_rules_plain(&job->req))
+        return fg_sample(&flow->sampler, job->logits, &job->req.sampling, a.index, id, err);
+    rc = fg_sample_adjusted(&flow->sampler, job->logits, &job->req.sampling, &a, id, err);
+    if (rc == 0 && fg_rules_bad(&job->rules, &job->req, t, *id))
+        rc = choose_again(flow, job, &a, id, err);
+    return rc;
+}
+
+/* The token's text; *ends: it is the last token. A stop string may be found once there are as many
+ * tokens as the answer is to have at least. */
+static int push(struct fg_flow *flow, struct fg_job *job, int32_t id, bool *ends,
+                struct fg_err *err)
+{
+    const struct fg_tokenizer *t = flow->vocabulary.tokenizer;
+    bool early = job->account.completion_tokens < job->req.rules.min_tokens;
+    int rc = fg_rules_push(&job->rules, t, id, err);
+
+    *ends = false;
+    job->fresh.text = (struct fg_str){"", 0};
+    if (rc == 0 && fg_rules_end(&job->req, t, id))
+        *ends = true; /* it has no text */
+    else if (rc == 0)
+        rc = fg_answer_text_push(&job->answer, id, early, &job->fresh.text, ends, err);
+    job->fresh.id = id;
+    job->fresh.there = rc == 0;
+    return rc;
 }
 
 /* Sends what was held back, then DONE; then the caches get what they do not have yet. */
@@ -74,18 +184,13 @@ static int end(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason f
 
 int fg_decode_next(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
-    bool stopped = false;
+    bool ends = false;
     int32_t id;
     int rc;
 
     if (job->max_new == 0)
         return end(flow, job, FG_FINISH_LENGTH, err);
-    if (job->n_best)
-        rc = fg_sample_best(&flow->sampler, job->best, &job->req.sampling,
-                            job->account.completion_tokens, &id, err);
-    else
-        rc = fg_sample(&flow->sampler, job->logits, &job->req.sampling,
-                       job->account.completion_tokens, &id, err);
+    rc = choose(flow, job, &id, err);
     if (rc) {
         fg_distrust(flow, job, err);
         return 0;
@@ -95,17 +200,13 @@ int fg_decode_next(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
         fg_account_mark(&job->marks.first_token);
         job->account.completion_tokens++;
         fg_job_show(job, FG_PHASE_DECODE);
-        if (!job->req.ignore_eos && fg_tokenizer_is_eog(flow->vocabulary.tokenizer, id))
-            return end(flow, job, FG_FINISH_STOP, err);
-        rc = fg_answer_text_push(&job->answer, id, &job->fresh.text, &stopped, err);
-        job->fresh.id = id;
-        job->fresh.there = rc == 0;
+        rc = push(flow, job, id, &ends, err);
     }
     if (rc) {
         fg_admit_fail(flow, job, err);
         return 0;
     }
-    if (stopped)
+    if (ends)
         return end(flow, job, FG_FINISH_STOP, err);
     if (job->account.completion_tokens == job->max_new)
         return end(flow, job, FG_FINISH_LENGTH, err);

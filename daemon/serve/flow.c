@@ -32,6 +32,7 @@ static void *run_text(void *arg)
             rc = fg_job_canceled(job) ? fg_fail(&err, FG_ECANCELED, "the request was canceled")
                                       : fg_prompt_prepare(flow, job, &err);
             if (rc == 0) {
+                fg_job_begun(job);
                 fg_queue_post(&flow->gpu_queue, &job->link);
                 continue;
             }

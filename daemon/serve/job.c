@@ -13,6 +13,7 @@ void fg_job_unref(struct fg_job *job)
     fg_job_request_finish(&job->req);
     if (job->answering)
         fg_answer_text_finish(&job->answer);
+    fg_rules_finish(&job->rules);
     fg_prefix_finish(&job->prefix);
     free(job->logits);
     free(job->tokens);
@@ -154,6 +155,16 @@ void fg_job_show(struct fg_job *job, enum fg_job_phase phase)
     atomic_store(&job->show_generated, job->account.completion_tokens);
 }
 
+void fg_job_begun(struct fg_job *job)
+{
+    bool wanted = job->req.want_tokens || job->req.want_prompt;
+    struct fg_job_event e = {.kind = FG_EVENT_BEGUN,
+                             .prompt = wanted ? job->tokens : NULL,
+                             .n_prompt = wanted ? job->n_prompt : 0};
+
+    job->sink(job->sink_ctx, &e);
+}
+
 void fg_job_progress(struct fg_job *job)
 {
     uint32_t done = atomic_load(&job->show_done);
@@ -166,6 +177,13 @@ void fg_job_progress(struct fg_job *job)
     if (!job->req.want_progress || (job->told && done < job->told))
         return;
     job->told = done;
+    job->sink(job->sink_ctx, &e);
+}
+
+void fg_job_prompt(struct fg_job *job, const struct fg_job_token *tokens, size_t n)
+{
+    struct fg_job_event e = {.kind = FG_EVENT_PROMPT, .text = "", .tokens = tokens, .n_tokens = n};
+
     job->sink(job->sink_ctx, &e);
 }
 

@@ -1,9 +1,10 @@
 /* A job: one completion on its way through the flow, as the API sees it.
  *
  * The API fills a fg_job_request and submits it from the loop thread; events come back through
- * `sink`, called on the flow's threads, one job's events in order: any number of PROGRESS and
- * DELTA, then exactly one DONE or FAILED, after which the flow no longer touches the sink. The sink
- * must not block (post the event to the loop and return). */
+ * `sink`, called on the flow's threads, one job's events in order: BEGUN, any number of PROGRESS,
+ * PROMPT and DELTA, then exactly one DONE or FAILED (which may be all that comes), after which the
+ * flow no longer touches the sink. The sink must not block (post the event to the loop and return).
+ */
 #ifndef FG_JOB_H
 #define FG_JOB_H
 
@@ -54,9 +55,33 @@ struct fg_job_message {
 struct fg_sampling {
     float temperature; /* 0: greedy */
     int32_t top_k;     /* 0: off */
-    float top_p;       /* 1: off */
+    float top_p;       /* 1: off; 0: the best token alone */
     float min_p;       /* 0: off */
     uint64_t seed;
+    /* Logits are lowered by these for tokens that the answer holds already: once, and for each time
+     * that it does. 0: off. */
+    float presence_penalty, frequency_penalty;
+    /* Logits above 0 are divided by it, others multiplied, for tokens that the prompt or the answer
+     * holds. 0 or 1: off. */
+    float repetition_penalty;
+};
+
+struct fg_token_bias {
+    int32_t token;
+    float bias; /* added to its logit */
+};
+
+/* Which tokens may be chosen, and which end an answer. All ids are of the vocabulary. */
+struct fg_token_rules {
+    struct fg_token_bias *bias;
+    size_t n_bias;
+    int32_t *allowed; /* no others are chosen; n_allowed 0: all */
+    size_t n_allowed;
+    int32_t *stop; /* these end the answer like the model's end tokens; without text */
+    size_t n_stop;
+    char **bad_words; /* UTF-8, not empty; the answer's text holds none of them */
+    size_t n_bad_words;
+    uint32_t min_tokens; /* before so many, no token, text or stop string ends the answer */
 };
 
 struct fg_job_request {
@@ -71,13 +96,19 @@ struct fg_job_request {
     struct fg_tenant tenant;
     int32_t max_tokens; /* -1: until the context is full */
     struct fg_sampling sampling;
+    struct fg_token_rules rules;
     char **stop; /* UTF-8 strings; the answer ends before the first that appears */
     size_t n_stop;
     int32_t n_logprobs; /* -1: none; n >= 0: the chosen token's and the n best alternatives' */
     enum fg_job_mode mode;
     enum fg_cache_use cache;
     bool ignore_eos;          /* go on past end tokens until max_tokens */
+    bool no_begin;            /* FG_PROMPT_TEXT: without the model's begin token */
+    bool show_control;        /* control tokens of the answer are text */
     bool want_progress;       /* send PROGRESS events */
+    bool want_tokens;         /* DELTA tells every token, and BEGUN the prompt's */
+    bool want_prompt;         /* PROMPT events: log-probabilities of the prompt's tokens; with
+                               * n_logprobs, and nothing is reused */
     struct fg_verify *verify; /* FG_MODE_VERIFY: the flow's own, verify.h; else NULL */
     /* Called once when text, tokens, messages and tools have been freed, on any thread, also after
      * the job's last event; NULL: nobody asks. */
@@ -87,6 +118,9 @@ struct fg_job_request {
 /* Frees what the fields point to (malloc'd each); the struct itself is the caller's. */
 void fg_job_request_finish(struct fg_job_request *r);
 
+/* FG_ETOOLONG, in the words that clients look for. max_tokens as in fg_job_request. */
+int fg_job_too_long(struct fg_err *err, uint32_t context, size_t prompt, int32_t max_tokens);
+
 enum { FG_MAX_LOGPROBS = 20 };
 
 struct fg_token_logprob {
@@ -94,6 +128,7 @@ struct fg_token_logprob {
     float logprob;   /* natural log of the softmax at temperature 1 */
     char piece[256]; /* the token's bytes (cut at 256), not NUL-terminated */
     uint32_t piece_bytes;
+    bool control; /* it has no text in an answer */
 };
 
 /* One generated token. */
@@ -131,17 +166,27 @@ struct fg_job_account {
     struct fg_cache_why why;
 };
 
-enum fg_event_kind { FG_EVENT_PROGRESS, FG_EVENT_DELTA, FG_EVENT_DONE, FG_EVENT_FAILED };
+enum fg_event_kind {
+    FG_EVENT_BEGUN, /* the prompt is tokenized and fits: the job waits for its turn */
+    FG_EVENT_PROGRESS,
+    FG_EVENT_PROMPT,
+    FG_EVENT_DELTA,
+    FG_EVENT_DONE,
+    FG_EVENT_FAILED
+};
 
 /* Pointers live during the sink's call only. */
 struct fg_job_event {
     enum fg_event_kind kind;
+    const int32_t *prompt; /* BEGUN, with want_tokens or want_prompt: [n_prompt] */
+    size_t n_prompt;
     uint32_t done, total; /* PROGRESS: prompt tokens in place of all */
     uint32_t reused;      /* PROGRESS: of `done`, how many were restored */
     const char *text;     /* DELTA: complete UTF-8, may be empty while a stop string is undecided */
     size_t text_bytes;
-    const struct fg_job_token
-        *tokens; /* DELTA: tokens that ended in this delta (with n_logprobs) */
+    /* DELTA: tokens that ended in this delta (with n_logprobs or want_tokens). PROMPT: the next
+     * ones of the prompt; its very first has no log-probability: NaN. */
+    const struct fg_job_token *tokens;
     size_t n_tokens;
     enum fg_finish_reason finish;  /* DONE */
     struct fg_job_account account; /* DONE */
@@ -183,6 +228,10 @@ struct fg_flow_info {
     const char *pack_key; /* that exports are signed with, as text; "": there is none */
     uint32_t context_tokens, n_vocab;
     uint64_t weight_bytes, model_created; /* unix seconds of the file */
+    /* Set by the API: other names that requests may use, [n_aliases]; whether any name will do. */
+    const char *const *aliases;
+    size_t n_aliases;
+    bool any_model;
 };
 void fg_flow_info(const struct fg_flow *flow, struct fg_flow_info *out);
 

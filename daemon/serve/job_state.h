@@ -11,6 +11,7 @@
 #include "prefix/explain.h"
 #include "prefix/keep.h"
 #include "prefix/prefix_keys.h"
+#include "rules.h"
 #include "sample.h"
 
 struct fg_flow;
@@ -46,6 +47,7 @@ struct fg_job {
      * none. */
     uint32_t bounds[FG_BOUNDS];
     uint32_t max_new; /* tokens to generate at most */
+    struct fg_rules rules;
     struct fg_prefix prefix;
 
     /* The GPU thread's. */
@@ -61,8 +63,8 @@ struct fg_job {
     struct fg_trail trail;
     uint32_t part;   /* a boundary, in tokens, where this prompt leaves what is stored; 0: none */
     uint32_t span;   /* tokens in the step that runs; 0: it is not in it */
-    float *logits;   /* [n_vocab], where n_best is 0 */
-    uint32_t n_best; /* that sampling needs; 0: all, or logprobs were asked for */
+    float *logits;   /* where n_best is 0: [1 or FG_PROMPT_LOGITS][n_vocab] */
+    uint32_t n_best; /* that are read; 0: all logits are */
     struct fg_best best[FG_BEST_MOST];
     struct fg_answer_text answer;
     bool answering; /* answer was initialized */
@@ -75,7 +77,8 @@ struct fg_job {
     bool explains;                     /* that is being found out */
     bool ended;                        /* the last event is sent */
     enum fg_finish_reason finish;
-    uint32_t told; /* by the last PROGRESS */
+    uint32_t told;        /* by the last PROGRESS */
+    uint32_t told_prompt; /* tokens, by PROMPT */
 
     /* For fg_flow_jobs(). */
     _Atomic uint32_t phase, show_prompt, show_done, show_reused, show_generated;
@@ -91,6 +94,10 @@ static inline bool fg_job_reads(const struct fg_job *job)
     return job->req.cache != FG_CACHE_NONE && !job->anew;
 }
 void fg_job_show(struct fg_job *job, enum fg_job_phase phase);
+/* BEGUN. */
+void fg_job_begun(struct fg_job *job);
+/* PROMPT. */
+void fg_job_prompt(struct fg_job *job, const struct fg_job_token *tokens, size_t n);
 /* PROGRESS, when the job wants it. */
 void fg_job_progress(struct fg_job *job);
 void fg_job_delta(struct fg_job *job, struct fg_str text, const struct fg_job_token *token);

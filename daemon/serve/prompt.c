@@ -74,7 +74,8 @@ static int check_ids(const int32_t *ids, size_t n, uint32_t n_vocab, struct fg_e
 static int encode(struct fg_flow *flow, struct fg_job_request *req, int32_t **ids, size_t *n,
                   size_t bounds[FG_BOUNDS], struct fg_err *err)
 {
-    const struct fg_encode_options how = {.flags = FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL,
+    const struct fg_encode_options how = {.flags = FG_ENCODE_PARSE_SPECIAL |
+                                                   (req->no_begin ? 0 : FG_ENCODE_ADD_SPECIAL),
                                           .most = flow->context};
 
     switch (req->kind) {
@@ -149,8 +150,9 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     if (n == 0)
         return fg_fail(err, FG_EINVAL, "the prompt is empty; it needs at least one token");
     if (n > flow->context)
-        return fg_fail(err, FG_ETOOLONG, "prompt has %zu tokens, the context holds %u", n,
-                       flow->context);
+        return fg_job_too_long(err, flow->context, n, job->req.max_tokens);
+    if (job->req.want_prompt)
+        job->req.cache = FG_CACHE_NONE; /* all of it is computed */
     job->n_tokens = job->cap_tokens = job->n_prompt = (uint32_t)n;
     for (int i = 0; i < FG_BOUNDS; i++)
         job->bounds[i] = (uint32_t)bounds[i] / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;

@@ -20,7 +20,24 @@ void fg_job_request_finish(struct fg_job_request *r)
     free(r->stop);
     if (r->let_go)
         r->let_go(r->held);
+    free(r->rules.bias);
+    free(r->rules.allowed);
+    free(r->rules.stop);
+    for (size_t i = 0; r->rules.bad_words && i < r->rules.n_bad_words; i++)
+        free(r->rules.bad_words[i]);
+    free(r->rules.bad_words);
     *r = (struct fg_job_request){0};
+}
+
+int fg_job_too_long(struct fg_err *err, uint32_t context, size_t prompt, int32_t max_tokens)
+{
+    size_t completion = max_tokens > 0 ? (size_t)max_tokens : 0;
+
+    return fg_fail(err, FG_ETOOLONG,
+                   "This model's maximum context length is %u tokens. However, you requested %zu "
+                   "tokens (%zu in the messages, %zu in the completion). Please reduce the length "
+                   "of the messages or completion.",
+                   context, prompt + completion, prompt, completion);
 }
 
 void fg_operation_request_finish(struct fg_operation_request *r)

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define IN_PROMPT (UINT32_C(1) << 31)
+
 struct fg_candidate {
     int32_t id;
     float logit;
@@ -13,7 +15,8 @@ int fg_sampler_init(struct fg_sampler *s, uint32_t n_vocab, struct fg_err *err)
 {
     s->n_vocab = n_vocab;
     s->cand = calloc(n_vocab ? n_vocab : 1, sizeof *s->cand);
-    if (!s->cand)
+    s->counts = calloc(n_vocab ? n_vocab : 1, sizeof *s->counts);
+    if (!s->cand || !s->counts)
         return fg_fail(err, FG_ENOMEM, "no memory to sample from %u tokens", n_vocab);
     return 0;
 }
@@ -21,7 +24,9 @@ int fg_sampler_init(struct fg_sampler *s, uint32_t n_vocab, struct fg_err *err)
 void fg_sampler_finish(struct fg_sampler *s)
 {
     free(s->cand);
+    free(s->counts);
     s->cand = NULL;
+    s->counts = NULL;
 }
 
 int fg_sampling_check(const struct fg_sampling *p, struct fg_err *err)
@@ -212,6 +217,106 @@ int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_samplin
     }
     *token = draw(c, n, ranked, logits[*token], p, index);
     return 0;
+}
+
+/* Candidate i is token i. */
+static void penalize(struct fg_sampler *s, const struct fg_sampling *p, const struct fg_adjust *a)
+{
+    const float repetition = p->repetition_penalty;
+    const bool repeats = repetition != 0 && repetition != 1;
+
+    if (!repeats && p->presence_penalty == 0 && p->frequency_penalty == 0)
+        return;
+    /* The answer's are counted; the prompt's get the highest bit. */
+    for (uint32_t i = 0; i < a->n_tokens; i++) {
+        uint32_t id = (uint32_t)a->tokens[i];
+
+        if (id < s->n_vocab)
+            s->counts[id] = i < a->n_prompt ? IN_PROMPT : s->counts[id] + 1;
+    }
+    for (uint32_t i = 0; i < a->n_tokens; i++) {
+        uint32_t id = (uint32_t)a->tokens[i], count;
+
+        if (id >= s->n_vocab || !s->counts[id])
+            continue;
+        count = s->counts[id] & ~IN_PROMPT;
+        if (repeats)
+            s->cand[id].logit = s->cand[id].logit > 0 ? s->cand[id].logit / repetition
+                                                      : s->cand[id].logit * repetition;
+        s->cand[id].logit -= (float)count * p->frequency_penalty;
+        s->cand[id].logit -= count ? p->presence_penalty : 0;
+        s->counts[id] = 0;
+    }
+}
+
+/* Only those that are allowed, at the front. */
+static uint32_t keep_allowed(struct fg_sampler *s, const struct fg_adjust *a)
+{
+    struct fg_candidate *c = s->cand;
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < a->n_banned; i++)
+        if ((uint32_t)a->banned[i] < s->n_vocab)
+            c[a->banned[i]].logit = -INFINITY;
+    for (size_t i = 0; i < a->n_allowed; i++)
+        if ((uint32_t)a->allowed[i] < s->n_vocab)
+            s->counts[a->allowed[i]] = 1;
+    for (uint32_t i = 0; i < s->n_vocab; i++) {
+        if (c[i].logit > -INFINITY && (!a->n_allowed || s->counts[i]))
+            c[n++] = c[i];
+        s->counts[i] = 0;
+    }
+    return n;
+}
+
+int fg_sample_adjusted(struct fg_sampler *s, const float *logits, const struct fg_sampling *p,
+                       const struct fg_adjust *a, int32_t *token, struct fg_err *err)
+{
+    struct fg_candidate *c = s->cand;
+    uint32_t n = s->n_vocab, best = 0;
+    bool ranked = false;
+    double max;
+    int rc = find_best(logits, n, token, err);
+
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; i < n; i++)
+        c[i] = (struct fg_candidate){.id = (int32_t)i, .logit = logits[i]};
+    penalize(s, p, a);
+    for (size_t i = 0; i < a->n_bias; i++)
+        if ((uint32_t)a->bias[i].token < n)
+            c[a->bias[i].token].logit += a->bias[i].bias;
+    n = keep_allowed(s, a);
+    if (n == 0)
+        return fg_fail(err, FG_EINVAL, "no token is left that may be chosen");
+    for (uint32_t i = 1; i < n; i++)
+        if (c[i].logit > c[best].logit)
+            best = i;
+    *token = c[best].id;
+    max = c[best].logit;
+    if (!(p->temperature > 0))
+        return 0;
+    if (p->top_k > 0 && (uint32_t)p->top_k < n) {
+        n = keep_top_k(c, n, (uint32_t)p->top_k);
+        ranked = true;
+    }
+    *token = draw(c, n, ranked, max, p, a->index);
+    return 0;
+}
+
+uint32_t fg_sample_unban(struct fg_best *best, uint32_t n, const int32_t *banned, size_t n_banned)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        bool out = false;
+
+        for (size_t b = 0; !out && b < n_banned; b++)
+            out = banned[b] == best[i].id;
+        if (!out)
+            best[kept++] = best[i];
+    }
+    return kept;
 }
 
 uint32_t fg_sample_needs(const struct fg_sampling *p, uint32_t n_vocab)

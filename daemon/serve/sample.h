@@ -1,18 +1,19 @@
 /* Sampling: from one token's logits to the next token, and log-probabilities.
  *
- * The filters run in this order: top_k, softmax at the temperature, top_p, min_p; then one draw.
- * The draw for the n-th token of an answer depends on (seed, n) only, so an answer does not depend
- * on what else was in the batch. All sums are doubles in a fixed order. Pure; any thread, one
- * sampler a thread. */
+ * The filters run in this order: penalties and bias, top_k, softmax at the temperature, top_p,
+ * min_p; then one draw. The draw for the n-th token of an answer depends on (seed, n) only, so an
+ * answer does not depend on what else was in the batch. All sums are doubles in a fixed order.
+ * Pure; any thread, one sampler a thread. */
 #ifndef FG_SAMPLE_H
 #define FG_SAMPLE_H
 
 #include "job.h"
 #include "model/engine.h"
 
-/* Scratch of one thread: [n_vocab] candidates. */
+/* Scratch of one thread: [n_vocab] candidates and counts, which are 0 between calls. */
 struct fg_sampler {
     struct fg_candidate *cand;
+    uint32_t *counts;
     uint32_t n_vocab;
 };
 
@@ -30,12 +31,33 @@ int fg_sampling_check(const struct fg_sampling *p, struct fg_err *err);
 int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_sampling *p,
               uint64_t index, int32_t *token, struct fg_err *err);
 
+/* How one choice differs from what the logits say; all borrowed. */
+struct fg_adjust {
+    const struct fg_token_bias *bias;
+    size_t n_bias;
+    const int32_t *allowed; /* n_allowed 0: all */
+    size_t n_allowed;
+    const int32_t *banned; /* never chosen */
+    size_t n_banned;
+    const int32_t *tokens; /* prompt and answer, for the penalties */
+    uint32_t n_prompt, n_tokens;
+    uint64_t index; /* as in fg_sample() */
+};
+
+/* fg_sample() of logits that are adjusted first: repetition_penalty, presence_penalty and
+ * frequency_penalty, bias, then those that may not be chosen go. FG_EINVAL when that leaves
+ * none. */
+int fg_sample_adjusted(struct fg_sampler *s, const float *logits, const struct fg_sampling *p,
+                       const struct fg_adjust *a, int32_t *token, struct fg_err *err);
+
 /* How many of the best tokens fg_sample() would look at, 1..FG_BEST_MOST; 0: it needs all. */
 uint32_t fg_sample_needs(const struct fg_sampling *p, uint32_t n_vocab);
 /* The token that fg_sample() would choose, from the fg_sample_needs() best alone, as the engine
  * ranks them. FG_EDEVICE as there. */
 int fg_sample_best(struct fg_sampler *s, const struct fg_best *best, const struct fg_sampling *p,
                    uint64_t index, int32_t *token, struct fg_err *err);
+/* Takes the banned ones from n of the best; returns how many stay. */
+uint32_t fg_sample_unban(struct fg_best *best, uint32_t n, const int32_t *banned, size_t n_banned);
 
 /* Natural-log softmax at temperature 1 over all logits, summed in double by ascending id.
  * Fills chosen->logprob for chosen->token, and token and logprob of the n_top (<= FG_MAX_LOGPROBS,

@@ -147,6 +147,7 @@ static bool follow_up(struct fg_flow *flow)
     for (uint32_t i = 0; rc == 0 && i < b->n; i++) {
         struct fg_job *job = b->jobs[i];
 
+        fg_decode_prompt(flow, job, b->from[i]);
         rc = fg_prefill_keep(flow, job, b->from[i], &err);
         if (rc == 0 && fg_seq_length(job->seq) == job->n_tokens)
             rc = fg_decode_next(flow, job, &err);

@@ -51,6 +51,20 @@ static bool is_canceled(struct fg_job *job)
     return canceled;
 }
 
+void fake_job_begun(struct fg_job *job, const int32_t *prompt, size_t n)
+{
+    struct fg_job_event e = {.kind = FG_EVENT_BEGUN, .prompt = prompt, .n_prompt = n};
+
+    emit(job, &e);
+}
+
+void fake_job_prompt(struct fg_job *job, const struct fg_job_token *tokens, size_t n)
+{
+    struct fg_job_event e = {.kind = FG_EVENT_PROMPT, .text = "", .tokens = tokens, .n_tokens = n};
+
+    emit(job, &e);
+}
+
 void fake_job_progress(struct fg_job *job, uint32_t done, uint32_t total, uint32_t reused)
 {
     struct fg_job_event e = {

@@ -29,6 +29,8 @@ void fake_job_wait_canceled(struct fg_job *job);
 void fake_backend_wait_released(struct fake_backend *b);
 unsigned fake_backend_submitted(struct fake_backend *b);
 
+void fake_job_begun(struct fg_job *job, const int32_t *prompt, size_t n);
+void fake_job_prompt(struct fg_job *job, const struct fg_job_token *tokens, size_t n);
 void fake_job_progress(struct fg_job *job, uint32_t done, uint32_t total, uint32_t reused);
 void fake_job_delta(struct fg_job *job, const char *text, const struct fg_job_token *tokens,
                     size_t n);

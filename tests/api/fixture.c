@@ -260,6 +260,10 @@ json_t *client_event(struct client *c)
     char *data = client_chunk(c);
     json_t *v;
 
+    while (data && data[0] == ':') { /* it waited for a while */
+        free(data);
+        data = client_chunk(c);
+    }
     assert_non_null(data);
     assert_memory_equal(data, "data: ", 6);
     assert_string_equal(data + strlen(data) - 2, "\n\n");

@@ -108,9 +108,6 @@ static void defaults_and_prompt_forms(void **state)
     assert_string_equal(fake_job_request(job)->text, "one");
     json_decref(finish(&c, job, 200));
     job = post(&f, &c, "{\"prompt\": \"x\", \"store\": false}");
-    assert_int_equal(fake_job_request(job)->cache, FG_CACHE_READ);
-    json_decref(finish(&c, job, 200));
-    job = post(&f, &c, "{\"prompt\": \"x\", \"store\": null}");
     assert_int_equal(fake_job_request(job)->cache, FG_CACHE_READ_WRITE);
     json_decref(finish(&c, job, 200));
     job = post(&f, &c, "{\"prompt\": \"\"}");
@@ -292,7 +289,7 @@ static void logprobs_keep_their_bits(void **state)
     one = json_array_get(tops, 0);
     assert_int_equal(json_object_size(one), 3);
     assert_true(json_number_value(json_object_get(one, "A")) == -0.25);
-    assert_true(json_number_value(json_object_get(one, "\xEF\xBF\xBD")) == -9999);
+    assert_true(json_number_value(json_object_get(one, "bytes:\\xe2")) == -9999);
     assert_true((float)json_number_value(json_object_get(one, "z")) == values[0]);
     json_decref(v);
     /* An answer that ended before its first token has lists, and they are empty. */

@@ -275,7 +275,7 @@ static int tcp_status(const struct fixture *f, const char *headers, const char *
     struct client c;
     struct reply r;
     json_t *v;
-    int n = snprintf(request, sizeof request, "%s /health HTTP/1.1\r\n%s\r\n", method, headers);
+    int n = snprintf(request, sizeof request, "%s /v1/models HTTP/1.1\r\n%s\r\n", method, headers);
 
     client_tcp(&c, f);
     client_send(&c, request, (size_t)n);
@@ -301,6 +301,13 @@ static void keys_are_asked_of_tcp_only(void **state)
     assert_int_equal(tcp_status(&f, "", "GET"), 401);
     assert_int_equal(tcp_status(&f, "Authorization: Bearer s3cret\r\n", "GET"), 200);
     assert_int_equal(tcp_status(&f, "authorization: bearer s3cret\r\n", "GET"), 200);
+    assert_int_equal(tcp_status(&f, "X-Api-Key: s3cret\r\n", "GET"), 200);
+    assert_int_equal(tcp_status(&f, "api-key: s3cret\r\n", "GET"), 200);
+    assert_int_equal(tcp_status(&f, "x-api-key: s3cre\r\n", "GET"), 401);
+    assert_int_equal(tcp_status(&f, "x-api-key: \r\n", "GET"), 401);
+    assert_int_equal(tcp_status(&f, "X-Api-Key: s3cret\r\nApi-Key: s3cret\r\n", "GET"), 400);
+    assert_int_equal(tcp_status(&f, "Authorization: Bearer no\r\nX-Api-Key: s3cret\r\n", "GET"),
+                     401);
     assert_int_equal(tcp_status(&f, "Authorization: s3cret\r\n", "GET"), 401);
     assert_int_equal(tcp_status(&f, "Authorization: Bearer \r\n", "GET"), 401);
     assert_int_equal(tcp_status(&f, "Authorization: Bearer s3cre\r\n", "GET"), 401);
@@ -310,6 +317,97 @@ static void keys_are_asked_of_tcp_only(void **state)
     assert_int_equal(tcp_status(&f, "Authorization: Bearer s3cret\r\nOrigin: http://x\r\n", "GET"),
                      200);
     fixture_stop(&f);
+}
+
+/* Sends a request by TCP and takes the head of its answer; returns the status. */
+static int tcp_ask(const struct fixture *f, const char *request, struct reply *r)
+{
+    struct client c;
+
+    client_tcp(&c, f);
+    assert_true(client_send(&c, request, strlen(request)));
+    client_read(&c, r, false);
+    client_close(&c);
+    return r->status;
+}
+
+/* Who only wants to know whether the daemon is there shows no key, and learns nothing else. */
+static void health_needs_no_key(void **state)
+{
+    const char *const keys[] = {"s3cret"};
+    const struct fg_api_options opt = {
+        .tcp_addr = "127.0.0.1:0", .api_keys = keys, .n_api_keys = 1};
+    struct fixture f;
+    struct reply r;
+
+    (void)state;
+    fixture_start(&f, NULL, &opt);
+    assert_int_equal(tcp_ask(&f, "GET /health HTTP/1.1\r\n\r\n", &r), 200);
+    assert_string_equal(r.body, "{\"status\":\"ok\"}");
+    reply_free(&r);
+    assert_int_equal(tcp_ask(&f, "GET /health HTTP/1.1\r\nX-Api-Key: s3cret\r\n\r\n", &r), 200);
+    assert_non_null(strstr(r.body, "tiny"));
+    reply_free(&r);
+    assert_int_equal(tcp_ask(&f, "GET /health HTTP/1.1\r\nX-Api-Key: guess\r\n\r\n", &r), 401);
+    reply_free(&r);
+    assert_int_equal(tcp_ask(&f, "POST /tokenize HTTP/1.1\r\nContent-Length: 0\r\n\r\n", &r), 401);
+    reply_free(&r);
+    fixture_stop(&f);
+}
+
+/* Pages of an origin that was named may ask, beforehand too; others may not. */
+static void named_pages_may_ask(void **state)
+{
+    static const char preflight[] =
+        "OPTIONS /v1/chat/completions HTTP/1.1\r\nOrigin: %s\r\n"
+        "Access-Control-Request-Method: POST\r\n"
+        "Access-Control-Request-Headers: authorization,content-type\r\n\r\n";
+    static const char get[] = "GET /v1/models HTTP/1.1\r\nOrigin: %s\r\n%s\r\n";
+    const char *const keys[] = {"s3cret"}, *const named[] = {"https://a.example", "http://b:1"};
+    const char *const all[] = {"*"};
+    char request[512], value[128];
+
+    (void)state;
+    for (int round = 0; round < 4; round++) {
+        const bool any = round & 1, keyed = round & 2;
+        const struct fg_api_options opt = {.tcp_addr = "127.0.0.1:0",
+                                           .api_keys = keys,
+                                           .n_api_keys = keyed,
+                                           .cors_origins = any ? all : named,
+                                           .n_cors_origins = any ? 1 : 2};
+        const char *key = keyed ? "X-Api-Key: s3cret\r\n" : "";
+        struct fixture f;
+        struct reply r;
+
+        fixture_start(&f, NULL, &opt);
+        snprintf(request, sizeof request, preflight, "https://a.example");
+        assert_int_equal(tcp_ask(&f, request, &r), 204);
+        assert_string_equal(reply_header(&r, "Access-Control-Allow-Origin", value),
+                            "https://a.example");
+        assert_string_equal(reply_header(&r, "Access-Control-Allow-Headers", value),
+                            "authorization,content-type");
+        assert_non_null(strstr(reply_header(&r, "Access-Control-Allow-Methods", value), "POST"));
+        reply_free(&r);
+        snprintf(request, sizeof request, get, "http://b:1", key);
+        assert_int_equal(tcp_ask(&f, request, &r), 200);
+        assert_string_equal(reply_header(&r, "Access-Control-Allow-Origin", value), "http://b:1");
+        assert_string_equal(reply_header(&r, "Vary", value), "Origin");
+        reply_free(&r);
+        snprintf(request, sizeof request, get, "https://other.example", key);
+        assert_int_equal(tcp_ask(&f, request, &r), any || keyed ? 200 : 403);
+        assert_string_equal(reply_header(&r, "Access-Control-Allow-Origin", value),
+                            any ? "https://other.example" : "");
+        reply_free(&r);
+        if (keyed) {
+            snprintf(request, sizeof request, get, "http://b:1", "");
+            assert_int_equal(tcp_ask(&f, request, &r), 401);
+            reply_free(&r);
+            snprintf(request, sizeof request, preflight, "https://other.example");
+            assert_int_equal(tcp_ask(&f, request, &r), any ? 204 : 401);
+            reply_free(&r);
+        }
+        fixture_stop(&f);
+    }
 }
 
 static void web_pages_are_refused_without_a_key(void **state)
@@ -475,6 +573,8 @@ int main(void)
         cmocka_unit_test(bad_paths_are_refused),
         cmocka_unit_test(tcp_addresses_are_checked),
         cmocka_unit_test(keys_are_asked_of_tcp_only),
+        cmocka_unit_test(health_needs_no_key),
+        cmocka_unit_test(named_pages_may_ask),
         cmocka_unit_test(web_pages_are_refused_without_a_key),
         cmocka_unit_test(draining_finishes_what_runs),
         cmocka_unit_test(draining_refuses_new_jobs),

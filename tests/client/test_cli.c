@@ -193,7 +193,9 @@ static void test_run_options(void **state)
                                           "{\"type\":\"text\",\"text\":\"-q\"}]"));
     assert_non_null(strstr(r.server.body, "\"top_k\":4,\"top_p\":0.5,\"min_p\":0.25,\"seed\":9"));
     assert_non_null(strstr(r.server.body, "\"stop\":[\"a\",\"b\"]"));
-    assert_non_null(strstr(r.server.body, "\"cache\":false,\"store\":false"));
+    assert_non_null(strstr(r.server.body, "\"cache\":false"));
+    assert_non_null(strstr(r.server.body, "\"fulgur\":{\"cache\":\"read\"}"));
+    assert_null(strstr(r.server.body, "\"store\""));
     assert_non_null(strstr(r.err,
                            " ms (50 ms in the daemon), reused 64 of 100 prompt tokens (vram), "
                            "prefill 40 ms, decode 20.0 tok/s, 3 tokens]\n"));

@@ -13,6 +13,7 @@ import e2e
 
 def chunks(text):
     """The JSON chunks of an event stream that is complete."""
+    text = re.sub(r"^:[^\n]*\n\n", "", text, flags=re.M)  # comments: it took its time
     events = [line[6:] for line in text.split("\n") if line]
     if events[-1] != "[DONE]" or text.count("\n\n") != len(events):
         raise AssertionError(f"not a whole stream: {text[-300:]!r}")
@@ -86,6 +87,72 @@ class Clients(e2e.TestCase):
         self.compare_stream("/v1/chat/completions", body,
                             lambda c: (c.get("message") or c["delta"]).get("content", ""))
 
+    def test_choices(self):
+        """Several answers are what each would be alone; the best of them come first."""
+        body = {"max_tokens": 8, "temperature": 0.9, "ignore_eos": True, "logprobs": 0}
+        alone = [self.d.post("/v1/completions", {**body, "prompt": "The sky", "seed": seed})
+                 for seed in (7, 8, 9)]
+        texts = [a["choices"][0]["text"] for a in alone]
+        both = self.d.post("/v1/completions", {**body, "prompt": "The sky", "seed": 7, "n": 3})
+        self.assertEqual([c["text"] for c in both["choices"]], texts)
+        self.assertEqual([c["index"] for c in both["choices"]], [0, 1, 2])
+        self.assertEqual(both["usage"]["completion_tokens"], 24)
+        self.assertEqual(both["usage"]["prompt_tokens"], alone[0]["usage"]["prompt_tokens"])
+
+        best = self.d.post("/v1/completions", {**body, "prompt": "The sky", "seed": 7, "n": 2,
+                                               "best_of": 3})
+        merit = [sum(map(float, a["choices"][0]["logprobs"]["token_logprobs"])) for a in alone]
+        ranked = [t for _, t in sorted(zip(merit, texts), reverse=True)]
+        self.assertEqual([c["text"] for c in best["choices"]], ranked[:2])
+
+        lists = self.d.post("/v1/completions", {**body, "prompt": ["The sky", "The sea"],
+                                                "temperature": 0})
+        for prompt, choice in zip(("The sky", "The sea"), lists["choices"]):
+            one = self.d.post("/v1/completions", {**body, "prompt": prompt, "temperature": 0})
+            self.assertEqual(choice["text"], one["choices"][0]["text"])
+
+    def test_echo(self):
+        """The log-probabilities of a prompt's tokens are those that they had in an answer."""
+        prompt = self.tokens(30, 510)
+        said = self.d.complete(prompt, max_tokens=20, logprobs=2)["choices"][0]
+        ids = said["logprobs"]["token_ids"]
+        echo = self.d.post("/v1/completions", {"prompt": prompt + ids, "max_tokens": 0,
+                                               "echo": True, "logprobs": 2})["choices"][0]
+        logprobs = echo["logprobs"]
+        self.assertEqual(logprobs["token_ids"], prompt + ids)
+        self.assertIsNone(logprobs["token_logprobs"][0])
+        self.assertEqual(logprobs["token_logprobs"][30:], said["logprobs"]["token_logprobs"])
+        self.assertEqual(logprobs["top_logprobs"][30:], said["logprobs"]["top_logprobs"])
+        self.assertTrue(echo["text"].endswith(said["text"]))
+        text = self.d.post("/v1/completions", {"prompt": "The sky is", "max_tokens": 3,
+                                               "echo": True})["choices"][0]["text"]
+        self.assertTrue(text.startswith("The sky is"), text)
+
+    def test_token_rules(self):
+        body = {"prompt": "The sky is", "max_tokens": 12, "temperature": 0, "ignore_eos": True,
+                "return_token_ids": True}
+        ask = lambda **more: self.d.post("/v1/completions", {**body, **more})["choices"][0]
+        plain = ask()
+        ids = plain["token_ids"]
+        self.assertEqual(len(ids), 12)
+        self.assertEqual(plain["prompt_token_ids"],
+                         self.d.post("/tokenize", {"content": "The sky is",
+                                                   "add_special": True})["tokens"])
+        ended = ask(stop_token_ids=[ids[4]])
+        self.assertEqual(ended["token_ids"], ids[:ids.index(ids[4]) + 1])
+        self.assertEqual(ended["finish_reason"], "stop")
+        late = ask(stop_token_ids=ids[:2], min_tokens=5)["token_ids"]
+        self.assertGreater(len(late), 5)
+        self.assertFalse(set(late[:5]) & set(ids[:2]))
+        few = ask(allowed_token_ids=ids[:3], temperature=1, top_k=50)["token_ids"]
+        self.assertLessEqual(set(few), set(ids[:3]))
+        self.assertEqual(set(ask(logit_bias={str(ids[5]): 100})["token_ids"]), {ids[5]})
+        self.assertNotIn(ids[0], ask(logit_bias={str(ids[0]): -100})["token_ids"])
+        word = plain["text"].split()[1]
+        self.assertNotIn(word, ask(bad_words=[word])["text"])
+        stream = chunks(self.d.request("POST", "/v1/completions", {**body, "stream": True})[1])
+        self.assertEqual([t for c in stream if c["choices"] for t in c["choices"][0].get("token_ids", [])], ids)
+
     # --- the fulgur command ---
 
     def test_run(self):
@@ -143,7 +210,7 @@ class Clients(e2e.TestCase):
     def test_fulgur_fails_aloud(self):
         out, err = self.fulgur("run", "--raw", "a b " * 3000, code=1)
         self.assertEqual(out, "")
-        self.assertIn("the context holds 2048", err)
+        self.assertIn("maximum context length is 2048 tokens", err)
         self.assertEqual(self.d.terminate(), 0)
         out, err = self.fulgur("run", "hello", code=1)
         self.assertEqual(out, "")

@@ -93,6 +93,24 @@ class OpenAI(e2e.TestCase):
                          [t.bytes for t in choice.logprobs.content])
         self.assertEqual(chunks[-1].choices[0].finish_reason, choice.finish_reason)
 
+    def test_many_answers(self):
+        options = {"model": "m1-a", "messages": MESSAGES, "max_tokens": 8, "seed": 3, "n": 2}
+        whole = self.client.chat.completions.create(**options)
+        self.assertEqual([c.index for c in whole.choices], [0, 1])
+        said = {0: "", 1: ""}
+        for chunk in self.client.chat.completions.create(**options, stream=True):
+            for c in chunk.choices:
+                said[c.index] += c.delta.content or ""
+        self.assertEqual([said[0], said[1]], [c.message.content for c in whole.choices])
+
+    def test_store_is_not_the_cache(self):
+        """Agents send `store: false` with every request, and want their prompts cached."""
+        options = {"model": "m1-a", "messages": [{"role": "user", "content": "word " * 200}],
+                   "max_tokens": 1, "store": False}
+        first, again = (self.client.chat.completions.create(**options).usage for _ in range(2))
+        self.assertEqual(first.prompt_tokens_details.cached_tokens, 0)
+        self.assertGreater(again.prompt_tokens_details.cached_tokens, 64)
+
     def test_cached_tokens(self):
         options = {"model": "m1-a", "prompt": self.tokens(300, 510), "max_tokens": 1}
         first, again = (self.client.completions.create(**options).usage for _ in range(2))
@@ -118,8 +136,9 @@ class OpenAI(e2e.TestCase):
             self.client.completions.create(model="m1-a", prompt=[1] * 2000)
         self.assertEqual(caught.exception.code, "context_length_exceeded")
         with self.assertRaises(openai.BadRequestError) as caught:
-            chat(model="m1-a", messages=MESSAGES, n=2)
-        self.assertEqual(caught.exception.code, "unsupported_parameter")
+            chat(model="m1-a", messages=MESSAGES, reasoning_effort="high")
+        self.assertEqual((caught.exception.code, caught.exception.param),
+                         ("unsupported_parameter", "reasoning_effort"))
         # A stream that fails before it begins has a status of its own.
         with self.assertRaises(openai.BadRequestError):
             self.client.completions.create(model="m1-a", prompt=[1] * 2000, stream=True)

@@ -243,20 +243,20 @@ class Tenants(e2e.TestCase):
         self.assertEqual(e2e.cache_of(second.complete(changed))["reason"], "new_prefix")
 
     def test_not_stored(self):
-        """store: false reads what is there, and the same prompt is cold again afterwards."""
+        """cache: "read" reads what is there, and the same prompt is cold again afterwards."""
         socket, first = self.start(keys=("first-key",))
         kept, secret = self.tokens(300, VOCABULARY), self.tokens(300, VOCABULARY)
         for door in (socket, first):
             door.complete(kept)
             self.d.wait_written()
             before = socket.stats()
-            one = door.complete(secret, store=False)
-            again = door.complete(secret, store=False)
+            one = door.complete(secret, fulgur={"cache": "read"})
+            again = door.complete(secret, fulgur={"cache": "read"})
             self.assert_cold(one)
             self.assert_cold(again)
             self.assert_same_answer(again, one)
-            self.assert_hit(door.complete(kept, store=False), "vram")
-            self.assert_reused(door.complete(kept + secret, store=False), 300)
+            self.assert_hit(door.complete(kept, fulgur={"cache": "read"}), "vram")
+            self.assert_reused(door.complete(kept + secret, fulgur={"cache": "read"}), 300)
             self.d.wait_written()
             after = socket.stats()
             for name in ("blocks", "states", "block_bytes", "state_bytes", "bytes_written"):
@@ -270,17 +270,18 @@ class Tenants(e2e.TestCase):
             self.assertNotIn(piece, data)
         self.d.start()
         self.assert_cold(socket.complete(secret))
-        self.assert_hit(socket.complete(secret, store=None), "vram")
+        self.assert_hit(socket.complete(secret, store=False), "vram")
 
-    def test_store_is_checked(self):
+    def test_cache_use_is_checked(self):
         socket, = self.start()
-        for value in ("no", 0, [], {}):
-            status, text = socket.request("POST", "/v1/completions",
-                                          {"prompt": "x", "max_tokens": 1, "store": value})
+        for value in ("no", 0, [], {}, True):
+            status, text = socket.request("POST", "/v1/completions", {
+                "prompt": "x", "max_tokens": 1, "fulgur": {"cache": value}})
             error = json.loads(text)["error"]
-            self.assertEqual((status, error["param"]), (400, "store"), text)
-            self.assertIn("store: found", error["message"])
-        for value in (True, None):
+            self.assertEqual((status, error["param"]), (400, "fulgur.cache"), text)
+            self.assertIn("fulgur.cache: found", error["message"])
+        # OpenAI's field is about something else.
+        for value in (True, None, False, "x"):
             self.assertEqual(socket.request("POST", "/v1/completions", {
                 "prompt": "x", "max_tokens": 1, "store": value})[0], 200)
 

@@ -203,6 +203,18 @@ static void sink(void *ctx, const struct fg_job_event *e)
     if (r->ended)
         abort(); /* the flow promised silence */
     switch (e->kind) {
+    case FG_EVENT_BEGUN:
+        if (r->begun)
+            abort();
+        r->begun = true;
+        r->n_prompt = e->n_prompt;
+        break;
+    case FG_EVENT_PROMPT:
+        r->prompt_logprobs = need(realloc(r->prompt_logprobs, (r->told_prompt + e->n_tokens) *
+                                                                  sizeof *r->prompt_logprobs));
+        for (size_t i = 0; i < e->n_tokens; i++)
+            r->prompt_logprobs[r->told_prompt++] = e->tokens[i].chosen.logprob;
+        break;
     case FG_EVENT_PROGRESS:
         if (e->done < r->last_done || e->done > e->total || e->reused > e->done)
             abort();
@@ -252,6 +264,7 @@ void reply_finish(struct reply *r)
     pthread_cond_destroy(&r->change);
     free(r->text);
     free(r->tokens);
+    free(r->prompt_logprobs);
     free(r->logprobs);
 }
 

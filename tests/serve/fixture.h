@@ -33,8 +33,10 @@ struct reply {
     float *logprobs;
     size_t n_tokens;
     uint32_t progress, last_done, last_reused;
-    bool ended, failed;
-    uint32_t order; /* among the jobs that were done: who ended first has less */
+    bool begun, ended, failed;
+    size_t n_prompt, told_prompt; /* BEGUN's tokens, PROMPT's */
+    float *prompt_logprobs;       /* [told_prompt] */
+    uint32_t order;               /* among the jobs that were done: who ended first has less */
     enum fg_finish_reason finish;
     struct fg_job_account account;
     struct fg_err error;

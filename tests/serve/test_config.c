@@ -134,7 +134,9 @@ static void test_all(void **state)
                            "--cache-dir", "/c", "--cache-size", "1.5G", "--cache-write-budget",
                            "50G", "--vram-size", "6G", "--ram-size", "3G", "--socket", "/s",
                            "--tcp", "127.0.0.1:80", "--api-key", "k", "--alias", "m", "--log-level",
-                           "debug", "--max-body", "2M", "--tenant", "our.team-1_A"),
+                           "debug", "--max-body", "2M", "--tenant", "our.team-1_A", "--alias", "m2",
+                           "--any-model", "--cors", "https://a.example:1", "--cors", "*", "--queue",
+                           "7"),
                      0);
     assert_string_equal(c.model, "b.gguf");
     assert_string_equal(c.device, "1");
@@ -154,6 +156,12 @@ static void test_all(void **state)
     assert_string_equal(c.api_keys[0], "k");
     assert_string_equal(c.tenant, "our.team-1_A");
     assert_string_equal(c.alias, "m");
+    assert_int_equal(c.aliases.n, 1);
+    assert_string_equal(c.aliases.list[0], "m2");
+    assert_true(c.any_model);
+    assert_int_equal(c.cors.n, 2);
+    assert_string_equal(c.cors.list[1], "*");
+    assert_int_equal(c.queue, 7);
     assert_int_equal(c.log_level, FG_LOG_DEBUG);
     assert_int_equal(c.max_body, 2 << 20);
     fg_config_finish(&c);

@@ -325,9 +325,92 @@ static void best_are_enough(void **state)
     fg_sampler_finish(&s);
 }
 
+/* Penalties and biases change the logits that are chosen from; what is banned does not count among
+ * the k best. */
+static void adjusted(void **state)
+{
+    const float logits[6] = {4, 3, -2, 3.5f, 1, -1};
+    const int32_t said[] = {0, 2, 3, 3, 3};
+    const struct fg_token_bias bias[] = {{5, 7}};
+    const int32_t banned[] = {0, 3};
+    const int32_t allowed[] = {2, 4};
+    struct fg_sampling p = {.top_p = 1};
+    struct fg_adjust a = {.tokens = said, .n_prompt = 2, .n_tokens = 5};
+    struct fg_sampler s;
+    struct fg_err err;
+    int32_t token;
+
+    (void)state;
+    assert_int_equal(fg_sampler_init(&s, 6, &err), 0);
+    /* Twice each: nothing of a call stays. */
+    for (int i = 0; i < 2; i++) {
+        p.presence_penalty = 1; /* 3 is said, 0 is only in the prompt */
+        assert_int_equal(fg_sample_adjusted(&s, logits, &p, &a, &token, &err), 0);
+        assert_int_equal(token, 0);
+        p = (struct fg_sampling){.top_p = 1, .repetition_penalty = 2}; /* 0 and 3 are halved */
+        assert_int_equal(fg_sample_adjusted(&s, logits, &p, &a, &token, &err), 0);
+        assert_int_equal(token, 1);
+        /* 3: 3.5 + 3 * 0.25 is above 4. */
+        p = (struct fg_sampling){.top_p = 1, .frequency_penalty = -0.25f};
+        assert_int_equal(fg_sample_adjusted(&s, logits, &p, &a, &token, &err), 0);
+        assert_int_equal(token, 3);
+        p = (struct fg_sampling){.top_p = 1};
+        a.bias = bias;
+        a.n_bias = 1;
+        assert_int_equal(fg_sample_adjusted(&s, logits, &p, &a, &token, &err), 0);
+        assert_int_equal(token, 5);
+        a.n_bias = 0;
+        a.allowed = allowed;
+        a.n_allowed = 2;
+        assert_int_equal(fg_sample_adjusted(&s, logits, &p, &a, &token, &err), 0);
+        assert_int_equal(token, 4);
+        a.n_allowed = 0;
+        a.banned = banned;
+        a.n_banned = 2;
+        for (uint64_t seed = 0; seed < 50; seed++) {
+            p = (struct fg_sampling){.temperature = 9, .top_k = 2, .top_p = 1, .seed = seed};
+            assert_int_equal(fg_sample_adjusted(&s, logits, &p, &a, &token, &err), 0);
+            assert_true(token == 1 || token == 4);
+        }
+        a.n_banned = 0;
+    }
+    fg_sampler_finish(&s);
+}
+
+static void banned_and_none_left(void **state)
+{
+    const float logits[6] = {4, 3, -2, 3.5f, 1, -1};
+    const int32_t banned[] = {0, 3};
+    const int32_t said[] = {0, 2, 3, 3, 3};
+    struct fg_best best[4] = {{0, 4}, {3, 3.5f}, {1, 3}, {4, 1}};
+    struct fg_adjust a = {.tokens = said, .n_prompt = 2, .n_tokens = 5};
+    struct fg_sampling p;
+    struct fg_sampler s;
+    struct fg_err err;
+    int32_t token;
+
+    (void)state;
+    assert_int_equal(fg_sampler_init(&s, 6, &err), 0);
+    /* A negative logit is lowered by repetition_penalty, not raised. */
+    p = (struct fg_sampling){.top_p = 1, .repetition_penalty = 3};
+    a.allowed = (const int32_t[]){2, 5};
+    a.n_allowed = 2;
+    assert_int_equal(
+        fg_sample_adjusted(&s, (const float[]){0, 0, -0.5f, 0, 0, -1}, &p, &a, &token, &err), 0);
+    assert_int_equal(token, 5);
+    assert_int_equal(fg_sample_unban(best, 4, banned, 2), 2);
+    assert_int_equal(best[0].id, 1);
+    assert_int_equal(best[1].id, 4);
+    a.banned = (const int32_t[]){2, 5};
+    a.n_banned = 2;
+    assert_int_equal(fg_sample_adjusted(&s, logits, &p, &a, &token, &err), FG_EINVAL);
+    fg_sampler_finish(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(adjusted),         cmocka_unit_test(banned_and_none_left),
         cmocka_unit_test(best_are_enough),  cmocka_unit_test(test_random),
         cmocka_unit_test(test_greedy),      cmocka_unit_test(test_bad_logits),
         cmocka_unit_test(test_temperature), cmocka_unit_test(test_filters),

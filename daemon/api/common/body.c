@@ -40,7 +40,7 @@ int fg_body_charge(struct fg_body *body, size_t n, struct fg_http_error *e)
     return rc == FG_EBUSY ? refuse(body, n, e) : rc ? fg_json_nomem(e) : 0;
 }
 
-static size_t count_texts(const struct fg_job_request *r)
+size_t fg_body_texts(const struct fg_job_request *r)
 {
     size_t n = r->text_bytes + r->n_tokens * sizeof *r->tokens +
                r->n_messages * sizeof *r->messages + (r->tools_json ? strlen(r->tools_json) : 0);
@@ -63,7 +63,7 @@ void fg_body_pass(struct fg_body *body, struct fg_job_request *job, size_t n)
     if (hold) {
         *hold = body->made;
         body->made = (struct fg_hold){0};
-        fg_hold_keep(hold, n + count_texts(job));
+        fg_hold_keep(hold, n + fg_body_texts(job));
         job->let_go = let_go;
         job->held = hold;
     }

@@ -17,6 +17,9 @@ int fg_body_parse(struct fg_body *body, json_t **out, struct fg_http_error *e);
 /* Holds n bytes more for what is made of the body. FG_EINVAL with *e filled (503). */
 int fg_body_charge(struct fg_body *body, size_t n, struct fg_http_error *e);
 
+/* Bytes of the texts and tokens that a request was made with. */
+size_t fg_body_texts(const struct fg_job_request *job);
+
 /* Frees the body. What the texts of `job`, which were made of it, and `n` bytes beside them take
  * goes on being held, until the job frees its texts; NULL: there is no such job. */
 void fg_body_pass(struct fg_body *body, struct fg_job_request *job, size_t n);

@@ -9,10 +9,12 @@ struct fg_job_event_item *fg_job_event_copy(void *to, const struct fg_job_event 
     struct fg_job_event_item *item;
     struct fg_job_token *tokens;
     struct fg_token_logprob *top;
+    int32_t *prompt;
 
     for (size_t i = 0; i < event->n_tokens; i++)
         n_top += event->tokens[i].n_top;
-    item = malloc(at + event->n_tokens * sizeof *tokens + n_top * sizeof *top + event->text_bytes);
+    item = malloc(at + event->n_tokens * sizeof *tokens + n_top * sizeof *top +
+                  event->n_prompt * sizeof *prompt + event->text_bytes);
     if (!item)
         return NULL;
     item->to = to;
@@ -27,8 +29,12 @@ struct fg_job_event_item *fg_job_event_copy(void *to, const struct fg_job_event 
             memcpy(top, event->tokens[i].top, tokens[i].n_top * sizeof *top);
         top += tokens[i].n_top;
     }
+    prompt = (int32_t *)top;
+    if (event->n_prompt)
+        memcpy(prompt, event->prompt, event->n_prompt * sizeof *prompt);
+    item->event.prompt = prompt;
+    item->event.text = (const char *)(prompt + event->n_prompt);
     if (event->text_bytes)
-        memcpy(top, event->text, event->text_bytes);
-    item->event.text = (const char *)top;
+        memcpy(prompt + event->n_prompt, event->text, event->text_bytes);
     return item;
 }

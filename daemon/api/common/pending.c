@@ -14,6 +14,7 @@ int fg_pending_create(struct fg_service *service, struct event_base *base,
     if (!all)
         return fg_fail(err, FG_ENOMEM, "no memory for the requests under way");
     all->service = service;
+    all->base = base;
     all->stop = stop;
     TAILQ_INIT(&all->list);
     all->events.deliver = deliver;

@@ -16,6 +16,7 @@ struct fg_pending {
 
 struct fg_pending_list {
     struct fg_service *service;
+    struct event_base *base;
     TAILQ_HEAD(, fg_pending) list;
     struct fg_event_queue events; /* from the backend's threads */
     void (*stop)(struct fg_pending *p);

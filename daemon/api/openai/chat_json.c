@@ -153,7 +153,7 @@ static int read_message(const json_t *message, const char *path, json_t *called,
     if (!m->role)
         return fg_json_nomem(e);
     calls = strcmp(known, "assistant") == 0 ? fg_json_field(message, "tool_calls") : NULL;
-    r = read_content(message, path, calls != NULL, m, e);
+    r = read_content(message, path, strcmp(known, "assistant") == 0, m, e);
     if (!r)
         r = read_name(message, called, path, m, e);
     if (!r && calls)

@@ -2,7 +2,10 @@
  * top_logprobs}]}. Completions: parallel arrays {tokens, token_logprobs, top_logprobs, text_offset,
  * token_ids}. `id` and `token_ids` are fulgur's own. */
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "base/utf8.h"
 #include "http/lossy.h"
 #include "response_json.h"
 
@@ -19,9 +22,25 @@ static size_t piece_bytes(const struct fg_token_logprob *t)
     return t->piece_bytes < sizeof t->piece ? t->piece_bytes : sizeof t->piece;
 }
 
+/* Its text; of a token that is a piece of characters its bytes, as OpenAI writes them, so that no
+ * two such tokens look the same. */
 static json_t *piece(const struct fg_token_logprob *t)
 {
-    return fg_json_stringn(t->piece, piece_bytes(t));
+    char text[sizeof "bytes:" + 4 * sizeof t->piece] = "bytes:";
+    size_t n = piece_bytes(t), at = strlen(text);
+    bool whole = true;
+
+    for (size_t i = 0, len; whole && i < n; i += len) {
+        len = fg_utf8_length(t->piece + i, n - i);
+        whole = len > 0;
+        len += !len;
+    }
+    /* One that was cut at its end is long enough to be told apart. */
+    if (whole || t->piece_bytes >= sizeof t->piece)
+        return fg_json_stringn(t->piece, n);
+    for (size_t i = 0; i < n; i++)
+        at += (size_t)sprintf(text + at, "\\x%02x", (unsigned char)t->piece[i]);
+    return json_stringn(text, at);
 }
 
 static json_t *chat_token(const struct fg_token_logprob *t)
@@ -54,8 +73,8 @@ fail:
     return NULL;
 }
 
-/* token text -> logprob, best first, then the chosen one. Of tokens whose text is the same once it
- * is made UTF-8, the best stays. */
+/* token text -> logprob, best first, then the chosen one. Of tokens whose text is the same the best
+ * stays. */
 static json_t *legacy_top(const struct fg_job_token *t)
 {
     json_t *top = json_object();
@@ -79,15 +98,16 @@ static json_t *legacy_top(const struct fg_job_token *t)
     return top;
 }
 
-static int legacy_append(struct fg_answer *a, json_t *lists, const struct fg_job_token *t)
+static int legacy_append(const struct fg_answer *a, json_t *lists, const struct fg_job_token *t,
+                         size_t *text_offset)
 {
     const char *const names[] = {"tokens", "token_logprobs", "top_logprobs", "text_offset",
                                  "token_ids"};
     json_t *values[] = {
         piece(&t->chosen),
         logprob(t->chosen.logprob),
-        a->n_logprobs > 0 ? legacy_top(t) : json_null(),
-        json_integer((json_int_t)a->text_offset),
+        a->n_logprobs > 0 && !isnan(t->chosen.logprob) ? legacy_top(t) : json_null(),
+        json_integer((json_int_t)*text_offset),
         json_integer(t->chosen.token),
     };
     int r = 0;
@@ -95,11 +115,13 @@ static int legacy_append(struct fg_answer *a, json_t *lists, const struct fg_job
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (json_array_append_new(json_object_get(lists, names[i]), values[i]) < 0)
             r = FG_ENOMEM;
-    a->text_offset += fg_api_code_points(t->chosen.piece, piece_bytes(&t->chosen));
+    if (!t->chosen.control)
+        *text_offset += fg_api_code_points(t->chosen.piece, piece_bytes(&t->chosen));
     return r;
 }
 
-json_t *fg_answer_logprobs(struct fg_answer *a, const struct fg_job_token *tokens, size_t n)
+json_t *fg_answer_logprobs(const struct fg_answer *a, const struct fg_job_token *tokens, size_t n,
+                           size_t *text_offset)
 {
     json_t *root = a->chat ? json_pack("{s:[]}", "content")
                            : json_pack("{s:[], s:[], s:[], s:[], s:[]}", "tokens", "token_logprobs",
@@ -108,7 +130,7 @@ json_t *fg_answer_logprobs(struct fg_answer *a, const struct fg_job_token *token
 
     for (size_t i = 0; root && i < n; i++) {
         int r = a->chat ? json_array_append_new(content, chat_entry(&tokens[i]))
-                        : legacy_append(a, root, &tokens[i]);
+                        : legacy_append(a, root, &tokens[i], text_offset);
 
         if (r < 0) {
             json_decref(root);

@@ -14,16 +14,40 @@ struct fg_api_request {
     struct fg_job_request job;
     bool chat;
     bool stream, include_usage, progress;
-    bool tools; /* the answer's <tool_calls> become OpenAI tool calls */
+    bool tools;          /* the answer's <tool_calls> become OpenAI tool calls */
+    bool echo;           /* the answer begins with its prompt */
+    bool wants_logprobs; /* else those of the job are for best_of */
+    uint32_t n, best_of; /* answers to each prompt that are given, and that are computed */
+    size_t n_prompts;
 };
 
-/* Reads the body of /v1/chat/completions (chat) or /v1/completions into *out, which the caller ends
- * with fg_api_request_finish on success. FG_EINVAL with *e filled. */
+/* One of the answers that a body asks for. */
+struct fg_api_choice {
+    bool chat;               /* the body is one of /v1/chat/completions, else of /v1/completions */
+    enum fg_cache_use cache; /* at most, as a header said */
+    size_t prompt;           /* which one of the body's, from 0 */
+    uint32_t number;         /* which answer to it, from 0: each has another seed */
+};
+
+/* Reads a body into *out, which the caller ends with fg_api_request_finish on success. FG_EINVAL
+ * with *e filled. */
+int fg_api_request_parse_choice(const json_t *body, const struct fg_api_choice *choice,
+                                const struct fg_flow_info *info, struct fg_api_request *out,
+                                struct fg_http_error *e);
+/* The same for the first answer to the first prompt. */
 int fg_api_request_parse(const json_t *body, bool chat, const struct fg_flow_info *info,
                          struct fg_api_request *out, struct fg_http_error *e);
+/* How many answers the body (of so many bytes) asks for: *n, n_prompts * best_of. FG_EINVAL with *e
+ * filled: too many. */
+int fg_api_request_count(const struct fg_api_request *r, size_t body_bytes, size_t *n,
+                         struct fg_http_error *e);
 void fg_api_request_finish(struct fg_api_request *r);
 
-/* The `model` field: absent, the served name, or its file's base name; else a 404 in *e. */
+/* What a request has to do with the cache: none, read or read_write. FG_EINVAL: none of these. */
+int fg_api_cache_use(const char *name, enum fg_cache_use *use);
+
+/* The `model` field: absent, empty, one of the served names, or the file's base name; else a 404 in
+ * *e. */
 int fg_api_request_model(const json_t *body, const struct fg_flow_info *info,
                          struct fg_http_error *e);
 bool fg_api_model_matches(const char *name, const struct fg_flow_info *info);
@@ -32,6 +56,15 @@ bool fg_api_model_matches(const char *name, const struct fg_flow_info *info);
  * is the field's name. */
 int fg_api_request_tokens(const json_t *array, const char *path, const struct fg_flow_info *info,
                           int32_t **ids, size_t *n, struct fg_http_error *e);
+
+/* refused.c: fields that fulgur does not do, unless their value changes nothing. */
+int fg_api_request_refuse(const json_t *body, struct fg_http_error *e);
+
+/* sampling_json.c: how tokens are chosen; which of them, and what ends the answer. What was read
+ * stays in *out on failure. */
+int fg_api_request_sampling(const json_t *body, struct fg_sampling *s, struct fg_http_error *e);
+int fg_api_request_rules(const json_t *body, const struct fg_flow_info *info,
+                         struct fg_api_request *out, struct fg_http_error *e);
 
 /* chat_json.c: `messages`, `tools` and `tool_choice`. What was read stays in *out on failure, for
  * fg_api_request_finish. */

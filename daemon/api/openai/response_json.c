@@ -28,14 +28,12 @@ static const char *finish_name(enum fg_finish_reason finish)
     return finish == FG_FINISH_STOP ? "stop" : "length";
 }
 
-static json_t *usage_json(const struct fg_job_account *u)
+static json_t *usage_json(const struct fg_answer_cost *c)
 {
-    uint64_t total = (uint64_t)u->prompt_tokens + u->completion_tokens;
-
-    return json_pack("{s:I, s:I, s:I, s:{s:I}}", "prompt_tokens", (json_int_t)u->prompt_tokens,
-                     "completion_tokens", (json_int_t)u->completion_tokens, "total_tokens",
-                     (json_int_t)total, "prompt_tokens_details", "cached_tokens",
-                     (json_int_t)u->reused_tokens);
+    return json_pack("{s:I, s:I, s:I, s:{s:I}}", "prompt_tokens", (json_int_t)c->prompt_tokens,
+                     "completion_tokens", (json_int_t)c->completion_tokens, "total_tokens",
+                     (json_int_t)(c->prompt_tokens + c->completion_tokens), "prompt_tokens_details",
+                     "cached_tokens", (json_int_t)c->cached_tokens);
 }
 
 /* What every answer and chunk begins with. Takes over `choices`. */
@@ -72,11 +70,24 @@ static json_t *chunk(const struct fg_answer *a, json_t *choices)
     return a->include_usage ? with(root, "usage", json_null()) : root;
 }
 
-/* Takes over `delta` (chat) or `text`; `logprobs` is borrowed and may be NULL. */
-static json_t *choice(const char *body_name, json_t *body, json_t *logprobs, const char *finish)
+/* Sets a member that may not be there; borrowed. */
+static json_t *with_any(json_t *root, const char *name, json_t *value)
 {
-    return json_pack("[{s:i, s:o, s:O?, s:s?}]", "index", 0, body_name, body, "logprobs", logprobs,
-                     "finish_reason", finish);
+    return value ? with(root, name, json_incref(value)) : root;
+}
+
+/* Takes over `body`, a delta, a message or a text; `logprobs` is borrowed and may be NULL. */
+static json_t *choice(uint32_t index, const char *body_name, json_t *body, json_t *logprobs,
+                      const char *finish)
+{
+    return json_pack("{s:i, s:o, s:O?, s:s?}", "index", (int)index, body_name, body, "logprobs",
+                     logprobs, "finish_reason", finish);
+}
+
+/* A list of that one, which it takes over. */
+static json_t *list_of(json_t *one)
+{
+    return one ? json_pack("[o]", one) : NULL;
 }
 
 static json_t *message(const char *text, size_t bytes, const json_t *calls)
@@ -87,34 +98,46 @@ static json_t *message(const char *text, size_t bytes, const json_t *calls)
     return calls ? with(m, "tool_calls", json_deep_copy(calls)) : m;
 }
 
-json_t *fg_answer_whole(const struct fg_answer *a, const struct fg_answer_parts *p)
+static const char *reason_of(const struct fg_answer_choice *c)
+{
+    return c->calls ? "tool_calls" : finish_name(c->finish);
+}
+
+json_t *fg_answer_choice_json(const struct fg_answer *a, const struct fg_answer_choice *c)
 {
     json_t *body =
-        a->chat ? message(p->text.p, p->text.n, p->calls) : fg_json_stringn(p->text.p, p->text.n);
-    json_t *root = envelope(a, choice(a->chat ? "message" : "text", body, p->logprobs,
-                                      p->calls ? "tool_calls" : finish_name(p->finish)));
+        a->chat ? message(c->text.p, c->text.n, c->calls) : fg_json_stringn(c->text.p, c->text.n);
+    json_t *one = choice(c->index, a->chat ? "message" : "text", body, c->logprobs, reason_of(c));
 
-    return with(with(root, "usage", usage_json(p->account)), "fulgur", fg_cache_json(p->account));
+    one = with_any(one, "token_ids", c->ids);
+    return a->chat ? one : with_any(one, "prompt_token_ids", c->prompt_ids);
 }
 
-json_t *fg_answer_chunk_role(const struct fg_answer *a)
+json_t *fg_answer_whole(const struct fg_answer *a, json_t *choices, json_t *prompt_ids,
+                        const struct fg_answer_cost *cost)
 {
-    json_t *delta = json_pack("{s:s, s:s}", "role", "assistant", "content", "");
+    json_t *root = with(envelope(a, choices), "usage", usage_json(cost));
 
-    return chunk(a, choice("delta", delta, NULL, NULL));
+    return with(with_any(root, "prompt_token_ids", prompt_ids), "fulgur",
+                fg_cache_json(cost->account));
 }
 
-json_t *fg_answer_chunk_text(const struct fg_answer *a, const char *text, size_t bytes,
-                             json_t *logprobs)
+json_t *fg_answer_chunk(const struct fg_answer *a, const struct fg_answer_piece *p)
 {
-    json_t *body = fg_json_stringn(text, bytes);
+    json_t *body = fg_json_stringn(p->text.p, p->text.n), *one;
 
-    if (a->chat)
+    if (a->chat && p->role)
+        body = json_pack("{s:s, s:o}", "role", "assistant", "content", body);
+    else if (a->chat)
         body = json_pack("{s:o}", "content", body);
-    return chunk(a, choice(a->chat ? "delta" : "text", body, logprobs, NULL));
+    one = choice(p->index, a->chat ? "delta" : "text", body, p->logprobs, NULL);
+    one = with_any(one, "token_ids", p->ids);
+    if (a->chat)
+        return with_any(chunk(a, list_of(one)), "prompt_token_ids", p->prompt_ids);
+    return chunk(a, list_of(with_any(one, "prompt_token_ids", p->prompt_ids)));
 }
 
-json_t *fg_answer_chunk_calls(const struct fg_answer *a, const json_t *calls)
+json_t *fg_answer_chunk_calls(const struct fg_answer *a, uint32_t index, const json_t *calls)
 {
     json_t *list = json_deep_copy(calls), *call;
     size_t i;
@@ -125,27 +148,28 @@ json_t *fg_answer_chunk_calls(const struct fg_answer *a, const json_t *calls)
         json_decref(list);
         return NULL;
     }
-    return chunk(a, choice("delta", json_pack("{s:o}", "tool_calls", list), NULL, NULL));
+    return chunk(
+        a, list_of(choice(index, "delta", json_pack("{s:o}", "tool_calls", list), NULL, NULL)));
 }
 
-json_t *fg_answer_chunk_finish(const struct fg_answer *a, bool with_calls,
-                               enum fg_finish_reason finish, const struct fg_job_account *account)
+json_t *fg_answer_chunk_finish(const struct fg_answer *a, const struct fg_answer_choice *c,
+                               const struct fg_job_account *account)
 {
     json_t *body = a->chat ? json_object() : json_string("");
-    const char *reason = with_calls ? "tool_calls" : finish_name(finish);
 
-    return with(chunk(a, choice(a->chat ? "delta" : "text", body, NULL, reason)), "fulgur",
-                fg_cache_json(account));
+    return with(
+        chunk(a, list_of(choice(c->index, a->chat ? "delta" : "text", body, NULL, reason_of(c)))),
+        "fulgur", fg_cache_json(account));
 }
 
-json_t *fg_answer_chunk_usage(const struct fg_answer *a, const struct fg_job_account *account)
+json_t *fg_answer_chunk_usage(const struct fg_answer *a, const struct fg_answer_cost *cost)
 {
-    return with(with(envelope(a, json_array()), "usage", usage_json(account)), "fulgur",
-                fg_cache_json(account));
+    return with(with(envelope(a, json_array()), "usage", usage_json(cost)), "fulgur",
+                fg_cache_json(cost->account));
 }
 
-json_t *fg_answer_chunk_progress(const struct fg_answer *a, uint32_t done, uint32_t total,
-                                 uint32_t reused)
+json_t *fg_answer_chunk_progress(const struct fg_answer *a, uint64_t done, uint64_t total,
+                                 uint64_t reused)
 {
     return with(chunk(a, json_array()), "fulgur",
                 json_pack("{s:{s:I, s:I, s:I}}", "progress", "done", (json_int_t)done, "total",

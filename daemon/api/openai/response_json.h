@@ -14,43 +14,59 @@
 /* How one answer is written. */
 struct fg_answer {
     bool chat, stream, include_usage;
-    int32_t n_logprobs; /* as in fg_job_request */
+    int32_t n_logprobs; /* as in fg_job_request; -1: none are told */
+    bool ids;           /* tell token ids */
     char nonce[25];     /* hex; the id is cmpl-NONCE or chatcmpl-NONCE */
     int64_t created;    /* unix seconds */
     const char *model;  /* borrowed */
     char fingerprint[32];
-    size_t text_offset; /* code points of the tokens written so far */
 };
 
 /* Draws the nonce, takes the time, and what else an answer says about its daemon. 0, or FG_EIO. */
 int fg_answer_init(struct fg_answer *a, const struct fg_flow_info *info);
 
-/* The logprobs object for n tokens, as the endpoint has it; advances a->text_offset. */
-json_t *fg_answer_logprobs(struct fg_answer *a, const struct fg_job_token *tokens, size_t n);
+/* The logprobs object for n tokens, as the endpoint has it; *text_offset, code points of the tokens
+ * written before, goes on. */
+json_t *fg_answer_logprobs(const struct fg_answer *a, const struct fg_job_token *tokens, size_t n,
+                           size_t *text_offset);
 /* Appends the arrays of `more` to those of `into` (both from fg_answer_logprobs). 0 or FG_ENOMEM.
  */
 int fg_answer_logprobs_extend(json_t *into, const json_t *more);
 
-/* What a whole answer is made of; all borrowed. */
-struct fg_answer_parts {
+/* One choice of a whole answer; all borrowed. */
+struct fg_answer_choice {
+    uint32_t index;
     struct fg_str text;
-    const json_t *calls; /* tool calls, or NULL */
-    json_t *logprobs;    /* or NULL */
+    const json_t *calls;      /* tool calls, or NULL */
+    json_t *logprobs;         /* or NULL */
+    json_t *ids, *prompt_ids; /* or NULL */
     enum fg_finish_reason finish;
-    const struct fg_job_account *account;
+};
+json_t *fg_answer_choice_json(const struct fg_answer *a, const struct fg_answer_choice *c);
+
+/* What all of an answer's choices cost together. */
+struct fg_answer_cost {
+    uint64_t prompt_tokens, completion_tokens, cached_tokens;
+    const struct fg_job_account *account; /* of the first */
 };
 
-json_t *fg_answer_whole(const struct fg_answer *a, const struct fg_answer_parts *parts);
+/* Takes over `choices`; `prompt_ids` (a chat's) is borrowed and may be NULL. */
+json_t *fg_answer_whole(const struct fg_answer *a, json_t *choices, json_t *prompt_ids,
+                        const struct fg_answer_cost *cost);
 
-/* Stream chunks. The first of a chat names the role; `logprobs` and `calls` as above. */
-json_t *fg_answer_chunk_role(const struct fg_answer *a);
-json_t *fg_answer_chunk_text(const struct fg_answer *a, const char *text, size_t bytes,
-                             json_t *logprobs);
-json_t *fg_answer_chunk_calls(const struct fg_answer *a, const json_t *calls);
-json_t *fg_answer_chunk_finish(const struct fg_answer *a, bool with_calls,
-                               enum fg_finish_reason finish, const struct fg_job_account *account);
-json_t *fg_answer_chunk_usage(const struct fg_answer *a, const struct fg_job_account *account);
-json_t *fg_answer_chunk_progress(const struct fg_answer *a, uint32_t done, uint32_t total,
-                                 uint32_t reused);
+/* A piece of a choice in a stream; all borrowed, NULL what there is none of. */
+struct fg_answer_piece {
+    uint32_t index;
+    struct fg_str text;
+    bool role; /* the first of a chat: names the role */
+    json_t *logprobs, *ids, *prompt_ids;
+};
+json_t *fg_answer_chunk(const struct fg_answer *a, const struct fg_answer_piece *piece);
+json_t *fg_answer_chunk_calls(const struct fg_answer *a, uint32_t index, const json_t *calls);
+json_t *fg_answer_chunk_finish(const struct fg_answer *a, const struct fg_answer_choice *c,
+                               const struct fg_job_account *account);
+json_t *fg_answer_chunk_usage(const struct fg_answer *a, const struct fg_answer_cost *cost);
+json_t *fg_answer_chunk_progress(const struct fg_answer *a, uint64_t done, uint64_t total,
+                                 uint64_t reused);
 
 #endif

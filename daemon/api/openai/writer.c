@@ -1,17 +1,40 @@
 #include "writer.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/common/cache_json.h"
+#include "base/clock.h"
 #include "http/json_in.h"
 #include "http/json_out.h"
 #include "http/stream.h"
 #include "text/tools/tool_calls.h"
 
+enum { SILENT_MS = 3000 /* then a stream gets a comment */ };
+
+int fg_writer_init(struct fg_writer *w, size_t n)
+{
+    w->choices = calloc(n, sizeof *w->choices);
+    if (!w->choices)
+        return FG_ENOMEM;
+    w->n_choices = n;
+    for (size_t i = 0; i < n; i++)
+        w->choices[i].index = (uint32_t)i;
+    return 0;
+}
+
 void fg_writer_finish(struct fg_writer *w)
 {
-    json_decref(w->logprobs);
-    fg_buffer_finish(&w->text);
+    for (size_t i = 0; i < w->n_choices; i++) {
+        struct fg_writer_choice *c = &w->choices[i];
+
+        json_decref(c->logprobs);
+        json_decref(c->ids);
+        json_decref(c->prompt_ids);
+        fg_buffer_finish(&c->text);
+    }
+    free(w->choices);
     free(w->body);
 }
 
@@ -45,6 +68,22 @@ bool fg_writer_nomem(struct fg_writer *w)
     return false;
 }
 
+void fg_writer_begin(struct fg_writer *w)
+{
+    if (!w->request.ev || !w->answer.stream || w->request.started)
+        return;
+    fg_stream_start(&w->request, FG_STREAM_EVENTS);
+    w->sent = fg_clock_ms();
+}
+
+void fg_writer_keep_alive(struct fg_writer *w)
+{
+    if (!w->request.ev || !w->request.started || fg_clock_ms() - w->sent < SILENT_MS)
+        return;
+    fg_stream_comment(&w->request);
+    w->sent = fg_clock_ms();
+}
+
 /* Takes over `chunk`. False: memory ran out. */
 static bool send_chunk(struct fg_writer *w, json_t *chunk)
 {
@@ -57,121 +96,304 @@ static bool send_chunk(struct fg_writer *w, json_t *chunk)
     else if (w->request.ev)
         fg_writer_nomem(w);
     free(data);
+    w->sent = fg_clock_ms();
     return ok;
 }
 
-/* Sends text with its logprobs (borrowed, or NULL). */
-static bool send_text(struct fg_writer *w, const char *text, size_t bytes, json_t *logprobs)
+/* Sends a piece, unless there is nothing in it; the first of a chat's choice says its role. */
+static bool send_piece(struct fg_writer *w, struct fg_writer_choice *c,
+                       struct fg_answer_piece *piece)
 {
-    if (w->answer.chat && !w->role_sent) {
-        w->role_sent = true;
-        if (!send_chunk(w, fg_answer_chunk_role(&w->answer)))
+    piece->index = c->index;
+    if (!piece->text.p)
+        piece->text.p = "";
+    if (w->answer.chat && !c->role_sent) {
+        struct fg_answer_piece role = {
+            .index = c->index, .text = {"", 0}, .role = true, .prompt_ids = piece->prompt_ids};
+
+        c->role_sent = true;
+        piece->prompt_ids = NULL;
+        if (!send_chunk(w, fg_answer_chunk(&w->answer, &role)))
             return false;
     }
-    if (!w->request.ev || (!bytes && !logprobs))
+    if (!w->request.ev || (!piece->text.n && !piece->logprobs && !piece->ids && !piece->prompt_ids))
         return true;
-    return send_chunk(w, fg_answer_chunk_text(&w->answer, text, bytes, logprobs));
+    return send_chunk(w, fg_answer_chunk(&w->answer, piece));
 }
 
-static bool keep_text(struct fg_writer *w, const struct fg_job_event *e)
+static bool keep_text(struct fg_writer_choice *c, const char *text, size_t n)
 {
-    fg_buffer_add(&w->text, e->text, e->text_bytes);
-    return !w->text.failed;
+    fg_buffer_add(&c->text, text, n);
+    return !c->text.failed;
 }
 
-/* Text of an answer with tools waits where it may turn out to be a tool call. */
-static bool stream_delta(struct fg_writer *w, const struct fg_job_event *e, json_t *logprobs)
+/* In a stream, text waits where it may turn out to be a tool call. */
+static bool stream_delta(struct fg_writer *w, struct fg_writer_choice *c,
+                         const struct fg_job_event *e, struct fg_answer_piece *piece)
 {
-    size_t from = w->n_sent;
+    size_t from = c->n_sent;
 
-    fg_stream_start(&w->request, FG_STREAM_EVENTS);
+    fg_writer_begin(w);
+    piece->text = (struct fg_str){e->text, e->text_bytes};
     if (!w->tools)
-        return send_text(w, e->text, e->text_bytes, logprobs);
-    if (!keep_text(w, e))
+        return send_piece(w, c, piece);
+    if (!keep_text(c, e->text, e->text_bytes))
         return fg_writer_nomem(w);
-    w->n_sent = fg_tool_calls_clear(w->text.p ? w->text.p : "", w->text.n, from);
-    return send_text(w, w->text.p ? w->text.p + from : "", w->n_sent - from, logprobs);
+    c->n_sent = fg_tool_calls_clear(c->text.p ? c->text.p : "", c->text.n, from);
+    piece->text = (struct fg_str){c->text.p ? c->text.p + from : "", c->n_sent - from};
+    return send_piece(w, c, piece);
 }
 
-/* Of an answer in one piece. */
-static bool keep_delta(struct fg_writer *w, const struct fg_job_event *e, json_t *logprobs)
+/* Adds the members of `more` (or NULL) to *list. False: out of memory. */
+static bool extend(json_t **list, json_t *more)
 {
-    if (!keep_text(w, e) ||
-        (w->logprobs && logprobs && fg_answer_logprobs_extend(w->logprobs, logprobs)))
-        return fg_writer_nomem(w);
-    if (!w->logprobs)
-        w->logprobs = json_incref(logprobs);
-    w->n_logprobs += logprobs ? e->n_tokens : 0;
+    if (more && *list)
+        return json_array_extend(*list, more) == 0;
+    if (!*list)
+        *list = json_incref(more);
     return true;
 }
 
-bool fg_writer_delta(struct fg_writer *w, const struct fg_job_event *e)
+/* Of an answer in one piece. */
+static bool keep_delta(struct fg_writer *w, struct fg_writer_choice *c,
+                       const struct fg_job_event *e, const struct fg_answer_piece *piece)
 {
-    json_t *logprobs = NULL;
-    bool ok;
+    if (!keep_text(c, e->text, e->text_bytes) || !extend(&c->ids, piece->ids) ||
+        (c->logprobs && piece->logprobs && fg_answer_logprobs_extend(c->logprobs, piece->logprobs)))
+        return fg_writer_nomem(w);
+    if (!c->logprobs)
+        c->logprobs = json_incref(piece->logprobs);
+    c->n_logprobs += piece->logprobs ? e->n_tokens : 0;
+    return true;
+}
 
-    if (!w->request.ev)
-        return true;
+/* Of a DELTA's tokens; empty for those of a prompt. */
+static json_t *delta_ids(const struct fg_job_event *e)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; list && e->kind == FG_EVENT_DELTA && i < e->n_tokens; i++)
+        if (json_array_append_new(list, json_integer(e->tokens[i].chosen.token)) < 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    return list;
+}
+
+/* DELTA and PROMPT. */
+static bool take_tokens(struct fg_writer *w, struct fg_writer_choice *c,
+                        const struct fg_job_event *e)
+{
+    struct fg_answer_piece piece = {0};
+    bool ok = true;
+
+    for (size_t i = 0; e->kind == FG_EVENT_DELTA && i < e->n_tokens; i++)
+        c->likelihood += (double)e->tokens[i].chosen.logprob;
     if (w->answer.n_logprobs >= 0 && e->n_tokens) {
-        logprobs = fg_answer_logprobs(&w->answer, e->tokens, e->n_tokens);
-        if (!logprobs)
-            return fg_writer_nomem(w);
+        piece.logprobs = fg_answer_logprobs(&w->answer, e->tokens, e->n_tokens, &c->text_offset);
+        ok = piece.logprobs != NULL;
     }
-    ok = w->answer.stream ? stream_delta(w, e, logprobs) : keep_delta(w, e, logprobs);
-    json_decref(logprobs);
+    if (w->answer.ids && e->n_tokens && e->kind == FG_EVENT_DELTA) {
+        piece.ids = delta_ids(e);
+        ok = ok && piece.ids;
+    }
+    if (!ok)
+        fg_writer_nomem(w);
+    else
+        ok = w->answer.stream ? stream_delta(w, c, e, &piece) : keep_delta(w, c, e, &piece);
+    json_decref(piece.logprobs);
+    json_decref(piece.ids);
     return ok;
 }
 
-bool fg_writer_progress(struct fg_writer *w, const struct fg_job_event *e)
+static bool take_begun(struct fg_writer *w, struct fg_writer_choice *c,
+                       const struct fg_job_event *e)
+{
+    fg_writer_begin(w);
+    if (!w->answer.ids)
+        return true;
+    c->prompt_ids = json_array();
+    for (size_t i = 0; i < e->n_prompt; i++)
+        if (json_array_append_new(c->prompt_ids, json_integer(e->prompt[i])) < 0)
+            return fg_writer_nomem(w);
+    if (!w->answer.stream)
+        return c->prompt_ids || fg_writer_nomem(w);
+    return send_piece(w, c, &(struct fg_answer_piece){.prompt_ids = c->prompt_ids});
+}
+
+static bool take_progress(struct fg_writer *w, struct fg_writer_choice *c,
+                          const struct fg_job_event *e)
+{
+    uint64_t done = 0, total = 0, reused = 0;
+
+    c->done = e->done;
+    c->total = e->total;
+    c->reused = e->reused;
+    for (size_t i = 0; i < w->n_choices; i++) {
+        done += w->choices[i].done;
+        total += w->choices[i].total;
+        reused += w->choices[i].reused;
+    }
+    fg_writer_begin(w);
+    return send_chunk(w, fg_answer_chunk_progress(&w->answer, done, total, reused));
+}
+
+bool fg_writer_echo(struct fg_writer *w, struct fg_writer_choice *c, const char *text, size_t n)
 {
     if (!w->request.ev)
         return true;
-    fg_stream_start(&w->request, FG_STREAM_EVENTS);
-    return send_chunk(w, fg_answer_chunk_progress(&w->answer, e->done, e->total, e->reused));
+    if (!w->answer.stream)
+        return keep_text(c, text, n) || fg_writer_nomem(w);
+    fg_writer_begin(w);
+    return send_piece(w, c, &(struct fg_answer_piece){.text = {text, n}});
 }
 
-void fg_writer_end_stream(struct fg_writer *w, const struct fg_job_event *e)
+bool fg_writer_event(struct fg_writer *w, struct fg_writer_choice *c, const struct fg_job_event *e)
 {
-    const struct fg_answer *a = &w->answer;
-    size_t content = w->text.n, from = w->n_sent;
-    const char *text = w->text.p ? w->text.p : "";
-    json_t *calls = NULL;
+    if (!w->request.ev)
+        return true;
+    switch (e->kind) {
+    case FG_EVENT_BEGUN: return take_begun(w, c, e);
+    case FG_EVENT_PROGRESS: return take_progress(w, c, e);
+    case FG_EVENT_PROMPT:
+    case FG_EVENT_DELTA: return take_tokens(w, c, e);
+    case FG_EVENT_DONE:
+    case FG_EVENT_FAILED: break;
+    }
+    return true;
+}
 
-    fg_stream_start(&w->request, FG_STREAM_EVENTS);
-    if (w->tools)
-        calls = fg_tool_calls_read(text, w->text.n, a->nonce, &content);
-    send_text(w, text + from, content > from ? content - from : 0, NULL);
+/* What it comes to; *calls is the caller's. */
+static struct fg_answer_choice describe(const struct fg_writer *w, const struct fg_writer_choice *c,
+                                        json_t **calls)
+{
+    struct fg_answer_choice out = {.index = c->index,
+                                   .text = {c->text.p ? c->text.p : "", c->text.n},
+                                   .logprobs = c->logprobs,
+                                   .ids = c->ids,
+                                   .prompt_ids = c->prompt_ids,
+                                   .finish = c->finish};
+    size_t content = c->text.n;
+    char id[48];
+
+    *calls = NULL;
+    if (w->tools && !w->forecast) {
+        snprintf(id, sizeof id, c->index ? "%s_%u" : "%s", w->answer.nonce, c->index);
+        *calls = fg_tool_calls_read(out.text.p, out.text.n, id, &content);
+    }
+    out.text.n = content;
+    out.calls = *calls;
+    return out;
+}
+
+static void end_choice(struct fg_writer *w, struct fg_writer_choice *c)
+{
+    json_t *calls;
+    struct fg_answer_choice done = describe(w, c, &calls);
+    size_t from = c->n_sent;
+    struct fg_answer_piece rest = {.text = {done.text.p + from, 0}};
+
+    if (w->tools && done.text.n > from)
+        rest.text.n = done.text.n - from;
+    fg_writer_begin(w);
+    send_piece(w, c, &rest);
     if (w->request.ev && calls)
-        send_chunk(w, fg_answer_chunk_calls(a, calls));
+        send_chunk(w, fg_answer_chunk_calls(&w->answer, c->index, calls));
     if (w->request.ev)
-        send_chunk(w, fg_answer_chunk_finish(a, calls != NULL, e->finish, &e->account));
-    if (w->request.ev && a->include_usage)
-        send_chunk(w, fg_answer_chunk_usage(a, &e->account));
+        send_chunk(w, fg_answer_chunk_finish(&w->answer, &done, &c->account));
+    json_decref(calls);
+}
+
+void fg_writer_done(struct fg_writer *w, struct fg_writer_choice *c, const struct fg_job_event *e)
+{
+    c->finish = e->finish;
+    c->account = e->account;
+    if (w->request.ev && w->answer.stream)
+        end_choice(w, c);
+}
+
+/* A prompt counts once, however many answers it has. */
+static struct fg_answer_cost cost_of(const struct fg_writer *w)
+{
+    struct fg_answer_cost cost = {.account = &w->choices[0].account};
+
+    for (size_t i = 0; i < w->n_choices; i++) {
+        const struct fg_job_account *a = &w->choices[i].account;
+
+        cost.completion_tokens += a->completion_tokens;
+        if (i % w->of_prompt == 0) {
+            cost.prompt_tokens += a->prompt_tokens;
+            cost.cached_tokens += a->reused_tokens;
+        }
+    }
+    return cost;
+}
+
+void fg_writer_end_stream(struct fg_writer *w)
+{
+    struct fg_answer_cost cost = cost_of(w);
+
+    if (w->request.ev && w->answer.include_usage)
+        send_chunk(w, fg_answer_chunk_usage(&w->answer, &cost));
     if (w->request.ev)
         fg_stream_event(&w->request, "[DONE]");
     if (w->request.ev)
         fg_stream_end(&w->request);
-    json_decref(calls);
 }
 
-void fg_writer_build(struct fg_writer *w, const struct fg_job_event *e)
+/* Log-probability of a token of it, in the mean. */
+static double merit(const struct fg_writer_choice *c)
 {
-    const char *text = w->text.p ? w->text.p : "";
-    size_t content = w->text.n;
-    json_t *calls = NULL, *root;
+    return c->account.completion_tokens ? c->likelihood / c->account.completion_tokens : -INFINITY;
+}
 
-    if (w->tools && !w->forecast)
-        calls = fg_tool_calls_read(text, w->text.n, w->answer.nonce, &content);
-    if (!w->logprobs && w->answer.n_logprobs >= 0)
-        w->logprobs = fg_answer_logprobs(&w->answer, NULL, 0); /* of an empty answer */
-    root = w->forecast
-               ? fg_cache_forecast_json(w->answer.model, &e->account)
-               : fg_answer_whole(&w->answer, &(struct fg_answer_parts){.text = {text, content},
-                                                                       .calls = calls,
-                                                                       .logprobs = w->logprobs,
-                                                                       .finish = e->finish,
-                                                                       .account = &e->account});
+static int by_merit(const void *a, const void *b)
+{
+    double x = merit(a), y = merit(b);
+
+    return x == y ? 0 : x > y ? -1 : 1;
+}
+
+/* Appends what is told of one choice. False: out of memory. */
+static bool add_choice(struct fg_writer *w, struct fg_writer_choice *c, json_t *list)
+{
+    struct fg_answer_choice done;
+    json_t *calls = NULL;
+    bool ok;
+
+    if (!c->logprobs && w->answer.n_logprobs >= 0) /* of an empty answer */
+        c->logprobs = fg_answer_logprobs(&w->answer, NULL, 0, &c->text_offset);
+    if (!c->ids && w->answer.ids)
+        c->ids = json_array();
+    done = describe(w, c, &calls);
+    done.index = (uint32_t)json_array_size(list);
+    ok = json_array_append_new(list, fg_answer_choice_json(&w->answer, &done)) == 0;
     json_decref(calls);
+    return ok;
+}
+
+void fg_writer_build(struct fg_writer *w)
+{
+    struct fg_answer_cost cost = cost_of(w);
+    json_t *list = json_array(), *root = NULL;
+    bool ok = list != NULL;
+
+    if (w->forecast) {
+        root = fg_cache_forecast_json(w->answer.model, &w->choices[0].account);
+        json_decref(list);
+    } else {
+        for (size_t p = 0; ok && p < w->n_choices; p += w->of_prompt) {
+            if (w->kept < w->of_prompt)
+                qsort(w->choices + p, w->of_prompt, sizeof *w->choices, by_merit);
+            for (size_t i = 0; ok && i < w->kept; i++)
+                ok = add_choice(w, &w->choices[p + i], list);
+        }
+        if (ok)
+            root = fg_answer_whole(&w->answer, list,
+                                   w->answer.chat ? w->choices[0].prompt_ids : NULL, &cost);
+        else
+            json_decref(list);
+    }
     w->body = fg_json_dump(root);
     json_decref(root);
 }
@@ -185,6 +407,10 @@ void fg_writer_send(struct fg_writer *w)
 size_t fg_writer_bytes(const struct fg_writer *w)
 {
     const size_t token = 64; /* with its logprob and its alternatives' */
+    size_t n = 0;
 
-    return w->text.n + w->n_logprobs * token * (size_t)(1 + w->answer.n_logprobs);
+    for (size_t i = 0; i < w->n_choices; i++)
+        n += w->choices[i].text.n +
+             w->choices[i].n_logprobs * token * (size_t)(1 + w->answer.n_logprobs);
+    return n;
 }

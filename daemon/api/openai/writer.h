@@ -7,33 +7,57 @@
 #include "http/request.h"
 #include "response_json.h"
 
+/* One of the answers that a request asked for. */
+struct fg_writer_choice {
+    uint32_t index;        /* in the answer */
+    struct fg_buffer text; /* of an answer in one piece, or a stream that may hold tool calls */
+    size_t n_sent;         /* of text, in a stream */
+    bool role_sent;
+    json_t *logprobs; /* of an answer in one piece, so far */
+    size_t n_logprobs, text_offset;
+    json_t *ids, *prompt_ids;     /* of an answer in one piece, so far; NULL: not asked for */
+    double likelihood;            /* log-probabilities of its tokens, added */
+    uint32_t done, total, reused; /* of its prompt, as it said last */
+    enum fg_finish_reason finish;
+    struct fg_job_account account; /* once it is done */
+};
+
 struct fg_writer {
     struct fg_request request;
     struct fg_answer answer;
-    bool tools;    /* the answer may hold tool calls */
-    bool forecast; /* what would be reused, instead of an answer */
-    bool role_sent;
-    struct fg_buffer text; /* an answer in one piece, or a stream that may hold tool calls */
-    size_t n_sent;         /* of text, in a stream */
-    json_t *logprobs;      /* of an answer in one piece, so far */
-    size_t n_logprobs;
-    char *body; /* the whole answer, once built */
+    bool tools;                       /* the answer may hold tool calls */
+    bool forecast;                    /* what would be reused, instead of an answer */
+    struct fg_writer_choice *choices; /* [n_choices], those of a prompt side by side */
+    size_t n_choices;
+    uint32_t of_prompt, kept; /* choices of a prompt; how many of them, the likeliest, are told */
+    double sent;              /* when something last went out; fg_clock_ms() */
+    char *body;               /* the whole answer, once built */
 };
 
+/* Makes n choices. FG_ENOMEM. */
+int fg_writer_init(struct fg_writer *w, size_t n);
 void fg_writer_finish(struct fg_writer *w);
 
-/* Takes a DELTA, sends a PROGRESS. False: memory ran out, the client has been told so, and the job
- * is of no more use. Nothing when the client has left. */
-bool fg_writer_delta(struct fg_writer *w, const struct fg_job_event *e);
-bool fg_writer_progress(struct fg_writer *w, const struct fg_job_event *e);
+/* A stream's status and headers go out, at the first call. */
+void fg_writer_begin(struct fg_writer *w);
+/* A comment, where nothing went out for a while: whoever waits sees that it goes on. */
+void fg_writer_keep_alive(struct fg_writer *w);
+
+/* Text that the answer begins with, before its first event. False as below. */
+bool fg_writer_echo(struct fg_writer *w, struct fg_writer_choice *c, const char *text, size_t n);
+/* Takes any event but DONE and FAILED. False: memory ran out, the client has been told so, and the
+ * jobs are of no more use. Nothing when the client has left. */
+bool fg_writer_event(struct fg_writer *w, struct fg_writer_choice *c, const struct fg_job_event *e);
 /* Ends the answer with an error, in whichever form still fits. */
 void fg_writer_fail(struct fg_writer *w, const struct fg_http_error *e);
 bool fg_writer_nomem(struct fg_writer *w); /* that one; returns false */
-/* The job is done: the stream's end. */
-void fg_writer_end_stream(struct fg_writer *w, const struct fg_job_event *e);
-/* The job is done: builds the whole answer (any thread; the writer is left alone meanwhile), then
- * sends it. */
-void fg_writer_build(struct fg_writer *w, const struct fg_job_event *e);
+/* A choice is done (DONE): in a stream, its end. */
+void fg_writer_done(struct fg_writer *w, struct fg_writer_choice *c, const struct fg_job_event *e);
+/* All choices are done: the stream's end. */
+void fg_writer_end_stream(struct fg_writer *w);
+/* All choices are done: builds the whole answer (any thread; the writer is left alone meanwhile),
+ * then sends it. */
+void fg_writer_build(struct fg_writer *w);
 void fg_writer_send(struct fg_writer *w);
 /* About how many bytes the whole answer has. */
 size_t fg_writer_bytes(const struct fg_writer *w);

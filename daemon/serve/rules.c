@@ -1,0 +1,166 @@
+#include "rules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "job.h"
+#include "text/tokenizer/tokenizer.h"
+
+static bool among(const int32_t *ids, size_t n, int32_t id)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
+bool fg_rules_end(const struct fg_job_request *req, const struct fg_tokenizer *t, int32_t token)
+{
+    return (!req->ignore_eos && fg_tokenizer_is_eog(t, token)) ||
+           among(req->rules.stop, req->rules.n_stop, token);
+}
+
+/* They are few, and looked for once. */
+static int find_ends(struct fg_rules *r, const struct fg_job_request *req,
+                     const struct fg_tokenizer *t, struct fg_err *err)
+{
+    size_t n_vocab = fg_tokenizer_n_vocab(t), cap = 0;
+
+    for (size_t id = 0; id < n_vocab; id++) {
+        if (!fg_rules_end(req, t, (int32_t)id))
+            continue;
+        if (!fg_grow((void **)&r->ends, &cap, r->n_ends + 1, sizeof *r->ends))
+            return fg_fail(err, FG_ENOMEM, "no memory for the tokens that end an answer");
+        r->ends[r->n_ends++] = (int32_t)id;
+    }
+    return 0;
+}
+
+int fg_rules_init(struct fg_rules *r, const struct fg_job_request *req,
+                  const struct fg_tokenizer *t, struct fg_err *err)
+{
+    if (r->set)
+        return 0;
+    r->set = true;
+    r->control = req->show_control;
+    for (size_t i = 0; i < req->rules.n_bad_words; i++) {
+        size_t n = strlen(req->rules.bad_words[i]);
+
+        r->longest = n > r->longest ? n : r->longest;
+    }
+    return req->rules.min_tokens ? find_ends(r, req, t, err) : 0;
+}
+
+void fg_rules_finish(struct fg_rules *r)
+{
+    free(r->ends);
+    free(r->bad);
+    fg_buffer_finish(&r->said);
+    *r = (struct fg_rules){0};
+}
+
+bool fg_rules_plain(const struct fg_job_request *req)
+{
+    const struct fg_sampling *s = &req->sampling;
+    const struct fg_token_rules *rules = &req->rules;
+
+    return s->presence_penalty == 0 && s->frequency_penalty == 0 &&
+           (s->repetition_penalty == 0 || s->repetition_penalty == 1) && !rules->n_bias &&
+           !rules->n_allowed && !rules->n_bad_words;
+}
+
+uint32_t fg_rules_need(const struct fg_rules *r, const struct fg_job_request *req, uint32_t n_vocab)
+{
+    uint32_t n = fg_rules_plain(req) ? fg_sample_needs(&req->sampling, n_vocab) : 0;
+
+    /* Those that must not be chosen may be the best ones. */
+    return n && r->n_ends < FG_BEST_MOST && n + r->n_ends <= FG_BEST_MOST && n + r->n_ends < n_vocab
+               ? n + (uint32_t)r->n_ends
+               : 0;
+}
+
+struct fg_adjust fg_rules_adjust(const struct fg_rules *r, const struct fg_job_request *req,
+                                 uint32_t n_answer)
+{
+    const struct fg_token_rules *rules = &req->rules;
+    struct fg_adjust a = {.bias = rules->bias,
+                          .n_bias = rules->n_bias,
+                          .allowed = rules->allowed,
+                          .n_allowed = rules->n_allowed,
+                          .index = n_answer};
+
+    if (n_answer < rules->min_tokens) {
+        a.banned = r->ends;
+        a.n_banned = r->n_ends;
+    }
+    return a;
+}
+
+/* Do the last bytes of what was said, and a token's, hold a bad word that ends in the token's? */
+static bool completes(const struct fg_rules *r, const struct fg_token_rules *rules,
+                      const char *piece, size_t n)
+{
+    size_t keep = r->longest ? r->longest - 1 : 0, held = r->said.n;
+
+    for (size_t i = 0; i < rules->n_bad_words; i++) {
+        const char *word = rules->bad_words[i];
+        size_t len = strlen(word);
+
+        if (len <= n && memmem(piece, n, word, len))
+            return true;
+        /* It begins in what was said: `head` bytes of it. */
+        for (size_t head = 1; head < len && head <= held && head <= keep; head++) {
+            size_t tail = len - head;
+
+            if (tail <= n && memcmp(word + head, piece, tail) == 0 &&
+                memcmp(r->said.p + held - head, word, head) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+bool fg_rules_bad(const struct fg_rules *r, const struct fg_job_request *req,
+                  const struct fg_tokenizer *t, int32_t token)
+{
+    size_t n = 0;
+    const char *piece = fg_tokenizer_piece(t, token, &n);
+
+    return req->rules.n_bad_words && n && (r->control || !fg_tokenizer_is_control(t, token)) &&
+           completes(r, &req->rules, piece, n);
+}
+
+int fg_rules_ban_bad(struct fg_rules *r, const struct fg_job_request *req,
+                     const struct fg_tokenizer *t, struct fg_adjust *a, struct fg_err *err)
+{
+    size_t n_vocab = fg_tokenizer_n_vocab(t), n = a->n_banned;
+
+    if (!r->bad)
+        r->bad = calloc(n_vocab + r->n_ends, sizeof *r->bad);
+    if (!r->bad)
+        return fg_fail(err, FG_ENOMEM, "no memory for bad words");
+    if (n)
+        memcpy(r->bad, a->banned, n * sizeof *r->bad);
+    for (size_t id = 0; id < n_vocab; id++)
+        if (fg_rules_bad(r, req, t, (int32_t)id))
+            r->bad[n++] = (int32_t)id;
+    a->banned = r->bad;
+    a->n_banned = n;
+    return 0;
+}
+
+int fg_rules_push(struct fg_rules *r, const struct fg_tokenizer *t, int32_t token,
+                  struct fg_err *err)
+{
+    size_t n = 0;
+    const char *piece = fg_tokenizer_piece(t, token, &n);
+
+    if (!r->longest || !n || (!r->control && fg_tokenizer_is_control(t, token)))
+        return 0;
+    if (r->said.n > 2 * r->longest) { /* only its end can begin a word */
+        memmove(r->said.p, r->said.p + r->said.n - r->longest, r->longest);
+        r->said.n = r->longest;
+    }
+    fg_buffer_add(&r->said, piece, n);
+    return r->said.failed ? fg_fail(err, FG_ENOMEM, "no memory for the end of an answer") : 0;
+}

@@ -1,0 +1,56 @@
+/* Token rules of a job: what they forbid at the next place of its answer, and which tokens end it.
+ * One thread at a time. */
+#ifndef FG_RULES_H
+#define FG_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "fulgur/error.h"
+#include "sample.h"
+
+struct fg_job_request;
+struct fg_tokenizer;
+
+struct fg_rules {
+    int32_t *ends; /* tokens that end the answer: not chosen before min_tokens of it are there */
+    size_t n_ends;
+    int32_t *bad;          /* scratch for bad words */
+    struct fg_buffer said; /* the end of the answer's bytes, where there are bad words */
+    size_t longest;        /* bytes of one */
+    bool set, control;     /* control: such tokens are text too */
+};
+
+/* FG_ENOMEM. */
+int fg_rules_init(struct fg_rules *r, const struct fg_job_request *req,
+                  const struct fg_tokenizer *t, struct fg_err *err);
+void fg_rules_finish(struct fg_rules *r);
+
+/* Does the token end the answer? */
+bool fg_rules_end(const struct fg_job_request *req, const struct fg_tokenizer *t, int32_t token);
+
+/* How many of the best tokens choosing needs to see at most, as fg_sample_needs(). */
+uint32_t fg_rules_need(const struct fg_rules *r, const struct fg_job_request *req,
+                       uint32_t n_vocab);
+
+/* Are logits taken as they are, apart from tokens that must not end the answer yet? */
+bool fg_rules_plain(const struct fg_job_request *req);
+
+/* What is adjusted for the next token of an answer that holds n_answer. Lives as long as the rules
+ * and the request. */
+struct fg_adjust fg_rules_adjust(const struct fg_rules *r, const struct fg_job_request *req,
+                                 uint32_t n_answer);
+
+/* Would the answer's text hold a bad word with this token? */
+bool fg_rules_bad(const struct fg_rules *r, const struct fg_job_request *req,
+                  const struct fg_tokenizer *t, int32_t token);
+/* Then adds to *a all tokens that would: FG_ENOMEM. */
+int fg_rules_ban_bad(struct fg_rules *r, const struct fg_job_request *req,
+                     const struct fg_tokenizer *t, struct fg_adjust *a, struct fg_err *err);
+/* The token was chosen. FG_ENOMEM. */
+int fg_rules_push(struct fg_rules *r, const struct fg_tokenizer *t, int32_t token,
+                  struct fg_err *err);
+
+#endif
