@@ -6,72 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char help_text[] =
-    "usage: fulgurd --model FILE [options]\n"
-    "\n"
-    "Serves a language model over a Unix socket and never computes the same prompt prefix twice.\n"
-    "\n"
-    "  -m, --model FILE       the model, a GGUF file\n"
-    "      --alias NAME       the name that requests use (default: the file's name); given again:\n"
-    "                         another one\n"
-    "      --any-model        requests may name any model, and get this one\n"
-    "      --device WHICH     GPU: its number, or a part of its name (default: the best one)\n"
-    "  -c, --ctx N            tokens of the longest sequence (default: the model's, cut to "
-    "memory)\n"
-    "      --kv f16|f32       type of the stored keys and values (default: f16)\n"
-    "      --numerics MODE    exact (default): the same bits on every device; int8: activations\n"
-    "                         quantized, the same bits everywhere too; fused: this device's own\n"
-    "      --parallel N       requests computed at a time, 1..64 (default: 4)\n"
-    "      --batch N          tokens of a step, a multiple of 64 up to 4096\n"
-    "      --cache-dir DIR    where prompts are kept (default: $XDG_CACHE_HOME/fulgur or\n"
-    "                         ~/.cache/fulgur)\n"
-    "      --cache-size SIZE  how much of the disk they may take (default: 16G, and no more than\n"
-    "                         80% of what is free)\n"
-    "      --vram-size SIZE   how much of the device's memory KV pages and saved states may take\n"
-    "                         (default: what --ctx and --parallel need and fits)\n"
-    "      --ram-size SIZE    how much of the machine's memory they may take, on their way to the\n"
-    "                         disk and back; 0: none (default: an eighth, and no more than 4G)\n"
-    "      --cache-write-budget SIZE\n"
-    "                         bytes written there within 24 hours (default: any number)\n"
-    "      --no-cache         keep nothing on disk\n"
-    "      --socket PATH      the Unix socket (default: $FULGUR_SOCKET,\n"
-    "                         $XDG_RUNTIME_DIR/fulgur/fulgur.sock or /run/fulgur/fulgur.sock)\n"
-    "      --tcp HOST:PORT    listen on TCP as well; other than loopback needs a key\n"
-    "      --api-key KEY      what TCP clients must show. Others may see it for a moment when the\n"
-    "                         daemon starts: better is the environment's FULGUR_API_KEY, or\n"
-    "      --api-key-file F   the same, any number of keys: one a line, # begins a comment line;\n"
-    "                         the last of these two options counts\n"
-    "      --tenant NAME      all callers share what is cached. Without it each user of the\n"
-    "                         socket, each key, and TCP without a key has a cache of its own\n"
-    "      --tcp-operations   TCP clients may import packs, and forget and compact what they "
-    "share\n"
-    "                         with others; without it only who runs the daemon, by its socket\n"
-    "      --import-key KEY   take packs that KEY signed, as `fulgur cache key` shows it; may be\n"
-    "                         given many times (or the environment's FULGUR_IMPORT_KEY)\n"
-    "      --import-key-file F\n"
-    "                         the same, any number of keys: one a line, # begins a comment line\n"
-    "      --cors ORIGIN      web pages of that origin may ask on TCP, as in https://host:port; *\n"
-    "                         for all; may be given again\n"
-    "      --queue N          requests under way, waiting ones included, 1..65536 (default: 256)\n"
-    "      --max-body SIZE    longest request (default: 64M)\n"
-    "      --max-bodies SIZE  all requests that have not been read yet; a tenant may take half of "
-    "it\n"
-    "                         (default: 128M)\n"
-    "      --sandbox WHEN     on (default): only files, ports and system calls that are needed, "
-    "as\n"
-    "                         far as the kernel can; off: all; require: on, or no start\n"
-    "      --debuggable       debuggers of the same user may look into the memory, and core dumps\n"
-    "                         hold it: prompts too\n"
-    "      --log-level LEVEL  error, warn, info or debug (default: info)\n"
-    "      --plan             print what the model would take on the device, and load nothing;\n"
-    "                         exits with 0 if it fits, with 3 if it does not\n"
-    "      --tune             measure anew how products are best spread on the device, print and\n"
-    "                         keep it; without this the first start does so\n"
-    "      --no-tune          neither measure nor use that\n"
-    "      --json             the plan, or the tuning, as JSON\n"
-    "      --version          print the version\n"
-    "  -h, --help             print this\n";
-
 enum option_id {
     OPT_ALIAS = 256,
     OPT_ANY_MODEL,
@@ -147,11 +81,6 @@ static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
-
-const char *fg_config_help(void)
-{
-    return help_text;
-}
 
 bool fg_config_size(const char *text, uint64_t *bytes)
 {
