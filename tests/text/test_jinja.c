@@ -23,7 +23,7 @@ struct outcome {
 static struct outcome render(const char *template_text, const struct fg_jinja_variable *v, size_t n,
                              const struct fg_jinja_limits *limits)
 {
-    struct fg_jinja_input input = {.variables = v, .n_variables = n};
+    struct fg_jinja_input input = {.variables = v, .n_variables = n, .now = 1700000000};
     struct fg_jinja_program *p = NULL;
     struct outcome o = {0};
 
@@ -52,7 +52,7 @@ static struct outcome render_chat(const char *template_text)
 static void prints_as_jinja2(void **state)
 {
     json_t *vectors = load_vectors("jinja.json"), *v;
-    size_t i;
+    size_t i, bad = 0;
 
     (void)state;
     assert_true(json_array_size(vectors) > 200);
@@ -73,17 +73,16 @@ static void prints_as_jinja2(void **state)
                                                                                   : FG_JINJA_INPUT};
         }
         o = render(text, given, n, NULL);
-        if (!want != (o.rc != 0))
-            fail_msg("%s: %s", text, o.rc ? o.error.message : o.result.text);
-        if (want) {
-            assert_int_equal(o.result.bytes, json_string_length(want));
-            assert_memory_equal(o.result.text, json_string_value(want), o.result.bytes);
-        } else {
-            assert_true(o.error.message[0] && o.error.line && o.error.column);
+        if (want ? o.rc || o.result.bytes != json_string_length(want) ||
+                       memcmp(o.result.text, json_string_value(want), o.result.bytes) != 0
+                 : !o.rc || !o.error.message[0] || !o.error.line || !o.error.column) {
+            print_error("%s: %s\n", text, o.rc ? o.error.message : o.result.text);
+            bad++;
         }
         fg_jinja_result_finish(&o.result);
     }
     json_decref(vectors);
+    assert_int_equal(bad, 0);
 }
 
 /* --- where it came from --- */
@@ -195,11 +194,12 @@ static void says_where_an_error_is(void **state)
         const char *message;
     } tests[] = {
         {"a\n{{ 1 + }}", FG_JINJA_SYNTAX, 2, 8, "unexpected 'end of print statement'"},
-        {"{% if x %}\n\n", FG_JINJA_SYNTAX, 2, 1, "the template ends, but 'elif' was expected"},
+        {"{% if x %}\n\n", FG_JINJA_SYNTAX, 2, 1,
+         "the template ends before 'elif' or 'else' or 'endif'"},
         {"é{{ $ }}", FG_JINJA_SYNTAX, 1, 5, "unexpected character '$'"},
-        {"\n\n  {{ x.y }}", FG_JINJA_RUN, 3, 7, "'x' is undefined"},
+        {"\n\n  {{ x.y }}", FG_JINJA_RUN, 3, 6, "'x' is undefined"},
         {"{{ raise_exception('not\nthis') }}", FG_JINJA_RAISED, 1, 19, "not this"},
-        {"{{ {}.update() }}", FG_JINJA_RUN, 1, 14,
+        {"{{ {}.update() }}", FG_JINJA_RUN, 1, 13,
          "access to attribute 'update' of 'dict' object is unsafe."},
         {"{{ 9223372036854775807 + 1 }}", FG_JINJA_RUN, 1, 24, "an integer is larger than 64 bits"},
         {"{{ x|nope }}", FG_JINJA_SYNTAX, 1, 6, "No filter named 'nope'."},
@@ -344,5 +344,6 @@ int main(void)
         cmocka_unit_test(is_rendered_by_several_threads),
     };
 
+    setenv("TZ", "UTC", 1); /* the vectors print a time */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,6 +135,8 @@ struct jj_value jj_attribute(struct jj *j, struct jj_value of, const struct jj_s
 {
     struct jj_value v, *there;
 
+    if (of.kind == JJ_UNDEFINED && is_one_of(name, internals))
+        return unsafe(j, of, name);
     jj_defined(j, of);
     v = jj_python_attribute(j, of, name);
     if (v.kind != JJ_MISSING)

@@ -56,18 +56,21 @@ JJ_FILTER(attr)
 
 JJ_FILTER(batch)
 {
-    struct jj_list *items = jj_items(j, self), *out = jj_list(j), *part = NULL;
+    struct jj_list *items = jj_items(j, self), *out = jj_list(j), *part = jj_list(j);
     int64_t n = jj_need_int(j, args->v[0], "the length of a batch");
 
     for (size_t i = 0; i < items->n; i++) {
-        if (!part || (int64_t)part->n == n) {
-            part = jj_list(j);
+        if ((int64_t)part->n == n) {
             jj_push(j, out, jj_of_list(JJ_LIST, part));
+            part = jj_list(j);
         }
         jj_push(j, part, items->v[i]);
     }
-    while (part && jj_given(args->v[1]) && (int64_t)part->n < n)
+    if (!part->n)
+        return jj_iter(out, "generator");
+    while (jj_given(args->v[1]) && (int64_t)part->n < n)
         jj_push(j, part, args->v[1]);
+    jj_push(j, out, jj_of_list(JJ_LIST, part));
     return jj_iter(out, "generator");
 }
 

@@ -244,13 +244,15 @@ static void lay_out_digits(struct jj *j, struct jj_text *t, const struct digits 
     pad(j, t, jj_text_end(j, &all), l, align);
 }
 
-static void lay_out_char(struct jj *j, struct jj_text *t, int64_t c, const struct jj_layout *l)
+static void lay_out_char(struct jj *j, struct jj_text *t, struct jj_value v,
+                         const struct jj_layout *l)
 {
     struct jj_text one = {0};
+    int64_t c = jj_as_int(v);
 
     if (c < 0 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
         jj_raise(j, "%%c arg not in range(0x110000)");
-    jj_text_char(j, &one, (uint32_t)c, 0);
+    jj_text_char(j, &one, (uint32_t)c, v.src);
     pad(j, t, jj_text_end(j, &one), l, l->align ? l->align : '<');
 }
 
@@ -261,7 +263,7 @@ void jj_lay_out_number(struct jj *j, struct jj_text *t, struct jj_value v,
     bool integer = v.kind != JJ_FLOAT && !(l->type && strchr("eEfFgG%", l->type));
 
     if (l->type == 'c' && jj_is_integer(v)) {
-        lay_out_char(j, t, jj_as_int(v), l);
+        lay_out_char(j, t, v, l);
         return;
     }
     if (integer && v.kind == JJ_BIGINT)

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "text.h"
+#include "unicode.h"
 
 static int digit_value(char c)
 {
@@ -47,9 +48,26 @@ static bool plain_digits(const char *p, size_t n, int base, char *out)
     return digit;
 }
 
-bool jj_parse_int(struct jj *j, const struct jj_str *s, int base, struct jj_value *out)
+/* Without white space around, and with the digits of every script as those of ASCII. */
+static const struct jj_str *plain_number(struct jj *j, const struct jj_str *s)
 {
     const struct jj_str *t = jj_strip(j, s, NULL, true, true);
+    struct jj_text plain = {0};
+
+    if (t->chars == t->n)
+        return t;
+    for (size_t at = 0; at < t->n;) {
+        uint32_t c = jj_next_char(t, &at);
+        int digit = fg_unicode_digit_value(c);
+
+        jj_text_char(j, &plain, digit < 0 ? c : (uint32_t)('0' + digit), 0);
+    }
+    return jj_text_end(j, &plain);
+}
+
+bool jj_parse_int(struct jj *j, const struct jj_str *s, int base, struct jj_value *out)
+{
+    const struct jj_str *t = plain_number(j, s);
     const char *p = t->p, *end = t->p + t->n;
     char *digits = jj_alloc(j, t->n + 2), *d = digits;
     int prefix;
@@ -84,7 +102,7 @@ static bool is_word(const char *p)
 
 bool jj_parse_float(struct jj *j, const struct jj_str *s, double *out)
 {
-    const struct jj_str *t = jj_strip(j, s, NULL, true, true);
+    const struct jj_str *t = plain_number(j, s);
     char *text = jj_alloc(j, t->n + 1), *d = text, *end;
 
     for (size_t i = 0; i < t->n; i++) {

@@ -14,6 +14,7 @@ struct jj_parser {
     /* Filters and tests that there are none of: an error but in a branch, which may never run. */
     const struct jj_node *unknown, *unknown_for_sure;
     bool varargs, kwargs, caller; /* names that were spoken of since these were reset */
+    bool loop_assigned;           /* to `loop`, since this was reset */
     unsigned loops;               /* around here, inside the same macro */
 };
 
@@ -39,8 +40,7 @@ enum {
     JJ_P_TARGET = 4,    /* only names, literals and their tuples */
     JJ_P_NAMESPACE = 8, /* of targets: a.b too */
 };
-/* `end`: a word that ends the tuple, or NULL. */
-struct jj_node *jj_parse_tuple(struct jj_parser *p, unsigned how, const char *end);
+struct jj_node *jj_parse_tuple(struct jj_parser *p, unsigned how);
 struct jj_node *jj_parse_expression(struct jj_parser *p, bool conditions);
 struct jj_node *jj_parse_primary(struct jj_parser *p, unsigned how);
 struct jj_node *jj_parse_postfix(struct jj_parser *p, struct jj_node *node);
@@ -48,7 +48,7 @@ struct jj_node *jj_parse_postfix(struct jj_parser *p, struct jj_node *node);
 struct jj_node *jj_parse_filters(struct jj_parser *p, struct jj_node *node, bool inside);
 struct jj_node *jj_parse_filter_expression(struct jj_parser *p, struct jj_node *node);
 const struct jj_call_args *jj_parse_call_args(struct jj_parser *p);
-struct jj_node *jj_parse_target(struct jj_parser *p, unsigned how, const char *end);
+struct jj_node *jj_parse_target(struct jj_parser *p, unsigned how);
 
 /* Statements until one of the words, which stays the current token. */
 struct jj_node *jj_parse_body(struct jj_parser *p, const char *const *ends);

@@ -191,19 +191,19 @@ struct jj_node *jj_parse_expression(struct jj_parser *p, bool conditions)
     return n;
 }
 
-static bool at_tuple_end(struct jj_parser *p, const char *end)
+static bool at_tuple_end(struct jj_parser *p)
 {
     return p->now.kind == JJ_T_VARIABLE_END || p->now.kind == JJ_T_BLOCK_END ||
-           p->now.kind == JJ_T_RPAREN || (end && jj_parse_at_word(p, end));
+           p->now.kind == JJ_T_RPAREN;
 }
 
-struct jj_node *jj_parse_tuple(struct jj_parser *p, unsigned how, const char *end)
+struct jj_node *jj_parse_tuple(struct jj_parser *p, unsigned how)
 {
     struct jj_node *tuple = jj_parse_node(p, JJ_N_TUPLE), *n;
     bool commas = false;
 
     jj_enter(p->j);
-    while (!at_tuple_end(p, end)) {
+    while (!at_tuple_end(p)) {
         n = how & JJ_P_TARGET ? jj_parse_primary(p, how)
                               : jj_parse_expression(p, how & JJ_P_CONDITIONS);
         jj_parse_add(p, tuple, n);

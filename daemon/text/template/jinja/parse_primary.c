@@ -97,7 +97,7 @@ struct jj_node *jj_parse_primary(struct jj_parser *p, unsigned how)
     case JJ_T_FLOAT: return constant(p, n, p->now.value);
     case JJ_T_LPAREN:
         jj_parse_next(p);
-        n = jj_parse_tuple(p, JJ_P_CONDITIONS | JJ_P_PARENTHESES, NULL);
+        n = jj_parse_tuple(p, JJ_P_CONDITIONS | JJ_P_PARENTHESES);
         jj_parse_expect(p, JJ_T_RPAREN, "')'");
         return n;
     case JJ_T_LBRACKET: return parse_list(p, n);

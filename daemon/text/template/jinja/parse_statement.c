@@ -27,11 +27,6 @@ static struct jj_node *body_to(struct jj_parser *p, const char *end)
     return body_until(p, ends, NULL);
 }
 
-static bool is_reserved(const struct jj_node *n)
-{
-    return n->op == JJ_N_CONST;
-}
-
 /* Raises where the tree cannot be assigned to. */
 static void check_target(struct jj_parser *p, const struct jj_node *n)
 {
@@ -40,19 +35,27 @@ static void check_target(struct jj_parser *p, const struct jj_node *n)
             check_target(p, n->list[i]);
         return;
     }
-    if (is_reserved(n) || (n->op != JJ_N_NAME && n->op != JJ_N_NAMESPACE_REF)) {
+    if (n->op != JJ_N_NAME && n->op != JJ_N_NAMESPACE_REF) {
         p->j->line = n->line;
         p->j->column = n->column;
         jj_fail(p->j, FG_JINJA_SYNTAX, "can't assign to this");
     }
 }
 
-struct jj_node *jj_parse_target(struct jj_parser *p, unsigned how, const char *end)
+struct jj_node *jj_parse_target(struct jj_parser *p, unsigned how)
 {
-    struct jj_node *n = jj_parse_tuple(p, JJ_P_TARGET | how, end);
+    struct jj_node *n = jj_parse_tuple(p, JJ_P_TARGET | how);
 
     check_target(p, n);
     return n;
+}
+
+/* Inside of loops `loop` is the loop's own. */
+static void note_assigned(struct jj_parser *p, const struct jj_node *target)
+{
+    for (size_t i = 0; i < target->n; i++)
+        note_assigned(p, target->list[i]);
+    p->loop_assigned |= target->op == JJ_N_NAME && target->name == p->program->loop;
 }
 
 static const struct jj_name *parse_plain_name(struct jj_parser *p)
@@ -78,13 +81,16 @@ static struct jj_node *parse_for(struct jj_parser *p, struct jj_node *n)
 {
     static const char *const ends[] = {"endfor", "else", NULL};
     const struct jj_node *unknown;
+    bool loop_assigned = p->loop_assigned;
     size_t which = 0;
 
     n->op = JJ_N_FOR;
-    n->a = jj_parse_target(p, 0, "in");
+    p->loop_assigned = false;
+    n->a = jj_parse_target(p, 0);
+    note_assigned(p, n->a);
     if (!jj_parse_skip_word(p, "in"))
         jj_parse_unexpected(p, "'in'");
-    n->b = jj_parse_tuple(p, 0, "recursive");
+    n->b = jj_parse_tuple(p, 0);
     if (jj_parse_skip_word(p, "if"))
         n->c = jj_parse_expression(p, true);
     n->recursive = jj_parse_skip_word(p, "recursive");
@@ -95,6 +101,9 @@ static struct jj_node *parse_for(struct jj_parser *p, struct jj_node *n)
     p->loops--;
     if (which)
         n->otherwise = body_to(p, "endfor");
+    if (p->loop_assigned)
+        jj_parse_fail(p, "Can't assign to special loop variable in for-loop target");
+    p->loop_assigned = loop_assigned;
     settle_unknown(p, NULL);
     p->unknown = unknown;
     return n;
@@ -108,7 +117,7 @@ static struct jj_node *parse_if(struct jj_parser *p, struct jj_node *n)
 
     n->op = JJ_N_IF;
     do {
-        jj_parse_add(p, n, jj_parse_tuple(p, 0, NULL));
+        jj_parse_add(p, n, jj_parse_tuple(p, 0));
         jj_parse_add(p, n, body_until(p, ends, &which));
     } while (which == 0);
     if (which == 1)
@@ -119,10 +128,11 @@ static struct jj_node *parse_if(struct jj_parser *p, struct jj_node *n)
 
 static struct jj_node *parse_set(struct jj_parser *p, struct jj_node *n)
 {
-    n->a = jj_parse_target(p, JJ_P_NAMESPACE, NULL);
+    n->a = jj_parse_target(p, JJ_P_NAMESPACE);
+    note_assigned(p, n->a);
     if (jj_parse_skip(p, JJ_T_ASSIGN)) {
         n->op = JJ_N_SET;
-        n->b = jj_parse_tuple(p, JJ_P_CONDITIONS, NULL);
+        n->b = jj_parse_tuple(p, JJ_P_CONDITIONS);
         return n;
     }
     n->op = JJ_N_SET_BLOCK;
@@ -222,7 +232,7 @@ static struct jj_node *parse_with(struct jj_parser *p, struct jj_node *n)
     while (p->now.kind != JJ_T_BLOCK_END) {
         if (n->n)
             jj_parse_expect(p, JJ_T_COMMA, "','");
-        jj_parse_add(p, n, jj_parse_target(p, 0, NULL));
+        jj_parse_add(p, n, jj_parse_target(p, 0));
         jj_parse_expect(p, JJ_T_ASSIGN, "'='");
         jj_parse_add(p, n, jj_parse_expression(p, true));
     }
@@ -299,6 +309,18 @@ static struct jj_node *refuse(struct jj_parser *p, struct jj_node *n)
     jj_parse_fail(p, "templates that need others, or escape by themselves, are not supported");
 }
 
+/* Nothing is escaped by itself anyway. */
+static struct jj_node *parse_autoescape(struct jj_parser *p, struct jj_node *n)
+{
+    struct jj_node *on = jj_parse_expression(p, true);
+
+    if (on->op != JJ_N_CONST || jj_true(on->value))
+        refuse(p, n);
+    n->op = JJ_N_SCOPE;
+    n->body = body_to(p, "endautoescape");
+    return n;
+}
+
 static const struct {
     const char *word;
     struct jj_node *(*parse)(struct jj_parser *p, struct jj_node *n);
@@ -318,7 +340,7 @@ static const struct {
                   {"import", refuse},
                   {"from", refuse},
                   {"extends", refuse},
-                  {"autoescape", refuse}};
+                  {"autoescape", parse_autoescape}};
 
 static struct jj_node *parse_statement(struct jj_parser *p)
 {
@@ -342,7 +364,7 @@ static struct jj_node *parse_print_tag(struct jj_parser *p)
     struct jj_node *n = jj_parse_node(p, JJ_N_PRINT);
 
     jj_parse_next(p);
-    n->a = jj_parse_tuple(p, JJ_P_CONDITIONS, NULL);
+    n->a = jj_parse_tuple(p, JJ_P_CONDITIONS);
     jj_parse_expect(p, JJ_T_VARIABLE_END, "the end of the print statement");
     return n;
 }
@@ -367,10 +389,21 @@ static bool at_end(struct jj_parser *p, const char *const *ends)
     return false;
 }
 
+_Noreturn static void fail_end(struct jj_parser *p, const char *const *ends)
+{
+    char what[100] = "the template ends before ";
+
+    for (size_t i = 0; ends[i]; i++) {
+        size_t n = strlen(what);
+
+        snprintf(what + n, sizeof what - n, "%s'%s'", i ? " or " : "", ends[i]);
+    }
+    jj_parse_fail(p, what);
+}
+
 struct jj_node *jj_parse_body(struct jj_parser *p, const char *const *ends)
 {
     struct jj_node *body = jj_parse_node(p, JJ_N_BODY);
-    char what[100];
 
     jj_enter(p->j);
     while (p->now.kind != JJ_T_END) {
@@ -387,10 +420,8 @@ struct jj_node *jj_parse_body(struct jj_parser *p, const char *const *ends)
             jj_parse_expect(p, JJ_T_BLOCK_END, "the end of the statement");
         }
     }
-    if (ends) {
-        snprintf(what, sizeof what, "the template ends, but '%s' was expected", ends[0]);
-        jj_parse_fail(p, what);
-    }
+    if (ends)
+        fail_end(p, ends);
     jj_leave(p->j);
     return body;
 }

@@ -129,7 +129,7 @@ static void print_integer(struct percent *p, struct jj_text *t, struct jj_layout
     if (v.kind == JJ_FLOAT) {
         if (!(fabs(v.f) < 0x1p63))
             jj_raise(p->j, "an integer is larger than 64 bits");
-        v = jj_int((int64_t)v.f);
+        v = (struct jj_value){.kind = JJ_INT, .src = v.src, .i = (int64_t)v.f};
     }
     l->type = decimal ? 'd' : l->type;
     if (l->precision >= 0) { /* so many digits at least */
@@ -181,9 +181,13 @@ static void print_one(struct percent *p, struct jj_text *t)
 {
     struct jj_layout l;
 
+    if (p->at < p->s->n && p->s->p[p->at] == '%') {
+        jj_text_cut(p->j, t, p->s, p->at, p->at + 1);
+        p->at++;
+        return;
+    }
     read_layout(p, &l);
     switch (l.type) {
-    case '%': jj_text_c(p->j, t, "%", 0); break;
     case 's':
     case 'r':
     case 'a': print_text(p, t, &l); break;

@@ -8,6 +8,7 @@
 #include "parse.h"
 
 enum {
+    PROGRAM_STEPS = 200000000,
     PROGRAM_BYTES = 512 << 20,              /* of a tree, at most */
     PARSE_DEPTH = 4 * FG_JINJA_MAX_NESTING, /* a level of brackets is a few of the parser's */
 };
@@ -58,7 +59,7 @@ int fg_jinja_compile(struct fg_str text, struct fg_jinja_program **out,
     j->arena.limit = PROGRAM_BYTES;
     j->error = error;
     j->max_depth = PARSE_DEPTH;
-    j->steps = UINT64_MAX;
+    j->steps = PROGRAM_STEPS;
     if (!jj_try(j, compile, &s))
         code = j->code;
     s.program->arena = j->arena;

@@ -50,6 +50,16 @@ IS(upper)
 IS(cased)
 IS(ignorable)
 
+/* Each set of ten digits is in order, and begins with its zero. */
+int fg_unicode_digit_value(uint32_t c)
+{
+    for (size_t i = 0; i < sizeof decimal / sizeof decimal[0]; i++) {
+        if (decimal[i].first <= c && c <= decimal[i].last)
+            return (int)((c - decimal[i].first) % 10);
+    }
+    return -1;
+}
+
 bool fg_unicode_word(uint32_t c)
 {
     return c == '_' || fg_unicode_alpha(c) || fg_unicode_numeric(c) || fg_unicode_digit(c);
