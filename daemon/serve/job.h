@@ -118,8 +118,10 @@ struct fg_job_request {
 /* Frees what the fields point to (malloc'd each); the struct itself is the caller's. */
 void fg_job_request_finish(struct fg_job_request *r);
 
-/* FG_ETOOLONG, in the words that clients look for. max_tokens as in fg_job_request. */
-int fg_job_too_long(struct fg_err *err, uint32_t context, size_t prompt, int32_t max_tokens);
+/* FG_ETOOLONG, in the words that clients look for. `prompt`: its tokens, or_more where they were
+ * not all counted. max_tokens as in fg_job_request. */
+int fg_job_too_long(struct fg_err *err, uint32_t context, size_t prompt, bool or_more,
+                    int32_t max_tokens);
 
 enum { FG_MAX_LOGPROBS = 20 };
 

@@ -143,14 +143,13 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     rc = encode(flow, &job->req, &ids, &n, bounds, err);
     job->tokens = ids;
     if (rc == FG_ETOOLONG && n == flow->context)
-        return fg_fail(err, rc, "prompt has more than %zu tokens, the context holds %u", n,
-                       flow->context);
+        return fg_job_too_long(err, flow->context, n + 1, true, job->req.max_tokens);
     if (rc)
         return rc;
     if (n == 0)
         return fg_fail(err, FG_EINVAL, "the prompt is empty; it needs at least one token");
     if (n > flow->context)
-        return fg_job_too_long(err, flow->context, n, job->req.max_tokens);
+        return fg_job_too_long(err, flow->context, n, false, job->req.max_tokens);
     if (job->req.want_prompt)
         job->req.cache = FG_CACHE_NONE; /* all of it is computed */
     job->n_tokens = job->cap_tokens = job->n_prompt = (uint32_t)n;

@@ -29,15 +29,18 @@ void fg_job_request_finish(struct fg_job_request *r)
     *r = (struct fg_job_request){0};
 }
 
-int fg_job_too_long(struct fg_err *err, uint32_t context, size_t prompt, int32_t max_tokens)
+int fg_job_too_long(struct fg_err *err, uint32_t context, size_t prompt, bool or_more,
+                    int32_t max_tokens)
 {
     size_t completion = max_tokens > 0 ? (size_t)max_tokens : 0;
 
-    return fg_fail(err, FG_ETOOLONG,
-                   "This model's maximum context length is %u tokens. However, you requested %zu "
-                   "tokens (%zu in the messages, %zu in the completion). Please reduce the length "
-                   "of the messages or completion.",
-                   context, prompt + completion, prompt, completion);
+    return fg_fail(
+        err, FG_ETOOLONG,
+        "This model's maximum context length is %u tokens. However, you requested "
+        "%s%zu tokens (%s%zu in the messages, %zu in the completion). Please reduce the length "
+        "of the messages or completion.",
+        context, or_more ? "at least " : "", prompt + completion, or_more ? "at least " : "",
+        prompt, completion);
 }
 
 void fg_operation_request_finish(struct fg_operation_request *r)

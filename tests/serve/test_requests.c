@@ -123,7 +123,9 @@ static void test_refusals(void **state)
     req.text = letters(5000);
     req.text_bytes = 5000;
     check_refusal(flow, req, FG_ETOOLONG,
-                  "prompt has more than 1024 tokens, the context holds 1024");
+                  "This model's maximum context length is 1024 tokens. However, you requested at "
+                  "least 1026 tokens (at least 1025 in the messages, 1 in the completion). Please "
+                  "reduce the length of the messages or completion.");
     req = fixture_random_request(0, 1);
     req.kind = FG_PROMPT_CHAT;
     req.messages = calloc(1, sizeof *req.messages);
@@ -132,7 +134,9 @@ static void test_refusals(void **state)
     req.messages[0].content = letters(5000);
     req.messages[0].content_bytes = 5000;
     check_refusal(flow, req, FG_ETOOLONG,
-                  "prompt has more than 1024 tokens, the context holds 1024");
+                  "This model's maximum context length is 1024 tokens. However, you requested at "
+                  "least 1026 tokens (at least 1025 in the messages, 1 in the completion). Please "
+                  "reduce the length of the messages or completion.");
     fg_flow_destroy(flow);
 }
 

@@ -142,7 +142,7 @@ static int too_long(uint32_t context, size_t prompt, int32_t max_tokens, struct 
 {
     struct fg_err err;
 
-    fg_job_too_long(&err, context, prompt, max_tokens);
+    fg_job_too_long(&err, context, prompt, false, max_tokens);
     fg_http_error_from(e, &err, false);
     return FG_EINVAL;
 }
