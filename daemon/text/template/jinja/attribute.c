@@ -83,6 +83,7 @@ struct jj_value jj_python_attribute(struct jj *j, struct jj_value of, const stru
     const struct jj_function *f = find_method(of, name);
     struct jj_value *there, missing = {0};
 
+    jj_spend(j, 5); /* tables were looked through */
     if (f)
         return bind(j, of, f);
     if (name->n && name->p[0] == '_')
@@ -301,7 +302,10 @@ struct jj_value jj_slice(struct jj *j, struct jj_value of, const struct jj_value
     if (of.kind != JJ_STR && of.kind != JJ_LIST && of.kind != JJ_TUPLE && of.kind != JJ_RANGE)
         jj_raise(j, "'%s' object cannot be sliced", jj_type(of));
     at = indices_of(j, part, (int64_t)jj_length(j, of));
-    jj_spend(j, at.n);
+    if (of.kind == JJ_STR)
+        jj_spend_bytes(j, of.s->n);
+    if (at.step != 1)
+        jj_spend(j, at.n);
     if (of.kind == JJ_STR)
         return slice_str(j, of.s, at);
     if (of.kind == JJ_RANGE)

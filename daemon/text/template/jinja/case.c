@@ -46,6 +46,7 @@ static void add_lower(struct jj *j, struct jj_text *t, const struct jj_str *s, s
 
 void jj_text_upper(struct jj *j, struct jj_text *t, const struct jj_str *s, size_t from, size_t to)
 {
+    jj_spend_chars(j, to - from);
     while (from < to) {
         add_mapped(j, t, s, from, fg_unicode_to_upper);
         jj_next_char(s, &from);
@@ -54,6 +55,7 @@ void jj_text_upper(struct jj *j, struct jj_text *t, const struct jj_str *s, size
 
 void jj_text_lower(struct jj *j, struct jj_text *t, const struct jj_str *s, size_t from, size_t to)
 {
+    jj_spend_chars(j, to - from);
     while (from < to) {
         size_t at = from;
 
@@ -90,6 +92,7 @@ const struct jj_str *jj_casefold(struct jj *j, const struct jj_str *s)
 {
     struct jj_text t = {0};
 
+    jj_spend_chars(j, s->n);
     for (size_t at = 0; at < s->n; jj_next_char(s, &at))
         add_mapped(j, &t, s, at, fg_unicode_fold);
     return ended(j, &t, s);
@@ -112,6 +115,7 @@ const struct jj_str *jj_swapcase(struct jj *j, const struct jj_str *s)
 {
     struct jj_text t = {0};
 
+    jj_spend_chars(j, s->n);
     for (size_t at = 0; at < s->n;) {
         size_t from = at;
         uint32_t c = jj_next_char(s, &at);
@@ -132,6 +136,7 @@ const struct jj_str *jj_title(struct jj *j, const struct jj_str *s)
     struct jj_text t = {0};
     bool inside = false;
 
+    jj_spend_chars(j, s->n);
     for (size_t at = 0; at < s->n;) {
         size_t from = at;
         uint32_t c = jj_next_char(s, &at);
@@ -146,10 +151,11 @@ const struct jj_str *jj_title(struct jj *j, const struct jj_str *s)
 }
 
 /* Some character of the one case and none of another. */
-static bool is_case(const struct jj_str *s, bool lower)
+static bool is_case(struct jj *j, const struct jj_str *s, bool lower)
 {
     bool some = false;
 
+    jj_spend_chars(j, s->n);
     for (size_t at = 0; at < s->n;) {
         uint32_t c = jj_next_char(s, &at);
 
@@ -161,12 +167,12 @@ static bool is_case(const struct jj_str *s, bool lower)
     return some;
 }
 
-bool jj_is_lower(const struct jj_str *s)
+bool jj_is_lower(struct jj *j, const struct jj_str *s)
 {
-    return is_case(s, true);
+    return is_case(j, s, true);
 }
 
-bool jj_is_upper(const struct jj_str *s)
+bool jj_is_upper(struct jj *j, const struct jj_str *s)
 {
-    return is_case(s, false);
+    return is_case(j, s, false);
 }

@@ -75,6 +75,11 @@ void jj_spend_bytes(struct jj *j, size_t n)
     jj_spend(j, n / 64);
 }
 
+void jj_spend_chars(struct jj *j, size_t n)
+{
+    jj_spend(j, n / 8);
+}
+
 void jj_enter(struct jj *j)
 {
     if (j->depth >= j->max_depth)

@@ -61,6 +61,8 @@ jj_fail(struct jj *j, enum fg_jinja_cause cause, const char *fmt, ...);
 void jj_spend(struct jj *j, uint64_t n);
 /* Spends what it costs to look at n bytes. */
 void jj_spend_bytes(struct jj *j, size_t n);
+/* Spends what it costs to look at each character of n bytes. */
+void jj_spend_chars(struct jj *j, size_t n);
 /* One level deeper; each has its jj_leave(). */
 void jj_enter(struct jj *j);
 void jj_leave(struct jj *j);

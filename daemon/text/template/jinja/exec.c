@@ -61,7 +61,7 @@ static enum jj_flow exec_filter_block(struct jj *j, const struct jj_node *n)
     enum jj_flow flow = capture(j, n->body, &v);
 
     if (flow == JJ_GO_ON)
-        jj_print(j, j->text, jj_eval_filters(j, n->a, v));
+        jj_text_str(j, j->text, jj_need_str(j, jj_eval_filters(j, n->a, v), "a filtered block"));
     return flow;
 }
 
@@ -107,12 +107,19 @@ static enum jj_flow exec_with(struct jj *j, const struct jj_node *n)
     return flow;
 }
 
+/* As the body of a macro that is called without arguments. */
 static void exec_generation(struct jj *j, const struct jj_node *n)
 {
     size_t from = j->text->n;
     bool root = j->text == j->root;
+    struct jj_scope *outer = j->scope;
 
-    exec_inside(j, n->body);
+    jj_scope_push(j, outer);
+    jj_assign(j, j->program->varargs, jj_of_list(JJ_TUPLE, jj_list(j)));
+    jj_assign(j, j->program->kwargs, jj_of_dict(jj_dict(j)));
+    jj_assign(j, j->program->caller, jj_undefined(j, "No caller defined"));
+    jj_exec(j, n->body);
+    j->scope = outer;
     if (!root || j->text->n == from)
         return;
     j->generations = jj_grow(j, j->generations, &j->cap_generations, j->n_generations + 1,

@@ -39,7 +39,7 @@ JJ_FILTER(indent)
 
 JJ_FILTER(truncate)
 {
-    const struct jj_str *s = jj_to_str(j, self), *end, *cut;
+    const struct jj_str *end, *cut;
     int64_t length = args->v[0].kind == JJ_MISSING ? 255 : jj_need_int(j, args->v[0], "a length");
     int64_t leeway = jj_opt_int(j, args->v[3], 5, "a leeway");
     struct jj_text t = {0};
@@ -51,9 +51,11 @@ JJ_FILTER(truncate)
         jj_raise(j, "expected length >= %zu, got %lld", end->chars, (long long)length);
     if (leeway < 0)
         jj_raise(j, "expected leeway >= 0, got %lld", (long long)leeway);
-    if (leeway >= (int64_t)s->chars - length)
-        return jj_of_str(s);
-    cut = jj_str_cut(j, s, 0, jj_str_offset(s, (size_t)length - end->chars));
+    if (leeway >= (int64_t)jj_length(j, self) - length)
+        return self;
+    if (self.kind != JJ_STR)
+        jj_raise(j, "truncate needs a string, not '%s'", jj_type(self));
+    cut = jj_str_cut(j, self.s, 0, jj_str_offset(self.s, (size_t)length - end->chars));
     if (!jj_opt_bool(args->v[1], false)) {
         parts = jj_rsplit(j, cut, jj_str_c(j, " "), 1);
         cut = parts->v[0].s;
@@ -181,7 +183,7 @@ static void wrap_line(struct wrap *w)
 
 JJ_FILTER(wordwrap)
 {
-    const struct jj_str *s = jj_to_str(j, self);
+    const struct jj_str *s = jj_need_str(j, self, "what is wrapped");
     int64_t width = args->v[0].kind == JJ_MISSING ? 79 : jj_need_int(j, args->v[0], "a width");
     struct jj_list *lines = jj_lines(j, s, false);
     struct jj_text t = {0};
@@ -210,6 +212,7 @@ static void add_quoted(struct jj *j, struct jj_text *t, const struct jj_str *s, 
 {
     static const char hex[] = "0123456789ABCDEF";
 
+    jj_spend_chars(j, s->n);
     for (size_t i = 0; i < s->n; i++) {
         unsigned char c = (unsigned char)s->p[i];
         bool plain = (c | 32) >= 'a' && (c | 32) <= 'z';
@@ -231,8 +234,7 @@ JJ_FILTER(urlencode)
     struct jj_list *l;
 
     (void)args;
-    jj_defined(j, self);
-    if (self.kind == JJ_STR || (self.kind != JJ_DICT && self.kind < JJ_LIST)) {
+    if (self.kind == JJ_STR || (self.kind != JJ_UNDEFINED && self.kind < JJ_LIST)) {
         add_quoted(j, &t, jj_to_str(j, self), false);
         return jj_of_str(jj_text_end(j, &t));
     }

@@ -47,15 +47,17 @@ static struct jj_value map_attribute(struct jj *j, struct jj_list *items,
 
 JJ_FILTER(map)
 {
-    struct jj_list *items = jj_true(self) ? jj_items(j, self) : jj_list(j), *l;
+    struct jj_list *items, *l = jj_list(j);
     const struct jj_function *f;
     struct jj_args more;
 
+    if (!jj_true(self))
+        return jj_iter(l, "generator");
+    items = jj_items(j, self);
     if (!args->n)
         return map_attribute(j, items, args);
     f = named(j, jj_filters, args->v[0], "filter");
     more = rest(args, 1);
-    l = jj_list(j);
     jj_enter(j);
     for (size_t i = 0; i < items->n; i++)
         jj_push(j, l, jj_call_function(j, f, items->v[i], &more));
@@ -67,12 +69,15 @@ JJ_FILTER(map)
 static struct jj_value pick(struct jj *j, struct jj_value self, const struct jj_args *args,
                             bool attribute, bool want)
 {
-    struct jj_list *items = jj_true(self) ? jj_items(j, self) : jj_list(j), *l = jj_list(j);
+    struct jj_list *items, *l = jj_list(j);
     const struct jj_function *test = NULL;
     struct jj_value path = {0};
     struct jj_args more = {0};
     size_t skip = attribute;
 
+    if (!jj_true(self))
+        return jj_iter(l, "generator");
+    items = jj_items(j, self);
     if (attribute && !args->n)
         jj_raise(j, "Missing parameter for attribute name");
     if (attribute)

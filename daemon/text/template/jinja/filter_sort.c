@@ -32,6 +32,11 @@ static struct jj_value multi_key(struct jj *j, struct jj_value v, struct jj_valu
     return jj_of_list(JJ_LIST, key);
 }
 
+static bool is_reverse(struct jj *j, struct jj_value v)
+{
+    return v.kind != JJ_MISSING && jj_need_int(j, v, "whether to sort in reverse");
+}
+
 JJ_FILTER(sort)
 {
     struct jj_list *items = jj_items(j, self), *l = jj_list(j);
@@ -43,7 +48,7 @@ JJ_FILTER(sort)
         pairs[i].key = multi_key(j, items->v[i], args->v[2], sensitive);
         pairs[i].value = items->v[i];
     }
-    jj_sort(j, pairs, items->n, jj_opt_bool(args->v[0], false));
+    jj_sort(j, pairs, items->n, is_reverse(j, args->v[0]));
     for (size_t i = 0; i < items->n; i++)
         jj_push(j, l, pairs[i].value);
     v.src = self.kind == JJ_STR ? 0 : self.src;
@@ -76,7 +81,7 @@ JJ_FILTER(dictsort)
         pairs[i].key = jj_fold_key(j, by_value ? p->value : p->key, sensitive);
         pairs[i].value = jj_of_list(JJ_TUPLE, pair);
     }
-    jj_sort(j, pairs, n, jj_opt_bool(args->v[2], false));
+    jj_sort(j, pairs, n, is_reverse(j, args->v[2]));
     for (size_t i = 0; i < n; i++)
         jj_push(j, l, pairs[i].value);
     return (struct jj_value){.kind = JJ_LIST, .src = self.src, .list = l};

@@ -100,6 +100,7 @@ const struct jj_str *jj_escape(struct jj *j, const struct jj_str *s)
 
     if (s->markup)
         return s;
+    jj_spend_chars(j, s->n);
     for (size_t i = 0; i < s->n; i++) {
         const char *found = memchr(from, s->p[i], sizeof from - 1);
 
@@ -183,6 +184,7 @@ JJ_FILTER(wordcount)
     bool inside = false;
 
     (void)args;
+    jj_spend_chars(j, s->n);
     for (size_t at = 0; at < s->n;) {
         bool word = fg_unicode_word(jj_next_char(s, &at));
 

@@ -126,6 +126,7 @@ static struct jj_value global_strftime(struct jj *j, struct jj_value self,
     char *format, *text;
 
     (void)self;
+    jj_spend(j, 100);
     if (s->n > 1000)
         jj_raise(j, "a time's format is longer than 1000 bytes");
     if (!localtime_r(&now, &local))

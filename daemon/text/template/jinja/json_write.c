@@ -37,6 +37,7 @@ static void write_string(struct writer *w, const struct jj_str *s)
     uint32_t src = jj_str_one_src(s);
     size_t plain = 0;
 
+    jj_spend_chars(w->j, s->n);
     jj_text_c(w->j, w->t, "\"", src);
     for (size_t at = 0; at < s->n;) {
         size_t from = at;

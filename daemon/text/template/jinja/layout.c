@@ -262,6 +262,7 @@ void jj_lay_out_number(struct jj *j, struct jj_text *t, struct jj_value v,
     struct digits *d = jj_alloc(j, sizeof *d);
     bool integer = v.kind != JJ_FLOAT && !(l->type && strchr("eEfFgG%", l->type));
 
+    jj_spend(j, 20);
     if (l->type == 'c' && jj_is_integer(v)) {
         lay_out_char(j, t, v, l);
         return;

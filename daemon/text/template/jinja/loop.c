@@ -110,7 +110,8 @@ static struct jj_scope *fresh_scope(struct jj *j, struct jj_scope *s, struct jj_
     return j->scope = s;
 }
 
-/* Runs through the loop; a break that its else block wants for the loop around is returned. */
+/* Runs through the loop; a break that its else block wants for the loop around is returned. As in
+ * Jinja2, else means that no item's body came to its end. */
 static enum jj_flow run(struct jj *j, struct jj_loop *l)
 {
     struct jj_scope *outer = j->scope, *s = NULL;
@@ -119,9 +120,9 @@ static enum jj_flow run(struct jj *j, struct jj_loop *l)
     bool any = false;
 
     while (flow != JJ_BREAK && take(j, l, &item)) {
-        any = true;
         s = fresh_scope(j, s, l->scope);
         flow = exec_item(j, l, item);
+        any |= flow == JJ_GO_ON;
         j->scope = outer;
     }
     flow = JJ_GO_ON;

@@ -266,7 +266,7 @@ static bool is_ascii(uint32_t c)
     METHOD(str_##name)                                                                             \
     {                                                                                              \
         (void)args;                                                                                \
-        jj_spend_bytes(j, self.s->n);                                                              \
+        jj_spend_chars(j, self.s->n);                                                              \
         return all(self, is, of_none);                                                             \
     }
 
@@ -281,24 +281,22 @@ STR_IS(isspace, fg_unicode_space, false)
 
 METHOD(str_islower)
 {
-    (void)j;
     (void)args;
-    return jj_bool(jj_is_lower(self.s));
+    return jj_bool(jj_is_lower(j, self.s));
 }
 
 METHOD(str_isupper)
 {
-    (void)j;
     (void)args;
-    return jj_bool(jj_is_upper(self.s));
+    return jj_bool(jj_is_upper(j, self.s));
 }
 
 METHOD(str_istitle)
 {
     bool inside = false, some = false;
 
-    (void)j;
     (void)args;
+    jj_spend_chars(j, self.s->n);
     for (size_t at = 0; at < self.s->n;) {
         uint32_t c = jj_next_char(self.s, &at);
         bool cased = fg_unicode_cased(c);
@@ -315,8 +313,8 @@ METHOD(str_isidentifier)
 {
     size_t first = 0;
 
-    (void)j;
     (void)args;
+    jj_spend_chars(j, self.s->n);
     for (size_t at = 0; at < self.s->n;) {
         size_t from = at;
         uint32_t c = jj_next_char(self.s, &at);

@@ -226,8 +226,10 @@ struct jj_value jj_percent(struct jj *j, const struct jj_str *s, struct jj_value
             print_one(&p, &t);
         }
     }
+    /* What has items might have been asked for them. */
     left = values.kind == JJ_TUPLE ? p.next < values.list->n
-                                   : !p.next && values.kind != JJ_DICT && values.kind != JJ_LIST;
+                                   : !p.next && values.kind != JJ_DICT && values.kind != JJ_LIST &&
+                                         values.kind != JJ_RANGE && values.kind != JJ_UNDEFINED;
     if (left)
         jj_raise(j, "not all arguments converted during string formatting");
     return jj_of_str(jj_text_end(j, &t));

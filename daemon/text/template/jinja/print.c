@@ -67,6 +67,7 @@ static void print_number(struct jj *j, struct jj_text *t, struct jj_value v)
         jj_text_add(j, t, v.text->p, v.text->n, v.src);
         return;
     }
+    jj_spend(j, 20);
     if (v.kind == JJ_INT)
         snprintf(text, sizeof text, "%lld", (long long)v.i);
     else
@@ -96,6 +97,7 @@ static void repr_str(struct jj *j, struct jj_text *t, const struct jj_str *s)
     uint32_t src = jj_str_one_src(s);
     size_t plain = 0;
 
+    jj_spend_chars(j, s->n);
     jj_text_c(j, t, s->markup ? "Markup(" : "", src);
     jj_text_c(j, t, quote, src);
     for (size_t at = 0; at < s->n;) {

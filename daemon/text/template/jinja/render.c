@@ -8,7 +8,7 @@
 #include "parse.h"
 
 enum {
-    PROGRAM_STEPS = 200000000,
+    PROGRAM_STEPS = 200000000,              /* of parsing, at most */
     PROGRAM_BYTES = 512 << 20,              /* of a tree, at most */
     PARSE_DEPTH = 4 * FG_JINJA_MAX_NESTING, /* a level of brackets is a few of the parser's */
 };

@@ -146,9 +146,10 @@ size_t jj_str_rfind(struct jj *j, const struct jj_str *s, const struct jj_str *n
 {
     if (from > to || to > s->n || needle->n > to - from)
         return SIZE_MAX;
+    jj_spend_bytes(j, to - from);
     for (size_t at = to - needle->n;; at--) {
-        if (at % 64 == 0)
-            jj_spend(j, 1 + needle->n / 64);
+        if (needle->n && s->p[at] == needle->p[0])
+            jj_spend_bytes(j, needle->n);
         if (memcmp(s->p + at, needle->p, needle->n) == 0)
             return at;
         if (at == from)

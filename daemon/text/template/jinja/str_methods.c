@@ -119,7 +119,6 @@ METHOD(str_join)
     struct jj_list *items;
     struct jj_text t = {0};
 
-    jj_defined(j, args->v[0]);
     items = jj_items(j, args->v[0]);
     for (size_t i = 0; i < items->n; i++) {
         if (items->v[i].kind != JJ_STR) {

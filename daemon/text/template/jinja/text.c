@@ -22,13 +22,13 @@ const struct jj_str *jj_strip(struct jj *j, const struct jj_str *s, const struct
 
     for (; left && from < to; from = next) {
         next = from;
-        jj_spend_bytes(j, 1 + (chars ? chars->n : 0));
+        jj_spend_chars(j, 8 + (chars ? chars->n : 0));
         if (!strips(chars, jj_next_char(s, &next)))
             break;
     }
     for (; right && to > from; to = next) {
         next = to;
-        jj_spend_bytes(j, 1 + (chars ? chars->n : 0));
+        jj_spend_chars(j, 8 + (chars ? chars->n : 0));
         if (!strips(chars, jj_prev_char(s, &next)))
             break;
     }
@@ -133,7 +133,7 @@ struct jj_list *jj_split(struct jj *j, const struct jj_str *s, const struct jj_s
     struct jj_list *l;
     size_t at = 0, found;
 
-    jj_spend_bytes(j, s->n);
+    jj_spend_chars(j, s->n);
     if (!by)
         return split_words(j, s, most);
     if (!by->n)
@@ -182,7 +182,7 @@ struct jj_list *jj_rsplit(struct jj *j, const struct jj_str *s, const struct jj_
     struct jj_list *l;
     size_t at = s->n, found;
 
-    jj_spend_bytes(j, s->n);
+    jj_spend_chars(j, s->n);
     if (!by)
         return rsplit_words(j, s, most);
     if (!by->n)
@@ -209,6 +209,7 @@ struct jj_list *jj_lines(struct jj *j, const struct jj_str *s, bool keep_ends)
     struct jj_list *l = jj_list(j);
     size_t from = 0, at = 0;
 
+    jj_spend_chars(j, s->n);
     while (at < s->n) {
         size_t end = at;
         uint32_t c = jj_next_char(s, &at);

@@ -15,8 +15,8 @@ const struct jj_str *jj_title(struct jj *j, const struct jj_str *s);
 void jj_text_upper(struct jj *j, struct jj_text *t, const struct jj_str *s, size_t from, size_t to);
 void jj_text_lower(struct jj *j, struct jj_text *t, const struct jj_str *s, size_t from, size_t to);
 
-bool jj_is_lower(const struct jj_str *s);
-bool jj_is_upper(const struct jj_str *s);
+bool jj_is_lower(struct jj *j, const struct jj_str *s);
+bool jj_is_upper(struct jj *j, const struct jj_str *s);
 
 /* Without these characters at its ends; NULL: white space. */
 const struct jj_str *jj_strip(struct jj *j, const struct jj_str *s, const struct jj_str *chars,

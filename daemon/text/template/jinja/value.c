@@ -272,12 +272,15 @@ struct jj_value jj_range_at(const struct jj_range *r, size_t i)
 static struct jj_list *str_items(struct jj *j, const struct jj_str *s)
 {
     struct jj_list *l = jj_list(j);
+    struct jj_str *plain = jj_alloc(j, sizeof *plain);
 
+    *plain = *s;
+    plain->markup = false;
     for (size_t at = 0; at < s->n;) {
         size_t from = at;
 
         jj_next_char(s, &at);
-        jj_push(j, l, jj_of_str(jj_str_cut(j, s, from, at)));
+        jj_push(j, l, jj_of_str(jj_str_cut(j, plain, from, at)));
     }
     return l;
 }
