@@ -34,6 +34,7 @@ static void add_pairs(struct jj *j, struct jj_dict *d, struct jj_value from)
 {
     struct jj_list *l;
 
+    jj_defined(j, from);
     if (from.kind == JJ_DICT || from.kind == JJ_NAMESPACE) {
         for (size_t i = 0; i < from.dict->n; i++)
             jj_dict_set(j, d, from.dict->pairs[i].key, from.dict->pairs[i].value);

@@ -82,6 +82,7 @@ static struct jj_node *parse_for(struct jj_parser *p, struct jj_node *n)
     static const char *const ends[] = {"endfor", "else", NULL};
     const struct jj_node *unknown;
     bool loop_assigned = p->loop_assigned;
+    unsigned loops = p->loops;
     size_t which = 0;
 
     n->op = JJ_N_FOR;
@@ -98,9 +99,11 @@ static struct jj_node *parse_for(struct jj_parser *p, struct jj_node *n)
     p->unknown = NULL;
     p->loops++;
     n->body = body_until(p, ends, &which);
-    p->loops--;
+    /* A recursive loop is a function in Jinja2, whose else no loop around goes on from. */
+    p->loops = n->recursive ? 0 : loops;
     if (which)
         n->otherwise = body_to(p, "endfor");
+    p->loops = loops;
     if (p->loop_assigned)
         jj_parse_fail(p, "Can't assign to special loop variable in for-loop target");
     p->loop_assigned = loop_assigned;
