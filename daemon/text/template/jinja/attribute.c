@@ -15,33 +15,36 @@ static const char *const list_changes[] = {"append", "clear",   "extend", "inser
                                            "remove", "reverse", "sort",   NULL};
 static const char *const dict_changes[] = {"clear", "pop", "popitem", "setdefault", "update", NULL};
 
-static bool is_one_of(const struct jj_str *name, const char *const *names)
+static bool is_one_of(const struct fg_jj_str *name, const char *const *names)
 {
     for (; *names; names++) {
-        if (jj_str_is(name, *names))
+        if (fg_jj_str_is(name, *names))
             return true;
     }
     return false;
 }
 
-static struct jj_value unsafe(struct jj *j, struct jj_value of, const struct jj_str *name)
+static struct fg_jj_value unsafe(struct fg_jj *j, struct fg_jj_value of,
+                                 const struct fg_jj_str *name)
 {
-    return jj_undefined(j, "access to attribute '%.*s' of '%s' object is unsafe.", (int)name->n,
-                        name->p, jj_type(of));
+    return fg_jj_undefined(j, "access to attribute '%.*s' of '%s' object is unsafe.", (int)name->n,
+                           name->p, fg_jj_type(of));
 }
 
-static struct jj_value bind(struct jj *j, struct jj_value self, const struct jj_function *f)
+static struct fg_jj_value bind(struct fg_jj *j, struct fg_jj_value self,
+                               const struct fg_jj_function *f)
 {
-    struct jj_method *m = jj_alloc(j, sizeof *m);
+    struct fg_jj_method *m = fg_jj_alloc(j, sizeof *m);
 
     m->self = self;
     m->function = f;
-    return (struct jj_value){.kind = JJ_METHOD, .method = m};
+    return (struct fg_jj_value){.kind = FG_JJ_METHOD, .method = m};
 }
 
-static struct jj_value cycler_next(struct jj *j, struct jj_value self, const struct jj_args *args)
+static struct fg_jj_value cycler_next(struct fg_jj *j, struct fg_jj_value self,
+                                      const struct fg_jj_args *args)
 {
-    struct jj_list *l = self.list;
+    struct fg_jj_list *l = self.list;
     size_t at = l->at;
 
     (void)j;
@@ -50,159 +53,166 @@ static struct jj_value cycler_next(struct jj *j, struct jj_value self, const str
     return l->v[at];
 }
 
-static struct jj_value cycler_reset(struct jj *j, struct jj_value self, const struct jj_args *args)
+static struct fg_jj_value cycler_reset(struct fg_jj *j, struct fg_jj_value self,
+                                       const struct fg_jj_args *args)
 {
     (void)j;
     (void)args;
     self.list->at = 0;
-    return jj_none();
+    return fg_jj_none();
 }
 
-static const struct jj_function cycler_methods[] = {
+static const struct fg_jj_function cycler_methods[] = {
     {"next", "", cycler_next}, {"reset", "", cycler_reset}, {0}};
 
-static const struct jj_function *find_method(struct jj_value of, const struct jj_str *name)
+static const struct fg_jj_function *find_method(struct fg_jj_value of, const struct fg_jj_str *name)
 {
-    const struct jj_function *f = NULL;
+    const struct fg_jj_function *f = NULL;
 
     switch (of.kind) {
-    case JJ_STR:
-        f = jj_find_function(jj_str_methods, name);
-        return f ? f : jj_find_function(jj_str_more_methods, name);
-    case JJ_DICT: return jj_find_function(jj_dict_methods, name);
-    case JJ_LIST:
-    case JJ_TUPLE:
-    case JJ_RANGE: return jj_find_function(jj_list_methods, name);
-    case JJ_CYCLER: return jj_find_function(cycler_methods, name);
+    case FG_JJ_STR:
+        f = fg_jj_find_function(fg_jj_str_methods, name);
+        return f ? f : fg_jj_find_function(fg_jj_str_more_methods, name);
+    case FG_JJ_DICT: return fg_jj_find_function(fg_jj_dict_methods, name);
+    case FG_JJ_LIST:
+    case FG_JJ_TUPLE:
+    case FG_JJ_RANGE: return fg_jj_find_function(fg_jj_list_methods, name);
+    case FG_JJ_CYCLER: return fg_jj_find_function(cycler_methods, name);
     default: return NULL;
     }
 }
 
-struct jj_value jj_python_attribute(struct jj *j, struct jj_value of, const struct jj_str *name)
+struct fg_jj_value fg_jj_python_attribute(struct fg_jj *j, struct fg_jj_value of,
+                                          const struct fg_jj_str *name)
 {
-    const struct jj_function *f = find_method(of, name);
-    struct jj_value *there, missing = {0};
+    const struct fg_jj_function *f = find_method(of, name);
+    struct fg_jj_value *there, missing = {0};
 
+    fg_jj_spend(j, 5); /* tables were looked through */
     if (f)
         return bind(j, of, f);
     if (name->n && name->p[0] == '_')
         return is_one_of(name, internals) ? unsafe(j, of, name) : missing;
-    if (of.kind == JJ_NAMESPACE) {
-        there = jj_dict_find(j, of.dict, name);
+    if (of.kind == FG_JJ_NAMESPACE) {
+        there = fg_jj_dict_find(j, of.dict, name);
         return there ? *there : missing;
     }
-    if (of.kind == JJ_LOOP)
-        return jj_loop_attribute(j, of, name);
-    if (of.kind == JJ_TUPLE && of.list->group && jj_str_is(name, "grouper"))
+    if (of.kind == FG_JJ_LOOP)
+        return fg_jj_loop_attribute(j, of, name);
+    if (of.kind == FG_JJ_TUPLE && of.list->group && fg_jj_str_is(name, "grouper"))
         return of.list->v[0];
-    if (of.kind == JJ_TUPLE && of.list->group && jj_str_is(name, "list"))
+    if (of.kind == FG_JJ_TUPLE && of.list->group && fg_jj_str_is(name, "list"))
         return of.list->v[1];
-    if (of.kind == JJ_CYCLER && jj_str_is(name, "current"))
+    if (of.kind == FG_JJ_CYCLER && fg_jj_str_is(name, "current"))
         return of.list->v[of.list->at];
-    if (of.kind == JJ_MACRO && jj_str_is(name, "name") && of.macro->def->name)
-        return jj_of_str(of.macro->def->name->text);
-    if ((of.kind == JJ_LIST && is_one_of(name, list_changes)) ||
-        (of.kind == JJ_DICT && is_one_of(name, dict_changes)))
+    if (of.kind == FG_JJ_MACRO && fg_jj_str_is(name, "name") && of.macro->def->name)
+        return fg_jj_of_str(of.macro->def->name->text);
+    if ((of.kind == FG_JJ_LIST && is_one_of(name, list_changes)) ||
+        (of.kind == FG_JJ_DICT && is_one_of(name, dict_changes)))
         return unsafe(j, of, name);
     return missing;
 }
 
-static const char *object_name(struct jj_value of)
+static const char *object_name(struct fg_jj_value of)
 {
-    return of.kind == JJ_NONE ? "None" : jj_type(of);
+    return of.kind == FG_JJ_NONE ? "None" : fg_jj_type(of);
 }
 
-static struct jj_value no_attribute(struct jj *j, struct jj_value of, const struct jj_str *name)
+static struct fg_jj_value no_attribute(struct fg_jj *j, struct fg_jj_value of,
+                                       const struct fg_jj_str *name)
 {
-    return jj_undefined(j, "'%s%s' has no attribute '%.*s'", object_name(of),
-                        of.kind == JJ_NONE ? "" : " object", (int)name->n, name->p);
+    return fg_jj_undefined(j, "'%s%s' has no attribute '%.*s'", object_name(of),
+                           of.kind == FG_JJ_NONE ? "" : " object", (int)name->n, name->p);
 }
 
-static struct jj_value no_element(struct jj *j, struct jj_value of, struct jj_value key)
+static struct fg_jj_value no_element(struct fg_jj *j, struct fg_jj_value of, struct fg_jj_value key)
 {
-    struct jj_text t = {0};
-    const struct jj_str *s;
+    struct fg_jj_text t = {0};
+    const struct fg_jj_str *s;
 
-    if (key.kind == JJ_STR)
+    if (key.kind == FG_JJ_STR)
         return no_attribute(j, of, key.s);
-    jj_repr(j, &t, key);
-    s = jj_text_end(j, &t);
-    return jj_undefined(j, "%s%s has no element %.*s", object_name(of),
-                        of.kind == JJ_NONE ? "" : " object", (int)(s->n < 100 ? s->n : 100), s->p);
+    fg_jj_repr(j, &t, key);
+    s = fg_jj_text_end(j, &t);
+    return fg_jj_undefined(j, "%s%s has no element %.*s", object_name(of),
+                           of.kind == FG_JJ_NONE ? "" : " object", (int)(s->n < 100 ? s->n : 100),
+                           s->p);
 }
 
-struct jj_value jj_attribute(struct jj *j, struct jj_value of, const struct jj_str *name)
+struct fg_jj_value fg_jj_attribute(struct fg_jj *j, struct fg_jj_value of,
+                                   const struct fg_jj_str *name)
 {
-    struct jj_value v, *there;
+    struct fg_jj_value v, *there;
 
-    if (of.kind == JJ_UNDEFINED && is_one_of(name, internals))
+    if (of.kind == FG_JJ_UNDEFINED && is_one_of(name, internals))
         return unsafe(j, of, name);
-    jj_defined(j, of);
-    v = jj_python_attribute(j, of, name);
-    if (v.kind != JJ_MISSING)
+    fg_jj_defined(j, of);
+    v = fg_jj_python_attribute(j, of, name);
+    if (v.kind != FG_JJ_MISSING)
         return v;
-    if (of.kind == JJ_DICT) {
-        there = jj_dict_find(j, of.dict, name);
+    if (of.kind == FG_JJ_DICT) {
+        there = fg_jj_dict_find(j, of.dict, name);
         if (there)
             return *there;
     }
     return no_attribute(j, of, name);
 }
 
-static bool hashable(struct jj_value v)
+static bool hashable(struct fg_jj_value v)
 {
-    if (v.kind != JJ_TUPLE)
-        return v.kind != JJ_LIST && v.kind != JJ_DICT && v.kind != JJ_VIEW;
+    if (v.kind != FG_JJ_TUPLE)
+        return v.kind != FG_JJ_LIST && v.kind != FG_JJ_DICT && v.kind != FG_JJ_VIEW;
     for (size_t i = 0; i < v.list->n; i++) {
-        if (v.list->v[i].kind == JJ_LIST || v.list->v[i].kind == JJ_DICT ||
-            v.list->v[i].kind == JJ_TUPLE)
+        if (v.list->v[i].kind == FG_JJ_LIST || v.list->v[i].kind == FG_JJ_DICT ||
+            v.list->v[i].kind == FG_JJ_TUPLE)
             return false;
     }
     return true;
 }
 
-static struct jj_value char_at(struct jj *j, const struct jj_str *s, size_t i)
+static struct fg_jj_value char_at(struct fg_jj *j, const struct fg_jj_str *s, size_t i)
 {
-    size_t from = jj_str_offset(s, i), to = from;
+    size_t from = fg_jj_str_offset(s, i), to = from;
 
-    jj_spend_bytes(j, from);
-    jj_next_char(s, &to);
-    return jj_of_str(jj_str_cut(j, s, from, to));
+    fg_jj_spend_bytes(j, from);
+    fg_jj_next_char(s, &to);
+    return fg_jj_of_str(fg_jj_str_cut(j, s, from, to));
 }
 
-/* The element of a sequence, counted from its end when i < 0; JJ_MISSING: there is none. */
-static struct jj_value sequence_item(struct jj *j, struct jj_value of, int64_t i)
+/* The element of a sequence, counted from its end when i < 0; FG_JJ_MISSING: there is none. */
+static struct fg_jj_value sequence_item(struct fg_jj *j, struct fg_jj_value of, int64_t i)
 {
-    struct jj_value missing = {0};
+    struct fg_jj_value missing = {0};
     size_t n;
 
-    if (of.kind != JJ_STR && of.kind != JJ_LIST && of.kind != JJ_TUPLE && of.kind != JJ_RANGE)
+    if (of.kind != FG_JJ_STR && of.kind != FG_JJ_LIST && of.kind != FG_JJ_TUPLE &&
+        of.kind != FG_JJ_RANGE)
         return missing;
-    n = jj_length(j, of);
+    n = fg_jj_length(j, of);
     if (i < 0)
         i += (int64_t)n;
     if (i < 0 || (uint64_t)i >= n)
         return missing;
-    if (of.kind == JJ_STR)
+    if (of.kind == FG_JJ_STR)
         return char_at(j, of.s, (size_t)i);
-    return of.kind == JJ_RANGE ? jj_range_at(of.range, (size_t)i) : of.list->v[i];
+    return of.kind == FG_JJ_RANGE ? fg_jj_range_at(of.range, (size_t)i) : of.list->v[i];
 }
 
-struct jj_value jj_item(struct jj *j, struct jj_value of, struct jj_value key)
+struct fg_jj_value fg_jj_item(struct fg_jj *j, struct fg_jj_value of, struct fg_jj_value key)
 {
-    struct jj_value v = {0}, *there = NULL;
+    struct fg_jj_value v = {0}, *there = NULL;
 
-    jj_defined(j, of);
-    if (of.kind == JJ_DICT && hashable(key)) {
-        there = jj_dict_get(j, of.dict, key);
+    fg_jj_defined(j, of);
+    if (of.kind == FG_JJ_DICT && hashable(key)) {
+        there = fg_jj_dict_get(j, of.dict, key);
         if (there)
             return *there;
-    } else if (jj_is_integer(key)) {
-        v = sequence_item(j, of, jj_as_int(key));
+    } else if (fg_jj_is_integer(key)) {
+        v = sequence_item(j, of, fg_jj_as_int(key));
     }
-    if (v.kind == JJ_MISSING && key.kind == JJ_STR)
-        v = jj_python_attribute(j, of, key.s);
-    return v.kind == JJ_MISSING ? no_element(j, of, key) : v;
+    if (v.kind == FG_JJ_MISSING && key.kind == FG_JJ_STR)
+        v = fg_jj_python_attribute(j, of, key.s);
+    return v.kind == FG_JJ_MISSING ? no_element(j, of, key) : v;
 }
 
 /* --- slices --- */
@@ -221,27 +231,27 @@ static int64_t clamp(int64_t i, int64_t n, int64_t step)
     return i < low ? low : i > high ? high : i;
 }
 
-static int64_t part_of(struct jj *j, struct jj_value v, int64_t otherwise)
+static int64_t part_of(struct fg_jj *j, struct fg_jj_value v, int64_t otherwise)
 {
-    if (!jj_given(v))
+    if (!fg_jj_given(v))
         return otherwise;
-    jj_defined(j, v);
-    if (!jj_is_integer(v))
-        jj_raise(j, "slice indices must be integers or None or have an __index__ method");
-    return jj_as_int(v);
+    fg_jj_defined(j, v);
+    if (!fg_jj_is_integer(v))
+        fg_jj_raise(j, "slice indices must be integers or None or have an __index__ method");
+    return fg_jj_as_int(v);
 }
 
-static struct indices indices_of(struct jj *j, const struct jj_value part[3], int64_t n)
+static struct indices indices_of(struct fg_jj *j, const struct fg_jj_value part[3], int64_t n)
 {
     int64_t step = part_of(j, part[2], 1), start, stop, count = 0;
 
     if (!step)
-        jj_raise(j, "slice step cannot be zero");
+        fg_jj_raise(j, "slice step cannot be zero");
     step = step < -INT64_MAX ? -INT64_MAX : step;
     start = part_of(j, part[0], 0);
     stop = part_of(j, part[1], 0);
-    start = jj_given(part[0]) ? clamp(start, n, step) : step < 0 ? n - 1 : 0;
-    stop = jj_given(part[1]) ? clamp(stop, n, step) : step < 0 ? -1 : n;
+    start = fg_jj_given(part[0]) ? clamp(start, n, step) : step < 0 ? n - 1 : 0;
+    stop = fg_jj_given(part[1]) ? clamp(stop, n, step) : step < 0 ? -1 : n;
     if (step > 0 && start < stop)
         count = (stop - start - 1) / step + 1;
     else if (step < 0 && start > stop)
@@ -249,65 +259,72 @@ static struct indices indices_of(struct jj *j, const struct jj_value part[3], in
     return (struct indices){.start = start, .step = step, .n = (size_t)count};
 }
 
-static struct jj_value slice_str(struct jj *j, const struct jj_str *s, struct indices at)
+static struct fg_jj_value slice_str(struct fg_jj *j, const struct fg_jj_str *s, struct indices at)
 {
-    struct jj_text t = {0};
+    struct fg_jj_text t = {0};
 
     if (at.step == 1) {
-        size_t from = jj_str_offset(s, (size_t)at.start);
+        size_t from = fg_jj_str_offset(s, (size_t)at.start);
 
-        return jj_of_str(jj_str_cut(j, s, from, jj_str_offset(s, (size_t)at.start + at.n)));
+        return fg_jj_of_str(
+            fg_jj_str_cut(j, s, from, fg_jj_str_offset(s, (size_t)at.start + at.n)));
     }
     if (s->chars != s->n) { /* one look at each character finds all of them */
-        size_t *offsets = jj_alloc(j, (s->chars + 1) * sizeof *offsets), k = 0;
+        size_t *offsets = fg_jj_alloc(j, (s->chars + 1) * sizeof *offsets), k = 0;
 
         for (size_t i = 0; i < s->n; k++) {
             offsets[k] = i;
-            jj_next_char(s, &i);
+            fg_jj_next_char(s, &i);
         }
         offsets[k] = s->n;
         for (size_t i = 0; i < at.n; i++) {
             int64_t c = at.start + (int64_t)i * at.step;
 
-            jj_text_cut(j, &t, s, offsets[c], offsets[c + 1]);
+            fg_jj_text_cut(j, &t, s, offsets[c], offsets[c + 1]);
         }
-        return jj_of_str(jj_text_end(j, &t));
+        return fg_jj_of_str(fg_jj_text_end(j, &t));
     }
     for (size_t i = 0; i < at.n; i++) {
         size_t c = (size_t)(at.start + (int64_t)i * at.step);
 
-        jj_text_cut(j, &t, s, c, c + 1);
+        fg_jj_text_cut(j, &t, s, c, c + 1);
     }
-    return jj_of_str(jj_text_end(j, &t));
+    return fg_jj_of_str(fg_jj_text_end(j, &t));
 }
 
-static struct jj_value slice_range(struct jj *j, const struct jj_range *r, struct indices at)
+static struct fg_jj_value slice_range(struct fg_jj *j, const struct fg_jj_range *r,
+                                      struct indices at)
 {
-    struct jj_range *s = jj_alloc(j, sizeof *s);
+    struct fg_jj_range *s = fg_jj_alloc(j, sizeof *s);
 
     s->start = r->start + at.start * r->step;
     s->step = at.n ? r->step * at.step : r->step;
     s->stop = s->start + (int64_t)at.n * s->step;
     s->n = at.n;
-    return (struct jj_value){.kind = JJ_RANGE, .range = s};
+    return (struct fg_jj_value){.kind = FG_JJ_RANGE, .range = s};
 }
 
-struct jj_value jj_slice(struct jj *j, struct jj_value of, const struct jj_value part[3])
+struct fg_jj_value fg_jj_slice(struct fg_jj *j, struct fg_jj_value of,
+                               const struct fg_jj_value part[3])
 {
-    struct jj_list *l;
+    struct fg_jj_list *l;
     struct indices at;
 
-    jj_defined(j, of);
-    if (of.kind != JJ_STR && of.kind != JJ_LIST && of.kind != JJ_TUPLE && of.kind != JJ_RANGE)
-        jj_raise(j, "'%s' object cannot be sliced", jj_type(of));
-    at = indices_of(j, part, (int64_t)jj_length(j, of));
-    jj_spend(j, at.n);
-    if (of.kind == JJ_STR)
+    fg_jj_defined(j, of);
+    if (of.kind != FG_JJ_STR && of.kind != FG_JJ_LIST && of.kind != FG_JJ_TUPLE &&
+        of.kind != FG_JJ_RANGE)
+        fg_jj_raise(j, "'%s' object cannot be sliced", fg_jj_type(of));
+    at = indices_of(j, part, (int64_t)fg_jj_length(j, of));
+    if (of.kind == FG_JJ_STR)
+        fg_jj_spend_bytes(j, of.s->n);
+    if (at.step != 1)
+        fg_jj_spend(j, at.n);
+    if (of.kind == FG_JJ_STR)
         return slice_str(j, of.s, at);
-    if (of.kind == JJ_RANGE)
+    if (of.kind == FG_JJ_RANGE)
         return slice_range(j, of.range, at);
-    l = jj_list(j);
+    l = fg_jj_list(j);
     for (size_t i = 0; i < at.n; i++)
-        jj_push(j, l, of.list->v[at.start + (int64_t)i * at.step]);
-    return (struct jj_value){.kind = of.kind, .src = of.src, .list = l};
+        fg_jj_push(j, l, of.list->v[at.start + (int64_t)i * at.step]);
+    return (struct fg_jj_value){.kind = of.kind, .src = of.src, .list = l};
 }

@@ -23,7 +23,7 @@ static int compare_int_float(int64_t i, double f)
     return -sign(f - (double)whole);
 }
 
-static const char *digits_of(struct jj_value v, size_t *n, bool *minus)
+static const char *digits_of(struct fg_jj_value v, size_t *n, bool *minus)
 {
     const char *p = v.text->p;
 
@@ -33,15 +33,15 @@ static const char *digits_of(struct jj_value v, size_t *n, bool *minus)
     return p + *minus;
 }
 
-static int compare_big(struct jj_value a, struct jj_value b)
+static int compare_big(struct fg_jj_value a, struct fg_jj_value b)
 {
     bool minus_a, minus_b;
     size_t na, nb;
     const char *pa, *pb;
     int r;
 
-    if (a.kind != JJ_BIGINT || b.kind != JJ_BIGINT)
-        return sign(jj_as_float(a) - jj_as_float(b));
+    if (a.kind != FG_JJ_BIGINT || b.kind != FG_JJ_BIGINT)
+        return sign(fg_jj_as_float(a) - fg_jj_as_float(b));
     pa = digits_of(a, &na, &minus_a);
     pb = digits_of(b, &nb, &minus_b);
     if (minus_a != minus_b)
@@ -51,127 +51,127 @@ static int compare_big(struct jj_value a, struct jj_value b)
 }
 
 /* Of numbers that are not NaN. */
-static int compare_numbers(struct jj_value a, struct jj_value b)
+static int compare_numbers(struct fg_jj_value a, struct fg_jj_value b)
 {
-    if (a.kind == JJ_BIGINT || b.kind == JJ_BIGINT)
+    if (a.kind == FG_JJ_BIGINT || b.kind == FG_JJ_BIGINT)
         return compare_big(a, b);
-    if (a.kind == JJ_FLOAT && b.kind == JJ_FLOAT)
+    if (a.kind == FG_JJ_FLOAT && b.kind == FG_JJ_FLOAT)
         return a.f < b.f ? -1 : a.f > b.f;
-    if (b.kind == JJ_FLOAT)
-        return compare_int_float(jj_as_int(a), b.f);
-    if (a.kind == JJ_FLOAT)
-        return -compare_int_float(jj_as_int(b), a.f);
-    return jj_as_int(a) < jj_as_int(b) ? -1 : jj_as_int(a) > jj_as_int(b);
+    if (b.kind == FG_JJ_FLOAT)
+        return compare_int_float(fg_jj_as_int(a), b.f);
+    if (a.kind == FG_JJ_FLOAT)
+        return -compare_int_float(fg_jj_as_int(b), a.f);
+    return fg_jj_as_int(a) < fg_jj_as_int(b) ? -1 : fg_jj_as_int(a) > fg_jj_as_int(b);
 }
 
-static bool is_nan(struct jj_value v)
+static bool is_nan(struct fg_jj_value v)
 {
-    return v.kind == JJ_FLOAT && isnan(v.f);
+    return v.kind == FG_JJ_FLOAT && isnan(v.f);
 }
 
-static bool equal_lists(struct jj *j, const struct jj_list *a, const struct jj_list *b)
-{
-    if (a == b)
-        return true;
-    if (a->n != b->n)
-        return false;
-    for (size_t i = 0; i < a->n; i++) {
-        if (!jj_equal(j, a->v[i], b->v[i]))
-            return false;
-    }
-    return true;
-}
-
-static bool equal_dicts(struct jj *j, const struct jj_dict *a, const struct jj_dict *b)
+static bool equal_lists(struct fg_jj *j, const struct fg_jj_list *a, const struct fg_jj_list *b)
 {
     if (a == b)
         return true;
     if (a->n != b->n)
         return false;
     for (size_t i = 0; i < a->n; i++) {
-        struct jj_value *other = jj_dict_get(j, b, a->pairs[i].key);
-
-        if (!other || !jj_equal(j, a->pairs[i].value, *other))
+        if (!fg_jj_equal(j, a->v[i], b->v[i]))
             return false;
     }
     return true;
 }
 
-static bool equal_ranges(const struct jj_range *a, const struct jj_range *b)
+static bool equal_dicts(struct fg_jj *j, const struct fg_jj_dict *a, const struct fg_jj_dict *b)
+{
+    if (a == b)
+        return true;
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        struct fg_jj_value *other = fg_jj_dict_get(j, b, a->pairs[i].key);
+
+        if (!other || !fg_jj_equal(j, a->pairs[i].value, *other))
+            return false;
+    }
+    return true;
+}
+
+static bool equal_ranges(const struct fg_jj_range *a, const struct fg_jj_range *b)
 {
     return a->n == b->n && (!a->n || (a->start == b->start && (a->n == 1 || a->step == b->step)));
 }
 
-static bool equal_same_kind(struct jj *j, struct jj_value a, struct jj_value b)
+static bool equal_same_kind(struct fg_jj *j, struct fg_jj_value a, struct fg_jj_value b)
 {
     switch (a.kind) {
-    case JJ_UNDEFINED:
-    case JJ_MISSING:
-    case JJ_NONE: return true;
-    case JJ_STR: jj_spend_bytes(j, a.s->n); return jj_str_eq(a.s, b.s);
-    case JJ_LIST:
-    case JJ_TUPLE: return equal_lists(j, a.list, b.list);
-    case JJ_DICT: return equal_dicts(j, a.dict, b.dict);
-    case JJ_RANGE: return equal_ranges(a.range, b.range);
-    case JJ_VIEW:
-    case JJ_ITER:
-    case JJ_CYCLER: return a.list == b.list;
-    case JJ_NAMESPACE: return a.dict == b.dict;
-    case JJ_LOOP: return a.loop == b.loop;
-    case JJ_MACRO: return a.macro == b.macro;
-    case JJ_JOINER: return a.used == b.used;
-    case JJ_FUNCTION: return a.function == b.function;
-    case JJ_METHOD: return a.method == b.method;
+    case FG_JJ_UNDEFINED:
+    case FG_JJ_MISSING:
+    case FG_JJ_NONE: return true;
+    case FG_JJ_STR: fg_jj_spend_bytes(j, a.s->n); return fg_jj_str_eq(a.s, b.s);
+    case FG_JJ_LIST:
+    case FG_JJ_TUPLE: return equal_lists(j, a.list, b.list);
+    case FG_JJ_DICT: return equal_dicts(j, a.dict, b.dict);
+    case FG_JJ_RANGE: return equal_ranges(a.range, b.range);
+    case FG_JJ_VIEW:
+    case FG_JJ_ITER:
+    case FG_JJ_CYCLER: return a.list == b.list;
+    case FG_JJ_NAMESPACE: return a.dict == b.dict;
+    case FG_JJ_LOOP: return a.loop == b.loop;
+    case FG_JJ_MACRO: return a.macro == b.macro;
+    case FG_JJ_JOINER: return a.used == b.used;
+    case FG_JJ_FUNCTION: return a.function == b.function;
+    case FG_JJ_METHOD: return a.method == b.method;
     default: return false; /* numbers were compared before */
     }
 }
 
-bool jj_equal(struct jj *j, struct jj_value a, struct jj_value b)
+bool fg_jj_equal(struct fg_jj *j, struct fg_jj_value a, struct fg_jj_value b)
 {
     bool equal;
 
-    jj_spend(j, 1);
-    if (jj_is_number(a) && jj_is_number(b))
+    fg_jj_spend(j, 1);
+    if (fg_jj_is_number(a) && fg_jj_is_number(b))
         return !is_nan(a) && !is_nan(b) && compare_numbers(a, b) == 0;
     if (a.kind != b.kind)
         return false;
-    jj_enter(j);
+    fg_jj_enter(j);
     equal = equal_same_kind(j, a, b);
-    jj_leave(j);
+    fg_jj_leave(j);
     return equal;
 }
 
-static int order_lists(struct jj *j, const struct jj_list *a, const struct jj_list *b,
+static int order_lists(struct fg_jj *j, const struct fg_jj_list *a, const struct fg_jj_list *b,
                        const char *op)
 {
     for (size_t i = 0; i < a->n && i < b->n; i++) {
-        if (!jj_equal(j, a->v[i], b->v[i]))
-            return jj_order(j, a->v[i], b->v[i], op);
+        if (!fg_jj_equal(j, a->v[i], b->v[i]))
+            return fg_jj_order(j, a->v[i], b->v[i], op);
     }
     return (a->n > b->n) - (a->n < b->n);
 }
 
-int jj_order(struct jj *j, struct jj_value a, struct jj_value b, const char *op)
+int fg_jj_order(struct fg_jj *j, struct fg_jj_value a, struct fg_jj_value b, const char *op)
 {
     int r;
 
-    jj_spend(j, 1);
-    jj_defined(j, a);
-    jj_defined(j, b);
-    if (jj_is_number(a) && jj_is_number(b)) {
+    fg_jj_spend(j, 1);
+    fg_jj_defined(j, a);
+    fg_jj_defined(j, b);
+    if (fg_jj_is_number(a) && fg_jj_is_number(b)) {
         if (is_nan(a) || is_nan(b))
-            return JJ_UNORDERED;
+            return FG_JJ_UNORDERED;
         return compare_numbers(a, b);
     }
-    if (a.kind == JJ_STR && b.kind == JJ_STR) {
-        jj_spend_bytes(j, a.s->n < b.s->n ? a.s->n : b.s->n);
-        return jj_str_cmp(a.s, b.s);
+    if (a.kind == FG_JJ_STR && b.kind == FG_JJ_STR) {
+        fg_jj_spend_bytes(j, a.s->n < b.s->n ? a.s->n : b.s->n);
+        return fg_jj_str_cmp(a.s, b.s);
     }
-    if (a.kind != b.kind || (a.kind != JJ_LIST && a.kind != JJ_TUPLE))
-        jj_raise(j, "'%s' not supported between instances of '%s' and '%s'", op, jj_type(a),
-                 jj_type(b));
-    jj_enter(j);
+    if (a.kind != b.kind || (a.kind != FG_JJ_LIST && a.kind != FG_JJ_TUPLE))
+        fg_jj_raise(j, "'%s' not supported between instances of '%s' and '%s'", op, fg_jj_type(a),
+                    fg_jj_type(b));
+    fg_jj_enter(j);
     r = order_lists(j, a.list, b.list, op);
-    jj_leave(j);
+    fg_jj_leave(j);
     return r;
 }

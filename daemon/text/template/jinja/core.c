@@ -10,15 +10,15 @@
 
 enum { CHUNK_BYTES = 64 << 10 };
 
-struct jj_chunk {
-    struct jj_chunk *next;
+struct fg_jj_chunk {
+    struct fg_jj_chunk *next;
     max_align_t bytes[];
 };
 
-void jj_arena_finish(struct jj_arena *a)
+void fg_jj_arena_finish(struct fg_jj_arena *a)
 {
     while (a->chunks) {
-        struct jj_chunk *c = a->chunks;
+        struct fg_jj_chunk *c = a->chunks;
 
         a->chunks = c->next;
         free(c);
@@ -26,7 +26,7 @@ void jj_arena_finish(struct jj_arena *a)
     a->at = a->end = NULL;
 }
 
-bool jj_try(struct jj *j, void (*body)(struct jj *j, void *arg), void *arg)
+bool fg_jj_try(struct fg_jj *j, void (*body)(struct fg_jj *j, void *arg), void *arg)
 {
     if (setjmp(j->out))
         return false;
@@ -43,7 +43,7 @@ static int code_of(enum fg_jinja_cause cause)
     }
 }
 
-void jj_fail(struct jj *j, enum fg_jinja_cause cause, const char *fmt, ...)
+void fg_jj_fail(struct fg_jj *j, enum fg_jinja_cause cause, const char *fmt, ...)
 {
     struct fg_jinja_error *e = j->error;
     va_list ap;
@@ -63,41 +63,46 @@ void jj_fail(struct jj *j, enum fg_jinja_cause cause, const char *fmt, ...)
     longjmp(j->out, 1);
 }
 
-void jj_spend(struct jj *j, uint64_t n)
+void fg_jj_spend(struct fg_jj *j, uint64_t n)
 {
     if (j->steps < n)
-        jj_fail(j, FG_JINJA_LIMIT, "the template takes too many steps");
+        fg_jj_fail(j, FG_JINJA_LIMIT, "the template takes too many steps");
     j->steps -= n;
 }
 
-void jj_spend_bytes(struct jj *j, size_t n)
+void fg_jj_spend_bytes(struct fg_jj *j, size_t n)
 {
-    jj_spend(j, n / 64);
+    fg_jj_spend(j, n / 64);
 }
 
-void jj_enter(struct jj *j)
+void fg_jj_spend_chars(struct fg_jj *j, size_t n)
+{
+    fg_jj_spend(j, n / 8);
+}
+
+void fg_jj_enter(struct fg_jj *j)
 {
     if (j->depth >= j->max_depth)
-        jj_fail(j, FG_JINJA_LIMIT, "the template nests more than %u levels", j->max_depth);
+        fg_jj_fail(j, FG_JINJA_LIMIT, "the template nests more than %u levels", j->max_depth);
     j->depth++;
 }
 
-void jj_leave(struct jj *j)
+void fg_jj_leave(struct fg_jj *j)
 {
     j->depth--;
 }
 
-static void add_chunk(struct jj *j, size_t n)
+static void add_chunk(struct fg_jj *j, size_t n)
 {
-    struct jj_arena *a = &j->arena;
+    struct fg_jj_arena *a = &j->arena;
     size_t bytes = n > CHUNK_BYTES / 4 ? n : CHUNK_BYTES;
-    struct jj_chunk *c;
+    struct fg_jj_chunk *c;
 
     if (bytes > a->limit || a->bytes > a->limit - bytes)
-        jj_fail(j, FG_JINJA_LIMIT, "the template takes more than %zu bytes of memory", a->limit);
+        fg_jj_fail(j, FG_JINJA_LIMIT, "the template takes more than %zu bytes of memory", a->limit);
     c = malloc(sizeof *c + bytes);
     if (!c)
-        jj_fail(j, FG_JINJA_MEMORY, "out of memory");
+        fg_jj_fail(j, FG_JINJA_MEMORY, "out of memory");
     a->bytes += bytes;
     c->next = a->chunks;
     a->chunks = c;
@@ -112,15 +117,15 @@ static void add_chunk(struct jj *j, size_t n)
     a->end = a->at + bytes;
 }
 
-void *jj_alloc(struct jj *j, size_t n)
+void *fg_jj_alloc(struct fg_jj *j, size_t n)
 {
-    struct jj_arena *a = &j->arena;
+    struct fg_jj_arena *a = &j->arena;
     const size_t align = sizeof(max_align_t);
-    struct jj_chunk *newest = a->chunks;
+    struct fg_jj_chunk *newest = a->chunks;
     void *p;
 
     if (n > SIZE_MAX / 2)
-        jj_fail(j, FG_JINJA_LIMIT, "the template takes more than %zu bytes of memory", a->limit);
+        fg_jj_fail(j, FG_JINJA_LIMIT, "the template takes more than %zu bytes of memory", a->limit);
     n = (n + !n + align - 1) / align * align;
     if ((size_t)(a->end - a->at) < n) {
         add_chunk(j, n);
@@ -134,7 +139,7 @@ void *jj_alloc(struct jj *j, size_t n)
     return memset(p, 0, n);
 }
 
-void *jj_grow(struct jj *j, void *array, size_t *cap, size_t want, size_t size)
+void *fg_jj_grow(struct fg_jj *j, void *array, size_t *cap, size_t want, size_t size)
 {
     size_t to = *cap ? *cap : 8;
     void *p;
@@ -143,10 +148,10 @@ void *jj_grow(struct jj *j, void *array, size_t *cap, size_t want, size_t size)
         return array;
     while (to < want) {
         if (to > SIZE_MAX / 4 / size)
-            jj_fail(j, FG_JINJA_LIMIT, "the template takes too much memory");
+            fg_jj_fail(j, FG_JINJA_LIMIT, "the template takes too much memory");
         to *= 2;
     }
-    p = jj_alloc(j, to * size);
+    p = fg_jj_alloc(j, to * size);
     if (*cap)
         memcpy(p, array, *cap * size);
     *cap = to;

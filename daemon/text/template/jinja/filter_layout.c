@@ -4,73 +4,77 @@
 #include "text.h"
 #include "unicode.h"
 
-JJ_FILTER(indent)
+FG_JJ_FILTER(indent)
 {
-    const struct jj_str *s, *by;
-    bool blank = jj_opt_bool(args->v[2], false), first = jj_opt_bool(args->v[1], false);
-    struct jj_text t = {0}, width = {0};
-    struct jj_list *lines;
+    const struct fg_jj_str *s, *by;
+    bool blank = fg_jj_opt_bool(args->v[2], false), first = fg_jj_opt_bool(args->v[1], false);
+    struct fg_jj_text t = {0}, width = {0};
+    struct fg_jj_list *lines;
 
-    jj_defined(j, self);
-    if (self.kind != JJ_STR)
-        jj_raise(j, "indent needs a string, not '%s'", jj_type(self));
-    if (args->v[0].kind == JJ_STR) {
+    fg_jj_defined(j, self);
+    if (self.kind != FG_JJ_STR)
+        fg_jj_raise(j, "indent needs a string, not '%s'", fg_jj_type(self));
+    if (args->v[0].kind == FG_JJ_STR) {
         by = args->v[0].s;
     } else {
-        jj_text_repeat(j, &width, jj_str_c(j, " "),
-                       args->v[0].kind == JJ_MISSING ? 4 : jj_need_int(j, args->v[0], "a width"));
-        by = jj_text_end(j, &width);
+        fg_jj_text_repeat(
+            j, &width, fg_jj_str_c(j, " "),
+            args->v[0].kind == FG_JJ_MISSING ? 4 : fg_jj_need_int(j, args->v[0], "a width"));
+        by = fg_jj_text_end(j, &width);
     }
-    jj_text_str(j, &t, self.s);
-    jj_text_c(j, &t, "\n", jj_str_one_src(self.s));
-    s = jj_text_end(j, &t);
-    lines = jj_lines(j, s, false);
-    t = (struct jj_text){0};
+    fg_jj_text_str(j, &t, self.s);
+    fg_jj_text_c(j, &t, "\n", fg_jj_str_one_src(self.s));
+    s = fg_jj_text_end(j, &t);
+    lines = fg_jj_lines(j, s, false);
+    t = (struct fg_jj_text){0};
     for (size_t i = 0; i < lines->n; i++) {
-        const struct jj_str *line = lines->v[i].s;
+        const struct fg_jj_str *line = lines->v[i].s;
 
-        jj_text_c(j, &t, i ? "\n" : "", jj_str_one_src(s));
+        fg_jj_text_c(j, &t, i ? "\n" : "", fg_jj_str_one_src(s));
         if (i ? blank || line->n : first)
-            jj_text_str(j, &t, by);
-        jj_text_str(j, &t, line);
+            fg_jj_text_str(j, &t, by);
+        fg_jj_text_str(j, &t, line);
     }
-    return jj_of_str(jj_text_end(j, &t));
+    return fg_jj_of_str(fg_jj_text_end(j, &t));
 }
 
-JJ_FILTER(truncate)
+FG_JJ_FILTER(truncate)
 {
-    const struct jj_str *s = jj_to_str(j, self), *end, *cut;
-    int64_t length = args->v[0].kind == JJ_MISSING ? 255 : jj_need_int(j, args->v[0], "a length");
-    int64_t leeway = jj_opt_int(j, args->v[3], 5, "a leeway");
-    struct jj_text t = {0};
-    struct jj_list *parts;
+    const struct fg_jj_str *end, *cut;
+    int64_t length =
+        args->v[0].kind == FG_JJ_MISSING ? 255 : fg_jj_need_int(j, args->v[0], "a length");
+    int64_t leeway = fg_jj_opt_int(j, args->v[3], 5, "a leeway");
+    struct fg_jj_text t = {0};
+    struct fg_jj_list *parts;
 
-    end = args->v[2].kind == JJ_MISSING ? jj_str_c(j, "...")
-                                        : jj_need_str(j, args->v[2], "truncate's end");
+    end = args->v[2].kind == FG_JJ_MISSING ? fg_jj_str_c(j, "...")
+                                           : fg_jj_need_str(j, args->v[2], "truncate's end");
     if (length < (int64_t)end->chars)
-        jj_raise(j, "expected length >= %zu, got %lld", end->chars, (long long)length);
+        fg_jj_raise(j, "expected length >= %zu, got %lld", end->chars, (long long)length);
     if (leeway < 0)
-        jj_raise(j, "expected leeway >= 0, got %lld", (long long)leeway);
-    if (leeway >= (int64_t)s->chars - length)
-        return jj_of_str(s);
-    cut = jj_str_cut(j, s, 0, jj_str_offset(s, (size_t)length - end->chars));
-    if (!jj_opt_bool(args->v[1], false)) {
-        parts = jj_rsplit(j, cut, jj_str_c(j, " "), 1);
+        fg_jj_raise(j, "expected leeway >= 0, got %lld", (long long)leeway);
+    if (leeway >= (int64_t)fg_jj_length(j, self) - length)
+        return self;
+    if (self.kind != FG_JJ_STR)
+        fg_jj_raise(j, "truncate needs a string, not '%s'", fg_jj_type(self));
+    cut = fg_jj_str_cut(j, self.s, 0, fg_jj_str_offset(self.s, (size_t)length - end->chars));
+    if (!fg_jj_opt_bool(args->v[1], false)) {
+        parts = fg_jj_rsplit(j, cut, fg_jj_str_c(j, " "), 1);
         cut = parts->v[0].s;
     }
-    jj_text_str(j, &t, cut);
-    jj_text_str(j, &t, end);
-    return jj_of_str(jj_text_end(j, &t));
+    fg_jj_text_str(j, &t, cut);
+    fg_jj_text_str(j, &t, end);
+    return fg_jj_of_str(fg_jj_text_end(j, &t));
 }
 
 /* --- wordwrap --- */
 
 struct wrap {
-    struct jj *j;
-    const struct jj_str *line;
-    struct jj_text *out;
-    const struct jj_str *between; /* lines */
-    size_t width;                 /* characters */
+    struct fg_jj *j;
+    const struct fg_jj_str *line;
+    struct fg_jj_text *out;
+    const struct fg_jj_str *between; /* lines */
+    size_t width;                    /* characters */
     bool break_words, break_hyphens;
     /* The line under way: bytes [from, to) of `line`, so many characters. */
     size_t from, to, chars;
@@ -90,38 +94,39 @@ static void end_line(struct wrap *w)
         to--;
     if (to > w->from) {
         if (w->any)
-            jj_text_str(w->j, w->out, w->between);
-        jj_text_cut(w->j, w->out, w->line, w->from, to);
+            fg_jj_text_str(w->j, w->out, w->between);
+        fg_jj_text_cut(w->j, w->out, w->line, w->from, to);
         w->any = true;
     }
     w->from = w->to;
     w->chars = 0;
 }
 
-static size_t chars_of(const struct jj_str *s, size_t from, size_t to)
+static size_t chars_of(const struct fg_jj_str *s, size_t from, size_t to)
 {
     size_t n = 0;
 
     for (; from < to; n++)
-        jj_next_char(s, &from);
+        fg_jj_next_char(s, &from);
     return n;
 }
 
 /* A hyphen at `at` that a line may end behind: letters around it. */
-static bool breaks_at(const struct jj_str *s, size_t word, size_t at)
+static bool breaks_at(const struct fg_jj_str *s, size_t word, size_t at)
 {
     size_t before = at, after = at + 1;
 
     if (s->p[at] != '-' || at + 1 >= s->n || at < word + 2)
         return false;
-    return fg_unicode_alpha(jj_prev_char(s, &before)) && before > word &&
-           fg_unicode_word(jj_prev_char(s, &before)) && fg_unicode_alpha(jj_next_char(s, &after));
+    return fg_unicode_alpha(fg_jj_prev_char(s, &before)) && before > word &&
+           fg_unicode_word(fg_jj_prev_char(s, &before)) &&
+           fg_unicode_alpha(fg_jj_next_char(s, &after));
 }
 
 /* Where the piece at `at` ends: white space, or a word, or a word's part up to a hyphen. */
 static size_t piece_end(const struct wrap *w, size_t at)
 {
-    const struct jj_str *s = w->line;
+    const struct fg_jj_str *s = w->line;
     size_t end = at;
 
     if (is_blank(s->p[at])) {
@@ -142,9 +147,9 @@ static void add_long(struct wrap *w, size_t end)
 {
     while (w->break_words && chars_of(w->line, w->to, end) > w->width - w->chars) {
         for (; w->chars < w->width; w->chars++)
-            jj_next_char(w->line, &w->to);
+            fg_jj_next_char(w->line, &w->to);
         end_line(w);
-        jj_spend(w->j, 1);
+        fg_jj_spend(w->j, 1);
     }
     if (!w->break_words && w->chars)
         end_line(w);
@@ -160,7 +165,7 @@ static void wrap_line(struct wrap *w)
         size_t end = piece_end(w, w->to), chars = chars_of(w->line, w->to, end);
         bool blank = is_blank(w->line->p[w->to]);
 
-        jj_spend(w->j, 1 + chars / 64);
+        fg_jj_spend(w->j, 1 + chars / 64);
         if (blank && !w->chars && w->any) { /* no line but the first begins with it */
             w->from = w->to = end;
             continue;
@@ -179,37 +184,40 @@ static void wrap_line(struct wrap *w)
     end_line(w);
 }
 
-JJ_FILTER(wordwrap)
+FG_JJ_FILTER(wordwrap)
 {
-    const struct jj_str *s = jj_to_str(j, self);
-    int64_t width = args->v[0].kind == JJ_MISSING ? 79 : jj_need_int(j, args->v[0], "a width");
-    struct jj_list *lines = jj_lines(j, s, false);
-    struct jj_text t = {0};
+    const struct fg_jj_str *s = fg_jj_need_str(j, self, "what is wrapped");
+    int64_t width =
+        args->v[0].kind == FG_JJ_MISSING ? 79 : fg_jj_need_int(j, args->v[0], "a width");
+    struct fg_jj_list *lines = fg_jj_lines(j, s, false);
+    struct fg_jj_text t = {0};
     struct wrap w = {.j = j,
                      .out = &t,
-                     .between = jj_given(args->v[2]) ? jj_to_str(j, args->v[2])
-                                                     : jj_str(j, "\n", 1, jj_str_one_src(s)),
-                     .break_words = jj_opt_bool(args->v[1], true),
-                     .break_hyphens = jj_opt_bool(args->v[3], true)};
+                     .between = fg_jj_given(args->v[2])
+                                    ? fg_jj_to_str(j, args->v[2])
+                                    : fg_jj_str(j, "\n", 1, fg_jj_str_one_src(s)),
+                     .break_words = fg_jj_opt_bool(args->v[1], true),
+                     .break_hyphens = fg_jj_opt_bool(args->v[3], true)};
 
     if (width <= 0)
-        jj_raise(j, "invalid width %lld (must be > 0)", (long long)width);
+        fg_jj_raise(j, "invalid width %lld (must be > 0)", (long long)width);
     w.width = (size_t)width;
     for (size_t i = 0; i < lines->n; i++) {
         if (i)
-            jj_text_str(j, &t, w.between);
+            fg_jj_text_str(j, &t, w.between);
         w.line = lines->v[i].s;
         wrap_line(&w);
     }
-    return jj_of_str(jj_text_end(j, &t));
+    return fg_jj_of_str(fg_jj_text_end(j, &t));
 }
 
 /* --- for the web --- */
 
-static void add_quoted(struct jj *j, struct jj_text *t, const struct jj_str *s, bool query)
+static void add_quoted(struct fg_jj *j, struct fg_jj_text *t, const struct fg_jj_str *s, bool query)
 {
     static const char hex[] = "0123456789ABCDEF";
 
+    fg_jj_spend_chars(j, s->n);
     for (size_t i = 0; i < s->n; i++) {
         unsigned char c = (unsigned char)s->p[i];
         bool plain = (c | 32) >= 'a' && (c | 32) <= 'z';
@@ -217,71 +225,70 @@ static void add_quoted(struct jj *j, struct jj_text *t, const struct jj_str *s, 
 
         plain = plain || (c >= '0' && c <= '9') || (c && strchr("_.-~", c)) || (c == '/' && !query);
         if (plain)
-            jj_text_cut(j, t, s, i, i + 1);
+            fg_jj_text_cut(j, t, s, i, i + 1);
         else if (c == ' ' && query)
-            jj_text_add(j, t, "+", 1, jj_str_src(s, i));
+            fg_jj_text_add(j, t, "+", 1, fg_jj_str_src(s, i));
         else
-            jj_text_add(j, t, escape, 3, jj_str_src(s, i));
+            fg_jj_text_add(j, t, escape, 3, fg_jj_str_src(s, i));
     }
 }
 
-JJ_FILTER(urlencode)
+FG_JJ_FILTER(urlencode)
 {
-    struct jj_text t = {0};
-    struct jj_list *l;
+    struct fg_jj_text t = {0};
+    struct fg_jj_list *l;
 
     (void)args;
-    jj_defined(j, self);
-    if (self.kind == JJ_STR || (self.kind != JJ_DICT && self.kind < JJ_LIST)) {
-        add_quoted(j, &t, jj_to_str(j, self), false);
-        return jj_of_str(jj_text_end(j, &t));
+    if (self.kind == FG_JJ_STR || (self.kind != FG_JJ_UNDEFINED && self.kind < FG_JJ_LIST)) {
+        add_quoted(j, &t, fg_jj_to_str(j, self), false);
+        return fg_jj_of_str(fg_jj_text_end(j, &t));
     }
-    l = self.kind == JJ_DICT ? jj_filter_items(j, self, args).list : jj_items(j, self);
+    l = self.kind == FG_JJ_DICT ? fg_jj_filter_items(j, self, args).list : fg_jj_items(j, self);
     for (size_t i = 0; i < l->n; i++) {
-        struct jj_list *pair = jj_items(j, l->v[i]);
+        struct fg_jj_list *pair = fg_jj_items(j, l->v[i]);
 
         if (pair->n != 2)
-            jj_raise(j, "urlencode needs pairs");
-        jj_text_c(j, &t, i ? "&" : "", 0);
-        add_quoted(j, &t, jj_to_str(j, pair->v[0]), true);
-        jj_text_c(j, &t, "=", 0);
-        add_quoted(j, &t, jj_to_str(j, pair->v[1]), true);
+            fg_jj_raise(j, "urlencode needs pairs");
+        fg_jj_text_c(j, &t, i ? "&" : "", 0);
+        add_quoted(j, &t, fg_jj_to_str(j, pair->v[0]), true);
+        fg_jj_text_c(j, &t, "=", 0);
+        add_quoted(j, &t, fg_jj_to_str(j, pair->v[1]), true);
     }
-    return jj_of_str(jj_text_end(j, &t));
+    return fg_jj_of_str(fg_jj_text_end(j, &t));
 }
 
-static void check_attribute_name(struct jj *j, const struct jj_str *name)
+static void check_attribute_name(struct fg_jj *j, const struct fg_jj_str *name)
 {
     for (size_t at = 0; at < name->n;) {
-        uint32_t c = jj_next_char(name, &at);
+        uint32_t c = fg_jj_next_char(name, &at);
 
         if (fg_unicode_space(c) || c == '/' || c == '>' || c == '=')
-            jj_raise(j, "Invalid character in attribute name: '%.*s'", (int)name->n, name->p);
+            fg_jj_raise(j, "Invalid character in attribute name: '%.*s'", (int)name->n, name->p);
     }
 }
 
-JJ_FILTER(xmlattr)
+FG_JJ_FILTER(xmlattr)
 {
-    struct jj_text t = {0};
-    bool first = true, space = jj_opt_bool(args->v[0], true);
+    struct fg_jj_text t = {0};
+    bool first = true, space = fg_jj_opt_bool(args->v[0], true);
 
-    jj_defined(j, self);
-    if (self.kind != JJ_DICT)
-        jj_raise(j, "'%s' object has no attribute 'items'", jj_type(self));
+    fg_jj_defined(j, self);
+    if (self.kind != FG_JJ_DICT)
+        fg_jj_raise(j, "'%s' object has no attribute 'items'", fg_jj_type(self));
     for (size_t i = 0; i < self.dict->n; i++) {
-        const struct jj_pair *p = &self.dict->pairs[i];
-        const struct jj_str *name;
+        const struct fg_jj_pair *p = &self.dict->pairs[i];
+        const struct fg_jj_str *name;
 
-        if (p->value.kind == JJ_NONE || p->value.kind == JJ_UNDEFINED)
+        if (p->value.kind == FG_JJ_NONE || p->value.kind == FG_JJ_UNDEFINED)
             continue;
-        name = jj_need_str(j, p->key, "an attribute's name");
+        name = fg_jj_need_str(j, p->key, "an attribute's name");
         check_attribute_name(j, name);
-        jj_text_c(j, &t, first && !space ? "" : " ", 0);
+        fg_jj_text_c(j, &t, first && !space ? "" : " ", 0);
         first = false;
-        jj_text_str(j, &t, jj_escape(j, name));
-        jj_text_c(j, &t, "=\"", 0);
-        jj_text_str(j, &t, jj_escape(j, jj_to_str(j, p->value)));
-        jj_text_c(j, &t, "\"", 0);
+        fg_jj_text_str(j, &t, fg_jj_escape(j, name));
+        fg_jj_text_c(j, &t, "=\"", 0);
+        fg_jj_text_str(j, &t, fg_jj_escape(j, fg_jj_to_str(j, p->value)));
+        fg_jj_text_c(j, &t, "\"", 0);
     }
-    return jj_of_str(jj_text_end(j, &t));
+    return fg_jj_of_str(fg_jj_text_end(j, &t));
 }

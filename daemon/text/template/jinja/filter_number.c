@@ -6,75 +6,76 @@
 #include "filters.h"
 #include "text.h"
 
-JJ_FILTER(abs)
+FG_JJ_FILTER(abs)
 {
     bool minus;
 
     (void)args;
-    jj_defined(j, self);
-    if (!jj_is_number(self))
-        jj_raise(j, "bad operand type for abs(): '%s'", jj_type(self));
-    minus = self.kind == JJ_FLOAT ? signbit(self.f) != 0
-                                  : self.kind != JJ_BIGINT && jj_as_int(self) < 0;
-    if (!minus && self.kind != JJ_BOOL)
+    fg_jj_defined(j, self);
+    if (!fg_jj_is_number(self))
+        fg_jj_raise(j, "bad operand type for abs(): '%s'", fg_jj_type(self));
+    minus = self.kind == FG_JJ_FLOAT ? signbit(self.f) != 0
+                                     : self.kind != FG_JJ_BIGINT && fg_jj_as_int(self) < 0;
+    if (!minus && self.kind != FG_JJ_BOOL)
         return self;
-    return jj_negative(j, self, minus);
+    return fg_jj_negative(j, self, minus);
 }
 
-JJ_FILTER(float)
+FG_JJ_FILTER(float)
 {
-    struct jj_value v = self, otherwise = args->v[0];
+    struct fg_jj_value v = self, otherwise = args->v[0];
 
-    jj_defined(j, self);
-    if (self.kind == JJ_STR && jj_parse_float(j, self.s, &v.f)) {
-        v = jj_float(v.f);
-        v.src = jj_str_one_src(self.s);
+    fg_jj_defined(j, self);
+    if (self.kind == FG_JJ_STR && fg_jj_parse_float(j, self.s, &v.f)) {
+        v = fg_jj_float(v.f);
+        v.src = fg_jj_str_one_src(self.s);
         return v;
     }
-    if (self.kind == JJ_FLOAT)
+    if (self.kind == FG_JJ_FLOAT)
         return self;
-    if (!jj_is_number(self))
-        return otherwise.kind == JJ_MISSING ? jj_float(0) : otherwise;
-    v = jj_float(jj_as_float(self));
+    if (!fg_jj_is_number(self))
+        return otherwise.kind == FG_JJ_MISSING ? fg_jj_float(0) : otherwise;
+    v = fg_jj_float(fg_jj_as_float(self));
     v.src = self.src;
     return v;
 }
 
-static bool float_to_int(struct jj *j, double f, struct jj_value *out)
+static bool float_to_int(struct fg_jj *j, double f, struct fg_jj_value *out)
 {
     if (!isfinite(f))
         return false;
     if (f >= 0x1p63 || f < -0x1p63)
-        jj_raise(j, "an integer is larger than 64 bits");
-    *out = jj_int((int64_t)f);
+        fg_jj_raise(j, "an integer is larger than 64 bits");
+    *out = fg_jj_int((int64_t)f);
     return true;
 }
 
-JJ_FILTER(int)
+FG_JJ_FILTER(int)
 {
-    struct jj_value v = args->v[0].kind == JJ_MISSING ? jj_int(0) : args->v[0];
-    int64_t base = args->v[1].kind == JJ_MISSING ? 10 : jj_need_int(j, args->v[1], "a base");
+    struct fg_jj_value v = args->v[0].kind == FG_JJ_MISSING ? fg_jj_int(0) : args->v[0];
+    int64_t base = args->v[1].kind == FG_JJ_MISSING ? 10 : fg_jj_need_int(j, args->v[1], "a base");
     double f;
 
-    jj_defined(j, self);
-    if (self.kind == JJ_STR) {
+    fg_jj_defined(j, self);
+    if (self.kind == FG_JJ_STR) {
         bool valid = base == 0 || (base >= 2 && base <= 36);
 
-        if (!(valid && jj_parse_int(j, self.s, (int)base, &v)) && jj_parse_float(j, self.s, &f))
+        if (!(valid && fg_jj_parse_int(j, self.s, (int)base, &v)) &&
+            fg_jj_parse_float(j, self.s, &f))
             float_to_int(j, f, &v);
-        v.src = v.kind == JJ_INT ? jj_str_one_src(self.s) : v.src;
+        v.src = v.kind == FG_JJ_INT ? fg_jj_str_one_src(self.s) : v.src;
         return v;
     }
-    if (self.kind == JJ_FLOAT) {
+    if (self.kind == FG_JJ_FLOAT) {
         if (isinf(self.f))
-            jj_raise(j, "cannot convert float infinity to integer");
+            fg_jj_raise(j, "cannot convert float infinity to integer");
         float_to_int(j, self.f, &v);
         v.src = self.src;
         return v;
     }
-    if (self.kind == JJ_BOOL)
-        return jj_int(self.b);
-    return jj_is_number(self) ? self : v;
+    if (self.kind == FG_JJ_BOOL)
+        return fg_jj_int(self.b);
+    return fg_jj_is_number(self) ? self : v;
 }
 
 /* 10 to the n-th, exactly up to 22. */
@@ -103,14 +104,14 @@ static double round_float(double x, int64_t digits)
     return strtod(text, NULL);
 }
 
-static struct jj_value round_int(struct jj *j, struct jj_value v, int64_t digits)
+static struct fg_jj_value round_int(struct fg_jj *j, struct fg_jj_value v, int64_t digits)
 {
-    int64_t i = jj_as_int(v), scale = 1, rest, down;
+    int64_t i = fg_jj_as_int(v), scale = 1, rest, down;
 
     if (digits >= 0)
-        return jj_int(i);
+        return fg_jj_int(i);
     if (digits < -18)
-        return jj_int(0);
+        return fg_jj_int(0);
     while (digits++)
         scale *= 10;
     rest = i % scale;
@@ -120,59 +121,62 @@ static struct jj_value round_int(struct jj *j, struct jj_value v, int64_t digits
         down -= scale;
     }
     if (rest > scale / 2 || (rest == scale / 2 && (down / scale) % 2))
-        return jj_compute(j, JJ_ADD, jj_int(down), jj_int(scale));
-    return jj_int(down);
+        return fg_jj_compute(j, FG_JJ_ADD, fg_jj_int(down), fg_jj_int(scale));
+    return fg_jj_int(down);
 }
 
-static struct jj_value round_to_side(struct jj *j, struct jj_value self, int64_t digits, bool up)
+static struct fg_jj_value round_to_side(struct fg_jj *j, struct fg_jj_value self, int64_t digits,
+                                        bool up)
 {
-    struct jj_value scale = jj_compute(j, JJ_POW, jj_int(10), jj_int(digits));
-    struct jj_value scaled = jj_compute(j, JJ_MUL, self, scale), whole;
+    struct fg_jj_value scale = fg_jj_compute(j, FG_JJ_POW, fg_jj_int(10), fg_jj_int(digits));
+    struct fg_jj_value scaled = fg_jj_compute(j, FG_JJ_MUL, self, scale), whole;
 
-    if (scaled.kind == JJ_FLOAT && !float_to_int(j, up ? ceil(scaled.f) : floor(scaled.f), &whole))
-        jj_raise(j, "cannot convert float to integer");
-    return jj_compute(j, JJ_DIV, scaled.kind == JJ_FLOAT ? whole : scaled, scale);
+    if (scaled.kind == FG_JJ_FLOAT &&
+        !float_to_int(j, up ? ceil(scaled.f) : floor(scaled.f), &whole))
+        fg_jj_raise(j, "cannot convert float to integer");
+    return fg_jj_compute(j, FG_JJ_DIV, scaled.kind == FG_JJ_FLOAT ? whole : scaled, scale);
 }
 
-JJ_FILTER(round)
+FG_JJ_FILTER(round)
 {
-    int64_t digits = args->v[0].kind == JJ_MISSING ? 0 : jj_need_int(j, args->v[0], "a precision");
-    const struct jj_str *method =
-        args->v[1].kind == JJ_MISSING ? NULL : jj_need_str(j, args->v[1], "a method");
-    struct jj_value v;
+    int64_t digits =
+        args->v[0].kind == FG_JJ_MISSING ? 0 : fg_jj_need_int(j, args->v[0], "a precision");
+    const struct fg_jj_str *method =
+        args->v[1].kind == FG_JJ_MISSING ? NULL : fg_jj_need_str(j, args->v[1], "a method");
+    struct fg_jj_value v;
 
-    if (method && !jj_str_is(method, "common") && !jj_str_is(method, "ceil") &&
-        !jj_str_is(method, "floor"))
-        jj_raise(j, "method must be common, ceil or floor");
-    jj_defined(j, self);
-    if (!jj_is_number(self))
-        jj_raise(j, "type %s doesn't define __round__ method", jj_type(self));
-    if (method && !jj_str_is(method, "common"))
-        v = round_to_side(j, self, digits, jj_str_is(method, "ceil"));
-    else if (self.kind == JJ_FLOAT)
-        v = jj_float(round_float(self.f, digits));
-    else if (self.kind == JJ_BIGINT)
-        jj_raise(j, "an integer is larger than 64 bits");
+    if (method && !fg_jj_str_is(method, "common") && !fg_jj_str_is(method, "ceil") &&
+        !fg_jj_str_is(method, "floor"))
+        fg_jj_raise(j, "method must be common, ceil or floor");
+    fg_jj_defined(j, self);
+    if (!fg_jj_is_number(self))
+        fg_jj_raise(j, "type %s doesn't define __round__ method", fg_jj_type(self));
+    if (method && !fg_jj_str_is(method, "common"))
+        v = round_to_side(j, self, digits, fg_jj_str_is(method, "ceil"));
+    else if (self.kind == FG_JJ_FLOAT)
+        v = fg_jj_float(round_float(self.f, digits));
+    else if (self.kind == FG_JJ_BIGINT)
+        fg_jj_raise(j, "an integer is larger than 64 bits");
     else
         v = round_int(j, self, digits);
     v.src = self.src;
     return v;
 }
 
-JJ_FILTER(filesizeformat)
+FG_JJ_FILTER(filesizeformat)
 {
     static const char letters[] = "kMGTPEZY";
-    bool binary = jj_opt_bool(args->v[0], false);
+    bool binary = fg_jj_opt_bool(args->v[0], false);
     double base = binary ? 1024 : 1000, bytes, unit = base;
     char text[64];
     int i = 0;
 
-    jj_defined(j, self);
-    if (self.kind == JJ_STR ? !jj_parse_float(j, self.s, &bytes) : !jj_is_number(self))
-        jj_raise(j, "could not convert to float: '%s'", jj_type(self));
-    bytes = self.kind == JJ_STR ? bytes : jj_as_float(self);
+    fg_jj_defined(j, self);
+    if (self.kind == FG_JJ_STR ? !fg_jj_parse_float(j, self.s, &bytes) : !fg_jj_is_number(self))
+        fg_jj_raise(j, "could not convert to float: '%s'", fg_jj_type(self));
+    bytes = self.kind == FG_JJ_STR ? bytes : fg_jj_as_float(self);
     if (bytes == 1)
-        return jj_text_value(j, "1 Byte");
+        return fg_jj_text_value(j, "1 Byte");
     if (bytes < base) {
         snprintf(text, sizeof text, "%.0f Bytes", trunc(bytes));
     } else {
@@ -183,5 +187,5 @@ JJ_FILTER(filesizeformat)
         snprintf(text, sizeof text, "%.1f %c%s", bytes / unit, binary && !i ? 'K' : letters[i],
                  binary ? "iB" : "B");
     }
-    return jj_of_str(jj_str_c(j, strcpy(jj_alloc(j, strlen(text) + 1), text)));
+    return fg_jj_of_str(fg_jj_str_c(j, strcpy(fg_jj_alloc(j, strlen(text) + 1), text)));
 }

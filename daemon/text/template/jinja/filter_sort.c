@@ -3,159 +3,167 @@
 #include "filters.h"
 #include "text.h"
 
-struct jj_value jj_fold_key(struct jj *j, struct jj_value v, bool case_sensitive)
+struct fg_jj_value fg_jj_fold_key(struct fg_jj *j, struct fg_jj_value v, bool case_sensitive)
 {
-    return v.kind == JJ_STR && !case_sensitive ? jj_of_str(jj_lower(j, v.s)) : v;
+    return v.kind == FG_JJ_STR && !case_sensitive ? fg_jj_of_str(fg_jj_lower(j, v.s)) : v;
 }
 
 /* Several paths with commas between, as one key: a list. */
-static struct jj_value multi_key(struct jj *j, struct jj_value v, struct jj_value paths,
-                                 bool case_sensitive)
+static struct fg_jj_value multi_key(struct fg_jj *j, struct fg_jj_value v, struct fg_jj_value paths,
+                                    bool case_sensitive)
 {
-    struct jj_list *key = jj_list(j);
+    struct fg_jj_list *key = fg_jj_list(j);
     size_t from = 0, to;
 
-    if (paths.kind != JJ_STR) {
-        jj_push(j, key, jj_fold_key(j, jj_path(j, v, paths), case_sensitive));
-        return jj_of_list(JJ_LIST, key);
+    if (paths.kind != FG_JJ_STR) {
+        fg_jj_push(j, key, fg_jj_fold_key(j, fg_jj_path(j, v, paths), case_sensitive));
+        return fg_jj_of_list(FG_JJ_LIST, key);
     }
     do {
         const char *comma =
             paths.s->n > from ? memchr(paths.s->p + from, ',', paths.s->n - from) : NULL;
-        struct jj_value path;
+        struct fg_jj_value path;
 
         to = comma ? (size_t)(comma - paths.s->p) : paths.s->n;
-        path = jj_of_str(jj_str_cut(j, paths.s, from, to));
-        jj_push(j, key, jj_fold_key(j, jj_path(j, v, path), case_sensitive));
+        path = fg_jj_of_str(fg_jj_str_cut(j, paths.s, from, to));
+        fg_jj_push(j, key, fg_jj_fold_key(j, fg_jj_path(j, v, path), case_sensitive));
         from = to + 1;
     } while (to < paths.s->n);
-    return jj_of_list(JJ_LIST, key);
+    return fg_jj_of_list(FG_JJ_LIST, key);
 }
 
-JJ_FILTER(sort)
+static bool is_reverse(struct fg_jj *j, struct fg_jj_value v)
 {
-    struct jj_list *items = jj_items(j, self), *l = jj_list(j);
-    bool sensitive = jj_opt_bool(args->v[1], false);
-    struct jj_pair *pairs = jj_alloc(j, items->n * sizeof *pairs);
-    struct jj_value v = jj_of_list(JJ_LIST, l);
+    return v.kind != FG_JJ_MISSING && fg_jj_need_int(j, v, "whether to sort in reverse");
+}
+
+FG_JJ_FILTER(sort)
+{
+    struct fg_jj_list *items = fg_jj_items(j, self), *l = fg_jj_list(j);
+    bool sensitive = fg_jj_opt_bool(args->v[1], false);
+    struct fg_jj_pair *pairs = fg_jj_alloc(j, items->n * sizeof *pairs);
+    struct fg_jj_value v = fg_jj_of_list(FG_JJ_LIST, l);
 
     for (size_t i = 0; i < items->n; i++) {
         pairs[i].key = multi_key(j, items->v[i], args->v[2], sensitive);
         pairs[i].value = items->v[i];
     }
-    jj_sort(j, pairs, items->n, jj_opt_bool(args->v[0], false));
+    fg_jj_sort(j, pairs, items->n, is_reverse(j, args->v[0]));
     for (size_t i = 0; i < items->n; i++)
-        jj_push(j, l, pairs[i].value);
-    v.src = self.kind == JJ_STR ? 0 : self.src;
+        fg_jj_push(j, l, pairs[i].value);
+    v.src = self.kind == FG_JJ_STR ? 0 : self.src;
     return v;
 }
 
-JJ_FILTER(dictsort)
+FG_JJ_FILTER(dictsort)
 {
-    bool sensitive = jj_opt_bool(args->v[0], false), by_value = false;
-    struct jj_list *l = jj_list(j);
-    struct jj_pair *pairs;
+    bool sensitive = fg_jj_opt_bool(args->v[0], false), by_value = false;
+    struct fg_jj_list *l = fg_jj_list(j);
+    struct fg_jj_pair *pairs;
     size_t n;
 
-    jj_defined(j, self);
-    if (args->v[1].kind != JJ_MISSING) {
-        by_value = args->v[1].kind == JJ_STR && jj_str_is(args->v[1].s, "value");
-        if (!by_value && (args->v[1].kind != JJ_STR || !jj_str_is(args->v[1].s, "key")))
-            jj_raise(j, "You can only sort by either \"key\" or \"value\"");
+    fg_jj_defined(j, self);
+    if (args->v[1].kind != FG_JJ_MISSING) {
+        by_value = args->v[1].kind == FG_JJ_STR && fg_jj_str_is(args->v[1].s, "value");
+        if (!by_value && (args->v[1].kind != FG_JJ_STR || !fg_jj_str_is(args->v[1].s, "key")))
+            fg_jj_raise(j, "You can only sort by either \"key\" or \"value\"");
     }
-    if (self.kind != JJ_DICT)
-        jj_raise(j, "'%s' object has no attribute 'items'", jj_type(self));
+    if (self.kind != FG_JJ_DICT)
+        fg_jj_raise(j, "'%s' object has no attribute 'items'", fg_jj_type(self));
     n = self.dict->n;
-    pairs = jj_alloc(j, n * sizeof *pairs);
+    pairs = fg_jj_alloc(j, n * sizeof *pairs);
     for (size_t i = 0; i < n; i++) {
-        const struct jj_pair *p = &self.dict->pairs[i];
-        struct jj_list *pair = jj_list(j);
+        const struct fg_jj_pair *p = &self.dict->pairs[i];
+        struct fg_jj_list *pair = fg_jj_list(j);
 
-        jj_push(j, pair, p->key);
-        jj_push(j, pair, p->value);
-        pairs[i].key = jj_fold_key(j, by_value ? p->value : p->key, sensitive);
-        pairs[i].value = jj_of_list(JJ_TUPLE, pair);
+        fg_jj_push(j, pair, p->key);
+        fg_jj_push(j, pair, p->value);
+        pairs[i].key = fg_jj_fold_key(j, by_value ? p->value : p->key, sensitive);
+        pairs[i].value = fg_jj_of_list(FG_JJ_TUPLE, pair);
     }
-    jj_sort(j, pairs, n, jj_opt_bool(args->v[2], false));
+    fg_jj_sort(j, pairs, n, is_reverse(j, args->v[2]));
     for (size_t i = 0; i < n; i++)
-        jj_push(j, l, pairs[i].value);
-    return (struct jj_value){.kind = JJ_LIST, .src = self.src, .list = l};
+        fg_jj_push(j, l, pairs[i].value);
+    return (struct fg_jj_value){.kind = FG_JJ_LIST, .src = self.src, .list = l};
 }
 
-JJ_FILTER(unique)
+FG_JJ_FILTER(unique)
 {
-    struct jj_list *items = jj_items(j, self), *l = jj_list(j);
-    bool sensitive = jj_opt_bool(args->v[0], false);
-    struct jj_dict *seen = jj_dict(j);
+    struct fg_jj_list *items = fg_jj_items(j, self), *l = fg_jj_list(j);
+    bool sensitive = fg_jj_opt_bool(args->v[0], false);
+    struct fg_jj_dict *seen = fg_jj_dict(j);
 
     for (size_t i = 0; i < items->n; i++) {
-        struct jj_value key = jj_fold_key(j, jj_path(j, items->v[i], args->v[1]), sensitive);
+        struct fg_jj_value key =
+            fg_jj_fold_key(j, fg_jj_path(j, items->v[i], args->v[1]), sensitive);
 
-        if (jj_dict_get(j, seen, key))
+        if (fg_jj_dict_get(j, seen, key))
             continue;
-        jj_dict_set(j, seen, key, jj_none());
-        jj_push(j, l, items->v[i]);
+        fg_jj_dict_set(j, seen, key, fg_jj_none());
+        fg_jj_push(j, l, items->v[i]);
     }
-    return jj_iter(l, "generator");
+    return fg_jj_iter(l, "generator");
 }
 
-static struct jj_value extreme(struct jj *j, struct jj_value self, const struct jj_args *args,
-                               int side)
+static struct fg_jj_value extreme(struct fg_jj *j, struct fg_jj_value self,
+                                  const struct fg_jj_args *args, int side)
 {
-    struct jj_list *items = jj_items(j, self);
-    bool sensitive = jj_opt_bool(args->v[0], false);
-    struct jj_value best = {0}, best_key = {0};
+    struct fg_jj_list *items = fg_jj_items(j, self);
+    bool sensitive = fg_jj_opt_bool(args->v[0], false);
+    struct fg_jj_value best = {0}, best_key = {0};
 
     for (size_t i = 0; i < items->n; i++) {
-        struct jj_value key = jj_fold_key(j, jj_path(j, items->v[i], args->v[1]), sensitive);
+        struct fg_jj_value key =
+            fg_jj_fold_key(j, fg_jj_path(j, items->v[i], args->v[1]), sensitive);
 
-        if (i && jj_order(j, key, best_key, side < 0 ? "<" : ">") != side)
+        if (i && fg_jj_order(j, key, best_key, side < 0 ? "<" : ">") != side)
             continue;
         best = items->v[i];
         best_key = key;
     }
     if (!items->n)
-        return jj_undefined(j, "No aggregated item, sequence was empty.");
+        return fg_jj_undefined(j, "No aggregated item, sequence was empty.");
     return best;
 }
 
-JJ_FILTER(min)
+FG_JJ_FILTER(min)
 {
     return extreme(j, self, args, -1);
 }
 
-JJ_FILTER(max)
+FG_JJ_FILTER(max)
 {
     return extreme(j, self, args, 1);
 }
 
-static struct jj_value group_value(struct jj *j, struct jj_value item, const struct jj_args *args)
+static struct fg_jj_value group_value(struct fg_jj *j, struct fg_jj_value item,
+                                      const struct fg_jj_args *args)
 {
-    return jj_path_or(j, item, args->v[0], args->v[1]);
+    return fg_jj_path_or(j, item, args->v[0], args->v[1]);
 }
 
-JJ_FILTER(groupby)
+FG_JJ_FILTER(groupby)
 {
-    struct jj_list *items = jj_items(j, self), *out = jj_list(j), *group = NULL;
-    bool sensitive = jj_opt_bool(args->v[2], false);
-    struct jj_pair *pairs = jj_alloc(j, items->n * sizeof *pairs);
+    struct fg_jj_list *items = fg_jj_items(j, self), *out = fg_jj_list(j), *group = NULL;
+    bool sensitive = fg_jj_opt_bool(args->v[2], false);
+    struct fg_jj_pair *pairs = fg_jj_alloc(j, items->n * sizeof *pairs);
 
     for (size_t i = 0; i < items->n; i++) {
-        pairs[i].key = jj_fold_key(j, group_value(j, items->v[i], args), sensitive);
+        pairs[i].key = fg_jj_fold_key(j, group_value(j, items->v[i], args), sensitive);
         pairs[i].value = items->v[i];
     }
-    jj_sort(j, pairs, items->n, false);
+    fg_jj_sort(j, pairs, items->n, false);
     for (size_t i = 0; i < items->n; i++) {
-        if (!i || !jj_equal(j, pairs[i].key, pairs[i - 1].key)) {
-            struct jj_list *tuple = jj_list(j);
+        if (!i || !fg_jj_equal(j, pairs[i].key, pairs[i - 1].key)) {
+            struct fg_jj_list *tuple = fg_jj_list(j);
 
-            group = jj_list(j);
+            group = fg_jj_list(j);
             tuple->group = true;
-            jj_push(j, tuple, sensitive ? pairs[i].key : group_value(j, pairs[i].value, args));
-            jj_push(j, tuple, jj_of_list(JJ_LIST, group));
-            jj_push(j, out, jj_of_list(JJ_TUPLE, tuple));
+            fg_jj_push(j, tuple, sensitive ? pairs[i].key : group_value(j, pairs[i].value, args));
+            fg_jj_push(j, tuple, fg_jj_of_list(FG_JJ_LIST, group));
+            fg_jj_push(j, out, fg_jj_of_list(FG_JJ_TUPLE, tuple));
         }
-        jj_push(j, group, pairs[i].value);
+        fg_jj_push(j, group, pairs[i].value);
     }
-    return jj_of_list(JJ_LIST, out);
+    return fg_jj_of_list(FG_JJ_LIST, out);
 }

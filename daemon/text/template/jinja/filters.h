@@ -1,69 +1,70 @@
 /* The functions of the filters' table (filters.c), and what they share. */
-#ifndef JJ_FILTERS_H
-#define JJ_FILTERS_H
+#ifndef FG_JJ_FILTERS_H
+#define FG_JJ_FILTERS_H
 
 #include "function.h"
 
-#define JJ_FILTER(name)                                                                            \
-    struct jj_value jj_filter_##name(struct jj *j, struct jj_value self, const struct jj_args *args)
+#define FG_JJ_FILTER(name)                                                                         \
+    struct fg_jj_value fg_jj_filter_##name(struct fg_jj *j, struct fg_jj_value self,               \
+                                           const struct fg_jj_args *args)
 
 /* text (filter_text.c, filter_layout.c) */
-JJ_FILTER(capitalize);
-JJ_FILTER(center);
-JJ_FILTER(escape);
-JJ_FILTER(forceescape);
-JJ_FILTER(format);
-JJ_FILTER(indent);
-JJ_FILTER(lower);
-JJ_FILTER(replace);
-JJ_FILTER(safe);
-JJ_FILTER(string);
-JJ_FILTER(striptags);
-JJ_FILTER(title);
-JJ_FILTER(tojson);
-JJ_FILTER(trim);
-JJ_FILTER(truncate);
-JJ_FILTER(upper);
-JJ_FILTER(urlencode);
-JJ_FILTER(wordcount);
-JJ_FILTER(wordwrap);
-JJ_FILTER(xmlattr);
+FG_JJ_FILTER(capitalize);
+FG_JJ_FILTER(center);
+FG_JJ_FILTER(escape);
+FG_JJ_FILTER(forceescape);
+FG_JJ_FILTER(format);
+FG_JJ_FILTER(indent);
+FG_JJ_FILTER(lower);
+FG_JJ_FILTER(replace);
+FG_JJ_FILTER(safe);
+FG_JJ_FILTER(string);
+FG_JJ_FILTER(striptags);
+FG_JJ_FILTER(title);
+FG_JJ_FILTER(tojson);
+FG_JJ_FILTER(trim);
+FG_JJ_FILTER(truncate);
+FG_JJ_FILTER(upper);
+FG_JJ_FILTER(urlencode);
+FG_JJ_FILTER(wordcount);
+FG_JJ_FILTER(wordwrap);
+FG_JJ_FILTER(xmlattr);
 /* numbers (filter_number.c) */
-JJ_FILTER(abs);
-JJ_FILTER(float);
-JJ_FILTER(int);
-JJ_FILTER(round);
-JJ_FILTER(filesizeformat);
+FG_JJ_FILTER(abs);
+FG_JJ_FILTER(float);
+FG_JJ_FILTER(int);
+FG_JJ_FILTER(round);
+FG_JJ_FILTER(filesizeformat);
 /* lists (filter_list.c, filter_sort.c) */
-JJ_FILTER(attr);
-JJ_FILTER(batch);
-JJ_FILTER(default);
-JJ_FILTER(dictsort);
-JJ_FILTER(first);
-JJ_FILTER(groupby);
-JJ_FILTER(items);
-JJ_FILTER(join);
-JJ_FILTER(last);
-JJ_FILTER(length);
-JJ_FILTER(list);
-JJ_FILTER(max);
-JJ_FILTER(min);
-JJ_FILTER(reverse);
-JJ_FILTER(slice);
-JJ_FILTER(sort);
-JJ_FILTER(sum);
-JJ_FILTER(unique);
+FG_JJ_FILTER(attr);
+FG_JJ_FILTER(batch);
+FG_JJ_FILTER(default);
+FG_JJ_FILTER(dictsort);
+FG_JJ_FILTER(first);
+FG_JJ_FILTER(groupby);
+FG_JJ_FILTER(items);
+FG_JJ_FILTER(join);
+FG_JJ_FILTER(last);
+FG_JJ_FILTER(length);
+FG_JJ_FILTER(list);
+FG_JJ_FILTER(max);
+FG_JJ_FILTER(min);
+FG_JJ_FILTER(reverse);
+FG_JJ_FILTER(slice);
+FG_JJ_FILTER(sort);
+FG_JJ_FILTER(sum);
+FG_JJ_FILTER(unique);
 /* picking (filter_pick.c) */
-JJ_FILTER(map);
-JJ_FILTER(reject);
-JJ_FILTER(rejectattr);
-JJ_FILTER(select);
-JJ_FILTER(selectattr);
+FG_JJ_FILTER(map);
+FG_JJ_FILTER(reject);
+FG_JJ_FILTER(rejectattr);
+FG_JJ_FILTER(select);
+FG_JJ_FILTER(selectattr);
 
 /* The value that a path of attributes ("a.b.0", or an index) leads to from v; `path` missing or
- * none: v itself. jj_path_or() goes on from `otherwise`, if given, where there is none. */
-struct jj_value jj_path(struct jj *j, struct jj_value v, struct jj_value path);
-struct jj_value jj_path_or(struct jj *j, struct jj_value v, struct jj_value path,
-                           struct jj_value otherwise);
+ * none: v itself. fg_jj_path_or() goes on from `otherwise`, if given, where there is none. */
+struct fg_jj_value fg_jj_path(struct fg_jj *j, struct fg_jj_value v, struct fg_jj_value path);
+struct fg_jj_value fg_jj_path_or(struct fg_jj *j, struct fg_jj_value v, struct fg_jj_value path,
+                                 struct fg_jj_value otherwise);
 
 #endif

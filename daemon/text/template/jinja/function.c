@@ -2,18 +2,18 @@
 
 #include <string.h>
 
-const struct jj_function *jj_find_function(const struct jj_function *table,
-                                           const struct jj_str *name)
+const struct fg_jj_function *fg_jj_find_function(const struct fg_jj_function *table,
+                                                 const struct fg_jj_str *name)
 {
     for (; table->name; table++) {
-        if (jj_str_is(name, table->name))
+        if (fg_jj_str_is(name, table->name))
             return table;
     }
     return NULL;
 }
 
 /* The place of a parameter of this name; the number of parameters where there is none. */
-static size_t find_parameter(const char *names, const struct jj_str *name)
+static size_t find_parameter(const char *names, const struct fg_jj_str *name)
 {
     size_t i = 0;
 
@@ -39,7 +39,8 @@ static size_t count_parameters(const char *names)
     return n;
 }
 
-static void check_required(struct jj *j, const struct jj_function *f, const struct jj_value *v)
+static void check_required(struct fg_jj *j, const struct fg_jj_function *f,
+                           const struct fg_jj_value *v)
 {
     const char *names = f->parameters;
 
@@ -47,71 +48,71 @@ static void check_required(struct jj *j, const struct jj_function *f, const stru
         size_t n = strcspn(names, ",?");
         bool optional = names[n] == '?';
 
-        if (!optional && v[i].kind == JJ_MISSING)
-            jj_raise(j, "%s() misses its argument '%.*s'", f->name, (int)n, names);
+        if (!optional && v[i].kind == FG_JJ_MISSING)
+            fg_jj_raise(j, "%s() misses its argument '%.*s'", f->name, (int)n, names);
         names += n + optional;
         names += *names == ',';
     }
 }
 
-struct jj_value jj_call_function(struct jj *j, const struct jj_function *f, struct jj_value self,
-                                 const struct jj_args *args)
+struct fg_jj_value fg_jj_call_function(struct fg_jj *j, const struct fg_jj_function *f,
+                                       struct fg_jj_value self, const struct fg_jj_args *args)
 {
-    struct jj_value v[JJ_MAX_PARAMETERS] = {0};
-    struct jj_args bound = {.v = v};
+    struct fg_jj_value v[FG_JJ_MAX_PARAMETERS] = {0};
+    struct fg_jj_args bound = {.v = v};
 
-    jj_spend(j, 1);
+    fg_jj_spend(j, 1);
     if (!f->parameters)
         return f->call(j, self, args);
     bound.n = count_parameters(f->parameters);
     if (args->n > bound.n)
-        jj_raise(j, "%s() takes at most %zu arguments, not %zu", f->name, bound.n, args->n);
+        fg_jj_raise(j, "%s() takes at most %zu arguments, not %zu", f->name, bound.n, args->n);
     for (size_t i = 0; i < args->n; i++)
         v[i] = args->v[i];
     for (size_t i = 0; i < args->n_keywords; i++) {
-        const struct jj_keyword *k = &args->keywords[i];
+        const struct fg_jj_keyword *k = &args->keywords[i];
         size_t at = find_parameter(f->parameters, k->name);
 
         if (at >= bound.n)
-            jj_raise(j, "%s() has no argument '%.*s'", f->name, (int)k->name->n, k->name->p);
-        if (v[at].kind != JJ_MISSING)
-            jj_raise(j, "%s() got two values for its argument '%.*s'", f->name, (int)k->name->n,
-                     k->name->p);
+            fg_jj_raise(j, "%s() has no argument '%.*s'", f->name, (int)k->name->n, k->name->p);
+        if (v[at].kind != FG_JJ_MISSING)
+            fg_jj_raise(j, "%s() got two values for its argument '%.*s'", f->name, (int)k->name->n,
+                        k->name->p);
         v[at] = k->value;
     }
     check_required(j, f, v);
     return f->call(j, self, &bound);
 }
 
-bool jj_given(struct jj_value v)
+bool fg_jj_given(struct fg_jj_value v)
 {
-    return v.kind != JJ_MISSING && v.kind != JJ_NONE;
+    return v.kind != FG_JJ_MISSING && v.kind != FG_JJ_NONE;
 }
 
-int64_t jj_opt_int(struct jj *j, struct jj_value v, int64_t otherwise, const char *what)
+int64_t fg_jj_opt_int(struct fg_jj *j, struct fg_jj_value v, int64_t otherwise, const char *what)
 {
-    return jj_given(v) ? jj_need_int(j, v, what) : otherwise;
+    return fg_jj_given(v) ? fg_jj_need_int(j, v, what) : otherwise;
 }
 
-bool jj_opt_bool(struct jj_value v, bool otherwise)
+bool fg_jj_opt_bool(struct fg_jj_value v, bool otherwise)
 {
-    return v.kind == JJ_MISSING ? otherwise : jj_true(v);
+    return v.kind == FG_JJ_MISSING ? otherwise : fg_jj_true(v);
 }
 
-const struct jj_str *jj_opt_str(struct jj *j, struct jj_value v, const char *what)
+const struct fg_jj_str *fg_jj_opt_str(struct fg_jj *j, struct fg_jj_value v, const char *what)
 {
-    return jj_given(v) ? jj_need_str(j, v, what) : NULL;
+    return fg_jj_given(v) ? fg_jj_need_str(j, v, what) : NULL;
 }
 
-struct jj_value jj_empty_str(struct jj *j)
+struct fg_jj_value fg_jj_empty_str(struct fg_jj *j)
 {
-    return jj_of_str(jj_str(j, "", 0, 0));
+    return fg_jj_of_str(fg_jj_str(j, "", 0, 0));
 }
 
 /* Merges: the same few steps whatever the order was, and stable. */
-void jj_sort(struct jj *j, struct jj_pair *v, size_t n, bool reverse)
+void fg_jj_sort(struct fg_jj *j, struct fg_jj_pair *v, size_t n, bool reverse)
 {
-    struct jj_pair *a = v, *b = jj_alloc(j, (n + 1) * sizeof *b), *swap;
+    struct fg_jj_pair *a = v, *b = fg_jj_alloc(j, (n + 1) * sizeof *b), *swap;
     int before = reverse ? 1 : -1;
 
     for (size_t width = 1; width < n; width *= 2) {
@@ -123,7 +124,7 @@ void jj_sort(struct jj *j, struct jj_pair *v, size_t n, bool reverse)
             for (size_t i = from; i < to; i++) {
                 bool take_right =
                     right < to &&
-                    (left == middle || jj_order(j, a[right].key, a[left].key, "<") == before);
+                    (left == middle || fg_jj_order(j, a[right].key, a[left].key, "<") == before);
 
                 b[i] = take_right ? a[right++] : a[left++];
             }

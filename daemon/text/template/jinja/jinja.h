@@ -70,8 +70,8 @@ struct fg_jinja_limits {
     uint64_t steps;      /* of evaluation; text that is worked on counts too, by its length */
     size_t memory_bytes; /* of values and text while the template runs */
     size_t output_bytes;
-    unsigned depth; /* of expressions, blocks and macros in each other. Each level takes at most
-                     * about 600 bytes of the thread's stack, a macro several levels */
+    unsigned depth; /* of expressions, blocks and macros in each other. Each level takes up to
+                     * 1 KiB of the thread's stack, and a macro several levels */
 };
 
 /* Enough for any real conversation: 50 million steps, 512 MiB, 64 MiB of output, 1,000 levels. */

@@ -6,25 +6,25 @@
 #include "json.h"
 
 struct reader {
-    struct jj *j;
+    struct fg_jj *j;
     const char *start, *p, *end;
 };
 
 _Noreturn static void bad(struct reader *r, const char *what)
 {
-    struct jj *j = r->j;
+    struct fg_jj *j = r->j;
 
     j->line = j->column = 1;
     for (const char *p = r->start; p < r->p; p++) {
         j->column = *p == '\n' ? 1 : j->column + 1;
         j->line += *p == '\n';
     }
-    jj_fail(j, FG_JINJA_CONTEXT, "%s", what);
+    fg_jj_fail(j, FG_JINJA_CONTEXT, "%s", what);
 }
 
-uint32_t jj_add_origin(struct jj *j, struct jj_origin origin)
+uint32_t fg_jj_add_origin(struct fg_jj *j, struct fg_jj_origin origin)
 {
-    j->origins = jj_grow(j, j->origins, &j->cap_origins, j->n_origins + 1, sizeof *j->origins);
+    j->origins = fg_jj_grow(j, j->origins, &j->cap_origins, j->n_origins + 1, sizeof *j->origins);
     j->origins[j->n_origins] = origin;
     return (uint32_t)j->n_origins++;
 }
@@ -68,7 +68,7 @@ static uint32_t read_hex(struct reader *r)
 }
 
 /* Behind the backslash. */
-static void read_escape(struct reader *r, struct jj_text *t, uint32_t src)
+static void read_escape(struct reader *r, struct fg_jj_text *t, uint32_t src)
 {
     static const char names[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
     char e = r->p < r->end ? *r->p++ : '\0';
@@ -76,7 +76,7 @@ static void read_escape(struct reader *r, struct jj_text *t, uint32_t src)
 
     for (size_t i = 0; i + 1 < sizeof names; i += 2) {
         if (names[i] == e) {
-            jj_text_add(r->j, t, &names[i + 1], 1, src);
+            fg_jj_text_add(r->j, t, &names[i + 1], 1, src);
             return;
         }
     }
@@ -92,16 +92,16 @@ static void read_escape(struct reader *r, struct jj_text *t, uint32_t src)
     }
     if (c >= 0xd800 && c < 0xe000)
         bad(r, "half of a surrogate pair stands alone");
-    jj_text_char(r->j, t, c, src);
+    fg_jj_text_char(r->j, t, c, src);
 }
 
 /* Behind the first quote. */
-static const struct jj_str *read_string(struct reader *r, uint32_t src)
+static const struct fg_jj_str *read_string(struct reader *r, uint32_t src)
 {
-    struct jj_text t = {0};
+    struct fg_jj_text t = {0};
     const char *plain = r->p;
     bool escaped = false;
-    struct jj_str *s;
+    struct fg_jj_str *s;
 
     while (r->p < r->end && *r->p != '"') {
         if ((unsigned char)*r->p < 0x20)
@@ -109,7 +109,7 @@ static const struct jj_str *read_string(struct reader *r, uint32_t src)
         if (*r->p++ != '\\')
             continue;
         escaped = true;
-        jj_text_add(r->j, &t, plain, (size_t)(r->p - 1 - plain), src);
+        fg_jj_text_add(r->j, &t, plain, (size_t)(r->p - 1 - plain), src);
         read_escape(r, &t, src);
         plain = r->p;
     }
@@ -117,9 +117,9 @@ static const struct jj_str *read_string(struct reader *r, uint32_t src)
         bad(r, "a string does not end");
     r->p++;
     if (!escaped)
-        return jj_str(r->j, plain, (size_t)(r->p - 1 - plain), src);
-    jj_text_add(r->j, &t, plain, (size_t)(r->p - 1 - plain), src);
-    s = (struct jj_str *)jj_text_end(r->j, &t);
+        return fg_jj_str(r->j, plain, (size_t)(r->p - 1 - plain), src);
+    fg_jj_text_add(r->j, &t, plain, (size_t)(r->p - 1 - plain), src);
+    s = (struct fg_jj_str *)fg_jj_text_end(r->j, &t);
     s->src = src;
     return s;
 }
@@ -160,39 +160,39 @@ static bool skip_number(struct reader *r)
     return integer;
 }
 
-static struct jj_value read_number(struct reader *r, uint32_t src)
+static struct fg_jj_value read_number(struct reader *r, uint32_t src)
 {
     const char *from = r->p;
     bool integer = skip_number(r);
     size_t n = (size_t)(r->p - from);
-    char *copy = jj_alloc(r->j, n + 1);
-    struct jj_value v = {.src = src, .text = jj_str(r->j, from, n, src)};
+    char *copy = fg_jj_alloc(r->j, n + 1);
+    struct fg_jj_value v = {.src = src, .text = fg_jj_str(r->j, from, n, src)};
 
     memcpy(copy, from, n);
     errno = 0;
     if (integer) {
-        v.kind = JJ_INT;
+        v.kind = FG_JJ_INT;
         v.i = strtoll(copy, NULL, 10);
         if (!errno)
             return v;
     }
-    v.kind = integer ? JJ_BIGINT : JJ_FLOAT;
+    v.kind = integer ? FG_JJ_BIGINT : FG_JJ_FLOAT;
     v.f = strtod(copy, NULL);
     return v;
 }
 
-static struct jj_value read_word(struct reader *r, uint32_t src)
+static struct fg_jj_value read_word(struct reader *r, uint32_t src)
 {
     static const struct {
         const char *word;
-        struct jj_value value;
-    } words[] = {{"true", {.kind = JJ_BOOL, .b = true}},
-                 {"false", {.kind = JJ_BOOL}},
-                 {"null", {.kind = JJ_NONE}}};
+        struct fg_jj_value value;
+    } words[] = {{"true", {.kind = FG_JJ_BOOL, .b = true}},
+                 {"false", {.kind = FG_JJ_BOOL}},
+                 {"null", {.kind = FG_JJ_NONE}}};
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         size_t n = strlen(words[i].word);
-        struct jj_value v = words[i].value;
+        struct fg_jj_value v = words[i].value;
 
         if ((size_t)(r->end - r->p) >= n && memcmp(r->p, words[i].word, n) == 0) {
             r->p += n;
@@ -203,39 +203,39 @@ static struct jj_value read_word(struct reader *r, uint32_t src)
     bad(r, "no value");
 }
 
-static struct jj_value read_value(struct reader *r, uint32_t src);
+static struct fg_jj_value read_value(struct reader *r, uint32_t src);
 
 /* Behind the bracket; a message's members have origins of their own. */
-static struct jj_value read_object(struct reader *r, uint32_t src, bool message)
+static struct fg_jj_value read_object(struct reader *r, uint32_t src, bool message)
 {
-    struct jj *j = r->j;
-    struct jj_dict *d = jj_dict(j);
-    struct jj_value v = jj_of_dict(d), *role;
+    struct fg_jj *j = r->j;
+    struct fg_jj_dict *d = fg_jj_dict(j);
+    struct fg_jj_value v = fg_jj_of_dict(d), *role;
     size_t first = j->n_origins;
 
     v.src = src;
     if (take(r, '}'))
         return v;
     do {
-        const struct jj_str *key;
-        struct jj_value member;
+        const struct fg_jj_str *key;
+        struct fg_jj_value member;
         uint32_t of = src;
 
         expect(r, '"', "a member's name is a string");
         key = read_string(r, src);
         expect(r, ':', "no colon behind a member's name");
         if (message) {
-            struct jj_origin origin = j->origins[src];
+            struct fg_jj_origin origin = j->origins[src];
 
             origin.field = key;
-            of = jj_add_origin(j, origin);
+            of = fg_jj_add_origin(j, origin);
         }
         member = read_value(r, of);
-        jj_dict_set(j, d, jj_of_str(key), member);
+        fg_jj_dict_set(j, d, fg_jj_of_str(key), member);
     } while (take(r, ','));
     expect(r, '}', "no comma or bracket behind a member");
-    role = message ? jj_dict_find(j, d, jj_str_c(j, "role")) : NULL;
-    if (role && role->kind == JJ_STR) {
+    role = message ? fg_jj_dict_find(j, d, fg_jj_str_c(j, "role")) : NULL;
+    if (role && role->kind == FG_JJ_STR) {
         j->origins[src].role = *role;
         for (size_t i = first; i < j->n_origins; i++)
             j->origins[i].role = *role;
@@ -243,48 +243,48 @@ static struct jj_value read_object(struct reader *r, uint32_t src, bool message)
     return v;
 }
 
-static struct jj_value read_array(struct reader *r, uint32_t src)
+static struct fg_jj_value read_array(struct reader *r, uint32_t src)
 {
-    struct jj_list *l = jj_list(r->j);
-    struct jj_value v = jj_of_list(JJ_LIST, l);
+    struct fg_jj_list *l = fg_jj_list(r->j);
+    struct fg_jj_value v = fg_jj_of_list(FG_JJ_LIST, l);
 
     v.src = src;
     if (take(r, ']'))
         return v;
     do {
-        jj_push(r->j, l, read_value(r, src));
+        fg_jj_push(r->j, l, read_value(r, src));
     } while (take(r, ','));
     expect(r, ']', "no comma or bracket behind an element");
     return v;
 }
 
-static struct jj_value read_value(struct reader *r, uint32_t src)
+static struct fg_jj_value read_value(struct reader *r, uint32_t src)
 {
-    struct jj_value v;
+    struct fg_jj_value v;
 
-    jj_enter(r->j);
+    fg_jj_enter(r->j);
     if (take(r, '{'))
         v = read_object(r, src, false);
     else if (take(r, '['))
         v = read_array(r, src);
     else if (take(r, '"'))
-        v = jj_of_str(read_string(r, src));
+        v = fg_jj_of_str(read_string(r, src));
     else if (r->p < r->end && (*r->p == '-' || (*r->p >= '0' && *r->p <= '9')))
         v = read_number(r, src);
     else
         v = read_word(r, src);
-    jj_leave(r->j);
+    fg_jj_leave(r->j);
     return v;
 }
 
-static struct jj_value read_messages(struct reader *r, const struct jj_str *name)
+static struct fg_jj_value read_messages(struct reader *r, const struct fg_jj_str *name)
 {
-    struct jj_list *l = jj_list(r->j);
-    struct jj_origin origin = {.source = FG_JINJA_INPUT, .field = name};
-    struct jj_value v = jj_of_list(JJ_LIST, l);
+    struct fg_jj_list *l = fg_jj_list(r->j);
+    struct fg_jj_origin origin = {.source = FG_JINJA_INPUT, .field = name};
+    struct fg_jj_value v = fg_jj_of_list(FG_JJ_LIST, l);
 
-    v.src = jj_add_origin(r->j, origin);
-    origin = (struct jj_origin){.source = FG_JINJA_MESSAGE, .field = jj_str_c(r->j, "")};
+    v.src = fg_jj_add_origin(r->j, origin);
+    origin = (struct fg_jj_origin){.source = FG_JINJA_MESSAGE, .field = fg_jj_str_c(r->j, "")};
     expect(r, '[', "messages are an array");
     if (take(r, ']'))
         return v;
@@ -292,20 +292,20 @@ static struct jj_value read_messages(struct reader *r, const struct jj_str *name
         uint32_t src;
 
         origin.message = l->n;
-        src = jj_add_origin(r->j, origin);
-        jj_push(r->j, l, take(r, '{') ? read_object(r, src, true) : read_value(r, src));
+        src = fg_jj_add_origin(r->j, origin);
+        fg_jj_push(r->j, l, take(r, '{') ? read_object(r, src, true) : read_value(r, src));
     } while (take(r, ','));
     expect(r, ']', "no comma or bracket behind a message");
     return v;
 }
 
-struct jj_value jj_read_json(struct jj *j, const struct fg_jinja_variable *variable)
+struct fg_jj_value fg_jj_read_json(struct fg_jj *j, const struct fg_jinja_variable *variable)
 {
     struct fg_str text = variable->json;
     struct reader r = {.j = j, .start = text.p, .p = text.p, .end = text.p + text.n};
-    const struct jj_str *name = jj_str(j, variable->name.p, variable->name.n, 0);
-    struct jj_origin origin = {.source = variable->source, .field = name};
-    struct jj_value v;
+    const struct fg_jj_str *name = fg_jj_str(j, variable->name.p, variable->name.n, 0);
+    struct fg_jj_origin origin = {.source = variable->source, .field = name};
+    struct fg_jj_value v;
 
     r.p = text.p + fg_utf8_valid(text.p, text.n);
     if (r.p != r.end)
@@ -314,7 +314,7 @@ struct jj_value jj_read_json(struct jj *j, const struct fg_jinja_variable *varia
     if (variable->source == FG_JINJA_MESSAGE)
         v = read_messages(&r, name);
     else
-        v = read_value(&r, variable->source == FG_JINJA_INPUT ? jj_add_origin(j, origin) : 0);
+        v = read_value(&r, variable->source == FG_JINJA_INPUT ? fg_jj_add_origin(j, origin) : 0);
     skip_space(&r);
     if (r.p != r.end)
         bad(&r, "something follows the value");

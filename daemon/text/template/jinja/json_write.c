@@ -6,9 +6,9 @@
 #include "json.h"
 
 struct writer {
-    struct jj *j;
-    struct jj_text *t;
-    const struct jj_json_style *style;
+    struct fg_jj *j;
+    struct fg_jj_text *t;
+    const struct fg_jj_json_style *style;
     size_t level;
 };
 
@@ -20,7 +20,7 @@ static void escape(struct writer *w, uint32_t c, uint32_t src)
     for (size_t k = 0; k + 1 < sizeof short_of; k += 2) {
         if ((unsigned char)short_of[k] == c) {
             snprintf(text, sizeof text, "\\%c", short_of[k + 1]);
-            jj_text_c(w->j, w->t, text, src);
+            fg_jj_text_c(w->j, w->t, text, src);
             return;
         }
     }
@@ -29,27 +29,28 @@ static void escape(struct writer *w, uint32_t c, uint32_t src)
     else
         snprintf(text, sizeof text, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (c >> 10)),
                  (unsigned)(0xdc00 + (c & 0x3ff)));
-    jj_text_c(w->j, w->t, text, src);
+    fg_jj_text_c(w->j, w->t, text, src);
 }
 
-static void write_string(struct writer *w, const struct jj_str *s)
+static void write_string(struct writer *w, const struct fg_jj_str *s)
 {
-    uint32_t src = jj_str_one_src(s);
+    uint32_t src = fg_jj_str_one_src(s);
     size_t plain = 0;
 
-    jj_text_c(w->j, w->t, "\"", src);
+    fg_jj_spend_chars(w->j, s->n);
+    fg_jj_text_c(w->j, w->t, "\"", src);
     for (size_t at = 0; at < s->n;) {
         size_t from = at;
-        uint32_t c = jj_next_char(s, &at);
+        uint32_t c = fg_jj_next_char(s, &at);
 
         if (c >= 0x20 && c != '"' && c != '\\' && (c < 0x7f || !w->style->ascii))
             continue;
-        jj_text_cut(w->j, w->t, s, plain, from);
+        fg_jj_text_cut(w->j, w->t, s, plain, from);
         plain = at;
-        escape(w, c, jj_str_src(s, from));
+        escape(w, c, fg_jj_str_src(s, from));
     }
-    jj_text_cut(w->j, w->t, s, plain, s->n);
-    jj_text_c(w->j, w->t, "\"", src);
+    fg_jj_text_cut(w->j, w->t, s, plain, s->n);
+    fg_jj_text_c(w->j, w->t, "\"", src);
 }
 
 static void write_float(struct writer *w, double f, uint32_t src)
@@ -57,36 +58,36 @@ static void write_float(struct writer *w, double f, uint32_t src)
     char text[40];
 
     if (isfinite(f))
-        jj_float_text(f, text);
+        fg_jj_float_text(f, text);
     else
         strcpy(text, isnan(f) ? "NaN" : f < 0 ? "-Infinity" : "Infinity");
-    jj_text_c(w->j, w->t, text, src);
+    fg_jj_text_c(w->j, w->t, text, src);
 }
 
 static void new_line(struct writer *w, uint32_t src)
 {
     if (!w->style->indent)
         return;
-    jj_text_c(w->j, w->t, "\n", src);
+    fg_jj_text_c(w->j, w->t, "\n", src);
     for (size_t i = 0; i < w->level; i++)
-        jj_text_str(w->j, w->t, w->style->indent);
+        fg_jj_text_str(w->j, w->t, w->style->indent);
 }
 
 /* Text of the template around values of the request counts as theirs. */
-static void separator(struct writer *w, const struct jj_str *s, uint32_t src)
+static void separator(struct writer *w, const struct fg_jj_str *s, uint32_t src)
 {
-    jj_text_add(w->j, w->t, s->p, s->n, src ? src : jj_str_one_src(s));
+    fg_jj_text_add(w->j, w->t, s->p, s->n, src ? src : fg_jj_str_one_src(s));
 }
 
-static void write_value(struct writer *w, struct jj_value v);
+static void write_value(struct writer *w, struct fg_jj_value v);
 
-static void write_list(struct writer *w, struct jj_value v)
+static void write_list(struct writer *w, struct fg_jj_value v)
 {
     if (!v.list->n) {
-        jj_text_c(w->j, w->t, "[]", v.src);
+        fg_jj_text_c(w->j, w->t, "[]", v.src);
         return;
     }
-    jj_text_c(w->j, w->t, "[", v.src);
+    fg_jj_text_c(w->j, w->t, "[", v.src);
     w->level++;
     for (size_t i = 0; i < v.list->n; i++) {
         if (i)
@@ -96,42 +97,42 @@ static void write_list(struct writer *w, struct jj_value v)
     }
     w->level--;
     new_line(w, v.src);
-    jj_text_c(w->j, w->t, "]", v.src);
+    fg_jj_text_c(w->j, w->t, "]", v.src);
 }
 
-static void write_key(struct writer *w, struct jj_value key, uint32_t src)
+static void write_key(struct writer *w, struct fg_jj_value key, uint32_t src)
 {
-    if (key.kind == JJ_STR) {
+    if (key.kind == FG_JJ_STR) {
         write_string(w, key.s);
         return;
     }
-    if (!jj_is_number(key) && key.kind != JJ_NONE)
-        jj_raise(w->j, "keys must be str, int, float, bool or None, not %s", jj_type(key));
-    jj_text_c(w->j, w->t, "\"", src);
+    if (!fg_jj_is_number(key) && key.kind != FG_JJ_NONE)
+        fg_jj_raise(w->j, "keys must be str, int, float, bool or None, not %s", fg_jj_type(key));
+    fg_jj_text_c(w->j, w->t, "\"", src);
     write_value(w, key);
-    jj_text_c(w->j, w->t, "\"", src);
+    fg_jj_text_c(w->j, w->t, "\"", src);
 }
 
-static const struct jj_pair *sorted(struct writer *w, const struct jj_dict *d)
+static const struct fg_jj_pair *sorted(struct writer *w, const struct fg_jj_dict *d)
 {
-    struct jj_pair *pairs = jj_alloc(w->j, d->n * sizeof *pairs);
+    struct fg_jj_pair *pairs = fg_jj_alloc(w->j, d->n * sizeof *pairs);
 
     memcpy(pairs, d->pairs, d->n * sizeof *pairs);
-    jj_sort(w->j, pairs, d->n, false);
+    fg_jj_sort(w->j, pairs, d->n, false);
     return pairs;
 }
 
-static void write_dict(struct writer *w, struct jj_value v)
+static void write_dict(struct writer *w, struct fg_jj_value v)
 {
-    const struct jj_pair *pairs = v.dict->pairs;
+    const struct fg_jj_pair *pairs = v.dict->pairs;
 
     if (!v.dict->n) {
-        jj_text_c(w->j, w->t, "{}", v.src);
+        fg_jj_text_c(w->j, w->t, "{}", v.src);
         return;
     }
     if (w->style->sorted)
         pairs = sorted(w, v.dict);
-    jj_text_c(w->j, w->t, "{", v.src);
+    fg_jj_text_c(w->j, w->t, "{", v.src);
     w->level++;
     for (size_t i = 0; i < v.dict->n; i++) {
         if (i)
@@ -143,37 +144,37 @@ static void write_dict(struct writer *w, struct jj_value v)
     }
     w->level--;
     new_line(w, v.src);
-    jj_text_c(w->j, w->t, "}", v.src);
+    fg_jj_text_c(w->j, w->t, "}", v.src);
 }
 
-static void write_value(struct writer *w, struct jj_value v)
+static void write_value(struct writer *w, struct fg_jj_value v)
 {
-    struct jj *j = w->j;
+    struct fg_jj *j = w->j;
 
-    jj_spend(j, 1);
-    jj_enter(j);
+    fg_jj_spend(j, 1);
+    fg_jj_enter(j);
     switch (v.kind) {
-    case JJ_NONE: jj_text_c(j, w->t, "null", v.src); break;
-    case JJ_BOOL: jj_text_c(j, w->t, v.b ? "true" : "false", v.src); break;
-    case JJ_INT:
-    case JJ_BIGINT:
-    case JJ_FLOAT:
-        if (v.kind == JJ_FLOAT && !v.text)
+    case FG_JJ_NONE: fg_jj_text_c(j, w->t, "null", v.src); break;
+    case FG_JJ_BOOL: fg_jj_text_c(j, w->t, v.b ? "true" : "false", v.src); break;
+    case FG_JJ_INT:
+    case FG_JJ_BIGINT:
+    case FG_JJ_FLOAT:
+        if (v.kind == FG_JJ_FLOAT && !v.text)
             write_float(w, v.f, v.src);
         else
-            jj_print(j, w->t, v);
+            fg_jj_print(j, w->t, v);
         break;
-    case JJ_STR: write_string(w, v.s); break;
-    case JJ_LIST:
-    case JJ_TUPLE: write_list(w, v); break;
-    case JJ_DICT: write_dict(w, v); break;
-    default: jj_raise(j, "Object of type %s is not JSON serializable", jj_type(v));
+    case FG_JJ_STR: write_string(w, v.s); break;
+    case FG_JJ_LIST:
+    case FG_JJ_TUPLE: write_list(w, v); break;
+    case FG_JJ_DICT: write_dict(w, v); break;
+    default: fg_jj_raise(j, "Object of type %s is not JSON serializable", fg_jj_type(v));
     }
-    jj_leave(j);
+    fg_jj_leave(j);
 }
 
-void jj_write_json(struct jj *j, struct jj_text *t, struct jj_value v,
-                   const struct jj_json_style *style)
+void fg_jj_write_json(struct fg_jj *j, struct fg_jj_text *t, struct fg_jj_value v,
+                      const struct fg_jj_json_style *style)
 {
     struct writer w = {.j = j, .t = t, .style = style};
 

@@ -11,23 +11,23 @@ static const struct {
     char text[3];
     uint8_t kind;
 } operators[] = {
-    {"//", JJ_T_FLOORDIV}, {"**", JJ_T_POW},     {"==", JJ_T_EQ},    {"!=", JJ_T_NE},
-    {">=", JJ_T_GE},       {"<=", JJ_T_LE},      {"+", JJ_T_ADD},    {"-", JJ_T_SUB},
-    {"/", JJ_T_DIV},       {"*", JJ_T_MUL},      {"%", JJ_T_MOD},    {"~", JJ_T_TILDE},
-    {"[", JJ_T_LBRACKET},  {"]", JJ_T_RBRACKET}, {"(", JJ_T_LPAREN}, {")", JJ_T_RPAREN},
-    {"{", JJ_T_LBRACE},    {"}", JJ_T_RBRACE},   {">", JJ_T_GT},     {"<", JJ_T_LT},
-    {"=", JJ_T_ASSIGN},    {".", JJ_T_DOT},      {":", JJ_T_COLON},  {"|", JJ_T_PIPE},
-    {",", JJ_T_COMMA},     {";", JJ_T_SEMICOLON}};
+    {"//", FG_JJ_T_FLOORDIV}, {"**", FG_JJ_T_POW},     {"==", FG_JJ_T_EQ},    {"!=", FG_JJ_T_NE},
+    {">=", FG_JJ_T_GE},       {"<=", FG_JJ_T_LE},      {"+", FG_JJ_T_ADD},    {"-", FG_JJ_T_SUB},
+    {"/", FG_JJ_T_DIV},       {"*", FG_JJ_T_MUL},      {"%", FG_JJ_T_MOD},    {"~", FG_JJ_T_TILDE},
+    {"[", FG_JJ_T_LBRACKET},  {"]", FG_JJ_T_RBRACKET}, {"(", FG_JJ_T_LPAREN}, {")", FG_JJ_T_RPAREN},
+    {"{", FG_JJ_T_LBRACE},    {"}", FG_JJ_T_RBRACE},   {">", FG_JJ_T_GT},     {"<", FG_JJ_T_LT},
+    {"=", FG_JJ_T_ASSIGN},    {".", FG_JJ_T_DOT},      {":", FG_JJ_T_COLON},  {"|", FG_JJ_T_PIPE},
+    {",", FG_JJ_T_COMMA},     {";", FG_JJ_T_SEMICOLON}};
 
-void jj_lex_init(struct jj_lexer *l, struct jj *j, const char *text, size_t n)
+void fg_jj_lex_init(struct fg_jj_lexer *l, struct fg_jj *j, const char *text, size_t n)
 {
-    *l =
-        (struct jj_lexer){.j = j, .p = text, .n = n, .line = 1, .column = 1, .line_starting = true};
+    *l = (struct fg_jj_lexer){
+        .j = j, .p = text, .n = n, .line = 1, .column = 1, .line_starting = true};
 }
 
-char *jj_lex_normalize(struct jj *j, struct fg_str text, size_t *n)
+char *fg_jj_lex_normalize(struct fg_jj *j, struct fg_str text, size_t *n)
 {
-    char *copy = jj_alloc(j, text.n + 1);
+    char *copy = fg_jj_alloc(j, text.n + 1);
     size_t to = 0;
 
     for (size_t i = 0; i < text.n; i++) {
@@ -44,14 +44,14 @@ char *jj_lex_normalize(struct jj *j, struct fg_str text, size_t *n)
     return copy;
 }
 
-_Noreturn static void fail(struct jj_lexer *l, const char *what)
+_Noreturn static void fail(struct fg_jj_lexer *l, const char *what)
 {
     l->j->line = l->line;
     l->j->column = l->column;
-    jj_fail(l->j, FG_JINJA_SYNTAX, "%s", what);
+    fg_jj_fail(l->j, FG_JINJA_SYNTAX, "%s", what);
 }
 
-static void advance(struct jj_lexer *l, size_t to)
+static void advance(struct fg_jj_lexer *l, size_t to)
 {
     for (; l->at < to; l->at++) {
         if (l->p[l->at] == '\n') {
@@ -63,7 +63,7 @@ static void advance(struct jj_lexer *l, size_t to)
     }
 }
 
-static bool looking_at(const struct jj_lexer *l, size_t at, const char *text)
+static bool looking_at(const struct fg_jj_lexer *l, size_t at, const char *text)
 {
     size_t n = strlen(text);
 
@@ -71,14 +71,14 @@ static bool looking_at(const struct jj_lexer *l, size_t at, const char *text)
 }
 
 /* Behind the white space at `at`. */
-static size_t skip_space(const struct jj_lexer *l, size_t at)
+static size_t skip_space(const struct fg_jj_lexer *l, size_t at)
 {
-    const struct jj_str s = {.p = l->p, .n = l->n};
+    const struct fg_jj_str s = {.p = l->p, .n = l->n};
 
     while (at < l->n) {
         size_t next = at;
 
-        if (!fg_unicode_space(jj_next_char(&s, &next)))
+        if (!fg_unicode_space(fg_jj_next_char(&s, &next)))
             break;
         at = next;
     }
@@ -86,27 +86,27 @@ static size_t skip_space(const struct jj_lexer *l, size_t at)
 }
 
 /* Before the white space that ends at `at`, not before `from`. */
-static size_t strip_space(const struct jj_lexer *l, size_t from, size_t at)
+static size_t strip_space(const struct fg_jj_lexer *l, size_t from, size_t at)
 {
-    const struct jj_str s = {.p = l->p, .n = l->n};
+    const struct fg_jj_str s = {.p = l->p, .n = l->n};
 
     while (at > from) {
         size_t before = at;
 
-        if (!fg_unicode_space(jj_prev_char(&s, &before)))
+        if (!fg_unicode_space(fg_jj_prev_char(&s, &before)))
             break;
         at = before;
     }
     return at;
 }
 
-static struct jj_token token(const struct jj_lexer *l, enum jj_token_kind kind)
+static struct fg_jj_token token(const struct fg_jj_lexer *l, enum fg_jj_token_kind kind)
 {
-    return (struct jj_token){.kind = kind, .line = l->line, .column = l->column};
+    return (struct fg_jj_token){.kind = kind, .line = l->line, .column = l->column};
 }
 
 /* Moves to `to`, behind something that was matched. */
-static void matched(struct jj_lexer *l, size_t to)
+static void matched(struct fg_jj_lexer *l, size_t to)
 {
     l->line_starting = to > l->at && l->p[to - 1] == '\n';
     advance(l, to);
@@ -114,7 +114,7 @@ static void matched(struct jj_lexer *l, size_t to)
 
 /* A tag's end at `at`, which begins with its sign or the bracket itself: behind it, or 0. `close`
  * is "%}" or "#}", and takes a line end with it. */
-static size_t tag_end(const struct jj_lexer *l, size_t at, const char *close)
+static size_t tag_end(const struct fg_jj_lexer *l, size_t at, const char *close)
 {
     if (looking_at(l, at, close))
         return at + 2 + (at + 2 < l->n && l->p[at + 2] == '\n');
@@ -126,7 +126,7 @@ static size_t tag_end(const struct jj_lexer *l, size_t at, const char *close)
 }
 
 /* A tag {% word %} at `at`: behind it, or 0. The first of a pair takes no line end with it. */
-static size_t word_tag(const struct jj_lexer *l, size_t at, const char *word, bool first)
+static size_t word_tag(const struct fg_jj_lexer *l, size_t at, const char *word, bool first)
 {
     if (!looking_at(l, at, "{%"))
         return 0;
@@ -144,7 +144,7 @@ static size_t word_tag(const struct jj_lexer *l, size_t at, const char *word, bo
 }
 
 /* Where data ends that a tag at `tag` follows: what the tag's sign, or lstrip_blocks, strips. */
-static size_t data_end(const struct jj_lexer *l, size_t tag)
+static size_t data_end(const struct fg_jj_lexer *l, size_t tag)
 {
     char sign = tag + 2 < l->n ? l->p[tag + 2] : '\0';
     size_t line = tag, end;
@@ -161,7 +161,7 @@ static size_t data_end(const struct jj_lexer *l, size_t tag)
     return end == line ? line : tag;
 }
 
-static size_t find_tag(const struct jj_lexer *l, size_t at)
+static size_t find_tag(const struct fg_jj_lexer *l, size_t at)
 {
     for (; at + 1 < l->n; at++) {
         const char *brace = memchr(l->p + at, '{', l->n - 1 - at);
@@ -176,16 +176,16 @@ static size_t find_tag(const struct jj_lexer *l, size_t at)
 }
 
 /* Data up to `end`, before a tag at `tag`. */
-static bool take_data(struct jj_lexer *l, size_t end, size_t tag, struct jj_token *t)
+static bool take_data(struct fg_jj_lexer *l, size_t end, size_t tag, struct fg_jj_token *t)
 {
-    *t = token(l, JJ_T_DATA);
+    *t = token(l, FG_JJ_T_DATA);
     if (end > l->at)
-        t->value = jj_of_str(jj_str(l->j, l->p + l->at, end - l->at, 0));
+        t->value = fg_jj_of_str(fg_jj_str(l->j, l->p + l->at, end - l->at, 0));
     advance(l, tag);
-    return t->value.kind == JJ_STR;
+    return t->value.kind == FG_JJ_STR;
 }
 
-static void skip_comment(struct jj_lexer *l)
+static void skip_comment(struct fg_jj_lexer *l)
 {
     size_t at = l->at + 2, end = 0;
 
@@ -198,27 +198,27 @@ static void skip_comment(struct jj_lexer *l)
 }
 
 /* At a tag: a token that begins it, or false where it was no token. */
-static bool begin_tag(struct jj_lexer *l, struct jj_token *t)
+static bool begin_tag(struct fg_jj_lexer *l, struct fg_jj_token *t)
 {
     size_t raw = word_tag(l, l->at, "raw", true), to = l->at + 2;
 
     if (raw) {
         matched(l, raw);
-        l->state = JJ_LEX_RAW;
+        l->state = FG_JJ_LEX_RAW;
         return false;
     }
     if (l->p[l->at + 1] == '#') {
         skip_comment(l);
         return false;
     }
-    l->state = l->p[l->at + 1] == '%' ? JJ_LEX_BLOCK : JJ_LEX_VARIABLE;
-    *t = token(l, l->state == JJ_LEX_BLOCK ? JJ_T_BLOCK_BEGIN : JJ_T_VARIABLE_BEGIN);
+    l->state = l->p[l->at + 1] == '%' ? FG_JJ_LEX_BLOCK : FG_JJ_LEX_VARIABLE;
+    *t = token(l, l->state == FG_JJ_LEX_BLOCK ? FG_JJ_T_BLOCK_BEGIN : FG_JJ_T_VARIABLE_BEGIN);
     matched(l, to + (to < l->n && (l->p[to] == '-' || l->p[to] == '+')));
     return true;
 }
 
 /* Raw text up to its end tag. */
-static bool lex_raw(struct jj_lexer *l, struct jj_token *t)
+static bool lex_raw(struct fg_jj_lexer *l, struct fg_jj_token *t)
 {
     size_t tag = l->at, end;
     bool some;
@@ -230,17 +230,17 @@ static bool lex_raw(struct jj_lexer *l, struct jj_token *t)
     end = word_tag(l, tag, "endraw", false);
     some = take_data(l, data_end(l, tag), tag, t);
     matched(l, end);
-    l->state = JJ_LEX_ROOT;
+    l->state = FG_JJ_LEX_ROOT;
     return some;
 }
 
 /* One step outside of tags; false where it gave no token. */
-static bool lex_root(struct jj_lexer *l, struct jj_token *t)
+static bool lex_root(struct fg_jj_lexer *l, struct fg_jj_token *t)
 {
     size_t tag;
 
     if (l->at == l->n) {
-        *t = token(l, JJ_T_END);
+        *t = token(l, FG_JJ_T_END);
         return true;
     }
     tag = find_tag(l, l->at);
@@ -249,7 +249,7 @@ static bool lex_root(struct jj_lexer *l, struct jj_token *t)
     return take_data(l, tag < l->n ? data_end(l, tag) : tag, tag, t);
 }
 
-static void bracket(struct jj_lexer *l, char c)
+static void bracket(struct fg_jj_lexer *l, char c)
 {
     static const char open[] = "([{", close[] = ")]}";
     const char *found = strchr(close, c);
@@ -257,7 +257,7 @@ static void bracket(struct jj_lexer *l, char c)
 
     if (strchr(open, c)) {
         if (l->n_brackets == sizeof l->brackets)
-            jj_fail(l->j, FG_JINJA_LIMIT, "too many open brackets");
+            fg_jj_fail(l->j, FG_JINJA_LIMIT, "too many open brackets");
         l->brackets[l->n_brackets++] = close[strchr(open, c) - open];
         return;
     }
@@ -275,24 +275,24 @@ static void bracket(struct jj_lexer *l, char c)
     fail(l, what);
 }
 
-static size_t end_of_tag(const struct jj_lexer *l)
+static size_t end_of_tag(const struct fg_jj_lexer *l)
 {
     if (l->n_brackets)
         return 0;
-    if (l->state == JJ_LEX_BLOCK)
+    if (l->state == FG_JJ_LEX_BLOCK)
         return tag_end(l, l->at, "%}");
     if (looking_at(l, l->at, "}}"))
         return l->at + 2;
     return looking_at(l, l->at, "-}}") ? skip_space(l, l->at + 3) : 0;
 }
 
-static struct jj_token lex_operator(struct jj_lexer *l)
+static struct fg_jj_token lex_operator(struct fg_jj_lexer *l)
 {
     char what[64];
 
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
         if (looking_at(l, l->at, operators[i].text)) {
-            struct jj_token t = token(l, (enum jj_token_kind)operators[i].kind);
+            struct fg_jj_token t = token(l, (enum fg_jj_token_kind)operators[i].kind);
 
             bracket(l, operators[i].text[0]);
             matched(l, l->at + strlen(operators[i].text));
@@ -305,19 +305,19 @@ static struct jj_token lex_operator(struct jj_lexer *l)
 }
 
 /* Inside a tag. */
-static struct jj_token lex_tag(struct jj_lexer *l)
+static struct fg_jj_token lex_tag(struct fg_jj_lexer *l)
 {
-    struct jj_token t;
+    struct fg_jj_token t;
     size_t end;
 
     for (;;) {
         if (l->at == l->n)
-            return token(l, JJ_T_END);
+            return token(l, FG_JJ_T_END);
         end = end_of_tag(l);
         if (end) {
-            t = token(l, l->state == JJ_LEX_BLOCK ? JJ_T_BLOCK_END : JJ_T_VARIABLE_END);
+            t = token(l, l->state == FG_JJ_LEX_BLOCK ? FG_JJ_T_BLOCK_END : FG_JJ_T_VARIABLE_END);
             matched(l, end);
-            l->state = JJ_LEX_ROOT;
+            l->state = FG_JJ_LEX_ROOT;
             return t;
         }
         end = skip_space(l, l->at);
@@ -325,48 +325,48 @@ static struct jj_token lex_tag(struct jj_lexer *l)
             break;
         matched(l, end);
     }
-    t = token(l, JJ_T_END);
+    t = token(l, FG_JJ_T_END);
     l->j->line = l->line;
     l->j->column = l->column;
-    end = jj_lex_value(l->j, &(struct jj_str){.p = l->p, .n = l->n}, l->at, &t);
+    end = fg_jj_lex_value(l->j, &(struct fg_jj_str){.p = l->p, .n = l->n}, l->at, &t);
     if (!end)
         return lex_operator(l);
     matched(l, end);
     return t;
 }
 
-struct jj_token jj_lex(struct jj_lexer *l)
+struct fg_jj_token fg_jj_lex(struct fg_jj_lexer *l)
 {
-    struct jj_token t;
+    struct fg_jj_token t;
 
     for (;;) {
-        jj_spend(l->j, 1);
-        if (l->state == JJ_LEX_BLOCK || l->state == JJ_LEX_VARIABLE)
+        fg_jj_spend(l->j, 1);
+        if (l->state == FG_JJ_LEX_BLOCK || l->state == FG_JJ_LEX_VARIABLE)
             return lex_tag(l);
-        if (l->state == JJ_LEX_RAW ? lex_raw(l, &t) : lex_root(l, &t))
+        if (l->state == FG_JJ_LEX_RAW ? lex_raw(l, &t) : lex_root(l, &t))
             return t;
     }
 }
 
-const char *jj_token_name(const struct jj_token *t, char buf[80])
+const char *fg_jj_token_name(const struct fg_jj_token *t, char buf[80])
 {
     static const char *const names[] = {
-        [JJ_T_END] = "end of template",
-        [JJ_T_DATA] = "template data / text",
-        [JJ_T_BLOCK_BEGIN] = "begin of statement block",
-        [JJ_T_BLOCK_END] = "end of statement block",
-        [JJ_T_VARIABLE_BEGIN] = "begin of print statement",
-        [JJ_T_VARIABLE_END] = "end of print statement",
-        [JJ_T_STRING] = "string",
-        [JJ_T_INTEGER] = "integer",
-        [JJ_T_FLOAT] = "float",
+        [FG_JJ_T_END] = "end of template",
+        [FG_JJ_T_DATA] = "template data / text",
+        [FG_JJ_T_BLOCK_BEGIN] = "begin of statement block",
+        [FG_JJ_T_BLOCK_END] = "end of statement block",
+        [FG_JJ_T_VARIABLE_BEGIN] = "begin of print statement",
+        [FG_JJ_T_VARIABLE_END] = "end of print statement",
+        [FG_JJ_T_STRING] = "string",
+        [FG_JJ_T_INTEGER] = "integer",
+        [FG_JJ_T_FLOAT] = "float",
     };
 
-    if (t->kind == JJ_T_NAME && t->value.kind == JJ_STR) {
+    if (t->kind == FG_JJ_T_NAME && t->value.kind == FG_JJ_STR) {
         snprintf(buf, 80, "%.*s", (int)t->value.s->n, t->value.s->p);
         return buf;
     }
-    if (t->kind == JJ_T_NAME)
+    if (t->kind == FG_JJ_T_NAME)
         return "name";
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
         if (operators[i].kind == t->kind)

@@ -7,12 +7,12 @@
 
 #include "unicode.h"
 
-_Noreturn static void fail(struct jj *j, const char *what)
+_Noreturn static void fail(struct fg_jj *j, const char *what)
 {
-    jj_fail(j, FG_JINJA_SYNTAX, "%s", what);
+    fg_jj_fail(j, FG_JINJA_SYNTAX, "%s", what);
 }
 
-static char at_or_nul(const struct jj_str *s, size_t at)
+static char at_or_nul(const struct fg_jj_str *s, size_t at)
 {
     return at < s->n ? s->p[at] : '\0';
 }
@@ -29,7 +29,7 @@ static int digit_value(char c, int base)
 }
 
 /* Behind digits that single underscores may part; `at` where there are none. */
-static size_t skip_digits(const struct jj_str *s, size_t at, int base)
+static size_t skip_digits(const struct fg_jj_str *s, size_t at, int base)
 {
     if (digit_value(at_or_nul(s, at), base) < 0)
         return at;
@@ -43,7 +43,7 @@ static size_t skip_digits(const struct jj_str *s, size_t at, int base)
 }
 
 /* The end of an exponent at `at`, or `at`. */
-static size_t skip_exponent(const struct jj_str *s, size_t at)
+static size_t skip_exponent(const struct fg_jj_str *s, size_t at)
 {
     size_t digits = at + 1, end;
 
@@ -55,7 +55,7 @@ static size_t skip_exponent(const struct jj_str *s, size_t at)
 }
 
 /* The end of a float at `at`, or 0. */
-static size_t float_end(const struct jj_str *s, size_t at)
+static size_t float_end(const struct fg_jj_str *s, size_t at)
 {
     size_t whole = skip_digits(s, at, 10), fraction = whole, end;
 
@@ -70,9 +70,9 @@ static size_t float_end(const struct jj_str *s, size_t at)
 }
 
 /* The digits without underscores, NUL-terminated. */
-static char *plain_digits(struct jj *j, const struct jj_str *s, size_t from, size_t to)
+static char *plain_digits(struct fg_jj *j, const struct fg_jj_str *s, size_t from, size_t to)
 {
-    char *text = jj_alloc(j, to - from + 1), *p = text;
+    char *text = fg_jj_alloc(j, to - from + 1), *p = text;
 
     for (; from < to; from++) {
         if (s->p[from] != '_')
@@ -81,7 +81,8 @@ static char *plain_digits(struct jj *j, const struct jj_str *s, size_t from, siz
     return text;
 }
 
-static size_t lex_integer(struct jj *j, const struct jj_str *s, size_t at, struct jj_token *t)
+static size_t lex_integer(struct fg_jj *j, const struct fg_jj_str *s, size_t at,
+                          struct fg_jj_token *t)
 {
     static const char letters[] = "box";
     static const int bases[] = {2, 8, 16};
@@ -106,38 +107,38 @@ static size_t lex_integer(struct jj *j, const struct jj_str *s, size_t at, struc
     }
     text = plain_digits(j, s, digits, end);
     errno = 0;
-    t->kind = JJ_T_INTEGER;
-    t->value = jj_int(strtoll(text, NULL, base));
+    t->kind = FG_JJ_T_INTEGER;
+    t->value = fg_jj_int(strtoll(text, NULL, base));
     if (errno && base != 10)
         fail(j, "an integer is larger than 64 bits");
     if (errno)
-        t->value = (struct jj_value){
-            .kind = JJ_BIGINT, .f = strtod(text, NULL), .text = jj_str_c(j, text)};
+        t->value = (struct fg_jj_value){
+            .kind = FG_JJ_BIGINT, .f = strtod(text, NULL), .text = fg_jj_str_c(j, text)};
     return end;
 }
 
-static size_t lex_name(struct jj *j, const struct jj_str *s, size_t at, struct jj_token *t)
+static size_t lex_name(struct fg_jj *j, const struct fg_jj_str *s, size_t at, struct fg_jj_token *t)
 {
     size_t end = at, next = at;
 
-    while (next < s->n && fg_unicode_word(jj_next_char(s, &next)))
+    while (next < s->n && fg_unicode_word(fg_jj_next_char(s, &next)))
         end = next;
     if (end == at)
         return 0;
     for (size_t i = at; i < end;) {
         bool first = i == at;
-        uint32_t c = jj_next_char(s, &i);
+        uint32_t c = fg_jj_next_char(s, &i);
 
         if (c != '_' && !fg_unicode_alpha(c) && (first || !fg_unicode_decimal(c)))
             fail(j, "Invalid character in identifier");
     }
-    t->kind = JJ_T_NAME;
-    t->value = jj_of_str(jj_str(j, s->p + at, end - at, 0));
+    t->kind = FG_JJ_T_NAME;
+    t->value = fg_jj_of_str(fg_jj_str(j, s->p + at, end - at, 0));
     return end;
 }
 
 /* The value of `n` hexadecimal digits, or octal ones, as many as there are up to n. */
-static uint32_t number_escape(struct jj *j, const struct jj_str *s, size_t *at, int n)
+static uint32_t number_escape(struct fg_jj *j, const struct fg_jj_str *s, size_t *at, int n)
 {
     int base = n == 3 ? 8 : 16, i = 0;
     uint32_t c = 0;
@@ -154,7 +155,7 @@ static uint32_t number_escape(struct jj *j, const struct jj_str *s, size_t *at, 
 }
 
 /* Behind a backslash. */
-static void lex_escape(struct jj *j, struct jj_text *t, const struct jj_str *s, size_t *at)
+static void lex_escape(struct fg_jj *j, struct fg_jj_text *t, const struct fg_jj_str *s, size_t *at)
 {
     static const char names[] = "\\\\''\"\"a\ab\bf\fn\nr\rt\tv\v";
     char e = s->p[*at], text[16];
@@ -162,7 +163,7 @@ static void lex_escape(struct jj *j, struct jj_text *t, const struct jj_str *s, 
 
     for (size_t i = 0; i + 1 < sizeof names; i += 2) {
         if (names[i] == e) {
-            jj_text_add(j, t, &names[i + 1], 1, 0);
+            fg_jj_text_add(j, t, &names[i + 1], 1, 0);
             ++*at;
             return;
         }
@@ -172,13 +173,13 @@ static void lex_escape(struct jj *j, struct jj_text *t, const struct jj_str *s, 
     if (e == '\n') {
         ++*at;
     } else if (e >= '0' && e <= '7') {
-        jj_text_char(j, t, number_escape(j, s, at, 3), 0);
+        fg_jj_text_char(j, t, number_escape(j, s, at, 3), 0);
     } else if (e == 'x' || e == 'u' || e == 'U') {
         ++*at;
-        jj_text_char(j, t, number_escape(j, s, at, e == 'x' ? 2 : e == 'u' ? 4 : 8), 0);
+        fg_jj_text_char(j, t, number_escape(j, s, at, e == 'x' ? 2 : e == 'u' ? 4 : 8), 0);
     } else {
-        jj_text_add(j, t, "\\", 1, 0);
-        c = jj_next_char(s, at);
+        fg_jj_text_add(j, t, "\\", 1, 0);
+        c = fg_jj_next_char(s, at);
         /* Jinja2 writes such a character as an escape before it looks for escapes. */
         if (c < 0x80)
             snprintf(text, sizeof text, "%c", (int)c);
@@ -188,15 +189,16 @@ static void lex_escape(struct jj *j, struct jj_text *t, const struct jj_str *s, 
             snprintf(text, sizeof text, "u%04x", (unsigned)c);
         else
             snprintf(text, sizeof text, "U%08x", (unsigned)c);
-        jj_text_c(j, t, text, 0);
+        fg_jj_text_c(j, t, text, 0);
     }
 }
 
-static size_t lex_string(struct jj *j, const struct jj_str *s, size_t at, struct jj_token *t)
+static size_t lex_string(struct fg_jj *j, const struct fg_jj_str *s, size_t at,
+                         struct fg_jj_token *t)
 {
     char quote = s->p[at];
     size_t end = at + 1, plain = at + 1;
-    struct jj_text text = {0};
+    struct fg_jj_text text = {0};
     bool escaped = false;
 
     while (end < s->n && s->p[end] != quote) {
@@ -205,9 +207,9 @@ static size_t lex_string(struct jj *j, const struct jj_str *s, size_t at, struct
     }
     if (end >= s->n)
         return 0;
-    t->kind = JJ_T_STRING;
+    t->kind = FG_JJ_T_STRING;
     if (!escaped) {
-        t->value = jj_of_str(jj_str(j, s->p + at + 1, end - at - 1, 0));
+        t->value = fg_jj_of_str(fg_jj_str(j, s->p + at + 1, end - at - 1, 0));
         return end + 1;
     }
     for (size_t i = plain; i < end;) {
@@ -215,17 +217,17 @@ static size_t lex_string(struct jj *j, const struct jj_str *s, size_t at, struct
             i++;
             continue;
         }
-        jj_text_add(j, &text, s->p + plain, i - plain, 0);
+        fg_jj_text_add(j, &text, s->p + plain, i - plain, 0);
         i++;
         lex_escape(j, &text, s, &i);
         plain = i;
     }
-    jj_text_add(j, &text, s->p + plain, end - plain, 0);
-    t->value = jj_of_str(jj_text_end(j, &text));
+    fg_jj_text_add(j, &text, s->p + plain, end - plain, 0);
+    t->value = fg_jj_of_str(fg_jj_text_end(j, &text));
     return end + 1;
 }
 
-size_t jj_lex_value(struct jj *j, const struct jj_str *s, size_t at, struct jj_token *t)
+size_t fg_jj_lex_value(struct fg_jj *j, const struct fg_jj_str *s, size_t at, struct fg_jj_token *t)
 {
     size_t end;
 
@@ -236,7 +238,7 @@ size_t jj_lex_value(struct jj *j, const struct jj_str *s, size_t at, struct jj_t
     end = float_end(s, at);
     if (!end)
         return lex_integer(j, s, at, t);
-    t->kind = JJ_T_FLOAT;
-    t->value = jj_float(strtod(plain_digits(j, s, at, end), NULL));
+    t->kind = FG_JJ_T_FLOAT;
+    t->value = fg_jj_float(strtod(plain_digits(j, s, at, end), NULL));
     return end;
 }

@@ -49,27 +49,27 @@ static bool plain_digits(const char *p, size_t n, int base, char *out)
 }
 
 /* Without white space around, and with the digits of every script as those of ASCII. */
-static const struct jj_str *plain_number(struct jj *j, const struct jj_str *s)
+static const struct fg_jj_str *plain_number(struct fg_jj *j, const struct fg_jj_str *s)
 {
-    const struct jj_str *t = jj_strip(j, s, NULL, true, true);
-    struct jj_text plain = {0};
+    const struct fg_jj_str *t = fg_jj_strip(j, s, NULL, true, true);
+    struct fg_jj_text plain = {0};
 
     if (t->chars == t->n)
         return t;
     for (size_t at = 0; at < t->n;) {
-        uint32_t c = jj_next_char(t, &at);
+        uint32_t c = fg_jj_next_char(t, &at);
         int digit = fg_unicode_digit_value(c);
 
-        jj_text_char(j, &plain, digit < 0 ? c : (uint32_t)('0' + digit), 0);
+        fg_jj_text_char(j, &plain, digit < 0 ? c : (uint32_t)('0' + digit), 0);
     }
-    return jj_text_end(j, &plain);
+    return fg_jj_text_end(j, &plain);
 }
 
-bool jj_parse_int(struct jj *j, const struct jj_str *s, int base, struct jj_value *out)
+bool fg_jj_parse_int(struct fg_jj *j, const struct fg_jj_str *s, int base, struct fg_jj_value *out)
 {
-    const struct jj_str *t = plain_number(j, s);
+    const struct fg_jj_str *t = plain_number(j, s);
     const char *p = t->p, *end = t->p + t->n;
-    char *digits = jj_alloc(j, t->n + 2), *d = digits;
+    char *digits = fg_jj_alloc(j, t->n + 2), *d = digits;
     int prefix;
 
     if (p < end && (*p == '-' || *p == '+'))
@@ -87,10 +87,10 @@ bool jj_parse_int(struct jj *j, const struct jj_str *s, int base, struct jj_valu
     if (!plain_digits(p, (size_t)(end - p), base, d))
         return false;
     errno = 0;
-    *out = jj_int(strtoll(digits, NULL, base));
+    *out = fg_jj_int(strtoll(digits, NULL, base));
     if (errno)
-        jj_raise(j, "an integer is larger than 64 bits");
-    out->src = jj_str_one_src(s);
+        fg_jj_raise(j, "an integer is larger than 64 bits");
+    out->src = fg_jj_str_one_src(s);
     return true;
 }
 
@@ -100,10 +100,10 @@ static bool is_word(const char *p)
     return strcasecmp(p, "inf") == 0 || strcasecmp(p, "infinity") == 0 || strcasecmp(p, "nan") == 0;
 }
 
-bool jj_parse_float(struct jj *j, const struct jj_str *s, double *out)
+bool fg_jj_parse_float(struct fg_jj *j, const struct fg_jj_str *s, double *out)
 {
-    const struct jj_str *t = plain_number(j, s);
-    char *text = jj_alloc(j, t->n + 1), *d = text, *end;
+    const struct fg_jj_str *t = plain_number(j, s);
+    char *text = fg_jj_alloc(j, t->n + 1), *d = text, *end;
 
     for (size_t i = 0; i < t->n; i++) {
         bool digits =

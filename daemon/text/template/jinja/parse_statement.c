@@ -4,14 +4,14 @@
 #include "parse.h"
 
 /* Statements until one of `ends`, which is taken; says which in *which where that is not NULL. */
-static struct jj_node *body_until(struct jj_parser *p, const char *const *ends, size_t *which)
+static struct fg_jj_node *body_until(struct fg_jj_parser *p, const char *const *ends, size_t *which)
 {
-    struct jj_node *body;
+    struct fg_jj_node *body;
 
-    jj_parse_expect(p, JJ_T_BLOCK_END, "the end of the statement");
-    body = jj_parse_body(p, ends);
+    fg_jj_parse_expect(p, FG_JJ_T_BLOCK_END, "the end of the statement");
+    body = fg_jj_parse_body(p, ends);
     for (size_t i = 0; ends[i]; i++) {
-        if (jj_parse_skip_word(p, ends[i])) {
+        if (fg_jj_parse_skip_word(p, ends[i])) {
             if (which)
                 *which = i;
             break;
@@ -20,7 +20,7 @@ static struct jj_node *body_until(struct jj_parser *p, const char *const *ends, 
     return body;
 }
 
-static struct jj_node *body_to(struct jj_parser *p, const char *end)
+static struct fg_jj_node *body_to(struct fg_jj_parser *p, const char *end)
 {
     const char *const ends[] = {end, NULL};
 
@@ -28,97 +28,100 @@ static struct jj_node *body_to(struct jj_parser *p, const char *end)
 }
 
 /* Raises where the tree cannot be assigned to. */
-static void check_target(struct jj_parser *p, const struct jj_node *n)
+static void check_target(struct fg_jj_parser *p, const struct fg_jj_node *n)
 {
-    if (n->op == JJ_N_TUPLE) {
+    if (n->op == FG_JJ_N_TUPLE) {
         for (size_t i = 0; i < n->n; i++)
             check_target(p, n->list[i]);
         return;
     }
-    if (n->op != JJ_N_NAME && n->op != JJ_N_NAMESPACE_REF) {
+    if (n->op != FG_JJ_N_NAME && n->op != FG_JJ_N_NAMESPACE_REF) {
         p->j->line = n->line;
         p->j->column = n->column;
-        jj_fail(p->j, FG_JINJA_SYNTAX, "can't assign to this");
+        fg_jj_fail(p->j, FG_JINJA_SYNTAX, "can't assign to this");
     }
 }
 
-struct jj_node *jj_parse_target(struct jj_parser *p, unsigned how)
+struct fg_jj_node *fg_jj_parse_target(struct fg_jj_parser *p, unsigned how)
 {
-    struct jj_node *n = jj_parse_tuple(p, JJ_P_TARGET | how);
+    struct fg_jj_node *n = fg_jj_parse_tuple(p, FG_JJ_P_TARGET | how);
 
     check_target(p, n);
     return n;
 }
 
 /* Inside of loops `loop` is the loop's own. */
-static void note_assigned(struct jj_parser *p, const struct jj_node *target)
+static void note_assigned(struct fg_jj_parser *p, const struct fg_jj_node *target)
 {
     for (size_t i = 0; i < target->n; i++)
         note_assigned(p, target->list[i]);
-    p->loop_assigned |= target->op == JJ_N_NAME && target->name == p->program->loop;
+    p->loop_assigned |= target->op == FG_JJ_N_NAME && target->name == p->program->loop;
 }
 
-static const struct jj_name *parse_plain_name(struct jj_parser *p)
+static const struct fg_jj_name *parse_plain_name(struct fg_jj_parser *p)
 {
-    struct jj_node *n;
+    struct fg_jj_node *n;
 
-    if (p->now.kind != JJ_T_NAME)
-        jj_parse_unexpected(p, "a name");
-    n = jj_parse_primary(p, 0);
+    if (p->now.kind != FG_JJ_T_NAME)
+        fg_jj_parse_unexpected(p, "a name");
+    n = fg_jj_parse_primary(p, 0);
     check_target(p, n);
     return n->name;
 }
 
 /* What was unknown inside runs for sure where the thing itself does: branches around do not help,
  * as Jinja2 looks filters of loops and macros up when it compiles them. */
-static void settle_unknown(struct jj_parser *p, const struct jj_node *before)
+static void settle_unknown(struct fg_jj_parser *p, const struct fg_jj_node *before)
 {
     if (p->unknown != before && !p->unknown_for_sure)
         p->unknown_for_sure = p->unknown;
 }
 
-static struct jj_node *parse_for(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_for(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
     static const char *const ends[] = {"endfor", "else", NULL};
-    const struct jj_node *unknown;
+    const struct fg_jj_node *unknown;
     bool loop_assigned = p->loop_assigned;
+    unsigned loops = p->loops;
     size_t which = 0;
 
-    n->op = JJ_N_FOR;
+    n->op = FG_JJ_N_FOR;
     p->loop_assigned = false;
-    n->a = jj_parse_target(p, 0);
+    n->a = fg_jj_parse_target(p, 0);
     note_assigned(p, n->a);
-    if (!jj_parse_skip_word(p, "in"))
-        jj_parse_unexpected(p, "'in'");
-    n->b = jj_parse_tuple(p, 0);
-    if (jj_parse_skip_word(p, "if"))
-        n->c = jj_parse_expression(p, true);
-    n->recursive = jj_parse_skip_word(p, "recursive");
+    if (!fg_jj_parse_skip_word(p, "in"))
+        fg_jj_parse_unexpected(p, "'in'");
+    n->b = fg_jj_parse_tuple(p, 0);
+    if (fg_jj_parse_skip_word(p, "if"))
+        n->c = fg_jj_parse_expression(p, true);
+    n->recursive = fg_jj_parse_skip_word(p, "recursive");
     unknown = p->unknown;
     p->unknown = NULL;
     p->loops++;
     n->body = body_until(p, ends, &which);
-    p->loops--;
+    /* A recursive loop is a function in Jinja2, whose else no loop around goes on from. */
+    p->loops = n->recursive ? 0 : loops;
     if (which)
         n->otherwise = body_to(p, "endfor");
+    p->loops = loops;
     if (p->loop_assigned)
-        jj_parse_fail(p, "Can't assign to special loop variable in for-loop target");
+        fg_jj_parse_fail(p, "Can't assign to special loop variable in for-loop target");
     p->loop_assigned = loop_assigned;
     settle_unknown(p, NULL);
     p->unknown = unknown;
     return n;
 }
 
-static struct jj_node *parse_if(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_if(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
     static const char *const ends[] = {"elif", "else", "endif", NULL};
-    const struct jj_node *unknown = p->unknown;
+    const struct fg_jj_node *unknown = p->unknown;
     size_t which = 0;
 
-    n->op = JJ_N_IF;
+    n->op = FG_JJ_N_IF;
     do {
-        jj_parse_add(p, n, jj_parse_tuple(p, 0));
-        jj_parse_add(p, n, body_until(p, ends, &which));
+        fg_jj_parse_add(p, n, fg_jj_parse_tuple(p, 0));
+        fg_jj_parse_add(p, n, body_until(p, ends, &which));
     } while (which == 0);
     if (which == 1)
         n->otherwise = body_to(p, "endif");
@@ -126,53 +129,53 @@ static struct jj_node *parse_if(struct jj_parser *p, struct jj_node *n)
     return n;
 }
 
-static struct jj_node *parse_set(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_set(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
-    n->a = jj_parse_target(p, JJ_P_NAMESPACE);
+    n->a = fg_jj_parse_target(p, FG_JJ_P_NAMESPACE);
     note_assigned(p, n->a);
-    if (jj_parse_skip(p, JJ_T_ASSIGN)) {
-        n->op = JJ_N_SET;
-        n->b = jj_parse_tuple(p, JJ_P_CONDITIONS);
+    if (fg_jj_parse_skip(p, FG_JJ_T_ASSIGN)) {
+        n->op = FG_JJ_N_SET;
+        n->b = fg_jj_parse_tuple(p, FG_JJ_P_CONDITIONS);
         return n;
     }
-    n->op = JJ_N_SET_BLOCK;
-    n->b = jj_parse_filters(p, NULL, false);
+    n->op = FG_JJ_N_SET_BLOCK;
+    n->b = fg_jj_parse_filters(p, NULL, false);
     n->body = body_to(p, "endset");
     return n;
 }
 
-static void parse_signature(struct jj_parser *p, struct jj_macro_def *m)
+static void parse_signature(struct fg_jj_parser *p, struct fg_jj_macro_def *m)
 {
     bool defaults = false;
 
-    jj_parse_expect(p, JJ_T_LPAREN, "'('");
-    while (p->now.kind != JJ_T_RPAREN) {
-        struct jj_parameter parameter = {0};
+    fg_jj_parse_expect(p, FG_JJ_T_LPAREN, "'('");
+    while (p->now.kind != FG_JJ_T_RPAREN) {
+        struct fg_jj_parameter parameter = {0};
 
         if (m->n)
-            jj_parse_expect(p, JJ_T_COMMA, "','");
+            fg_jj_parse_expect(p, FG_JJ_T_COMMA, "','");
         parameter.name = parse_plain_name(p);
-        if (jj_parse_skip(p, JJ_T_ASSIGN)) {
-            parameter.otherwise = jj_parse_expression(p, true);
+        if (fg_jj_parse_skip(p, FG_JJ_T_ASSIGN)) {
+            parameter.otherwise = fg_jj_parse_expression(p, true);
             defaults = true;
         } else if (defaults) {
-            jj_parse_fail(p, "non-default argument follows default argument");
+            fg_jj_parse_fail(p, "non-default argument follows default argument");
         }
         for (size_t i = 0; i < m->n; i++) {
             if (m->parameters[i].name == parameter.name)
-                jj_parse_fail(p, "two parameters have the same name");
+                fg_jj_parse_fail(p, "two parameters have the same name");
         }
-        jj_spend(p->j, m->n);
-        m->parameters = jj_grow(p->j, m->parameters, &m->cap, m->n + 1, sizeof *m->parameters);
+        fg_jj_spend(p->j, m->n);
+        m->parameters = fg_jj_grow(p->j, m->parameters, &m->cap, m->n + 1, sizeof *m->parameters);
         m->parameters[m->n++] = parameter;
     }
-    jj_parse_next(p);
+    fg_jj_parse_next(p);
 }
 
 /* The body of a macro, whose signature was read. */
-static void parse_macro_body(struct jj_parser *p, struct jj_macro_def *m, const char *end)
+static void parse_macro_body(struct fg_jj_parser *p, struct fg_jj_macro_def *m, const char *end)
 {
-    const struct jj_node *unknown = p->unknown;
+    const struct fg_jj_node *unknown = p->unknown;
     bool varargs = p->varargs, kwargs = p->kwargs, caller = p->caller;
     unsigned loops = p->loops;
 
@@ -191,11 +194,11 @@ static void parse_macro_body(struct jj_parser *p, struct jj_macro_def *m, const 
     p->unknown = unknown;
 }
 
-static struct jj_node *parse_macro(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_macro(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
-    struct jj_macro_def *m = jj_alloc(p->j, sizeof *m);
+    struct fg_jj_macro_def *m = fg_jj_alloc(p->j, sizeof *m);
 
-    n->op = JJ_N_MACRO;
+    n->op = FG_JJ_N_MACRO;
     n->name = m->name = parse_plain_name(p);
     n->macro = m;
     parse_signature(p, m);
@@ -203,127 +206,127 @@ static struct jj_node *parse_macro(struct jj_parser *p, struct jj_node *n)
     return n;
 }
 
-static struct jj_node *parse_call_block(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_call_block(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
-    struct jj_macro_def *m = jj_alloc(p->j, sizeof *m);
+    struct fg_jj_macro_def *m = fg_jj_alloc(p->j, sizeof *m);
 
-    n->op = JJ_N_CALL_BLOCK;
+    n->op = FG_JJ_N_CALL_BLOCK;
     n->macro = m;
-    if (p->now.kind == JJ_T_LPAREN)
+    if (p->now.kind == FG_JJ_T_LPAREN)
         parse_signature(p, m);
-    n->a = jj_parse_expression(p, true);
-    if (n->a->op != JJ_N_CALL)
-        jj_parse_fail(p, "expected call");
+    n->a = fg_jj_parse_expression(p, true);
+    if (n->a->op != FG_JJ_N_CALL)
+        fg_jj_parse_fail(p, "expected call");
     parse_macro_body(p, m, "endcall");
     return n;
 }
 
-static struct jj_node *parse_filter_block(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_filter_block(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
-    n->op = JJ_N_FILTER_BLOCK;
-    n->a = jj_parse_filters(p, NULL, true);
+    n->op = FG_JJ_N_FILTER_BLOCK;
+    n->a = fg_jj_parse_filters(p, NULL, true);
     n->body = body_to(p, "endfilter");
     return n;
 }
 
-static struct jj_node *parse_with(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_with(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
-    n->op = JJ_N_WITH;
-    while (p->now.kind != JJ_T_BLOCK_END) {
+    n->op = FG_JJ_N_WITH;
+    while (p->now.kind != FG_JJ_T_BLOCK_END) {
         if (n->n)
-            jj_parse_expect(p, JJ_T_COMMA, "','");
-        jj_parse_add(p, n, jj_parse_target(p, 0));
-        jj_parse_expect(p, JJ_T_ASSIGN, "'='");
-        jj_parse_add(p, n, jj_parse_expression(p, true));
+            fg_jj_parse_expect(p, FG_JJ_T_COMMA, "','");
+        fg_jj_parse_add(p, n, fg_jj_parse_target(p, 0));
+        fg_jj_parse_expect(p, FG_JJ_T_ASSIGN, "'='");
+        fg_jj_parse_add(p, n, fg_jj_parse_expression(p, true));
     }
     n->body = body_to(p, "endwith");
     return n;
 }
 
-static struct jj_node *parse_print(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_print(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
-    n->op = JJ_N_BODY;
-    while (p->now.kind != JJ_T_BLOCK_END) {
-        struct jj_node *print = jj_parse_node(p, JJ_N_PRINT);
+    n->op = FG_JJ_N_BODY;
+    while (p->now.kind != FG_JJ_T_BLOCK_END) {
+        struct fg_jj_node *print = fg_jj_parse_node(p, FG_JJ_N_PRINT);
 
         if (n->n)
-            jj_parse_expect(p, JJ_T_COMMA, "','");
-        print->a = jj_parse_expression(p, true);
-        jj_parse_add(p, n, print);
+            fg_jj_parse_expect(p, FG_JJ_T_COMMA, "','");
+        print->a = fg_jj_parse_expression(p, true);
+        fg_jj_parse_add(p, n, print);
     }
     return n;
 }
 
 /* A call block in Jinja2: a function of its own, which a loop's break does not leave. */
-static struct jj_node *parse_generation(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_generation(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
     unsigned loops = p->loops;
 
-    n->op = JJ_N_GENERATION;
+    n->op = FG_JJ_N_GENERATION;
     p->loops = 0;
     n->body = body_to(p, "endgeneration");
     p->loops = loops;
     return n;
 }
 
-static struct jj_node *parse_loop_control(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_loop_control(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
     if (!p->loops)
-        jj_parse_fail(p, "break and continue stand inside of a loop");
+        fg_jj_parse_fail(p, "break and continue stand inside of a loop");
     return n;
 }
 
-static struct jj_node *parse_break(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_break(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
-    n->op = JJ_N_BREAK;
+    n->op = FG_JJ_N_BREAK;
     return parse_loop_control(p, n);
 }
 
-static struct jj_node *parse_continue(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_continue(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
-    n->op = JJ_N_CONTINUE;
+    n->op = FG_JJ_N_CONTINUE;
     return parse_loop_control(p, n);
 }
 
 /* A template that nobody extends prints its blocks where they stand. */
-static struct jj_node *parse_block(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_block(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
-    const struct jj_name *name = parse_plain_name(p);
+    const struct fg_jj_name *name = parse_plain_name(p);
     unsigned loops = p->loops;
 
-    jj_parse_skip_word(p, "scoped");
-    jj_parse_skip_word(p, "required");
-    n->op = JJ_N_SCOPE;
+    fg_jj_parse_skip_word(p, "scoped");
+    fg_jj_parse_skip_word(p, "required");
+    n->op = FG_JJ_N_SCOPE;
     p->loops = 0;
     n->body = body_to(p, "endblock");
     p->loops = loops;
-    if (p->now.kind == JJ_T_NAME && parse_plain_name(p) != name)
-        jj_parse_fail(p, "endblock names another block");
+    if (p->now.kind == FG_JJ_T_NAME && parse_plain_name(p) != name)
+        fg_jj_parse_fail(p, "endblock names another block");
     return n;
 }
 
-static struct jj_node *refuse(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *refuse(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
     p->now.line = n->line;
     p->now.column = n->column;
-    jj_parse_fail(p, "templates that need others, or escape by themselves, are not supported");
+    fg_jj_parse_fail(p, "templates that need others, or escape by themselves, are not supported");
 }
 
 /* Nothing is escaped by itself anyway. */
-static struct jj_node *parse_autoescape(struct jj_parser *p, struct jj_node *n)
+static struct fg_jj_node *parse_autoescape(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
-    struct jj_node *on = jj_parse_expression(p, true);
+    struct fg_jj_node *on = fg_jj_parse_expression(p, true);
 
-    if (on->op != JJ_N_CONST || jj_true(on->value))
+    if (on->op != FG_JJ_N_CONST || fg_jj_true(on->value))
         refuse(p, n);
-    n->op = JJ_N_SCOPE;
+    n->op = FG_JJ_N_SCOPE;
     n->body = body_to(p, "endautoescape");
     return n;
 }
 
 static const struct {
     const char *word;
-    struct jj_node *(*parse)(struct jj_parser *p, struct jj_node *n);
+    struct fg_jj_node *(*parse)(struct fg_jj_parser *p, struct fg_jj_node *n);
 } statements[] = {{"for", parse_for},
                   {"if", parse_if},
                   {"set", parse_set},
@@ -342,54 +345,54 @@ static const struct {
                   {"extends", refuse},
                   {"autoescape", parse_autoescape}};
 
-static struct jj_node *parse_statement(struct jj_parser *p)
+static struct fg_jj_node *parse_statement(struct fg_jj_parser *p)
 {
-    struct jj_node *n = jj_parse_node(p, JJ_N_BODY);
+    struct fg_jj_node *n = fg_jj_parse_node(p, FG_JJ_N_BODY);
     char name[80], what[128];
 
-    if (p->now.kind != JJ_T_NAME)
-        jj_parse_fail(p, "tag name expected");
+    if (p->now.kind != FG_JJ_T_NAME)
+        fg_jj_parse_fail(p, "tag name expected");
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
-        if (jj_parse_skip_word(p, statements[i].word)) {
+        if (fg_jj_parse_skip_word(p, statements[i].word)) {
             n = statements[i].parse(p, n);
             return n;
         }
     }
-    snprintf(what, sizeof what, "unknown tag '%s'", jj_token_name(&p->now, name));
-    jj_parse_fail(p, what);
+    snprintf(what, sizeof what, "unknown tag '%s'", fg_jj_token_name(&p->now, name));
+    fg_jj_parse_fail(p, what);
 }
 
-static struct jj_node *parse_print_tag(struct jj_parser *p)
+static struct fg_jj_node *parse_print_tag(struct fg_jj_parser *p)
 {
-    struct jj_node *n = jj_parse_node(p, JJ_N_PRINT);
+    struct fg_jj_node *n = fg_jj_parse_node(p, FG_JJ_N_PRINT);
 
-    jj_parse_next(p);
-    n->a = jj_parse_tuple(p, JJ_P_CONDITIONS);
-    jj_parse_expect(p, JJ_T_VARIABLE_END, "the end of the print statement");
+    fg_jj_parse_next(p);
+    n->a = fg_jj_parse_tuple(p, FG_JJ_P_CONDITIONS);
+    fg_jj_parse_expect(p, FG_JJ_T_VARIABLE_END, "the end of the print statement");
     return n;
 }
 
-static struct jj_node *parse_data(struct jj_parser *p)
+static struct fg_jj_node *parse_data(struct fg_jj_parser *p)
 {
-    struct jj_node *n = jj_parse_node(p, JJ_N_PRINT);
+    struct fg_jj_node *n = fg_jj_parse_node(p, FG_JJ_N_PRINT);
 
-    n->a = jj_parse_node(p, JJ_N_CONST);
-    n->a->value = jj_parse_next(p).value;
+    n->a = fg_jj_parse_node(p, FG_JJ_N_CONST);
+    n->a->value = fg_jj_parse_next(p).value;
     return n;
 }
 
 /* At a tag's begin: whether one of the words follows, which is the current token then. */
-static bool at_end(struct jj_parser *p, const char *const *ends)
+static bool at_end(struct fg_jj_parser *p, const char *const *ends)
 {
-    jj_parse_next(p);
+    fg_jj_parse_next(p);
     for (size_t i = 0; ends && ends[i]; i++) {
-        if (jj_parse_at_word(p, ends[i]))
+        if (fg_jj_parse_at_word(p, ends[i]))
             return true;
     }
     return false;
 }
 
-_Noreturn static void fail_end(struct jj_parser *p, const char *const *ends)
+_Noreturn static void fail_end(struct fg_jj_parser *p, const char *const *ends)
 {
     char what[100] = "the template ends before ";
 
@@ -398,30 +401,30 @@ _Noreturn static void fail_end(struct jj_parser *p, const char *const *ends)
 
         snprintf(what + n, sizeof what - n, "%s'%s'", i ? " or " : "", ends[i]);
     }
-    jj_parse_fail(p, what);
+    fg_jj_parse_fail(p, what);
 }
 
-struct jj_node *jj_parse_body(struct jj_parser *p, const char *const *ends)
+struct fg_jj_node *fg_jj_parse_body(struct fg_jj_parser *p, const char *const *ends)
 {
-    struct jj_node *body = jj_parse_node(p, JJ_N_BODY);
+    struct fg_jj_node *body = fg_jj_parse_node(p, FG_JJ_N_BODY);
 
-    jj_enter(p->j);
-    while (p->now.kind != JJ_T_END) {
-        if (p->now.kind == JJ_T_DATA) {
-            jj_parse_add(p, body, parse_data(p));
-        } else if (p->now.kind == JJ_T_VARIABLE_BEGIN) {
-            jj_parse_add(p, body, parse_print_tag(p));
+    fg_jj_enter(p->j);
+    while (p->now.kind != FG_JJ_T_END) {
+        if (p->now.kind == FG_JJ_T_DATA) {
+            fg_jj_parse_add(p, body, parse_data(p));
+        } else if (p->now.kind == FG_JJ_T_VARIABLE_BEGIN) {
+            fg_jj_parse_add(p, body, parse_print_tag(p));
         } else {
             if (at_end(p, ends)) {
-                jj_leave(p->j);
+                fg_jj_leave(p->j);
                 return body;
             }
-            jj_parse_add(p, body, parse_statement(p));
-            jj_parse_expect(p, JJ_T_BLOCK_END, "the end of the statement");
+            fg_jj_parse_add(p, body, parse_statement(p));
+            fg_jj_parse_expect(p, FG_JJ_T_BLOCK_END, "the end of the statement");
         }
     }
     if (ends)
         fail_end(p, ends);
-    jj_leave(p->j);
+    fg_jj_leave(p->j);
     return body;
 }

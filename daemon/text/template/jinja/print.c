@@ -26,7 +26,7 @@ static size_t shortest(double x, char digits[20], int *exponent)
 }
 
 /* An exponent below -4 and from 16 on, otherwise a point with at least one digit behind it. */
-void jj_float_text(double x, char out[40])
+void fg_jj_float_text(double x, char out[40])
 {
     char digits[20], *p = out;
     int exponent;
@@ -59,22 +59,23 @@ void jj_float_text(double x, char out[40])
     *p = '\0';
 }
 
-static void print_number(struct jj *j, struct jj_text *t, struct jj_value v)
+static void print_number(struct fg_jj *j, struct fg_jj_text *t, struct fg_jj_value v)
 {
     char text[40];
 
     if (v.text) {
-        jj_text_add(j, t, v.text->p, v.text->n, v.src);
+        fg_jj_text_add(j, t, v.text->p, v.text->n, v.src);
         return;
     }
-    if (v.kind == JJ_INT)
+    fg_jj_spend(j, 20);
+    if (v.kind == FG_JJ_INT)
         snprintf(text, sizeof text, "%lld", (long long)v.i);
     else
-        jj_float_text(v.f, text);
-    jj_text_c(j, t, text, v.src);
+        fg_jj_float_text(v.f, text);
+    fg_jj_text_c(j, t, text, v.src);
 }
 
-static void repr_char(struct jj *j, struct jj_text *t, uint32_t c, uint32_t src)
+static void repr_char(struct fg_jj *j, struct fg_jj_text *t, uint32_t c, uint32_t src)
 {
     char escape[12];
 
@@ -86,71 +87,72 @@ static void repr_char(struct jj *j, struct jj_text *t, uint32_t c, uint32_t src)
         snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
     else
         snprintf(escape, sizeof escape, "\\U%08x", (unsigned)c);
-    jj_text_c(j, t, escape, src);
+    fg_jj_text_c(j, t, escape, src);
 }
 
-static void repr_str(struct jj *j, struct jj_text *t, const struct jj_str *s)
+static void repr_str(struct fg_jj *j, struct fg_jj_text *t, const struct fg_jj_str *s)
 {
     bool single = memchr(s->p, '\'', s->n), twice = memchr(s->p, '"', s->n);
     char quote[2] = {single && !twice ? '"' : '\'', '\0'};
-    uint32_t src = jj_str_one_src(s);
+    uint32_t src = fg_jj_str_one_src(s);
     size_t plain = 0;
 
-    jj_text_c(j, t, s->markup ? "Markup(" : "", src);
-    jj_text_c(j, t, quote, src);
+    fg_jj_spend_chars(j, s->n);
+    fg_jj_text_c(j, t, s->markup ? "Markup(" : "", src);
+    fg_jj_text_c(j, t, quote, src);
     for (size_t at = 0; at < s->n;) {
         size_t from = at;
-        uint32_t c = jj_next_char(s, &at);
+        uint32_t c = fg_jj_next_char(s, &at);
 
         if (c != '\\' && c != (unsigned char)quote[0] && fg_unicode_printable(c))
             continue;
-        jj_text_cut(j, t, s, plain, from);
+        fg_jj_text_cut(j, t, s, plain, from);
         plain = at;
         if (c == '\\' || c == (unsigned char)quote[0]) {
-            jj_text_c(j, t, "\\", jj_str_src(s, from));
-            jj_text_cut(j, t, s, from, at);
+            fg_jj_text_c(j, t, "\\", fg_jj_str_src(s, from));
+            fg_jj_text_cut(j, t, s, from, at);
         } else {
-            repr_char(j, t, c, jj_str_src(s, from));
+            repr_char(j, t, c, fg_jj_str_src(s, from));
         }
     }
-    jj_text_cut(j, t, s, plain, s->n);
-    jj_text_c(j, t, quote, src);
-    jj_text_c(j, t, s->markup ? ")" : "", src);
+    fg_jj_text_cut(j, t, s, plain, s->n);
+    fg_jj_text_c(j, t, quote, src);
+    fg_jj_text_c(j, t, s->markup ? ")" : "", src);
 }
 
-static void repr_list(struct jj *j, struct jj_text *t, struct jj_value v)
+static void repr_list(struct fg_jj *j, struct fg_jj_text *t, struct fg_jj_value v)
 {
-    bool tuple = v.kind == JJ_TUPLE;
+    bool tuple = v.kind == FG_JJ_TUPLE;
 
-    jj_text_c(j, t, tuple ? "(" : "[", v.src);
+    fg_jj_text_c(j, t, tuple ? "(" : "[", v.src);
     for (size_t i = 0; i < v.list->n; i++) {
-        jj_text_c(j, t, i ? ", " : "", v.src);
-        jj_repr(j, t, v.list->v[i]);
+        fg_jj_text_c(j, t, i ? ", " : "", v.src);
+        fg_jj_repr(j, t, v.list->v[i]);
     }
-    jj_text_c(j, t, !tuple ? "]" : v.list->n == 1 ? ",)" : ")", v.src);
+    fg_jj_text_c(j, t, !tuple ? "]" : v.list->n == 1 ? ",)" : ")", v.src);
 }
 
-static void repr_dict(struct jj *j, struct jj_text *t, struct jj_value v)
+static void repr_dict(struct fg_jj *j, struct fg_jj_text *t, struct fg_jj_value v)
 {
-    jj_text_c(j, t, v.kind == JJ_NAMESPACE ? "<Namespace {" : "{", v.src);
+    fg_jj_text_c(j, t, v.kind == FG_JJ_NAMESPACE ? "<Namespace {" : "{", v.src);
     for (size_t i = 0; i < v.dict->n; i++) {
-        jj_text_c(j, t, i ? ", " : "", v.src);
-        jj_repr(j, t, v.dict->pairs[i].key);
-        jj_text_c(j, t, ": ", v.src);
-        jj_repr(j, t, v.dict->pairs[i].value);
+        fg_jj_text_c(j, t, i ? ", " : "", v.src);
+        fg_jj_repr(j, t, v.dict->pairs[i].key);
+        fg_jj_text_c(j, t, ": ", v.src);
+        fg_jj_repr(j, t, v.dict->pairs[i].value);
     }
-    jj_text_c(j, t, v.kind == JJ_NAMESPACE ? "}>" : "}", v.src);
+    fg_jj_text_c(j, t, v.kind == FG_JJ_NAMESPACE ? "}>" : "}", v.src);
 }
 
-static void repr_view(struct jj *j, struct jj_text *t, struct jj_value v)
+static void repr_view(struct fg_jj *j, struct fg_jj_text *t, struct fg_jj_value v)
 {
-    jj_text_c(j, t, v.list->name, v.src);
-    jj_text_c(j, t, "(", v.src);
+    fg_jj_text_c(j, t, v.list->name, v.src);
+    fg_jj_text_c(j, t, "(", v.src);
     repr_list(j, t, v);
-    jj_text_c(j, t, ")", v.src);
+    fg_jj_text_c(j, t, ")", v.src);
 }
 
-static void repr_range(struct jj *j, struct jj_text *t, const struct jj_range *r)
+static void repr_range(struct fg_jj *j, struct fg_jj_text *t, const struct fg_jj_range *r)
 {
     char text[80];
 
@@ -159,60 +161,60 @@ static void repr_range(struct jj *j, struct jj_text *t, const struct jj_range *r
     else
         snprintf(text, sizeof text, "range(%lld, %lld, %lld)", (long long)r->start,
                  (long long)r->stop, (long long)r->step);
-    jj_text_c(j, t, text, 0);
+    fg_jj_text_c(j, t, text, 0);
 }
 
-static void repr_container(struct jj *j, struct jj_text *t, struct jj_value v)
+static void repr_container(struct fg_jj *j, struct fg_jj_text *t, struct fg_jj_value v)
 {
-    jj_enter(j);
-    if (v.kind == JJ_VIEW)
+    fg_jj_enter(j);
+    if (v.kind == FG_JJ_VIEW)
         repr_view(j, t, v);
-    else if (v.kind == JJ_DICT || v.kind == JJ_NAMESPACE)
+    else if (v.kind == FG_JJ_DICT || v.kind == FG_JJ_NAMESPACE)
         repr_dict(j, t, v);
     else
         repr_list(j, t, v);
-    jj_leave(j);
+    fg_jj_leave(j);
 }
 
-void jj_repr(struct jj *j, struct jj_text *t, struct jj_value v)
+void fg_jj_repr(struct fg_jj *j, struct fg_jj_text *t, struct fg_jj_value v)
 {
-    jj_spend(j, 1);
+    fg_jj_spend(j, 1);
     switch (v.kind) {
-    case JJ_NONE: jj_text_c(j, t, "None", v.src); break;
-    case JJ_BOOL: jj_text_c(j, t, v.b ? "True" : "False", v.src); break;
-    case JJ_INT:
-    case JJ_BIGINT:
-    case JJ_FLOAT: print_number(j, t, v); break;
-    case JJ_STR: repr_str(j, t, v.s); break;
-    case JJ_LIST:
-    case JJ_TUPLE:
-    case JJ_DICT:
-    case JJ_NAMESPACE:
-    case JJ_VIEW: repr_container(j, t, v); break;
-    case JJ_RANGE: repr_range(j, t, v.range); break;
-    case JJ_MISSING:
-    case JJ_UNDEFINED: jj_text_c(j, t, "Undefined", 0); break;
+    case FG_JJ_NONE: fg_jj_text_c(j, t, "None", v.src); break;
+    case FG_JJ_BOOL: fg_jj_text_c(j, t, v.b ? "True" : "False", v.src); break;
+    case FG_JJ_INT:
+    case FG_JJ_BIGINT:
+    case FG_JJ_FLOAT: print_number(j, t, v); break;
+    case FG_JJ_STR: repr_str(j, t, v.s); break;
+    case FG_JJ_LIST:
+    case FG_JJ_TUPLE:
+    case FG_JJ_DICT:
+    case FG_JJ_NAMESPACE:
+    case FG_JJ_VIEW: repr_container(j, t, v); break;
+    case FG_JJ_RANGE: repr_range(j, t, v.range); break;
+    case FG_JJ_MISSING:
+    case FG_JJ_UNDEFINED: fg_jj_text_c(j, t, "Undefined", 0); break;
     default: /* Python prints an address here */
-        jj_text_c(j, t, "<", 0);
-        jj_text_c(j, t, jj_type(v), 0);
-        jj_text_c(j, t, ">", 0);
+        fg_jj_text_c(j, t, "<", 0);
+        fg_jj_text_c(j, t, fg_jj_type(v), 0);
+        fg_jj_text_c(j, t, ">", 0);
     }
 }
 
-void jj_print(struct jj *j, struct jj_text *t, struct jj_value v)
+void fg_jj_print(struct fg_jj *j, struct fg_jj_text *t, struct fg_jj_value v)
 {
-    if (v.kind == JJ_STR)
-        jj_text_str(j, t, v.s);
-    else if (v.kind != JJ_UNDEFINED)
-        jj_repr(j, t, v);
+    if (v.kind == FG_JJ_STR)
+        fg_jj_text_str(j, t, v.s);
+    else if (v.kind != FG_JJ_UNDEFINED)
+        fg_jj_repr(j, t, v);
 }
 
-const struct jj_str *jj_to_str(struct jj *j, struct jj_value v)
+const struct fg_jj_str *fg_jj_to_str(struct fg_jj *j, struct fg_jj_value v)
 {
-    struct jj_text t = {0};
+    struct fg_jj_text t = {0};
 
-    if (v.kind == JJ_STR)
+    if (v.kind == FG_JJ_STR)
         return v.s;
-    jj_print(j, &t, v);
-    return jj_text_end(j, &t);
+    fg_jj_print(j, &t, v);
+    return fg_jj_text_end(j, &t);
 }

@@ -13,30 +13,30 @@ static size_t count_chars(const char *p, size_t n)
     return chars;
 }
 
-const struct jj_str *jj_str(struct jj *j, const char *p, size_t n, uint32_t src)
+const struct fg_jj_str *fg_jj_str(struct fg_jj *j, const char *p, size_t n, uint32_t src)
 {
-    struct jj_str *s = jj_alloc(j, sizeof *s);
+    struct fg_jj_str *s = fg_jj_alloc(j, sizeof *s);
 
     s->p = p;
     s->n = n;
     s->chars = count_chars(p, n);
     s->src = src;
-    jj_spend_bytes(j, n);
+    fg_jj_spend_bytes(j, n);
     return s;
 }
 
-const struct jj_str *jj_str_c(struct jj *j, const char *literal)
+const struct fg_jj_str *fg_jj_str_c(struct fg_jj *j, const char *literal)
 {
-    return jj_str(j, literal, strlen(literal), 0);
+    return fg_jj_str(j, literal, strlen(literal), 0);
 }
 
-struct jj_value jj_text_value(struct jj *j, const char *literal)
+struct fg_jj_value fg_jj_text_value(struct fg_jj *j, const char *literal)
 {
-    return jj_of_str(jj_str_c(j, literal));
+    return fg_jj_of_str(fg_jj_str_c(j, literal));
 }
 
 /* The run that the byte at `at` lies in. */
-static size_t run_at(const struct jj_str *s, size_t at)
+static size_t run_at(const struct fg_jj_str *s, size_t at)
 {
     size_t low = 0, high = s->n_runs - 1;
 
@@ -51,17 +51,18 @@ static size_t run_at(const struct jj_str *s, size_t at)
     return low;
 }
 
-const struct jj_str *jj_str_cut(struct jj *j, const struct jj_str *s, size_t from, size_t to)
+const struct fg_jj_str *fg_jj_str_cut(struct fg_jj *j, const struct fg_jj_str *s, size_t from,
+                                      size_t to)
 {
-    struct jj_str *c;
-    struct jj_run *runs;
+    struct fg_jj_str *c;
+    struct fg_jj_run *runs;
     size_t first, last;
 
     if (from == 0 && to == s->n)
         return s;
     if (from >= to)
-        return jj_str(j, "", 0, s->n_runs ? s->runs[0].src : s->src);
-    c = (struct jj_str *)jj_str(j, s->p + from, to - from, s->src);
+        return fg_jj_str(j, "", 0, s->n_runs ? s->runs[0].src : s->src);
+    c = (struct fg_jj_str *)fg_jj_str(j, s->p + from, to - from, s->src);
     c->markup = s->markup;
     if (!s->n_runs)
         return c;
@@ -72,21 +73,21 @@ const struct jj_str *jj_str_cut(struct jj *j, const struct jj_str *s, size_t fro
         return c;
     }
     c->n_runs = last - first + 1;
-    c->runs = runs = jj_alloc(j, c->n_runs * sizeof *runs);
+    c->runs = runs = fg_jj_alloc(j, c->n_runs * sizeof *runs);
     for (size_t i = first; i <= last; i++) {
         size_t end = s->runs[i].end < to ? s->runs[i].end : to;
 
-        runs[i - first] = (struct jj_run){.end = end - from, .src = s->runs[i].src};
+        runs[i - first] = (struct fg_jj_run){.end = end - from, .src = s->runs[i].src};
     }
     return c;
 }
 
-uint32_t jj_str_src(const struct jj_str *s, size_t at)
+uint32_t fg_jj_str_src(const struct fg_jj_str *s, size_t at)
 {
     return s->n_runs && at < s->n ? s->runs[run_at(s, at)].src : s->src;
 }
 
-uint32_t jj_str_one_src(const struct jj_str *s)
+uint32_t fg_jj_str_one_src(const struct fg_jj_str *s)
 {
     for (size_t i = 0; i < s->n_runs; i++) {
         if (s->runs[i].src)
@@ -95,7 +96,7 @@ uint32_t jj_str_one_src(const struct jj_str *s)
     return s->n_runs ? 0 : s->src;
 }
 
-size_t jj_str_offset(const struct jj_str *s, size_t chars)
+size_t fg_jj_str_offset(const struct fg_jj_str *s, size_t chars)
 {
     size_t at = 0;
 
@@ -112,43 +113,44 @@ size_t jj_str_offset(const struct jj_str *s, size_t chars)
     return at;
 }
 
-bool jj_str_eq(const struct jj_str *a, const struct jj_str *b)
+bool fg_jj_str_eq(const struct fg_jj_str *a, const struct fg_jj_str *b)
 {
     return a == b || (a->n == b->n && memcmp(a->p, b->p, a->n) == 0);
 }
 
-bool jj_str_is(const struct jj_str *s, const char *literal)
+bool fg_jj_str_is(const struct fg_jj_str *s, const char *literal)
 {
     return s->n == strlen(literal) && memcmp(s->p, literal, s->n) == 0;
 }
 
-int jj_str_cmp(const struct jj_str *a, const struct jj_str *b)
+int fg_jj_str_cmp(const struct fg_jj_str *a, const struct fg_jj_str *b)
 {
     int r = memcmp(a->p, b->p, a->n < b->n ? a->n : b->n);
 
     return r ? (r < 0 ? -1 : 1) : (a->n > b->n) - (a->n < b->n);
 }
 
-size_t jj_str_find(struct jj *j, const struct jj_str *s, const struct jj_str *needle, size_t from,
-                   size_t to)
+size_t fg_jj_str_find(struct fg_jj *j, const struct fg_jj_str *s, const struct fg_jj_str *needle,
+                      size_t from, size_t to)
 {
     const char *at;
 
     if (from > to || to > s->n || needle->n > to - from)
         return SIZE_MAX;
     at = memmem(s->p + from, to - from, needle->p, needle->n);
-    jj_spend_bytes(j, at ? (size_t)(at - s->p) - from : to - from);
+    fg_jj_spend_bytes(j, at ? (size_t)(at - s->p) - from : to - from);
     return at ? (size_t)(at - s->p) : SIZE_MAX;
 }
 
-size_t jj_str_rfind(struct jj *j, const struct jj_str *s, const struct jj_str *needle, size_t from,
-                    size_t to)
+size_t fg_jj_str_rfind(struct fg_jj *j, const struct fg_jj_str *s, const struct fg_jj_str *needle,
+                       size_t from, size_t to)
 {
     if (from > to || to > s->n || needle->n > to - from)
         return SIZE_MAX;
+    fg_jj_spend_bytes(j, to - from);
     for (size_t at = to - needle->n;; at--) {
-        if (at % 64 == 0)
-            jj_spend(j, 1 + needle->n / 64);
+        if (needle->n && s->p[at] == needle->p[0])
+            fg_jj_spend_bytes(j, needle->n);
         if (memcmp(s->p + at, needle->p, needle->n) == 0)
             return at;
         if (at == from)
@@ -156,7 +158,7 @@ size_t jj_str_rfind(struct jj *j, const struct jj_str *s, const struct jj_str *n
     }
 }
 
-uint32_t jj_next_char(const struct jj_str *s, size_t *at)
+uint32_t fg_jj_next_char(const struct fg_jj_str *s, size_t *at)
 {
     const unsigned char *p = (const unsigned char *)s->p + *at;
     size_t n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
@@ -168,40 +170,40 @@ uint32_t jj_next_char(const struct jj_str *s, size_t *at)
     return c;
 }
 
-uint32_t jj_prev_char(const struct jj_str *s, size_t *at)
+uint32_t fg_jj_prev_char(const struct fg_jj_str *s, size_t *at)
 {
     size_t start = *at - 1, ignored;
 
     while (((unsigned char)s->p[start] & 0xc0) == 0x80)
         start--;
     *at = ignored = start;
-    return jj_next_char(s, &ignored);
+    return fg_jj_next_char(s, &ignored);
 }
 
-void jj_text_add(struct jj *j, struct jj_text *t, const char *p, size_t n, uint32_t src)
+void fg_jj_text_add(struct fg_jj *j, struct fg_jj_text *t, const char *p, size_t n, uint32_t src)
 {
     if (!n)
         return;
     if (t == j->root && n > j->max_output - t->n)
-        jj_fail(j, FG_JINJA_LIMIT, "the template prints more than %zu bytes", j->max_output);
-    t->p = jj_grow(j, t->p, &t->cap, t->n + n, 1);
+        fg_jj_fail(j, FG_JINJA_LIMIT, "the template prints more than %zu bytes", j->max_output);
+    t->p = fg_jj_grow(j, t->p, &t->cap, t->n + n, 1);
     memcpy(t->p + t->n, p, n);
     t->n += n;
-    jj_spend_bytes(j, n);
+    fg_jj_spend_bytes(j, n);
     if (t->n_runs && t->runs[t->n_runs - 1].src == src) {
         t->runs[t->n_runs - 1].end = t->n;
         return;
     }
-    t->runs = jj_grow(j, t->runs, &t->cap_runs, t->n_runs + 1, sizeof *t->runs);
-    t->runs[t->n_runs++] = (struct jj_run){.end = t->n, .src = src};
+    t->runs = fg_jj_grow(j, t->runs, &t->cap_runs, t->n_runs + 1, sizeof *t->runs);
+    t->runs[t->n_runs++] = (struct fg_jj_run){.end = t->n, .src = src};
 }
 
-void jj_text_c(struct jj *j, struct jj_text *t, const char *literal, uint32_t src)
+void fg_jj_text_c(struct fg_jj *j, struct fg_jj_text *t, const char *literal, uint32_t src)
 {
-    jj_text_add(j, t, literal, strlen(literal), src);
+    fg_jj_text_add(j, t, literal, strlen(literal), src);
 }
 
-void jj_text_char(struct jj *j, struct jj_text *t, uint32_t c, uint32_t src)
+void fg_jj_text_char(struct fg_jj *j, struct fg_jj_text *t, uint32_t c, uint32_t src)
 {
     char p[4];
     size_t n;
@@ -225,33 +227,34 @@ void jj_text_char(struct jj *j, struct jj_text *t, uint32_t c, uint32_t src)
         p[3] = (char)(0x80 | (c & 0x3f));
         n = 4;
     }
-    jj_text_add(j, t, p, n, src);
+    fg_jj_text_add(j, t, p, n, src);
 }
 
-void jj_text_str(struct jj *j, struct jj_text *t, const struct jj_str *s)
+void fg_jj_text_str(struct fg_jj *j, struct fg_jj_text *t, const struct fg_jj_str *s)
 {
-    jj_text_cut(j, t, s, 0, s->n);
+    fg_jj_text_cut(j, t, s, 0, s->n);
 }
 
-void jj_text_cut(struct jj *j, struct jj_text *t, const struct jj_str *s, size_t from, size_t to)
+void fg_jj_text_cut(struct fg_jj *j, struct fg_jj_text *t, const struct fg_jj_str *s, size_t from,
+                    size_t to)
 {
     if (from >= to)
         return;
     if (!s->n_runs) {
-        jj_text_add(j, t, s->p + from, to - from, s->src);
+        fg_jj_text_add(j, t, s->p + from, to - from, s->src);
         return;
     }
     for (size_t i = run_at(s, from); from < to; i++) {
         size_t end = s->runs[i].end < to ? s->runs[i].end : to;
 
-        jj_text_add(j, t, s->p + from, end - from, s->runs[i].src);
+        fg_jj_text_add(j, t, s->p + from, end - from, s->runs[i].src);
         from = end;
     }
 }
 
-const struct jj_str *jj_text_end(struct jj *j, struct jj_text *t)
+const struct fg_jj_str *fg_jj_text_end(struct fg_jj *j, struct fg_jj_text *t)
 {
-    struct jj_str *s = (struct jj_str *)jj_str(j, t->p ? t->p : "", t->n, 0);
+    struct fg_jj_str *s = (struct fg_jj_str *)fg_jj_str(j, t->p ? t->p : "", t->n, 0);
 
     if (t->n_runs == 1) {
         s->src = t->runs[0].src;
