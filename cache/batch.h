@@ -22,6 +22,7 @@ struct fg_victim {
     bool forced;      /* without another look at the bytes */
     bool kept;        /* had another look: the bytes are right */
     bool forgotten;   /* at somebody's wish */
+    bool begun;       /* a part of it is deleted */
     uint64_t remains; /* not of the index: what it takes of the file (remains.h) */
 };
 
@@ -42,14 +43,17 @@ struct fg_batch {
     struct fg_victim victims[FG_BATCH_VICTIMS];
     size_t n_victims;
     size_t deleted; /* of the victims, so many are committed */
-    size_t few;     /* victims of a transaction at most, and no touches; 0: all */
+    size_t few;     /* victims, pieces and roots of a transaction at most, and no touches; 0: all */
     struct fg_touch *touches;
     size_t n_touches;
     struct fg_item *flushes;
     struct fg_item *task;       /* FORGET, COMPACT: after all that, alone */
     const struct fg_key *roots; /* FG_COMMIT_MARK: records of roots that go */
     size_t n_roots;
+    size_t unrooted;      /* of them, so many are committed */
+    bool unfinished;      /* FG_COMMIT_UNPUT left pieces */
     uint64_t bytes, cost; /* of the puts: payloads; pages */
+    uint64_t lacks;       /* bytes to delete before the puts (fg_reserve_allows()) */
     uint64_t clock;
     struct fg_quota quota; /* as it is to be written */
     bool more;             /* something was left for the next batch */

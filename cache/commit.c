@@ -38,9 +38,20 @@ static int check_value_page(struct fg_cache *c, const MDB_val *v)
     return 0;
 }
 
+/* What a transaction may delete yet. */
+struct allowance {
+    size_t pieces;
+    bool out; /* something is left for the next one */
+};
+
+static struct allowance allowance_of(const struct fg_batch *b)
+{
+    return (struct allowance){.pieces = b->few ? b->few : SIZE_MAX};
+}
+
 /* Deletes every piece under the record's key, also those that no meta record names. */
 static int delete_pieces(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind,
-                         const struct fg_key *key)
+                         const struct fg_key *key, struct allowance *a)
 {
     uint8_t first[FG_PIECE_KEY_BYTES];
     MDB_cursor *cur;
@@ -55,6 +66,10 @@ static int delete_pieces(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind,
         rc = mdb_cursor_get(cur, &k, &v, MDB_SET_RANGE);
         if (rc || k.mv_size != sizeof first || memcmp(k.mv_data, key->b, sizeof key->b) != 0)
             break;
+        a->out = a->pieces == 0;
+        if (a->out)
+            break;
+        a->pieces--;
         rc = check_value_page(c, &v);
         if (!rc)
             rc = mdb_cursor_del(cur, 0);
@@ -66,14 +81,14 @@ static int delete_pieces(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind,
 }
 
 static int delete_record(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind,
-                         const struct fg_key *key)
+                         const struct fg_key *key, struct allowance *a)
 {
     MDB_val k = fg_key_val(key);
     int rc = mdb_del(txn, c->store.db[fg_meta_db(kind)], &k, NULL);
 
     if (rc && rc != MDB_NOTFOUND)
         return rc;
-    return delete_pieces(c, txn, kind, key);
+    return delete_pieces(c, txn, kind, key, a);
 }
 
 /* A reader's report may be about an older snapshot than the newest. */
@@ -145,8 +160,9 @@ static int write_record(struct fg_cache *c, MDB_txn *txn, const struct fg_item *
                         uint32_t to)
 {
     MDB_val k = fg_key_val(&it->key), v;
+    struct allowance all = {.pieces = SIZE_MAX};
     uint8_t buf[FG_META_BYTES];
-    int rc = from == 0 ? delete_record(c, txn, it->kind, &it->key) : 0;
+    int rc = from == 0 ? delete_record(c, txn, it->kind, &it->key, &all) : 0;
 
     for (uint32_t i = from; !rc && i < to; i++)
         rc = write_piece(c, txn, it, i);
@@ -179,18 +195,29 @@ static int write_puts(struct fg_cache *c, MDB_txn *txn, struct fg_batch *b, uint
     return rc;
 }
 
-/* *to: how far the victims have come then. */
-static int write_chores(struct fg_cache *c, MDB_txn *txn, struct fg_batch *b, size_t *to)
+/* How far a batch has come when its transaction is committed. */
+struct progress {
+    size_t deleted, unrooted;
+    uint32_t written;
+    bool begun;      /* the next victim has lost a part */
+    bool unfinished; /* FG_COMMIT_UNPUT left pieces */
+};
+
+static int write_chores(struct fg_cache *c, MDB_txn *txn, struct fg_batch *b, struct progress *p)
 {
+    size_t end = b->few && b->n_victims - b->deleted > b->few ? b->deleted + b->few : b->n_victims;
+    struct allowance a = allowance_of(b);
     int rc = 0;
 
-    *to = b->few && b->n_victims - b->deleted > b->few ? b->deleted + b->few : b->n_victims;
-    for (size_t i = b->deleted; !rc && i < *to; i++) {
-        struct fg_victim *v = &b->victims[i];
+    for (; !rc && p->deleted < end; p->deleted++) {
+        struct fg_victim *v = &b->victims[p->deleted];
 
-        v->kept = v->drop && !v->forced && still_right(c, txn, v);
+        v->kept = v->drop && !v->forced && !v->begun && still_right(c, txn, v);
         if (!v->kept)
-            rc = delete_record(c, txn, v->kind, &v->e->key);
+            rc = delete_record(c, txn, v->kind, &v->e->key, &a);
+        p->begun = a.out;
+        if (a.out)
+            break;
     }
     for (size_t i = 0; !rc && !b->few && i < b->n_touches; i++)
         rc = write_touch(c, txn, &b->touches[i]);
@@ -198,16 +225,18 @@ static int write_chores(struct fg_cache *c, MDB_txn *txn, struct fg_batch *b, si
 }
 
 /* Something is removed for good: until it is overwritten, every start has to try. */
-static int write_mark(struct fg_cache *c, MDB_txn *txn, const struct fg_batch *b)
+static int write_mark(struct fg_cache *c, MDB_txn *txn, const struct fg_batch *b,
+                      struct progress *p)
 {
+    size_t end = b->few && b->n_roots - b->unrooted > b->few ? b->unrooted + b->few : b->n_roots;
     uint8_t buf[FG_CLOCK_BYTES];
     MDB_val k = {5, (void *)"scrub"}, v = {sizeof buf, buf};
     int rc;
 
     fg_clock_encode(1, buf);
     rc = mdb_put(txn, c->store.db[FG_DB_META], &k, &v, 0);
-    for (size_t i = 0; !rc && i < b->n_roots; i++) {
-        k = fg_key_val(&b->roots[i]);
+    for (; !rc && p->unrooted < end; p->unrooted++) {
+        k = fg_key_val(&b->roots[p->unrooted]);
         rc = mdb_del(txn, c->store.db[FG_DB_ROOTS], &k, NULL);
         rc = rc == MDB_NOTFOUND ? 0 : rc;
     }
@@ -229,19 +258,41 @@ static int write_counters(struct fg_cache *c, MDB_txn *txn, const struct fg_batc
     return rc ? rc : mdb_put(txn, c->store.db[FG_DB_META], &wk, &wv, 0);
 }
 
-static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
+static int write_all(struct fg_cache *c, MDB_txn *txn, struct fg_batch *b, unsigned what,
+                     struct progress *p)
 {
     MDB_val mark = {5, (void *)"scrub"};
-    size_t deleted = b->deleted;
-    uint32_t to = 0;
+    struct allowance a = allowance_of(b);
+    int rc = 0;
+
+    if (what & FG_COMMIT_CHORES)
+        rc = write_chores(c, txn, b, p);
+    if (!rc && what & FG_COMMIT_PUTS)
+        rc = write_puts(c, txn, b, &p->written);
+    if (!rc && what & FG_COMMIT_UNPUT) {
+        rc = delete_record(c, txn, b->puts[0]->kind, &b->puts[0]->key, &a);
+        p->unfinished = a.out;
+    }
+    if (!rc && what & FG_COMMIT_MARK)
+        rc = write_mark(c, txn, b, p);
+    if (!rc && what & FG_COMMIT_UNMARK) {
+        rc = mdb_del(txn, c->store.db[FG_DB_META], &mark, NULL);
+        rc = rc == MDB_NOTFOUND ? 0 : rc;
+    }
+    return rc ? rc : write_counters(c, txn, b);
+}
+
+static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
+{
+    struct progress p = {.deleted = b->deleted, .unrooted = b->unrooted, .written = b->written};
     MDB_txn *txn;
     int rc;
 
     if (!c->store.env || atomic_load(&c->store.damaged))
         return MDB_PANIC;
-    if ((what & (FG_COMMIT_PUTS | FG_COMMIT_REUSE)) == FG_COMMIT_PUTS &&
-        fg_reserve_over_limit(c, b->cost))
-        return EFBIG;
+    b->lacks = 0;
+    if (what & FG_COMMIT_PUTS && (rc = fg_reserve_allows(c, b)) != 0)
+        return rc;
     rc = mdb_txn_begin(c->store.env, NULL, 0, &txn);
     if (rc)
         return rc;
@@ -249,20 +300,7 @@ static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
         mdb_txn_abort(txn);
         return MDB_CORRUPTED;
     }
-    if (what & FG_COMMIT_CHORES)
-        rc = write_chores(c, txn, b, &deleted);
-    if (!rc && what & FG_COMMIT_PUTS)
-        rc = write_puts(c, txn, b, &to);
-    if (!rc && what & FG_COMMIT_UNPUT)
-        rc = delete_record(c, txn, b->puts[0]->kind, &b->puts[0]->key);
-    if (!rc && what & FG_COMMIT_MARK)
-        rc = write_mark(c, txn, b);
-    if (!rc && what & FG_COMMIT_UNMARK) {
-        rc = mdb_del(txn, c->store.db[FG_DB_META], &mark, NULL);
-        rc = rc == MDB_NOTFOUND ? 0 : rc;
-    }
-    if (!rc)
-        rc = write_counters(c, txn, b);
+    rc = write_all(c, txn, b, what, &p);
     if (rc) {
         mdb_txn_abort(txn);
         return rc;
@@ -271,9 +309,12 @@ static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
     if (rc)
         return rc;
     atomic_fetch_add(&c->store.last_txn, 1);
-    b->deleted = deleted;
-    if (what & FG_COMMIT_PUTS)
-        b->written = to;
+    b->deleted = p.deleted;
+    if (p.begun)
+        b->victims[p.deleted].begun = true;
+    b->unrooted = p.unrooted;
+    b->unfinished = p.unfinished;
+    b->written = p.written;
     return 0;
 }
 

@@ -77,6 +77,7 @@ static void fill(struct fg_cache *c, struct fg_batch *b, const struct fg_cache_p
     size_t n = p->key ? 1 : p->n_roots;
 
     b->n_victims = b->deleted = 0;
+    b->n_roots = b->unrooted = 0;
     b->clock = c->clock;
     b->quota = c->quota;
     for (size_t i = 0; i < n; i++) {

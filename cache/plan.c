@@ -216,8 +216,9 @@ void fg_plan(struct fg_cache *c, struct fg_batch *b)
     b->n_puts = b->n_victims = b->deleted = 0;
     b->bytes = b->cost = 0;
     b->flushes = b->task = NULL;
-    b->n_roots = 0;
+    b->n_roots = b->unrooted = 0;
     b->written = 0;
+    b->lacks = 0;
     b->more = false;
     while (c->queue.head && !b->task) {
         struct fg_item *it = c->queue.head, *next = it->next;
@@ -263,7 +264,7 @@ static void give_back_touches(struct fg_cache *c, struct fg_batch *b)
     b->touches = NULL;
 }
 
-/* Deleting it could not be written, and it is not to be found again. */
+/* Deleting it could not be written, or not to its end, and it is not to be found again. */
 static void keep_remains(struct fg_cache *c, const struct fg_victim *v)
 {
     struct fg_remains_row row = {.key = v->e->key, .kind = v->kind, .cost = v->remains};
@@ -279,7 +280,7 @@ void fg_plan_settle_chores(struct fg_cache *c, struct fg_batch *b, bool all)
         struct fg_victim *v = &b->victims[i];
         bool ok = all || i < b->deleted;
 
-        if (!ok && (v->remains || (v->drop && !v->kept))) {
+        if (!ok && (v->remains || v->begun || (v->drop && !v->kept))) {
             keep_remains(c, v);
         } else if ((!ok || v->kept) && v->bytes) {
             fg_index_store(&c->ix, v->e, v->kind, v->bytes);

@@ -67,7 +67,7 @@ static int commit_puts(struct fg_cache *c, struct fg_batch *b, unsigned more)
         pthread_mutex_unlock(&c->mu);
     }
     while (!rc && b->n_puts == 1 && b->written < fg_record_pieces(bytes))
-        rc = fg_commit(c, b, FG_COMMIT_PUTS | (more & FG_COMMIT_REUSE));
+        rc = fg_commit(c, b, FG_COMMIT_PUTS);
     return rc;
 }
 
@@ -101,7 +101,6 @@ static bool no_room(int rc)
 static int squeeze(struct fg_cache *c, struct fg_batch *b)
 {
     bool compacted = false;
-    unsigned reuse = 0;
 
     for (int i = 0;; i++) {
         size_t n;
@@ -110,20 +109,19 @@ static int squeeze(struct fg_cache *c, struct fg_batch *b)
         if (!rc)
             rc = commit_chores(c, b); /* nothing but a transaction that passes */
         if (!rc)
-            rc = commit_puts(c, b, reuse);
+            rc = commit_puts(c, b, 0);
         if (rc == MDB_MAP_FULL && !compacted && compact(c, b)) {
             compacted = true;
-            rc = commit_puts(c, b, reuse);
+            rc = commit_puts(c, b, 0);
         }
         if (!no_room(rc) || i == SQUEEZES)
             return rc;
         pthread_mutex_lock(&c->mu);
-        fg_plan_evict(c, b, b->cost << i);
+        fg_plan_evict(c, b, b->lacks > b->cost << i ? b->lacks : b->cost << i);
         n = b->n_victims;
         pthread_mutex_unlock(&c->mu);
         if (n == 0)
             return rc;
-        reuse = FG_COMMIT_REUSE;
     }
 }
 

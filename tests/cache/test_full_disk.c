@@ -11,6 +11,8 @@
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 
+#include "cache/batch.h"
+#include "cache/commit.h"
 #include "cache/dir.h"
 #include "cache/handle.h"
 
@@ -241,11 +243,58 @@ static void test_limit(void **state)
     test_case(true, 8 * MIB + 4097, 200000);
 }
 
+static int commit_deletion(struct fg_cache *c, struct fg_batch *b)
+{
+    return fg_commit(c, b, FG_COMMIT_CHORES | FG_COMMIT_MARK);
+}
+
+/* In as many transactions as it takes, each of which frees a bounded number of pages, however large
+ * the record is. */
+static void test_large_record_goes_piece_by_piece(void **state)
+{
+    enum { PIECES = 5 };
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, 64 * MIB);
+    struct chain *ch = prompt(1);
+    struct fg_batch *b = calloc(1, sizeof *b);
+    struct fg_victim *v = &b->victims[0];
+    size_t bytes = (PIECES - 1) * (size_t)FG_RECORD_PIECE + 1000;
+    struct fg_err err;
+    (void)state;
+
+    put_block(c, ch, 0, 1000);
+    put_state(c, ch, 0, bytes);
+    fg_cache_flush(c);
+    /* The writer has nothing to do now. */
+    b->n_victims = 1;
+    b->few = 2;
+    b->clock = c->clock;
+    *v = (struct fg_victim){.e = fg_index_find(&c->ix, &ch->keys[0]), .kind = FG_KIND_STATE};
+    for (int i = 2; i < PIECES; i += 2) {
+        assert_int_equal(commit_deletion(c, b), 0);
+        assert_int_equal(b->deleted, 0);
+        assert_true(v->begun);
+    }
+    assert_int_equal(commit_deletion(c, b), 0);
+    assert_int_equal(b->deleted, 1);
+    assert_int_equal(read_one(c, ch, 0, 0, 1000, &err), 1);
+    fg_cache_close(c);
+    c = cache_open(dir, 64 * MIB);
+    assert_int_equal(stats(c).states, 0);
+    assert_int_equal(stats(c).dropped_corrupt, 0);
+    assert_int_equal(read_one(c, ch, 0, 0, 1000, &err), 1);
+    fg_cache_close(c);
+    free(b);
+    free(ch);
+    dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_disk),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_large_record_goes_piece_by_piece),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,7 +229,7 @@ static void test_what_is_there_is_refused(void **state)
         assert_int_not_equal(run_op(c, FORGET, ch, &err), 0);
         assert_non_null(strstr(log.last, "in use"));
     }
-    assert_int_equal(log.n, 2);
+    assert_true(log.n >= 2); /* the writer may come round once more for what it has done already */
     assert_int_equal(stats(c).blocks, 0);
     fg_cache_close(taken);
     assert_int_equal(chmod(p.dir, 0770), 0);
