@@ -384,7 +384,7 @@ static void test_queue(void **state)
     }
     req = fixture_random_request(10, 10);
     assert_int_equal(reply_start(&r[4], flow, &req, &err), FG_EBUSY);
-    assert_string_equal(err.text, "4 requests are in the queue already; try again later");
+    assert_string_equal(err.text, "4 requests of yours are in the queue already; try again later");
     assert_null(req.tokens);
     reply_finish(&r[4]);
     assert_int_equal(fg_flow_jobs(flow, NULL, rows, 2), 4);
