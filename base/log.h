@@ -35,7 +35,7 @@ __attribute__((format(printf, 3, 4))) void fg_log(enum fg_log_level level, const
 /* A line `time audit stage ...`, at any level: who asked for what, with which result. */
 __attribute__((format(printf, 2, 3))) void fg_log_audit(const char *stage, const char *fmt, ...);
 
-enum { FG_LOG_TEXT = 160 };
+enum { FG_LOG_TEXT = 600 };
 /* Text that a client or a file gave, as it may stand between quotes in a line: `"`, `\\` and bytes
  * that are not printable ASCII as \\xHH, cut at the buffer's end. Returns `out`. */
 const char *fg_log_text(char out[FG_LOG_TEXT], const char *text);

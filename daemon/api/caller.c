@@ -94,12 +94,6 @@ static bool caller_of_socket(const struct fg_callers *c, int fd, struct fg_calle
     return name_tenant(c->backend, "uid", uid, &out->tenant) == 0;
 }
 
-const char *fg_tenant_label(const struct fg_tenant *t, char out[FG_TENANT_LABEL])
-{
-    snprintf(out, FG_TENANT_LABEL, "%02x%02x%02x%02x", t->id[0], t->id[1], t->id[2], t->id[3]);
-    return out;
-}
-
 static bool same_secret(const char *a, const char *b)
 {
     size_t n = strlen(a), m = strlen(b);

@@ -24,10 +24,6 @@ struct fg_caller {
     bool tcp;
 };
 
-/* What the log calls a tenant: the first 8 digits of its id, which say nothing of its key. */
-enum { FG_TENANT_LABEL = 9 };
-const char *fg_tenant_label(const struct fg_tenant *t, char out[FG_TENANT_LABEL]);
-
 struct fg_api_key {
     char *text;
     struct fg_tenant tenant;

@@ -16,7 +16,5 @@ struct fg_marks {
 void fg_account_mark(double *mark);
 /* Fills the times of `a` from the marks. */
 void fg_account_times(const struct fg_marks *m, struct fg_job_account *a);
-/* The log's line about a finished job. */
-void fg_account_log(uint64_t job, const struct fg_job_account *a, enum fg_finish_reason finish);
 
 #endif

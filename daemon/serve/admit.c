@@ -93,15 +93,17 @@ void fg_admit_send_back(struct fg_flow *flow, struct fg_job *job)
  * *follows: there are no others. */
 static struct fg_job *next_job(const struct fg_flow *flow, bool *follows)
 {
-    struct fg_job *job = flow->sched.waiting;
+    const struct fg_sched *s = &flow->sched;
+    struct fg_job *best = NULL, *idle = s->waiting;
 
-    *follows = false;
-    while (job && fg_follow_would(flow, job))
-        job = job->next;
-    if (job)
-        return job;
-    *follows = true;
-    return flow->sched.waiting;
+    for (struct fg_job *job = s->waiting; job; job = job->next) {
+        if (fg_fair_before(s, job, idle))
+            idle = job;
+        if ((!best || fg_fair_before(s, job, best)) && !fg_follow_would(flow, job))
+            best = job;
+    }
+    *follows = !best;
+    return best ? best : idle;
 }
 
 /* Is there a place, or can one be had from a job that only waits for another? */
@@ -144,6 +146,7 @@ void fg_admit_waiting(struct fg_flow *flow)
         }
         fg_admit_withdraw(flow, job);
         s->active[s->n_active++] = job;
+        s->served = job->req.tenant;
     }
 }
 
@@ -203,7 +206,7 @@ bool fg_admit_preempt(struct fg_flow *flow)
     for (uint32_t i = 0; i < s->n_active; i++)
         if (!youngest || s->active[i]->id > youngest->id)
             youngest = s->active[i];
-    fg_log(FG_LOG_INFO, "flow", "job=%llu preempted=pages", (unsigned long long)youngest->id);
+    fg_job_log(FG_LOG_INFO, youngest, "preempted=pages");
     fg_admit_send_back(flow, youngest);
     return true;
 }
@@ -214,9 +217,11 @@ void fg_admit_recover(struct fg_flow *flow, const struct fg_err *cause)
     struct fg_job *jobs[FG_MAX_ACTIVE];
     uint32_t n = s->n_active;
     struct fg_err err = {0};
+    char text[FG_LOG_TEXT];
     int rc;
 
-    fg_log(FG_LOG_ERROR, "flow", "device=lost jobs=%u cause=\"%s\"", n, cause->text);
+    fg_log(FG_LOG_ERROR, "flow", "device=lost jobs=%u cause=\"%s\"", n,
+           fg_log_text(text, cause->text));
     fg_sched_stop(flow);
     for (uint32_t i = 0; i < n; i++) {
         jobs[i] = s->active[i];

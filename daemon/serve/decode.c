@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "admit.h"
 #include "decode.h"
 #include "distrust.h"
@@ -174,8 +173,7 @@ static int end(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason f
         rc = fg_store_end(r, &job->trail, job->seq, &job->prefix, job->tokens, err);
         job->seq = NULL;
         if (rc)
-            fg_log(FG_LOG_WARN, "flow", "job=%llu store=failed cause=\"%s\"",
-                   (unsigned long long)job->id, err->text);
+            fg_job_log_cause(FG_LOG_WARN, job, err, "store=failed");
     }
     fg_admit_remove(flow, job);
     fg_ending_leave(flow, job);

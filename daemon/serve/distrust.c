@@ -1,6 +1,5 @@
 #include "distrust.h"
 #include "admit.h"
-#include "base/log.h"
 #include "flow_state.h"
 #include "job_state.h"
 #include "sweep.h"
@@ -22,10 +21,8 @@ void fg_distrust(struct fg_flow *flow, struct fg_job *job, const struct fg_err *
 
     if (took) {
         atomic_fetch_add(&flow->bad_prefixes, 1);
-        fg_log(FG_LOG_ERROR, "flow",
-               "job=%llu prefix=bad tokens=%u action=dropped next=%s cause=\"%s\"",
-               (unsigned long long)job->id, took * FG_BLOCK_TOKENS, again ? "compute_anew" : "fail",
-               err->text);
+        fg_job_log_cause(FG_LOG_ERROR, job, err, "prefix=bad tokens=%u action=dropped next=%s",
+                         took * FG_BLOCK_TOKENS, again ? "compute_anew" : "fail");
     }
     /* What it left there is as bad, also where it took nothing. */
     if (!job->disowned && (took || job->caching))

@@ -166,7 +166,7 @@ static void measure(struct fg_flow *flow, const struct fg_flow_options *opt)
     /* A job that is alone must fit, whatever its length. */
     if (info->page_bytes && held < flow->context)
         flow->context = (uint32_t)held;
-    flow->max_jobs = opt->max_jobs ? opt->max_jobs : DEFAULT_MAX_JOBS;
+    flow->fair.max_jobs = opt->max_jobs ? opt->max_jobs : DEFAULT_MAX_JOBS;
 }
 
 struct fg_key fg_flow_root(const struct fg_flow *flow, const struct fg_tenant *tenant)

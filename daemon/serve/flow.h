@@ -32,7 +32,7 @@ struct fg_flow_options {
     uint64_t cache_write_budget; /* bytes written to it within 24 hours; 0: any number */
     const struct fg_pack_public *import_keys; /* whose packs are taken beside the store's own */
     size_t n_import_keys;
-    uint32_t max_jobs; /* unfinished jobs, waiting ones included; 0: 256 */
+    uint32_t max_jobs; /* unfinished jobs, waiting ones included, as fair.h has it; 0: 256 */
 };
 
 /* Loads the model, opens device and store, starts the threads. The options are copied. The errors

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/queue.h"
+#include "fair.h"
 #include "flow.h"
 #include "prefix/rate.h"
 #include "runner.h"
@@ -34,7 +35,7 @@ struct fg_flow {
 
     pthread_mutex_t lock; /* guards what follows; held for moments only */
     struct fg_job *oldest, *newest;
-    uint32_t n_jobs, max_jobs;
+    struct fg_fair fair; /* of jobs in that list */
     uint64_t next_id;
     bool draining;
     struct fg_operation *operations;

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/log.h"
 #include "flow_state.h"
 #include "job_state.h"
 #include "sweep.h"
@@ -95,8 +94,7 @@ static int keep_for_follower(struct fg_flow *flow, struct fg_job *a, struct fg_e
 
     if (rc == 0 || rc == FG_EDEVICELOST)
         return rc;
-    fg_log(FG_LOG_WARN, "flow", "job=%llu store=off cause=\"%s\"", (unsigned long long)a->id,
-           err->text);
+    fg_job_log_cause(FG_LOG_WARN, a, err, "store=off");
     a->caching = false;
     return 0;
 }
@@ -193,8 +191,7 @@ void fg_follow_abandon(struct fg_flow *flow, struct fg_job *job)
         return;
     /* Without it the others begin at an earlier one. */
     if (keep_state_here(flow, job, &err))
-        fg_log(FG_LOG_WARN, "flow", "job=%llu abandoned_state=lost cause=\"%s\"",
-               (unsigned long long)job->id, err.text);
+        fg_job_log_cause(FG_LOG_WARN, job, &err, "abandoned_state=lost");
 }
 
 struct fg_job *fg_follow_idle(const struct fg_flow *flow)

@@ -1,8 +1,10 @@
 /* The life of a job: submitted, listed, told about, done or failed, released. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "flow_state.h"
 #include "job_state.h"
 
@@ -53,7 +55,6 @@ static void enlist(struct fg_flow *flow, struct fg_job *job)
     else
         flow->oldest = job;
     flow->newest = job;
-    flow->n_jobs++;
 }
 
 static void delist(struct fg_flow *flow, struct fg_job *job)
@@ -67,7 +68,7 @@ static void delist(struct fg_flow *flow, struct fg_job *job)
         job->newer->older = job->older;
     else
         flow->newest = job->older;
-    flow->n_jobs--;
+    fg_fair_leave(&flow->fair, &job->req.tenant);
     pthread_mutex_unlock(&flow->lock);
 }
 
@@ -96,9 +97,8 @@ int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_
     pthread_mutex_lock(&flow->lock);
     if (flow->draining)
         rc = fg_fail(err, FG_EBUSY, "the daemon is shutting down");
-    else if (flow->n_jobs >= flow->max_jobs)
-        rc = fg_fail(err, FG_EBUSY, "%u requests are in the queue already; try again later",
-                     flow->n_jobs);
+    else
+        rc = fg_fair_enter(&flow->fair, &job->req.tenant, err);
     if (rc == 0) {
         enlist(flow, job);
         *out = job; /* before the first event can come */
@@ -120,7 +120,7 @@ size_t fg_flow_jobs(struct fg_flow *flow, const struct fg_tenant *tenant, struct
 
     pthread_mutex_lock(&flow->lock);
     for (struct fg_job *j = flow->oldest; j; j = j->newer) {
-        if (tenant && memcmp(tenant, &j->req.tenant, sizeof *tenant) != 0)
+        if (tenant && !fg_same_tenant(tenant, &j->req.tenant))
             continue;
         if (n++ >= max)
             continue;
@@ -153,6 +153,36 @@ void fg_job_show(struct fg_job *job, enum fg_job_phase phase)
     atomic_store(&job->show_done, done < job->n_prompt ? done : job->n_prompt);
     atomic_store(&job->show_reused, job->account.reused_tokens);
     atomic_store(&job->show_generated, job->account.completion_tokens);
+}
+
+static void log_line(enum fg_log_level level, const struct fg_job *job, const char *cause,
+                     const char *fmt, va_list ap)
+{
+    char text[FG_LOG_TEXT], what[400];
+
+    vsnprintf(what, sizeof what, fmt, ap);
+    fg_log(level, "flow", "job=%llu %s%s%s%s%s%s", (unsigned long long)job->id, job->req.who,
+           *job->req.who ? " " : "", what, cause ? " cause=\"" : "",
+           cause ? fg_log_text(text, cause) : "", cause ? "\"" : "");
+}
+
+void fg_job_log(enum fg_log_level level, const struct fg_job *job, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    log_line(level, job, NULL, fmt, ap);
+    va_end(ap);
+}
+
+void fg_job_log_cause(enum fg_log_level level, const struct fg_job *job, const struct fg_err *cause,
+                      const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    log_line(level, job, cause->text, fmt, ap);
+    va_end(ap);
 }
 
 void fg_job_begun(struct fg_job *job)
@@ -199,6 +229,20 @@ void fg_job_delta(struct fg_job *job, struct fg_str text, const struct fg_job_to
         job->sink(job->sink_ctx, &e);
 }
 
+static void log_account(const struct fg_job *job, enum fg_finish_reason finish)
+{
+    const struct fg_job_account *a = &job->account;
+
+    fg_job_log(FG_LOG_INFO, job,
+               "finish=%s prompt=%u reused=%u recomputed=%u source=%s reason=%s "
+               "diverged_at=%" PRId64 " generated=%u queue_ms=%.1f restore_ms=%.1f prefill_ms=%.1f "
+               "first_token_ms=%.1f decode_ms=%.1f",
+               finish == FG_FINISH_STOP ? "stop" : "length", a->prompt_tokens, a->reused_tokens,
+               a->recomputed_tokens, fg_source_name(a->source), fg_reason_name(a->why.reason),
+               a->why.diverged_at, a->completion_tokens, a->queue_ms, a->restore_ms, a->prefill_ms,
+               a->first_token_ms, a->decode_ms);
+}
+
 void fg_job_done(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason finish)
 {
     struct fg_job_event e = {.kind = FG_EVENT_DONE, .finish = finish};
@@ -206,7 +250,7 @@ void fg_job_done(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason
     if (job->req.mode != FG_MODE_FORECAST) {
         fg_account_mark(&job->marks.ended);
         fg_account_times(&job->marks, &job->account);
-        fg_account_log(job->id, &job->account, finish);
+        log_account(job, finish);
     }
     e.account = job->account;
     delist(flow, job);
@@ -217,9 +261,8 @@ void fg_job_failed(struct fg_flow *flow, struct fg_job *job, const struct fg_err
 {
     struct fg_job_event e = {.kind = FG_EVENT_FAILED, .error = *err};
 
-    fg_log(err->code == FG_ECANCELED ? FG_LOG_INFO : FG_LOG_WARN, "flow",
-           "job=%llu failed=\"%s\" cause=\"%s\"", (unsigned long long)job->id,
-           fg_strerror(err->code), err->text);
+    fg_job_log_cause(err->code == FG_ECANCELED ? FG_LOG_INFO : FG_LOG_WARN, job, err,
+                     "failed=\"%s\"", fg_strerror(err->code));
     delist(flow, job);
     job->sink(job->sink_ctx, &e);
 }

@@ -44,6 +44,10 @@ struct fg_tenant {
     uint8_t id[16];
 };
 
+/* What the log calls a tenant: the first 8 digits of its id, which say nothing of its key. */
+enum { FG_TENANT_LABEL = 9 };
+const char *fg_tenant_label(const struct fg_tenant *t, char out[FG_TENANT_LABEL]);
+
 struct fg_job_message {
     char *role;    /* system, user, assistant, tool */
     char *content; /* UTF-8; parts already joined */
@@ -84,6 +88,8 @@ struct fg_token_rules {
     uint32_t min_tokens; /* before so many, no token, text or stop string ends the answer */
 };
 
+enum { FG_JOB_WHO = 80 };
+
 struct fg_job_request {
     enum fg_prompt_kind kind;
     char *text; /* FG_PROMPT_TEXT */
@@ -94,7 +100,8 @@ struct fg_job_request {
     size_t n_messages;
     char *tools_json; /* FG_PROMPT_CHAT: a JSON array, or NULL */
     struct fg_tenant tenant;
-    int32_t max_tokens; /* -1: until the context is full */
+    char who[FG_JOB_WHO]; /* who asks, for the log: tenant=... uid=... or peer=... */
+    int32_t max_tokens;   /* -1: until the context is full */
     struct fg_sampling sampling;
     struct fg_token_rules rules;
     char **stop; /* UTF-8 strings; the answer ends before the first that appears */
@@ -197,9 +204,9 @@ struct fg_job_event {
 
 typedef void fg_job_sink(void *ctx, const struct fg_job_event *event);
 
-/* Takes over what `request` points to (and zeroes it). FG_EBUSY when the queue is full or the
- * daemon is draining, FG_ENOMEM. On success *job is the caller's until fg_job_release(). Any
- * thread. */
+/* Takes over what `request` points to (and zeroes it). FG_EBUSY when the queue is full and
+ * the tenant has its share of it (fair.h), or the daemon is draining; FG_ENOMEM. On success *job is
+ * the caller's until fg_job_release(). Any thread. */
 int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_sink *sink,
                    void *sink_ctx, struct fg_job **job, struct fg_err *err);
 /* Stops the job's work within one chunk; it ends with FAILED, FG_ECANCELED. Not after

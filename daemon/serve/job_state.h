@@ -6,6 +6,7 @@
 
 #include "account.h"
 #include "answer.h"
+#include "base/log.h"
 #include "base/queue.h"
 #include "prefix/bring.h"
 #include "prefix/explain.h"
@@ -94,6 +95,15 @@ static inline bool fg_job_reads(const struct fg_job *job)
     return job->req.cache != FG_CACHE_NONE && !job->anew;
 }
 void fg_job_show(struct fg_job *job, enum fg_job_phase phase);
+/* A line `job=N tenant=... key=value ...` of the log. Text that a request, a file or a driver gave
+ * goes through fg_log_text(). */
+__attribute__((format(printf, 3, 4))) void
+fg_job_log(enum fg_log_level level, const struct fg_job *job, const char *fmt, ...);
+/* The same, ended by cause="...", which is why something failed. */
+__attribute__((format(printf, 4, 5))) void fg_job_log_cause(enum fg_log_level level,
+                                                            const struct fg_job *job,
+                                                            const struct fg_err *cause,
+                                                            const char *fmt, ...);
 /* BEGUN. */
 void fg_job_begun(struct fg_job *job);
 /* PROMPT. */

@@ -121,6 +121,7 @@ static void *task_main(void *arg)
     struct fg_operation *t = arg;
     struct fg_flow *flow = t->flow;
     struct fg_operation_event e = {.kind = FG_OPERATION_DONE};
+    char text[FG_LOG_TEXT];
     int rc = run(t, &e.result, &e.error);
 
     if (rc) {
@@ -128,7 +129,7 @@ static void *task_main(void *arg)
         e.error.code = rc;
         fg_operation_result_finish(&e.result);
         fg_log(FG_LOG_INFO, "flow", "operation=%d failed=\"%s\" cause=\"%s\"", (int)t->req.kind,
-               fg_strerror(rc), e.error.text);
+               fg_strerror(rc), fg_log_text(text, e.error.text));
     }
     t->sink(t->sink_ctx, &e);
     delist(flow, t); /* the flow may be gone now */

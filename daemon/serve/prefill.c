@@ -1,6 +1,5 @@
 /* Prefill: the way of a prompt into its sequence, restored as far as stored, then computed in
  * pieces that end where blocks and states are to be kept. */
-#include "base/log.h"
 #include "follow.h"
 #include "flow_state.h"
 #include "job_state.h"
@@ -185,8 +184,7 @@ int fg_prefill_keep(struct fg_flow *flow, struct fg_job *job, uint32_t from, str
     if (rc == FG_EDEVICELOST)
         return rc;
     if (rc) {
-        fg_log(FG_LOG_WARN, "flow", "job=%llu store=off cause=\"%s\"", (unsigned long long)job->id,
-               err->text);
+        fg_job_log_cause(FG_LOG_WARN, job, err, "store=off");
         job->caching = false;
     }
     fg_job_show(job, job->account.completion_tokens ? FG_PHASE_DECODE : FG_PHASE_PREFILL);

@@ -1,4 +1,5 @@
 /* What requests own, and its end; of use to whoever fills one, without an engine. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "job.h"
@@ -41,6 +42,12 @@ int fg_job_too_long(struct fg_err *err, uint32_t context, size_t prompt, bool or
         "of the messages or completion.",
         context, or_more ? "at least " : "", prompt + completion, or_more ? "at least " : "",
         prompt, completion);
+}
+
+const char *fg_tenant_label(const struct fg_tenant *t, char out[FG_TENANT_LABEL])
+{
+    snprintf(out, FG_TENANT_LABEL, "%02x%02x%02x%02x", t->id[0], t->id[1], t->id[2], t->id[3]);
+    return out;
 }
 
 void fg_operation_request_finish(struct fg_operation_request *r)

@@ -15,6 +15,7 @@ struct fg_sched {
     struct fg_job *waiting;               /* linked by next, lowest id first */
     struct fg_job *active[FG_MAX_ACTIVE]; /* have a sequence */
     uint32_t n_active;
+    struct fg_tenant served;       /* whose job was admitted last */
     struct fg_job *ending;         /* linked by next: only their last events are missing */
     struct fg_verify *doubted;     /* linked by next_doubted: have found what is wrong */
     uint32_t turn;                 /* which prefilling job goes first rotates */

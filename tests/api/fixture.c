@@ -94,7 +94,8 @@ void fixture_stop(struct fixture *f)
     assert_int_equal(rmdir(f->dir), 0);
 }
 
-static void connect_to(struct client *c, const struct sockaddr *sa, socklen_t n)
+/* receive: bytes that its end of the socket holds at most; 0: as the kernel has it. */
+static void connect_to(struct client *c, const struct sockaddr *sa, socklen_t n, int receive)
 {
     /* Only so that a failing test ends: nothing depends on how long it is. */
     const struct timeval patience = {.tv_sec = 60};
@@ -104,6 +105,8 @@ static void connect_to(struct client *c, const struct sockaddr *sa, socklen_t n)
     assert_true(c->fd >= 0);
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (receive) /* before the other end is told how much there is room for */
+        setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive);
     assert_int_equal(connect(c->fd, sa, n), 0);
 }
 
@@ -112,15 +115,20 @@ void client_unix(struct client *c, const struct fixture *f)
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
     snprintf(sa.sun_path, sizeof sa.sun_path, "%s", f->path);
-    connect_to(c, (struct sockaddr *)&sa, sizeof sa);
+    connect_to(c, (struct sockaddr *)&sa, sizeof sa, 0);
 }
 
 void client_tcp(struct client *c, const struct fixture *f)
 {
+    client_tcp_small(c, f, 0);
+}
+
+void client_tcp_small(struct client *c, const struct fixture *f, int receive)
+{
     struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(f->port)};
 
     sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connect_to(c, (struct sockaddr *)&sa, sizeof sa);
+    connect_to(c, (struct sockaddr *)&sa, sizeof sa, receive);
 }
 
 void client_close(struct client *c)

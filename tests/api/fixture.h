@@ -49,6 +49,8 @@ struct reply {
 
 void client_unix(struct client *c, const struct fixture *f);
 void client_tcp(struct client *c, const struct fixture *f);
+/* The same; its end of the socket holds `receive` bytes at most. */
+void client_tcp_small(struct client *c, const struct fixture *f, int receive);
 void client_close(struct client *c);
 /* Sends it all; false when the peer has gone. */
 bool client_send(struct client *c, const void *bytes, size_t n);

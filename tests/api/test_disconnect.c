@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "base/clock.h"
+
 #define WHOLE "{\"prompt\": \"x\"}"
 #define STREAM "{\"prompt\": \"x\", \"stream\": true}"
 
@@ -405,6 +407,106 @@ static void a_slow_reader_of_a_whole_answer_is_not_cut(void **state)
     fixture_stop(&f);
 }
 
+/* The socket that listens on TCP: what it is told, the sockets that it accepts have. */
+static int find_listener(void)
+{
+    for (int fd = 3; fd < 1024; fd++) {
+        int domain = 0, listens = 0;
+        socklen_t n = sizeof domain;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 && domain == AF_INET &&
+            getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) == 0 && listens)
+            return fd;
+    }
+    fail_msg("nothing listens");
+    return -1;
+}
+
+/* Of a socket that was full the kernel says that it takes more once so much of it is free that a
+ * write of libevent, 16 KiB, finds room. A client that takes less in all that time lets the server
+ * write once at most: of what it reads only the kernel knows. All of the answer arrives. */
+static void read_below_the_mark(const char *body)
+{
+    enum { TEXT = 2 * 1024 * 1024, IDLE_S = 2, STEPS = 100 * (3 * IDLE_S + 1), STEP = 20 };
+    const struct fg_api_options hasty = {.tcp_addr = "127.0.0.1:0", .idle_s = IDLE_S};
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    const int much = 1 << 20, some = 1 << 18;
+    char *text = calloc(1, TEXT + 1);
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    size_t n = 0;
+
+    _Static_assert(STEPS * STEP < 16384, "less than a write");
+    fixture_start(&f, NULL, &hasty);
+    assert_int_equal(setsockopt(find_listener(), SOL_SOCKET, SO_SNDBUF, &some, sizeof some), 0);
+    client_tcp_small(&c, &f, 1); /* the least that the kernel allows */
+    client_post(&c, "/v1/completions", body);
+    job = fake_backend_next(f.backend);
+    memset(text, 'x', TEXT);
+    fake_job_delta(job, text, NULL, 0);
+    fake_job_done(job, FG_FINISH_STOP);
+    for (int i = 0; i < STEPS; i++) {
+        ssize_t r = recv(c.fd, text, STEP, 0);
+
+        assert_true(r > 0);
+        n += (size_t)r;
+        nanosleep(&pause, NULL);
+    }
+    setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &much, sizeof much);
+    while (n < TEXT) {
+        ssize_t r = recv(c.fd, text, TEXT, 0);
+
+        if (r <= 0)
+            fail_msg("cut after %zu of %d bytes", n, TEXT);
+        n += (size_t)r;
+    }
+    client_close(&c);
+    free(text);
+    fixture_stop(&f);
+}
+
+static void what_a_slow_reader_takes_counts(void **state)
+{
+    (void)state;
+    read_below_the_mark(WHOLE);
+    read_below_the_mark(STREAM);
+}
+
+/* Nobody reads it: it is cut, but not before the time is over. */
+static void an_unread_answer_is_cut(void **state)
+{
+    enum { TEXT = 4 * 1024 * 1024 };
+    const struct fg_api_options hasty = {.idle_s = 1};
+    char *text = calloc(1, TEXT + 1);
+    struct pollfd p = {.events = POLLRDHUP};
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    double begun;
+    size_t n = 0;
+    ssize_t r;
+
+    (void)state;
+    fixture_start(&f, NULL, &hasty);
+    client_unix(&c, &f);
+    client_post(&c, "/v1/completions", WHOLE);
+    job = fake_backend_next(f.backend);
+    memset(text, 'x', TEXT);
+    fake_job_delta(job, text, NULL, 0);
+    begun = fg_clock_ms();
+    fake_job_done(job, FG_FINISH_STOP);
+    p.fd = c.fd;
+    assert_int_equal(poll(&p, 1, 60000), 1);
+    assert_true(fg_clock_ms() - begun > 1000);
+    while ((r = recv(c.fd, text, TEXT, 0)) > 0)
+        n += (size_t)r;
+    assert_true(n > 0 && n < TEXT);
+    client_close(&c);
+    free(text);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +518,8 @@ int main(void)
         cmocka_unit_test(a_slow_reader_loses_nothing),
         cmocka_unit_test(an_unread_stream_is_cut),
         cmocka_unit_test(a_slow_reader_of_a_whole_answer_is_not_cut),
+        cmocka_unit_test(what_a_slow_reader_takes_counts),
+        cmocka_unit_test(an_unread_answer_is_cut),
         cmocka_unit_test(silent_clients_are_closed),
         cmocka_unit_test(a_long_job_is_not_a_silent_client),
     };

@@ -233,7 +233,7 @@ static void no_files_are_left(void **state)
 static void wrong_keys_are_logged(void **state)
 {
     static const char guess[] = "GET /health HTTP/1.1\r\nAuthorization: Bearer guess\r\n\r\n";
-    static const char none[] = "GET /health HTTP/1.1\r\n\r\n";
+    static const char none[] = "GET /v1/models HTTP/1.1\r\n\r\n";
     const struct fg_api_options opt = {
         .tcp_addr = "127.0.0.1:0", .api_keys = keys, .n_api_keys = 1};
     char name[] = "/tmp/fulgur-limits-XXXXXX", line[4096] = "";

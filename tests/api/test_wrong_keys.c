@@ -93,7 +93,7 @@ static void only_guesses_are_late(void **state)
         ask_health(&good, "secret");
         expect(&good, 200);
         ask_health(&good, NULL);
-        expect(&good, 401);
+        expect(&good, 200); /* it says no more than that */
         json_decref(ask(&f, "GET", "/health", NULL, 200));
         if (fg_clock_ms() - begun < FG_WRONG_KEY_MOST_MS / 2) { /* the machine is not asleep */
             assert_int_equal(poll(&late, 1, 0), 0);

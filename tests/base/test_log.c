@@ -335,7 +335,7 @@ static int with_descriptor_closed(const char *path)
 /* What a client wrote cannot end a quoted value or begin a line. */
 static void test_quoted_text(void **state)
 {
-    char out[FG_LOG_TEXT], longer[500];
+    char out[FG_LOG_TEXT], longer[2 * FG_LOG_TEXT];
 
     (void)state;
     assert_string_equal(fg_log_text(out, "a\" level=x\nerror \\ \xc3\xa9\x7f\x1b["),

@@ -3,6 +3,7 @@ and what is not to be stored is not."""
 import http.client
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -202,6 +203,35 @@ class Tenants(e2e.TestCase):
                              "--api-key", "second-key", "ps"], capture_output=True, text=True,
                             check=True, timeout=60)
         self.assertIn("no jobs", ps.stdout)
+
+    def test_queue(self):
+        """One tenant's jobs refuse no other, and no other waits for all of them."""
+        socket, first, second = self.start("--queue", "8", keys=("first-key", "second-key"))
+        port = self.d.wait_log(r"^info api listening tcp=\S+ port=(\d+)", 0).group(1)
+        streams = []
+        for i in range(9):
+            c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=e2e.ANSWER_S)
+            self.addCleanup(c.close)
+            c.request("POST", "/v1/completions",
+                      json.dumps({"prompt": self.tokens(40, VOCABULARY), "max_tokens": 900,
+                                  "ignore_eos": True, "stream": i < 8}),
+                      {"Authorization": "Bearer first-key"})
+            streams.append(c)
+            if i < 8:
+                self.d.wait_for("the job", lambda n=i + 1: first.status()["n_jobs"] == n)
+        refused = streams.pop().getresponse()
+        error = json.loads(refused.read())["error"]
+        self.assertEqual((refused.status, error["code"]), (429, "queue_full"))
+        self.assertIn("8 requests of yours are in the queue", error["message"])
+        self.assertEqual(refused.getheader("Retry-After"), "1")
+        e2e.together([lambda d=d: d.complete(self.tokens(40, VOCABULARY)) for d in (second, socket)])
+        for c in streams:
+            body = c.getresponse().read()
+            self.assertTrue(body.endswith(b"data: [DONE]\n\n"), body[-200:])
+        ends = [int(m.group(1)) for m in (re.match(r"info flow job=(\d+) .*finish=", line)
+                                          for line in self.d.lines()) if m]
+        self.assertEqual(sorted(ends), list(range(1, 11)))
+        self.assertLess(max(ends.index(9), ends.index(10)), ends.index(8), "others waited for all of its jobs")
 
     def test_statistics(self):
         """Who is not the owner cannot tell from any figure that another's prompt was computed,

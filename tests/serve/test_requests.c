@@ -7,12 +7,14 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cache/cache.h"
 #include "fake_engine.h"
 #include "fixture.h"
 #include "gate.h"
 #include "serve/backend.h"
+#include "serve/job_state.h"
 
 struct env {
     char *dir, *model, *cache;
@@ -388,7 +390,7 @@ static void test_queue(void **state)
     }
     req = fixture_random_request(10, 10);
     assert_int_equal(reply_start(&r[4], flow, &req, &err), FG_EBUSY);
-    assert_string_equal(err.text, "4 requests are in the queue already; try again later");
+    assert_string_equal(err.text, "4 requests of yours are in the queue already; try again later");
     assert_null(req.tokens);
     reply_finish(&r[4]);
     assert_int_equal(fg_flow_jobs(flow, NULL, rows, 2), 4);
@@ -478,6 +480,30 @@ static void test_fairness(void **state)
     fg_flow_destroy(flow);
 }
 
+/* What a request had to do with why it failed does not end the cause. */
+static void test_lines(void **state)
+{
+    struct fg_job job = {.id = 7, .req.who = "tenant=0a0b0c0d peer=127.0.0.1"};
+    struct fg_err cause = {.text = "role is \"x\" failed=\"no\nerror"};
+    char line[512] = "";
+    int fds[2], old = dup(2);
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    dup2(fds[1], 2);
+    fg_job_log_cause(FG_LOG_WARN, &job, &cause, "store=%s", "off");
+    job.req.who[0] = '\0';
+    fg_job_log(FG_LOG_WARN, &job, "preempted=%s", "pages");
+    dup2(old, 2);
+    assert_true(read(fds[0], line, sizeof line - 1) > 0);
+    assert_non_null(strstr(line, " warn flow job=7 tenant=0a0b0c0d peer=127.0.0.1 store=off "
+                                 "cause=\"role is \\x22x\\x22 failed=\\x22no\\x0aerror\"\n"));
+    assert_non_null(strstr(line, " warn flow job=7 preempted=pages\n"));
+    close(fds[0]);
+    close(fds[1]);
+    close(old);
+}
+
 static void test_startup_failures(void **state)
 {
     struct env *env = *state;
@@ -514,6 +540,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_drain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_destroy_busy, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fairness, set_up, tear_down),
+        cmocka_unit_test(test_lines),
         cmocka_unit_test_setup_teardown(test_startup_failures, set_up, tear_down),
     };
 

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,7 @@ struct fg_completion {
     enum fg_completion_kind kind;
     enum fg_cache_use cache; /* at most */
     struct fg_tenant tenant;
+    char who[FG_JOB_WHO];
     struct fg_work work; /* reads the body; builds a large answer */
     struct fg_body *body;
     size_t body_bytes;
@@ -131,11 +133,12 @@ static void log_end(const struct choice *c)
 
     if (e->kind == FG_EVENT_DONE)
         fg_log(FG_LOG_INFO, "api",
-               "job=%llu status=%d stream=%d prompt=%u reused=%u completion=%u ms=%.1f", id, status,
-               stream, a->prompt_tokens, a->reused_tokens, a->completion_tokens, ms);
+               "job=%llu %s status=%d stream=%d prompt=%u reused=%u completion=%u ms=%.1f", id,
+               x->who, status, stream, a->prompt_tokens, a->reused_tokens, a->completion_tokens,
+               ms);
     else
-        fg_log(FG_LOG_INFO, "api", "job=%llu status=%d stream=%d error=\"%s\" ms=%.1f", id, status,
-               stream, fg_strerror(e->error.code), ms);
+        fg_log(FG_LOG_INFO, "api", "job=%llu %s status=%d stream=%d error=\"%s\" ms=%.1f", id,
+               x->who, status, stream, fg_strerror(e->error.code), ms);
 }
 
 /* All that were submitted have ended. */
@@ -373,6 +376,7 @@ static int submit_choice(struct fg_completion *x, struct choice *c)
     struct fg_err err = {0};
 
     c->parsed.job.tenant = x->tenant;
+    memcpy(c->parsed.job.who, x->who, sizeof x->who);
     if (s->backend.submit(s->backend.ctx, &c->parsed.job, sink, c, &c->job, &err)) {
         c->job = NULL;
         fg_http_error_from(&x->error, &err, s->draining);
@@ -452,6 +456,16 @@ static int read_cache_header(struct fg_completion *x, const struct fg_request *r
     return 0;
 }
 
+static void name_caller(struct fg_completion *x, const struct fg_request *r)
+{
+    char who[FG_REQUEST_WHO], label[FG_TENANT_LABEL];
+
+    _Static_assert(sizeof "tenant= " + FG_TENANT_LABEL + FG_REQUEST_WHO <= FG_JOB_WHO + 2,
+                   "both fit");
+    snprintf(x->who, sizeof x->who, "tenant=%s %s", fg_tenant_label(&x->tenant, label),
+             fg_request_who(r, who));
+}
+
 void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
                           const struct fg_tenant *tenant, enum fg_completion_kind kind)
 {
@@ -474,6 +488,7 @@ void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
     x->all = all;
     x->kind = kind;
     x->tenant = *tenant;
+    name_caller(x, r);
     x->body = body;
     x->body_bytes = bytes;
     x->rc = FG_ECANCELED;
