@@ -167,10 +167,11 @@ static int admit(struct fg_conn *c, const struct fg_head *head, struct fg_http_e
 {
     struct fg_arrival a = {.tcp = c->door->tcp, .fd = bufferevent_getfd(c->bev)};
     char *authorization, *key, *origin;
-    bool copied = copy_span(head->authorization, &authorization) & copy_span(head->key, &key) &
-                  copy_span(head->origin, &origin);
+    bool copied = copy_span(head->authorization, &authorization);
     int rc;
 
+    copied = copy_span(head->key, &key) && copied;
+    copied = copy_span(head->origin, &origin) && copied;
     a.authorization = authorization;
     a.api_key = key;
     a.origin = origin;

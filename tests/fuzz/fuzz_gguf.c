@@ -61,6 +61,7 @@ static void read_key(const struct fg_gguf *g, const char *key)
 static void use_vocabulary(const struct fg_gguf *g)
 {
     static const char text[] = "a \xff\xc3\xa4 <|im_start|>bc\n";
+    const struct fg_encode_options opt = {.flags = FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL};
     struct fg_vocabulary v;
     struct fg_err err = {0};
     uint8_t print[16];
@@ -69,8 +70,8 @@ static void use_vocabulary(const struct fg_gguf *g)
 
     if (fg_vocabulary_init(&v, g, 1 << 20, &err))
         return;
-    if (fg_tokenizer_encode(v.tokenizer, (struct fg_str){text, sizeof text - 1},
-                            FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL, &ids, &n, &err) == 0) {
+    if (fg_tokenizer_encode(v.tokenizer, (struct fg_str){text, sizeof text - 1}, opt, &ids, &n,
+                            &err) == 0) {
         for (size_t i = 0; i < n; i++)
             HOLDS(ids[i] >= 0 && (size_t)ids[i] < fg_tokenizer_n_vocab(v.tokenizer));
         free(ids);

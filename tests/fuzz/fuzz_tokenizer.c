@@ -107,7 +107,7 @@ static void check_chat(const struct fg_tokenizer *t, struct fg_str text, size_t 
     int32_t *ids = NULL;
     size_t n = 0, at = 0;
 
-    HOLDS(fg_tokenizer_encode_chat(t, &chat, &ids, &n, NULL) == 0);
+    HOLDS(fg_tokenizer_encode_chat(t, &chat, 0, &ids, &n, NULL) == 0);
     check_back(t, ids, n, text);
     for (size_t i = 0; i < n; i++) {
         size_t bytes;
@@ -120,6 +120,20 @@ static void check_chat(const struct fg_tokenizer *t, struct fg_str text, size_t 
     free(ids);
 }
 
+/* Fewer tokens are wanted: the same, or an error. */
+static void check_most(const struct fg_tokenizer *t, struct fg_str text,
+                       struct fg_encode_options opt, const int32_t *ids, size_t n_ids)
+{
+    int32_t *some = NULL;
+    size_t n = 0;
+    int rc = fg_tokenizer_encode(t, text, opt, &some, &n, NULL);
+
+    HOLDS(rc == (n_ids > opt.most ? FG_ETOOLONG : 0));
+    HOLDS(n == (rc ? opt.most : n_ids));
+    HOLDS(rc || n == 0 || memcmp(some, ids, n * sizeof *ids) == 0);
+    free(some);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct input in = {data, n};
@@ -127,11 +141,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     unsigned bytes = (unsigned)take(&in, 1);
     const struct fg_tokenizer *t = tokenizers[which % 5];
     struct fg_str text = {(const char *)in.p, in.n};
+    struct fg_encode_options opt = {.flags = which & 0x80 ? FG_ENCODE_PARSE_SPECIAL : 0};
     int32_t *ids = NULL;
     size_t n_ids = 0;
 
-    HOLDS(fg_tokenizer_encode(t, text, which & 0x80 ? FG_ENCODE_PARSE_SPECIAL : 0, &ids, &n_ids,
-                              NULL) == 0);
+    HOLDS(fg_tokenizer_encode(t, text, opt, &ids, &n_ids, NULL) == 0);
+    opt.most = 1 + begin;
+    check_most(t, text, opt, ids, n_ids);
     check_back(t, ids, n_ids, text);
     check_stream(t, ids, n_ids);
     free(ids);

@@ -19,6 +19,11 @@ CHAT = {"model": "m", "messages": [
     "max_tokens": 16, "logprobs": True, "top_logprobs": 3}
 TEXT = {"prompt": [1, 2, 999], "logprobs": 2, "echo": False, "n": 1, "cache": False, "store": True,
         "ignore_eos": True, "response_format": {"type": "text"}, "logit_bias": {}, "max_tokens": None}
+MANY = {"prompt": ["a", [1, 2], "\u00e4"], "n": 2, "best_of": 3, "echo": True, "logprobs": 5, "seed": 3,
+        "logit_bias": {"5": -100, "999": 2.5}, "allowed_token_ids": [5, 6], "bad_words": ["no", " never"],
+        "stop_token_ids": [7], "min_tokens": 2, "max_tokens": 9, "presence_penalty": 0.5, "frequency_penalty": -0.5,
+        "repetition_penalty": 1.2, "return_token_ids": True, "skip_special_tokens": False, "add_special_tokens": False,
+        "fulgur": {"cache": "read"}}
 
 
 def gguf(pairs, tensors):
@@ -94,6 +99,7 @@ def http_seeds():
 def seeds():
     yield "gguf", gguf_seeds()
     yield "request", [b"\1" + json.dumps(CHAT).encode(), b"\0" + json.dumps(TEXT).encode(),
+                      b"\x34" + json.dumps(MANY).encode(), b"\x65" + json.dumps({**CHAT, "n": 4}).encode(),
                       b"\0" + json.dumps({"prompt": ["a"], "stop": "x", "logprobs": 0}).encode()]
     chat = b"\1[{\"name\":\"f\"}]\0\0\0You are\0\1\3Hi there\0\2\0Hello\0\x43\1f\0\1\0<|im_end|>\0"
     yield "template", [bytes([0]) + chat.replace(b"[{\"name\":\"f\"}]", b""), bytes([2]) + chat,
