@@ -22,6 +22,12 @@ uint64_t fg_kernel_state_bytes(const struct fg_kernel_bench *b)
     return 4ull * b->widths.lightning_heads * d * d;
 }
 
+uint64_t fg_kernel_delta_state_bytes(const struct fg_kernel_bench *b)
+{
+    const struct fg_delta_shape *s = &b->widths.delta;
+    return 4ull * s->n_head_v * s->head_dim * s->head_dim;
+}
+
 /* Deepest sequence, in pages. */
 static uint32_t pages(const struct fg_kernel_bench *b)
 {
@@ -60,6 +66,29 @@ static int make(struct fg_kernel_bench *b, uint64_t bytes, struct fg_buffer **ou
     return rc || !bytes ? rc : fg_kernel_bench_fill(b, *out, err);
 }
 
+/* Memory of the gated delta rule. */
+static int make_delta_layer(struct fg_kernel_bench *b, struct fg_kernel_layer *l,
+                            struct fg_err *err)
+{
+    const struct fg_delta_shape *s = &b->widths.delta;
+    uint64_t k = 4ull * s->n_head_k * s->head_dim, v = 4ull * s->n_head_v * s->head_dim;
+    const struct {
+        struct fg_buffer **out;
+        uint64_t bytes;
+    } all[] = {
+        {&l->delta_state, fg_kernel_delta_state_bytes(b)},
+        {&l->tail, s->n_head_v ? 4ull * (s->taps - 1) * fg_delta_channels(s) : 0},
+        {&l->delta_k, k * FG_BLOCK_TOKENS},
+        {&l->u_rows, v * FG_BLOCK_TOKENS},
+        {&l->log_decay, 4ull * s->n_head_v * FG_BLOCK_TOKENS},
+    };
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < sizeof all / sizeof *all; i++)
+        rc = make(b, all[i].bytes, all[i].out, err);
+    return rc;
+}
+
 static int make_layers(struct fg_kernel_bench *b, struct fg_err *err)
 {
     const struct fg_kernel_widths *w = &b->widths;
@@ -76,6 +105,8 @@ static int make_layers(struct fg_kernel_bench *b, struct fg_err *err)
             rc = make(b, rows, &l->k_rows, err);
         if (rc == 0)
             rc = make(b, rows, &l->v_rows, err);
+        if (rc == 0)
+            rc = make_delta_layer(b, l, err);
     }
     return rc;
 }
@@ -89,7 +120,9 @@ static int make_activations(struct fg_kernel_bench *b, struct fg_err *err)
 {
     const struct fg_kernel_widths *w = &b->widths;
     uint32_t softmax = w->heads.n_head * w->heads.head_dim;
-    uint32_t lightning = w->lightning_heads * w->lightning_dim, heads = max_u32(softmax, lightning);
+    const struct fg_delta_shape *s = &w->delta;
+    uint32_t lightning = w->lightning_heads * w->lightning_dim, delta = s->n_head_v * s->head_dim;
+    uint32_t heads = max_u32(max_u32(softmax, lightning), delta), gate = max_u32(lightning, delta);
     uint64_t row = 4ull * FG_KERNEL_TOKENS, pairs = FG_KERNEL_TOKENS * (uint64_t)w->n_used;
     const struct {
         struct fg_buffer **out;
@@ -101,8 +134,14 @@ static int make_activations(struct fg_kernel_bench *b, struct fg_err *err)
         {&b->qkv, row * fg_round_up(3 * lightning, 32)},
         {&b->rotated, row * heads},
         {&b->attn, row * fg_round_up(heads, 32)},
-        {&b->gate, row * fg_round_up(lightning, 32)},
-        {&b->gated, row * fg_round_up(lightning, 32)},
+        {&b->gate, row * fg_round_up(gate, 32)},
+        {&b->gated, row * fg_round_up(gate, 32)},
+        {&b->delta_rows, row * fg_round_up(fg_delta_columns(s), 32)},
+        {&b->delta_taps, 4ull * s->taps * fg_delta_channels(s)},
+        {&b->delta_q, row * s->n_head_k * s->head_dim},
+        {&b->delta_v, row * delta},
+        {&b->system, row * s->n_head_v * FG_BLOCK_TOKENS},
+        {&b->strength, row * s->n_head_v},
         {&b->partial, 4 * fg_attend_partial(&w->heads, pages(b))},
         {&b->decay, 4ull * w->lightning_heads * (FG_BLOCK_TOKENS + 1)},
         {&b->experts, 4 * pairs},
@@ -163,6 +202,12 @@ void fg_kernel_bench_free_room(struct fg_kernel_bench *b)
                                      b->experts,
                                      b->pairs,
                                      b->pair_tiles,
+                                     b->delta_rows,
+                                     b->delta_taps,
+                                     b->delta_q,
+                                     b->delta_v,
+                                     b->system,
+                                     b->strength,
                                      b->tables.tokens,
                                      b->tables.table,
                                      b->tables.chunks,
@@ -171,10 +216,13 @@ void fg_kernel_bench_free_room(struct fg_kernel_bench *b)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         fg_buffer_destroy(all[i]);
     for (uint32_t i = 0; i < FG_KERNEL_LAYERS; i++) {
-        fg_buffer_destroy(b->layers[i].kv);
-        fg_buffer_destroy(b->layers[i].state);
-        fg_buffer_destroy(b->layers[i].k_rows);
-        fg_buffer_destroy(b->layers[i].v_rows);
+        const struct fg_kernel_layer *l = &b->layers[i];
+        struct fg_buffer *const of_layer[] = {l->kv,      l->state,       l->k_rows,
+                                              l->v_rows,  l->delta_state, l->tail,
+                                              l->delta_k, l->u_rows,      l->log_decay};
+
+        for (size_t j = 0; j < sizeof of_layer / sizeof *of_layer; j++)
+            fg_buffer_destroy(of_layer[j]);
     }
 }
 
