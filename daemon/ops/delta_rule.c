@@ -6,7 +6,10 @@
 #include "lightning_attention.h"
 #include "shaders/delta/params.h"
 
-enum { TOKENS = 4 /* of one chunk that share its rows in a workgroup */ };
+enum {
+    TOKENS = 4,     /* of one chunk that share its rows in a workgroup */
+    ROW_TOKENS = 8, /* whose rows are made in a workgroup */
+};
 
 /* variant: tokens of a group. */
 static void write_system(const struct fg_kernel_key *k, char name[FG_KERNEL_NAME])
@@ -44,8 +47,10 @@ struct round {
 static void record_rows(struct fg_ops *o, const struct fg_delta_rule *a, const struct round *r)
 {
     const struct fg_delta_shape *s = &a->shape;
+    uint32_t tokens = r->most == 1 ? 1 : ROW_TOKENS;
     const struct fg_kernel_key rows = {.base = fg_lightning_by_lanes(o) ? "delta_rows.sg8"
-                                                                        : "delta_rows"};
+                                                                        : "delta_rows",
+                                       .spec = {tokens, s->taps}};
     const struct fg_kernel_key gates = {.base = "delta_gates"};
     const struct fg_bind row_binds[] = {
         {a->rows.buffer, 0, 0}, {a->tail, 0, 0}, {a->taps, 0, 0},          {a->q, 0, 0},
@@ -54,13 +59,13 @@ static void record_rows(struct fg_ops *o, const struct fg_delta_rule *a, const s
                                          {a->bias, 0, 0},        {a->log_decay, 0, 0},
                                          {a->strength, 0, 0},    {a->tables->chunks, 0, 0}};
 
-    fg_ops_dispatch(
-        o, &rows,
-        &(struct fg_ops_call){.binds = row_binds,
-                              .n_binds = 7,
-                              .push = &r->push,
-                              .push_bytes = sizeof r->push,
-                              .groups = {2 * s->n_head_k + s->n_head_v, r->most, r->rows->n_rows}});
+    fg_ops_dispatch(o, &rows,
+                    &(struct fg_ops_call){.binds = row_binds,
+                                          .n_binds = 7,
+                                          .push = &r->push,
+                                          .push_bytes = sizeof r->push,
+                                          .groups = {2 * s->n_head_k + s->n_head_v,
+                                                     r->most / tokens, r->rows->n_rows}});
     fg_ops_dispatch(o, &gates,
                     &(struct fg_ops_call){.binds = gate_binds,
                                           .n_binds = 6,
@@ -190,7 +195,8 @@ void fg_record_delta_rule(struct fg_ops *o, const struct fg_delta_rule *a)
 
 void fg_record_delta_gate(struct fg_ops *o, const struct fg_delta_gate *a)
 {
-    const struct fg_kernel_key key = {.base = "delta_gate"};
+    const struct fg_kernel_key key = {.base = fg_lightning_by_lanes(o) ? "delta_gate.sg8"
+                                                                       : "delta_gate"};
     struct fg_delta_gate_push push = {.n_head = a->shape->n_head_v,
                                       .head_dim = a->shape->head_dim,
                                       .ldo = a->x.stride,

@@ -58,11 +58,12 @@ struct fg_kernel_bench {
     struct fg_ops ops;
     struct fg_kernel_widths widths;
     struct fg_kernel_layer layers[FG_KERNEL_LAYERS];
-    struct fg_buffer *noise; /* host; made-up words */
+    struct fg_buffer *noise;  /* host; made-up words */
+    struct fg_buffer *floats; /* host; made-up f32 of -1 to 0, where sums must stay what they are */
     /* Rows of FG_KERNEL_TOKENS tokens; `wide` is the widest row of weights of a norm. */
     struct fg_buffer *wide, *x, *n, *qkv, *rotated, *attn, *gate, *gated, *partial, *decay;
     struct fg_buffer *experts, *pairs, *pair_tiles;
-    struct fg_buffer *delta_rows, *delta_taps, *delta_q, *delta_v, *system, *strength;
+    struct fg_buffer *delta_rows, *delta_taps, *delta_decay, *delta_q, *delta_v, *system, *strength;
     struct fg_step_tables tables;
     struct fg_kernel_case cases[FG_KERNEL_MAX_CASES];
     uint32_t n_cases;

@@ -21,7 +21,8 @@ static const struct {
     {"lightning_attend", {4, 0, 32, 0, 0}},  {"lightning_fold", {0, 0, 128, 0, 0}},
     {"delta_attend", {1, 0, 128, 0, 0}},     {"delta_attend", {4, 0, 128, 0, 0}},
     {"delta_system", {1, 0, 128, 0, 0}},     {"delta_system", {4, 0, 128, 0, 0}},
-    {"delta_fold", {0, 0, 128, 0, 0}},
+    {"delta_fold", {0, 0, 128, 0, 0}},       {"delta_rows", {1, 4, 0, 0, 0}},
+    {"delta_rows", {8, 4, 0, 0, 0}},
 };
 
 static bool is_base(const char *name, const char *base)
@@ -34,7 +35,8 @@ static bool is_base(const char *name, const char *base)
 static bool has_specs(const char *name)
 {
     static const char *const bases[] = {"softmax_attend", "lightning_attend", "lightning_fold",
-                                        "delta_attend",   "delta_system",     "delta_fold"};
+                                        "delta_attend",   "delta_system",     "delta_fold",
+                                        "delta_rows"};
     bool found = false;
 
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++)
