@@ -189,11 +189,12 @@ static void print_verdict(const struct report *r, FILE *out)
 static void print_text(const struct report *r, FILE *out)
 {
     const struct fg_plan *p = &r->plan;
+    uint32_t delta = fg_hparams_count(&r->hp, &fg_delta_rule_block);
     char buf[32];
 
-    fprintf(out, "model    %s: %s, %u layers (%u lightning, %u softmax attention)",
-            r->config->model, family(r), r->hp.n_layer,
-            fg_hparams_count(&r->hp, &fg_lightning_block),
+    fprintf(out, "model    %s: %s, %u layers (%u %s, %u softmax attention)", r->config->model,
+            family(r), r->hp.n_layer, delta ? delta : fg_hparams_count(&r->hp, &fg_lightning_block),
+            delta ? "gated delta rule" : "lightning",
             fg_hparams_count(&r->hp, &fg_softmax_attention_block));
     if (fg_hparams_experts(&r->hp))
         fprintf(out, ", %u experts", fg_hparams_experts(&r->hp));
@@ -264,13 +265,14 @@ static int print_json(const struct report *r, FILE *out, struct fg_err *err)
 {
     const struct fg_plan *p = &r->plan;
     json_t *whole = json_pack(
-        "{s:s, s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:i, s:i}", "model",
+        "{s:s, s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:i, s:i, s:i}", "model",
         r->config->model, "architecture", family(r), "device", r->device.name, "device_type",
         r->device.type, "one_memory", (int)p->one_memory, "fits", (int)fg_plan_fits(p), "context",
         (int)p->opt.n_ctx, "parallel", (int)p->opt.n_seq, "batch", (int)p->opt.n_batch, "kv_pages",
         (int)p->opt.n_pages, "saved_states", (int)(p->state_bytes ? p->opt.n_states : 0), "kv_type",
         p->opt.kv_type == FG_KV_F16 ? "f16" : "f32", "numerics", fg_numerics_name(p->opt.numerics),
-        "lightning_layers", (int)fg_hparams_count(&r->hp, &fg_lightning_block), "softmax_layers",
+        "lightning_layers", (int)fg_hparams_count(&r->hp, &fg_lightning_block), "delta_layers",
+        (int)fg_hparams_count(&r->hp, &fg_delta_rule_block), "softmax_layers",
         (int)fg_hparams_count(&r->hp, &fg_softmax_attention_block));
 
     if (!whole)

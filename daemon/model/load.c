@@ -38,12 +38,16 @@ static void make_items(struct items *it, const struct fg_gguf *g, int layer,
         struct item *last = it->n ? &it->list[it->n - 1] : NULL;
         char name[FG_TENSOR_NAME];
 
-        fg_tensor_name(name, layer, row->name);
+        fg_tensor_row_name(name, layer, row);
         const struct fg_tensor *t = fg_gguf_tensor(g, name);
-        if (row->join == FG_JOIN_BELOW && joins_below(last, t, rows)) {
+        if (row->join == FG_JOIN_HALVES) {
+            it->list[it->n++] =
+                (struct item){.from = {.t = {t, t}, .n = 2, .gated = true}, .row = row};
+        } else if (row->join == FG_JOIN_BELOW && joins_below(last, t, rows)) {
             last->from.t[last->from.n++] = t;
         } else if (row->join == FG_JOIN_GATED && t->type == last->from.t[0]->type) {
-            last->from = (struct fg_matrix_source){{last->from.t[0], t}, 2, true};
+            last->from =
+                (struct fg_matrix_source){.t = {last->from.t[0], t}, .n = 2, .gated = true};
         } else {
             it->list[it->n++] = (struct item){.from = {.t = {t}, .n = 1},
                                               .row = row,
@@ -52,6 +56,16 @@ static void make_items(struct items *it, const struct fg_gguf *g, int layer,
         }
         rows = (row->join == FG_JOIN_BELOW ? rows : 0) + (uint32_t)t->ne[1];
     }
+}
+
+static uint32_t n_tensors(const struct item *item)
+{
+    return item->row->join == FG_JOIN_HALVES ? 1 : item->from.n;
+}
+
+static uint64_t vector_bytes(const struct item *item)
+{
+    return item->row->ne[0] * item->row->ne[1] * 4;
 }
 
 /* Where the slots of a table are. */
@@ -70,7 +84,7 @@ static int load(struct fg_engine *e, struct fg_uploader *u, const struct items *
         if (item->row->vector) {
             rc = fg_vector_upload(u, item->from.t[0],
                                   slot == FG_NORM_SLOT ? to->norm : &to->vectors[slot], err);
-            e->weight_bytes += item->from.t[0]->ne[0] * 4;
+            e->weight_bytes += vector_bytes(item);
         } else {
             rc = fg_matrix_init(&to->matrices[slot], u, &item->from, err);
             to->matrices[slot].y_at = item->y_at;
@@ -149,13 +163,13 @@ static int measure(struct fg_plan *p, const struct items *it, const struct fg_de
         const struct item *item = &it->list[i];
         struct fg_matrix m;
         if (item->row->vector) {
-            rc = add_bytes(p, FG_F32, item->from.t[0]->ne[0] * 4, 1, err);
+            rc = add_bytes(p, FG_F32, vector_bytes(item), 1, err);
             continue;
         }
         rc = fg_matrix_measure(&m, d, &item->from, err);
         if (rc)
             return rc;
-        rc = add_bytes(p, m.type, m.bytes, item->from.n, err);
+        rc = add_bytes(p, m.type, m.bytes, n_tensors(item), err);
         fg_matrix_finish(&m);
     }
     return rc;

@@ -46,7 +46,7 @@ static int fit_batch(const struct fg_activation_needs *n, const struct fg_hparam
 {
     uint64_t widest = fg_round_up(hp->n_embd, 32);
     widest = max_u64(widest, fg_round_up(n->qkv, 32));
-    widest = max_u64(widest, max_u64(n->ff, n->ff_down));
+    widest = max_u64(widest, max_u64(n->system, max_u64(n->ff, n->ff_down)));
     if (p->opt.numerics == FG_NUMERICS_INT8)
         widest = max_u64(widest, n->quantized);
     uint64_t most = d->max_storage_range / (widest * 4) / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
@@ -80,6 +80,8 @@ static size_t list(struct fg_scratch *s, const struct fg_hparams *hp, const stru
         {&a->attn, heads, FG_BUFFER_DEVICE, "attention outputs"},
         {&a->gate, max_u64(gate, 4), FG_BUFFER_DEVICE, "gates"},
         {&a->gated, max_u64(gate, 4), FG_BUFFER_DEVICE, "gated outputs"},
+        {&a->system, max_u64(t * n.system, 4), FG_BUFFER_DEVICE, "rows of chunks in each other"},
+        {&a->strength, max_u64(t * n.strength, 4), FG_BUFFER_DEVICE, "rows of chunks"},
         {&a->ff_gate, t * n.ff, FG_BUFFER_DEVICE, "feed-forward activations"},
         {&a->ff_up, p->ungated ? t * n.ff : 4, FG_BUFFER_DEVICE, "feed-forward activations"},
         {&a->ff_down, max_u64(t * n.ff_down, 4), FG_BUFFER_DEVICE, "expert outputs"},
@@ -176,6 +178,8 @@ void fg_scratch_finish(struct fg_scratch *s)
                                      a->attn,
                                      a->gate,
                                      a->gated,
+                                     a->system,
+                                     a->strength,
                                      a->ff_gate,
                                      a->ff_up,
                                      a->ff_down,

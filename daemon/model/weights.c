@@ -138,6 +138,17 @@ static int size_parts(struct fg_matrix *m, const struct fg_device_info *d,
     return 0;
 }
 
+static bool are_halves(const struct fg_matrix_source *from)
+{
+    return from->gated && from->t[0] == from->t[1];
+}
+
+/* Rows of the i-th tensor that are the matrix's. */
+static uint32_t source_rows(const struct fg_matrix_source *from, uint32_t i)
+{
+    return (uint32_t)from->t[i]->ne[1] >> are_halves(from);
+}
+
 int fg_matrix_measure(struct fg_matrix *m, const struct fg_device_info *d,
                       const struct fg_matrix_source *from, struct fg_err *err)
 {
@@ -150,7 +161,7 @@ int fg_matrix_measure(struct fg_matrix *m, const struct fg_device_info *d,
     m->gated = from->gated;
     m->k = (uint32_t)t->ne[0];
     m->n_blocks = (m->k + 31) / 32;
-    m->n_rows = (uint32_t)t->ne[1];
+    m->n_rows = source_rows(from, 0);
     for (uint32_t i = 1; i < from->n && !from->gated; i++)
         m->n_rows += (uint32_t)from->t[i]->ne[1];
     m->n_experts = (uint32_t)t->ne[2];
@@ -230,13 +241,20 @@ static int upload_rows(const struct target *to, const struct raw_rows *r, struct
     return rc;
 }
 
-/* The rows of t, which are rows first.. of the matrix, that belong to the part, to rows slot0.. of
- * its tiles. */
-static int upload_part(const struct target *to, const struct fg_tensor *t, uint32_t first,
-                       uint32_t slot0, struct fg_err *err)
+/* What a tensor gives to a matrix. */
+struct given {
+    const struct fg_tensor *t;
+    uint32_t skip, n_rows; /* rows of t, of each expert */
+    uint32_t first;        /* row of the matrix */
+    uint32_t slot0;        /* rows of its tiles from here on */
+};
+
+/* The rows that belong to the part. */
+static int upload_part(const struct target *to, const struct given *g, struct fg_err *err)
 {
     const struct fg_matrix_part *part = to->part;
-    uint32_t n_rows = (uint32_t)t->ne[1], end = part->row0 + part->n_rows;
+    const struct fg_tensor *t = g->t;
+    uint32_t first = g->first, n_rows = g->n_rows, end = part->row0 + part->n_rows;
     uint32_t r0 = first > part->row0 ? first : part->row0;
     uint32_t r1 = first + n_rows < end ? first + n_rows : end;
     uint64_t row_bytes = fg_dtype_row_bytes(t->type, t->ne[0]);
@@ -248,7 +266,7 @@ static int upload_part(const struct target *to, const struct fg_tensor *t, uint3
     if (step > 32768 * 32)
         step = 32768 * 32;
     for (uint32_t e = 0; rc == 0 && e < part->n_experts; e++) {
-        uint64_t skipped = (uint64_t)(part->expert0 + e) * n_rows;
+        uint64_t skipped = (part->expert0 + e) * t->ne[1] + g->skip;
         for (uint32_t r = r0; rc == 0 && r < r1; r += step) {
             const struct raw_rows raw = {.rows = (const uint8_t *)t->data +
                                                  (skipped + r - first) * row_bytes,
@@ -256,7 +274,7 @@ static int upload_part(const struct target *to, const struct fg_tensor *t, uint3
                                          .n_rows = r1 - r < step ? r1 - r : step,
                                          .row0 = r - part->row0,
                                          .tile0 = e * tiles,
-                                         .slot0 = slot0};
+                                         .slot0 = g->slot0};
             rc = upload_rows(to, &raw, err);
         }
     }
@@ -278,11 +296,16 @@ int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_m
         rc = create_parts(m, u->device, from, err);
     for (uint32_t i = 0; rc == 0 && i < m->n_parts; i++)
         for (uint32_t j = 0, first = 0; rc == 0 && j < from->n; j++) {
-            uint32_t slot0 = m->gated ? j * fg_matrix_tile_rows(m) : 0;
             const struct target to = {u, m, &m->parts[i], repack};
-            rc = upload_part(&to, from->t[j], first, slot0, err);
+            uint32_t n_rows = source_rows(from, j);
+            const struct given given = {.t = from->t[j],
+                                        .skip = are_halves(from) ? j * n_rows : 0,
+                                        .n_rows = n_rows,
+                                        .first = first,
+                                        .slot0 = m->gated ? j * fg_matrix_tile_rows(m) : 0};
+            rc = upload_part(&to, &given, err);
             if (!m->gated)
-                first += (uint32_t)from->t[j]->ne[1];
+                first += n_rows;
         }
     if (rc)
         fg_matrix_finish(m);
@@ -306,16 +329,16 @@ int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, const struct fg_ma
 int fg_vector_upload(struct fg_uploader *u, const struct fg_tensor *t, struct fg_buffer **out,
                      struct fg_err *err)
 {
-    uint64_t bytes = t->ne[0] * 4;
+    uint64_t n = t->ne[0] * t->ne[1], bytes = n * 4;
     int rc;
     *out = NULL;
     if (bytes > STAGING_BYTES)
         return fg_fail(err, FG_EUNSUPPORTED, "%.*s: %llu elements are too many", (int)t->name.n,
-                       t->name.p, (unsigned long long)t->ne[0]);
+                       t->name.p, (unsigned long long)n);
     rc = fg_buffer_create(u->device, bytes, FG_BUFFER_DEVICE, "norm weights", out, err);
     if (rc)
         return rc;
-    fg_dtype_expand(t->type, t->data, fg_buffer_map(u->staging), t->ne[0]);
+    fg_dtype_expand(t->type, t->data, fg_buffer_map(u->staging), n);
     fg_cmd_begin(u->cmd);
     fg_cmd_copy(u->cmd, u->staging, 0, *out, 0, bytes);
     rc = fg_cmd_run(u->cmd, err);

@@ -18,11 +18,11 @@ void fg_uploader_destroy(struct fg_uploader *u);
 
 /* The tensors that make one matrix, all of one type and k: [k, rows] or [k, rows, experts]. Two
  * gated ones have one shape; others lie below each other, each but the last of whole tiles. */
-enum { FG_MATRIX_TENSORS = 3 };
+enum { FG_MATRIX_TENSORS = 4 };
 struct fg_matrix_source {
     const struct fg_tensor *t[FG_MATRIX_TENSORS];
     uint32_t n;
-    bool gated;
+    bool gated; /* t[0] and t[1]; where they are one, its first rows and its last */
 };
 
 /* What fg_matrix_init() would make of them on a device of these limits: the parts without their
@@ -42,7 +42,7 @@ struct fg_matrix_shape {
  */
 int fg_matrix_blank(struct fg_matrix *m, struct fg_device *d, const struct fg_matrix_shape *shape,
                     struct fg_err *err);
-/* A tensor of one dimension, expanded to f32. */
+/* A tensor, expanded to f32, its rows one after the other. */
 int fg_vector_upload(struct fg_uploader *u, const struct fg_tensor *t, struct fg_buffer **out,
                      struct fg_err *err);
 

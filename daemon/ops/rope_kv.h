@@ -15,9 +15,12 @@ struct fg_heads {
 
 struct fg_rope_kv {
     const struct fg_heads *heads;
-    struct fg_view qkv;        /* queries, keys, values of each token */
+    bool gated;                /* behind each head of q lies that of a gate on its output */
+    struct fg_view qkv;        /* queries (and gates between them), keys, values of each token */
     struct fg_buffer *rotated; /* [qkv.rows][n_head * head_dim] out */
     struct fg_buffer *kv;      /* pages */
+    struct fg_buffer *q_norm, *k_norm; /* RMS norms [head_dim] of each head, or NULL: none */
+    float eps;                         /* of those norms */
     const struct fg_step_tables *tables;
 };
 void fg_record_rope_kv(struct fg_ops *o, const struct fg_rope_kv *a);

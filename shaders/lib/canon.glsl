@@ -138,6 +138,35 @@ float fg_silu(float x)
     return y;
 }
 
+// ln(1 + y) for y in [0, 1]: 2 artanh(y / (2 + y)), its series.
+float fg_log1p(float y)
+{
+    precise float s = 2.0 + y;
+    s = y * fg_rcp(s);
+    precise float z = s * s;
+    precise float twice = s + s;
+    precise float p = 5.88235294e-2;
+    p = p * z + 6.66666667e-2;
+    p = p * z + 7.69230769e-2;
+    p = p * z + 9.09090909e-2;
+    p = p * z + 1.11111111e-1;
+    p = p * z + 1.42857143e-1;
+    p = p * z + 0.2;
+    p = p * z + 3.33333333e-1;
+    p = z * p;
+    p = twice * p;
+    p = twice + p;
+    return p;
+}
+
+// ln(1 + e^x)
+float fg_softplus(float x)
+{
+    precise float nx = 0.0 - abs(x);
+    precise float y = (x > 0.0 ? x : 0.0) + fg_log1p(fg_exp(nx));
+    return y;
+}
+
 // f16 bits (low 16 of h) to f32 by integers: exact for denormals on every device. Weights and the
 // cache hold no infinities; their bits give 65536 and above.
 float fg_f16_bits(uint h)

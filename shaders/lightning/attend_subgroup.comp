@@ -7,7 +7,6 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
-#include "params.h"
 #include "../lib/canon.glsl"
 
 #define S FG_SUBGROUP
@@ -15,14 +14,20 @@ layout(local_size_x = S) in;
 // QT (1, 4 tokens) and S (8 lanes, divides the subgroup size) come from the variant table.
 layout(constant_id = 2) const uint D = 64; // head dimension, multiple of 8, at most 256
 
-layout(push_constant) uniform Push { fg_lightning_push p; };
+#define FG_DECAY_BINDING 4
+#include "decay.glsl"
+#ifdef FG_SYSTEM
+layout(binding = 0) uniform samplerBuffer k_rows;
+layout(std430, binding = 1) buffer Left { vec4 left[]; };
+layout(std430, binding = 2) writeonly buffer M { float m[]; };
+#else
 layout(binding = 0) uniform samplerBuffer q;
 layout(binding = 1) uniform samplerBuffer k_rows;
 layout(binding = 2) uniform samplerBuffer v_rows;
-layout(binding = 3) uniform samplerBuffer state;
-layout(std430, binding = 4) readonly buffer Decay { float decay[]; }; // [head][65] lambda^n
-layout(std430, binding = 5) readonly buffer Rows { fg_chunk_row rows[]; };
 layout(std430, binding = 6) writeonly buffer O { vec4 o[]; };
+#endif
+layout(binding = 3) uniform samplerBuffer state;
+layout(std430, binding = 5) readonly buffer Rows { fg_chunk_row rows[]; };
 
 const uint D4 = D / 4u;
 // vec4 of v of a lane at a time: for one token whole rows of the state, in the order of memory.
@@ -30,14 +35,26 @@ const uint E_MOST = QT == 1u ? 4u : 2u;
 const uint E_ROW = (D4 + S - 1u) / S;
 const uint E_STEPS = E_ROW > E_MOST ? E_MOST : E_ROW;
 
+#ifndef FG_SYSTEM
 shared vec4 weights[QT * 16u]; // [token][key], what the lanes of the subgroup found
+#endif
 
 // Of this invocation; the functions below are main()'s parts, in order.
-uint lane, head, t0, n, slot, n_keys;
+uint lane, head, t0, n, slot, k_slot, n_keys;
 uint i0; // in the chunk
 fg_chunk_row row;
 uint q_at[QT], e[E_STEPS];
 vec4 inter[QT * E_STEPS], intra[QT * E_STEPS];
+
+// Dimensions 4 d .. 4 d + 3 of q of token t, or of what stands in its place.
+vec4 q_of(uint t, uint d)
+{
+#ifdef FG_SYSTEM
+    return texelFetch(k_rows, int(q_at[t] + 64u * d));
+#else
+    return texelFetch(q, int(q_at[t] + d));
+#endif
+}
 
 void weights_of(uint j)
 {
@@ -45,14 +62,19 @@ void weights_of(uint j)
     [[unroll]] for (uint t = 0u; t < QT; t++)
         acc[t] = vec4(0.0);
     for (uint d = 0u; d < D4; d++) {
-        vec4 k = texelFetch(k_rows, int((slot * D4 + d) * 64u + j));
+        vec4 k = texelFetch(k_rows, int((k_slot * D4 + d) * 64u + j));
         [[unroll]] for (uint t = 0u; t < QT; t++)
-            acc[t] = fg_madd4(acc[t], texelFetch(q, int(q_at[t] + d)), k);
+            acc[t] = fg_madd4(acc[t], q_of(t, d), k);
     }
     [[unroll]] for (uint t = 0u; t < QT; t++) {
-        uint i = i0 + t;
-        weights[t * 16u + j / 4u][j % 4u] =
-            fg_mul(decay[head * 65u + (j <= i ? min(i, 64u) - j : 0u)], fg_sum4(acc[t]));
+        uint i = min(i0 + t, 63u);
+        float w = fg_mul(fg_decay(head, slot, i, min(j, i)), fg_sum4(acc[t]));
+#ifdef FG_SYSTEM
+        if (t < n && j < i)
+            m[((row.token + t0 + t) * p.n_head + head) * 64u + j] = fg_flush(w);
+#else
+        weights[t * 16u + j / 4u][j % 4u] = w;
+#endif
     }
 }
 
@@ -62,7 +84,7 @@ void by_state()
     for (uint d = 0u; d < D4; d++) {
         vec4 qd[QT];
         [[unroll]] for (uint t = 0u; t < QT; t++)
-            qd[t] = texelFetch(q, int(q_at[t] + d));
+            qd[t] = q_of(t, d);
         [[unroll]] for (uint c = 0u; c < 4u; c++)
             [[unroll]] for (uint s = 0u; s < E_STEPS; s++) {
                 vec4 sv = texelFetch(state, int((slot * D + 4u * d + c) * D4 + e[s]));
@@ -75,6 +97,7 @@ void by_state()
 // The sum over j.
 void by_rows()
 {
+#ifndef FG_SYSTEM
     for (uint j0 = 0u; j0 < n_keys; j0 += 4u) {
         vec4 w[QT];
         [[unroll]] for (uint t = 0u; t < QT; t++)
@@ -91,6 +114,20 @@ void by_rows()
                                     : intra[t * E_STEPS + s];
         }
     }
+#endif
+}
+
+// Of 4 dimensions of v of token t.
+void write(uint t, uint e, vec4 before, vec4 within, float since)
+{
+#ifdef FG_SYSTEM
+    uint at = ((row.token + t0 + t) * p.n_head + head) * D4 + e;
+    precise vec4 y = left[at] - fg_mul4(before, since);
+    left[at] = fg_flush4(y);
+#else
+    vec4 y = fg_madd4(within, vec4(since), before);
+    o[(row.token + t0 + t) * (p.ldo / 4u) + head * D4 + e] = fg_flush4(y);
+#endif
 }
 
 void outputs(uint e0)
@@ -102,12 +139,10 @@ void outputs(uint e0)
     by_state();
     by_rows();
     [[unroll]] for (uint t = 0u; t < QT; t++) {
-        float before = decay[head * 65u + min(i0 + t + 1u, 64u)];
-        [[unroll]] for (uint s = 0u; s < E_STEPS; s++) {
-            vec4 y = fg_madd4(intra[t * E_STEPS + s], vec4(before), inter[t * E_STEPS + s]);
+        float since = fg_decay_since(head, slot, min(i0 + t, 63u));
+        [[unroll]] for (uint s = 0u; s < E_STEPS; s++)
             if (t < n && e0 + s * S + lane < D4)
-                o[(row.token + t0 + t) * (p.ldo / 4u) + head * D4 + e[s]] = fg_flush4(y);
-        }
+                write(t, e[s], inter[t * E_STEPS + s], intra[t * E_STEPS + s], since);
     }
 }
 
@@ -121,10 +156,15 @@ void main()
         return;
     n = min(QT, row.n - t0);
     slot = row.seq * p.n_head + head;
+    k_slot = row.seq * fg_k_heads() + fg_k_head(head);
     i0 = row.first + t0;
     n_keys = min(i0 + n, 64u);
     [[unroll]] for (uint t = 0u; t < QT; t++)
-        q_at[t] = ((row.token + t0 + min(t, n - 1u)) * p.n_head + head) * D4;
+#ifdef FG_SYSTEM
+        q_at[t] = k_slot * D4 * 64u + row.first + t0 + min(t, n - 1u);
+#else
+        q_at[t] = ((row.token + t0 + min(t, n - 1u)) * fg_k_heads() + fg_k_head(head)) * D4;
+#endif
     for (uint m = 0u; m * S < n_keys; m++)
         weights_of(m * S + lane);
     subgroupBarrier();

@@ -10,6 +10,7 @@ struct maker {
     const struct tiny_model *m;
     struct gguf_writer *w;
     uint64_t state;
+    uint32_t n_matrices; /* that were written */
 };
 
 /* SplitMix64, to a float in [-1, 1). */
@@ -42,14 +43,28 @@ static void add(struct maker *k, const char *name, enum fg_dtype type, const uin
     free(v);
 }
 
-static void add_norm(struct maker *k, const char *name, uint64_t n)
+/* Norms, and of the gated delta rule: taps, logs of decays from next to none to a short memory. */
+static void add_vector(struct maker *k, const char *name, const struct fg_tensor_row *row)
 {
-    add(k, name, FG_F32, (uint64_t[]){n, 1, 1}, (struct spread){1, 0.1f});
+    struct spread s = {1, 0.1f};
+
+    if (strcmp(row->name, "ssm_conv1d") == 0)
+        s = (struct spread){0, 1};
+    else if (strcmp(row->name, "ssm_a") == 0)
+        s = (struct spread){-1, 0.999f};
+    else if (strcmp(row->name, "ssm_dt.bias") == 0)
+        s = (struct spread){-1, 2};
+    add(k, name, FG_F32, row->ne, s);
 }
 
 static void add_matrix(struct maker *k, const char *name, enum fg_dtype type, const uint64_t ne[3])
 {
     add(k, name, type, ne, (struct spread){0, sqrtf(3.0f / (float)ne[0])});
+}
+
+static enum fg_dtype matrix_type(struct maker *k)
+{
+    return k->m->mixed ? k->m->mixed[k->n_matrices++ % k->m->n_mixed] : k->m->matrix;
 }
 
 /* Every tensor of a table; layer < 0: of none. */
@@ -59,19 +74,48 @@ static void add_table(struct maker *k, int layer, const struct fg_tensor_table *
 
     for (uint32_t i = 0; i < t->n; i++) {
         const struct fg_tensor_row *row = &t->rows[i];
-        bool router = strcmp(row->name, "ffn_gate_inp") == 0;
+        bool router = strncmp(row->name, "ffn_gate_inp", 12) == 0;
 
-        fg_tensor_name(name, layer, row->name);
+        fg_tensor_row_name(name, layer, row);
         if (row->vector)
-            add_norm(k, name, row->ne[0]);
+            add_vector(k, name, row);
         else
-            add_matrix(k, name, router ? FG_F32 : k->m->matrix, row->ne);
+            add_matrix(k, name, router ? FG_F32 : matrix_type(k), row->ne);
     }
 }
 
 static bool is_llama(const struct tiny_model *m)
 {
     return m->family == &fg_llama;
+}
+
+static bool is_qwen35(const struct tiny_model *m)
+{
+    return m->family == &fg_qwen35 || m->family == &fg_qwen35moe;
+}
+
+static void add_qwen35_keys(struct maker *k, const char *arch)
+{
+    const struct tiny_model *m = k->m;
+    const struct {
+        const char *suffix;
+        uint32_t v;
+    } keys[] = {
+        {"ssm.conv_kernel", m->taps},
+        {"ssm.state_size", m->delta_dim},
+        {"ssm.group_count", m->n_head_k},
+        {"ssm.time_step_rank", m->n_head_v},
+        {"ssm.inner_size", m->n_head_v * m->delta_dim},
+        {"nextn_predict_layers", m->n_left_out},
+        {"expert_feed_forward_length", m->n_ff},
+        {"expert_shared_feed_forward_length", m->n_ff_shared},
+    };
+    char key[96];
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        snprintf(key, sizeof key, "%s.%s", arch, keys[i].suffix);
+        gguf_writer_u32(k->w, key, keys[i].v);
+    }
 }
 
 static void add_keys(struct maker *k, const char *arch)
@@ -81,7 +125,7 @@ static void add_keys(struct maker *k, const char *arch)
         const char *suffix;
         uint32_t v;
     } keys[] = {
-        {"block_count", m->n_layer},
+        {"block_count", m->n_layer + m->n_left_out},
         {"context_length", 65536},
         {"embedding_length", m->n_embd},
         {"feed_forward_length", m->n_ff},
@@ -104,7 +148,9 @@ static void add_keys(struct maker *k, const char *arch)
     gguf_writer_f32(k->w, key, 1e-5f);
     snprintf(key, sizeof key, "%s.rope.freq_base", arch);
     gguf_writer_f32(k->w, key, is_llama(m) ? 10000.0f : 1e7f);
-    if (is_llama(m))
+    if (is_qwen35(m))
+        add_qwen35_keys(k, arch);
+    if (is_llama(m) || is_qwen35(m))
         return;
     snprintf(key, sizeof key, "%s.residual_scale", arch);
     gguf_writer_f32(k->w, key, 3.5565588f);
@@ -153,6 +199,41 @@ struct tiny_model tiny_llama(void)
     };
 }
 
+struct tiny_model tiny_qwen35(void)
+{
+    return (struct tiny_model){
+        .family = &fg_qwen35,
+        .n_layer = 4,
+        .n_embd = 64,
+        .n_ff = 96,
+        .n_head = 4,
+        .n_head_kv = 2,
+        .head_dim = 32,
+        .n_vocab = 96,
+        .rope_dim = 16,
+        .n_head_k = 2,
+        .n_head_v = 4,
+        .delta_dim = 16,
+        .taps = 4,
+        .matrix = FG_F32,
+        .seed = 1,
+    };
+}
+
+struct tiny_model tiny_qwen35moe(void)
+{
+    struct tiny_model m = tiny_qwen35();
+
+    m.family = &fg_qwen35moe;
+    m.n_expert = 4;
+    m.n_expert_used = 2;
+    m.n_ff_shared = 64;
+    m.n_head_k = 3;
+    m.n_head_v = 6;
+    m.delta_dim = 24;
+    return m;
+}
+
 /* What the family makes of the keys that are written. */
 static void read_shape(const struct maker *k, struct fg_hparams *hp)
 {
@@ -192,4 +273,36 @@ struct gguf_writer *tiny_model_write(const struct tiny_model *m)
         gguf_writer_tensor(k.w, "rope_freqs.weight", FG_F32, 1, &n, factors);
     }
     return k.w;
+}
+
+void tiny_model_fuse_experts(struct gguf_writer *w, uint32_t layer)
+{
+    static const char *const parts[] = {"gate", "up"};
+    const struct fg_tensor *t[2];
+    struct fg_gguf *g;
+    struct fg_err err;
+    char name[64];
+    uint8_t *fused;
+
+    if (gguf_writer_open(w, &g, &err))
+        abort();
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "blk.%" PRIu32 ".ffn_%s_exps.weight", layer, parts[i]);
+        t[i] = fg_gguf_tensor(g, name);
+        gguf_writer_drop_tensor(w, name);
+    }
+    size_t part = (size_t)(t[0]->size / t[0]->ne[2]);
+    const uint64_t ne[] = {t[0]->ne[0], 2 * t[0]->ne[1], t[0]->ne[2]};
+
+    fused = malloc(2 * (size_t)t[0]->size);
+    if (!fused)
+        abort();
+    for (size_t e = 0; e < ne[2]; e++)
+        for (size_t i = 0; i < 2; i++)
+            memcpy(fused + (2 * e + i) * part, (const uint8_t *)t[i]->data + e * part, part);
+    snprintf(name, sizeof name, "blk.%" PRIu32 ".ffn_gate_up_exps.weight", layer);
+    gguf_writer_tensor_raw(w, name, &(struct gguf_writer_shape){(uint32_t)t[0]->type, 3, ne}, fused,
+                           2 * (size_t)t[0]->size);
+    free(fused);
+    fg_gguf_close(g);
 }

@@ -1,8 +1,7 @@
 #include "canon.h"
 #include "ops.h"
 
-/* Four partial sums over d mod 4. */
-static float dot(const float *a, const float *b, size_t d)
+float fg_ref_dot(const float *a, const float *b, size_t d)
 {
     float part[4] = {0};
 
@@ -25,7 +24,7 @@ static void add_tile(struct partial *p, const float *q, const struct fg_ref_keys
     float s[FG_REF_CHUNK], max = p->m, sum = 0, keep;
 
     for (size_t j = 0; j < n; j++) {
-        s[j] = dot(q, k + j * ld, d) * scale;
+        s[j] = fg_ref_dot(q, k + j * ld, d) * scale;
         max = max < s[j] ? s[j] : max;
     }
     keep = fg_ref_exp(p->m - max);
@@ -80,37 +79,62 @@ void fg_ref_attend(const float *q, const struct fg_ref_keys *keys, size_t d, flo
         o[i] = fg_ref_flush(all.o[i] * inv);
 }
 
-void fg_ref_lightning_attend(const float *q, const struct fg_ref_keys *keys, const float *state,
-                             const float decay[FG_REF_CHUNK + 1], size_t d, float *o)
+void fg_ref_recurrent_attend(const float *q, const struct fg_ref_chunk_rows *rows,
+                             const float *state, const struct fg_ref_decay *decay, size_t d,
+                             float *o)
 {
-    size_t n = keys->n;
     float w[FG_REF_CHUNK];
 
-    for (size_t j = 0; j < n; j++)
-        w[j] = decay[n - 1 - j] * dot(q, keys->k + j * keys->ld, d);
+    for (size_t j = 0; j < rows->n; j++)
+        w[j] = decay->to[j] * fg_ref_dot(q, rows->k + j * rows->ld_k, d);
     for (size_t e = 0; e < d; e++) {
         float before = 0, within = 0;
 
         for (size_t c = 0; c < d; c++)
             before = before + q[c] * state[c * d + e];
-        for (size_t j = 0; j < n; j++)
-            within = within + w[j] * keys->v[j * keys->ld + e];
-        o[e] = fg_ref_flush(decay[n] * before + within);
+        for (size_t j = 0; j < rows->n; j++)
+            within = within + w[j] * rows->u[j * rows->ld_u + e];
+        o[e] = fg_ref_flush(decay->since * before + within);
     }
+}
+
+void fg_ref_recurrent_fold(float *state, const struct fg_ref_chunk_rows *rows,
+                           const struct fg_ref_decay *decay, size_t d)
+{
+    for (size_t c = 0; c < d; c++)
+        for (size_t e = 0; e < d; e++) {
+            float sum = 0;
+
+            for (size_t j = 0; j < rows->n; j++)
+                sum = sum +
+                      (decay->to[j] * rows->k[j * rows->ld_k + c]) * rows->u[j * rows->ld_u + e];
+            state[c * d + e] = fg_ref_flush(decay->since * state[c * d + e] + sum);
+        }
+}
+
+/* lambda^(n - 1 - j) for row j of n. */
+static void constant_decay(const float decay[FG_REF_CHUNK + 1], size_t n, float to[FG_REF_CHUNK])
+{
+    for (size_t j = 0; j < n; j++)
+        to[j] = decay[n - 1 - j];
+}
+
+void fg_ref_lightning_attend(const float *q, const struct fg_ref_keys *keys, const float *state,
+                             const float decay[FG_REF_CHUNK + 1], size_t d, float *o)
+{
+    const struct fg_ref_chunk_rows rows = {keys->k, keys->v, keys->ld, keys->ld, keys->n};
+    float to[FG_REF_CHUNK];
+
+    constant_decay(decay, keys->n, to);
+    fg_ref_recurrent_attend(q, &rows, state, &(struct fg_ref_decay){to, decay[keys->n]}, d, o);
 }
 
 void fg_ref_lightning_fold(float *state, const struct fg_ref_keys *chunk,
                            const float decay[FG_REF_CHUNK + 1], size_t d)
 {
-    const float *k = chunk->k, *v = chunk->v;
-    size_t ld = chunk->ld;
+    const struct fg_ref_chunk_rows rows = {chunk->k, chunk->v, chunk->ld, chunk->ld, FG_REF_CHUNK};
+    float to[FG_REF_CHUNK];
 
-    for (size_t c = 0; c < d; c++)
-        for (size_t e = 0; e < d; e++) {
-            float sum = 0;
-
-            for (size_t j = 0; j < FG_REF_CHUNK; j++)
-                sum = sum + (decay[FG_REF_CHUNK - 1 - j] * k[j * ld + c]) * v[j * ld + e];
-            state[c * d + e] = fg_ref_flush(decay[FG_REF_CHUNK] * state[c * d + e] + sum);
-        }
+    constant_decay(decay, FG_REF_CHUNK, to);
+    fg_ref_recurrent_fold(state, &rows, &(struct fg_ref_decay){to, decay[FG_REF_CHUNK]}, d);
 }

@@ -86,6 +86,26 @@ float fg_ref_silu(float x)
     return x * fg_ref_sigmoid(x);
 }
 
+float fg_ref_log1p(float y)
+{
+    /* 2 artanh(y / (2 + y)), its series in the square of at most 1/9. */
+    static const float odd[] = {5.88235294e-2f, 6.66666667e-2f, 7.69230769e-2f, 9.09090909e-2f,
+                                1.11111111e-1f, 1.42857143e-1f, 0.2f,           3.33333333e-1f};
+    float s = y * fg_ref_rcp(2.0f + y), z = s * s, twice = s + s;
+    float p = odd[0];
+
+    for (size_t i = 1; i < sizeof odd / sizeof *odd; i++)
+        p = p * z + odd[i];
+    return twice + twice * (z * p);
+}
+
+float fg_ref_softplus(float x)
+{
+    float positive = x > 0.0f ? x : 0.0f, magnitude_of_x = magnitude(x);
+
+    return positive + fg_ref_log1p(fg_ref_exp(0.0f - magnitude_of_x));
+}
+
 uint16_t fg_ref_f16_round(float x)
 {
     uint32_t sign = fg_ref_bits(x) >> 16 & 0x8000;

@@ -24,6 +24,9 @@ float fg_ref_rsqrt(float x);
 float fg_ref_sigmoid(float x);
 /* x * sigmoid(x) */
 float fg_ref_silu(float x);
+/* ln(1 + y) for y in [0, 1], and ln(1 + e^x). */
+float fg_ref_log1p(float y);
+float fg_ref_softplus(float x);
 /* f32 to f16 bits: nearest, ties to even, denormals kept, magnitudes above 65504 become 65504. */
 uint16_t fg_ref_f16_round(float x);
 /* f16 bits to f32. Infinities and NaN, which nothing stored holds, give 65536 and above. */

@@ -1,8 +1,10 @@
 #include "model.h"
 
 #include "canon.h"
+#include "delta.h"
 #include "ops.h"
 #include "tables.h"
+#include "tensors.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,10 +17,11 @@ enum { BATCH = 64 }; /* tokens that go through a layer together */
 /* A mixer or a feed-forward. */
 struct block {
     const struct fg_block_shape *s;
-    const float *norm, *gate_norm;
-    struct fg_ref_matrix q, k, v, qkv, attn_gate, attn_output;
+    const float *norm, *gate_norm, *q_norm, *k_norm;
+    struct fg_ref_matrix q, k, v, qkv, attn_gate, attn_output, alpha, beta;
     struct fg_ref_matrix router, gate, up, down; /* rows of all experts one after the other */
-    struct fg_ref_matrix shared_gate, shared_up, shared_down;
+    struct fg_ref_matrix shared_router, shared_gate, shared_up, shared_down;
+    struct fg_ref_delta delta;
     float *k_rows, *v_rows, *state;
     float *decay; /* [n_head][65] */
 };
@@ -39,32 +42,15 @@ struct fg_ref_model {
     float *weights;
 };
 
-static const struct fg_tensor *tensor(const struct fg_ref_model *m, int64_t layer, const char *name)
-{
-    char full[96];
-
-    if (layer < 0)
-        snprintf(full, sizeof full, "%s.weight", name);
-    else
-        snprintf(full, sizeof full, "blk.%" PRId64 ".%s.weight", layer, name);
-    return fg_gguf_tensor(m->g, full);
-}
-
 /* All zero when there is none: fg_hparams_init() has seen to those that the layer uses. */
 static struct fg_ref_matrix matrix(const struct fg_ref_model *m, int64_t layer, const char *name)
 {
-    const struct fg_tensor *t = tensor(m, layer, name);
-
-    if (!t)
-        return (struct fg_ref_matrix){0};
-    return (struct fg_ref_matrix){t->type, t->data, t->ne[0], t->ne[1] * t->ne[2], m->int8};
+    return fg_ref_tensor_matrix(m->g, layer, name, m->int8);
 }
 
 static const float *vector(const struct fg_ref_model *m, int64_t layer, const char *name)
 {
-    const struct fg_tensor *t = tensor(m, layer, name);
-
-    return t ? t->data : NULL;
+    return fg_ref_tensor_vector(m->g, layer, name);
 }
 
 /* Zeroed floats; 1 at least, so that NULL always means no memory. */
@@ -78,9 +64,16 @@ static bool is_softmax(const struct block *b)
     return b->s->kind == &fg_softmax_attention_block;
 }
 
+static bool is_delta(const struct block *b)
+{
+    return b->s->kind == &fg_delta_rule_block;
+}
+
 /* Widths of queries, and of keys or values. */
 static size_t heads_width(const struct block *b)
 {
+    if (is_delta(b))
+        return (size_t)b->s->delta.n_head_v * b->s->delta.head_dim;
     return is_softmax(b) ? (size_t)b->s->heads.n_head * b->s->heads.head_dim
                          : (size_t)b->s->lightning.n_head * b->s->lightning.head_dim;
 }
@@ -90,12 +83,45 @@ static size_t kv_width(const struct block *b)
     return (size_t)b->s->heads.n_head_kv * b->s->heads.head_dim;
 }
 
+/* A row of the products that a mixer's q, k, v and gates come from. */
+static size_t row_width(const struct block *b)
+{
+    if (is_delta(b))
+        return 2 * b->s->delta.n_head_k * b->s->delta.head_dim + 2 * heads_width(b) +
+               2 * b->s->delta.n_head_v;
+    return (is_softmax(b) ? 2 : 3) * heads_width(b);
+}
+
 static void open_softmax(struct fg_ref_model *m, struct block *b)
 {
     b->q = matrix(m, b->s->layer, "attn_q");
     b->k = matrix(m, b->s->layer, "attn_k");
     b->v = matrix(m, b->s->layer, "attn_v");
     b->attn_output = matrix(m, b->s->layer, "attn_output"); /* rows come as tokens do */
+    b->q_norm = vector(m, b->s->layer, "attn_q_norm");
+    b->k_norm = vector(m, b->s->layer, "attn_k_norm");
+}
+
+static int open_delta(struct fg_ref_model *m, struct block *b)
+{
+    const struct fg_block_shape *s = b->s;
+    const struct fg_ref_delta_weights w = {.taps = vector(m, s->layer, "ssm_conv1d"),
+                                           .decay = vector(m, s->layer, "ssm_a."),
+                                           .bias = vector(m, s->layer, "ssm_dt.bias."),
+                                           .norm = vector(m, s->layer, "ssm_norm")};
+
+    b->qkv = matrix(m, s->layer, "attn_qkv");
+    b->attn_gate = matrix(m, s->layer, "attn_gate");
+    b->alpha = matrix(m, s->layer, "ssm_alpha");
+    b->beta = matrix(m, s->layer, "ssm_beta");
+    b->attn_output = matrix(m, s->layer, "ssm_out");
+    return fg_ref_delta_init(&b->delta,
+                             &(struct fg_ref_delta_shape){s->delta.n_head_k, s->delta.n_head_v,
+                                                          s->delta.head_dim, s->delta.taps,
+                                                          s->norm_eps},
+                             &w)
+               ? 0
+               : FG_ENOMEM;
 }
 
 static int open_lightning(struct fg_ref_model *m, struct block *b)
@@ -128,6 +154,9 @@ static void open_ffn(struct fg_ref_model *m, struct block *b)
     b->gate = matrix(m, l, moe ? "ffn_gate_exps" : "ffn_gate");
     b->up = matrix(m, l, moe ? "ffn_up_exps" : "ffn_up");
     b->down = matrix(m, l, moe ? "ffn_down_exps" : "ffn_down");
+    if (moe && b->s->moe.fused)
+        b->gate = matrix(m, l, "ffn_gate_up_exps");
+    b->shared_router = matrix(m, l, "ffn_gate_inp_shexp");
     b->shared_gate = matrix(m, l, "ffn_gate_shexp");
     b->shared_up = matrix(m, l, "ffn_up_shexp");
     b->shared_down = matrix(m, l, "ffn_down_shexp");
@@ -143,6 +172,8 @@ static int open_block(struct fg_ref_model *m, uint32_t i)
         open_softmax(m, b);
     else if (b->s->kind == &fg_lightning_block)
         return open_lightning(m, b);
+    else if (is_delta(b))
+        return open_delta(m, b);
     else
         open_ffn(m, b);
     return 0;
@@ -150,7 +181,7 @@ static int open_block(struct fg_ref_model *m, uint32_t i)
 
 /* The most that any block has of each. */
 struct widths {
-    size_t heads, ff, expert, used;
+    size_t heads, rows, ff, expert, used;
 };
 
 static size_t max_size(size_t a, size_t b)
@@ -174,6 +205,7 @@ static struct widths widths_of(const struct fg_ref_model *m)
             w.ff = max_size(w.ff, s->dense.n_ff);
         } else {
             w.heads = max_size(w.heads, heads_width(&b));
+            w.rows = max_size(w.rows, row_width(&b));
         }
     }
     return w;
@@ -187,7 +219,7 @@ static int make_scratch(struct fg_ref_model *m)
 
     m->x = floats(BATCH, hp->n_embd);
     m->n = floats(BATCH, hp->n_embd);
-    m->qkv = floats(BATCH, 3 * w.heads);
+    m->qkv = floats(BATCH, w.rows);
     m->o = floats(BATCH, w.heads);
     m->attn_gate = floats(BATCH, w.heads);
     m->router = floats(BATCH, w.expert);
@@ -244,6 +276,7 @@ void fg_ref_model_destroy(struct fg_ref_model *m)
         free(m->blocks[i].v_rows);
         free(m->blocks[i].state);
         free(m->blocks[i].decay);
+        fg_ref_delta_finish(&m->blocks[i].delta);
     }
     free(m->blocks);
     free(m->x);
@@ -266,7 +299,9 @@ void fg_ref_model_reset(struct fg_ref_model *m)
 {
     m->length = 0;
     for (uint32_t i = 0; i < m->hp.n_blocks; i++)
-        if (m->blocks[i].state)
+        if (is_delta(&m->blocks[i]))
+            fg_ref_delta_reset(&m->blocks[i].delta);
+        else if (m->blocks[i].state)
             memset(m->blocks[i].state, 0,
                    heads_width(&m->blocks[i]) * m->blocks[i].s->lightning.head_dim * sizeof(float));
 }
@@ -301,37 +336,67 @@ static float rounded(const struct fg_ref_model *m, float x)
     return m->kv == FG_KV_F16 ? fg_ref_f16_expand(fg_ref_f16_round(x)) : x;
 }
 
+/* A head of q or k, normed where the model does so, and rotated. */
+static void rotate(const struct block *l, float *x, const float *norm, const float *rope)
+{
+    const struct fg_heads *h = &l->s->heads;
+
+    if (l->s->normed_heads)
+        fg_ref_head_norm(x, norm, h->head_dim, l->s->norm_eps);
+    fg_ref_rope(x, h->head_dim, h->rope_dim, h->neox, rope);
+}
+
 /* n tokens of a softmax layer: m->n to m->o. */
 static void softmax_attention(struct fg_ref_model *m, const struct block *l, uint32_t n)
 {
     const struct fg_heads *heads = &l->s->heads;
     size_t d = heads->head_dim, group = heads->n_head / heads->n_head_kv, embd = m->hp.n_embd;
-    size_t width = heads_width(l), kv = kv_width(l);
+    size_t width = heads_width(l), kv = kv_width(l), q_step = l->s->gated_heads ? 2 * d : d;
+    size_t ld = heads->n_head * q_step;
     float scale = fg_ref_attend_scale(heads->head_dim);
     struct fg_ref_rows x = {m->n, embd};
 
-    fg_ref_matmul(&l->q, x, n, NULL, m->qkv, width);
+    fg_ref_matmul(&l->q, x, n, NULL, m->qkv, ld);
     fg_ref_matmul(&l->k, x, n, NULL, l->k_rows + m->length * kv, kv);
     fg_ref_matmul(&l->v, x, n, NULL, l->v_rows + m->length * kv, kv);
     for (uint32_t t = 0; t < n; t++) {
         size_t pos = m->length + t;
-        float *q = m->qkv + t * width, *k = l->k_rows + pos * kv, *v = l->v_rows + pos * kv;
+        float *q = m->qkv + t * ld, *o = m->o + t * width, *k = l->k_rows + pos * kv,
+              *v = l->v_rows + pos * kv;
         const float *rope = m->rope + (size_t)t * heads->rope_dim;
 
         for (size_t h = 0; h < heads->n_head; h++)
-            fg_ref_rope(q + h * d, d, heads->rope_dim, heads->neox, rope);
+            rotate(l, q + h * q_step, l->q_norm, rope);
         for (size_t h = 0; h < heads->n_head_kv; h++)
-            fg_ref_rope(k + h * d, d, heads->rope_dim, heads->neox, rope);
+            rotate(l, k + h * d, l->k_norm, rope);
         for (size_t i = 0; i < kv; i++) {
             k[i] = rounded(m, k[i]);
             v[i] = rounded(m, v[i]);
         }
-        for (size_t h = 0; h < heads->n_head; h++)
-            fg_ref_attend(q + h * d,
+        for (size_t h = 0; h < heads->n_head; h++) {
+            fg_ref_attend(q + h * q_step,
                           &(struct fg_ref_keys){l->k_rows + h / group * d,
                                                 l->v_rows + h / group * d, kv, pos + 1},
-                          d, scale, m->o + t * width + h * d);
+                          d, scale, o + h * d);
+            if (l->s->gated_heads)
+                fg_ref_sigmoid_rows(o + h * d, q + h * q_step + d, d);
+        }
     }
+}
+
+/* n tokens of a layer of the gated delta rule: m->n to m->o. */
+static void delta_rule(struct fg_ref_model *m, struct block *l, uint32_t n)
+{
+    size_t width = heads_width(l), ld = row_width(l), heads = l->s->delta.n_head_v;
+    struct fg_ref_rows x = {m->n, m->hp.n_embd};
+    float *gates = m->qkv + ld - 2 * heads - width;
+
+    fg_ref_matmul(&l->qkv, x, n, NULL, m->qkv, ld);
+    fg_ref_matmul(&l->attn_gate, x, n, NULL, gates, ld);
+    fg_ref_matmul(&l->alpha, x, n, NULL, gates + width, ld);
+    fg_ref_matmul(&l->beta, x, n, NULL, gates + width + heads, ld);
+    for (uint32_t t = 0; t < n; t++)
+        fg_ref_delta_token(&l->delta, m->length + t, m->qkv + t * ld, m->o + t * width);
 }
 
 /* n tokens of a lightning layer: m->n to m->o. */
@@ -365,24 +430,21 @@ static void lightning_attention(struct fg_ref_model *m, const struct block *l, u
     }
 }
 
-static struct fg_ref_matrix expert(const struct fg_ref_matrix *all, size_t n_expert, size_t e)
-{
-    struct fg_ref_matrix w = *all;
-
-    w.n_rows = all->n_rows / n_expert;
-    w.rows = (const char *)all->rows + e * w.n_rows * fg_dtype_row_bytes(w.type, w.k);
-    return w;
-}
-
-/* m->x = residual + down(silu(gate n) * (up n)) */
+/* m->x = residual + down(silu(gate n) * (up n)); with a router, what goes into down is weighed by
+ * the sigmoid of router . n. */
 static void swiglu_ffn(struct fg_ref_model *m, const struct fg_ref_matrix w[3],
-                       const struct fg_ref_residual *residual, uint32_t n)
+                       const struct fg_ref_matrix *router, const struct fg_ref_residual *residual,
+                       uint32_t n)
 {
     size_t embd = m->hp.n_embd, ff = w[0].n_rows;
 
     fg_ref_matmul(&w[0], (struct fg_ref_rows){m->n, embd}, n, NULL, m->ff_gate, ff);
     fg_ref_matmul(&w[1], (struct fg_ref_rows){m->n, embd}, n, NULL, m->ff_up, ff);
     fg_ref_swiglu(m->ff_gate, m->ff_up, (size_t)n * ff);
+    if (router)
+        fg_ref_matmul(router, (struct fg_ref_rows){m->n, embd}, n, NULL, m->router, 1);
+    for (size_t t = 0; router && t < n; t++)
+        fg_ref_scale_row(m->ff_gate + t * ff, m->router[t], ff);
     fg_ref_matmul(&w[2], (struct fg_ref_rows){m->ff_gate, ff}, n, residual, m->x, embd);
 }
 
@@ -391,9 +453,14 @@ static void one_expert(struct fg_ref_model *m, const struct block *l, uint32_t c
                        const float *n, float *y)
 {
     uint32_t n_expert = l->s->moe.n_expert;
-    struct fg_ref_matrix gate = expert(&l->gate, n_expert, chosen);
-    struct fg_ref_matrix up = expert(&l->up, n_expert, chosen);
-    struct fg_ref_matrix down = expert(&l->down, n_expert, chosen);
+    struct fg_ref_matrix gate = fg_ref_expert(&l->gate, n_expert, chosen);
+    struct fg_ref_matrix down = fg_ref_expert(&l->down, n_expert, chosen);
+    struct fg_ref_matrix up = l->s->moe.fused ? gate : fg_ref_expert(&l->up, n_expert, chosen);
+
+    if (l->s->moe.fused) { /* the gate's rows, then up's */
+        gate.n_rows = up.n_rows = l->s->moe.n_ff;
+        up.rows = (const char *)up.rows + gate.n_rows * fg_dtype_row_bytes(up.type, up.k);
+    }
 
     fg_ref_matmul(&gate, (struct fg_ref_rows){n, 0}, 1, NULL, m->ff_gate, 0);
     fg_ref_matmul(&up, (struct fg_ref_rows){n, 0}, 1, NULL, m->ff_up, 0);
@@ -410,7 +477,7 @@ static void experts(struct fg_ref_model *m, const struct block *l, struct fg_ref
     if (l->s->moe.n_ff_shared) {
         const struct fg_ref_matrix shared[] = {l->shared_gate, l->shared_up, l->shared_down};
 
-        swiglu_ffn(m, shared, &residual, n);
+        swiglu_ffn(m, shared, l->s->moe.shared_gate ? &l->shared_router : NULL, &residual, n);
         residual = (struct fg_ref_residual){m->x, embd, 1};
     }
     fg_ref_matmul(&l->router, (struct fg_ref_rows){m->n, embd}, n, NULL, m->router, n_expert);
@@ -435,7 +502,7 @@ static void norm_rows(const struct fg_ref_model *m, const float *w, uint32_t n)
         fg_ref_rmsnorm(m->x + t * width, w, width, m->hp.norm_eps, m->n + t * width);
 }
 
-static void run_block(struct fg_ref_model *m, const struct block *b, uint32_t n)
+static void run_block(struct fg_ref_model *m, struct block *b, uint32_t n)
 {
     /* minimax-01 keeps the normed input as the residual, llama the input itself. */
     struct fg_ref_residual residual = {b->s->post_norm ? m->n : m->x, m->hp.n_embd,
@@ -446,10 +513,12 @@ static void run_block(struct fg_ref_model *m, const struct block *b, uint32_t n)
     if (b->s->kind == &fg_moe_block) {
         experts(m, b, residual, n);
     } else if (b->s->kind == &fg_dense_ffn_block) {
-        swiglu_ffn(m, dense, &residual, n);
+        swiglu_ffn(m, dense, NULL, &residual, n);
     } else {
         if (is_softmax(b))
             softmax_attention(m, b, n);
+        else if (is_delta(b))
+            delta_rule(m, b, n);
         else
             lightning_attention(m, b, n);
         fg_ref_matmul(&b->attn_output, (struct fg_ref_rows){m->o, heads_width(b)}, n, &residual,

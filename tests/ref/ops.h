@@ -72,6 +72,12 @@ void fg_ref_silu_rows(float *x, size_t n);
 /* One head: x[0..rope_dim) rotated, the rest of x[head_dim] only flushed. cos_sin: [rope_dim /
  * 2][2]. neox: element i pairs with i + rope_dim / 2; else 2i with 2i + 1. */
 void fg_ref_rope(float *x, size_t head_dim, size_t rope_dim, bool neox, const float *cos_sin);
+/* One head before its rotation: the RMS norm of x[d], by four partial sums. */
+void fg_ref_head_norm(float *x, const float *w, size_t d, float eps);
+/* x[i] = x[i] * sigmoid(g[i]) */
+void fg_ref_sigmoid_rows(float *x, const float *g, size_t n);
+/* x[i] = x[i] * sigmoid(s) */
+void fg_ref_scale_row(float *x, float s, size_t n);
 /* The n_used best of n_expert logits by softmax, and their weights; experts and weights in rank
  * order. The logits are overwritten. */
 void fg_ref_route(float *logits, size_t n_expert, size_t n_used, uint32_t *experts, float *weights);
@@ -91,8 +97,28 @@ struct fg_ref_keys {
 /* o[d] = softmax(scale * q K^T) V. The rows hold what the cache holds, already rounded to its type.
  * d <= FG_REF_HEAD_DIM_MAX. */
 void fg_ref_attend(const float *q, const struct fg_ref_keys *keys, size_t d, float scale, float *o);
-/* Lightning attention of the last token of `keys`, the first n <= 64 of its chunk: q[d], state
- * [d of k][d of v] at the chunk's start, decay[n] = lambda^n. */
+/* Four partial sums over d mod 4, (0 + 1) + (2 + 3). */
+float fg_ref_dot(const float *a, const float *b, size_t d);
+/* n <= 64 rows of a chunk: k + j * ld_k, and u + j * ld_u. */
+struct fg_ref_chunk_rows {
+    const float *k, *u;
+    size_t ld_k, ld_u, n;
+};
+/* Decays to the present token: to[j] from row j, `since` from the chunk's start. */
+struct fg_ref_decay {
+    const float *to;
+    float since;
+};
+/* o = since * (q S) + sum over rows of (to[j] * (q . k_j)) u_j */
+void fg_ref_recurrent_attend(const float *q, const struct fg_ref_chunk_rows *rows,
+                             const float *state, const struct fg_ref_decay *decay, size_t d,
+                             float *o);
+/* S = since * S + sum over the rows of (to[j] * k_j) u_j^T */
+void fg_ref_recurrent_fold(float *state, const struct fg_ref_chunk_rows *rows,
+                           const struct fg_ref_decay *decay, size_t d);
+/* Those two of lightning attention, where u is v and the decay constant. The last token of `keys`,
+ * the first n <= 64 of its chunk: q[d], state [d of k][d of v] at the chunk's start, decay[n] =
+ * lambda^n. */
 void fg_ref_lightning_attend(const float *q, const struct fg_ref_keys *keys, const float *state,
                              const float decay[FG_REF_CHUNK + 1], size_t d, float *o);
 /* Folds a full chunk of 64 rows into the state. */

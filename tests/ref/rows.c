@@ -75,6 +75,29 @@ void fg_ref_rope(float *x, size_t head_dim, size_t rope_dim, bool neox, const fl
         x[i] = fg_ref_flush(x[i]);
 }
 
+void fg_ref_head_norm(float *x, const float *w, size_t d, float eps)
+{
+    float inv_n = (float)(1.0 / (double)d);
+    float r = fg_ref_rsqrt(fg_ref_dot(x, x, d) * inv_n + eps);
+
+    for (size_t i = 0; i < d; i++)
+        x[i] = fg_ref_flush((x[i] * r) * w[i]);
+}
+
+void fg_ref_sigmoid_rows(float *x, const float *g, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = fg_ref_flush(x[i] * fg_ref_sigmoid(g[i]));
+}
+
+void fg_ref_scale_row(float *x, float s, size_t n)
+{
+    float weight = fg_ref_sigmoid(s);
+
+    for (size_t i = 0; i < n; i++)
+        x[i] = fg_ref_flush(weight * x[i]);
+}
+
 static void softmax(float *x, size_t n)
 {
     float max = x[0], sum = 0, inv;

@@ -148,6 +148,20 @@ static void test_m1_b_f16(void **state)
     check_golden("m1-b", FG_KV_F16, 1e-5, 0x6ef20fd71e3de128);
 }
 
+static void test_q35_a(void **state)
+{
+    (void)state;
+    check_golden("q35-a", FG_KV_F32, 1e-10, 0xc77c67569dd94b72);
+    check_golden("q35-a", FG_KV_F16, 1e-6, 0xa551be8478028d55);
+}
+
+static void test_q35moe_b(void **state)
+{
+    (void)state;
+    check_golden("q35moe-b", FG_KV_F32, 1e-10, 0xb88e7cca5e39f9d2);
+    check_golden("q35moe-b", FG_KV_F16, 1e-6, 0x03a13b0581a3057c);
+}
+
 /* Tokens in pieces, and after a reset, give the bits of all at once. */
 static void test_pieces(void **state)
 {
@@ -383,6 +397,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_m1_a_f32),     cmocka_unit_test(test_m1_a_f16),
         cmocka_unit_test(test_m1_b_f32),     cmocka_unit_test(test_m1_b_f16),
+        cmocka_unit_test(test_q35_a),        cmocka_unit_test(test_q35moe_b),
         cmocka_unit_test(test_pieces),       cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_long_softmax), cmocka_unit_test(test_slopes),
         cmocka_unit_test(test_smollm2_f32),  cmocka_unit_test(test_smollm2_f16),

@@ -265,7 +265,8 @@ void lab_upload(struct lab *lab, const struct lab_weights *w, struct fg_matrix *
                           .data = w->rows,
                           .size = n_experts * w->n_rows * fg_dtype_row_bytes(w->type, w->k)};
     struct fg_tensor other = t;
-    struct fg_matrix_source from = {{&t, &other}, w->second ? 2 : 1, w->second != NULL};
+    struct fg_matrix_source from = {
+        .t = {&t, &other}, .n = w->second ? 2 : 1, .gated = w->second != NULL};
     struct fg_err err;
 
     other.data = w->second;

@@ -249,15 +249,79 @@ static void check_company(struct fg_device *d, struct gguf_writer *w, enum fg_kv
     pair_finish(&p);
 }
 
+/* Layers of the gated delta rule and gated softmax attention with norms. */
+static void test_qwen35(void **state)
+{
+    struct tiny_model m = tiny_qwen35();
+
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "qwen35", 200);
+    /* Heads of 64 and more of v than of k, in whole tiles; one KV head of 128; tied; more left out. */
+    m.n_layer = 5;
+    m.n_head = 3, m.n_head_kv = 1, m.head_dim = 128, m.rope_dim = 32;
+    m.n_head_k = 1, m.n_head_v = 3, m.delta_dim = 64;
+    m.n_left_out = 2;
+    m.tied = true;
+    m.matrix = FG_Q8_0;
+    m.seed = 41;
+    check_model(*state, &m, UNMIXED, FG_KV_F32, "qwen35, other heads", 140);
+}
+
+static void test_qwen35moe(void **state)
+{
+    struct tiny_model m = tiny_qwen35moe();
+
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "qwen35moe", 200);
+}
+
+/* Every type at least once, so that nothing is joined. */
+static void test_qwen35_mixed(void **state)
+{
+    struct tiny_model m = tiny_qwen35();
+
+    m.n_embd = m.n_ff = 256;
+    m.n_head = 8, m.n_head_kv = 4, m.head_dim = 32;
+    m.n_head_k = 4, m.n_head_v = 8, m.delta_dim = 32;
+    m.mixed = lab_types;
+    m.n_mixed = LAB_TYPES;
+    m.seed = 43;
+    check_model(*state, &m, UNMIXED, FG_KV_F32, "qwen35, mixed", 100);
+}
+
+/* Gate and up of the experts in one tensor: the same bits as in two. */
+static void test_fused_experts(void **state)
+{
+    struct tiny_model m = tiny_qwen35moe();
+
+    m.n_layer = 2;
+    m.n_ff = 72;
+    m.matrix = FG_F16;
+    m.seed = 44;
+    for (int fused = 0; fused < 2; fused++) {
+        struct gguf_writer *w = tiny_model_write(&m);
+        struct fg_engine_options opt = pair_options(FG_KV_F16);
+        struct pair p;
+
+        if (fused)
+            for (uint32_t l = 0; l < m.n_layer; l++)
+                tiny_model_fuse_experts(w, l);
+        pair_init(&p, *state, w, &opt);
+        assert_int_equal(p.info.hp->blocks[1].moe.fused, fused);
+        check_splits(&p, fused ? "fused experts" : "split experts", 80, 9);
+        pair_finish(&p);
+    }
+}
+
 static void test_company(void **state)
 {
-    struct tiny_model minimax = tiny_minimax(), llama = tiny_llama();
+    struct tiny_model minimax = tiny_minimax(), llama = tiny_llama(), qwen = tiny_qwen35moe();
 
     minimax.seed = 20;
     minimax.matrix = FG_Q8_0;
     check_company(*state, tiny_model_write(&minimax), FG_KV_F16, "minimax in company");
     llama.seed = 21;
     check_company(*state, tiny_model_write(&llama), FG_KV_F16, "llama in company");
+    qwen.seed = 22;
+    check_company(*state, tiny_model_write(&qwen), FG_KV_F16, "qwen35 in company");
 }
 
 /* Only the logits that are asked for, of the last tokens, and none at all. */
@@ -338,6 +402,10 @@ int main(void)
         cmocka_unit_test(test_llama),
         cmocka_unit_test(test_llama_mixed),
         cmocka_unit_test(test_llama_odd),
+        cmocka_unit_test(test_qwen35),
+        cmocka_unit_test(test_qwen35moe),
+        cmocka_unit_test(test_qwen35_mixed),
+        cmocka_unit_test(test_fused_experts),
         cmocka_unit_test(test_company),
         cmocka_unit_test(test_some_logits),
     };

@@ -88,6 +88,18 @@ static void test_m1_b_f16(void **state)
     check_golden(*state, "m1-b", FG_KV_F16, 1e-5);
 }
 
+static void test_q35_a(void **state)
+{
+    check_golden(*state, "q35-a", FG_KV_F32, 1e-10);
+    check_golden(*state, "q35-a", FG_KV_F16, 1e-6);
+}
+
+static void test_q35moe_b(void **state)
+{
+    check_golden(*state, "q35moe-b", FG_KV_F32, 1e-10);
+    check_golden(*state, "q35moe-b", FG_KV_F16, 1e-6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -95,6 +107,8 @@ int main(void)
         cmocka_unit_test(test_m1_a_f16),
         cmocka_unit_test(test_m1_b_f32),
         cmocka_unit_test(test_m1_b_f16),
+        cmocka_unit_test(test_q35_a),
+        cmocka_unit_test(test_q35moe_b),
     };
 
     return cmocka_run_group_tests(tests, pair_open_device, pair_close_device);

@@ -228,6 +228,14 @@ static void test_llama(void **state)
     check(*state, &m, FG_KV_F32, "llama restored");
 }
 
+static void test_qwen35(void **state)
+{
+    struct tiny_model m = tiny_qwen35();
+
+    m.seed = 33;
+    check(*state, &m, FG_KV_F16, "qwen35 restored");
+}
+
 static void test_lightning_only(void **state)
 {
     static const uint8_t recurrent[] = {1, 1};
@@ -300,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_minimax),         cmocka_unit_test(test_llama),
+        cmocka_unit_test(test_qwen35),
         cmocka_unit_test(test_lightning_only),  cmocka_unit_test(test_memory_of_its_own),
         cmocka_unit_test(test_page_references),
     };

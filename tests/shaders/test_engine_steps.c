@@ -164,7 +164,7 @@ static void go_ahead(struct bench *b, const char *what)
 
 static void test_ahead(void **state)
 {
-    struct tiny_model models[] = {tiny_minimax(), tiny_llama()};
+    struct tiny_model models[] = {tiny_minimax(), tiny_llama(), tiny_qwen35()};
     struct bench b;
 
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
@@ -337,9 +337,9 @@ static void restore(struct bench *b, struct fg_blob **pages, struct fg_blob **st
 
 static void test_transfers(void **state)
 {
-    struct tiny_model models[] = {tiny_minimax(), tiny_llama()};
+    struct tiny_model models[] = {tiny_minimax(), tiny_llama(), tiny_qwen35()};
 
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 6; i++) {
         struct fg_blob *pages[CHUNKS] = {NULL}, *states[CHUNKS] = {NULL};
         struct bench b;
 

@@ -183,6 +183,31 @@ static void test_cases_of_a_model(void **state)
     fg_gguf_close(g);
 }
 
+static void test_cases_of_qwen35(void **state)
+{
+    struct tiny_model m = tiny_qwen35();
+    struct gguf_writer *w = tiny_model_write(&m);
+    struct fg_gguf *g;
+    struct fg_err err;
+    struct fg_kernel_time t;
+
+    if (gguf_writer_open(w, &g, &err))
+        fail_msg("%s", err.text);
+    gguf_writer_destroy(w);
+    struct fg_kernel_bench *b = create(*state, g);
+    for (uint32_t i = 0; i < fg_kernel_bench_count(b); i++) {
+        if (fg_kernel_bench_run(b, i, &t, &err))
+            fail_msg("%s, %s: %s", t.kernel, t.shape, err.text);
+        assert_true(t.seconds > 0 && t.bytes > 0 && t.flops > 0);
+    }
+    t = run(b, "delta rule", "4/2 heads x 16, 64 at 0");
+    assert_true(t.bytes == 3.0 * 4 * 16 * 16 * 4 + 4 * 64 * (200 + 128 + 2 * 64));
+    t = run(b, "delta gate", "64, 64");
+    assert_true(t.bytes == 3.0 * 64 * 64 * 4);
+    fg_kernel_bench_destroy(b);
+    fg_gguf_close(g);
+}
+
 static void test_built_in_shapes(void **state)
 {
     struct lab *lab = *state;
@@ -225,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_loads_count),
         cmocka_unit_test(test_madd),
         cmocka_unit_test(test_cases_of_a_model),
+        cmocka_unit_test(test_cases_of_qwen35),
         cmocka_unit_test(test_built_in_shapes),
         cmocka_unit_test(test_wrong_options),
     };

@@ -34,6 +34,7 @@ static const struct fg_token_row tokens[] = {
     {0, 62, 0, 0}, {0, 63, 0, 0},  {0, 64, 0, 0},  {0, 65, 0, 0},
     {0, 0, 1, 0},  {0, 191, 1, 0}, {0, 128, 0, 0}, {0, 32000, 2, 0},
 };
+#define NORM_EPS 1e-5f
 enum { TOKENS = sizeof tokens / sizeof *tokens, MAX_PAGES = 512, N_PAGES = 9 };
 
 /* Page tables in disorder; each used page is used once. */
@@ -64,7 +65,17 @@ struct problem {
     uint32_t ld;
     const float *rope;
     const uint32_t *table;
+    bool gated;                  /* and normed */
+    const float *q_norm, *k_norm;
 };
+
+/* A head behind its norm, where it has one, and rotated. */
+static void rotate(const struct problem *p, float *x, const float *norm, const float *cs)
+{
+    if (p->gated)
+        fg_ref_head_norm(x, norm, p->s->d, NORM_EPS);
+    fg_ref_rope(x, p->s->d, p->s->rope_dim, p->neox, cs);
+}
 
 static void reference(const struct problem *p, float *qkv, void *pages)
 {
@@ -75,12 +86,13 @@ static void reference(const struct problem *p, float *qkv, void *pages)
         uint32_t page = p->table[tokens[t].seq * MAX_PAGES + tokens[t].pos / FG_BLOCK_TOKENS];
         uint32_t j = tokens[t].pos % FG_BLOCK_TOKENS;
         const float *cs = p->rope + (size_t)t * s->rope_dim;
-        float *q = qkv + (size_t)t * p->ld, *k = q + s->n_head * s->d, *v = k + s->n_kv * s->d;
+        uint32_t step = p->gated ? 2 * s->d : s->d;
+        float *q = qkv + (size_t)t * p->ld, *k = q + s->n_head * step, *v = k + s->n_kv * s->d;
 
         for (uint32_t h = 0; h < s->n_head; h++)
-            fg_ref_rope(q + h * s->d, s->d, s->rope_dim, p->neox, cs);
+            rotate(p, q + h * step, p->q_norm, cs);
         for (uint32_t h = 0; h < s->n_kv; h++) {
-            fg_ref_rope(k + h * s->d, s->d, s->rope_dim, p->neox, cs);
+            rotate(p, k + h * s->d, p->k_norm, cs);
             for (uint32_t i = 0; i < s->d; i++) {
                 struct lab_place at = {page, h, i, j};
 
@@ -101,11 +113,20 @@ static float *make_rows(uint64_t *seed, uint32_t ld)
     return x;
 }
 
-static void check_shape(struct lab *lab, const struct shape *s, enum fg_kv_type kv, bool neox,
+/* neox: 2 is that of gated heads with norms. */
+static void check_shape(struct lab *lab, const struct shape *s, enum fg_kv_type kv, int neox,
                         uint64_t *seed)
 {
-    uint32_t *table = page_table(), heads = s->n_head + 2 * s->n_kv, ld = heads * s->d + 3;
-    struct fg_rope_push push = {TOKENS, s->n_head, s->n_kv, s->d, s->rope_dim, neox, ld, MAX_PAGES};
+    bool gated = neox == 2;
+    uint32_t *table = page_table(), heads = s->n_head + 2 * s->n_kv;
+    uint32_t step = gated ? 2 * s->d : s->d, ld = s->n_head * step + 2 * s->n_kv * s->d + 3;
+    const struct fg_rope_heads_push push = {
+        {TOKENS, s->n_head, s->n_kv, s->d, s->rope_dim, neox != 0, ld, MAX_PAGES},
+        step,
+        gated,
+        (float)(1.0 / s->d),
+        NORM_EPS};
+    char shader[32];
     size_t page_bytes = N_PAGES * lab_page_values(s->n_kv, s->d) * (kv == FG_KV_F16 ? 2 : 4);
     float *rope = lab_alloc((size_t)TOKENS * s->rope_dim, 4);
     void *pages = malloc(page_bytes);
@@ -121,23 +142,32 @@ static void check_shape(struct lab *lab, const struct shape *s, enum fg_kv_type 
                              lab_buffer(lab, NULL, page_bytes),
                              lab_buffer(lab, tokens, sizeof tokens),
                              lab_buffer(lab, rope, (size_t)TOKENS * s->rope_dim * 4),
-                             lab_buffer(lab, table, (size_t)3 * MAX_PAGES * 4)};
+                             lab_buffer(lab, table, (size_t)3 * MAX_PAGES * 4),
+                             lab_buffer(lab, NULL, s->d * 4),
+                             lab_buffer(lab, NULL, s->d * 4)};
+    snprintf(shader, sizeof shader, "rope_kv.%s%s", kv == FG_KV_F16 ? "f16" : "f32",
+             gated ? ".heads" : "");
+    lab_fill_noise(seed, fg_buffer_map(b[6]), s->d, 2);
+    lab_fill_noise(seed, fg_buffer_map(b[7]), s->d, 2);
     lab_dispatch(lab,
-                 &(struct lab_dispatch){.shader = kv == FG_KV_F16 ? "rope_kv.f16" : "rope_kv.f32",
+                 &(struct lab_dispatch){.shader = shader,
                                         .buffers = b,
-                                        .n = 6,
+                                        .n = gated ? 8 : 6,
                                         .push = &push,
-                                        .push_bytes = sizeof push,
+                                        .push_bytes = gated ? sizeof push : sizeof push.rope,
                                         .groups = {(heads * (s->d / 8) + 31) / 32, TOKENS, 1}});
-    reference(&(struct problem){s, kv, neox, ld, rope, table}, qkv, pages);
+    reference(&(struct problem){s, kv, neox != 0, ld, rope, table, gated, fg_buffer_map(b[6]),
+                                fg_buffer_map(b[7])},
+              qkv, pages);
     snprintf(what, sizeof what, "rope: %u and %u heads of %u, %u rotated, neox %d, %s", s->n_head,
              s->n_kv, s->d, s->rope_dim, neox, kv == FG_KV_F16 ? "f16" : "f32");
     for (uint32_t t = 0; t < TOKENS; t++)
-        lab_equal(what, (float *)fg_buffer_map(b[1]) + (size_t)t * s->n_head * s->d,
-                  qkv + (size_t)t * ld, s->n_head * s->d);
+        for (uint32_t h = 0; h < s->n_head; h++)
+            lab_equal(what, (float *)fg_buffer_map(b[1]) + (size_t)(t * s->n_head + h) * s->d,
+                      qkv + (size_t)t * ld + h * step, s->d);
     lab_untouched(what, (float *)fg_buffer_map(b[1]) + (size_t)TOKENS * s->n_head * s->d, 16);
     lab_equal(what, fg_buffer_map(b[2]), pages, page_bytes / 4); /* other rows untouched too */
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 8; i++)
         fg_buffer_destroy(b[i]);
     free(qkv);
     free(rope);
@@ -151,7 +181,7 @@ static void test_rope(void **state)
 
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int kv = FG_KV_F16; kv <= FG_KV_F32; kv++)
-            for (int neox = 0; neox < 2; neox++)
+            for (int neox = 0; neox < 3; neox++)
                 check_shape(*state, &shapes[i], (enum fg_kv_type)kv, neox, &seed);
 }
 

@@ -60,6 +60,41 @@ static void published_cuts(void **state)
     json_decref(tests);
 }
 
+/* Marks are letters in qwen35, and symbols in qwen2. */
+static void marks(void **state)
+{
+    static const struct {
+        const char *pre, *text;
+        size_t cuts[6];
+    } tests[] = {
+        {"qwen35", "cafe\xcc\x81s!", {7, 1}},
+        {"qwen2", "cafe\xcc\x81s!", {4, 3, 1}},
+        {"qwen35", " !\xcc\x81x", {2, 3}},
+        {"qwen2", " !\xcc\x81x", {4, 1}},
+        /* HA I-sign NA virama DA II-sign */
+        {"qwen35",
+         "\xe0\xa4\xb9\xe0\xa4\xbf\xe0\xa4\xa8\xe0\xa5\x8d\xe0\xa4\xa6\xe0\xa5\x80 12",
+         {18, 1, 1, 1}},
+        {"qwen35", "I'LL\n\n a\xcc\x81?\n", {1, 3, 2, 4, 2}},
+        {"qwen35", "\n\xcc\x81", {1, 2}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
+        struct fg_pretokenizer *p = create(tests[i].pre, true);
+        struct fg_pretokenizer_scan *s = fg_pretokenizer_scan_create(p);
+        size_t at = 0, n = strlen(tests[i].text), len = 0;
+
+        assert_non_null(s);
+        for (size_t c = 0; at < n; c++, at += len) {
+            assert_int_equal(fg_pretokenizer_next(s, tests[i].text + at, n - at, &len, NULL), 0);
+            assert_int_equal(len, tests[i].cuts[c]);
+        }
+        fg_pretokenizer_scan_destroy(s);
+        fg_pretokenizer_destroy(p);
+    }
+}
+
 /* Runs of one megabyte exceed the stack of native code or the limits of the interpreter first. */
 static void long_runs(void **state)
 {
@@ -132,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_cuts),
+        cmocka_unit_test(marks),
         cmocka_unit_test(long_runs),
         cmocka_unit_test(names_and_aliases),
     };

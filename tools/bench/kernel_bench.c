@@ -213,8 +213,8 @@ static void add_model(struct fg_kernel_bench *b, const struct fg_gguf *g)
                                    .n_experts = (uint32_t)t->ne[2],
                                    .x_div = 1};
         bool twice = false;
-        if (!matrix_name(t, c.name))
-            continue;
+        if (!matrix_name(t, c.name) || strcmp(c.name, "ssm_conv1d") == 0)
+            continue; /* what no product multiplies */
         if (c.n_experts > 1) {
             c.kind = FG_KERNEL_MOE;
             c.n_experts = b->widths.n_expert;
@@ -243,6 +243,12 @@ static void add_rest(struct fg_kernel_bench *b)
                                        .depth = token_counts[i] == 1 ? FG_BLOCK_TOKENS / 2 : 0});
     for (uint32_t i = 0; i < N && b->widths.lightning_heads; i++)
         add(b, (struct fg_kernel_case){.kind = FG_KERNEL_GATE, .n_tokens = token_counts[i]});
+    for (uint32_t i = 0; i < N && b->widths.delta.n_head_v; i++)
+        add(b, (struct fg_kernel_case){.kind = FG_KERNEL_DELTA,
+                                       .n_tokens = token_counts[i],
+                                       .depth = token_counts[i] == 1 ? FG_BLOCK_TOKENS / 2 : 0});
+    for (uint32_t i = 0; i < N && b->widths.delta.n_head_v; i++)
+        add(b, (struct fg_kernel_case){.kind = FG_KERNEL_DELTA_GATE, .n_tokens = token_counts[i]});
     for (uint32_t i = 0; i < N; i++)
         add(b, (struct fg_kernel_case){.kind = FG_KERNEL_NORM, .n_tokens = token_counts[i]});
 }
@@ -266,6 +272,8 @@ static int widths_of_model(struct fg_kernel_widths *w, const struct fg_gguf *g, 
         } else if (s->kind == &fg_lightning_block) {
             w->lightning_heads = s->lightning.n_head;
             w->lightning_dim = s->lightning.head_dim;
+        } else if (s->kind == &fg_delta_rule_block) {
+            w->delta = s->delta;
         } else if (s->kind == &fg_moe_block) {
             uint64_t most = MOE_BYTES / (4ull * s->moe.n_ff * s->n_embd);
 

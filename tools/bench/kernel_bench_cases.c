@@ -108,6 +108,47 @@ static void record_gate(const struct work *w)
                                               .w = b->wide});
 }
 
+static void record_delta(const struct work *w, uint32_t i)
+{
+    struct fg_kernel_bench *b = w->b;
+    const struct fg_kernel_layer *l = &b->layers[i % FG_KERNEL_LAYERS];
+    const struct fg_delta_shape *s = &b->widths.delta;
+
+    fg_record_delta_rule(
+        &b->ops, &(struct fg_delta_rule){.shape = *s,
+                                         .rows = rows_of(b->delta_rows, w, fg_delta_columns(s)),
+                                         .taps = b->delta_taps,
+                                         .decay = b->delta_decay,
+                                         .bias = b->delta_decay,
+                                         .state = l->delta_state,
+                                         .tail = l->tail,
+                                         .k_rows = l->delta_k,
+                                         .u_rows = l->u_rows,
+                                         .log_decay = l->log_decay,
+                                         .q = b->delta_q,
+                                         .v = b->delta_v,
+                                         .system = b->system,
+                                         .strength = b->strength,
+                                         .out = rows_of(b->attn, w, s->n_head_v * s->head_dim),
+                                         .tables = &b->tables,
+                                         .step = &w->shape});
+}
+
+static void record_delta_gate(const struct work *w)
+{
+    struct fg_kernel_bench *b = w->b;
+    const struct fg_delta_shape *s = &b->widths.delta;
+    uint32_t width = s->n_head_v * s->head_dim;
+
+    fg_record_delta_gate(
+        &b->ops, &(struct fg_delta_gate){.shape = s,
+                                         .x = rows_of(b->attn, w, width),
+                                         .rows = rows_of(b->delta_rows, w, fg_delta_columns(s)),
+                                         .y = rows_of(b->gated, w, width),
+                                         .w = b->wide,
+                                         .eps = 1e-6f});
+}
+
 static void record_norm(const struct work *w)
 {
     struct fg_kernel_bench *b = w->b;
@@ -128,6 +169,8 @@ static void record(void *ctx, uint32_t i)
     case FG_KERNEL_SOFTMAX: record_softmax(w, i); return; /* these end with a barrier */
     case FG_KERNEL_LIGHTNING: record_lightning(w, i); return;
     case FG_KERNEL_GATE: record_gate(w); return;
+    case FG_KERNEL_DELTA: record_delta(w, i); return;
+    case FG_KERNEL_DELTA_GATE: record_delta_gate(w); return;
     case FG_KERNEL_NORM: record_norm(w); break;
     }
     fg_cmd_barrier(w->b->cmd);
@@ -202,10 +245,12 @@ static int make(struct work *w, struct fg_err *err)
     case FG_KERNEL_MOE: return make_product(w, err);
     case FG_KERNEL_SOFTMAX:
     case FG_KERNEL_LIGHTNING:
+    case FG_KERNEL_DELTA:
         fg_kernel_bench_stand_at(w->b, w->c->depth, w->c->n_tokens, &w->round, &w->shape);
         break;
     case FG_KERNEL_NORM:
-    case FG_KERNEL_GATE: break;
+    case FG_KERNEL_GATE:
+    case FG_KERNEL_DELTA_GATE: break;
     }
     return 0;
 }
@@ -243,6 +288,23 @@ static double softmax_width(const struct fg_kernel_widths *w)
     return (double)w->heads.n_head * w->heads.head_dim;
 }
 
+static void cost_of_delta(const struct work *w, struct fg_kernel_time *t)
+{
+    const struct fg_delta_shape *s = &w->b->widths.delta;
+    const struct fg_kernel_case *c = w->c;
+    double n = c->n_tokens, d = s->head_dim, width = s->n_head_v * d;
+    uint32_t first = c->depth % FG_BLOCK_TOKENS;
+    double folds = (first + c->n_tokens) / FG_BLOCK_TOKENS;
+
+    /* The products' rows in, q, k and v, u and the output out; the state as for lightning. */
+    t->bytes = (double)fg_kernel_delta_state_bytes(w->b) * (1 + 2 * folds) +
+               4 * n * (fg_delta_columns(s) + fg_delta_channels(s) + 2 * width);
+    /* Both k and q by the state and by the rows before, u and v by those. */
+    t->flops = 4 * width * d * n + 8 * width * keys_seen(first, c->n_tokens) +
+               2 * width * d * FG_BLOCK_TOKENS * folds + 2 * n * s->taps * fg_delta_channels(s);
+    t->texel = fg_lightning_by_lanes(&w->b->ops);
+}
+
 static void cost(const struct work *w, struct fg_kernel_time *t)
 {
     const struct fg_kernel_bench *b = w->b;
@@ -277,13 +339,20 @@ static void cost(const struct work *w, struct fg_kernel_time *t)
         t->bytes = (3 * n + 1) * width * 4;
         t->flops = 5 * n * width;
         break;
+    case FG_KERNEL_DELTA: cost_of_delta(w, t); break;
+    case FG_KERNEL_DELTA_GATE:
+        width = v->delta.n_head_v * v->delta.head_dim;
+        t->bytes = 3 * n * width * 4;
+        t->flops = 5 * n * width;
+        break;
     }
 }
 
 void fg_kernel_bench_name(const struct fg_kernel_bench *b, uint32_t i, struct fg_kernel_time *out)
 {
-    static const char *const names[] = {"matmul",    "matmul_moe", "softmax attention",
-                                        "lightning", "rmsnorm",    "lightning gate"};
+    static const char *const names[] = {"matmul",     "matmul_moe", "softmax attention",
+                                        "lightning",  "rmsnorm",    "lightning gate",
+                                        "delta rule", "delta gate"};
     const struct fg_kernel_case *c = &b->cases[i];
     const struct fg_kernel_widths *v = &b->widths;
     size_t n = sizeof out->shape;
@@ -310,6 +379,13 @@ void fg_kernel_bench_name(const struct fg_kernel_bench *b, uint32_t i, struct fg
     case FG_KERNEL_NORM: snprintf(out->shape, n, "%u, %u", v->n_embd, c->n_tokens); break;
     case FG_KERNEL_GATE:
         snprintf(out->shape, n, "%u, %u", v->lightning_heads * v->lightning_dim, c->n_tokens);
+        break;
+    case FG_KERNEL_DELTA:
+        snprintf(out->shape, n, "%u/%u heads x %u, %u at %u", v->delta.n_head_v, v->delta.n_head_k,
+                 v->delta.head_dim, c->n_tokens, c->depth);
+        break;
+    case FG_KERNEL_DELTA_GATE:
+        snprintf(out->shape, n, "%u, %u", v->delta.n_head_v * v->delta.head_dim, c->n_tokens);
         break;
     }
 }

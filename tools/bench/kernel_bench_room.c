@@ -22,6 +22,12 @@ uint64_t fg_kernel_state_bytes(const struct fg_kernel_bench *b)
     return 4ull * b->widths.lightning_heads * d * d;
 }
 
+uint64_t fg_kernel_delta_state_bytes(const struct fg_kernel_bench *b)
+{
+    const struct fg_delta_shape *s = &b->widths.delta;
+    return 4ull * s->n_head_v * s->head_dim * s->head_dim;
+}
+
 /* Deepest sequence, in pages. */
 static uint32_t pages(const struct fg_kernel_bench *b)
 {
@@ -35,21 +41,31 @@ static int make_noise(struct fg_kernel_bench *b, struct fg_err *err)
     int rc =
         fg_buffer_create(b->device, NOISE_BYTES, FG_BUFFER_HOST, "made-up words", &b->noise, err);
 
+    if (rc == 0)
+        rc = fg_buffer_create(b->device, NOISE_BYTES, FG_BUFFER_HOST, "made-up numbers", &b->floats,
+                              err);
     for (uint32_t i = 0; rc == 0 && i < NOISE_BYTES / 4; i++) {
         word = word * 1664525u + 1013904223u;
         ((uint32_t *)fg_buffer_map(b->noise))[i] = 0x2c002c00u | (word >> 3 & 0x03ff03ffu);
+        ((float *)fg_buffer_map(b->floats))[i] = (float)(word >> 8) * 0x1p-24f - 1;
     }
     return rc;
 }
 
-int fg_kernel_bench_fill(struct fg_kernel_bench *b, struct fg_buffer *dst, struct fg_err *err)
+/* Copies made-up numbers to dst until it is full. */
+static int fill(struct fg_kernel_bench *b, struct fg_buffer *from, struct fg_buffer *dst,
+                struct fg_err *err)
 {
     uint64_t bytes = fg_buffer_bytes(dst);
     fg_cmd_begin(b->cmd);
     for (uint64_t at = 0; at < bytes; at += NOISE_BYTES)
-        fg_cmd_copy(b->cmd, b->noise, 0, dst, at,
-                    bytes - at < NOISE_BYTES ? bytes - at : NOISE_BYTES);
+        fg_cmd_copy(b->cmd, from, 0, dst, at, bytes - at < NOISE_BYTES ? bytes - at : NOISE_BYTES);
     return fg_cmd_run(b->cmd, err);
+}
+
+int fg_kernel_bench_fill(struct fg_kernel_bench *b, struct fg_buffer *dst, struct fg_err *err)
+{
+    return fill(b, b->noise, dst, err);
 }
 
 /* A device buffer of made-up numbers; of no bytes, none. */
@@ -58,6 +74,63 @@ static int make(struct fg_kernel_bench *b, uint64_t bytes, struct fg_buffer **ou
 {
     int rc = bytes ? fg_buffer_create(b->device, bytes, FG_BUFFER_DEVICE, "a case", out, err) : 0;
     return rc || !bytes ? rc : fg_kernel_bench_fill(b, *out, err);
+}
+
+/* The same, of numbers that the gated delta rule keeps as large as they are. */
+static int make_floats(struct fg_kernel_bench *b, uint64_t bytes, struct fg_buffer **out,
+                       struct fg_err *err)
+{
+    int rc = bytes ? fg_buffer_create(b->device, bytes, FG_BUFFER_DEVICE, "a case", out, err) : 0;
+    return rc || !bytes ? rc : fill(b, b->floats, *out, err);
+}
+
+/* Memory of the gated delta rule. */
+static int make_delta_layer(struct fg_kernel_bench *b, struct fg_kernel_layer *l,
+                            struct fg_err *err)
+{
+    const struct fg_delta_shape *s = &b->widths.delta;
+    uint64_t k = 4ull * s->n_head_k * s->head_dim, v = 4ull * s->n_head_v * s->head_dim;
+    const struct {
+        struct fg_buffer **out;
+        uint64_t bytes;
+    } all[] = {
+        {&l->delta_state, fg_kernel_delta_state_bytes(b)},
+        {&l->tail, s->n_head_v ? 4ull * (s->taps - 1) * fg_delta_channels(s) : 0},
+        {&l->delta_k, k * FG_BLOCK_TOKENS},
+        {&l->u_rows, v * FG_BLOCK_TOKENS},
+        {&l->log_decay, 4ull * s->n_head_v * FG_BLOCK_TOKENS},
+    };
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < sizeof all / sizeof *all; i++)
+        rc = make_floats(b, all[i].bytes, all[i].out, err);
+    return rc;
+}
+
+/* Rows of tokens of the gated delta rule, and its vectors. */
+static int make_delta(struct fg_kernel_bench *b, struct fg_err *err)
+{
+    const struct fg_delta_shape *s = &b->widths.delta;
+    uint64_t row = 4ull * FG_KERNEL_TOKENS;
+    const struct {
+        struct fg_buffer **out;
+        uint64_t bytes;
+    } all[] = {
+        {&b->delta_rows, row * fg_round_up(fg_delta_columns(s), 32)},
+        {&b->delta_taps, 4ull * s->taps * fg_delta_channels(s)},
+        {&b->delta_decay, 4ull * s->n_head_v},
+        {&b->delta_q, row * s->n_head_k * s->head_dim},
+        {&b->delta_v, row * s->n_head_v * s->head_dim},
+        {&b->system, row * s->n_head_v * FG_BLOCK_TOKENS},
+        {&b->strength, row * s->n_head_v},
+    };
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < sizeof all / sizeof *all; i++)
+        rc = make_floats(b, all[i].bytes, all[i].out, err);
+    for (uint32_t i = 0; rc == 0 && i < FG_KERNEL_LAYERS; i++)
+        rc = make_delta_layer(b, &b->layers[i], err);
+    return rc;
 }
 
 static int make_layers(struct fg_kernel_bench *b, struct fg_err *err)
@@ -89,7 +162,9 @@ static int make_activations(struct fg_kernel_bench *b, struct fg_err *err)
 {
     const struct fg_kernel_widths *w = &b->widths;
     uint32_t softmax = w->heads.n_head * w->heads.head_dim;
-    uint32_t lightning = w->lightning_heads * w->lightning_dim, heads = max_u32(softmax, lightning);
+    uint32_t lightning = w->lightning_heads * w->lightning_dim;
+    uint32_t delta = w->delta.n_head_v * w->delta.head_dim;
+    uint32_t heads = max_u32(max_u32(softmax, lightning), delta), gate = max_u32(lightning, delta);
     uint64_t row = 4ull * FG_KERNEL_TOKENS, pairs = FG_KERNEL_TOKENS * (uint64_t)w->n_used;
     const struct {
         struct fg_buffer **out;
@@ -101,8 +176,8 @@ static int make_activations(struct fg_kernel_bench *b, struct fg_err *err)
         {&b->qkv, row * fg_round_up(3 * lightning, 32)},
         {&b->rotated, row * heads},
         {&b->attn, row * fg_round_up(heads, 32)},
-        {&b->gate, row * fg_round_up(lightning, 32)},
-        {&b->gated, row * fg_round_up(lightning, 32)},
+        {&b->gate, row * fg_round_up(gate, 32)},
+        {&b->gated, row * fg_round_up(gate, 32)},
         {&b->partial, 4 * fg_attend_partial(&w->heads, pages(b))},
         {&b->decay, 4ull * w->lightning_heads * (FG_BLOCK_TOKENS + 1)},
         {&b->experts, 4 * pairs},
@@ -144,12 +219,15 @@ int fg_kernel_bench_make_room(struct fg_kernel_bench *b, struct fg_err *err)
         rc = make_layers(b, err);
     if (rc == 0)
         rc = make_activations(b, err);
+    if (rc == 0)
+        rc = make_delta(b, err);
     return rc ? rc : make_tables(b, err);
 }
 
 void fg_kernel_bench_free_room(struct fg_kernel_bench *b)
 {
     struct fg_buffer *const all[] = {b->noise,
+                                     b->floats,
                                      b->wide,
                                      b->x,
                                      b->n,
@@ -163,6 +241,13 @@ void fg_kernel_bench_free_room(struct fg_kernel_bench *b)
                                      b->experts,
                                      b->pairs,
                                      b->pair_tiles,
+                                     b->delta_rows,
+                                     b->delta_taps,
+                                     b->delta_decay,
+                                     b->delta_q,
+                                     b->delta_v,
+                                     b->system,
+                                     b->strength,
                                      b->tables.tokens,
                                      b->tables.table,
                                      b->tables.chunks,
@@ -171,10 +256,13 @@ void fg_kernel_bench_free_room(struct fg_kernel_bench *b)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         fg_buffer_destroy(all[i]);
     for (uint32_t i = 0; i < FG_KERNEL_LAYERS; i++) {
-        fg_buffer_destroy(b->layers[i].kv);
-        fg_buffer_destroy(b->layers[i].state);
-        fg_buffer_destroy(b->layers[i].k_rows);
-        fg_buffer_destroy(b->layers[i].v_rows);
+        const struct fg_kernel_layer *l = &b->layers[i];
+        struct fg_buffer *const of_layer[] = {l->kv,      l->state,       l->k_rows,
+                                              l->v_rows,  l->delta_state, l->tail,
+                                              l->delta_k, l->u_rows,      l->log_decay};
+
+        for (size_t j = 0; j < sizeof of_layer / sizeof *of_layer; j++)
+            fg_buffer_destroy(of_layer[j]);
     }
 }
 

@@ -19,12 +19,29 @@ static const struct {
     {"softmax_attend", {4, 3, 64, 0, 0}},    {"softmax_attend", {4, 2, 128, 0, 1}},
     {"lightning_attend", {1, 0, 128, 0, 0}}, {"lightning_attend", {4, 0, 128, 0, 0}},
     {"lightning_attend", {4, 0, 32, 0, 0}},  {"lightning_fold", {0, 0, 128, 0, 0}},
+    {"delta_attend", {1, 0, 128, 0, 0}},     {"delta_attend", {4, 0, 128, 0, 0}},
+    {"delta_system", {1, 0, 128, 0, 0}},     {"delta_system", {4, 0, 128, 0, 0}},
+    {"delta_fold", {0, 0, 128, 0, 0}},       {"delta_rows", {1, 4, 0, 0, 0}},
+    {"delta_rows", {8, 4, 0, 0, 0}},
 };
 
 static bool is_base(const char *name, const char *base)
 {
     size_t n = strlen(base);
     return strncmp(name, base, n) == 0 && (name[n] == 0 || name[n] == '.');
+}
+
+/* Compiled as `specs` says, and not with zeros. */
+static bool has_specs(const char *name)
+{
+    static const char *const bases[] = {"softmax_attend", "lightning_attend", "lightning_fold",
+                                        "delta_attend",   "delta_system",     "delta_fold",
+                                        "delta_rows"};
+    bool found = false;
+
+    for (size_t i = 0; i < sizeof bases / sizeof *bases; i++)
+        found = found || is_base(name, bases[i]);
+    return found;
 }
 
 /* Lanes of the product variants: a tile's rows over the rows of a lane. */
@@ -125,8 +142,7 @@ int eval_compile(int argc, char **argv)
         for (size_t j = 0; rc == EVAL_OK && !known && j < sizeof specs / sizeof *specs; j++)
             if (is_base(name, specs[j].base))
                 rc = compile_one(d, name, specs[j].spec, statistics, &n);
-        known = known || is_base(name, "softmax_attend") || is_base(name, "lightning_attend") ||
-                is_base(name, "lightning_fold");
+        known = known || has_specs(name);
         if (known || rc)
             continue;
         if (is_base(name, "matmul") || is_base(name, "matmul_moe")) {

@@ -11,6 +11,7 @@
 struct fg_activations {
     struct fg_buffer *x, *n; /* the stream, and the normed input of a block */
     struct fg_buffer *qkv, *rotated, *attn, *gate, *gated;
+    struct fg_buffer *system, *strength; /* of the gated delta rule */
     struct fg_buffer *ff_gate, *ff_up, *ff_down;
     struct fg_quantized_room quantized; /* of the mode int8 */
     struct fg_buffer *router, *experts, *expert_weights, *pairs, *pair_tiles;
@@ -20,6 +21,7 @@ struct fg_activations {
 /* The most that any block needs. */
 struct fg_activation_needs {
     uint32_t qkv, heads, gate; /* floats of a token; gate: 0 where no block has one */
+    uint32_t system, strength; /* of a token; 0: no block is of the gated delta rule */
     uint32_t ff, ff_down;      /* of a token, all of its experts together */
     uint32_t router;           /* of a token */
     uint32_t pairs;            /* experts of a token */

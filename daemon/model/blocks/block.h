@@ -11,6 +11,7 @@
 
 #include "activations.h"
 #include "memory.h"
+#include "ops/delta_rule.h"
 #include "ops/matrix.h"
 #include "ops/rope_kv.h"
 #include "tensor_table.h"
@@ -27,18 +28,23 @@ struct fg_block_shape {
     float norm_eps;
     float residual_scale; /* alpha */
     bool post_norm;       /* the residual is the normed input */
+    bool gated_heads;     /* softmax attention: behind each head of q lies a gate on its output */
+    bool normed_heads;    /* softmax attention: RMS norms on each head of q and k */
     union {
         struct fg_heads heads; /* softmax attention */
         struct {
             uint32_t n_head, head_dim;
             uint32_t index, count; /* the layer, of so many: what the decay depends on */
         } lightning;
+        struct fg_delta_shape delta; /* gated delta rule */
         struct {
             uint32_t n_ff;
         } dense;
         struct {
             uint32_t n_ff, n_expert, n_used;
             uint32_t n_ff_shared; /* of the expert that every token goes to; 0: there is none */
+            bool shared_gate;     /* sigmoid of a product with its own row weighs that expert */
+            bool fused;           /* gate and up of the experts are one tensor */
         } moe;
     };
 };
@@ -82,6 +88,7 @@ struct fg_block_kind {
 
 extern const struct fg_block_kind fg_softmax_attention_block; /* softmax_attention.c */
 extern const struct fg_block_kind fg_lightning_block;         /* lightning_attention.c */
+extern const struct fg_block_kind fg_delta_rule_block;        /* delta_rule.c */
 extern const struct fg_block_kind fg_dense_ffn_block;         /* dense_ffn.c */
 extern const struct fg_block_kind fg_moe_block;               /* moe.c */
 

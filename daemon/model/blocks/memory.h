@@ -26,7 +26,7 @@ struct fg_memory_piece {
 };
 
 /* Of one block. */
-enum { FG_BLOCK_PIECES = 4 };
+enum { FG_BLOCK_PIECES = 5 };
 struct fg_block_memory {
     struct fg_memory_piece pieces[FG_BLOCK_PIECES];
     uint32_t n;

@@ -4,9 +4,11 @@
 
 #include "ops/moe.h"
 #include "ops/quantize.h"
+#include "ops/row_gate.h"
 #include "ops/swiglu.h"
 
-enum { ROUTER, GATE, UP, DOWN, SHARED_GATE, SHARED_UP, SHARED_DOWN }; /* slots of matrices */
+/* Slots of matrices. */
+enum { ROUTER, GATE, UP, DOWN, SHARED_GATE, SHARED_UP, SHARED_DOWN, SHARED_ROUTER };
 
 static void expert_rows(struct fg_tensor_row *row, uint32_t n_expert)
 {
@@ -16,19 +18,27 @@ static void expert_rows(struct fg_tensor_row *row, uint32_t n_expert)
 static void tensors(const struct fg_block_shape *s, struct fg_tensor_table *t)
 {
     uint32_t ff = s->moe.n_ff, shared = s->moe.n_ff_shared;
-    struct fg_tensor_row *up;
+    struct fg_tensor_row *gate, *up;
 
     fg_table_matrix(t, ROUTER, "ffn_gate_inp", s->n_embd, s->moe.n_expert);
-    expert_rows(fg_table_matrix(t, GATE, "ffn_gate_exps", s->n_embd, ff), s->moe.n_expert);
-    up = fg_table_matrix(t, UP, "ffn_up_exps", s->n_embd, ff);
-    up->join = FG_JOIN_GATED;
-    expert_rows(up, s->moe.n_expert);
+    if (s->moe.fused) {
+        gate = fg_table_matrix(t, GATE, "ffn_gate_up_exps", s->n_embd, 2ull * ff);
+        gate->join = FG_JOIN_HALVES;
+    } else {
+        gate = fg_table_matrix(t, GATE, "ffn_gate_exps", s->n_embd, ff);
+        up = fg_table_matrix(t, UP, "ffn_up_exps", s->n_embd, ff);
+        up->join = FG_JOIN_GATED;
+        expert_rows(up, s->moe.n_expert);
+    }
+    expert_rows(gate, s->moe.n_expert);
     expert_rows(fg_table_matrix(t, DOWN, "ffn_down_exps", ff, s->n_embd), s->moe.n_expert);
     if (!shared)
         return;
     fg_table_matrix(t, SHARED_GATE, "ffn_gate_shexp", s->n_embd, shared);
     fg_table_matrix(t, SHARED_UP, "ffn_up_shexp", s->n_embd, shared)->join = FG_JOIN_GATED;
     fg_table_matrix(t, SHARED_DOWN, "ffn_down_shexp", shared, s->n_embd);
+    if (s->moe.shared_gate)
+        fg_table_matrix(t, SHARED_ROUTER, "ffn_gate_inp_shexp", s->n_embd, 1);
 }
 
 static void needs(const struct fg_block_shape *s, struct fg_activation_needs *n)
@@ -93,6 +103,22 @@ static struct fg_view record_pairs(const struct fg_block *b, const struct fg_blo
     return out;
 }
 
+/* x = alpha * residual + the shared expert's result. */
+static void record_shared(const struct fg_block *b, const struct fg_block_run *r)
+{
+    struct fg_operand x = fg_record_quantize(r->ops, r->n, &r->a->quantized);
+    struct fg_view gate = fg_activation_rows(r->a->router, r->n.rows, 1);
+
+    if (b->shape.moe.shared_gate)
+        fg_record_matmul(r->ops,
+                         &(struct fg_matmul){.m = &b->matrices[SHARED_ROUTER], .x = x, .y = gate});
+    struct fg_view y = fg_record_swiglu_ffn(b, r, (struct fg_swiglu_slots){SHARED_GATE, SHARED_UP},
+                                            &x, b->shape.moe.n_ff_shared);
+    if (b->shape.moe.shared_gate)
+        fg_record_row_gate(r->ops, y, gate);
+    fg_block_project(b, r, SHARED_DOWN, y);
+}
+
 static bool record(const struct fg_block *b, const struct fg_block_run *r)
 {
     const struct fg_block_shape *s = &b->shape;
@@ -111,10 +137,7 @@ static bool record(const struct fg_block *b, const struct fg_block_run *r)
 
     if (s->moe.n_ff_shared) {
         /* The shared expert's part first, onto which the others' are added. */
-        x = fg_record_quantize(r->ops, r->n, &r->a->quantized);
-        struct fg_view y = fg_record_swiglu_ffn(
-            b, r, (struct fg_swiglu_slots){SHARED_GATE, SHARED_UP}, &x, s->moe.n_ff_shared);
-        fg_block_project(b, r, SHARED_DOWN, y);
+        record_shared(b, r);
         combine.residual = r->x;
         combine.alpha = 1;
     } else if (r->next.w && s->post_norm) {

@@ -2,11 +2,13 @@
 #include "block.h"
 #include "base/block_tokens.h"
 
+#include "ops/head_gate.h"
 #include "ops/matmul.h"
 #include "ops/quantize.h"
 #include "ops/softmax_attention.h"
 
 enum { QKV, QKV_MATRICES = 3, OUTPUT = 3 }; /* slots of matrices; QKV + 1, + 2 may be empty */
+enum { Q_NORM, K_NORM };                    /* of vectors */
 enum { KV };                                /* of memory */
 
 static uint32_t width(const struct fg_block_shape *s)
@@ -19,13 +21,23 @@ static uint32_t kv_width(const struct fg_block_shape *s)
     return s->heads.n_head_kv * s->heads.head_dim;
 }
 
+/* Of queries, and of the gates between them. */
+static uint32_t q_width(const struct fg_block_shape *s)
+{
+    return width(s) << s->gated_heads;
+}
+
 static void tensors(const struct fg_block_shape *s, struct fg_tensor_table *t)
 {
     /* They make one row of y; of as few matrices as their types and tiles allow. */
-    fg_table_matrix(t, QKV, "attn_q", s->n_embd, width(s));
+    fg_table_matrix(t, QKV, "attn_q", s->n_embd, q_width(s));
     fg_table_matrix(t, QKV + 1, "attn_k", s->n_embd, kv_width(s))->join = FG_JOIN_BELOW;
     fg_table_matrix(t, QKV + 2, "attn_v", s->n_embd, kv_width(s))->join = FG_JOIN_BELOW;
     fg_table_matrix(t, OUTPUT, "attn_output", width(s), s->n_embd);
+    if (!s->normed_heads)
+        return;
+    fg_table_vector(t, Q_NORM, "attn_q_norm", s->heads.head_dim);
+    fg_table_vector(t, K_NORM, "attn_k_norm", s->heads.head_dim);
 }
 
 static void memory(const struct fg_block_shape *s, enum fg_kv_type kv, struct fg_block_memory *m)
@@ -39,7 +51,7 @@ static void needs(const struct fg_block_shape *s, struct fg_activation_needs *n)
 {
     const struct fg_heads *h = &s->heads, *most = &n->attend;
 
-    fg_need(&n->qkv, width(s) + 2 * kv_width(s));
+    fg_need(&n->qkv, q_width(s) + 2 * kv_width(s));
     fg_need(&n->heads, width(s));
     fg_need_operand(n, 1, width(s));
     if ((uint64_t)h->n_head * (h->head_dim + 2) > (uint64_t)most->n_head * (most->head_dim + 2))
@@ -58,7 +70,7 @@ static bool record(const struct fg_block *b, const struct fg_block_run *r)
 {
     const struct fg_block_shape *s = &b->shape;
     uint32_t n = r->shape->n_tokens;
-    struct fg_view qkv = fg_activation_rows(r->a->qkv, n, width(s) + 2 * kv_width(s));
+    struct fg_view qkv = fg_activation_rows(r->a->qkv, n, q_width(s) + 2 * kv_width(s));
     struct fg_view out = fg_activation_rows(r->a->attn, n, width(s));
     struct fg_buffer *kv = fg_block_memory(b, r, KV);
     struct fg_operand x = fg_record_quantize(r->ops, r->n, &r->a->quantized);
@@ -69,9 +81,13 @@ static bool record(const struct fg_block *b, const struct fg_block_run *r)
                              &(struct fg_matmul){.m = &b->matrices[QKV + i], .x = x, .y = qkv});
     fg_cmd_barrier(r->ops->cmd);
     fg_record_rope_kv(r->ops, &(struct fg_rope_kv){.heads = &s->heads,
+                                                   .gated = s->gated_heads,
                                                    .qkv = qkv,
                                                    .rotated = r->a->rotated,
                                                    .kv = kv,
+                                                   .q_norm = b->vectors[Q_NORM],
+                                                   .k_norm = b->vectors[K_NORM],
+                                                   .eps = s->norm_eps,
                                                    .tables = r->tables});
     fg_cmd_barrier(r->ops->cmd);
     fg_record_softmax_attention(r->ops, &(struct fg_softmax_attention){.heads = &s->heads,
@@ -81,6 +97,8 @@ static bool record(const struct fg_block *b, const struct fg_block_run *r)
                                                                        .partial = r->a->partial,
                                                                        .tables = r->tables,
                                                                        .shape = r->shape});
+    if (s->gated_heads)
+        fg_record_head_gate(r->ops, &s->heads, qkv, out);
     fg_block_project(b, r, OUTPUT, out);
     return false;
 }

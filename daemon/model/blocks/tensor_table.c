@@ -23,10 +23,20 @@ struct fg_tensor_row *fg_table_vector(struct fg_tensor_table *t, uint32_t slot, 
                (struct fg_tensor_row){.name = name, .vector = true, .ne = {n, 1, 1}, .slot = slot});
 }
 
-void fg_tensor_name(char out[FG_TENSOR_NAME], int layer, const char *name)
+static void write_name(char out[FG_TENSOR_NAME], int layer, const char *name, const char *end)
 {
     if (layer >= 0)
-        snprintf(out, FG_TENSOR_NAME, "blk.%d.%s.weight", layer, name);
+        snprintf(out, FG_TENSOR_NAME, "blk.%d.%s%s", layer, name, end);
     else
-        snprintf(out, FG_TENSOR_NAME, "%s.weight", name);
+        snprintf(out, FG_TENSOR_NAME, "%s%s", name, end);
+}
+
+void fg_tensor_name(char out[FG_TENSOR_NAME], int layer, const char *name)
+{
+    write_name(out, layer, name, ".weight");
+}
+
+void fg_tensor_row_name(char out[FG_TENSOR_NAME], int layer, const struct fg_tensor_row *row)
+{
+    write_name(out, layer, row->name, row->bare ? "" : ".weight");
 }

@@ -5,18 +5,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FG_BLOCK_TENSORS = 16, FG_BLOCK_MATRICES = 8, FG_BLOCK_VECTORS = 2 };
+enum { FG_BLOCK_TENSORS = 16, FG_BLOCK_MATRICES = 8, FG_BLOCK_VECTORS = 4 };
 
 /* Whether a matrix becomes one with that of the row before, where both are of one type. */
 enum fg_tensor_join {
     FG_JOIN_NONE,
     FG_JOIN_BELOW, /* its rows below the other's, if these fill whole tiles; else y goes on there */
     FG_JOIN_GATED, /* silu(the other's) * its, in one product */
+    FG_JOIN_HALVES, /* no join: the first half of its own rows is such a gate of the second */
 };
 
 struct fg_tensor_row {
     const char *name; /* without "blk.N." and ".weight" */
-    bool vector;      /* F32, of one dimension */
+    bool bare;        /* there is no ".weight" */
+    bool vector;      /* F32, and stays so: of one dimension, or few columns */
     uint64_t ne[3];   /* 1 where unused */
     enum fg_tensor_join join;
     uint32_t slot; /* among the block's matrices or vectors; FG_NORM_SLOT: its norm */
@@ -36,5 +38,7 @@ struct fg_tensor_row *fg_table_vector(struct fg_tensor_table *t, uint32_t slot, 
 /* "blk.3.attn_q.weight"; of no layer, < 0: "output.weight". */
 enum { FG_TENSOR_NAME = 96 };
 void fg_tensor_name(char out[FG_TENSOR_NAME], int layer, const char *name);
+/* That of a row, which may have none of the ending. */
+void fg_tensor_row_name(char out[FG_TENSOR_NAME], int layer, const struct fg_tensor_row *row);
 
 #endif

@@ -15,6 +15,8 @@ struct fg_family {
 
 extern const struct fg_family fg_minimax_01; /* minimax_01.c */
 extern const struct fg_family fg_llama;      /* llama.c */
+extern const struct fg_family fg_qwen35;     /* qwen35.c */
+extern const struct fg_family fg_qwen35moe;  /* qwen35moe.c */
 
 /* Room for hp->n_layer * 2 blocks, all of them zero. FG_ENOMEM. */
 int fg_family_blocks(const struct fg_keys *k, struct fg_hparams *hp);

@@ -8,7 +8,8 @@
 #include "hparams_tensors.h"
 #include "model/gguf/quote.h"
 
-static const struct fg_family *const families[] = {&fg_minimax_01, &fg_llama};
+static const struct fg_family *const families[] = {&fg_minimax_01, &fg_llama, &fg_qwen35,
+                                                   &fg_qwen35moe};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static int find_family(const struct fg_gguf *g, const struct fg_family **out, struct fg_err *err)
@@ -29,8 +30,8 @@ static int find_family(const struct fg_gguf *g, const struct fg_family **out, st
             return 0;
         }
     return fg_fail(err, FG_EUNSUPPORTED,
-                   "%s: key 'general.architecture': '%s' is not supported; minimax-01 and llama "
-                   "are",
+                   "%s: key 'general.architecture': '%s' is not supported; minimax-01, llama, "
+                   "qwen35 and qwen35moe are",
                    fg_gguf_name(g), fg_quote(name, arch));
 }
 

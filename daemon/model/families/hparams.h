@@ -11,7 +11,8 @@ struct fg_family; /* family.h */
 struct fg_hparams {
     const struct fg_family *family;
     uint32_t n_layer;
-    uint32_t n_embd; /* hidden width */
+    uint32_t n_left_out; /* layers behind those in the file that do not run: see families/ */
+    uint32_t n_embd;     /* hidden width */
     uint32_t n_vocab;
     uint32_t n_ctx_train;
     uint32_t rope_dim; /* rotated leading dimensions of a head, even; 0: nothing is rotated */

@@ -44,7 +44,7 @@ static int want_table(const struct fg_gguf *g, int layer, const struct fg_tensor
     for (uint32_t i = 0; !rc && i < t->n; i++) {
         const struct fg_tensor_row *row = &t->rows[i];
 
-        fg_tensor_name(name, layer, row->name);
+        fg_tensor_row_name(name, layer, row);
         rc = want(g, name, row->vector ? FG_F32 : ANY_TYPE, row->ne, err);
     }
     return rc;
@@ -60,13 +60,11 @@ static bool ends_with(struct fg_str s, const char *end)
 /* Whether a block wants the tensor. */
 static bool is_wanted(const struct fg_hparams *hp, struct fg_str name)
 {
-    const size_t tail = strlen(".weight");
     char own[FG_TENSOR_NAME];
+    struct fg_str stem = name;
 
-    if (!ends_with(name, ".weight"))
-        return false;
-    struct fg_str stem = {name.p, name.n - tail};
-
+    if (ends_with(name, ".weight"))
+        stem.n -= strlen(".weight");
     for (uint32_t b = 0; b < hp->n_blocks; b++) {
         struct fg_tensor_table t;
 
@@ -74,12 +72,26 @@ static bool is_wanted(const struct fg_hparams *hp, struct fg_str name)
         for (uint32_t i = 0; i < t.n; i++) {
             if (!ends_with(stem, t.rows[i].name))
                 continue;
-            fg_tensor_name(own, (int)hp->blocks[b].layer, t.rows[i].name);
+            fg_tensor_row_name(own, (int)hp->blocks[b].layer, &t.rows[i]);
             if (fg_str_is(name, own))
                 return true;
         }
     }
     return false;
+}
+
+/* Whether the tensor is of a layer that is left out. */
+static bool is_left_out(const struct fg_hparams *hp, struct fg_str name)
+{
+    uint64_t layer = 0;
+    size_t i = 4;
+
+    if (name.n < 5 || memcmp(name.p, "blk.", 4) != 0)
+        return false;
+    for (; i < name.n && name.p[i] >= '0' && name.p[i] <= '9' && layer < FG_MAX_LAYERS; i++)
+        layer = 10 * layer + (uint64_t)(name.p[i] - '0');
+    return i > 4 && i < name.n && name.p[i] == '.' && layer >= hp->n_layer &&
+           layer - hp->n_layer < hp->n_left_out;
 }
 
 /* Other tensors are ignored, but these take part in the result. */
@@ -101,7 +113,7 @@ static int refuse_variants(const struct fg_hparams *hp, const struct fg_gguf *g,
         char quote[FG_QUOTE_BYTES];
 
         for (size_t v = 0; v < COUNT(variants); v++)
-            if (ends_with(name, variants[v].end) && !is_wanted(hp, name))
+            if (ends_with(name, variants[v].end) && !is_wanted(hp, name) && !is_left_out(hp, name))
                 return fg_fail(err, FG_EUNSUPPORTED, "%s: tensor '%s': %s not supported",
                                fg_gguf_name(g), fg_quote(quote, name), variants[v].what);
     }

@@ -87,17 +87,32 @@ int fg_key_f32(const struct fg_keys *s, const char *suffix, bool optional, float
 
 int fg_keys_refuse_variants(const struct fg_keys *s, bool residual_scale)
 {
+    return fg_keys_refuse_variants_but(s, residual_scale ? 0 : FG_OWN_RESIDUAL_SCALE);
+}
+
+int fg_keys_refuse_variants_but(const struct fg_keys *s, unsigned own)
+{
     static const struct {
         const char *suffix;
         double neutral[2]; /* values that change nothing */
-        bool residual;     /* of models without a scale of their own */
+        unsigned own;      /* its bit */
     } variants[] = {
-        {"attention.sliding_window", {0, 0}, false}, {"attention.scale", {0, 0}, false},
-        {"attention.clamp_kqv", {0, 0}, false},      {"attention.max_alibi_bias", {0, 0}, false},
-        {"attn_logit_softcapping", {0, 0}, false},   {"final_logit_softcapping", {0, 0}, false},
-        {"expert_shared_count", {0, 0}, false},      {"logit_scale", {1, 0}, false},
-        {"embedding_scale", {1, 0}, false},          {"residual_scale", {1, 0}, true},
-        {"rope.scaling.factor", {1, 0}, false},      {"rope.scale_linear", {1, 0}, false},
+        {"attention.sliding_window", {0, 0}, 0},
+        {"attention.scale", {0, 0}, 0},
+        {"attention.clamp_kqv", {0, 0}, 0},
+        {"attention.max_alibi_bias", {0, 0}, 0},
+        {"attn_logit_softcapping", {0, 0}, 0},
+        {"final_logit_softcapping", {0, 0}, 0},
+        {"expert_shared_count", {0, 0}, FG_OWN_SHARED_COUNT},
+        {"expert_gating_func", {1, 0}, 0}, /* a softmax over all */
+        {"expert_weights_scale", {1, 0}, 0},
+        {"expert_group_count", {0, 1}, 0},
+        {"leading_dense_block_count", {0, 0}, 0},
+        {"logit_scale", {1, 0}, 0},
+        {"embedding_scale", {1, 0}, 0},
+        {"residual_scale", {1, 0}, FG_OWN_RESIDUAL_SCALE},
+        {"rope.scaling.factor", {1, 0}, 0},
+        {"rope.scale_linear", {1, 0}, 0},
     };
 
     for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
@@ -106,7 +121,7 @@ int fg_keys_refuse_variants(const struct fg_keys *s, bool residual_scale)
         float f = 0;
         int rc;
 
-        if (variants[i].residual && !residual_scale)
+        if (variants[i].own & own)
             continue;
         rc = fg_gguf_f32(s->g, k.text, &f, NULL);
         if (rc == FG_EFORMAT) {
@@ -120,6 +135,22 @@ int fg_keys_refuse_variants(const struct fg_keys *s, bool residual_scale)
                            "%s: key '%s': is set, which is not supported; it must be absent or %g",
                            fg_gguf_name(s->g), k.text, variants[i].neutral[0]);
     }
+    return 0;
+}
+
+int fg_key_refuse_bool(const struct fg_keys *s, const char *suffix, bool neutral)
+{
+    struct fg_key k = fg_key_of(s, suffix);
+    bool v = neutral;
+    int rc = fg_gguf_bool(s->g, k.text, &v, s->err);
+
+    if (rc && rc != FG_ENOTFOUND)
+        return rc;
+    if (v != neutral)
+        return fg_fail(s->err, FG_EUNSUPPORTED,
+                       "%s: key '%s': is %s, which is not supported; it must be absent or %s",
+                       fg_gguf_name(s->g), k.text, v ? "true" : "false",
+                       neutral ? "true" : "false");
     return 0;
 }
 

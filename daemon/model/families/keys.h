@@ -4,6 +4,7 @@
 #define FG_KEYS_H
 
 #include "model/gguf/gguf.h"
+#include "ops/delta_rule.h"
 #include "ops/rope_kv.h"
 
 struct fg_keys {
@@ -45,6 +46,11 @@ int fg_key_f32(const struct fg_keys *k, const char *suffix, bool optional, float
 /* Keys that change a model's results in ways that fulgur does not compute, unless they have their
  * neutral value. residual_scale: 1 where that key is one of them. FG_EUNSUPPORTED. */
 int fg_keys_refuse_variants(const struct fg_keys *k, bool residual_scale);
+/* The same but for those that the family reads itself. */
+enum { FG_OWN_RESIDUAL_SCALE = 1, FG_OWN_SHARED_COUNT = 2 };
+int fg_keys_refuse_variants_but(const struct fg_keys *k, unsigned own);
+/* A key of a bool that must be absent, or `neutral`. FG_EUNSUPPORTED, FG_EFORMAT. */
+int fg_key_refuse_bool(const struct fg_keys *k, const char *suffix, bool neutral);
 
 /* Heads of softmax attention, all layers alike; rope_dim and neox are left alone. n_embd: the
  * model's width. Errors of fg_key_u32(). */
@@ -52,5 +58,9 @@ int fg_keys_heads(const struct fg_keys *k, uint32_t n_embd, uint32_t n_layer, st
 /* What of the heads is rotated, by which base. needed: the keys must be there. Errors as above,
  * FG_EUNSUPPORTED (scaling). */
 int fg_keys_rope(const struct fg_keys *k, bool needed, struct fg_heads *heads, float *freq_base);
+
+/* Heads and taps of the gated delta rule, all layers alike; keys_delta.c. Errors of fg_key_u32().
+ */
+int fg_keys_delta(const struct fg_keys *k, struct fg_delta_shape *out);
 
 #endif

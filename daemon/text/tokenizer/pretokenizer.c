@@ -31,6 +31,11 @@
     SUFFIX "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "|" SYMBOLS "[\\r\\n]*|[" SPACE                \
            "]*[\\r\\n]+|" SPACES
 
+/* qwen2's with marks among the letters. */
+#define QWEN35                                                                                     \
+    SUFFIX "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^" SPACE                              \
+           "\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|[" SPACE "]*[\\r\\n]+|" SPACES
+
 #define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
 #define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 #define O200K                                                                                      \
@@ -50,6 +55,7 @@ static const struct pattern patterns[] = {
     {"minimax-m2", O200K, false, false},
     {"llama-bpe", LLAMA3("\\p{N}{1,3}"), true, false},
     {"qwen2", LLAMA3("\\p{N}"), false, false},
+    {"qwen35", QWEN35, false, false},
     {"", GPT2, false, true},
     {"default", GPT2, false, true},
     {"gpt2", GPT2, false, true},
