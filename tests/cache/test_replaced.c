@@ -75,7 +75,7 @@ static void remove_data(const struct place *p)
 static void remove_files(const struct place *p)
 {
     assert_int_equal(unlink(path_in(p->dir, "data.mdb")), 0);
-    assert_int_equal(unlink(path_in(p->dir, "lock.mdb")), 0);
+    assert_int_equal(unlink(path_in(p->dir, "reserve")), 0);
     assert_int_equal(unlink(path_in(p->dir, "lock")), 0);
 }
 
