@@ -2,6 +2,7 @@
  * opens it again, after damage with a check that may take as long as reading the disk takes. No
  * lock is held meanwhile. */
 #include "reopen.h"
+#include "beside.h"
 #include "dir.h"
 #include "handle.h"
 #include "put_queue.h"
@@ -176,6 +177,8 @@ static int take_what_is_there(struct fg_cache *c, const char *what, struct fg_er
     rc = fg_store_take_dir(c, err);
     if (rc)
         fg_dir_close(c); /* nothing is taken without its lock */
+    else
+        fg_beside_restore(c);
     return rc;
 }
 
