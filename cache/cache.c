@@ -1,3 +1,4 @@
+#include "beside.h"
 #include "dir.h"
 #include "gone.h"
 #include "handle.h"
@@ -45,6 +46,7 @@ static void destroy(struct fg_cache *c)
     free(c->roots.slots);
     free(c->writer.batch);
     fg_dir_close(c);
+    fg_beside_finish(c);
     fg_reader_finish(c);
     pthread_cond_destroy(&c->handover.turned);
     pthread_cond_destroy(&c->writer.done);

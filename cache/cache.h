@@ -45,6 +45,11 @@ struct fg_cache_options {
  * says so. Reads every tree page once: no payloads. Not for several threads at once.
  * FG_EBUSY (another process), FG_EACCESS, FG_EIO, FG_EFORMAT, FG_EFULL, FG_EINVAL, FG_ENOMEM. */
 int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, struct fg_err *err);
+/* Remembers the file `name` (a literal; less than 256 bytes) of the cache directory: where the
+ * directory is replaced while the cache is open, and the new one has no such file, it is written
+ * there (0600). Before the first put, from one thread. FG_EFULL: it is larger, or there are four
+ * already; codes of fg_errno_code() where it cannot be read. */
+int fg_cache_keep_file(struct fg_cache *c, const char *name);
 /* Writes what is queued (but not to a store that is damaged: nobody waits for its check), stops
  * both threads, unlocks. NULL is fine. No other thread may use the
  * cache; fetches and calls that are under way end with FG_ECANCELED. */

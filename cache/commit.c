@@ -4,6 +4,7 @@
 #include "put_queue.h"
 #include "reopen.h"
 #include "roots.h"
+#include "snapshot.h"
 #include "store.h"
 
 #include <errno.h>
@@ -315,6 +316,9 @@ static int commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
     b->unrooted = p.unrooted;
     b->unfinished = p.unfinished;
     b->written = p.written;
+    rc = fg_snapshot_take(c);
+    if (rc)
+        fg_report_damage(c, mdb_strerror(rc));
     return 0;
 }
 
@@ -336,6 +340,7 @@ int fg_commit(struct fg_cache *c, struct fg_batch *b, unsigned what)
 {
     struct commit_call x = {.c = c, .b = b, .what = what};
 
+    fg_snapshot_wait(c);
     if (fg_guarded(commit_in_guard, &x))
         return x.rc == EIO ? fg_reserve_cause(c) : x.rc;
     fg_store_fault(c);

@@ -6,10 +6,9 @@
 
 #define FG_DATA_FILE "data.mdb"
 #define FG_LOCK_FILE "lock"
-#define FG_LMDB_LOCK_FILE "lock.mdb"
+#define FG_LMDB_LOCK_FILE "lock.mdb" /* earlier builds left it */
 #define FG_COMPACT_FILE "data.mdb.compact"
 #define FG_RESERVE_FILE "reserve"
-enum { FG_LMDB_LOCK_BYTES = 64 << 10 };
 
 struct fg_cache;
 

@@ -7,7 +7,9 @@
 #include <string.h>
 
 static _Thread_local sigjmp_buf *innermost;
-static struct sigaction before;
+static const int faults[] = {SIGBUS, SIGSEGV};
+enum { FAULTS = sizeof faults / sizeof *faults };
+static struct sigaction before[FAULTS];
 
 void fg_guard_break(void)
 {
@@ -26,11 +28,13 @@ static void by_default(int sig)
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
+    const struct sigaction *other = &before[sig == SIGBUS ? 0 : 1];
+
     fg_guard_break();
-    if (before.sa_flags & SA_SIGINFO)
-        before.sa_sigaction(sig, info, context);
-    else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN)
-        before.sa_handler(sig);
+    if (other->sa_flags & SA_SIGINFO)
+        other->sa_sigaction(sig, info, context);
+    else if (other->sa_handler != SIG_DFL && other->sa_handler != SIG_IGN)
+        other->sa_handler(sig);
     else
         by_default(sig);
 }
@@ -43,12 +47,20 @@ void fg_guard_install(void)
 
     sigemptyset(&sa.sa_mask);
     pthread_mutex_lock(&lock);
-    if (sigaction(SIGBUS, NULL, &now) == 0 &&
-        !(now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault)) {
-        before = now;
-        sigaction(SIGBUS, &sa, NULL);
+    for (int i = 0; i < FAULTS; i++) {
+        if (sigaction(faults[i], NULL, &now) != 0 ||
+            (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault))
+            continue;
+        before[i] = now;
+        sigaction(faults[i], &sa, NULL);
     }
     pthread_mutex_unlock(&lock);
+}
+
+void fg_guard_unblock(sigset_t *mask)
+{
+    for (int i = 0; i < FAULTS; i++)
+        sigdelset(mask, faults[i]);
 }
 
 bool fg_guarded(void (*run)(void *ctx), void *ctx)
@@ -56,8 +68,9 @@ bool fg_guarded(void (*run)(void *ctx), void *ctx)
     sigjmp_buf *outer = innermost;
     sigjmp_buf here;
 
-    /* With the mask: the jump leaves the handler, and the next fault must find SIGBUS unblocked.
-     * Not SA_NODEFER: ThreadSanitizer's handler in front of ours blocks everything all the same. */
+    /* With the mask: the jump leaves the handler, and the next fault must find its signal
+     * unblocked. Not SA_NODEFER: ThreadSanitizer's handler in front of ours blocks everything all
+     * the same. */
     if (sigsetjmp(here, 1)) {
         innermost = outer;
         return false;

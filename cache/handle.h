@@ -39,6 +39,19 @@ enum fg_counter {
     FG_COUNTERS
 };
 
+enum { FG_BESIDE_FILES = 4, FG_BESIDE_BYTES = 256 };
+
+struct fg_beside_file {
+    const char *name;
+    uint8_t bytes[FG_BESIDE_BYTES];
+    size_t n;
+};
+
+struct fg_beside {
+    struct fg_beside_file files[FG_BESIDE_FILES];
+    size_t n;
+};
+
 struct fg_cache {
     struct fg_cache_options opt; /* dir: a copy */
     int dir_fd, lock_fd;
@@ -47,6 +60,7 @@ struct fg_cache {
     struct fg_store store;
     struct fg_reserve reserve;
     struct fg_handover handover;
+    struct fg_beside beside; /* filled before the first put */
 
     pthread_mutex_t mu; /* all below, down to the counters */
     struct fg_index ix;

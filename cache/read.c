@@ -23,25 +23,16 @@ struct look {
 /* Refused, though a snapshot was there to be had: what cannot be trusted is not looked at. */
 static int refuse(struct look *r, struct fg_err *err, const char *why)
 {
-    mdb_txn_abort(r->txn);
     fg_store_leave(r->c);
     return fg_fail(err, FG_EIO, "%s/%s %s", r->c->opt.dir, FG_DATA_FILE, why);
 }
 
 static int begin(struct look *r, struct fg_cache *c, struct fg_err *err)
 {
-    int rc;
-
     r->c = c;
-    if (!fg_store_enter(c))
+    r->txn = fg_store_enter(c);
+    if (!r->txn)
         return fg_fail(err, FG_EBUSY, "%s: the store is damaged and being reopened", c->opt.dir);
-    rc = mdb_txn_begin(c->store.env, NULL, MDB_RDONLY, &r->txn);
-    if (rc) {
-        if (fg_mdb_damaged(rc))
-            fg_report_damage(c, mdb_strerror(rc));
-        fg_store_leave(c);
-        return fg_fail(err, FG_EIO, "%s: cannot begin reading: %s", c->opt.dir, mdb_strerror(rc));
-    }
     r->end = fg_store_file_bytes(c);
     if (r->end == 0)
         return refuse(r, err, "became shorter");
@@ -52,7 +43,6 @@ static int begin(struct look *r, struct fg_cache *c, struct fg_err *err)
 
 static void end(struct look *r)
 {
-    mdb_txn_abort(r->txn);
     fg_store_leave(r->c);
 }
 

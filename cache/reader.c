@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/blob.h"
+#include "guard.h"
 
 void fg_reader_init(struct fg_cache *c)
 {
@@ -191,7 +192,7 @@ int fg_reader_start(struct fg_cache *c, struct fg_err *err)
 
     /* Signals are the main thread's, but for the guard's, which are about this one. */
     sigfillset(&all);
-    sigdelset(&all, SIGBUS);
+    fg_guard_unblock(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     e = pthread_create(&c->reader.thread, NULL, reader_main, c);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

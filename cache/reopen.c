@@ -2,9 +2,11 @@
  * opens it again, after damage with a check that may take as long as reading the disk takes. No
  * lock is held meanwhile. */
 #include "reopen.h"
+#include "beside.h"
 #include "dir.h"
 #include "handle.h"
 #include "put_queue.h"
+#include "snapshot.h"
 #include "store.h"
 
 #include <dirent.h>
@@ -15,25 +17,23 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "guard.h"
-
-bool fg_store_enter(struct fg_cache *c)
+MDB_txn *fg_store_enter(struct fg_cache *c)
 {
-    bool in;
+    MDB_txn *txn = NULL;
 
     pthread_mutex_lock(&c->mu);
     while (c->handover.phase == FG_PHASE_REOPENING)
         pthread_cond_wait(&c->handover.turned, &c->mu);
-    in = c->handover.reading =
-        c->handover.phase == FG_PHASE_OPEN && c->store.env && !atomic_load(&c->store.damaged);
+    if (c->handover.phase == FG_PHASE_OPEN && c->store.env && !atomic_load(&c->store.damaged))
+        txn = fg_snapshot_use(c);
     pthread_mutex_unlock(&c->mu);
-    return in;
+    return txn;
 }
 
 void fg_store_leave(struct fg_cache *c)
 {
     pthread_mutex_lock(&c->mu);
-    c->handover.reading = false;
+    fg_snapshot_leave(c);
     pthread_cond_broadcast(&c->handover.turned);
     pthread_mutex_unlock(&c->mu);
 }
@@ -44,7 +44,7 @@ static void turn(struct fg_cache *c, enum fg_phase phase)
     pthread_mutex_lock(&c->mu);
     c->handover.phase = phase;
     pthread_cond_broadcast(&c->handover.turned);
-    while (c->handover.reading)
+    while (c->handover.used)
         pthread_cond_wait(&c->handover.turned, &c->mu);
     pthread_mutex_unlock(&c->mu);
 }
@@ -53,11 +53,6 @@ void fg_store_fault(struct fg_cache *c)
 {
     atomic_store(&c->store.broken, true);
     fg_report_damage(c, "the data file was cut or overwritten while it was used");
-}
-
-static void close_env(void *env)
-{
-    mdb_env_close(env);
 }
 
 /* Closes the descriptors of the data file that LMDB leaves behind: a file that is removed later
@@ -80,22 +75,11 @@ static void close_left_behind(int data_fd)
     close(data_fd);
 }
 
-/* A transaction was cut short: LMDB's memory and the locks in its lock file are in no known state.
- * They stay as they are; that file stays mapped, for the C library remembers a lock that this
- * thread holds in it, and so it gets back what may have been cut from it. The next environment has
- * another file. */
+/* A transaction was cut short: LMDB's memory is in no known state and stays as it is. */
 static void abandon(struct fg_cache *c)
 {
-    int fd = openat(c->dir_fd, FG_LMDB_LOCK_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     mdb_filehandle_t data_fd;
 
-    if (fd >= 0) {
-        posix_fallocate(fd, 0, FG_LMDB_LOCK_BYTES);
-        close(fd);
-    }
-    unlinkat(c->dir_fd, FG_LMDB_LOCK_FILE, 0);
-    if (!c->store.env)
-        return;
     if (c->store.map)
         munmap((void *)c->store.map, c->store.map_bytes);
     if (mdb_env_get_fd(c->store.env, &data_fd) == 0 && data_fd >= 0)
@@ -104,13 +88,13 @@ static void abandon(struct fg_cache *c)
 
 void fg_store_close(struct fg_cache *c)
 {
-    if (c->store.env && !atomic_load(&c->store.broken) && !fg_guarded(close_env, c->store.env)) {
-        /* LMDB lets go of the data file first: what it had there may be somebody else's by now. */
-        c->store.env = NULL;
-        atomic_store(&c->store.broken, true);
+    fg_snapshot_drop(c);
+    if (atomic_exchange(&c->store.broken, false)) {
+        if (c->store.env)
+            abandon(c);
+    } else if (c->store.env) {
+        mdb_env_close(c->store.env);
     }
-    if (atomic_exchange(&c->store.broken, false))
-        abandon(c);
     c->store.env = NULL;
     c->store.map = NULL;
 }
@@ -193,6 +177,8 @@ static int take_what_is_there(struct fg_cache *c, const char *what, struct fg_er
     rc = fg_store_take_dir(c, err);
     if (rc)
         fg_dir_close(c); /* nothing is taken without its lock */
+    else
+        fg_beside_restore(c);
     return rc;
 }
 

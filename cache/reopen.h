@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <lmdb.h>
+
 #include "fulgur/error.h"
 
 struct fg_cache;
@@ -18,18 +20,18 @@ enum fg_phase {
 };
 
 struct fg_handover {
-    enum fg_phase phase;   /* mu */
-    bool reading;          /* the reader is in the store; mu */
-    pthread_cond_t turned; /* one of them changed */
+    enum fg_phase phase;    /* mu */
+    MDB_txn *newest, *used; /* what is read (snapshot.h), by the reader now, if it is in; mu */
+    pthread_cond_t turned;  /* one of them changed */
     /* Opening a damaged store again has failed so often: when it may be tried again, and how long
      * that was from then; milliseconds. The writer's. */
     unsigned failures;
     uint64_t retry_at, retry_after;
 };
 
-/* The reader goes in: LMDB stays open until it leaves. False: it is closed after damage. Waits
- * while it is reopened otherwise. */
-bool fg_store_enter(struct fg_cache *c);
+/* The reader goes in, and reads this transaction: LMDB stays open until it leaves. NULL: it is
+ * closed after damage. Waits while it is reopened otherwise. */
+MDB_txn *fg_store_enter(struct fg_cache *c);
 void fg_store_leave(struct fg_cache *c);
 /* Writer thread, no batch held: closes and reopens after damage. Does nothing when the cache is
  * being closed (the next start checks), and for a while, longer each time, after it has failed. */

@@ -50,10 +50,15 @@ static uint64_t wanted(struct fg_cache *c)
 void fg_reserve_take(struct fg_cache *c)
 {
     struct fg_reserve *r = &c->reserve;
+    struct stat st;
     int fd;
 
     if (!r->want)
         r->want = wanted(c);
+    if (fstatat(c->dir_fd, FG_RESERVE_FILE, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        r->bytes = 0;
+    else if ((uint64_t)st.st_size < r->bytes)
+        r->bytes = (uint64_t)st.st_size; /* somebody cut it */
     if (r->bytes >= r->want)
         return;
     fd = open_reserve(c);

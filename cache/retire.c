@@ -53,7 +53,7 @@ static void read_keys(void *ctx)
     if (mdb_env_create(&env) != 0)
         return;
     if (mdb_env_set_maxdbs(env, FG_DBS) == 0 &&
-        mdb_env_open(env, c->opt.dir, MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0600) == 0 &&
+        mdb_env_open(env, c->opt.dir, MDB_RDONLY | MDB_NOLOCK, 0600) == 0 &&
         mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0) {
         for (enum fg_kind kind = 0; kind < FG_KINDS; kind++)
             if (note_keys(c, txn, kind, &x->n) != 0)

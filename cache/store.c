@@ -4,6 +4,7 @@
 #include "load.h"
 #include "put_queue.h"
 #include "retire.h"
+#include "snapshot.h"
 #include "check.h"
 #include "guard.h"
 
@@ -15,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_READERS = 512, SPARE_PAGES = 64 };
+enum { SPARE_PAGES = 64 };
 
 static const char *const db_names[FG_DBS] = {"meta",       "blocks",     "states",
                                              "block_data", "state_data", "roots"};
@@ -88,22 +89,6 @@ static int check_data_file(struct fg_cache *c, bool deep, uint64_t *size, struct
     return rc;
 }
 
-/* LMDB maps its lock file and writes to the map: with a hole in it, a full disk would be SIGBUS. */
-static int allocate_lock_file(struct fg_cache *c, struct fg_err *err)
-{
-    int fd = openat(c->dir_fd, FG_LMDB_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600),
-        e;
-
-    if (fd < 0)
-        return fg_fail(err, fg_errno_code(errno), "%s/lock.mdb: %s", c->opt.dir, strerror(errno));
-    e = posix_fallocate(fd, 0, FG_LMDB_LOCK_BYTES);
-    close(fd);
-    if (e)
-        return fg_fail(err, fg_errno_code(e), "%s/lock.mdb: cannot allocate %d bytes: %s",
-                       c->opt.dir, FG_LMDB_LOCK_BYTES, strerror(e));
-    return 0;
-}
-
 /* Room beyond the budget: pages that are freed in a transaction serve again two later. Room beyond
  * a file that an earlier, larger budget filled: evicting takes pages first. */
 static uint64_t map_bytes(const struct fg_cache *c, uint64_t file_bytes)
@@ -116,10 +101,14 @@ static uint64_t map_bytes(const struct fg_cache *c, uint64_t file_bytes)
     return (n + page - 1) / page * page;
 }
 
+/* Without LMDB's locks: they lie in a file that anybody may overwrite, and who waits for a lock
+ * that was overwritten waits for ever. No other process has the store open (the directory's lock
+ * file says so), one thread writes, and snapshot.c sees to it that no page is read that is written.
+ */
 static int open_env(struct fg_cache *c, uint64_t file_bytes, struct fg_err *err)
 {
     MDB_stat st;
-    int dead, rc = mdb_env_create(&c->store.env);
+    int rc = mdb_env_create(&c->store.env);
 
     if (rc) {
         c->store.env = NULL;
@@ -128,18 +117,15 @@ static int open_env(struct fg_cache *c, uint64_t file_bytes, struct fg_err *err)
     fg_store_catch_asserts(c, c->store.env);
     rc = mdb_env_set_maxdbs(c->store.env, FG_DBS);
     if (!rc)
-        rc = mdb_env_set_maxreaders(c->store.env, MAX_READERS);
-    if (!rc)
         rc = mdb_env_set_mapsize(c->store.env, map_bytes(c, file_bytes));
     if (!rc)
-        rc = mdb_env_open(c->store.env, c->opt.dir, MDB_NOTLS, 0600);
+        rc = mdb_env_open(c->store.env, c->opt.dir, MDB_NOLOCK, 0600);
     if (!rc)
         rc = mdb_env_stat(c->store.env, &st);
     if (rc)
         return fail(c, err, rc, "cannot open");
     if (fg_store_replaced(c)) /* the path led somewhere else than what was looked at */
         return fg_fail(err, FG_EIO, "%s: %s", c->opt.dir, fg_store_replaced(c));
-    mdb_reader_check(c->store.env, &dead);
     atomic_store(&c->store.file_bytes, 0);
     c->store.psize = st.ms_psize;
     c->store.map_bytes = map_bytes(c, file_bytes);
@@ -356,6 +342,7 @@ struct opening {
 static void open_in_guard(void *ctx)
 {
     struct opening *o = ctx;
+    int rc;
 
     o->rc = open_env(o->c, o->size, o->err);
     if (!o->rc)
@@ -364,6 +351,8 @@ static void open_in_guard(void *ctx)
         o->rc = find_map(o->c, o->err);
     if (!o->rc && o->loaded)
         o->rc = fg_store_read(o->c, o->loaded, o->err);
+    if (!o->rc && (rc = fg_snapshot_take(o->c)) != 0)
+        o->rc = fail(o->c, o->err, rc, "cannot begin reading");
 }
 
 int fg_store_map(struct fg_cache *c, uint64_t size, struct fg_loaded *loaded, struct fg_err *err)
@@ -391,12 +380,12 @@ static int try_open(struct fg_cache *c, bool deep, struct fg_err *err)
 
     if (rc)
         return rc;
-    if (c->ours)
+    if (c->ours) {
         unlinkat(c->dir_fd, FG_COMPACT_FILE, 0); /* a compaction that was cut short */
+        unlinkat(c->dir_fd, FG_LMDB_LOCK_FILE, 0);
+    }
     if (size == 0 && !c->ours)
         rc = fg_dir_tag(c, err);
-    if (!rc)
-        rc = allocate_lock_file(c, err);
     if (!rc) {
         rc = fg_store_map(c, size, &loaded, err);
         if (!rc)

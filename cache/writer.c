@@ -3,6 +3,7 @@
 #include "commit.h"
 #include "compact.h"
 #include "forget.h"
+#include "guard.h"
 #include "handle.h"
 #include "plan.h"
 #include "put_queue.h"
@@ -301,7 +302,7 @@ int fg_writer_start(struct fg_cache *c, struct fg_err *err)
     c->writer.kick = true; /* drops found at open; a budget that shrank */
     /* Signals are the main thread's, but for the guard's, which are about this one. */
     sigfillset(&all);
-    sigdelset(&all, SIGBUS);
+    fg_guard_unblock(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     e = pthread_create(&c->writer.thread, NULL, writer_main, c);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

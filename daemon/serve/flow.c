@@ -237,6 +237,10 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
     if (rc == 0)
         rc = fg_signers_init(&flow->signers, opt->cache_dir, opt->import_keys, opt->n_import_keys,
                              err);
+    if (rc == 0 && flow->cache) { /* a file that could not be written, or read, is none to keep */
+        fg_cache_keep_file(flow->cache, FG_TENANT_SECRET_FILE);
+        fg_cache_keep_file(flow->cache, FG_PACK_KEY_FILE);
+    }
     if (rc == 0)
         rc = fg_runner_init(&flow->runner, opt, err);
     if (rc == 0) {

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/siphash.h"
 
-static const char file_name[] = "tenant.secret", new_name[] = "tenant.secret.new";
+static const char file_name[] = FG_TENANT_SECRET_FILE, new_name[] = FG_TENANT_SECRET_FILE ".new";
 
 /* True when the file is there and has the right size. */
 static bool read_secret(int dir, uint8_t secret[FG_SECRET_BYTES])

@@ -11,6 +11,7 @@
 #include "fulgur/error.h"
 #include "job.h"
 
+#define FG_TENANT_SECRET_FILE "tenant.secret"
 enum { FG_SECRET_BYTES = 16 };
 
 /* The secret of the store in `dir`, DIR/tenant.secret, which is made (0600) when it is missing or

@@ -1,5 +1,5 @@
 /* A store that is read and written all the time, while somebody flips bytes of its pages, its meta
- * pages, its payloads and its lock file, zeroes ranges, and cuts both files, at random moments. No
+ * pages, its payloads and its reserve, zeroes ranges, and cuts both files, at random moments. No
  * end, no wrong payload, and it is usable afterwards. Some dozens of times; a thousand in a soak.
  */
 #include "util.h"
@@ -66,10 +66,10 @@ enum damage {
     FLIP_TREE,
     FLIP_META,
     FLIP_ANYWHERE,
-    FLIP_LOCK,
+    FLIP_RESERVE,
     ZERO_RANGE,
     CUT_DATA,
-    CUT_LOCK,
+    CUT_RESERVE,
     DAMAGES
 };
 
@@ -107,25 +107,24 @@ static void damage_file(int fd, off_t size, enum damage what, uint64_t *s)
     case FLIP_TREE: flip(fd, tree_page(fd, size, s) + (off_t)(mix(s) % PAGE), s); break;
     case FLIP_META: flip(fd, (off_t)(mix(s) % 2 * PAGE + mix(s) % 168), s); break;
     case FLIP_ANYWHERE:
-    case FLIP_LOCK: flip(fd, any, s); break;
+    case FLIP_RESERVE: flip(fd, any, s); break;
     case ZERO_RANGE: assert_true(pwrite(fd, zeros, 1 + mix(s) % sizeof zeros, any) > 0); break;
     case CUT_DATA:
-    case CUT_LOCK: assert_int_equal(ftruncate(fd, any), 0); break;
+    case CUT_RESERVE: assert_int_equal(ftruncate(fd, any), 0); break;
     case DAMAGES: break;
     }
 }
 
 static void inflict(const char *dir, enum damage what, uint64_t *s)
 {
-    bool lock = what == FLIP_LOCK || what == CUT_LOCK;
-    int fd = open(path_in(dir, lock ? "lock.mdb" : "data.mdb"), O_RDWR);
+    bool reserve = what == FLIP_RESERVE || what == CUT_RESERVE;
+    int fd = open(path_in(dir, reserve ? "reserve" : "data.mdb"), O_RDWR);
     struct stat st;
 
     if (fd < 0)
         return; /* just being moved aside */
-    /* What is used of the lock file: its head, and the readers' first slots. */
     if (fstat(fd, &st) == 0 && st.st_size >= PAGE)
-        damage_file(fd, what == FLIP_LOCK ? PAGE / 4 : st.st_size, what, s);
+        damage_file(fd, st.st_size, what, s);
     close(fd);
 }
 

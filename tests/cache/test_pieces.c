@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "cache/handle.h"
+#include "cache/snapshot.h"
 
 enum { PIECES = 6, BUDGET_MIB = 256 };
 #define STATE_BYTES ((size_t)(PIECES - 1) * FG_RECORD_PIECE + 12345)
@@ -185,6 +186,7 @@ static void test_lost_piece(void **state)
         assert_int_equal(mdb_del(txn, c->store.db[FG_DB_STATE_DATA], &k, NULL), 0);
         assert_int_equal(mdb_txn_commit(txn), 0);
         atomic_fetch_add(&c->store.last_txn, 1); /* else it would be somebody else's */
+        assert_int_equal(fg_snapshot_take(c), 0);
         if (reopened) {
             fg_cache_close(c);
             c = cache_open(dir, BUDGET_MIB * MIB);

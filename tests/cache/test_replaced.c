@@ -75,7 +75,7 @@ static void remove_data(const struct place *p)
 static void remove_files(const struct place *p)
 {
     assert_int_equal(unlink(path_in(p->dir, "data.mdb")), 0);
-    assert_int_equal(unlink(path_in(p->dir, "lock.mdb")), 0);
+    assert_int_equal(unlink(path_in(p->dir, "reserve")), 0);
     assert_int_equal(unlink(path_in(p->dir, "lock")), 0);
 }
 
@@ -337,12 +337,45 @@ static void test_another_owner(void **state)
     }
 }
 
+/* Keys of others that lie there: a new directory gets them, one that has its own keeps it. */
+static void test_files_beside_are_restored(void **state)
+{
+    struct place p = place_make();
+    struct chain *ch = chain_make(1, 0, BLOCKS);
+    char secret[8] = "secret!", got[16] = {0};
+    struct fg_cache *c;
+    struct stat st;
+    int fd;
+    (void)state;
+
+    c = cache_open(p.dir, 16 * MIB);
+    fd = open(path_in(p.dir, "a.secret"), O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(fd, secret, sizeof secret), sizeof secret);
+    close(fd);
+    assert_int_equal(fg_cache_keep_file(c, "a.secret"), 0);
+    assert_int_not_equal(fg_cache_keep_file(c, "b.secret"), 0);
+    remove_and_make(&p);
+    put_blocks(c, ch, 0, BLOCKS, BYTES);
+    fg_cache_flush(c);
+    fd = open(path_in(p.dir, "a.secret"), O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, got, sizeof got), sizeof secret);
+    assert_memory_equal(got, secret, sizeof secret);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    close(fd);
+    fg_cache_close(c);
+    free(ch);
+    place_finish(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_each_kind_is_told),
         cmocka_unit_test(test_what_is_there_is_refused),
+        cmocka_unit_test(test_files_beside_are_restored),
         cmocka_unit_test(test_others_may_write),
         cmocka_unit_test(test_another_owner),
     };

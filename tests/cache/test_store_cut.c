@@ -70,7 +70,7 @@ enum fault {
     CUT_IN_HALF,
     ZERO_METAS,
     ZERO_PAGES,
-    CUT_LOCK,
+    CUT_RESERVE,
     OLDER_COPY,
     FAULTS
 };
@@ -79,7 +79,7 @@ static const char *const fault_names[FAULTS] = {"cut to 0",
                                                 "cut in half",
                                                 "meta pages zeroed",
                                                 "random pages zeroed",
-                                                "lock.mdb cut",
+                                                "reserve cut",
                                                 "overwritten by an older copy"};
 
 static uint8_t *slurp(const char *path, size_t *n)
@@ -145,7 +145,7 @@ static void inflict(const char *dir, enum fault fault, const struct older *older
         for (int i = 0; i < 20; i++)
             zero(data, mix(s) % (uint64_t)(st.st_size / 4096 + 1), 1);
         break;
-    case CUT_LOCK: cut(path_in(dir, "lock.mdb"), 0); break;
+    case CUT_RESERVE: cut(path_in(dir, "reserve"), 0); break;
     case OLDER_COPY: overwrite(data, older); break;
     case FAULTS: break;
     }

@@ -146,7 +146,7 @@ static void close_all(struct restore_bench *b)
     fg_cache_close(b->cache);
     for (int i = 0; b->cache && i < 3; i++) {
         snprintf(path, sizeof path, "%s/%s", b->dir,
-                 (const char *[]){"data.mdb", "lock.mdb", "lock"}[i]);
+                 (const char *[]){"data.mdb", "reserve", "lock"}[i]);
         unlink(path);
     }
     rmdir(b->dir);

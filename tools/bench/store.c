@@ -112,7 +112,7 @@ static int open_store(struct store_bench *b, struct fg_err *err)
 
 static void close_store(struct store_bench *b)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb", "lock"};
+    static const char *const files[] = {"data.mdb", "reserve", "lock"};
     char path[600];
 
     fg_cache_close(b->cache);
