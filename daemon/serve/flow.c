@@ -1,4 +1,4 @@
-/* The flow's parts put together, and its two threads. */
+/* The flow's parts put together, and its threads. */
 #include "flow.h"
 
 #include <inttypes.h>
@@ -19,10 +19,11 @@ enum { DEFAULT_MAX_JOBS = 256, OFFER_AGAIN_MS = 20 };
 
 static void *run_text(void *arg)
 {
-    struct fg_flow *flow = arg;
+    struct fg_text_thread *t = arg;
+    struct fg_flow *flow = t->flow;
     struct fg_link *link, *next;
 
-    while ((link = fg_queue_take(&flow->text_queue, true)) != NULL) {
+    while ((link = fg_queue_take(&t->queue, true)) != NULL) {
         for (; link; link = next) {
             struct fg_job *job = (struct fg_job *)link;
             struct fg_err err = {0};
@@ -204,14 +205,25 @@ void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenan
     fg_tenant_derive(flow->secret, who, out);
 }
 
+/* The first n of them. */
+static void end_texts(struct fg_flow *flow, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        fg_queue_close(&flow->texts[i].queue);
+    for (size_t i = 0; i < n; i++)
+        pthread_join(flow->texts[i].thread, NULL);
+}
+
 static int start_threads(struct fg_flow *flow, struct fg_err *err)
 {
-    if (pthread_create(&flow->text_thread, NULL, run_text, flow) != 0)
-        return fg_fail(err, FG_ENOMEM, "the text thread cannot be started");
-    if (pthread_create(&flow->gpu_thread, NULL, run_gpu, flow) != 0) {
-        fg_queue_close(&flow->text_queue);
-        pthread_join(flow->text_thread, NULL);
-        return fg_fail(err, FG_ENOMEM, "the GPU thread cannot be started");
+    size_t n = 0;
+
+    while (n < FG_TEXT_THREADS &&
+           pthread_create(&flow->texts[n].thread, NULL, run_text, &flow->texts[n]) == 0)
+        n++;
+    if (n < FG_TEXT_THREADS || pthread_create(&flow->gpu_thread, NULL, run_gpu, flow) != 0) {
+        end_texts(flow, n);
+        return fg_fail(err, FG_ENOMEM, "the threads of the flow cannot be started");
     }
     flow->threads_run = true;
     return 0;
@@ -227,7 +239,10 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         return fg_fail(err, FG_ENOMEM, "no memory for the flow");
     pthread_mutex_init(&flow->lock, NULL);
     pthread_cond_init(&flow->operations_changed, NULL);
-    fg_queue_init(&flow->text_queue);
+    for (size_t i = 0; i < FG_TEXT_THREADS; i++) {
+        flow->texts[i].flow = flow;
+        fg_queue_init(&flow->texts[i].queue);
+    }
     fg_queue_init(&flow->gpu_queue);
     fg_sched_init(&flow->sched, &flow->gpu_queue);
     /* First what is quick to fail. */
@@ -282,8 +297,7 @@ void fg_flow_destroy(struct fg_flow *flow)
         fg_flow_drain(flow);
         fg_flow_cancel_all(flow);
         fg_operation_end_all(flow);
-        fg_queue_close(&flow->text_queue);
-        pthread_join(flow->text_thread, NULL);
+        end_texts(flow, FG_TEXT_THREADS);
         fg_queue_close(&flow->gpu_queue);
         pthread_join(flow->gpu_thread, NULL);
     }
@@ -294,7 +308,8 @@ void fg_flow_destroy(struct fg_flow *flow)
     fg_host_tier_destroy(flow->host);
     fg_cache_close(flow->cache);
     fg_queue_finish(&flow->gpu_queue);
-    fg_queue_finish(&flow->text_queue);
+    for (size_t i = 0; i < FG_TEXT_THREADS; i++)
+        fg_queue_finish(&flow->texts[i].queue);
     pthread_cond_destroy(&flow->operations_changed);
     pthread_mutex_destroy(&flow->lock);
     fg_signers_finish(&flow->signers);

@@ -1,10 +1,11 @@
 /* The flow: a model, ready to answer. Owns the device, the engine, both caches, and the threads
  * that take a request from text to answer; job.h is what goes through it.
  *
- * Threads: fg_flow_submit() and the other calls of job.h run anywhere. A text thread renders,
- * tokenizes and checks prompts; the GPU thread alone touches the engine, its sequences and the VRAM
- * cache, and runs all jobs together, a step at a time; the store's writer is the cache's own. They
- * pass jobs through queues; no lock is held across a GPU wait or a disk write. */
+ * Threads: fg_flow_submit() and the other calls of job.h run anywhere. Two text threads render,
+ * tokenize and check prompts, one the small ones and one the large; the GPU thread alone touches
+ * the engine, its sequences and the VRAM cache, and runs all jobs together, a step at a time; the
+ * store's writer is the cache's own. They pass jobs through queues; no lock is held across a GPU
+ * wait or a disk write. */
 #ifndef FG_FLOW_H
 #define FG_FLOW_H
 

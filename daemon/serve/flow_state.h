@@ -16,6 +16,13 @@
 #include "tenant.h"
 #include "vocabulary.h"
 
+enum { FG_TEXT_THREADS = 2 };
+struct fg_text_thread {
+    struct fg_flow *flow;
+    struct fg_queue queue; /* of jobs; what it sleeps on */
+    pthread_t thread;
+};
+
 struct fg_flow {
     struct fg_runner runner; /* the GPU thread's once it runs */
     struct fg_vocabulary vocabulary;
@@ -43,8 +50,9 @@ struct fg_flow {
     struct fg_gpu_call *gpu_calls;
     pthread_cond_t operations_changed; /* an operation ended, a call was made */
 
-    struct fg_queue text_queue, gpu_queue; /* of jobs; what the two threads sleep on */
-    pthread_t text_thread, gpu_thread;
+    struct fg_text_thread texts[FG_TEXT_THREADS]; /* of small prompts, of large ones */
+    struct fg_queue gpu_queue;                    /* of jobs; what the GPU thread sleeps on */
+    pthread_t gpu_thread;
     bool threads_run;
 
     struct fg_sched sched;

@@ -7,6 +7,7 @@
 
 #include "flow_state.h"
 #include "job_state.h"
+#include "prompt.h"
 
 void fg_job_unref(struct fg_job *job)
 {
@@ -102,7 +103,7 @@ int fg_flow_submit(struct fg_flow *flow, struct fg_job_request *request, fg_job_
     if (rc == 0) {
         enlist(flow, job);
         *out = job; /* before the first event can come */
-        fg_queue_post(&flow->text_queue, &job->link);
+        fg_queue_post(&flow->texts[fg_prompt_is_large(&job->req)].queue, &job->link);
     }
     pthread_mutex_unlock(&flow->lock);
     if (rc) {

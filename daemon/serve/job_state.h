@@ -39,7 +39,7 @@ struct fg_job {
     struct fg_job *older, *newer; /* flow->jobs; under flow->lock */
     struct fg_job *next;          /* in the waiting list */
 
-    /* Set by the text thread, then the GPU thread's. */
+    /* Set by a text thread, then the GPU thread's. */
     int32_t *tokens; /* prompt and answer */
     uint32_t n_tokens, cap_tokens;
     uint32_t n_prompt;

@@ -1,5 +1,5 @@
 /* Prompt: a request's chat, text or token ids to the tokens and prefix keys of a job. Everything
- * that a request can get wrong is found here, on the text thread, before the GPU hears of it. */
+ * that a request can get wrong is found here, on a text thread, before the GPU hears of it. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,8 @@
 #include "flow_state.h"
 #include "job_state.h"
 #include "prompt.h"
+
+enum { LARGE_BYTES = 1 << 16 /* which take a few milliseconds */ };
 
 static struct fg_str view(const char *s, size_t n)
 {
@@ -129,6 +131,16 @@ static void drop_texts(struct fg_job_request *req)
     req->tokens = NULL;
     req->messages = NULL;
     req->n_messages = 0;
+}
+
+bool fg_prompt_is_large(const struct fg_job_request *req)
+{
+    size_t n = req->text_bytes + req->n_tokens * sizeof *req->tokens +
+               (req->tools_json ? strlen(req->tools_json) : 0);
+
+    for (size_t i = 0; i < req->n_messages; i++)
+        n += sizeof req->messages[i] + req->messages[i].content_bytes;
+    return n > LARGE_BYTES;
 }
 
 int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)

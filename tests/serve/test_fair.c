@@ -5,14 +5,16 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "fake_engine.h"
 #include "fixture.h"
 #include "gate.h"
 
-enum { A = 1, B, C, D, SHORT = 3, LONG = 60, ALL_STEPS = 1000000 };
+enum { A = 1, B, C, D, SHORT = 3, LONG = 60, ALL_STEPS = 1000000, PATIENCE_S = 20 };
 
 struct env {
     char *dir, *model;
@@ -196,6 +198,53 @@ static void test_fewest(void **state)
     fg_flow_destroy(env->flow);
 }
 
+/* Holds the thread that prepares the prompt, once its text is read. */
+static void hold_thread(void *go)
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += PATIENCE_S;
+    sem_timedwait(go, &end);
+}
+
+/* A small prompt does not wait for another's large one to be made tokens of. */
+static void test_texts(void **state)
+{
+    enum { BYTES = 100000 };
+    struct env *env = *state;
+    struct fg_job_request req = fixture_request(NULL, 0, SHORT);
+    struct reply large, small;
+    sem_t go;
+
+    sem_init(&go, 0, 0);
+    env->opt.n_ctx = 2 * BYTES;
+    gate_allow(&env->gate, ALL_STEPS);
+    open_flow(env, 2, 0);
+    req.kind = FG_PROMPT_TEXT;
+    req.text = malloc(BYTES);
+    assert_non_null(req.text);
+    memset(req.text, 'a', BYTES);
+    req.text_bytes = BYTES;
+    req.let_go = hold_thread;
+    req.held = &go;
+    req.tenant.id[0] = A;
+    assert_int_equal(reply_start(&large, env->flow, &req, NULL), 0);
+    take(env, &small, B, SHORT);
+    reply_wait(&small);
+    assert_false(small.failed);
+    pthread_mutex_lock(&large.lock);
+    assert_false(large.begun || large.ended);
+    pthread_mutex_unlock(&large.lock);
+    sem_post(&go);
+    fg_job_cancel(large.job);
+    reply_wait(&large);
+    reply_finish(&large);
+    reply_finish(&small);
+    fg_flow_destroy(env->flow);
+    sem_destroy(&go);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +252,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_few_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_turns, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fewest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_texts, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
