@@ -151,6 +151,63 @@ static void inflict(const char *dir, enum fault fault, const struct older *older
     }
 }
 
+/* Who inflicts the faults is another process: in this one only the store has its file open. */
+struct vandal {
+    int ask, answer; /* a byte each */
+    pid_t pid;
+};
+
+/* Asked for the first time it copies the file, then it inflicts the fault. */
+static void vandal_main(int ask, int answer, const char *dir, enum fault fault)
+{
+    struct older older = {0};
+    uint64_t s = 77 + (uint64_t)fault;
+    char byte;
+
+    while (read(ask, &byte, 1) == 1) {
+        if (older.bytes)
+            inflict(dir, fault, &older, &s);
+        else
+            older.bytes = slurp(path_in(dir, "data.mdb"), &older.n);
+        assert_int_equal(write(answer, &byte, 1), 1);
+    }
+}
+
+/* While the process has one thread and no store. */
+static struct vandal vandal_start(const char *dir, enum fault fault)
+{
+    int ask[2], answer[2];
+    struct vandal v;
+
+    assert_int_equal(pipe(ask) | pipe(answer), 0);
+    v = (struct vandal){.ask = ask[1], .answer = answer[0], .pid = fork()};
+    assert_true(v.pid >= 0);
+    if (v.pid == 0) {
+        close(ask[1]);
+        vandal_main(ask[0], answer[1], dir, fault);
+        _exit(0);
+    }
+    close(ask[0]);
+    close(answer[1]);
+    return v;
+}
+
+/* Returns when it is done. */
+static void vandal_act(const struct vandal *v)
+{
+    char byte = 0;
+
+    assert_int_equal(write(v->ask, &byte, 1), 1);
+    assert_int_equal(read(v->answer, &byte, 1), 1);
+}
+
+static void vandal_end(const struct vandal *v)
+{
+    close(v->ask);
+    waitpid(v->pid, NULL, 0);
+    close(v->answer);
+}
+
 struct shared {
     struct fg_cache *c;
     struct chain *ch;
@@ -231,15 +288,14 @@ static int heals(struct shared *sh, const char *dir)
 static int suffer(enum fault fault, bool write, int rounds)
 {
     char *dir = dir_make();
+    struct vandal vandal = vandal_start(dir, fault);
     struct shared sh = {.c = cache_open(dir, BUDGET_MIB * MIB), .ch = chain_make(9, 0, BLOCKS)};
-    struct older older = {0};
-    uint64_t s = 77 + (uint64_t)fault;
     pthread_t reader, writer;
     int rc;
 
     put_blocks(sh.c, sh.ch, 0, 20, BYTES);
     fg_cache_flush(sh.c);
-    older.bytes = slurp(path_in(dir, "data.mdb"), &older.n);
+    vandal_act(&vandal);
     put_all(&sh);
     pthread_create(&reader, NULL, read_always, &sh);
     if (write)
@@ -247,7 +303,7 @@ static int suffer(enum fault fault, bool write, int rounds)
     for (int i = 0; i < rounds; i++) {
         unsigned reads = atomic_load(&sh.right);
 
-        inflict(dir, fault, &older, &s);
+        vandal_act(&vandal);
         for (int k = 0; k < 3; k++)
             put_all(&sh); /* waits for the writer, who meets it */
         while (atomic_load(&sh.right) == reads && !atomic_load(&sh.wrong))
@@ -257,6 +313,7 @@ static int suffer(enum fault fault, bool write, int rounds)
     pthread_join(reader, NULL);
     if (write)
         pthread_join(writer, NULL);
+    vandal_end(&vandal);
     if (atomic_load(&sh.wrong))
         return 2;
     rc = heals(&sh, dir);

@@ -44,7 +44,7 @@ struct env {
     struct fg_ticket *held[MOST_HELD];
     _Atomic int n_held;
     /* The steps of test_forget(). */
-    sem_t reached, begun, known;
+    sem_t reached, begun, known, ended;
     _Atomic bool forgotten;
     struct told told;
 };
@@ -69,6 +69,7 @@ static int set_up(void **state)
     sem_init(&env->reached, 0, 0);
     sem_init(&env->begun, 0, 0);
     sem_init(&env->known, 0, 0);
+    sem_init(&env->ended, 0, 0);
     *state = env;
     return 0;
 }
@@ -504,8 +505,9 @@ static size_t jobs_in(struct fg_flow *flow, enum fg_job_phase phase)
 }
 
 /* Steps: the first job is amid its answer; the second one comes beside it and has ended before the
- * last of these. */
-enum { AMID = 20, BEHIND = AMID + 10 };
+ * second of these. At the last one the first job has still a lot to compute, and the third one has
+ * ended, however long the store's reader takes to say what it differs from. */
+enum { AMID = 20, BEHIND = AMID + 10, LAST = 200 };
 
 /* On the device's thread, in a step. All is forgotten in the first step that computes both jobs. */
 static void pace(void *ctx, uint64_t step)
@@ -526,6 +528,8 @@ static void pace(void *ctx, uint64_t step)
         while (jobs_in(env->flow, FG_PHASE_RESTORE) < 2)
             sched_yield();
     }
+    if (step == LAST)
+        sem_wait(&env->ended);
 }
 
 /* Two jobs are amid their answers, or at its beginning, when all is forgotten. What they go on to
@@ -559,6 +563,7 @@ static void test_forget_amid(void **state)
         start(env, &anew, ask(1, ANSWER, FG_CACHE_READ_WRITE));
         sem_post(&env->known);
         reply_wait(&anew);
+        sem_post(&env->ended);
         reply_wait(&old);
         assert_false(old.failed || late.failed || anew.failed);
         assert_true(anew.order < old.order);
