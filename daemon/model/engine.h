@@ -3,8 +3,8 @@
  * All calls come from one thread (the runner's), and none waits for the device but those that say
  * so. A sequence is a prefix of tokens whose KV rows and states lie on the device. KV lies in pages
  * of 64 tokens at absolute positions (64n .. 64n+63); full pages are immutable and shared between
- * sequences by reference count. Models with lightning attention also keep, for each sequence, the
- * state at the start of its current chunk and the chunk's k and v rows.
+ * sequences by reference count. Models with lightning attention or the gated delta rule also keep,
+ * for each sequence, the state at the start of its current chunk and the chunk's k and v rows.
  *
  * The bits of a token's logits depend on the tokens before it and on nothing else
  * (docs/numerics.md): not on how a prompt is split into steps, on what shares a step, or on where a
@@ -72,7 +72,7 @@ struct fg_engine_info {
     size_t
         page_bytes; /* a KV block as captured and restored; 0 for a model without softmax layers */
     size_t
-        state_bytes; /* a state as captured and restored; 0 for a model without lightning layers */
+        state_bytes; /* a state as captured and restored; 0 for a model without recurrent layers */
     uint64_t weight_bytes, kv_bytes, seq_bytes, scratch_bytes; /* on the device */
     uint8_t numerics_id[16];
     bool canonical; /* a portable mode on a device that passed the known-answer self-test */

@@ -23,7 +23,7 @@ static const struct {
     {"quantize", "ss", "", 12},
     {"matmul", "ssss", "ufss", 52},
     {"matmul_moe", "ssssss", "ufssss", 52},
-    {"rope_kv", "ssssss", "", 32},
+    {"rope_kv", "ssssssss", "", 48},
     {"softmax_attend", "sssssss", "fusssss", 40},
     {"softmax_combine", "sss", "", 20},
     {"lightning_rows", "sssss", "", 20},

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canon.h"
 #include "model.h"
 #include "ops.h"
 #include "tables.h"
@@ -262,6 +263,21 @@ static void test_long_softmax(void **state)
     }
 }
 
+/* ln(1 + e^x), relatively, from where it is e^x to where it is x. */
+static void test_softplus(void **state)
+{
+    uint32_t seed = 3;
+
+    (void)state;
+    for (int i = 0; i < 200000; i++) {
+        float x = noise(&seed) * (i % 2 ? 86.0f : 4.0f);
+        double want = x > 0 ? x + log1p(exp(-(double)x)) : log1p(exp((double)x));
+
+        assert_true(fabs(fg_ref_softplus(x) - want) < 4e-7 * want);
+    }
+    assert_true(fg_ref_softplus(-90) == 0 && fg_ref_softplus(200) == 200);
+}
+
 /* The slopes of 12 heads: those of 8, then every other one of 16. */
 static void test_slopes(void **state)
 {
@@ -395,12 +411,13 @@ static void test_smollm2_f16(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_m1_a_f32),     cmocka_unit_test(test_m1_a_f16),
-        cmocka_unit_test(test_m1_b_f32),     cmocka_unit_test(test_m1_b_f16),
-        cmocka_unit_test(test_q35_a),        cmocka_unit_test(test_q35moe_b),
-        cmocka_unit_test(test_pieces),       cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_long_softmax), cmocka_unit_test(test_slopes),
-        cmocka_unit_test(test_smollm2_f32),  cmocka_unit_test(test_smollm2_f16),
+        cmocka_unit_test(test_m1_a_f32),    cmocka_unit_test(test_m1_a_f16),
+        cmocka_unit_test(test_m1_b_f32),    cmocka_unit_test(test_m1_b_f16),
+        cmocka_unit_test(test_q35_a),       cmocka_unit_test(test_q35moe_b),
+        cmocka_unit_test(test_pieces),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_softplus),    cmocka_unit_test(test_long_softmax),
+        cmocka_unit_test(test_slopes),      cmocka_unit_test(test_smollm2_f32),
+        cmocka_unit_test(test_smollm2_f16),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
