@@ -4,6 +4,9 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/log.h"
+#include "text/tokenizer/pretokenizer.h"
+
 /* Absent is fine, malformed is not. */
 static int optional(int rc)
 {
@@ -78,9 +81,12 @@ static int read_specials(const struct fg_gguf *g, struct fg_vocab_spec *spec, st
         rc = read_id(g, ids[i].key, spec->n_tokens, ids[i].id, err);
     if (rc == 0)
         rc = optional(fg_gguf_str(g, "tokenizer.ggml.pre", &spec->pre, err));
-    /* Llama 3 files leave the key out and mean true. */
-    spec->add_bos =
-        is(spec->pre, "llama-bpe") || is(spec->pre, "llama3") || is(spec->pre, "llama-v3");
+    if (rc == 0 && spec->pre.n == 0)
+        fg_log(FG_LOG_WARN, "model",
+               "pre=missing taken=gpt-2 cause=\"%s: no tokenizer.ggml.pre; "
+               "where the model was trained with another pre-tokenizer, prompts are cut wrongly\"",
+               fg_gguf_name(g));
+    spec->add_bos = fg_pretokenizer_adds_bos(spec->pre);
     if (rc == 0)
         rc = optional(fg_gguf_bool(g, "tokenizer.ggml.add_bos_token", &spec->add_bos, err));
     if (rc == 0)
