@@ -48,7 +48,7 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     struct fg_prefix_cache *r = &flow->runner.prefix_cache;
     int rc;
 
-    rc = fg_rules_init(&job->rules, &job->req, flow->vocabulary.tokenizer, err);
+    rc = fg_rules_init(&job->rules, &job->req, &flow->vocabulary, err);
     if (rc)
         return rc;
     job->n_best =

@@ -10,16 +10,26 @@
 #include "flow_state.h"
 #include "job_state.h"
 
-static void describe(const struct fg_flow *flow, const struct fg_job *job, const float *logits,
+/* What the model file suppresses has no probability: the others share all of it. A logit that is
+ * not a number stays, so that it is found. */
+static void suppress(const struct fg_vocabulary *v, float *logits)
+{
+    for (size_t i = 0; i < v->n_suppressed; i++)
+        if (isfinite(logits[v->suppressed[i]]))
+            logits[v->suppressed[i]] = -INFINITY;
+}
+
+static void describe(const struct fg_flow *flow, const struct fg_job *job, float *logits,
                      struct fg_job_token *token, struct fg_token_logprob *top)
 {
     const struct fg_tokenizer *t = flow->vocabulary.tokenizer;
 
-    token->n_top = (uint32_t)job->req.n_logprobs;
-    if (token->n_top > flow->n_vocab)
-        token->n_top = flow->n_vocab;
+    suppress(&flow->vocabulary, logits);
     token->top = top;
-    fg_sample_logprobs(logits, flow->n_vocab, &token->chosen, top, token->n_top);
+    token->n_top = fg_sample_logprobs(logits, flow->n_vocab, &token->chosen, top,
+                                      (uint32_t)job->req.n_logprobs);
+    if (fg_vocabulary_suppresses(&flow->vocabulary, token->chosen.token)) /* in a prompt */
+        token->chosen.logprob = NAN;
     fg_answer_text_piece(t, &token->chosen);
     for (uint32_t i = 0; i < token->n_top; i++)
         fg_answer_text_piece(t, &top[i]);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "job.h"
-#include "text/tokenizer/tokenizer.h"
+#include "vocabulary.h"
 
 static bool among(const int32_t *ids, size_t n, int32_t id)
 {
@@ -24,23 +24,30 @@ bool fg_rules_end(const struct fg_job_request *req, const struct fg_tokenizer *t
 static int find_ends(struct fg_rules *r, const struct fg_job_request *req,
                      const struct fg_tokenizer *t, struct fg_err *err)
 {
-    size_t n_vocab = fg_tokenizer_n_vocab(t), cap = 0;
+    size_t n_vocab = fg_tokenizer_n_vocab(t), cap = r->n_suppressed;
 
     for (size_t id = 0; id < n_vocab; id++) {
         if (!fg_rules_end(req, t, (int32_t)id))
             continue;
-        if (!fg_grow((void **)&r->ends, &cap, r->n_ends + 1, sizeof *r->ends))
+        if (!fg_grow((void **)&r->banned, &cap, r->n_suppressed + r->n_ends + 1, sizeof *r->banned))
             return fg_fail(err, FG_ENOMEM, "no memory for the tokens that end an answer");
-        r->ends[r->n_ends++] = (int32_t)id;
+        r->banned[r->n_suppressed + r->n_ends++] = (int32_t)id;
     }
     return 0;
 }
 
 int fg_rules_init(struct fg_rules *r, const struct fg_job_request *req,
-                  const struct fg_tokenizer *t, struct fg_err *err)
+                  const struct fg_vocabulary *v, struct fg_err *err)
 {
     if (r->set)
         return 0;
+    if (v->n_suppressed) {
+        r->banned = malloc(v->n_suppressed * sizeof *r->banned);
+        if (!r->banned)
+            return fg_fail(err, FG_ENOMEM, "no memory for the tokens that the model suppresses");
+        memcpy(r->banned, v->suppressed, v->n_suppressed * sizeof *r->banned);
+        r->n_suppressed = v->n_suppressed;
+    }
     r->set = true;
     r->control = req->show_control;
     for (size_t i = 0; i < req->rules.n_bad_words; i++) {
@@ -48,12 +55,12 @@ int fg_rules_init(struct fg_rules *r, const struct fg_job_request *req,
 
         r->longest = n > r->longest ? n : r->longest;
     }
-    return req->rules.min_tokens ? find_ends(r, req, t, err) : 0;
+    return req->rules.min_tokens ? find_ends(r, req, v->tokenizer, err) : 0;
 }
 
 void fg_rules_finish(struct fg_rules *r)
 {
-    free(r->ends);
+    free(r->banned);
     free(r->bad);
     fg_buffer_finish(&r->said);
     *r = (struct fg_rules){0};
@@ -72,11 +79,10 @@ bool fg_rules_plain(const struct fg_job_request *req)
 uint32_t fg_rules_need(const struct fg_rules *r, const struct fg_job_request *req, uint32_t n_vocab)
 {
     uint32_t n = fg_rules_plain(req) ? fg_sample_needs(&req->sampling, n_vocab) : 0;
+    size_t n_banned = r->n_suppressed + r->n_ends;
 
     /* Those that must not be chosen may be the best ones. */
-    return n && r->n_ends < FG_BEST_MOST && n + r->n_ends <= FG_BEST_MOST && n + r->n_ends < n_vocab
-               ? n + (uint32_t)r->n_ends
-               : 0;
+    return n && n + n_banned <= FG_BEST_MOST && n + n_banned < n_vocab ? n + (uint32_t)n_banned : 0;
 }
 
 struct fg_adjust fg_rules_adjust(const struct fg_rules *r, const struct fg_job_request *req,
@@ -87,12 +93,12 @@ struct fg_adjust fg_rules_adjust(const struct fg_rules *r, const struct fg_job_r
                           .n_bias = rules->n_bias,
                           .allowed = rules->allowed,
                           .n_allowed = rules->n_allowed,
+                          .banned = r->banned,
+                          .n_banned = r->n_suppressed,
                           .index = n_answer};
 
-    if (n_answer < rules->min_tokens) {
-        a.banned = r->ends;
-        a.n_banned = r->n_ends;
-    }
+    if (n_answer < rules->min_tokens)
+        a.n_banned += r->n_ends;
     return a;
 }
 
@@ -136,7 +142,7 @@ int fg_rules_ban_bad(struct fg_rules *r, const struct fg_job_request *req,
     size_t n_vocab = fg_tokenizer_n_vocab(t), n = a->n_banned;
 
     if (!r->bad)
-        r->bad = calloc(n_vocab + r->n_ends, sizeof *r->bad);
+        r->bad = calloc(n_vocab + r->n_suppressed + r->n_ends, sizeof *r->bad);
     if (!r->bad)
         return fg_fail(err, FG_ENOMEM, "no memory for bad words");
     if (n)

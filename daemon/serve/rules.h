@@ -13,10 +13,12 @@
 
 struct fg_job_request;
 struct fg_tokenizer;
+struct fg_vocabulary;
 
 struct fg_rules {
-    int32_t *ends; /* tokens that end the answer: not chosen before min_tokens of it are there */
-    size_t n_ends;
+    int32_t *banned; /* what the model file suppresses; behind it what ends the answer */
+    size_t n_suppressed;
+    size_t n_ends;         /* not chosen before min_tokens of the answer are there; else 0 */
     int32_t *bad;          /* scratch for bad words */
     struct fg_buffer said; /* the end of the answer's bytes, where there are bad words */
     size_t longest;        /* bytes of one */
@@ -25,7 +27,7 @@ struct fg_rules {
 
 /* FG_ENOMEM. */
 int fg_rules_init(struct fg_rules *r, const struct fg_job_request *req,
-                  const struct fg_tokenizer *t, struct fg_err *err);
+                  const struct fg_vocabulary *v, struct fg_err *err);
 void fg_rules_finish(struct fg_rules *r);
 
 /* Does the token end the answer? */
@@ -35,7 +37,7 @@ bool fg_rules_end(const struct fg_job_request *req, const struct fg_tokenizer *t
 uint32_t fg_rules_need(const struct fg_rules *r, const struct fg_job_request *req,
                        uint32_t n_vocab);
 
-/* Are logits taken as they are, apart from tokens that must not end the answer yet? */
+/* Are logits taken as they are, apart from tokens that must not be chosen? */
 bool fg_rules_plain(const struct fg_job_request *req);
 
 /* What is adjusted for the next token of an answer that holds n_answer. Lives as long as the rules

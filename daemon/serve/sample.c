@@ -365,8 +365,8 @@ static void insert_top(struct fg_token_logprob *top, uint32_t *n, uint32_t cap, 
     top[i].logprob = v;
 }
 
-void fg_sample_logprobs(const float *logits, uint32_t n_vocab, struct fg_token_logprob *chosen,
-                        struct fg_token_logprob *top, uint32_t n_top)
+uint32_t fg_sample_logprobs(const float *logits, uint32_t n_vocab, struct fg_token_logprob *chosen,
+                            struct fg_token_logprob *top, uint32_t n_top)
 {
     double max = -INFINITY, sum = 0, lse;
     uint32_t n = 0;
@@ -378,10 +378,10 @@ void fg_sample_logprobs(const float *logits, uint32_t n_vocab, struct fg_token_l
         sum += exp(logits[i] - max);
     lse = max + log(sum);
     chosen->logprob = (float)(logits[chosen->token] - lse);
-    if (n_top > n_vocab)
-        n_top = n_vocab;
     for (uint32_t i = 0; n_top && i < n_vocab; i++)
-        insert_top(top, &n, n_top, (int32_t)i, logits[i]);
+        if (logits[i] > -INFINITY)
+            insert_top(top, &n, n_top, (int32_t)i, logits[i]);
     for (uint32_t i = 0; i < n; i++)
         top[i].logprob = (float)(top[i].logprob - lse);
+    return n;
 }

@@ -1,7 +1,11 @@
 #include "vocabulary.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
+
+#include "base/log.h"
+#include "text/tokenizer/pretokenizer.h"
 
 /* Absent is fine, malformed is not. */
 static int optional(int rc)
@@ -77,9 +81,12 @@ static int read_specials(const struct fg_gguf *g, struct fg_vocab_spec *spec, st
         rc = read_id(g, ids[i].key, spec->n_tokens, ids[i].id, err);
     if (rc == 0)
         rc = optional(fg_gguf_str(g, "tokenizer.ggml.pre", &spec->pre, err));
-    /* Llama 3 files leave the key out and mean true. */
-    spec->add_bos =
-        is(spec->pre, "llama-bpe") || is(spec->pre, "llama3") || is(spec->pre, "llama-v3");
+    if (rc == 0 && spec->pre.n == 0)
+        fg_log(FG_LOG_WARN, "model",
+               "pre=missing taken=gpt-2 cause=\"%s: no tokenizer.ggml.pre; "
+               "where the model was trained with another pre-tokenizer, prompts are cut wrongly\"",
+               fg_gguf_name(g));
+    spec->add_bos = fg_pretokenizer_adds_bos(spec->pre);
     if (rc == 0)
         rc = optional(fg_gguf_bool(g, "tokenizer.ggml.add_bos_token", &spec->add_bos, err));
     if (rc == 0)
@@ -89,6 +96,48 @@ static int read_specials(const struct fg_gguf *g, struct fg_vocab_spec *spec, st
         rc = optional(fg_gguf_str(g, "tokenizer.chat_template", &spec->chat_template, err));
     /* add_eos stays false: a prompt is to be continued. */
     return rc;
+}
+
+static int order_ids(const void *a, const void *b)
+{
+    const int32_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* On failure the caller finishes *v. */
+static int read_suppressed(const struct fg_gguf *g, size_t n_tokens, struct fg_vocabulary *v,
+                           struct fg_err *err)
+{
+    static const char key[] = "tokenizer.ggml.suppress_tokens";
+    const int32_t *ids = NULL;
+    size_t n = 0;
+    int rc = fg_gguf_i32_array(g, key, &ids, &n, err);
+
+    if (rc || n == 0)
+        return optional(rc);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || (size_t)ids[i] >= n_tokens)
+            return fg_fail(err, FG_EFORMAT, "%s: %s[%zu] is %d, but the vocabulary has %zu tokens",
+                           fg_gguf_name(g), key, i, ids[i], n_tokens);
+    v->suppressed = malloc(n * sizeof *ids);
+    if (!v->suppressed)
+        return fg_fail(err, FG_ENOMEM, "no memory for %zu suppressed tokens", n);
+    memcpy(v->suppressed, ids, n * sizeof *ids);
+    qsort(v->suppressed, n, sizeof *ids, order_ids);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || v->suppressed[i] != v->suppressed[i - 1])
+            v->suppressed[v->n_suppressed++] = v->suppressed[i];
+    if (v->n_suppressed == n_tokens)
+        return fg_fail(err, FG_EFORMAT, "%s: %s names every token; one must be left to choose",
+                       fg_gguf_name(g), key);
+    return 0;
+}
+
+bool fg_vocabulary_suppresses(const struct fg_vocabulary *v, int32_t token)
+{
+    return v->n_suppressed &&
+           bsearch(&token, v->suppressed, v->n_suppressed, sizeof token, order_ids);
 }
 
 int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
@@ -101,9 +150,13 @@ int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_
     if (rc == 0)
         rc = read_specials(g, &spec, err);
     if (rc == 0)
+        rc = read_suppressed(g, spec.n_tokens, v, err);
+    if (rc == 0)
         rc = fg_tokenizer_create(&spec, &v->tokenizer, err);
-    if (rc)
+    if (rc) {
+        fg_vocabulary_finish(v);
         return rc;
+    }
     v->has_chat = fg_chat_init(&v->chat, fg_tokenizer_chat_template(v->tokenizer),
                                (struct fg_str){"", 0}, &v->chat_err) == 0;
     return 0;
@@ -114,6 +167,7 @@ void fg_vocabulary_finish(struct fg_vocabulary *v)
     if (v->has_chat)
         fg_chat_finish(&v->chat);
     fg_tokenizer_destroy(v->tokenizer);
+    free(v->suppressed);
     *v = (struct fg_vocabulary){0};
 }
 

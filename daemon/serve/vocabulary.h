@@ -9,6 +9,8 @@
 
 struct fg_vocabulary {
     struct fg_tokenizer *tokenizer;
+    int32_t *suppressed; /* tokenizer.ggml.suppress_tokens: never chosen; ascending, each once */
+    size_t n_suppressed; /* fewer than there are tokens */
     bool has_chat;
     struct fg_chat chat;    /* when has_chat */
     struct fg_err chat_err; /* why not, else */
@@ -19,6 +21,8 @@ struct fg_vocabulary {
  * On failure *v needs no fg_vocabulary_finish(). */
 int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
                        struct fg_err *err);
+/* Is the token one of the suppressed? */
+bool fg_vocabulary_suppresses(const struct fg_vocabulary *v, int32_t token);
 /* A hash of all tokens' bytes and kinds (docs/pack-format.md). FG_ENOMEM. */
 int fg_vocabulary_fingerprint(const struct fg_vocabulary *v, uint8_t out[16], struct fg_err *err);
 void fg_vocabulary_finish(struct fg_vocabulary *v);

@@ -133,7 +133,7 @@ static void put_vocabulary(FILE *f)
     put_u64(f, 0);
 }
 
-char *fixture_model(const char *dir)
+static char *write_model(const char *dir, const int32_t *suppressed, size_t n_suppressed)
 {
     char path[512];
     FILE *f;
@@ -142,8 +142,14 @@ char *fixture_model(const char *dir)
     f = need(fopen(path, "wb"));
     put(f, "GGUF", 4);
     put_u32(f, 3);
-    put_u64(f, 0); /* tensors */
-    put_u64(f, 8); /* keys */
+    put_u64(f, 0);                  /* tensors */
+    put_u64(f, suppressed ? 9 : 8); /* keys */
+    if (suppressed) {
+        put_key(f, "tokenizer.ggml.suppress_tokens", GGUF_ARRAY);
+        put_u32(f, GGUF_I32);
+        put_u64(f, n_suppressed);
+        put(f, suppressed, n_suppressed * sizeof *suppressed);
+    }
     put_key(f, "general.architecture", GGUF_STRING);
     put_str(f, "toy");
     put_key(f, "tokenizer.ggml.model", GGUF_STRING);
@@ -160,6 +166,16 @@ char *fixture_model(const char *dir)
     if (fclose(f) != 0)
         abort();
     return fixture_copy(path);
+}
+
+char *fixture_model(const char *dir)
+{
+    return write_model(dir, NULL, 0);
+}
+
+char *fixture_model_suppressing(const char *dir, const int32_t *ids, size_t n)
+{
+    return write_model(dir, ids, n);
 }
 
 /* --- jobs --- */

@@ -21,6 +21,8 @@ char *fixture_dir(void);
 void fixture_remove(char *dir);
 /* Writes dir/toy.gguf and returns its path, the caller's. */
 char *fixture_model(const char *dir);
+/* The same with n ids as tokenizer.ggml.suppress_tokens; 0: an empty list. */
+char *fixture_model_suppressing(const char *dir, const int32_t *ids, size_t n);
 
 /* A job's answer as its events told it. */
 struct reply {

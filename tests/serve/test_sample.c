@@ -223,18 +223,21 @@ static void test_against_sort(void **state)
 static void test_logprobs(void **state)
 {
     const float logits[] = {1, 4, 2, 4, -INFINITY};
-    struct fg_token_logprob chosen = {.token = 2}, top[3] = {{0}};
+    struct fg_token_logprob chosen = {.token = 2}, top[3] = {{0}}, five[5];
     double lse = log(exp(1) + 2 * exp(4) + exp(2));
 
     (void)state;
-    fg_sample_logprobs(logits, 5, &chosen, top, 3);
+    assert_int_equal(fg_sample_logprobs(logits, 5, &chosen, top, 3), 3);
     assert_float_equal(chosen.logprob, 2 - lse, 1e-6);
     assert_int_equal(top[0].token, 1);
     assert_int_equal(top[1].token, 3);
     assert_int_equal(top[2].token, 2);
     assert_float_equal(top[0].logprob, 4 - lse, 1e-6);
     assert_float_equal(top[2].logprob, 2 - lse, 1e-6);
-    fg_sample_logprobs(logits, 5, &chosen, NULL, 0);
+    assert_int_equal(fg_sample_logprobs(logits, 5, &chosen, NULL, 0), 0);
+    /* What has no probability is not among the best. */
+    assert_int_equal(fg_sample_logprobs(logits, 5, &chosen, five, 5), 4);
+    assert_int_equal(five[3].token, 0);
     /* Large logits do not overflow. */
     fg_sample_logprobs((const float[]){1e4f, 1e4f}, 2, &(struct fg_token_logprob){.token = 1}, top,
                        2);

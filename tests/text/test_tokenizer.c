@@ -3,7 +3,10 @@
 
 #include <pthread.h>
 
-static const char *const names[] = {"gpt-2", "smollm", "minimax-m2", "llama-bpe", "qwen2"};
+static const char *const names[] = {
+    "gpt-2",  "smollm", "minimax-m2", "llama-bpe",    "qwen2",          "gpt-4o",
+    "tekken", "lfm2",   "qwen35",     "deepseek-llm", "deepseek-coder", "deepseek-v3",
+};
 
 /* Encodes and compares with ids written as text. */
 static void expect(const struct fg_tokenizer *t, const char *text, size_t n, bool special,

@@ -1,11 +1,11 @@
 /* Pre-tokenizers: the patterns that cut a text into the pieces within which BPE merges.
  *
- * Named as in GGUF's `tokenizer.ggml.pre`. The patterns are those of the published tokenizers
- * (tokenizer.json of SmolLM2, MiniMax-M2, GPT-2, Llama 3 and Qwen2), with two changes that leave
- * every cut where it was: white space is spelled out, because PCRE2 counts U+180E as white space
- * and the published tokenizers do not, and SmolLM's two steps (digits alone, then GPT-2's pattern
- * on what lies between) are one pattern. Letter and number classes are those of the Unicode version
- * of the PCRE2 that is linked. */
+ * Named as in GGUF's `tokenizer.ggml.pre`. A pre-tokenizer is a list of patterns: each cuts what
+ * the one before it left into its matches and what lies between them. The patterns are those of the
+ * published tokenizers (tokenizer.json of the models named in pretokenizer.c), with a change that
+ * leaves every cut where it was: white space is spelled out, because PCRE2 counts U+180E as white
+ * space and the published tokenizers do not. Letter and number classes are those of the Unicode
+ * version of the PCRE2 that is linked. */
 #ifndef FG_PRETOKENIZER_H
 #define FG_PRETOKENIZER_H
 
@@ -25,6 +25,10 @@ int fg_pretokenizer_create(struct fg_str name, bool jit, struct fg_pretokenizer 
                            struct fg_err *err);
 void fg_pretokenizer_destroy(struct fg_pretokenizer *p);
 
+/* Does a file that names this pre-tokenizer and leaves out tokenizer.ggml.add_bos_token mean true?
+ * False for unknown names. */
+bool fg_pretokenizer_adds_bos(struct fg_str name);
+
 /* True when a piece that is itself in the vocabulary is taken whole, before any merging. */
 bool fg_pretokenizer_takes_whole(const struct fg_pretokenizer *p);
 
@@ -33,10 +37,12 @@ bool fg_pretokenizer_takes_whole(const struct fg_pretokenizer *p);
 struct fg_pretokenizer_scan *fg_pretokenizer_scan_create(const struct fg_pretokenizer *p);
 void fg_pretokenizer_scan_destroy(struct fg_pretokenizer_scan *s);
 
-/* *len: bytes of the first piece of text[0..n), n > 0, well-formed UTF-8. Always 1..n. No pattern
- * looks behind itself, so a text is cut by calling this again on what remains.
- * FG_ENOMEM when matching ran out of memory. */
-int fg_pretokenizer_next(struct fg_pretokenizer_scan *s, const char *text, size_t n, size_t *len,
-                         struct fg_err *err);
+/* Begins with text[0..n), well-formed UTF-8, which must live until the last of its pieces is cut.
+ */
+void fg_pretokenizer_begin(struct fg_pretokenizer_scan *s, const char *text, size_t n);
+
+/* *len: bytes of the next piece, at least 1; 0 when there is none left. FG_ENOMEM when matching ran
+ * out of memory. */
+int fg_pretokenizer_next(struct fg_pretokenizer_scan *s, size_t *len, struct fg_err *err);
 
 #endif

@@ -136,8 +136,9 @@ static int encode_pieces(struct encoding *e, const char *p, size_t n)
 
     while (rc == 0 && n > 0) {
         size_t good = fg_utf8_valid(p, n), bad = bad_bytes(p + good, n - good);
+        fg_pretokenizer_begin(e->scan, p, good);
         for (size_t left = good; rc == 0 && left > 0; left -= len, p += len) {
-            rc = fg_pretokenizer_next(e->scan, p, left, &len, e->err);
+            rc = fg_pretokenizer_next(e->scan, &len, e->err);
             if (rc < 0) {
                 return rc;
             }
