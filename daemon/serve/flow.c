@@ -144,6 +144,9 @@ static int describe(struct fg_flow *flow, const struct fg_flow_options *opt, str
                                        .pack_key = flow->signers.text,
                                        .context_tokens = flow->context,
                                        .n_vocab = flow->n_vocab,
+                                       .tool_form = flow->vocabulary.chat
+                                                        ? fg_chat_tool_form(flow->vocabulary.chat)
+                                                        : FG_TOOLS_NONE,
                                        .weight_bytes = info->weight_bytes,
                                        .model_created = (uint64_t)st.st_mtime};
     return 0;
@@ -246,7 +249,8 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         flow->runner.prefix_cache.rate = &flow->prefill_rate;
         flow->runner.prefix_cache.wake = &flow->gpu_queue;
         measure(flow, opt);
-        rc = fg_vocabulary_init(&flow->vocabulary, flow->runner.gguf, flow->n_vocab, err);
+        rc = fg_vocabulary_init(&flow->vocabulary, flow->runner.gguf, flow->n_vocab,
+                                opt->chat_template, err);
     }
     if (rc == 0)
         rc = describe(flow, opt, err);

@@ -14,6 +14,7 @@
 
 #include "fulgur/error.h"
 #include "prefix/why.h"
+#include "text/tools/tool_form.h"
 
 struct fg_flow; /* the running engine: flow.h */
 struct fg_job;
@@ -50,6 +51,9 @@ struct fg_job_message {
     size_t content_bytes;
     size_t last_part; /* where in the content its last part begins; 0: it has one part */
     char *name;       /* or NULL */
+    /* As the client wrote it: its tool_calls, a JSON array, or NULL; and its other members, a JSON
+     * object, or NULL. */
+    char *calls_json, *extra_json;
 };
 
 struct fg_sampling {
@@ -92,7 +96,11 @@ struct fg_job_request {
     size_t n_tokens;
     struct fg_job_message *messages; /* FG_PROMPT_CHAT */
     size_t n_messages;
-    char *tools_json; /* FG_PROMPT_CHAT: a JSON array, or NULL */
+    /* FG_PROMPT_CHAT, as the client wrote it: a JSON array that is not empty, or NULL; and an
+     * object of variables for the chat template, or NULL. */
+    char *tools_json, *variables_json;
+    bool no_answer_header; /* FG_PROMPT_CHAT: the prompt ends with the last message */
+    bool continue_final;   /* FG_PROMPT_CHAT: that message has no end, and the answer goes on */
     struct fg_tenant tenant;
     int32_t max_tokens; /* -1: until the context is full */
     struct fg_sampling sampling;
@@ -225,7 +233,8 @@ struct fg_flow_info {
     const char *model_name; /* the name that requests use */
     const char *model_path, *architecture, *device, *driver;
     const char *numerics, *numerics_id; /* the mode's name, and the id that is in every cache key */
-    const char *pack_key; /* that exports are signed with, as text; "": there is none */
+    const char *pack_key;        /* that exports are signed with, as text; "": there is none */
+    enum fg_tool_form tool_form; /* how the model writes tool calls */
     uint32_t context_tokens, n_vocab;
     uint64_t weight_bytes, model_created; /* unix seconds of the file */
     /* Set by the API: other names that requests may use, [n_aliases]; whether any name will do. */

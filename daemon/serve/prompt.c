@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "backend.h"
 #include "flow_state.h"
@@ -14,6 +15,11 @@ static struct fg_str view(const char *s, size_t n)
     return s ? (struct fg_str){s, n} : (struct fg_str){"", 0};
 }
 
+static struct fg_str text_view(const char *s)
+{
+    return view(s, s ? strlen(s) : 0);
+}
+
 /* bounds: tokens before the first turn, before the last user message, and before its last part; 0:
  * there is none. */
 static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, int32_t **ids,
@@ -21,12 +27,15 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, i
 {
     const struct fg_vocabulary *v = &flow->vocabulary;
     struct fg_chat_message *messages;
-    struct fg_chat_request chat = {.n_messages = req->n_messages, .add_generation_prompt = true};
+    struct fg_chat_request chat = {.n_messages = req->n_messages,
+                                   .add_generation_prompt = !req->no_answer_header,
+                                   .continue_final = req->continue_final,
+                                   .now = (int64_t)time(NULL)};
     struct fg_chat_text text = {0};
     int rc;
 
-    if (!v->has_chat)
-        return fg_fail(err, v->chat_err.code, "this model cannot chat: %s", v->chat_err.text);
+    if (!v->chat)
+        return fg_fail(err, FG_EUNSUPPORTED, "this model cannot chat: %s", v->chat_err.text);
     if (req->n_messages == 0)
         return fg_fail(err, FG_EINVAL, "messages is empty; a chat needs at least one");
     messages = calloc(req->n_messages, sizeof *messages);
@@ -35,14 +44,17 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, i
     for (size_t i = 0; i < req->n_messages; i++) {
         const struct fg_job_message *m = &req->messages[i];
 
-        messages[i].role = view(m->role, m->role ? strlen(m->role) : 0);
+        messages[i].role = text_view(m->role);
         messages[i].content = view(m->content, m->content_bytes);
         messages[i].last_part = m->last_part;
-        messages[i].name = view(m->name, m->name ? strlen(m->name) : 0);
+        messages[i].name = text_view(m->name);
+        messages[i].calls = text_view(m->calls_json);
+        messages[i].extra = text_view(m->extra_json);
     }
     chat.messages = messages;
-    chat.tools = view(req->tools_json, req->tools_json ? strlen(req->tools_json) : 0);
-    rc = fg_chat_render(&v->chat, &chat, &text, err);
+    chat.tools = text_view(req->tools_json);
+    chat.variables = text_view(req->variables_json);
+    rc = fg_chat_render(v->chat, &chat, &text, err);
     free(messages);
     if (rc)
         return rc;
@@ -50,7 +62,8 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, i
         .text = {text.text.p, text.text.n}, .content = text.content, .n_content = text.n_content};
     rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, flow->context, ids, n, err);
     if (rc == 0) {
-        bounds[0] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.head_end);
+        if (text.head_end != FG_CHAT_NOWHERE)
+            bounds[0] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.head_end);
         if (text.last_user != FG_CHAT_NOWHERE)
             bounds[1] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.last_user);
         if (text.last_part != FG_CHAT_NOWHERE)
@@ -120,12 +133,13 @@ static void drop_texts(struct fg_job_request *req)
                                    .messages = req->messages,
                                    .n_messages = req->n_messages,
                                    .tools_json = req->tools_json,
+                                   .variables_json = req->variables_json,
                                    .let_go = req->let_go,
                                    .held = req->held};
 
     fg_job_request_finish(&texts);
     req->let_go = NULL;
-    req->text = req->tools_json = NULL;
+    req->text = req->tools_json = req->variables_json = NULL;
     req->tokens = NULL;
     req->messages = NULL;
     req->n_messages = 0;

@@ -9,16 +9,16 @@
 
 struct fg_vocabulary {
     struct fg_tokenizer *tokenizer;
-    bool has_chat;
-    struct fg_chat chat;    /* when has_chat */
-    struct fg_err chat_err; /* why not, else */
+    struct fg_chat *chat;   /* or NULL */
+    struct fg_err chat_err; /* why not */
 };
 
-/* A model without a chat template that is known can still answer text. The bytes of g are copied.
+/* A model without a chat template, or with one that is malformed, can still answer text. A
+ * chat_template that is not empty takes the place of the file's. The bytes of g are copied.
  * FG_EFORMAT, FG_EUNSUPPORTED (other than byte-level BPE), FG_ENOMEM, FG_ENOTFOUND (no vocabulary).
  * On failure *v needs no fg_vocabulary_finish(). */
 int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
-                       struct fg_err *err);
+                       struct fg_str chat_template, struct fg_err *err);
 /* A hash of all tokens' bytes and kinds (docs/pack-format.md). FG_ENOMEM. */
 int fg_vocabulary_fingerprint(const struct fg_vocabulary *v, uint8_t out[16], struct fg_err *err);
 void fg_vocabulary_finish(struct fg_vocabulary *v);

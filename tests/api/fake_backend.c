@@ -407,6 +407,7 @@ static void fake_info(void *ctx, struct fg_flow_info *out)
         .numerics = "exact",
         .numerics_id = "0123456789abcdef0123456789abcdef",
         .pack_key = "ed25519:0123",
+        .tool_form = FG_TOOLS_MINIMAX,
         .context_tokens = 4096,
         .n_vocab = 2000,
         .weight_bytes = 123456789,

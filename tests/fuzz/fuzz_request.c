@@ -43,7 +43,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     rc = fg_json_parse((const char *)data + 1, n - 1, &body, &e);
     if (rc == 0) {
-        rc = fg_api_request_parse(body, chat, &info, &r, &e);
+        const struct fg_api_choice choice = {
+            .text = {(const char *)data + 1, n - 1}, .chat = chat, .cache = FG_CACHE_READ_WRITE};
+
+        rc = fg_api_request_parse_choice(body, &choice, &info, &r, &e);
         if (rc == 0) {
             check_job(&r.job, chat);
             fg_api_request_finish(&r);

@@ -255,7 +255,8 @@ static int parse_choice(struct fg_completion *x, const json_t *body, bool chat, 
 {
     struct choice *c = &x->choices[i];
     uint32_t of_prompt = x->writer.of_prompt;
-    struct fg_api_choice which = {.chat = chat,
+    struct fg_api_choice which = {.text = fg_body_text(x->body),
+                                  .chat = chat,
                                   .cache = x->cache,
                                   .prompt = of_prompt ? i / of_prompt : 0,
                                   .number = of_prompt ? (uint32_t)(i % of_prompt) : 0};
@@ -288,7 +289,7 @@ static void set_up_writer(struct fg_completion *x, bool chat)
 
     w->of_prompt = r->best_of;
     w->kept = r->n;
-    w->tools = r->tools;
+    w->tools = r->tools ? x->all->service->info.tool_form : FG_TOOLS_NONE;
     w->answer.chat = chat;
     w->answer.stream = r->stream;
     w->answer.include_usage = r->include_usage;

@@ -25,7 +25,7 @@ struct fg_writer_choice {
 struct fg_writer {
     struct fg_request request;
     struct fg_answer answer;
-    bool tools;                       /* the answer may hold tool calls */
+    enum fg_tool_form tools;          /* of the calls that the answer may hold */
     bool forecast;                    /* what would be reused, instead of an answer */
     struct fg_writer_choice *choices; /* [n_choices], those of a prompt side by side */
     size_t n_choices;
