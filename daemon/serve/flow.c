@@ -230,6 +230,7 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         return fg_fail(err, FG_ENOMEM, "no memory for the flow");
     pthread_mutex_init(&flow->lock, NULL);
     pthread_cond_init(&flow->operations_changed, NULL);
+    fg_spoken_init(&flow->spoken);
     fg_queue_init(&flow->text_queue);
     fg_queue_init(&flow->gpu_queue);
     fg_sched_init(&flow->sched, &flow->gpu_queue);
@@ -295,6 +296,7 @@ void fg_flow_destroy(struct fg_flow *flow)
     fg_cache_close(flow->cache);
     fg_queue_finish(&flow->gpu_queue);
     fg_queue_finish(&flow->text_queue);
+    fg_spoken_finish(&flow->spoken);
     pthread_cond_destroy(&flow->operations_changed);
     pthread_mutex_destroy(&flow->lock);
     fg_signers_finish(&flow->signers);

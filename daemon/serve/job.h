@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "fulgur/error.h"
+#include "fulgur/str.h"
 #include "prefix/why.h"
 #include "text/tools/tool_form.h"
 
@@ -219,6 +220,10 @@ uint64_t fg_job_id(const struct fg_job *job);
  * for the same words and the same store, and like random bits to who does not know the store's
  * secret (tenant.h). `who` is not kept and not logged. Any thread. */
 void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenant *out);
+
+/* Keeps what the model wrote where it called tools, under the id of the first call. Any thread. */
+void fg_flow_spoke(struct fg_flow *flow, const struct fg_tenant *tenant, const char *id,
+                   struct fg_str text);
 
 /* Text to ids and back, without a job; run on the caller's thread, safe beside everything. ids and
  * text are malloc'd, the caller's. The request: backend.h. */

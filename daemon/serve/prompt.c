@@ -20,6 +20,34 @@ static struct fg_str text_view(const char *s)
     return view(s, s ? strlen(s) : 0);
 }
 
+/* The model's own words for the calls of each message that says the same; the texts are the
+ * caller's. */
+static void find_spoken(struct fg_flow *flow, const struct fg_job_request *req,
+                        struct fg_chat_message *messages)
+{
+    enum fg_tool_form form = fg_chat_tool_form(flow->vocabulary.chat);
+
+    for (size_t i = 0; i < req->n_messages; i++) {
+        struct fg_chat_message *m = &messages[i];
+        struct fg_str id, text;
+
+        if (!m->calls.n || !fg_tool_calls_id(m->calls, &id) ||
+            !fg_spoken_find(&flow->spoken, &req->tenant, id, &text))
+            continue;
+        if (fg_tool_calls_same(form, text, m->content, m->calls))
+            m->spoken = text;
+        else
+            free((char *)text.p);
+    }
+}
+
+static void free_messages(struct fg_chat_message *messages, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free((char *)messages[i].spoken.p);
+    free(messages);
+}
+
 /* bounds: tokens before the first turn, before the last user message, and before its last part; 0:
  * there is none. */
 static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, int32_t **ids,
@@ -54,8 +82,9 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, i
     chat.messages = messages;
     chat.tools = text_view(req->tools_json);
     chat.variables = text_view(req->variables_json);
+    find_spoken(flow, req, messages);
     rc = fg_chat_render(v->chat, &chat, &text, err);
-    free(messages);
+    free_messages(messages, req->n_messages);
     if (rc)
         return rc;
     struct fg_chat_spans spans = {
@@ -179,6 +208,12 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     if (job->req.cache == FG_CACHE_READ_WRITE)
         fg_flow_note_root(flow, &job->req.tenant);
     return fg_prefix_extend(&job->prefix, job->tokens, job->n_tokens, err);
+}
+
+void fg_flow_spoke(struct fg_flow *flow, const struct fg_tenant *tenant, const char *id,
+                   struct fg_str text)
+{
+    fg_spoken_keep(&flow->spoken, tenant, id, text);
 }
 
 int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *r, int32_t **ids,

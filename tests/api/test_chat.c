@@ -281,6 +281,38 @@ static void tool_calls_are_found_in_whole_answers(void **state)
     fixture_stop(&f);
 }
 
+/* What was written goes to the backend with the first call's id, before the client has the answer;
+ * not where the request is to leave nothing behind. */
+static void calls_are_kept_as_they_were_written(void **state)
+{
+    static const char text[] = "So. <tool_calls>\n{\"name\" : \"f\", \"arguments\":{\"x\":1e3}}";
+    static const char *const more[] = {"", ", \"cache\": false",
+                                       ", \"fulgur\": {\"cache\": \"read\"}",
+                                       ", \"skip_special_tokens\": false"};
+    char kept[FAKE_SPOKEN], want[FAKE_SPOKEN], body[512];
+    struct fixture f;
+    struct client c;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        struct fg_job *job;
+        const char *id;
+        json_t *v;
+
+        fixture_start(&f, NULL, NULL);
+        snprintf(body, sizeof body, "{" USER ", " TOOLS "%s}", more[i]);
+        job = post(&f, &c, body);
+        fake_job_delta(job, text, NULL, 0);
+        v = finish(&c, job, FG_FINISH_STOP);
+        unpack(v, "{s:[{s:{s:[{s:s}]}}]}", "choices", "message", "tool_calls", "id", &id);
+        snprintf(want, sizeof want, "%s %s", id, text);
+        fake_backend_spoken(f.backend, kept);
+        assert_string_equal(kept, i == 0 ? want : "");
+        json_decref(v);
+        fixture_stop(&f);
+    }
+}
+
 static void tool_calls_are_found_in_streams(void **state)
 {
     static const char *const pieces[] = {
@@ -341,6 +373,7 @@ int main(void)
         cmocka_unit_test(whole_answer_has_openai_form),
         cmocka_unit_test(stream_has_openai_form),
         cmocka_unit_test(tool_calls_are_found_in_whole_answers),
+        cmocka_unit_test(calls_are_kept_as_they_were_written),
         cmocka_unit_test(tool_calls_are_found_in_streams),
     };
 

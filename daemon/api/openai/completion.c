@@ -282,6 +282,15 @@ static int make_choices(struct fg_completion *x, size_t n)
     return 0;
 }
 
+/* Any thread. */
+static void on_spoke(void *ctx, const char *id, struct fg_str text)
+{
+    const struct fg_completion *x = ctx;
+    const struct fg_backend *b = &x->all->service->backend;
+
+    b->spoke(b->ctx, &x->tenant, id, text);
+}
+
 static void set_up_writer(struct fg_completion *x, bool chat)
 {
     const struct fg_api_request *r = &x->choices[0].parsed;
@@ -290,6 +299,9 @@ static void set_up_writer(struct fg_completion *x, bool chat)
     w->of_prompt = r->best_of;
     w->kept = r->n;
     w->tools = r->tools ? x->all->service->info.tool_form : FG_TOOLS_NONE;
+    /* Text with control tokens in it would not be read as such again. */
+    w->spoke = r->job.cache == FG_CACHE_READ_WRITE && !r->job.show_control ? on_spoke : NULL;
+    w->spoke_ctx = x;
     w->answer.chat = chat;
     w->answer.stream = r->stream;
     w->answer.include_usage = r->include_usage;

@@ -281,6 +281,9 @@ static struct fg_answer_choice describe(const struct fg_writer *w, const struct 
     if (w->tools && !w->forecast) {
         snprintf(id, sizeof id, c->index ? "%s_%u" : "%s", w->answer.nonce, c->index);
         *calls = fg_tool_calls_read(w->tools, out.text, id, &content);
+        if (*calls && w->spoke)
+            w->spoke(w->spoke_ctx,
+                     json_string_value(json_object_get(json_array_get(*calls, 0), "id")), out.text);
     }
     out.text.n = content;
     out.calls = *calls;

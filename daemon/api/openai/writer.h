@@ -31,7 +31,11 @@ struct fg_writer {
     size_t n_choices;
     uint32_t of_prompt, kept; /* choices of a prompt; how many of them, the likeliest, are told */
     double sent;              /* when something last went out; fg_clock_ms() */
-    char *body;               /* the whole answer, once built */
+    /* Told of each answer that calls tools, as it was written, with the id of its first call; NULL:
+     * nobody asks. Where fg_writer_done() and fg_writer_build() run. */
+    void (*spoke)(void *ctx, const char *id, struct fg_str text);
+    void *spoke_ctx;
+    char *body; /* the whole answer, once built */
 };
 
 /* Makes n choices. FG_ENOMEM. */

@@ -175,7 +175,7 @@ void fg_chat_text_finish(struct fg_chat_text *t)
     *t = (struct fg_chat_text){0};
 }
 
-static bool of_content(const struct fg_jinja_span *s, size_t message)
+bool fg_chat_of_content(const struct fg_jinja_span *s, size_t message)
 {
     return s->source == FG_JINJA_MESSAGE && s->message == message && is(s->field, "content");
 }
@@ -196,15 +196,20 @@ static void mark_content(struct fg_chat_text *t, size_t begin, size_t end)
     t->content[t->n_content++] = (struct fg_span){begin, end};
 }
 
-/* The first `bytes` of the result. */
-static void take_text(const struct fg_jinja_result *r, size_t bytes, struct fg_chat_text *t)
+/* Bytes [from, to) of the result. */
+static void take_text(const struct fg_jinja_result *r, size_t from, size_t to,
+                      struct fg_chat_text *t)
 {
-    fg_buffer_add(&t->text, r->text, bytes);
-    for (size_t i = 0; i < r->n_spans && r->spans[i].offset < bytes && !t->text.failed; i++) {
-        size_t end = r->spans[i].offset + r->spans[i].length;
+    size_t move = t->text.n - from;
 
-        if (r->spans[i].source != FG_JINJA_TEMPLATE)
-            mark_content(t, r->spans[i].offset, end < bytes ? end : bytes);
+    fg_buffer_add(&t->text, r->text + from, to - from);
+    for (size_t i = 0; i < r->n_spans && r->spans[i].offset < to && !t->text.failed; i++) {
+        const struct fg_jinja_span *s = &r->spans[i];
+        size_t end = s->offset + s->length;
+
+        if (s->source != FG_JINJA_TEMPLATE && end > from)
+            mark_content(t, (s->offset > from ? s->offset : from) + move,
+                         (end < to ? end : to) + move);
     }
 }
 
@@ -222,7 +227,7 @@ static size_t find_part(const struct fg_jinja_result *r, const struct fg_chat_me
         const struct fg_jinja_span *s = &r->spans[i];
         size_t skip = 0;
 
-        if (!of_content(s, message))
+        if (!fg_chat_of_content(s, message))
             continue;
         while (s->length < m->content.n && skip < m->content.n && is_blank(m->content.p[skip]) &&
                m->content.p[skip] != r->text[s->offset])
@@ -236,7 +241,8 @@ static size_t find_part(const struct fg_jinja_result *r, const struct fg_chat_me
     return FG_CHAT_NOWHERE;
 }
 
-/* Places where it is worth to keep a state. A template that writes no turns has none. */
+/* Places where it is worth to keep a state, in the result. A template that writes no turns has
+ * none. */
 static void find_places(const struct fg_jinja_result *r, const struct fg_chat_request *request,
                         struct fg_chat_text *t)
 {
@@ -248,7 +254,7 @@ static void find_places(const struct fg_jinja_result *r, const struct fg_chat_re
     for (size_t i = 0; i < r->n_turns; i++) {
         const struct fg_jinja_range *turn = &r->turns[i];
 
-        if (turn->message >= request->n_messages || turn->offset > t->text.n)
+        if (turn->message >= request->n_messages)
             continue;
         if (t->head_end == FG_CHAT_NOWHERE && !is(request->messages[turn->message].role, "system"))
             t->head_end = turn->offset;
@@ -257,8 +263,37 @@ static void find_places(const struct fg_jinja_result *r, const struct fg_chat_re
     }
     if (user != FG_CHAT_NOWHERE && request->messages[user].last_part > 0)
         t->last_part = find_part(r, &request->messages[user], user);
-    if (t->last_part != FG_CHAT_NOWHERE && t->last_part > t->text.n)
-        t->last_part = FG_CHAT_NOWHERE;
+}
+
+/* A place in the result, in the text of which `bytes` were taken and words put in. */
+static size_t move_place(size_t place, size_t bytes, const struct fg_chat_words_list *words)
+{
+    size_t moved = place;
+
+    if (place == FG_CHAT_NOWHERE || place > bytes)
+        return FG_CHAT_NOWHERE;
+    for (size_t i = 0; i < words->n && words->list[i].to <= place; i++)
+        moved += words->list[i].words.n - (words->list[i].to - words->list[i].from);
+    return moved;
+}
+
+/* The first `bytes` of the result, with the words in their places. */
+static void compose(const struct fg_jinja_result *r, size_t bytes,
+                    const struct fg_chat_words_list *words, struct fg_chat_text *t)
+{
+    size_t at = 0, begin;
+
+    for (size_t i = 0; i < words->n; i++) {
+        take_text(r, at, words->list[i].from, t);
+        begin = t->text.n;
+        fg_buffer_view(&t->text, words->list[i].words);
+        mark_content(t, begin, t->text.n);
+        at = words->list[i].to;
+    }
+    take_text(r, at, bytes, t);
+    t->head_end = move_place(t->head_end, bytes, words);
+    t->last_user = move_place(t->last_user, bytes, words);
+    t->last_part = move_place(t->last_part, bytes, words);
 }
 
 /* Where the content of the last message ends, so that the answer goes on with it. */
@@ -266,7 +301,7 @@ static int find_final(const struct fg_jinja_result *r, size_t message, size_t *b
                       struct fg_err *err)
 {
     for (size_t i = r->n_spans; i > 0; i--)
-        if (of_content(&r->spans[i - 1], message)) {
+        if (fg_chat_of_content(&r->spans[i - 1], message)) {
             *bytes = r->spans[i - 1].offset + r->spans[i - 1].length;
             return 0;
         }
@@ -310,6 +345,7 @@ int fg_chat_render(const struct fg_chat *c, const struct fg_chat_request *reques
     const struct fg_chat_program *p =
         request->tools.n && c->with_tools.jinja ? &c->with_tools : &c->plain;
     struct fg_jinja_error why;
+    struct fg_chat_words_list words = {.n = 0};
     struct fg_jinja_result r;
     size_t bytes;
     int rc = check(&p->wants, request, err);
@@ -325,11 +361,13 @@ int fg_chat_render(const struct fg_chat *c, const struct fg_chat_request *reques
     if (request->continue_final)
         rc = find_final(&r, request->n_messages - 1, &bytes, err);
     if (rc == 0) {
-        take_text(&r, bytes, out);
+        rc = fg_chat_find_words(c, p, request, &r, &words);
         find_places(&r, request, out);
-        if (out->text.failed)
+        compose(&r, bytes, &words, out);
+        if (rc || out->text.failed)
             rc = fg_fail(err, FG_ENOMEM, "no memory for a chat");
     }
+    free(words.list);
     fg_jinja_result_finish(&r);
     if (rc)
         fg_chat_text_finish(out);

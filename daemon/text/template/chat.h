@@ -46,10 +46,12 @@ int fg_chat_template_read(const char *name_or_file, struct fg_buffer *out, struc
 struct fg_chat_message {
     struct fg_str role; /* system, user, assistant, tool */
     struct fg_str content;
-    struct fg_str name;  /* empty: none */
-    size_t last_part;    /* bytes of content before its last part; 0: it has one */
-    struct fg_str calls; /* OpenAI's tool_calls, a JSON array; empty: none */
-    struct fg_str extra; /* a JSON object: further members, given to the template; or empty */
+    struct fg_str name;   /* empty: none */
+    size_t last_part;     /* bytes of content before its last part; 0: it has one */
+    struct fg_str calls;  /* OpenAI's tool_calls, a JSON array; empty: none */
+    struct fg_str spoken; /* an assistant's whole answer as the model wrote it, of which content and
+                           * calls were read; or empty */
+    struct fg_str extra;  /* a JSON object: further members, given to the template; or empty */
 };
 
 struct fg_chat_request {
@@ -75,10 +77,12 @@ struct fg_chat_text {
     size_t last_part; /* where its last part does; FG_CHAT_NOWHERE: it has one part, or none is */
 };
 
-/* Renders, within fg_jinja_default_limits. On success *out is the caller's until
- * fg_chat_text_finish(); on failure it needs none. FG_EINVAL: what the request asks for the
- * template does not do, or it raised an exception (err has its words); FG_EUNSUPPORTED: tools or
- * tool calls for a template without; FG_ENOMEM. */
+/* Renders, within fg_jinja_default_limits. An answer that is known as it was spoken is written so
+ * wherever the template, given those words as the content, writes them as they are between what it
+ * writes before and after the message anyway; else as the template has it. On success *out is the
+ * caller's until fg_chat_text_finish(); on failure it needs none. FG_EINVAL: what the request asks
+ * for the template does not do, or it raised an exception (err has its words); FG_EUNSUPPORTED:
+ * tools or tool calls for a template without; FG_ENOMEM. */
 int fg_chat_render(const struct fg_chat *c, const struct fg_chat_request *request,
                    struct fg_chat_text *out, struct fg_err *err);
 void fg_chat_text_finish(struct fg_chat_text *t);

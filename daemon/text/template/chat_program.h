@@ -38,4 +38,22 @@ int fg_chat_run(const struct fg_chat *c, const struct fg_chat_program *p,
 /* Finds out what the program wants. FG_ENOMEM. */
 int fg_chat_probe(const struct fg_chat *c, struct fg_chat_program *p);
 
+/* Whether a span of output came from that message's content. */
+bool fg_chat_of_content(const struct fg_jinja_span *s, size_t message);
+
+/* Bytes [from, to) of a rendered chat, and the words that take their place. */
+struct fg_chat_words {
+    size_t from, to;
+    struct fg_str words; /* the request's */
+};
+struct fg_chat_words_list {
+    struct fg_chat_words *list; /* ascending, disjoint; malloc'd */
+    size_t n;
+};
+/* Where the spoken answers of the request belong in `plain`, which it was rendered to without them.
+ * *out is the caller's: it frees the list. FG_ENOMEM. */
+int fg_chat_find_words(const struct fg_chat *c, const struct fg_chat_program *p,
+                       const struct fg_chat_request *request, const struct fg_jinja_result *plain,
+                       struct fg_chat_words_list *out);
+
 #endif

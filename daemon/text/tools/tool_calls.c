@@ -210,3 +210,81 @@ json_t *fg_tool_calls_read(enum fg_tool_form form, struct fg_str text, const cha
     *content_bytes = before;
     return calls;
 }
+
+static struct fg_str trim(struct fg_str s)
+{
+    while (s.n && is_space(s.p[s.n - 1]))
+        s.n--;
+    while (s.n && is_space(s.p[0])) {
+        s.p++;
+        s.n--;
+    }
+    return s;
+}
+
+bool fg_tool_calls_id(struct fg_str calls, struct fg_str *id)
+{
+    struct fg_scan s = {.text = calls};
+    struct fg_str quoted;
+
+    if (!fg_scan_next(&s) || !fg_scan_find(s.value, "id", &quoted) || quoted.p[0] != '"')
+        return false;
+    *id = (struct fg_str){quoted.p + 1, quoted.n - 2};
+    for (size_t i = 0; i < id->n; i++)
+        if (id->p[i] <= ' ' || id->p[i] > '~' || id->p[i] == '\\')
+            return false;
+    return true;
+}
+
+static struct fg_str member(const json_t *object, const char *name)
+{
+    const json_t *s = json_object_get(object, name);
+
+    return (struct fg_str){json_string_value(s), json_string_length(s)};
+}
+
+/* ours: a call as it was read; theirs: text of the client's JSON; `stem`: what all ids begin with.
+ */
+static bool same_call(const json_t *ours, struct fg_str theirs, struct fg_str stem, size_t index)
+{
+    const json_t *function = json_object_get(ours, "function");
+    struct fg_str id, name, arguments, their_function;
+    struct fg_buffer plain = {0};
+    char want[96];
+    bool same;
+
+    snprintf(want, sizeof want, "%.*s%zu", (int)stem.n, stem.p, index);
+    if (!fg_scan_find(theirs, "id", &id) || !fg_scan_is(id, want) ||
+        !fg_scan_find(theirs, "function", &their_function) ||
+        !fg_scan_find(their_function, "name", &name) ||
+        !fg_scan_is(name, member(function, "name").p) ||
+        !fg_scan_find(their_function, "arguments", &arguments) || arguments.p[0] != '"')
+        return false;
+    fg_scan_string(arguments, &plain);
+    same = !plain.failed &&
+           fg_scan_equal(member(function, "arguments"), (struct fg_str){plain.p, plain.n});
+    fg_buffer_finish(&plain);
+    return same;
+}
+
+bool fg_tool_calls_same(enum fg_tool_form form, struct fg_str text, struct fg_str content,
+                        struct fg_str calls)
+{
+    size_t before = 0, n = 0;
+    json_t *ours = fg_tool_calls_read(form, text, "", &before);
+    struct fg_scan s = {.text = calls};
+    struct fg_str stem = {"", 0}, words = trim((struct fg_str){text.p, before});
+    bool same = ours && fg_tool_calls_id(calls, &stem) && stem.n > 1 && stem.n < 64 &&
+                stem.p[stem.n - 1] == '0';
+
+    content = trim(content);
+    same = same && words.n == content.n && (!words.n || memcmp(words.p, content.p, words.n) == 0);
+    stem.n -= same;
+    while (same && fg_scan_next(&s)) {
+        same = n < json_array_size(ours) && same_call(json_array_get(ours, n), s.value, stem, n);
+        n++;
+    }
+    same = same && n == json_array_size(ours);
+    json_decref(ours);
+    return same;
+}

@@ -47,4 +47,13 @@ size_t fg_tool_calls_clear(enum fg_tool_form form, struct fg_str text, size_t fr
 json_t *fg_tool_calls_read(enum fg_tool_form form, struct fg_str text, const char *id,
                            size_t *content_bytes);
 
+/* Whether a message that a client sent, with that content and those calls (OpenAI's, a JSON array),
+ * says what the answer `text` said: the same words before its calls but for the blanks around them,
+ * calls of the same ids and names in the same order, arguments that are equal as JSON. */
+bool fg_tool_calls_same(enum fg_tool_form form, struct fg_str text, struct fg_str content,
+                        struct fg_str calls);
+/* The id of the first of OpenAI's calls, as JSON has it without its quotes; false: it has none, or
+ * one that is not in plain ASCII. */
+bool fg_tool_calls_id(struct fg_str calls, struct fg_str *id);
+
 #endif
