@@ -6,11 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "text/template/chat.h"
+
 enum option_id {
     OPT_ALIAS = 256,
     OPT_ANY_MODEL,
     OPT_CORS,
     OPT_QUEUE,
+    OPT_CHAT_TEMPLATE,
     OPT_DEVICE,
     OPT_KV,
     OPT_NUMERICS,
@@ -48,6 +51,7 @@ static const struct option options[] = {
     {"any-model", no_argument, NULL, OPT_ANY_MODEL},
     {"cors", required_argument, NULL, OPT_CORS},
     {"queue", required_argument, NULL, OPT_QUEUE},
+    {"chat-template", required_argument, NULL, OPT_CHAT_TEMPLATE},
     {"device", required_argument, NULL, OPT_DEVICE},
     {"ctx", required_argument, NULL, 'c'},
     {"kv", required_argument, NULL, OPT_KV},
@@ -376,6 +380,15 @@ static int set_numerics(struct fg_config *c, struct fg_err *err)
     return rc ? fg_fail(err, rc, "--%s", why.text) : 0;
 }
 
+/* Read here: later the process may open no files that it does not need. */
+static int set_chat_template(struct fg_config *c, struct fg_err *err)
+{
+    struct fg_err why = {0};
+    int rc = fg_chat_template_read(optarg, &c->chat_template, &why);
+
+    return rc ? fg_fail(err, rc, "--chat-template: %.400s", why.text) : 0;
+}
+
 static int set(struct fg_config *c, int id, struct fg_err *err)
 {
     switch (id) {
@@ -388,6 +401,7 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
     case OPT_ANY_MODEL: c->any_model = true; return 0;
     case OPT_CORS: return add_origin(c, optarg, err);
     case OPT_QUEUE: return set_number(&c->queue, "queue", optarg, (struct range){1, 65536, 1}, err);
+    case OPT_CHAT_TEMPLATE: return set_chat_template(c, err);
     case OPT_DEVICE: return set_string(&c->device, "device", optarg, err);
     case OPT_KV:
     case OPT_SANDBOX:
@@ -515,6 +529,7 @@ void fg_config_flow_options(const struct fg_config *c, struct fg_flow_options *o
 {
     *out = (struct fg_flow_options){.model_path = c->model,
                                     .model_name = c->alias,
+                                    .chat_template = {c->chat_template.p, c->chat_template.n},
                                     .device = c->device,
                                     .kv_type = c->kv_type,
                                     .numerics = c->numerics,
@@ -566,6 +581,7 @@ void fg_config_finish(struct fg_config *c)
     free(c->model);
     free(c->alias);
     free(c->device);
+    fg_buffer_finish(&c->chat_template);
     free(c->cache_dir);
     free(c->pipeline_dir);
     free(c->socket);

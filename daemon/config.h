@@ -9,6 +9,7 @@
 #include "cache/pack_key.h"
 #include "serve/flow.h"
 #include "fulgur/error.h"
+#include "base/buffer.h"
 #include "base/log.h"
 #include "model/engine.h"
 
@@ -34,11 +35,12 @@ struct fg_config {
     enum fg_config_action action;
     bool json; /* of the plan, of the tuning */
     char *model, *device;
-    char *alias;                   /* the first that was given */
-    struct fg_config_list aliases; /* the others */
-    bool any_model;                /* requests may use any name */
-    struct fg_config_list cors;    /* origins of web pages that may ask */
-    uint32_t queue;                /* requests under way, waiting ones included; 0: the default */
+    struct fg_buffer chat_template; /* the text of --chat-template */
+    char *alias;                    /* the first that was given */
+    struct fg_config_list aliases;  /* the others */
+    bool any_model;                 /* requests may use any name */
+    struct fg_config_list cors;     /* origins of web pages that may ask */
+    uint32_t queue;                 /* requests under way, waiting ones included; 0: the default */
     enum fg_kv_type kv_type;
     enum fg_numerics numerics;
     bool tune;                     /* at the first start */

@@ -75,11 +75,14 @@ static json_t *query_json(const char *query, struct fg_http_error *e)
     return object;
 }
 
-static int read_prompt(const json_t *body, const struct fg_flow_info *info,
+static int read_prompt(struct fg_operation_body body, const struct fg_flow_info *info,
                        struct fg_operation_request *out, struct fg_http_error *e)
 {
+    const struct fg_api_choice choice = {.text = body.text,
+                                         .chat = fg_json_field(body.json, "messages") != NULL,
+                                         .cache = FG_CACHE_READ_WRITE};
     struct fg_api_request parsed;
-    int r = fg_api_request_parse(body, fg_json_field(body, "messages") != NULL, info, &parsed, e);
+    int r = fg_api_request_parse_choice(body.json, &choice, info, &parsed, e);
 
     if (r)
         return r;
@@ -153,7 +156,7 @@ static int read_import(const char *query, struct fg_operation_request *out, bool
     return 0;
 }
 
-int fg_operation_request_parse(const json_t *body, const char *query,
+int fg_operation_request_parse(struct fg_operation_body body, const char *query,
                                const struct fg_flow_info *info, struct fg_operation_request *out,
                                bool *stream, struct fg_http_error *e)
 {
@@ -165,8 +168,8 @@ int fg_operation_request_parse(const json_t *body, const char *query,
         return read_prompt(body, info, out, e);
     if (out->kind == FG_OPERATION_IMPORT)
         return read_import(query, out, stream, e);
-    if (body)
-        return read_fields(body, out, stream, e);
+    if (body.json)
+        return read_fields(body.json, out, stream, e);
     params = query_json(query, e);
     r = params ? read_fields(params, out, stream, e) : FG_EINVAL;
     json_decref(params);

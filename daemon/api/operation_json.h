@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "fulgur/str.h"
 #include "http/errors.h"
 #include "serve/operation.h"
 
@@ -13,10 +14,15 @@ enum { FG_OPERATION_ROWS = 100, FG_OPERATION_MAX_ROWS = 10000 };
 bool fg_operation_path_kind(const char *path, enum fg_operation_kind *kind);
 /* Whether the operation takes a body of JSON. */
 bool fg_operation_has_body(enum fg_operation_kind kind);
-/* `body` (may be NULL): the request's object; `query`: what follows the `?`, or NULL. *stream: the
- * answer is to be a stream. out->kind and out->runs_daemon are set before. FG_EINVAL with *e
- * filled; what *out points to is the caller's in every case. */
-int fg_operation_request_parse(const json_t *body, const char *query,
+/* The object of a request, or NULL, and the text that it was parsed from. */
+struct fg_operation_body {
+    const json_t *json;
+    struct fg_str text;
+};
+/* `query`: what follows the `?`, or NULL. *stream: the answer is to be a stream. out->kind and
+ * out->runs_daemon are set before. FG_EINVAL with *e filled; what *out points to is the caller's in
+ * every case. */
+int fg_operation_request_parse(struct fg_operation_body body, const char *query,
                                const struct fg_flow_info *info, struct fg_operation_request *out,
                                bool *stream, struct fg_http_error *e);
 /* The answer; the caller's; NULL: out of memory. */

@@ -280,8 +280,9 @@ static void read_body(struct fg_work *work)
             x->rc = fg_json_nomem(&x->error);
     }
     if (!x->rc)
-        x->rc = fg_operation_request_parse(body, x->query, &x->all->service->info, asked,
-                                           &x->stream, &x->error);
+        x->rc = fg_operation_request_parse(
+            (struct fg_operation_body){body, body ? fg_body_text(x->body) : (struct fg_str){"", 0}},
+            x->query, &x->all->service->info, asked, &x->stream, &x->error);
     fg_log_text(x->id, asked->id ? asked->id : "");
     json_decref(body);
     fg_body_pass(x->body, x->rc ? NULL : &asked->prompt, asked->n_bytes);

@@ -36,6 +36,10 @@ struct fg_backend {
     void (*info)(void *ctx, struct fg_flow_info *out);
     void (*tenant)(void *ctx, const char *who, struct fg_tenant *out);
 
+    /* Keeps an answer as the model wrote it, by the id of its first tool call, so that the tenant's
+     * later prompts hold it in the same words. */
+    void (*spoke)(void *ctx, const struct fg_tenant *tenant, const char *id, struct fg_str text);
+
     /* May take seconds for a long text, on the caller's thread: not for the event loop. *ids and
      * *text are malloc'd, the caller's. FG_EINVAL, FG_ENOMEM. */
     int (*tokenize)(void *ctx, const struct fg_tokenize_request *request, int32_t **ids, size_t *n,

@@ -40,6 +40,11 @@ static void tenant(void *ctx, const char *who, struct fg_tenant *out)
     fg_flow_tenant(ctx, who, out);
 }
 
+static void spoke(void *ctx, const struct fg_tenant *tenant, const char *id, struct fg_str text)
+{
+    fg_flow_spoke(ctx, tenant, id, text);
+}
+
 static int tokenize(void *ctx, const struct fg_tokenize_request *request, int32_t **ids, size_t *n,
                     struct fg_err *err)
 {
@@ -91,6 +96,7 @@ void fg_backend_local(struct fg_flow *flow, struct fg_backend *out)
                                .jobs = jobs,
                                .info = info,
                                .tenant = tenant,
+                               .spoke = spoke,
                                .tokenize = tokenize,
                                .detokenize = detokenize,
                                .cache_stats = cache_stats,

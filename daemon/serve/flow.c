@@ -145,6 +145,9 @@ static int describe(struct fg_flow *flow, const struct fg_flow_options *opt, str
                                        .pack_key = flow->signers.text,
                                        .context_tokens = flow->context,
                                        .n_vocab = flow->n_vocab,
+                                       .tool_form = flow->vocabulary.chat
+                                                        ? fg_chat_tool_form(flow->vocabulary.chat)
+                                                        : FG_TOOLS_NONE,
                                        .weight_bytes = info->weight_bytes,
                                        .model_created = (uint64_t)st.st_mtime};
     return 0;
@@ -243,6 +246,7 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         flow->texts[i].flow = flow;
         fg_queue_init(&flow->texts[i].queue);
     }
+    fg_spoken_init(&flow->spoken);
     fg_queue_init(&flow->gpu_queue);
     fg_sched_init(&flow->sched, &flow->gpu_queue);
     /* First what is quick to fail. */
@@ -265,7 +269,8 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         flow->runner.prefix_cache.rate = &flow->prefill_rate;
         flow->runner.prefix_cache.wake = &flow->gpu_queue;
         measure(flow, opt);
-        rc = fg_vocabulary_init(&flow->vocabulary, flow->runner.gguf, flow->n_vocab, err);
+        rc = fg_vocabulary_init(&flow->vocabulary, flow->runner.gguf, flow->n_vocab,
+                                opt->chat_template, err);
     }
     if (rc == 0)
         rc = describe(flow, opt, err);
@@ -310,6 +315,7 @@ void fg_flow_destroy(struct fg_flow *flow)
     fg_queue_finish(&flow->gpu_queue);
     for (size_t i = 0; i < FG_TEXT_THREADS; i++)
         fg_queue_finish(&flow->texts[i].queue);
+    fg_spoken_finish(&flow->spoken);
     pthread_cond_destroy(&flow->operations_changed);
     pthread_mutex_destroy(&flow->lock);
     fg_signers_finish(&flow->signers);

@@ -13,6 +13,7 @@
 #include "sample.h"
 #include "schedule.h"
 #include "signers.h"
+#include "spoken.h"
 #include "tenant.h"
 #include "vocabulary.h"
 
@@ -28,6 +29,7 @@ struct fg_flow {
     struct fg_vocabulary vocabulary;
     struct fg_host_tier *host; /* the runner's */
     struct fg_cache *cache;    /* or NULL */
+    struct fg_spoken spoken;
     char *cache_dir;
     uint8_t model[16], numerics[16]; /* the file's fingerprint, the engine's numerics id */
     uint8_t secret[FG_SECRET_BYTES]; /* of the tenants */

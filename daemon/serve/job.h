@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 #include "fulgur/error.h"
+#include "fulgur/str.h"
 #include "prefix/why.h"
+#include "text/tools/tool_form.h"
 
 struct fg_flow; /* the running engine: flow.h */
 struct fg_job;
@@ -54,6 +56,9 @@ struct fg_job_message {
     size_t content_bytes;
     size_t last_part; /* where in the content its last part begins; 0: it has one part */
     char *name;       /* or NULL */
+    /* As the client wrote it: its tool_calls, a JSON array, or NULL; and its other members, a JSON
+     * object, or NULL. */
+    char *calls_json, *extra_json;
 };
 
 struct fg_sampling {
@@ -98,7 +103,11 @@ struct fg_job_request {
     size_t n_tokens;
     struct fg_job_message *messages; /* FG_PROMPT_CHAT */
     size_t n_messages;
-    char *tools_json; /* FG_PROMPT_CHAT: a JSON array, or NULL */
+    /* FG_PROMPT_CHAT, as the client wrote it: a JSON array that is not empty, or NULL; and an
+     * object of variables for the chat template, or NULL. */
+    char *tools_json, *variables_json;
+    bool no_answer_header; /* FG_PROMPT_CHAT: the prompt ends with the last message */
+    bool continue_final;   /* FG_PROMPT_CHAT: that message has no end, and the answer goes on */
     struct fg_tenant tenant;
     char who[FG_JOB_WHO]; /* who asks, for the log: tenant=... uid=... or peer=... */
     int32_t max_tokens;   /* -1: until the context is full */
@@ -221,6 +230,10 @@ uint64_t fg_job_id(const struct fg_job *job);
  * secret (tenant.h). `who` is not kept and not logged. Any thread. */
 void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenant *out);
 
+/* Keeps what the model wrote where it called tools, under the id of the first call. Any thread. */
+void fg_flow_spoke(struct fg_flow *flow, const struct fg_tenant *tenant, const char *id,
+                   struct fg_str text);
+
 /* Text to ids and back, without a job; run on the caller's thread, safe beside everything. ids and
  * text are malloc'd, the caller's. The request: backend.h. */
 struct fg_tokenize_request;
@@ -234,7 +247,8 @@ struct fg_flow_info {
     const char *model_name; /* the name that requests use */
     const char *model_path, *architecture, *device, *driver;
     const char *numerics, *numerics_id; /* the mode's name, and the id that is in every cache key */
-    const char *pack_key; /* that exports are signed with, as text; "": there is none */
+    const char *pack_key;        /* that exports are signed with, as text; "": there is none */
+    enum fg_tool_form tool_form; /* how the model writes tool calls */
     uint32_t context_tokens, n_vocab;
     uint64_t weight_bytes, model_created; /* unix seconds of the file */
     /* Set by the API: other names that requests may use, [n_aliases]; whether any name will do. */

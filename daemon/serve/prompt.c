@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "backend.h"
 #include "flow_state.h"
@@ -16,6 +17,39 @@ static struct fg_str view(const char *s, size_t n)
     return s ? (struct fg_str){s, n} : (struct fg_str){"", 0};
 }
 
+static struct fg_str text_view(const char *s)
+{
+    return view(s, s ? strlen(s) : 0);
+}
+
+/* The model's own words for the calls of each message that says the same; the texts are the
+ * caller's. */
+static void find_spoken(struct fg_flow *flow, const struct fg_job_request *req,
+                        struct fg_chat_message *messages)
+{
+    enum fg_tool_form form = fg_chat_tool_form(flow->vocabulary.chat);
+
+    for (size_t i = 0; i < req->n_messages; i++) {
+        struct fg_chat_message *m = &messages[i];
+        struct fg_str id, text;
+
+        if (!m->calls.n || !fg_tool_calls_id(m->calls, &id) ||
+            !fg_spoken_find(&flow->spoken, &req->tenant, id, &text))
+            continue;
+        if (fg_tool_calls_same(form, text, m->content, m->calls))
+            m->spoken = text;
+        else
+            free((char *)text.p);
+    }
+}
+
+static void free_messages(struct fg_chat_message *messages, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free((char *)messages[i].spoken.p);
+    free(messages);
+}
+
 /* bounds: tokens before the first turn, before the last user message, and before its last part; 0:
  * there is none. */
 static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, int32_t **ids,
@@ -23,12 +57,15 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, i
 {
     const struct fg_vocabulary *v = &flow->vocabulary;
     struct fg_chat_message *messages;
-    struct fg_chat_request chat = {.n_messages = req->n_messages, .add_generation_prompt = true};
+    struct fg_chat_request chat = {.n_messages = req->n_messages,
+                                   .add_generation_prompt = !req->no_answer_header,
+                                   .continue_final = req->continue_final,
+                                   .now = (int64_t)time(NULL)};
     struct fg_chat_text text = {0};
     int rc;
 
-    if (!v->has_chat)
-        return fg_fail(err, v->chat_err.code, "this model cannot chat: %s", v->chat_err.text);
+    if (!v->chat)
+        return fg_fail(err, FG_EUNSUPPORTED, "this model cannot chat: %s", v->chat_err.text);
     if (req->n_messages == 0)
         return fg_fail(err, FG_EINVAL, "messages is empty; a chat needs at least one");
     messages = calloc(req->n_messages, sizeof *messages);
@@ -37,22 +74,27 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, i
     for (size_t i = 0; i < req->n_messages; i++) {
         const struct fg_job_message *m = &req->messages[i];
 
-        messages[i].role = view(m->role, m->role ? strlen(m->role) : 0);
+        messages[i].role = text_view(m->role);
         messages[i].content = view(m->content, m->content_bytes);
         messages[i].last_part = m->last_part;
-        messages[i].name = view(m->name, m->name ? strlen(m->name) : 0);
+        messages[i].name = text_view(m->name);
+        messages[i].calls = text_view(m->calls_json);
+        messages[i].extra = text_view(m->extra_json);
     }
     chat.messages = messages;
-    chat.tools = view(req->tools_json, req->tools_json ? strlen(req->tools_json) : 0);
-    rc = fg_chat_render(&v->chat, &chat, &text, err);
-    free(messages);
+    chat.tools = text_view(req->tools_json);
+    chat.variables = text_view(req->variables_json);
+    find_spoken(flow, req, messages);
+    rc = fg_chat_render(v->chat, &chat, &text, err);
+    free_messages(messages, req->n_messages);
     if (rc)
         return rc;
     struct fg_chat_spans spans = {
         .text = {text.text.p, text.text.n}, .content = text.content, .n_content = text.n_content};
     rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, flow->context, ids, n, err);
     if (rc == 0) {
-        bounds[0] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.head_end);
+        if (text.head_end != FG_CHAT_NOWHERE)
+            bounds[0] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.head_end);
         if (text.last_user != FG_CHAT_NOWHERE)
             bounds[1] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.last_user);
         if (text.last_part != FG_CHAT_NOWHERE)
@@ -122,12 +164,13 @@ static void drop_texts(struct fg_job_request *req)
                                    .messages = req->messages,
                                    .n_messages = req->n_messages,
                                    .tools_json = req->tools_json,
+                                   .variables_json = req->variables_json,
                                    .let_go = req->let_go,
                                    .held = req->held};
 
     fg_job_request_finish(&texts);
     req->let_go = NULL;
-    req->text = req->tools_json = NULL;
+    req->text = req->tools_json = req->variables_json = NULL;
     req->tokens = NULL;
     req->messages = NULL;
     req->n_messages = 0;
@@ -176,6 +219,12 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     if (job->req.cache == FG_CACHE_READ_WRITE)
         fg_flow_note_root(flow, &job->req.tenant);
     return fg_prefix_extend(&job->prefix, job->tokens, job->n_tokens, err);
+}
+
+void fg_flow_spoke(struct fg_flow *flow, const struct fg_tenant *tenant, const char *id,
+                   struct fg_str text)
+{
+    fg_spoken_keep(&flow->spoken, tenant, id, text);
 }
 
 int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *r, int32_t **ids,

@@ -13,9 +13,12 @@ void fg_job_request_finish(struct fg_job_request *r)
         free(r->messages[i].role);
         free(r->messages[i].content);
         free(r->messages[i].name);
+        free(r->messages[i].calls_json);
+        free(r->messages[i].extra_json);
     }
     free(r->messages);
     free(r->tools_json);
+    free(r->variables_json);
     for (size_t i = 0; r->stop && i < r->n_stop; i++)
         free(r->stop[i]);
     free(r->stop);

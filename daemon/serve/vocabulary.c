@@ -92,8 +92,6 @@ static int read_specials(const struct fg_gguf *g, struct fg_vocab_spec *spec, st
     if (rc == 0)
         rc = optional(
             fg_gguf_bool(g, "tokenizer.ggml.add_space_prefix", &spec->add_space_prefix, err));
-    if (rc == 0)
-        rc = optional(fg_gguf_str(g, "tokenizer.chat_template", &spec->chat_template, err));
     /* add_eos stays false: a prompt is to be continued. */
     return rc;
 }
@@ -140,10 +138,58 @@ bool fg_vocabulary_suppresses(const struct fg_vocabulary *v, int32_t token)
            bsearch(&token, v->suppressed, v->n_suppressed, sizeof token, order_ids);
 }
 
-int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
-                       struct fg_err *err)
+static struct fg_str token_text(const struct fg_tokenizer *t, int32_t id)
 {
-    struct fg_vocab_spec spec = {.pre = {"", 0}, .chat_template = {"", 0}};
+    struct fg_str s;
+
+    s.p = fg_tokenizer_piece(t, id, &s.n);
+    return s.p ? s : (struct fg_str){"", 0};
+}
+
+/* The file's templates: one without a name, and named ones of which `default` and `tool_use` are
+ * those that conversations without and with tools are meant for. */
+static int read_templates(const struct fg_gguf *g, struct fg_chat_spec *spec, struct fg_err *err)
+{
+    int rc = optional(fg_gguf_str(g, "tokenizer.chat_template", &spec->text, err));
+
+    if (rc == 0 && !spec->text.n)
+        rc = optional(fg_gguf_str(g, "tokenizer.chat_template.default", &spec->text, err));
+    if (rc == 0)
+        rc = optional(fg_gguf_str(g, "tokenizer.chat_template.tool_use", &spec->tools_text, err));
+    return rc;
+}
+
+/* What is wrong with a template makes chats fail, and nothing else. */
+static int open_chat(struct fg_vocabulary *v, const struct fg_gguf *g, struct fg_str chat_template,
+                     struct fg_err *err)
+{
+    struct fg_chat_spec spec = {.text = chat_template};
+    int32_t unk = -1, pad = -1;
+    size_t n = fg_tokenizer_n_vocab(v->tokenizer);
+    int rc = chat_template.n ? 0 : read_templates(g, &spec, err);
+
+    if (rc == 0)
+        rc = read_id(g, "tokenizer.ggml.unknown_token_id", n, &unk, err);
+    if (rc == 0)
+        rc = read_id(g, "tokenizer.ggml.padding_token_id", n, &pad, err);
+    if (rc)
+        return rc;
+    spec.bos = token_text(v->tokenizer, fg_tokenizer_bos(v->tokenizer));
+    spec.eos = token_text(v->tokenizer, fg_tokenizer_eos(v->tokenizer));
+    spec.unk = token_text(v->tokenizer, unk);
+    spec.pad = token_text(v->tokenizer, pad);
+    rc = fg_chat_create(&spec, &v->chat, &v->chat_err);
+    if (rc == FG_ENOMEM)
+        return fg_fail(err, rc, "%s", v->chat_err.text);
+    if (rc)
+        fg_log(FG_LOG_WARN, "text", "chat=refused why=\"%s\"", v->chat_err.text);
+    return 0;
+}
+
+int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
+                       struct fg_str chat_template, struct fg_err *err)
+{
+    struct fg_vocab_spec spec = {.pre = {"", 0}};
     int rc = read_tokens(g, n_vocab, &spec, err);
 
     *v = (struct fg_vocabulary){0};
@@ -153,19 +199,16 @@ int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_
         rc = read_suppressed(g, spec.n_tokens, v, err);
     if (rc == 0)
         rc = fg_tokenizer_create(&spec, &v->tokenizer, err);
-    if (rc) {
+    if (rc == 0)
+        rc = open_chat(v, g, chat_template, err);
+    if (rc)
         fg_vocabulary_finish(v);
-        return rc;
-    }
-    v->has_chat = fg_chat_init(&v->chat, fg_tokenizer_chat_template(v->tokenizer),
-                               (struct fg_str){"", 0}, &v->chat_err) == 0;
-    return 0;
+    return rc;
 }
 
 void fg_vocabulary_finish(struct fg_vocabulary *v)
 {
-    if (v->has_chat)
-        fg_chat_finish(&v->chat);
+    fg_chat_destroy(v->chat);
     fg_tokenizer_destroy(v->tokenizer);
     free(v->suppressed);
     *v = (struct fg_vocabulary){0};

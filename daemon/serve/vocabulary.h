@@ -9,18 +9,18 @@
 
 struct fg_vocabulary {
     struct fg_tokenizer *tokenizer;
-    int32_t *suppressed; /* tokenizer.ggml.suppress_tokens: never chosen; ascending, each once */
-    size_t n_suppressed; /* fewer than there are tokens */
-    bool has_chat;
-    struct fg_chat chat;    /* when has_chat */
-    struct fg_err chat_err; /* why not, else */
+    int32_t *suppressed;    /* tokenizer.ggml.suppress_tokens: never chosen; ascending, each once */
+    size_t n_suppressed;    /* fewer than there are tokens */
+    struct fg_chat *chat;   /* or NULL */
+    struct fg_err chat_err; /* why not */
 };
 
-/* A model without a chat template that is known can still answer text. The bytes of g are copied.
+/* A model without a chat template, or with one that is malformed, can still answer text. A
+ * chat_template that is not empty takes the place of the file's. The bytes of g are copied.
  * FG_EFORMAT, FG_EUNSUPPORTED (other than byte-level BPE), FG_ENOMEM, FG_ENOTFOUND (no vocabulary).
  * On failure *v needs no fg_vocabulary_finish(). */
 int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
-                       struct fg_err *err);
+                       struct fg_str chat_template, struct fg_err *err);
 /* Is the token one of the suppressed? */
 bool fg_vocabulary_suppresses(const struct fg_vocabulary *v, int32_t token);
 /* A hash of all tokens' bytes and kinds (docs/pack-format.md). FG_ENOMEM. */

@@ -30,6 +30,7 @@ struct fake_backend {
     unsigned n_jobs;
     unsigned n_tokenizing;
     bool let_go;
+    char spoken[FAKE_SPOKEN];
 };
 
 static void emit(struct fg_job *job, const struct fg_job_event *event)
@@ -407,11 +408,30 @@ static void fake_info(void *ctx, struct fg_flow_info *out)
         .numerics = "exact",
         .numerics_id = "0123456789abcdef0123456789abcdef",
         .pack_key = "ed25519:0123",
+        .tool_form = FG_TOOLS_MINIMAX,
         .context_tokens = 4096,
         .n_vocab = 2000,
         .weight_bytes = 123456789,
         .model_created = 1700000000,
     };
+}
+
+static void fake_spoke(void *ctx, const struct fg_tenant *tenant, const char *id,
+                       struct fg_str text)
+{
+    struct fake_backend *b = ctx;
+
+    (void)tenant;
+    pthread_mutex_lock(&b->lock);
+    snprintf(b->spoken, sizeof b->spoken, "%s %.*s", id, (int)text.n, text.p);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void fake_backend_spoken(struct fake_backend *b, char out[FAKE_SPOKEN])
+{
+    pthread_mutex_lock(&b->lock);
+    memcpy(out, b->spoken, sizeof b->spoken);
+    pthread_mutex_unlock(&b->lock);
 }
 
 /* Its name, as far as it goes: tests can read it, and compare. */
@@ -487,6 +507,7 @@ void fake_backend_table(struct fake_backend *b, struct fg_backend *out)
                                .jobs = fake_jobs,
                                .info = fake_info,
                                .tenant = fake_tenant,
+                               .spoke = fake_spoke,
                                .tokenize = fake_tokenize,
                                .detokenize = fake_detokenize,
                                .cache_stats = fake_cache_stats};

@@ -29,6 +29,10 @@ void fake_job_wait_canceled(struct fg_job *job);
 void fake_backend_wait_released(struct fake_backend *b);
 unsigned fake_backend_submitted(struct fake_backend *b);
 
+/* The id and the text of the last answer that was kept with its tool calls; "": none was. */
+enum { FAKE_SPOKEN = 256 };
+void fake_backend_spoken(struct fake_backend *b, char out[FAKE_SPOKEN]);
+
 void fake_job_begun(struct fg_job *job, const int32_t *prompt, size_t n);
 void fake_job_prompt(struct fg_job *job, const struct fg_job_token *tokens, size_t n);
 void fake_job_progress(struct fg_job *job, uint32_t done, uint32_t total, uint32_t reused);

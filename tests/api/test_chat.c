@@ -10,6 +10,12 @@
     "\"b before a\", \"parameters\": {\"z\": 1.5, \"a\": 2}}}]"
 #define USER "\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]"
 
+#define CALLS                                                                                      \
+    "[{\"id\": \"c1\", \"type\": \"function\", \"function\": {\"name\": \"add\", \"arguments\": "  \
+    "\"{\\\"b\\\":2.0,\\\"a\\\":[1,1.5]}\"}},{\"id\": \"c2\", \"type\": \"function\", "            \
+    "\"function\": "                                                                               \
+    "{\"name\": \"raw\", \"arguments\": \"not json\"}}]"
+
 static struct fg_job *post(struct fixture *f, struct client *c, const char *body)
 {
     client_unix(c, f);
@@ -33,21 +39,26 @@ static json_t *finish(struct client *c, struct fg_job *job, enum fg_finish_reaso
 
 /* What the messages below come to. */
 static const struct {
-    const char *role, *content, *name;
+    const char *role, *content, *name, *calls, *extra;
 } expected[] = {
-    {"system", "be brief", NULL},
-    {"system", "", NULL},
-    {"user", "one two", "ann"},
-    {"assistant",
-     "let me see\n<tool_calls>\n{\"name\": \"add\", \"arguments\": {\"b\": 2, \"a\": [1, "
-     "1.5]}}\n{\"name\": \"raw\", \"arguments\": \"not json\"}\n</tool_calls>",
+    {"system", "be brief", NULL, NULL, NULL},
+    {"system", "", NULL, NULL, NULL},
+    {"user", "one two", "ann", NULL, NULL},
+    {"assistant", "let me see", NULL, CALLS, "{\"n\": [1.50 , 1e3]}"},
+    {"tool", "3", "add", NULL, "{\"tool_call_id\": \"c1\"}"},
+    {"assistant", "", NULL, "[{\"function\": {\"name\": \"x\\\"y\", \"arguments\": \"{}\"}}]",
      NULL},
-    {"tool", "3", "add"},
-    {"assistant", "<tool_calls>\n{\"name\": \"x\\\"y\", \"arguments\": {}}\n</tool_calls>", NULL},
-    {"tool", "4", "named"},
-    {"tool", "5", NULL},
-    {"user", "and?", NULL},
+    {"tool", "4", "named", NULL, "{\"tool_call_id\": \"c1\"}"},
+    {"tool", "5", NULL, NULL, "{\"tool_call_id\": \"unknown\"}"},
+    {"user", "and?", NULL, NULL, "{\"refusal\": null}"},
 };
+
+static void expect_text(const char *got, const char *want)
+{
+    assert_int_equal(got != NULL, want != NULL);
+    if (want)
+        assert_string_equal(got, want);
+}
 
 static void messages_reach_the_backend(void **state)
 {
@@ -65,11 +76,8 @@ static void messages_reach_the_backend(void **state)
              "{\"role\": \"developer\", \"content\": []},"
              "{\"role\": \"user\", \"name\": \"ann\", \"content\": [{\"type\": \"text\", \"text\": "
              "\"one \"}, {\"type\": \"text\", \"text\": \"two\"}]},"
-             "{\"role\": \"assistant\", \"content\": \"let me see\", \"tool_calls\": ["
-             "{\"id\": \"c1\", \"type\": \"function\", \"function\": {\"name\": \"add\", "
-             "\"arguments\": \"{\\\"b\\\":2,\\\"a\\\":[1,1.5]}\"}},"
-             "{\"id\": \"c2\", \"type\": \"function\", \"function\": {\"name\": \"raw\", "
-             "\"arguments\": \"not json\"}}]},"
+             "{\"role\": \"assistant\", \"content\": \"let me see\", \"n\": [1.50 , 1e3], "
+             "\"tool_calls\": " CALLS "},"
              "{\"role\": \"tool\", \"tool_call_id\": \"c1\", \"content\": \"3\"},"
              "{\"role\": \"assistant\", \"content\": null, \"tool_calls\": [{\"function\": "
              "{\"name\": \"x\\\"y\", \"arguments\": \"{}\"}}]},"
@@ -88,15 +96,13 @@ static void messages_reach_the_backend(void **state)
         assert_string_equal(r->messages[i].content, expected[i].content);
         assert_int_equal(r->messages[i].content_bytes, strlen(expected[i].content));
         assert_int_equal(r->messages[i].last_part, i == 2 ? strlen("one ") : 0);
-        if (expected[i].name)
-            assert_string_equal(r->messages[i].name, expected[i].name);
-        else
-            assert_null(r->messages[i].name);
+        expect_text(r->messages[i].name, expected[i].name);
+        expect_text(r->messages[i].calls_json, expected[i].calls);
+        expect_text(r->messages[i].extra_json, expected[i].extra);
     }
     /* As it came: the same request must make the same prompt. */
-    assert_string_equal(r->tools_json,
-                        "[{\"type\":\"function\",\"function\":{\"name\":\"add\",\"description\":"
-                        "\"b before a\",\"parameters\":{\"z\":1.5,\"a\":2}}}]");
+    assert_memory_equal(TOOLS, "\"tools\": ", 9);
+    assert_string_equal(r->tools_json, TOOLS + 9);
     assert_int_equal(r->max_tokens, 9);
     assert_int_equal(r->n_logprobs, 4);
     json_decref(finish(&c, job, FG_FINISH_STOP));
@@ -275,6 +281,38 @@ static void tool_calls_are_found_in_whole_answers(void **state)
     fixture_stop(&f);
 }
 
+/* What was written goes to the backend with the first call's id, before the client has the answer;
+ * not where the request is to leave nothing behind. */
+static void calls_are_kept_as_they_were_written(void **state)
+{
+    static const char text[] = "So. <tool_calls>\n{\"name\" : \"f\", \"arguments\":{\"x\":1e3}}";
+    static const char *const more[] = {"", ", \"cache\": false",
+                                       ", \"fulgur\": {\"cache\": \"read\"}",
+                                       ", \"skip_special_tokens\": false"};
+    char kept[FAKE_SPOKEN], want[FAKE_SPOKEN], body[512];
+    struct fixture f;
+    struct client c;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        struct fg_job *job;
+        const char *id;
+        json_t *v;
+
+        fixture_start(&f, NULL, NULL);
+        snprintf(body, sizeof body, "{" USER ", " TOOLS "%s}", more[i]);
+        job = post(&f, &c, body);
+        fake_job_delta(job, text, NULL, 0);
+        v = finish(&c, job, FG_FINISH_STOP);
+        unpack(v, "{s:[{s:{s:[{s:s}]}}]}", "choices", "message", "tool_calls", "id", &id);
+        snprintf(want, sizeof want, "%s %s", id, text);
+        fake_backend_spoken(f.backend, kept);
+        assert_string_equal(kept, i == 0 ? want : "");
+        json_decref(v);
+        fixture_stop(&f);
+    }
+}
+
 static void tool_calls_are_found_in_streams(void **state)
 {
     static const char *const pieces[] = {
@@ -335,6 +373,7 @@ int main(void)
         cmocka_unit_test(whole_answer_has_openai_form),
         cmocka_unit_test(stream_has_openai_form),
         cmocka_unit_test(tool_calls_are_found_in_whole_answers),
+        cmocka_unit_test(calls_are_kept_as_they_were_written),
         cmocka_unit_test(tool_calls_are_found_in_streams),
     };
 

@@ -34,10 +34,7 @@ static const char *const not_done[] = {
     "response_format\": {\"type\": \"json_schema\"}",
     "format\": \"json\"",
     "prompt_logprobs\": 1",
-    "chat_template_kwargs\": {\"a\": 1}",
     "chat_template\": \"x\"",
-    "add_generation_prompt\": false",
-    "continue_final_message\": true",
     "reasoning_effort\": \"high\"",
     "verbosity\": \"low\"",
     "thinking\": {\"type\": \"enabled\"}",
@@ -163,6 +160,55 @@ static void finish(struct client *c, struct fg_job *job)
     json_decref(answer(c));
 }
 
+/* What is said to the chat template is for chats. */
+static void templates_are_for_chats(void **state)
+{
+    static const char *const rows[] = {"chat_template_kwargs\": {\"a\": 1}",
+                                       "add_generation_prompt\": false",
+                                       "continue_final_message\": true"};
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char field[96], *body;
+        const struct fg_job_request *r;
+        struct fg_job *job;
+        struct client c;
+        json_t *v;
+
+        snprintf(field, sizeof field, "\"%s", rows[i]);
+        body = body_with(field);
+        v = ask(&f, "POST", TEXT, body, 400);
+        assert_non_null(
+            strstr(json_string_value(json_object_get(json_object_get(v, "error"), "message")),
+                   "no template is used"));
+        json_decref(v);
+        job = post(&f, &c, CHAT, body);
+        r = fake_job_request(job);
+        assert_int_equal(r->variables_json != NULL, i == 0);
+        if (i == 0)
+            assert_string_equal(r->variables_json, "{\"a\": 1}");
+        assert_int_equal(r->no_answer_header, i > 0);
+        assert_int_equal(r->continue_final, i == 2);
+        finish(&c, job);
+        free(body);
+    }
+    json_decref(ask(&f, "POST", CHAT,
+                    "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], "
+                    "\"continue_final_message\": true, \"add_generation_prompt\": true}",
+                    400));
+    json_decref(ask(&f, "POST", CHAT,
+                    "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], "
+                    "\"chat_template_kwargs\": {\"messages\": []}}",
+                    400));
+    json_decref(ask(&f, "POST", CHAT,
+                    "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], "
+                    "\"chat_template_kwargs\": [1]}",
+                    400));
+    fixture_stop(&f);
+}
+
 static void rules_reach_the_backend(void **state)
 {
     const struct fg_job_request *r;
@@ -203,29 +249,26 @@ static void rules_reach_the_backend(void **state)
     fixture_stop(&f);
 }
 
-/* Numbers beyond 64 bits in a tool's schema are as near as they can be in its prompt. */
+/* A tool's schema goes to the template as it was written: numbers beyond 64 bits, blanks, names. */
 static void schemas_go_on_as_they_are(void **state)
 {
+    static const char tools[] =
+        "[{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {\"maximum\" : "
+        "18446744073709551615, \"minimum\":-1e400, \"a\\u0000\": [1.50, -7]}}} ]";
+    char body[512];
     struct fixture f;
     struct client c;
     struct fg_job *job;
-    json_t *tools, *p;
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, CHAT,
-               "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}, {\"role\": \"assistant\","
-               " \"content\": null}], \"tools\": [{\"type\": \"function\", \"function\": "
-               "{\"name\": \"f\", \"parameters\": {\"maximum\": 18446744073709551615, \"minimum\": "
-               "-1e400, \"a\\u0000\": [1.5, -7]}}}]}");
-    tools = json_loads(fake_job_request(job)->tools_json, 0, NULL);
-    assert_non_null(tools);
-    p = json_object_get(json_object_get(json_array_get(tools, 0), "function"), "parameters");
-    assert_true(json_number_value(json_object_get(p, "maximum")) == 0x1p64);
-    assert_true(json_number_value(json_object_get(p, "minimum")) == -DBL_MAX);
-    assert_int_equal(json_array_size(json_object_get(p, "a\xEF\xBF\xBD")), 2);
+    snprintf(body, sizeof body,
+             " {\"messages\": [{\"role\": \"user\", \"content\": \"x\"}, {\"role\": "
+             "\"assistant\", \"content\": null}], \"to\\u006fls\" : %s}",
+             tools);
+    job = post(&f, &c, CHAT, body);
+    assert_string_equal(fake_job_request(job)->tools_json, tools);
     assert_int_equal(fake_job_request(job)->messages[1].content_bytes, 0);
-    json_decref(tools);
     finish(&c, job);
     fixture_stop(&f);
 }
@@ -357,6 +400,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_done_is_named),
+        cmocka_unit_test(templates_are_for_chats),
         cmocka_unit_test(what_changes_nothing_is_taken),
         cmocka_unit_test(rules_reach_the_backend),
         cmocka_unit_test(schemas_go_on_as_they_are),

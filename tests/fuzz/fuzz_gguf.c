@@ -68,7 +68,7 @@ static void use_vocabulary(const struct fg_gguf *g)
     int32_t *ids;
     size_t n;
 
-    if (fg_vocabulary_init(&v, g, 1 << 20, &err))
+    if (fg_vocabulary_init(&v, g, 1 << 20, (struct fg_str){"", 0}, &err))
         return;
     if (fg_tokenizer_encode(v.tokenizer, (struct fg_str){text, sizeof text - 1}, opt, &ids, &n,
                             &err) == 0) {

@@ -92,7 +92,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     if (!n)
         return 0;
-    choice = (struct fg_api_choice){.chat = data[0] & 1, .cache = (data[0] >> 1 & 3) % 3};
+    choice = (struct fg_api_choice){.text = {(const char *)data + 1, n - 1},
+                                    .chat = data[0] & 1,
+                                    .cache = (data[0] >> 1 & 3) % 3};
     rc = fg_json_parse((const char *)data + 1, n - 1, &body, &e);
     if (rc == 0) {
         rc = fg_api_request_parse_choice(body, &choice, &info, &r, &e);

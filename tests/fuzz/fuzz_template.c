@@ -9,7 +9,8 @@ enum { MESSAGES = 16 };
 static const char *const templates[] = {
     "{% for m in messages %}<|im_start|>{{m.role}}\n{{m.content}}<|im_end|>\n{% endfor %}",
     "{{'<|im_start|>system\nYou are helpful<|im_end|>\n'}}<|im_start|>",
-    "<beginning_of_sentence>{''name''}",
+    "{% for m in messages %}{{ m.content[0].text }}{{ m.tool_calls }}{% endfor %}{{ tools|tojson "
+    "}}",
 };
 
 static struct fg_str view(const uint8_t *p, size_t n)
@@ -33,7 +34,8 @@ static void check(const struct fg_chat_text *t)
         HOLDS(t->content[i].begin >= at && t->content[i].end > t->content[i].begin);
         at = t->content[i].end;
     }
-    HOLDS(at <= t->text.n && t->head_end <= t->text.n);
+    HOLDS(at <= t->text.n);
+    HOLDS(t->head_end == FG_CHAT_NOWHERE || t->head_end <= t->text.n);
     HOLDS(t->last_user == FG_CHAT_NOWHERE || t->last_user <= t->text.n);
     HOLDS(t->last_part == FG_CHAT_NOWHERE || t->last_part <= t->text.n);
 }
@@ -48,6 +50,7 @@ static void render(const struct fg_chat *c, struct input *in)
     size_t n;
 
     request.add_generation_prompt = take(in, 1) & 1;
+    request.continue_final = take(in, 1) & 1;
     p = take_until(in, 0, &n);
     request.tools = view(p, n);
     while (in->n && request.n_messages < MESSAGES) {
@@ -72,22 +75,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct input in = {data, n};
     unsigned which = (unsigned)take(&in, 1) % 4;
     struct fg_err err = {0};
-    struct fg_str program;
-    struct fg_chat chat;
+    struct fg_chat_spec spec = {.bos = {"<s>", 3}};
+    struct fg_chat *chat;
     size_t bytes;
 
     if (which < 3) {
-        program = (struct fg_str){templates[which], strlen(templates[which])};
+        spec.text = (struct fg_str){templates[which], strlen(templates[which])};
     } else {
         const uint8_t *p = take_until(&in, 0, &bytes);
 
-        program = view(p, bytes);
+        spec.text = view(p, bytes);
     }
-    if (fg_chat_init(&chat, program, (struct fg_str){"", 0}, &err)) {
+    if (fg_chat_create(&spec, &chat, &err)) {
         HOLDS(err.text[0]);
         return 0;
     }
-    render(&chat, &in);
-    fg_chat_finish(&chat);
+    render(chat, &in);
+    fg_chat_destroy(chat);
     return 0;
 }

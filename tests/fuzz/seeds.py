@@ -101,7 +101,7 @@ def seeds():
     yield "request", [b"\1" + json.dumps(CHAT).encode(), b"\0" + json.dumps(TEXT).encode(),
                       b"\x34" + json.dumps(MANY).encode(), b"\x65" + json.dumps({**CHAT, "n": 4}).encode(),
                       b"\0" + json.dumps({"prompt": ["a"], "stop": "x", "logprobs": 0}).encode()]
-    chat = b"\1[{\"name\":\"f\"}]\0\0\0You are\0\1\3Hi there\0\2\0Hello\0\x43\1f\0\1\0<|im_end|>\0"
+    chat = b"\1\0[{\"name\":\"f\"}]\0\0\0You are\0\1\3Hi there\0\2\0Hello\0\x43\1f\0\1\0<|im_end|>\0"
     yield "template", [bytes([0]) + chat.replace(b"[{\"name\":\"f\"}]", b""), bytes([2]) + chat,
                        b"\3{{'<|im_start|>system\\nA<|im_end|>\\n'}}{% if x %}<beginning_of_sentence>\0" + chat]
     call = '{"name": "f", "arguments": {"a": [1, 2.5e3, null, "\\u00e4"]}}'

@@ -32,11 +32,14 @@ static void clear_text_stops_at_a_possible_call(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         size_t n = strlen(rows[i].text), at = 0;
+        struct fg_str whole = {rows[i].text, n};
 
-        assert_int_equal(fg_tool_calls_clear(rows[i].text, n, 0), rows[i].clear);
+        assert_int_equal(fg_tool_calls_clear(FG_TOOLS_MINIMAX, whole, 0), rows[i].clear);
+        assert_int_equal(fg_tool_calls_clear(FG_TOOLS_NONE, whole, 0), n);
         /* Byte by byte comes to the same. */
         for (size_t k = 0; k <= n; k++) {
-            size_t now = fg_tool_calls_clear(rows[i].text, k, at);
+            size_t now =
+                fg_tool_calls_clear(FG_TOOLS_MINIMAX, (struct fg_str){rows[i].text, k}, at);
 
             assert_true(now >= at && now <= k);
             at = now;
@@ -45,79 +48,117 @@ static void clear_text_stops_at_a_possible_call(void **state)
     }
 }
 
-/* What the model wrote, read as calls and put into the next prompt, is what it wrote. */
+static struct fg_str view(const char *s)
+{
+    return (struct fg_str){s, strlen(s)};
+}
+
+/* What the model wrote, read as calls and put into the next prompt, is what it wrote: blanks,
+ * digits and escapes too. */
 static void calls_survive_the_round_trip(void **state)
 {
-    static const char text[] =
-        "So.\n<tool_calls>\n"
-        "{\"name\": \"f\", \"arguments\": {\"z\": [1, 2.5], \"a\": \"\xC3\xA9\"}}\n"
-        "{\"name\": \"g\", \"arguments\": {}}\n</tool_calls>";
-    char *content = strdup("So.");
-    struct fg_err err = {0};
-    size_t before, bytes = 3;
-    json_t *calls = fg_tool_calls_read(text, sizeof text - 1, "id", &before);
-
-    (void)state;
-    assert_int_equal(json_array_size(calls), 2);
-    assert_int_equal(before, 3);
-    assert_string_equal(json_string_value(json_object_get(json_array_get(calls, 1), "id")),
-                        "call_id_1");
-    assert_int_equal(fg_tool_calls_append(calls, &content, &bytes, &err), 0);
-    assert_int_equal(bytes, sizeof text - 1);
-    assert_string_equal(content, text);
-    free(content);
-    json_decref(calls);
-}
-
-/* The form that is explained is the one that is read. */
-static void the_form_explained_is_read(void **state)
-{
-    struct fg_buffer t = {0};
-    const char *block;
-    size_t before;
-    json_t *calls;
-    char answer[256];
-
-    (void)state;
-    fg_tool_calls_explain(&t, "\"");
-    assert_false(t.failed);
-    block = strstr(t.p, "<tool_calls>\n{");
-    assert_non_null(block);
-    assert_non_null(
-        strstr(block, "{\"name\": <tool-name-1>, \"arguments\": <args-json-object-1>}"));
-    snprintf(answer, sizeof answer, "%.*s\n{\"name\": \"f\", \"arguments\": {}}\n%s",
-             (int)strlen("<tool_calls>"), block, strstr(block, "</tool_calls>"));
-    calls = fg_tool_calls_read(answer, strlen(answer), "id", &before);
-    assert_int_equal(json_array_size(calls), 1);
-    assert_int_equal(before, 0);
-    json_decref(calls);
-    fg_buffer_finish(&t);
-}
-
-static void malformed_calls_leave_the_content(void **state)
-{
     static const struct {
-        const char *calls, *error;
+        enum fg_tool_form form;
+        const char *text;
     } rows[] = {
-        {"{}", ": it must be an array"},
-        {"[{\"function\": {\"name\": \"f\", \"arguments\": \"{}\"}}, 1]", "[1]: it must be "},
-        {"[{\"function\": {\"name\": \"f\"}}]", "[0]: it must be "},
+        {FG_TOOLS_MINIMAX,
+         "So.\n<tool_calls>\n"
+         "{\"name\": \"f\", \"arguments\": {\"z\":[1, 2.50,1e3 ], \"a\": \"\\u00e9\\/\xC3\xA9\"}}\n"
+         "{\"name\": \"g\", \"arguments\": {\"n\": 0.1, \"big\": 123456789012345678901}}\n"
+         "</tool_calls>"},
+        {FG_TOOLS_HERMES, "So.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\":1.0}}\n"
+                          "</tool_call>\n<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n"
+                          "</tool_call>"},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        json_t *calls = json_loads(rows[i].calls, 0, NULL);
-        char *content = strdup("So.");
-        struct fg_err err = {0};
-        size_t bytes = 3;
+        struct fg_buffer content = {0};
+        size_t before;
+        json_t *calls = fg_tool_calls_read(rows[i].form, view(rows[i].text), "id", &before);
+        char *list;
 
-        assert_int_equal(fg_tool_calls_append(calls, &content, &bytes, &err), FG_EINVAL);
-        assert_memory_equal(err.text, rows[i].error, strlen(rows[i].error));
-        assert_int_equal(bytes, 3);
-        assert_string_equal(content, "So.");
-        free(content);
+        assert_int_equal(json_array_size(calls), 2);
+        assert_int_equal(before, 3);
+        assert_string_equal(json_string_value(json_object_get(json_array_get(calls, 1), "id")),
+                            "call_id_1");
+        list = json_dumps(calls, JSON_ENSURE_ASCII);
+        fg_buffer_str(&content, "So.");
+        fg_tool_calls_append(rows[i].form, view(list), &content);
+        assert_string_equal(content.p, rows[i].text);
+        fg_buffer_finish(&content);
+        free(list);
         json_decref(calls);
     }
+}
+
+static void blocks_are_read_or_stay_text(void **state)
+{
+    static const struct {
+        enum fg_tool_form form;
+        const char *text, *arguments; /* of the last call; NULL: it is text */
+        size_t n, content;
+    } rows[] = {
+        {FG_TOOLS_MINIMAX, "a \n<tool_calls>\n{\"arguments\" : { \"b\":2 }, \"name\":\"f\"}",
+         "{ \"b\":2 }", 1, 1},
+        {FG_TOOLS_MINIMAX, "<tool_calls>{\"name\": \"f\"}\n{\"name\": \"g\"}</tool_calls> \n", "{}",
+         2, 0},
+        {FG_TOOLS_MINIMAX, "<tool_calls>{\"name\": \"f\"}</tool_calls> more", NULL, 0, 0},
+        {FG_TOOLS_MINIMAX, "<tool_calls>{\"name\": \"f\", \"arguments\": []}", NULL, 0, 0},
+        {FG_TOOLS_MINIMAX, "<tool_calls>{\"name\": \"f\", \"name\": \"g\"}", NULL, 0, 0},
+        {FG_TOOLS_MINIMAX, "<tool_calls>{\"name\": \"f\\u0000\"}", NULL, 0, 0},
+        {FG_TOOLS_MINIMAX, "<tool_calls>{\"name\": 1}", NULL, 0, 0},
+        {FG_TOOLS_MINIMAX, "<tool_calls>{\"name\": \"f\", \"arguments\": {\"x\": 1e999}}",
+         "{\"x\": 1e999}", 1, 0},
+        {FG_TOOLS_MINIMAX, "<tool_call>{\"name\": \"f\"}</tool_call>", NULL, 0, 0},
+        {FG_TOOLS_HERMES, "x<tool_call>{\"name\": \"f\"}</tool_call>", "{}", 1, 1},
+        {FG_TOOLS_HERMES, "<tool_call>\n<function=f>\n</function>\n</tool_call>", NULL, 0, 0},
+        {FG_TOOLS_HERMES, "<tool_call>", NULL, 0, 0},
+        {FG_TOOLS_NONE, "<tool_call>{\"name\": \"f\"}</tool_call>", NULL, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t content = 99, n;
+        json_t *calls = fg_tool_calls_read(rows[i].form, view(rows[i].text), "id", &content);
+        const char *arguments;
+
+        n = json_array_size(calls);
+        assert_int_equal(n, rows[i].n);
+        if (n) {
+            arguments = json_string_value(json_object_get(
+                json_object_get(json_array_get(calls, n - 1), "function"), "arguments"));
+            assert_string_equal(arguments, rows[i].arguments);
+            assert_int_equal(content, rows[i].content);
+        }
+        json_decref(calls);
+    }
+}
+
+/* A client's arguments that are no JSON are the string that they are. */
+static void arguments_go_in_as_they_came(void **state)
+{
+    struct fg_buffer content = {0};
+
+    (void)state;
+    fg_tool_calls_append(FG_TOOLS_MINIMAX,
+                         view("[{\"function\": {\"name\": \"x\\\"y\", \"arguments\": \"not "
+                              "json\"}}, {\"function\": {\"name\": \"f\", \"arguments\": "
+                              "\"\\u007b\\\"x\\\":1e3}\"}}]"),
+                         &content);
+    assert_string_equal(content.p, "<tool_calls>\n{\"name\": \"x\\\"y\", \"arguments\": \"not "
+                                   "json\"}\n{\"name\": \"f\", \"arguments\": {\"x\":1e3}}\n"
+                                   "</tool_calls>");
+    fg_buffer_finish(&content);
+}
+
+static void the_form_is_that_of_the_first_tag(void **state)
+{
+    (void)state;
+    assert_int_equal(fg_tool_form_of(view("with <tool_calls></tool_calls>")), FG_TOOLS_MINIMAX);
+    assert_int_equal(fg_tool_form_of(view("in <tool_call></tool_call>")), FG_TOOLS_HERMES);
+    assert_int_equal(fg_tool_form_of(view("[TOOL_CALLS]")), FG_TOOLS_NONE);
+    assert_int_equal(fg_tool_form_of(view("")), FG_TOOLS_NONE);
 }
 
 int main(void)
@@ -125,8 +166,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clear_text_stops_at_a_possible_call),
         cmocka_unit_test(calls_survive_the_round_trip),
-        cmocka_unit_test(the_form_explained_is_read),
-        cmocka_unit_test(malformed_calls_leave_the_content),
+        cmocka_unit_test(blocks_are_read_or_stay_text),
+        cmocka_unit_test(arguments_go_in_as_they_came),
+        cmocka_unit_test(the_form_is_that_of_the_first_tag),
     };
 
     return cmocka_run_group_tests_name("tool calls", tests, NULL, NULL);

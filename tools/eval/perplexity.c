@@ -135,7 +135,7 @@ static int open_all(struct work *w, struct fg_err *err)
         rc = fg_hparams_init(&hp, w->gguf, err);
     if (rc)
         return rc;
-    rc = fg_vocabulary_init(&w->vocabulary, w->gguf, hp.n_vocab, err);
+    rc = fg_vocabulary_init(&w->vocabulary, w->gguf, hp.n_vocab, (struct fg_str){"", 0}, err);
     if (rc == 0 && w->a.ctx > hp.n_ctx_train)
         rc = fg_fail(err, FG_EINVAL, "--ctx %u: the model's context is %u", w->a.ctx,
                      hp.n_ctx_train);

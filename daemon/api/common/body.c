@@ -33,6 +33,14 @@ int fg_body_parse(struct fg_body *body, json_t **out, struct fg_http_error *e)
     return fg_json_memory_end(&wanted) && rc ? refuse(body, wanted, e) : rc;
 }
 
+struct fg_str fg_body_text(struct fg_body *body)
+{
+    size_t n = evbuffer_get_length(body->bytes);
+    const char *bytes = n ? (const char *)evbuffer_pullup(body->bytes, -1) : NULL;
+
+    return bytes ? (struct fg_str){bytes, n} : (struct fg_str){"", 0};
+}
+
 int fg_body_charge(struct fg_body *body, size_t n, struct fg_http_error *e)
 {
     int rc = fg_hold_more(&body->made, body->budget, body->tenant, n);
@@ -40,13 +48,20 @@ int fg_body_charge(struct fg_body *body, size_t n, struct fg_http_error *e)
     return rc == FG_EBUSY ? refuse(body, n, e) : rc ? fg_json_nomem(e) : 0;
 }
 
+static size_t length(const char *text)
+{
+    return text ? strlen(text) : 0;
+}
+
 size_t fg_body_texts(const struct fg_job_request *r)
 {
     size_t n = r->text_bytes + r->n_tokens * sizeof *r->tokens +
-               r->n_messages * sizeof *r->messages + (r->tools_json ? strlen(r->tools_json) : 0);
+               r->n_messages * sizeof *r->messages + length(r->tools_json) +
+               length(r->variables_json);
 
     for (size_t i = 0; r->messages && i < r->n_messages; i++)
-        n += r->messages[i].content_bytes;
+        n += r->messages[i].content_bytes + length(r->messages[i].calls_json) +
+             length(r->messages[i].extra_json);
     return n;
 }
 

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "fulgur/str.h"
 #include "http/budget.h"
 #include "http/errors.h"
 
@@ -13,6 +14,9 @@ struct fg_job_request;
  * beside others (503). Joins the body's pieces and parses: where it is large, on a worker. What the
  * object takes is held by body->made, so it is to be freed before the body is. */
 int fg_body_parse(struct fg_body *body, json_t **out, struct fg_http_error *e);
+
+/* The text that was parsed; the body's. */
+struct fg_str fg_body_text(struct fg_body *body);
 
 /* Holds n bytes more for what is made of the body. FG_EINVAL with *e filled (503). */
 int fg_body_charge(struct fg_body *body, size_t n, struct fg_http_error *e);

@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_scan.h"
 #include "http/json_in.h"
 #include "request_json.h"
 #include "text/tools/tool_calls.h"
+
+enum { MAX_VARIABLES = 48 }; /* of chat_template_kwargs */
 
 /* Joins the text parts of `parts` into m's content. */
 static int join_parts(const json_t *parts, const char *path, struct fg_job_message *m,
@@ -118,22 +121,88 @@ static int read_name(const json_t *message, const json_t *called, const char *pa
     return r;
 }
 
-static int append_calls(const json_t *calls, const char *path, struct fg_job_message *m,
-                        struct fg_http_error *e)
+static int check_calls(const json_t *calls, const char *path, struct fg_http_error *e)
 {
-    struct fg_err err = {0};
+    const json_t *call;
     char field[64];
-    int rc = fg_tool_calls_append(calls, &m->content, &m->content_bytes, &err);
+    size_t i;
 
     snprintf(field, sizeof field, "%s.tool_calls", path);
-    if (rc == FG_ENOMEM)
-        return fg_json_nomem(e);
-    return rc ? fg_http_fail(e, 400, field, NULL, "%s%s", field, err.text) : 0;
+    if (!json_is_array(calls))
+        return fg_http_fail(e, 400, field, NULL, "%s: it must be an array", field);
+    json_array_foreach(calls, i, call)
+    {
+        const json_t *function = json_object_get(call, "function");
+        const json_t *name = json_object_get(function, "name");
+        const json_t *arguments = json_object_get(function, "arguments");
+
+        if (!json_is_string(name) || !json_is_string(arguments))
+            return fg_http_fail(e, 400, field, NULL,
+                                "%s[%zu]: it must be {\"function\": {\"name\": string, "
+                                "\"arguments\": string}}",
+                                field, i);
+        if (!fg_tool_arguments_fit(
+                (struct fg_str){json_string_value(arguments), json_string_length(arguments)}))
+            return fg_http_fail(
+                e, 400, field, NULL,
+                "%s[%zu].function.arguments: at most %d bytes with %d arrays and objects are read",
+                field, i, FG_ARGUMENTS_MAX_BYTES, FG_ARGUMENTS_MAX_CONTAINERS);
+    }
+    return 0;
 }
 
-static int read_message(const json_t *message, const char *path, json_t *called,
+/* A copy of a part of the body's text; NULL where it is empty. */
+static int copy_text(struct fg_str part, char **out, struct fg_http_error *e)
+{
+    if (!part.n)
+        return 0;
+    *out = strndup(part.p, part.n);
+    return *out ? 0 : fg_json_nomem(e);
+}
+
+static bool is_ours(struct fg_str name)
+{
+    return fg_scan_is(name, "role") || fg_scan_is(name, "content") || fg_scan_is(name, "name") ||
+           fg_scan_is(name, "tool_calls");
+}
+
+/* What the template gets of the message as it was written: calls, and members that are of no
+ * concern here. */
+static int read_text(struct fg_str text, bool calls, struct fg_job_message *m,
+                     struct fg_http_error *e)
+{
+    struct fg_scan s = {.text = text};
+    struct fg_buffer extra = {0};
+    struct fg_str list = {"", 0};
+
+    while (fg_scan_next(&s)) {
+        if (is_ours(s.name))
+            continue;
+        fg_buffer_str(&extra, extra.n ? ", " : "{");
+        fg_buffer_view(&extra, s.name);
+        fg_buffer_str(&extra, ": ");
+        fg_buffer_view(&extra, s.value);
+    }
+    if (extra.n)
+        fg_buffer_str(&extra, "}");
+    m->extra_json = extra.p;
+    if (extra.failed)
+        return fg_json_nomem(e);
+    if (calls && fg_scan_find(text, "tool_calls", &list))
+        return copy_text(list, &m->calls_json, e);
+    return 0;
+}
+
+/* A message, and the text that it was parsed from. */
+struct source {
+    const json_t *json;
+    struct fg_str text;
+};
+
+static int read_message(struct source source, const char *path, json_t *called,
                         struct fg_job_message *m, struct fg_http_error *e)
 {
+    const json_t *message = source.json;
     const json_t *role, *calls;
     char field[64], found[64];
     const char *known;
@@ -157,12 +226,16 @@ static int read_message(const json_t *message, const char *path, json_t *called,
     if (!r)
         r = read_name(message, called, path, m, e);
     if (!r && calls)
-        r = append_calls(calls, path, m, e);
+        r = check_calls(calls, path, e);
+    if (!r)
+        r = read_text(source.text, json_array_size(calls) > 0, m, e);
     return r || !calls ? r : note_calls(called, calls, e);
 }
 
-static int read_messages(const json_t *body, struct fg_job_request *job, struct fg_http_error *e)
+static int read_messages(const json_t *body, struct fg_str text, struct fg_job_request *job,
+                         struct fg_http_error *e)
 {
+    struct fg_scan scan = {.text = {"", 0}};
     const json_t *messages = fg_json_field(body, "messages");
     size_t n = json_array_size(messages);
     char path[32], found[64];
@@ -183,9 +256,14 @@ static int read_messages(const json_t *body, struct fg_job_request *job, struct 
         return fg_json_nomem(e);
     }
     job->n_messages = n;
+    (void)fg_scan_find(text, "messages", &scan.text);
     for (size_t i = 0; i < n && !r; i++) {
+        struct source source = {.json = json_array_get(messages, i)};
+
         snprintf(path, sizeof path, "messages[%zu]", i);
-        r = read_message(json_array_get(messages, i), path, called, &job->messages[i], e);
+        if (fg_scan_next(&scan))
+            source.text = scan.value;
+        r = read_message(source, path, called, &job->messages[i], e);
     }
     json_decref(called);
     return r;
@@ -207,8 +285,10 @@ static int read_tool_choice(const json_t *body, bool *hide, struct fg_http_error
     return 0;
 }
 
-static int read_tools(const json_t *body, struct fg_api_request *out, struct fg_http_error *e)
+static int read_tools(const json_t *body, struct fg_str text, struct fg_api_request *out,
+                      struct fg_http_error *e)
 {
+    struct fg_str list = {"", 0};
     const json_t *tools = fg_json_field(body, "tools"), *tool;
     char path[32], found[64];
     bool hide;
@@ -234,16 +314,78 @@ static int read_tools(const json_t *body, struct fg_api_request *out, struct fg_
     }
     if (hide || !json_array_size(tools))
         return 0;
-    /* jansson keeps the order of members, so equal requests make equal prompts. */
-    out->job.tools_json = json_dumps(tools, JSON_COMPACT);
     out->tools = true;
-    return out->job.tools_json ? 0 : fg_json_nomem(e);
+    (void)fg_scan_find(text, "tools", &list);
+    return copy_text(list, &out->job.tools_json, e);
 }
 
-int fg_api_request_chat(const json_t *body, struct fg_api_request *out, struct fg_http_error *e)
+/* Variables that a template gets from elsewhere, or that would undo what the request says. */
+static bool is_taken(const char *name)
 {
-    int r = read_tools(body, out, e);
+    static const char *const names[] = {
+        "messages",  "tools",    "add_generation_prompt",  "bos_token",    "eos_token", "unk_token",
+        "pad_token", "tokenize", "continue_final_message", "chat_template"};
 
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static int read_variables(const json_t *body, struct fg_str text, struct fg_job_request *job,
+                          struct fg_http_error *e)
+{
+    json_t *given = fg_json_field(body, "chat_template_kwargs"), *v;
+    struct fg_str object = {"", 0};
+    const char *name;
+    char found[64];
+
+    if (!given)
+        return 0;
+    if (!json_is_object(given) || json_object_size(given) > MAX_VARIABLES)
+        return fg_http_fail(e, 400, "chat_template_kwargs", NULL,
+                            "chat_template_kwargs: found %s, it must be an object with at most %d "
+                            "members",
+                            fg_json_found(given, found), MAX_VARIABLES);
+    json_object_foreach(given, name, v) if (is_taken(name)) return fg_http_fail(
+        e, 400, "chat_template_kwargs", "unsupported_parameter",
+        "chat_template_kwargs.%s: it must be absent: the variable has its value from elsewhere",
+        name);
+    (void)fg_scan_find(text, "chat_template_kwargs", &object);
+    return copy_text(object, &job->variables_json, e);
+}
+
+/* Whether the prompt ends with the header of an answer, with the last message, or inside of it. */
+static int read_end(const json_t *body, struct fg_job_request *job, struct fg_http_error *e)
+{
+    bool header = true, go_on = false;
+    int r = fg_json_bool(body, "continue_final_message", &go_on, e);
+
+    header = !go_on;
+    if (!r)
+        r = fg_json_bool(body, "add_generation_prompt", &header, e);
+    if (!r && header && go_on)
+        r = fg_http_fail(e, 400, "continue_final_message", NULL,
+                         "continue_final_message: found true, it must be false where "
+                         "add_generation_prompt is true: one begins a message, the other goes on "
+                         "with one");
+    job->no_answer_header = !header;
+    job->continue_final = go_on;
+    return r;
+}
+
+int fg_api_request_chat(const json_t *body, struct fg_str text, struct fg_api_request *out,
+                        struct fg_http_error *e)
+{
+    struct fg_str whole = {"", 0};
+    int r;
+
+    (void)fg_scan_whole(text, &whole);
     out->job.kind = FG_PROMPT_CHAT;
-    return r ? r : read_messages(body, &out->job, e);
+    r = read_tools(body, whole, out, e);
+    if (!r)
+        r = read_variables(body, whole, &out->job, e);
+    if (!r)
+        r = read_end(body, &out->job, e);
+    return r ? r : read_messages(body, whole, &out->job, e);
 }

@@ -258,7 +258,8 @@ static int parse_choice(struct fg_completion *x, const json_t *body, bool chat, 
 {
     struct choice *c = &x->choices[i];
     uint32_t of_prompt = x->writer.of_prompt;
-    struct fg_api_choice which = {.chat = chat,
+    struct fg_api_choice which = {.text = fg_body_text(x->body),
+                                  .chat = chat,
                                   .cache = x->cache,
                                   .prompt = of_prompt ? i / of_prompt : 0,
                                   .number = of_prompt ? (uint32_t)(i % of_prompt) : 0};
@@ -284,6 +285,15 @@ static int make_choices(struct fg_completion *x, size_t n)
     return 0;
 }
 
+/* Any thread. */
+static void on_spoke(void *ctx, const char *id, struct fg_str text)
+{
+    const struct fg_completion *x = ctx;
+    const struct fg_backend *b = &x->all->service->backend;
+
+    b->spoke(b->ctx, &x->tenant, id, text);
+}
+
 static void set_up_writer(struct fg_completion *x, bool chat)
 {
     const struct fg_api_request *r = &x->choices[0].parsed;
@@ -291,7 +301,10 @@ static void set_up_writer(struct fg_completion *x, bool chat)
 
     w->of_prompt = r->best_of;
     w->kept = r->n;
-    w->tools = r->tools;
+    w->tools = r->tools ? x->all->service->info.tool_form : FG_TOOLS_NONE;
+    /* Text with control tokens in it would not be read as such again. */
+    w->spoke = r->job.cache == FG_CACHE_READ_WRITE && !r->job.show_control ? on_spoke : NULL;
+    w->spoke_ctx = x;
     w->answer.chat = chat;
     w->answer.stream = r->stream;
     w->answer.include_usage = r->include_usage;

@@ -8,7 +8,7 @@
 
 #define FORM "absent: the answer's form is not constrained"
 #define SAMPLER "off: there is no such sampler here"
-#define TEMPLATE "absent: the model's own chat template is used as it is"
+#define TEMPLATE "absent: the model's own chat template is used; it gets chat_template_kwargs"
 #define REASON "absent: how much a model thinks is not controlled"
 
 /* null, false, "" and [] change nothing. */
@@ -62,7 +62,6 @@ static const struct refused refused[] = {
     {"stop_sequences", NONE, "absent: use stop", NULL},
     /* the prompt */
     {"chat_template", NONE, TEMPLATE, NULL},
-    {"chat_template_kwargs", NONE, TEMPLATE, NULL},
     {"template", NONE, TEMPLATE, NULL},
     {"documents", NONE, TEMPLATE, NULL},
     {"system", NONE, "absent: use a system message", NULL},
@@ -164,8 +163,6 @@ static int check_forms(const json_t *body, struct fg_http_error *e)
 {
     const json_t *modalities = fg_json_field(body, "modalities");
     const json_t *thinking = fg_json_field(body, "thinking");
-    const json_t *generation = fg_json_field(body, "add_generation_prompt");
-    const json_t *go_on = fg_json_field(body, "continue_final_message");
     const char *mode = json_string_value(json_array_get(modalities, 0));
     const char *type = json_string_value(json_object_get(thinking, "type"));
 
@@ -174,11 +171,22 @@ static int check_forms(const json_t *body, struct fg_http_error *e)
                             "modalities: it must be [\"text\"]");
     if (thinking && !json_is_false(thinking) && !(type && strcmp(type, "disabled") == 0))
         return refuse("thinking", thinking, REASON, e);
-    if (generation && !json_is_true(generation))
-        return refuse("add_generation_prompt", generation, "true: the model writes a new message",
-                      e);
+    return 0;
+}
+
+/* What is said to a chat template, where there is none. */
+static int check_chat(const json_t *body, struct fg_http_error *e)
+{
+    const json_t *variables = fg_json_field(body, "chat_template_kwargs");
+    const json_t *header = fg_json_field(body, "add_generation_prompt");
+    const json_t *go_on = fg_json_field(body, "continue_final_message");
+
+    if (variables && !json_is_false(variables) && json_object_size(variables) > 0)
+        return refuse("chat_template_kwargs", variables, "absent: no template is used", e);
+    if (header && !json_is_true(header))
+        return refuse("add_generation_prompt", header, "absent: no template is used", e);
     if (go_on && !json_is_false(go_on))
-        return refuse("continue_final_message", go_on, "false: the model writes a new message", e);
+        return refuse("continue_final_message", go_on, "absent: no template is used", e);
     return 0;
 }
 
@@ -201,7 +209,7 @@ static int check_response_format(const json_t *body, struct fg_http_error *e)
                         fg_json_found(type, found));
 }
 
-int fg_api_request_refuse(const json_t *body, struct fg_http_error *e)
+int fg_api_request_refuse(const json_t *body, bool chat, struct fg_http_error *e)
 {
     int rc = check_response_format(body, e);
 
@@ -213,5 +221,7 @@ int fg_api_request_refuse(const json_t *body, struct fg_http_error *e)
             continue;
         rc = refuse(r->name, v, r->right, e);
     }
+    if (rc == 0 && !chat)
+        rc = check_chat(body, e);
     return rc ? rc : check_forms(body, e);
 }

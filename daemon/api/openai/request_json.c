@@ -231,11 +231,12 @@ int fg_api_request_parse_choice(const json_t *body, const struct fg_api_choice *
     out->chat = choice->chat;
     out->n_prompts = 1;
     out->job.cache = choice->cache;
-    if ((r = fg_api_request_model(body, info, e)) || (r = fg_api_request_refuse(body, e)) ||
-        (r = read_options(body, out, e)) || (r = fg_api_request_rules(body, info, out, e)) ||
+    if ((r = fg_api_request_model(body, info, e)) ||
+        (r = fg_api_request_refuse(body, out->chat, e)) || (r = read_options(body, out, e)) ||
+        (r = fg_api_request_rules(body, info, out, e)) ||
         (r = fg_api_request_sampling(body, &out->job.sampling, e)) ||
         (r = read_choices(body, out, e)) ||
-        (r = out->chat ? fg_api_request_chat(body, out, e)
+        (r = out->chat ? fg_api_request_chat(body, choice->text, out, e)
                        : read_prompt(body, info, choice->prompt, out, e)))
         fg_api_request_finish(out);
     out->job.sampling.seed += choice->number;
@@ -255,14 +256,6 @@ int fg_api_request_count(const struct fg_api_request *r, size_t body_bytes, size
         return fg_http_fail(e, 400, "n", NULL, "n: the prompt is too large for %u answers to it",
                             r->best_of);
     return 0;
-}
-
-int fg_api_request_parse(const json_t *body, bool chat, const struct fg_flow_info *info,
-                         struct fg_api_request *out, struct fg_http_error *e)
-{
-    const struct fg_api_choice choice = {.chat = chat, .cache = FG_CACHE_READ_WRITE};
-
-    return fg_api_request_parse_choice(body, &choice, info, out, e);
 }
 
 void fg_api_request_finish(struct fg_api_request *r)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <jansson.h>
 
+#include "fulgur/str.h"
 #include "http/errors.h"
 #include "serve/job.h"
 
@@ -14,7 +15,7 @@ struct fg_api_request {
     struct fg_job_request job;
     bool chat;
     bool stream, include_usage, progress;
-    bool tools;          /* the answer's <tool_calls> become OpenAI tool calls */
+    bool tools;          /* the model sees tools: its calls become OpenAI's */
     bool echo;           /* the answer begins with its prompt */
     bool wants_logprobs; /* else those of the job are for best_of */
     uint32_t n, best_of; /* answers to each prompt that are given, and that are computed */
@@ -23,6 +24,7 @@ struct fg_api_request {
 
 /* One of the answers that a body asks for. */
 struct fg_api_choice {
+    struct fg_str text;      /* the body, of which parts are passed on as they were written */
     bool chat;               /* the body is one of /v1/chat/completions, else of /v1/completions */
     enum fg_cache_use cache; /* at most, as a header said */
     size_t prompt;           /* which one of the body's, from 0 */
@@ -34,9 +36,6 @@ struct fg_api_choice {
 int fg_api_request_parse_choice(const json_t *body, const struct fg_api_choice *choice,
                                 const struct fg_flow_info *info, struct fg_api_request *out,
                                 struct fg_http_error *e);
-/* The same for the first answer to the first prompt. */
-int fg_api_request_parse(const json_t *body, bool chat, const struct fg_flow_info *info,
-                         struct fg_api_request *out, struct fg_http_error *e);
 /* How many answers the body (of so many bytes) asks for: *n, n_prompts * best_of. FG_EINVAL with *e
  * filled: too many. */
 int fg_api_request_count(const struct fg_api_request *r, size_t body_bytes, size_t *n,
@@ -57,8 +56,9 @@ bool fg_api_model_matches(const char *name, const struct fg_flow_info *info);
 int fg_api_request_tokens(const json_t *array, const char *path, const struct fg_flow_info *info,
                           int32_t **ids, size_t *n, struct fg_http_error *e);
 
-/* refused.c: fields that fulgur does not do, unless their value changes nothing. */
-int fg_api_request_refuse(const json_t *body, struct fg_http_error *e);
+/* refused.c: fields that fulgur does not do, or does for chats alone, unless their value changes
+ * nothing. */
+int fg_api_request_refuse(const json_t *body, bool chat, struct fg_http_error *e);
 
 /* sampling_json.c: how tokens are chosen; which of them, and what ends the answer. What was read
  * stays in *out on failure. */
@@ -66,8 +66,9 @@ int fg_api_request_sampling(const json_t *body, struct fg_sampling *s, struct fg
 int fg_api_request_rules(const json_t *body, const struct fg_flow_info *info,
                          struct fg_api_request *out, struct fg_http_error *e);
 
-/* chat_json.c: `messages`, `tools` and `tool_choice`. What was read stays in *out on failure, for
- * fg_api_request_finish. */
-int fg_api_request_chat(const json_t *body, struct fg_api_request *out, struct fg_http_error *e);
+/* chat_json.c: `messages`, `tools`, `tool_choice` and what is said to the chat template. `text` is
+ * the body's. What was read stays in *out on failure, for fg_api_request_finish. */
+int fg_api_request_chat(const json_t *body, struct fg_str text, struct fg_api_request *out,
+                        struct fg_http_error *e);
 
 #endif

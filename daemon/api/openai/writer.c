@@ -139,7 +139,8 @@ static bool stream_delta(struct fg_writer *w, struct fg_writer_choice *c,
         return send_piece(w, c, piece);
     if (!keep_text(c, e->text, e->text_bytes))
         return fg_writer_nomem(w);
-    c->n_sent = fg_tool_calls_clear(c->text.p ? c->text.p : "", c->text.n, from);
+    c->n_sent =
+        fg_tool_calls_clear(w->tools, (struct fg_str){c->text.p ? c->text.p : "", c->text.n}, from);
     piece->text = (struct fg_str){c->text.p ? c->text.p + from : "", c->n_sent - from};
     return send_piece(w, c, piece);
 }
@@ -279,7 +280,10 @@ static struct fg_answer_choice describe(const struct fg_writer *w, const struct 
     *calls = NULL;
     if (w->tools && !w->forecast) {
         snprintf(id, sizeof id, c->index ? "%s_%u" : "%s", w->answer.nonce, c->index);
-        *calls = fg_tool_calls_read(out.text.p, out.text.n, id, &content);
+        *calls = fg_tool_calls_read(w->tools, out.text, id, &content);
+        if (*calls && w->spoke)
+            w->spoke(w->spoke_ctx,
+                     json_string_value(json_object_get(json_array_get(*calls, 0), "id")), out.text);
     }
     out.text.n = content;
     out.calls = *calls;

@@ -25,13 +25,17 @@ struct fg_writer_choice {
 struct fg_writer {
     struct fg_request request;
     struct fg_answer answer;
-    bool tools;                       /* the answer may hold tool calls */
+    enum fg_tool_form tools;          /* of the calls that the answer may hold */
     bool forecast;                    /* what would be reused, instead of an answer */
     struct fg_writer_choice *choices; /* [n_choices], those of a prompt side by side */
     size_t n_choices;
     uint32_t of_prompt, kept; /* choices of a prompt; how many of them, the likeliest, are told */
     double sent;              /* when something last went out; fg_clock_ms() */
-    char *body;               /* the whole answer, once built */
+    /* Told of each answer that calls tools, as it was written, with the id of its first call; NULL:
+     * nobody asks. Where fg_writer_done() and fg_writer_build() run. */
+    void (*spoke)(void *ctx, const char *id, struct fg_str text);
+    void *spoke_ctx;
+    char *body; /* the whole answer, once built */
 };
 
 /* Makes n choices. FG_ENOMEM. */

@@ -1,101 +1,172 @@
 #include "chat.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "chat_template.h"
-#include "text/tools/tool_calls.h"
-#include "tojson.h"
+#include "base/json_scan.h"
+#include "chat_program.h"
 
-#define ROLES "system, user, assistant, tool"
+enum { MAX_VARIABLES = 64, TOKENS = 4 };
 
-static const char *const format_names[] = {
-    [FG_CHAT_CHATML] = "chatml",
-    [FG_CHAT_MINIMAX_M1] = "minimax-m1",
-};
+static const char *const token_names[TOKENS] = {"bos_token", "eos_token", "unk_token", "pad_token"};
 
-const char *fg_chat_format_name(enum fg_chat_format format)
+static struct fg_str view(const char *s)
 {
-    return format_names[format];
+    return (struct fg_str){s, strlen(s)};
 }
 
 static bool is(struct fg_str s, const char *text)
 {
-    return s.n == strlen(text) && (s.n == 0 || !memcmp(s.p, text, s.n));
+    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
 }
 
-/* A message must stay one printable line, whatever a request put into the string. */
-static const char *quoted(struct fg_str s, char room[64])
+/* --- compiling --- */
+
+static int compile(struct fg_str text, struct fg_chat_program *out, struct fg_err *err)
 {
-    size_t n = s.n < 60 ? s.n : 60;
+    struct fg_jinja_error why;
+    int rc = fg_jinja_compile(text, &out->jinja, &why);
 
-    for (size_t i = 0; i < n; i++) {
-        room[i] = s.p[i] < 0x20 || s.p[i] > 0x7e ? '?' : s.p[i];
-    }
-    strcpy(room + n, n < s.n ? "..." : "");
-    return room;
-}
-
-static int find_format(struct fg_chat *c, struct fg_str text, struct fg_str name,
-                       struct fg_err *err)
-{
-    char room[64];
-
-    for (size_t i = 0; name.n && i < sizeof format_names / sizeof format_names[0]; i++) {
-        if (is(name, format_names[i])) {
-            c->format = (enum fg_chat_format)i;
-            return 0;
-        }
-    }
-    if (name.n) {
-        return fg_fail(err, FG_EUNSUPPORTED,
-                       "chat format \"%s\" is not known; known are: chatml, minimax-m1",
-                       quoted(name, room));
-    }
-    if (fg_chat_template_has(text, "<beginning_of_sentence>")) {
-        c->format = FG_CHAT_MINIMAX_M1;
-    } else if (fg_chat_template_has(text, "<|im_start|>")) {
-        c->format = FG_CHAT_CHATML;
-    } else {
-        return fg_fail(err, FG_EUNSUPPORTED,
-                       "%s; known are the families chatml and minimax-m1, "
-                       "and either can be named",
-                       text.n ? "tokenizer.chat_template writes neither <|im_start|> nor "
-                                "<beginning_of_sentence>"
-                              : "the file has no tokenizer.chat_template");
-    }
+    if (rc == FG_ENOMEM)
+        return fg_fail(err, rc, "no memory for a chat template");
+    if (rc)
+        return fg_fail(err, rc == FG_EFULL ? FG_EUNSUPPORTED : FG_EFORMAT,
+                       "its chat template is wrong at line %u, column %u: %.400s", why.line,
+                       why.column, why.message);
     return 0;
 }
 
-int fg_chat_init(struct fg_chat *c, struct fg_str template_text, struct fg_str name,
-                 struct fg_err *err)
+static int set_up(struct fg_chat *c, const struct fg_chat_spec *spec, struct fg_err *err)
 {
+    const struct fg_str tokens[TOKENS] = {spec->bos, spec->eos, spec->unk, spec->pad};
     int rc;
 
-    *c = (struct fg_chat){.tool_quote = "\""};
-    rc = find_format(c, template_text, name, err);
-    if (rc < 0) {
+    for (int i = 0; i < TOKENS; i++) {
+        fg_scan_quote(tokens[i], &c->tokens[i]);
+        if (c->tokens[i].failed)
+            return fg_fail(err, FG_ENOMEM, "no memory for a chat template");
+    }
+    rc = compile(spec->text, &c->plain, err);
+    if (rc == 0 && spec->tools_text.n)
+        rc = compile(spec->tools_text, &c->with_tools, err);
+    if (rc)
         return rc;
-    }
-    if (c->format == FG_CHAT_CHATML) {
-        (void)fg_chat_template_default_system(template_text, &c->default_system);
-    } else if (fg_chat_template_has(template_text, "{''name''")) {
-        /* Jinja joins neighbouring literals: '{''name'': ' is `{name: `. The published template has
-         * '{''"name"'': ' there. A file may carry either; the model sees what its file says. */
-        c->tool_quote = "";
-    }
-    if (c->default_system.failed) {
-        fg_chat_finish(c);
-        return fg_fail(err, FG_ENOMEM, "out of memory for a chat template");
-    }
+    rc = fg_chat_probe(c, &c->plain);
+    if (rc == 0 && c->with_tools.jinja)
+        rc = fg_chat_probe(c, &c->with_tools);
+    if (rc)
+        return fg_fail(err, rc, "no memory for a chat template");
+    if (c->plain.wants.form == FG_TOOLS_NONE)
+        c->plain.wants.form = c->with_tools.wants.form;
     return 0;
 }
 
-void fg_chat_finish(struct fg_chat *c)
+int fg_chat_create(const struct fg_chat_spec *spec, struct fg_chat **out, struct fg_err *err)
 {
-    fg_buffer_finish(&c->default_system);
+    struct fg_chat *c;
+    int rc;
+
+    *out = NULL;
+    if (!spec->text.n)
+        return fg_fail(err, FG_EUNSUPPORTED,
+                       "its file has no tokenizer.chat_template; fulgurd --chat-template gives it "
+                       "one");
+    c = calloc(1, sizeof *c);
+    rc = c ? set_up(c, spec, err) : fg_fail(err, FG_ENOMEM, "no memory for a chat template");
+    if (rc)
+        fg_chat_destroy(c);
+    else
+        *out = c;
+    return rc;
 }
+
+void fg_chat_destroy(struct fg_chat *c)
+{
+    if (!c)
+        return;
+    fg_jinja_program_destroy(c->plain.jinja);
+    fg_jinja_program_destroy(c->with_tools.jinja);
+    for (int i = 0; i < TOKENS; i++)
+        fg_buffer_finish(&c->tokens[i]);
+    free(c);
+}
+
+enum fg_tool_form fg_chat_tool_form(const struct fg_chat *c)
+{
+    return c->with_tools.jinja ? c->with_tools.wants.form : c->plain.wants.form;
+}
+
+/* --- running --- */
+
+struct variables {
+    struct fg_jinja_variable list[MAX_VARIABLES];
+    size_t n;
+    struct fg_buffer messages, names; /* what they point into */
+};
+
+static bool known(const struct variables *v, struct fg_str name)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (v->list[i].name.n == name.n && memcmp(v->list[i].name.p, name.p, name.n) == 0)
+            return true;
+    return false;
+}
+
+static void add(struct variables *v, struct fg_str name, struct fg_str json,
+                enum fg_jinja_source source)
+{
+    if (v->n < MAX_VARIABLES && !known(v, name))
+        v->list[v->n++] = (struct fg_jinja_variable){name, json, source};
+}
+
+/* The request's own, which cannot take the place of the others. Names are decoded first, so that
+ * the buffer that they lie in stays where it is. */
+static void add_more(struct variables *v, struct fg_str object)
+{
+    struct fg_scan s = {.text = object};
+    size_t ends[MAX_VARIABLES], n = 0, at = 0;
+
+    while (n < MAX_VARIABLES && fg_scan_next(&s)) {
+        fg_scan_string(s.name, &v->names);
+        ends[n++] = v->names.n;
+    }
+    if (v->names.failed)
+        return;
+    s = (struct fg_scan){.text = object};
+    for (size_t i = 0; i < n && fg_scan_next(&s); at = ends[i++])
+        add(v, (struct fg_str){v->names.p + at, ends[i] - at}, s.value, FG_JINJA_INPUT);
+}
+
+int fg_chat_run(const struct fg_chat *c, const struct fg_chat_program *p,
+                const struct fg_chat_request *r, struct fg_jinja_result *out,
+                struct fg_jinja_error *error)
+{
+    struct variables v = {.n = 0};
+    struct fg_jinja_input input = {.variables = v.list, .now = r->now};
+    bool header = r->add_generation_prompt && !r->continue_final;
+    int rc;
+
+    *error = (struct fg_jinja_error){.cause = FG_JINJA_MEMORY, .message = "out of memory"};
+    fg_chat_messages(&p->wants, r, &v.messages);
+    add(&v, view("messages"), (struct fg_str){v.messages.p, v.messages.n}, FG_JINJA_MESSAGE);
+    add(&v, view("tools"), r->tools.n ? r->tools : view("null"), FG_JINJA_INPUT);
+    add(&v, view("add_generation_prompt"), view(header ? "true" : "false"), FG_JINJA_TEMPLATE);
+    for (int i = 0; i < TOKENS; i++)
+        add(&v, view(token_names[i]), (struct fg_str){c->tokens[i].p, c->tokens[i].n},
+            FG_JINJA_TEMPLATE);
+    add_more(&v, r->variables);
+    add(&v, view("documents"), view("null"), FG_JINJA_INPUT);
+    input.n_variables = v.n;
+    if (v.messages.failed || v.names.failed)
+        rc = FG_ENOMEM;
+    else
+        rc = fg_jinja_render(p->jinja, &input, &fg_jinja_default_limits, out, error);
+    fg_buffer_finish(&v.messages);
+    fg_buffer_finish(&v.names);
+    return rc;
+}
+
+/* --- what comes of it --- */
 
 void fg_chat_text_finish(struct fg_chat_text *t)
 {
@@ -104,17 +175,17 @@ void fg_chat_text_finish(struct fg_chat_text *t)
     *t = (struct fg_chat_text){0};
 }
 
-static void add(struct fg_chat_text *t, const char *s)
+bool fg_chat_of_content(const struct fg_jinja_span *s, size_t message)
 {
-    fg_buffer_str(&t->text, s);
+    return s->source == FG_JINJA_MESSAGE && s->message == message && is(s->field, "content");
 }
 
-/* Marks what was added since `begin` as content. */
-static void mark_content(struct fg_chat_text *t, size_t begin)
+static void mark_content(struct fg_chat_text *t, size_t begin, size_t end)
 {
     void *mem = t->content;
 
-    if (t->text.failed || t->text.n == begin) {
+    if (t->n_content && t->content[t->n_content - 1].end == begin) {
+        t->content[t->n_content - 1].end = end;
         return;
     }
     if (!fg_grow(&mem, &t->content_cap, t->n_content + 1, sizeof *t->content)) {
@@ -122,213 +193,183 @@ static void mark_content(struct fg_chat_text *t, size_t begin)
         return;
     }
     t->content = mem;
-    t->content[t->n_content++] = (struct fg_span){begin, t->text.n};
+    t->content[t->n_content++] = (struct fg_span){begin, end};
 }
 
-static void add_content(struct fg_chat_text *t, struct fg_str s)
+/* Bytes [from, to) of the result. */
+static void take_text(const struct fg_jinja_result *r, size_t from, size_t to,
+                      struct fg_chat_text *t)
 {
-    size_t begin = t->text.n;
+    size_t move = t->text.n - from;
 
-    fg_buffer_view(&t->text, s);
-    mark_content(t, begin);
-}
+    fg_buffer_add(&t->text, r->text + from, to - from);
+    for (size_t i = 0; i < r->n_spans && r->spans[i].offset < to && !t->text.failed; i++) {
+        const struct fg_jinja_span *s = &r->spans[i];
+        size_t end = s->offset + s->length;
 
-/* The content of a user message, the last one so far. */
-static void add_user(struct fg_chat_text *t, const struct fg_chat_message *m)
-{
-    t->last_part = m->last_part > 0 ? t->text.n + m->last_part : FG_CHAT_NOWHERE;
-    add_content(t, m->content);
-}
-
-static int check_messages(const struct fg_chat *c, const struct fg_chat_request *r,
-                          struct fg_err *err)
-{
-    char room[64];
-
-    if (r->n_messages == 0) {
-        return fg_fail(err, FG_EINVAL, "messages is empty; wanted at least one message");
-    }
-    for (size_t i = 0; i < r->n_messages; i++) {
-        const struct fg_chat_message *m = &r->messages[i];
-        if (!is(m->role, "system") && !is(m->role, "user") && !is(m->role, "assistant") &&
-            !is(m->role, "tool")) {
-            return fg_fail(err, FG_EINVAL, "messages[%zu].role is \"%s\"; wanted one of " ROLES, i,
-                           quoted(m->role, room));
-        }
-        if (m->last_part > m->content.n) {
-            return fg_fail(err, FG_EINVAL, "messages[%zu]: its last part begins at byte %zu of %zu",
-                           i, m->last_part, m->content.n);
-        }
-        if (c->format == FG_CHAT_MINIMAX_M1 && is(m->role, "tool") && m->name.n == 0) {
-            return fg_fail(err, FG_EINVAL,
-                           "messages[%zu] is a tool result without a name; wanted "
-                           "the name of the tool that was called",
-                           i);
-        }
-    }
-    return 0;
-}
-
-/* *tools is NULL when there are none; an empty array counts as none, as in the template. */
-static int parse_tools(const struct fg_chat *c, struct fg_str text, json_t **tools,
-                       struct fg_err *err)
-{
-    json_error_t where;
-    size_t i = 0;
-
-    *tools = NULL;
-    if (text.n == 0) {
-        return 0;
-    }
-    *tools = json_loadb(text.p, text.n, JSON_ALLOW_NUL, &where);
-    if (!*tools) {
-        return fg_fail(err, FG_EINVAL, "tools is not JSON: %s at byte %d", where.text,
-                       where.position);
-    }
-    while (json_is_object(json_array_get(*tools, i))) {
-        i++;
-    }
-    if (!json_is_array(*tools) || i < json_array_size(*tools)) {
-        bool array = json_is_array(*tools);
-        json_decref(*tools);
-        *tools = NULL;
-        return array ? fg_fail(err, FG_EINVAL, "tools[%zu] is not an object", i)
-                     : fg_fail(err, FG_EINVAL, "tools is not an array; wanted one of objects");
-    }
-    if (i > 0 && c->format == FG_CHAT_CHATML) {
-        json_decref(*tools);
-        *tools = NULL;
-        return fg_fail(err, FG_EUNSUPPORTED,
-                       "tools has %zu entries, but the chat format chatml "
-                       "has no tools; leave tools out",
-                       i);
-    }
-    return 0;
-}
-
-static void render_chatml(const struct fg_chat *c, const struct fg_chat_request *r,
-                          struct fg_chat_text *t)
-{
-    bool head = true;
-
-    if (c->default_system.p && !is(r->messages[0].role, "system")) {
-        add(t, "<|im_start|>system\n");
-        fg_buffer_add(&t->text, c->default_system.p, c->default_system.n);
-        add(t, "<|im_end|>\n");
-    }
-    for (size_t i = 0; i < r->n_messages; i++) {
-        const struct fg_chat_message *m = &r->messages[i];
-        head = head && is(m->role, "system");
-        if (is(m->role, "user")) {
-            t->last_user = t->text.n;
-        }
-        if (!head && t->head_end == FG_CHAT_NOWHERE) {
-            t->head_end = t->text.n;
-        }
-        add(t, "<|im_start|>");
-        fg_buffer_view(&t->text, m->role);
-        add(t, "\n");
-        if (is(m->role, "user")) {
-            add_user(t, m);
-        } else {
-            add_content(t, m->content);
-        }
-        add(t, "<|im_end|>\n");
-    }
-    if (t->head_end == FG_CHAT_NOWHERE) {
-        t->head_end = t->text.n;
-    }
-    if (r->add_generation_prompt) {
-        add(t, "<|im_start|>assistant\n");
+        if (s->source != FG_JINJA_TEMPLATE && end > from)
+            mark_content(t, (s->offset > from ? s->offset : from) + move,
+                         (end < to ? end : to) + move);
     }
 }
 
-static void render_minimax_head(const struct fg_chat *c, const struct fg_chat_request *r,
-                                const json_t *tools, struct fg_chat_text *t)
+static bool is_blank(char c)
 {
-    bool open = false;
-
-    add(t, "<begin_of_document>");
-    for (size_t i = 0; i < r->n_messages; i++) {
-        const struct fg_chat_message *m = &r->messages[i];
-        if (is(m->role, "system") && m->content.n) {
-            add(t, open ? "" : "<beginning_of_sentence>system ai_setting=assistant\n");
-            open = true;
-            add_content(t, m->content);
-        }
-    }
-    add(t, open ? "<end_of_sentence>\n" : "");
-    if (json_array_size(tools) == 0) {
-        return;
-    }
-    add(t, "<beginning_of_sentence>system tool_setting=tools\n"
-           "You are provided with these tools:\n<tools>\n");
-    for (size_t i = 0; i < json_array_size(tools); i++) {
-        size_t begin = t->text.n;
-        fg_tojson(&t->text, json_array_get(tools, i));
-        mark_content(t, begin);
-        add(t, "\n");
-    }
-    add(t, "</tools>\n\n");
-    fg_tool_calls_explain(&t->text, c->tool_quote);
-    add(t, "<end_of_sentence>\n");
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-static void render_minimax(const struct fg_chat *c, const struct fg_chat_request *r,
-                           const json_t *tools, struct fg_chat_text *t)
+/* Where the last part of a message begins, when the template wrote its content in one piece, maybe
+ * without the blanks around it. */
+static size_t find_part(const struct fg_jinja_result *r, const struct fg_chat_message *m,
+                        size_t message)
 {
-    render_minimax_head(c, r, tools, t);
-    t->head_end = t->text.n;
-    for (size_t i = 0; i < r->n_messages; i++) {
-        const struct fg_chat_message *m = &r->messages[i];
-        if (is(m->role, "system")) {
+    for (size_t i = 0; i < r->n_spans; i++) {
+        const struct fg_jinja_span *s = &r->spans[i];
+        size_t skip = 0;
+
+        if (!fg_chat_of_content(s, message))
             continue;
-        }
-        if (is(m->role, "user")) {
-            t->last_user = t->text.n;
-            add(t, "<beginning_of_sentence>user name=user\n");
-            add_user(t, m);
-        } else if (is(m->role, "assistant")) {
-            add(t, "<beginning_of_sentence>ai name=assistant\n");
-            add_content(t, m->content);
-        } else {
-            add(t, "<beginning_of_sentence>tool name=tools\ntool name: ");
-            add_content(t, m->name);
-            add(t, "\ntool result: ");
-            add_content(t, m->content);
-            add(t, "\n\n");
-        }
-        add(t, "<end_of_sentence>\n");
+        while (s->length < m->content.n && skip < m->content.n && is_blank(m->content.p[skip]) &&
+               m->content.p[skip] != r->text[s->offset])
+            skip++;
+        if (m->last_part < skip || m->last_part - skip > s->length ||
+            m->content.n - skip < s->length ||
+            memcmp(m->content.p + skip, r->text + s->offset, s->length) != 0)
+            return FG_CHAT_NOWHERE;
+        return s->offset + m->last_part - skip;
     }
-    if (r->add_generation_prompt) {
-        add(t, "<beginning_of_sentence>ai name=assistant\n");
+    return FG_CHAT_NOWHERE;
+}
+
+/* Places where it is worth to keep a state, in the result. A template that writes no turns has
+ * none. */
+static void find_places(const struct fg_jinja_result *r, const struct fg_chat_request *request,
+                        struct fg_chat_text *t)
+{
+    size_t user = FG_CHAT_NOWHERE;
+
+    for (size_t i = 0; i < request->n_messages; i++)
+        if (is(request->messages[i].role, "user"))
+            user = i;
+    for (size_t i = 0; i < r->n_turns; i++) {
+        const struct fg_jinja_range *turn = &r->turns[i];
+
+        if (turn->message >= request->n_messages)
+            continue;
+        if (t->head_end == FG_CHAT_NOWHERE && !is(request->messages[turn->message].role, "system"))
+            t->head_end = turn->offset;
+        if (turn->message == user && t->last_user == FG_CHAT_NOWHERE)
+            t->last_user = turn->offset;
     }
+    if (user != FG_CHAT_NOWHERE && request->messages[user].last_part > 0)
+        t->last_part = find_part(r, &request->messages[user], user);
+}
+
+/* A place in the result, in the text of which `bytes` were taken and words put in. */
+static size_t move_place(size_t place, size_t bytes, const struct fg_chat_words_list *words)
+{
+    size_t moved = place;
+
+    if (place == FG_CHAT_NOWHERE || place > bytes)
+        return FG_CHAT_NOWHERE;
+    for (size_t i = 0; i < words->n && words->list[i].to <= place; i++)
+        moved += words->list[i].words.n - (words->list[i].to - words->list[i].from);
+    return moved;
+}
+
+/* The first `bytes` of the result, with the words in their places. */
+static void compose(const struct fg_jinja_result *r, size_t bytes,
+                    const struct fg_chat_words_list *words, struct fg_chat_text *t)
+{
+    size_t at = 0, begin;
+
+    for (size_t i = 0; i < words->n; i++) {
+        take_text(r, at, words->list[i].from, t);
+        begin = t->text.n;
+        fg_buffer_view(&t->text, words->list[i].words);
+        mark_content(t, begin, t->text.n);
+        at = words->list[i].to;
+    }
+    take_text(r, at, bytes, t);
+    t->head_end = move_place(t->head_end, bytes, words);
+    t->last_user = move_place(t->last_user, bytes, words);
+    t->last_part = move_place(t->last_part, bytes, words);
+}
+
+/* Where the content of the last message ends, so that the answer goes on with it. */
+static int find_final(const struct fg_jinja_result *r, size_t message, size_t *bytes,
+                      struct fg_err *err)
+{
+    for (size_t i = r->n_spans; i > 0; i--)
+        if (fg_chat_of_content(&r->spans[i - 1], message)) {
+            *bytes = r->spans[i - 1].offset + r->spans[i - 1].length;
+            return 0;
+        }
+    return fg_fail(err, FG_EINVAL,
+                   "continue_final_message: messages[%zu] has no content that the model's chat "
+                   "template writes",
+                   message);
+}
+
+static int explain(int rc, const struct fg_jinja_error *why, struct fg_err *err)
+{
+    if (rc == FG_ENOMEM)
+        return fg_fail(err, rc, "no memory for a chat");
+    if (why->cause == FG_JINJA_RAISED)
+        return fg_fail(err, FG_EINVAL, "the model's chat template refuses this: %.400s",
+                       why->message);
+    return fg_fail(err, FG_EINVAL, "the model's chat template fails at line %u, column %u: %.400s",
+                   why->line, why->column, why->message);
+}
+
+static int check(const struct fg_chat_wants *wants, const struct fg_chat_request *r,
+                 struct fg_err *err)
+{
+    if (r->n_messages == 0)
+        return fg_fail(err, FG_EINVAL, "messages is empty; wanted at least one message");
+    if (r->tools.n && !wants->tools)
+        return fg_fail(err, FG_EUNSUPPORTED,
+                       "tools: the model's chat template writes no tools; leave them out");
+    for (size_t i = 0; i < r->n_messages; i++)
+        if (r->messages[i].calls.n && !wants->calls && wants->form == FG_TOOLS_NONE)
+            return fg_fail(err, FG_EUNSUPPORTED,
+                           "messages[%zu].tool_calls: the model's chat template writes no calls of "
+                           "tools",
+                           i);
+    return 0;
 }
 
 int fg_chat_render(const struct fg_chat *c, const struct fg_chat_request *request,
                    struct fg_chat_text *out, struct fg_err *err)
 {
-    json_t *tools = NULL;
-    int rc = check_messages(c, request, err);
+    const struct fg_chat_program *p =
+        request->tools.n && c->with_tools.jinja ? &c->with_tools : &c->plain;
+    struct fg_jinja_error why;
+    struct fg_chat_words_list words = {.n = 0};
+    struct fg_jinja_result r;
+    size_t bytes;
+    int rc = check(&p->wants, request, err);
 
     *out = (struct fg_chat_text){
         .head_end = FG_CHAT_NOWHERE, .last_user = FG_CHAT_NOWHERE, .last_part = FG_CHAT_NOWHERE};
-    if (rc == 0) {
-        rc = parse_tools(c, request->tools, &tools, err);
-    }
-    if (rc < 0) {
+    if (rc)
         return rc;
+    rc = fg_chat_run(c, p, request, &r, &why);
+    if (rc)
+        return explain(rc, &why, err);
+    bytes = r.bytes;
+    if (request->continue_final)
+        rc = find_final(&r, request->n_messages - 1, &bytes, err);
+    if (rc == 0) {
+        rc = fg_chat_find_words(c, p, request, &r, &words);
+        find_places(&r, request, out);
+        compose(&r, bytes, &words, out);
+        if (rc || out->text.failed)
+            rc = fg_fail(err, FG_ENOMEM, "no memory for a chat");
     }
-    if (c->format == FG_CHAT_CHATML) {
-        render_chatml(c, request, out);
-    } else {
-        render_minimax(c, request, tools, out);
-    }
-    json_decref(tools);
-    if (out->text.failed) {
+    free(words.list);
+    fg_jinja_result_finish(&r);
+    if (rc)
         fg_chat_text_finish(out);
-        return fg_fail(err, FG_ENOMEM, "out of memory for a chat of %zu messages",
-                       request->n_messages);
-    }
-    return 0;
+    return rc;
 }

@@ -1,46 +1,67 @@
-/* Chats to prompt text, as the chat template of the model prints them.
+/* Chats to prompt text: the chat template of the model is run.
  *
- * The templates in model files are Jinja programs. Two families are known by what their programs
- * write, and rendered here:
- *   chatml      <|im_start|>{role}\n{content}<|im_end|>\n for each message; a default system
- * message first when the template has one as a literal and the first message is not a system
- *               message. Has no tools.
- *   minimax-m1  MiniMax-M1 and Text-01: all system messages joined in front, a block of tools, then
- *               the turns; tool results carry the name of their tool.
- * Content is copied as it is. Where it lies in the text is reported, so that control tokens are not
- * found inside it (fg_tokenizer_encode_chat). */
+ * What a template wants is found out once, when it is compiled, by rendering small conversations:
+ * whether contents are strings or lists of parts, whether it writes tools and tool calls, and
+ * whether the arguments of a call are to be JSON text or objects. A conversation is given to it in
+ * that form; what the client wrote of numbers, names and order stays as it was written.
+ *
+ * Every byte of the prompt is known by where it came from, so that control tokens are found in the
+ * template's own text alone (fg_tokenizer_encode_chat). */
 #ifndef FG_CHAT_H
 #define FG_CHAT_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "fulgur/error.h"
 #include "fulgur/str.h"
 #include "base/buffer.h"
 #include "text/tokenizer/tokenizer.h"
+#include "text/tools/tool_calls.h"
 
-enum fg_chat_format { FG_CHAT_CHATML, FG_CHAT_MINIMAX_M1 };
+/* How one model's chats are written. Immutable: any thread. */
+struct fg_chat; /* opaque */
 
-/* How one model's chats are written. Immutable after fg_chat_init(): any thread. */
-struct fg_chat {
-    enum fg_chat_format format;
-    struct fg_buffer default_system; /* chatml: content of the default message; p NULL: none */
-    const char *tool_quote;          /* minimax-m1: what the instructions put around `name` */
+/* The templates, and the special tokens that they may name; empty where there is none. */
+struct fg_chat_spec {
+    struct fg_str text;
+    struct fg_str tools_text; /* takes the other's place in a request with tools */
+    struct fg_str bos, eos, unk, pad;
 };
+
+/* Compiles. On success *out is the caller's until fg_chat_destroy(). FG_EUNSUPPORTED: there is no
+ * template, or it is larger than can be; FG_EFORMAT: it is malformed (err says where); FG_ENOMEM.
+ * *out is NULL then. */
+int fg_chat_create(const struct fg_chat_spec *spec, struct fg_chat **out, struct fg_err *err);
+void fg_chat_destroy(struct fg_chat *c); /* NULL is fine */
+
+/* How the model writes tool calls, as its template tells it. */
+enum fg_tool_form fg_chat_tool_form(const struct fg_chat *c);
+
+/* The text of the template that is built in under that name (chatml, minimax-m1), or else of that
+ * file: appended to *out. FG_EINVAL: it is empty, or not UTF-8; the errors of fg_file_read(). */
+int fg_chat_template_read(const char *name_or_file, struct fg_buffer *out, struct fg_err *err);
 
 struct fg_chat_message {
     struct fg_str role; /* system, user, assistant, tool */
     struct fg_str content;
-    struct fg_str name; /* minimax-m1: the tool that a tool message answers for; else ignored */
-    size_t last_part;   /* bytes of content before its last part; 0: it has one */
+    struct fg_str name;   /* empty: none */
+    size_t last_part;     /* bytes of content before its last part; 0: it has one */
+    struct fg_str calls;  /* OpenAI's tool_calls, a JSON array; empty: none */
+    struct fg_str spoken; /* an assistant's whole answer as the model wrote it, of which content and
+                           * calls were read; or empty */
+    struct fg_str extra;  /* a JSON object: further members, given to the template; or empty */
 };
 
 struct fg_chat_request {
     const struct fg_chat_message *messages;
     size_t n_messages;          /* at least 1 */
-    struct fg_str tools;        /* a JSON array of objects, each printed as given; empty: none */
+    struct fg_str tools;        /* a JSON array, not empty; empty text: none */
+    struct fg_str variables;    /* a JSON object: more variables for the template; or empty */
     bool add_generation_prompt; /* end with the header of the answer */
+    bool continue_final;        /* end with the content of the last message, which goes on */
+    int64_t now;                /* seconds since 1970, for the template's clock */
 };
 
 #define FG_CHAT_NOWHERE ((size_t)-1)
@@ -48,28 +69,20 @@ struct fg_chat_request {
 /* A rendered chat; offsets count bytes of `text`. Zero-initialized is empty. */
 struct fg_chat_text {
     struct fg_buffer text;
-    struct fg_span *content; /* what came from messages and tools: ascending, disjoint, not empty */
+    struct fg_span *content; /* what came from the request: ascending, disjoint, not empty */
     size_t n_content;
     size_t content_cap;
-    size_t head_end;  /* where system prompt and tools end and the first turn begins */
+    size_t head_end; /* where the first turn that is not of the system begins, or FG_CHAT_NOWHERE */
     size_t last_user; /* where the last user message begins, or FG_CHAT_NOWHERE */
     size_t last_part; /* where its last part does; FG_CHAT_NOWHERE: it has one part, or none is */
 };
 
-/* Finds the format from the text of the file's chat template, or takes the one called `name`
- * ("chatml", "minimax-m1") when that is not empty; the template then still gives the details.
- * Neither view is kept. FG_EUNSUPPORTED (err lists the formats), FG_ENOMEM; on failure *c needs no
- * fg_chat_finish(). */
-int fg_chat_init(struct fg_chat *c, struct fg_str template_text, struct fg_str name,
-                 struct fg_err *err);
-void fg_chat_finish(struct fg_chat *c);
-
-/* Static storage. */
-const char *fg_chat_format_name(enum fg_chat_format format);
-
-/* Renders. On success *out is the caller's until fg_chat_text_finish(); on failure it needs none.
- * FG_EINVAL (err names the index of the message and what is wrong, or where `tools` is no JSON
- * array of objects), FG_EUNSUPPORTED (tools for a format without), FG_ENOMEM. */
+/* Renders, within fg_jinja_default_limits. An answer that is known as it was spoken is written so
+ * wherever the template, given those words as the content, writes them as they are between what it
+ * writes before and after the message anyway; else as the template has it. On success *out is the
+ * caller's until fg_chat_text_finish(); on failure it needs none. FG_EINVAL: what the request asks
+ * for the template does not do, or it raised an exception (err has its words); FG_EUNSUPPORTED:
+ * tools or tool calls for a template without; FG_ENOMEM. */
 int fg_chat_render(const struct fg_chat *c, const struct fg_chat_request *request,
                    struct fg_chat_text *out, struct fg_err *err);
 void fg_chat_text_finish(struct fg_chat_text *t);

@@ -12,7 +12,6 @@ struct fg_tokenizer {
     struct fg_vocab vocab;
     struct fg_bpe bpe;
     struct fg_pretokenizer *pre;
-    struct fg_buffer chat_template;
     int32_t bos, eos, eot;
     int32_t unk; /* for bytes without a token; -1: they are left out */
     bool add_bos, add_eos, add_space_prefix;
@@ -40,10 +39,6 @@ int fg_tokenizer_create(const struct fg_vocab_spec *spec, struct fg_tokenizer **
     if (rc == 0) {
         rc = fg_bpe_init(&t->bpe, &t->vocab, spec, err);
     }
-    fg_buffer_view(&t->chat_template, spec->chat_template);
-    if (rc == 0 && t->chat_template.failed) {
-        rc = fg_fail(err, FG_ENOMEM, "out of memory for a chat template");
-    }
     if (rc < 0) {
         fg_tokenizer_destroy(t);
         return rc;
@@ -64,7 +59,6 @@ int fg_tokenizer_create(const struct fg_vocab_spec *spec, struct fg_tokenizer **
 void fg_tokenizer_destroy(struct fg_tokenizer *t)
 {
     if (t) {
-        fg_buffer_finish(&t->chat_template);
         fg_bpe_finish(&t->bpe);
         fg_vocab_finish(&t->vocab);
         fg_pretokenizer_destroy(t->pre);
@@ -381,9 +375,4 @@ int32_t fg_tokenizer_bos(const struct fg_tokenizer *t)
 int32_t fg_tokenizer_eos(const struct fg_tokenizer *t)
 {
     return t->eos;
-}
-
-struct fg_str fg_tokenizer_chat_template(const struct fg_tokenizer *t)
-{
-    return (struct fg_str){t->chat_template.p, t->chat_template.n};
 }

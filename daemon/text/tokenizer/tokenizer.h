@@ -100,7 +100,4 @@ int32_t fg_tokenizer_find(const struct fg_tokenizer *t, struct fg_str text);
 int32_t fg_tokenizer_bos(const struct fg_tokenizer *t);
 int32_t fg_tokenizer_eos(const struct fg_tokenizer *t);
 
-/* The chat template of the file, empty when it has none; valid as long as the tokenizer. */
-struct fg_str fg_tokenizer_chat_template(const struct fg_tokenizer *t);
-
 #endif

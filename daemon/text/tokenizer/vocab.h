@@ -27,7 +27,6 @@ struct fg_vocab_spec {
     int32_t bos, eos, eot, unk; /* -1: none */
     bool add_bos, add_eos;
     bool add_space_prefix;       /* a run of plain text that does not begin with a space gets one */
-    struct fg_str chat_template; /* tokenizer.chat_template; empty: none */
 };
 
 enum fg_token_kind {

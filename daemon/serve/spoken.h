@@ -1,0 +1,38 @@
+/* What the model said where it called tools: the texts of such answers as it wrote them, by the id
+ * of their first call. A client sends the calls back as JSON; the prompt then holds the model's own
+ * words again, and hits the cache. Bounded: what was kept first goes first. Any thread. */
+#ifndef FG_SPOKEN_H
+#define FG_SPOKEN_H
+
+#include <pthread.h>
+
+#include "fulgur/str.h"
+#include "job.h"
+
+enum {
+    FG_SPOKEN_MAX_BYTES = 8 << 20, /* of all texts together */
+    FG_SPOKEN_MAX_TEXTS = 4096,
+    FG_SPOKEN_MAX_ID = 64, /* bytes of an id, with its NUL */
+};
+
+struct fg_spoken_text; /* one of them */
+
+struct fg_spoken {
+    pthread_mutex_t lock;         /* guards what follows; held for moments only */
+    struct fg_spoken_text *texts; /* a ring: [FG_SPOKEN_MAX_TEXTS] once there is one */
+    size_t first, n, bytes;
+};
+
+void fg_spoken_init(struct fg_spoken *s);
+void fg_spoken_finish(struct fg_spoken *s);
+
+/* Keeps a copy, unless it is larger than a quarter of all, or memory ran out. */
+void fg_spoken_keep(struct fg_spoken *s, const struct fg_tenant *tenant, const char *id,
+                    struct fg_str text);
+/* A copy (malloc'd, the caller's) of the tenant's text under that id; false: there is none. */
+bool fg_spoken_find(struct fg_spoken *s, const struct fg_tenant *tenant, struct fg_str id,
+                    struct fg_str *text);
+/* Drops all of a tenant's, and wipes them. */
+void fg_spoken_forget(struct fg_spoken *s, const struct fg_tenant *tenant);
+
+#endif
