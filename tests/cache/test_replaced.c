@@ -354,7 +354,8 @@ static void test_files_beside_are_restored(void **state)
     close(fd);
     assert_int_equal(fg_cache_keep_file(c, "a.secret"), 0);
     assert_int_not_equal(fg_cache_keep_file(c, "b.secret"), 0);
-    remove_and_make(&p);
+    fg_cache_flush(c); /* the writer sleeps */
+    move_and_make(&p);
     put_blocks(c, ch, 0, BLOCKS, BYTES);
     fg_cache_flush(c);
     fd = open(path_in(p.dir, "a.secret"), O_RDONLY);

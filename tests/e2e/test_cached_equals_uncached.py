@@ -6,7 +6,7 @@ import unittest
 import e2e
 
 SMOLLM2 = os.environ.get("FG_TEST_SMOLLM2")
-VOCABULARY = {"m1-a": 510, "m1-b": 320, SMOLLM2: 49152}
+VOCABULARY = {"m1-a": 510, "m1-b": 320, "q35-a": 300, "q35moe-b": 300, SMOLLM2: 49152}
 CONTEXT = 4096
 
 
@@ -136,6 +136,10 @@ class Sequences(e2e.TestCase):
 
     def test_m1_b(self):
         self.run_sequences("m1-b", 30, 260, 0.25, True)
+        self.assertEqual(self.evicted, 0)
+
+    def test_q35moe_b(self):
+        self.run_sequences("q35moe-b", 12, 260, 0.25, True)
         self.assertEqual(self.evicted, 0)
 
     @unittest.skipUnless(SMOLLM2 and e2e.soak(), "the real model: with FG_TEST_SMOLLM2, in a soak")
