@@ -12,34 +12,44 @@
 
 #include "gpu/vk_program.h"
 
-/* By the part of the name before the first '.': plain, and with ".tex". */
+/* By the part of the name before the first '.': plain, and with ".tex" or ".heads". */
 static const struct {
-    const char *base, *plain, *texel;
-    uint32_t push_bytes;
+    const char *base, *plain, *other;
+    uint32_t push_bytes[2]; /* of both; the second 0: the same */
 } known[] = {
-    {"repack", "ss", "", 40},
-    {"embed", "sss", "", 28},
-    {"rmsnorm", "ssss", "", 28},
-    {"quantize", "ss", "", 12},
-    {"matmul", "ssss", "ufss", 52},
-    {"matmul_moe", "ssssss", "ufssss", 52},
-    {"rope_kv", "ssssssss", "", 48},
-    {"softmax_attend", "sssssss", "fusssss", 40},
-    {"softmax_combine", "sss", "", 20},
-    {"lightning_rows", "sssss", "", 20},
-    {"lightning_attend", "sssssss", "ffffsss", 20},
-    {"lightning_fold", "sssss", "ffsss", 20},
-    {"lightning_gate", "ssss", "", 28},
-    {"best", "ss", "", 20},
-    {"moe_route", "sssss", "", 16},
-    {"moe_group", "sss", "", 12},
-    {"moe_combine_norm", "sssss", "", 28},
-    {"moe_combine", "ssss", "", 28},
-    {"swiglu", "ss", "", 12},
-    {"bench_copy", "ss", "us", 12},
-    {"bench_madd", "s", "", 12},
-    {"self_test_canon", "ss", "", 4},
-    {"self_test_half", "s", "", 0},
+    {"repack", "ss", "", {40}},
+    {"embed", "sss", "", {28}},
+    {"rmsnorm", "ssss", "", {28}},
+    {"quantize", "ss", "", {12}},
+    {"matmul", "ssss", "ufss", {52}},
+    {"matmul_moe", "ssssss", "ufssss", {52}},
+    {"rope_kv", "ssssss", "ssssssss", {32, 48}},
+    {"softmax_attend", "sssssss", "fusssss", {40}},
+    {"softmax_combine", "sss", "", {20}},
+    {"lightning_rows", "sssss", "", {20}},
+    {"lightning_attend", "sssssss", "ffffsss", {20}},
+    {"lightning_fold", "sssss", "ffsss", {20}},
+    {"lightning_gate", "ssss", "", {28}},
+    {"delta_rows", "sssssss", "", {32}},
+    {"delta_gates", "ssssss", "", {32}},
+    {"delta_system", "ssssss", "fssfss", {32}},
+    {"delta_solve", "sssss", "", {32}},
+    {"delta_attend", "sssssss", "ffffsss", {32}},
+    {"delta_fold", "sssss", "ffsss", {32}},
+    {"delta_tail", "sss", "", {32}},
+    {"delta_gate", "ssss", "", {32}},
+    {"head_gate", "ss", "", {16}},
+    {"row_gate", "ss", "", {12}},
+    {"best", "ss", "", {20}},
+    {"moe_route", "sssss", "", {16}},
+    {"moe_group", "sss", "", {12}},
+    {"moe_combine_norm", "sssss", "", {28}},
+    {"moe_combine", "ssss", "", {28}},
+    {"swiglu", "ss", "", {12}},
+    {"bench_copy", "ss", "us", {12}},
+    {"bench_madd", "s", "", {12}},
+    {"self_test_canon", "ss", "", {4}},
+    {"self_test_half", "s", "", {0}},
 };
 
 static void test_embedded(void **state)
@@ -57,11 +67,13 @@ static void test_embedded(void **state)
             size_t n = strcspn(s->name, ".");
             if (strlen(known[i].base) != n || memcmp(known[i].base, s->name, n))
                 continue;
-            const char *want = strstr(s->name, ".tex") ? known[i].texel : known[i].plain;
-            if (strcmp(got.kinds, want) || got.push_bytes != known[i].push_bytes ||
-                got.n_binds != strlen(want))
+            bool other = strstr(s->name, ".tex") || strstr(s->name, ".heads");
+            const char *want = other ? known[i].other : known[i].plain;
+            uint32_t bytes = known[i].push_bytes[other && known[i].push_bytes[1]];
+
+            if (strcmp(got.kinds, want) || got.push_bytes != bytes || got.n_binds != strlen(want))
                 fail_msg("%s: %s and %u bytes, not %s and %u", s->name, got.kinds, got.push_bytes,
-                         want, known[i].push_bytes);
+                         want, bytes);
             seen++;
         }
     }
