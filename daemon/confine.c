@@ -114,24 +114,84 @@ static void allow_folder_of(struct fg_sandbox *s, const char *path, enum fg_sand
     fg_sandbox_allow(s, folder, access);
 }
 
-/* A driver's or a layer's manifest names its library, by a path of its own or one beside itself. */
+/* The library of a driver or a layer, by a path of its own or one beside its manifest. One that is
+ * only a name lies where the system's are. */
+static void allow_library(struct fg_sandbox *s, const char *manifest, const json_t *of)
+{
+    const char *library = json_string_value(json_object_get(of, "library_path"));
+    const char *slash = strrchr(manifest, '/');
+    char beside[PATH_MAX];
+    int n = 0;
+
+    if (!library || !strchr(library, '/'))
+        return;
+    if (library[0] == '/')
+        n = snprintf(beside, sizeof beside, "%s", library);
+    else if (slash)
+        n = snprintf(beside, sizeof beside, "%.*s/%s", (int)(slash - manifest), manifest, library);
+    if (n > 0 && (size_t)n < sizeof beside)
+        allow_folder_of(s, beside, FG_SANDBOX_READ);
+}
+
 static void allow_manifest(struct fg_sandbox *s, const char *path)
 {
-    json_t *root = json_load_file(path, 0, NULL);
-    const char *slash = strrchr(path, '/'), *library;
-    char beside[PATH_MAX];
+    json_t *root = json_load_file(path, 0, NULL), *layer;
+    size_t i;
 
     fg_sandbox_allow(s, path, FG_SANDBOX_READ);
-    library = json_string_value(json_object_get(json_object_get(root, "ICD"), "library_path"));
-    if (library && library[0] == '/') {
-        allow_folder_of(s, library, FG_SANDBOX_READ);
-    } else if (library && slash && strchr(library, '/')) {
-        int n = snprintf(beside, sizeof beside, "%.*s/%s", (int)(slash - path), path, library);
-
-        if (n > 0 && (size_t)n < sizeof beside)
-            allow_folder_of(s, beside, FG_SANDBOX_READ);
-    }
+    allow_library(s, path, json_object_get(root, "ICD"));
+    allow_library(s, path, json_object_get(root, "layer"));
+    json_array_foreach(json_object_get(root, "layers"), i, layer) allow_library(s, path, layer);
     json_decref(root);
+}
+
+/* The manifests in a folder, whose libraries may lie anywhere. */
+static void allow_manifests(struct fg_sandbox *s, const char *folder)
+{
+    char pattern[PATH_MAX];
+    glob_t found;
+
+    fg_sandbox_allow(s, folder, FG_SANDBOX_READ);
+    if (snprintf(pattern, sizeof pattern, "%s/*.json", folder) >= (int)sizeof pattern ||
+        glob(pattern, 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        allow_manifest(s, found.gl_pathv[i]);
+    globfree(&found);
+}
+
+/* What Vulkan's loader looks for below a folder for data or settings. */
+static void allow_vulkan(struct fg_sandbox *s, const char *base)
+{
+    static const char *const kinds[] = {"icd.d", "implicit_layer.d", "explicit_layer.d"};
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (snprintf(path, sizeof path, "%s/vulkan/%s", base, kinds[i]) < (int)sizeof path)
+            allow_manifests(s, path);
+}
+
+/* Folders, separated by colons: the variable's, or those that the base directory specification
+ * names where it is not set. */
+static void allow_vulkan_of(struct fg_sandbox *s, const char *variable, const char *otherwise)
+{
+    const char *value = getenv(variable);
+    char *words = strdup(value && *value ? value : otherwise), *save = NULL;
+
+    for (char *w = words ? strtok_r(words, ":", &save) : NULL; w; w = strtok_r(NULL, ":", &save))
+        allow_vulkan(s, w);
+    free(words);
+}
+
+/* The user's own, below HOME where the variable is not set. */
+static void allow_vulkan_home(struct fg_sandbox *s, const char *variable, const char *home_part)
+{
+    const char *home = getenv("HOME");
+    char path[PATH_MAX] = "";
+
+    if (home && snprintf(path, sizeof path, "%s/%s", home, home_part) >= (int)sizeof path)
+        path[0] = '\0';
+    allow_vulkan_of(s, variable, path);
 }
 
 static void allow_variable(struct fg_sandbox *s, const char *name, enum fg_sandbox_access access)
@@ -145,6 +205,8 @@ static void allow_variable(struct fg_sandbox *s, const char *name, enum fg_sandb
             (void)fg_make_dirs(w, 0700, NULL);
         if (access == FG_SANDBOX_READ && stat(w, &st) == 0 && S_ISREG(st.st_mode))
             allow_manifest(s, w);
+        else if (access == FG_SANDBOX_READ)
+            allow_manifests(s, w);
         else
             fg_sandbox_allow(s, w, access);
     }
@@ -182,6 +244,11 @@ static void allow_driver(struct fg_sandbox *s)
         allow_variable(s, cache_variables[i], FG_SANDBOX_WRITE);
     allow_user(s, "XDG_DATA_HOME", ".local/share", "vulkan", FG_SANDBOX_READ);
     allow_user(s, "XDG_CONFIG_HOME", ".config", "vulkan", FG_SANDBOX_READ);
+    allow_vulkan_home(s, "XDG_DATA_HOME", ".local/share");
+    allow_vulkan_home(s, "XDG_CONFIG_HOME", ".config");
+    allow_vulkan_of(s, "XDG_DATA_DIRS", "/usr/local/share:/usr/share");
+    allow_vulkan_of(s, "XDG_CONFIG_DIRS", "/etc/xdg");
+    allow_vulkan(s, "/etc");
     /* Mesa's, by the names of its versions; the others' only where they are. */
     if (!getenv("MESA_SHADER_CACHE_DIR")) {
         allow_user(s, "XDG_CACHE_HOME", ".cache", "mesa_shader_cache", FG_SANDBOX_WRITE);
@@ -255,6 +322,15 @@ int fg_confine_files(const struct fg_config *c, const char *socket_path, struct 
         out->landlock = 0;
     describe(out);
     return missing(c, rc, &why, err);
+}
+
+void fg_confine_explain(const struct fg_confined *confined, const struct fg_config *c)
+{
+    if (confined->landlock)
+        fg_log(FG_LOG_WARN, "main",
+               "sandbox=\"%s\" model=%s hint=\"a driver or a file that lies elsewhere than "
+               "SECURITY.md says is out of reach; --sandbox off shows whether that is why\"",
+               confined->words, c->model);
 }
 
 int fg_confine_syscalls(const struct fg_config *c, struct fg_confined *out, struct fg_err *err)

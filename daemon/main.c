@@ -230,6 +230,8 @@ static int serve(struct daemon *d, struct fg_err *err)
     if (!d->base)
         return fg_fail(err, FG_ENOMEM, "no event loop");
     rc = open_flow(d, err);
+    if (rc)
+        fg_confine_explain(&d->confined, &d->config);
     if (rc == 0)
         rc = fg_confine_syscalls(&d->config, &d->confined, err);
     if (rc == 0)

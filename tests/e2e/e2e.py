@@ -123,7 +123,7 @@ class Daemon:
         width = self.env.get("LP_NATIVE_VECTOR_WIDTH")
         env["MESA_SHADER_CACHE_DIR"] = f"{cache}-{width}" if width else cache
         os.makedirs(env["MESA_SHADER_CACHE_DIR"], exist_ok=True)
-        return env
+        return {k: v for k, v in env.items() if v is not None}  # None: not set
 
     def read_log(self, process):
         for line in process.stderr:

@@ -1,12 +1,15 @@
 """The daemon's sandbox: it answers, restores, compacts and begins anew inside, and what is outside stays there."""
 import ctypes
 import glob
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import unittest
 
+import drivers
 import e2e
 
 LANDLOCK_CREATE_RULESET = 444
@@ -96,6 +99,51 @@ class Sandbox(e2e.TestCase):
         self.assertEqual(self.sandbox(d), "off")
         got = tried(d, "outside")
         self.assertEqual((got["read"], got["write"], got["exec"]), ("0", "0", "0"))
+
+    def elsewhere(self, library_path):
+        """The environment in which there is one driver: below a folder for data, with that library."""
+        folder = os.path.join(self.home, "data", "vulkan", "icd.d")
+        os.makedirs(folder)
+        with open(drivers.LAVAPIPE) as f:
+            manifest = json.load(f)
+        library = manifest["ICD"]["library_path"]
+        manifest["ICD"]["library_path"] = library_path
+        with open(os.path.join(folder, "driver.json"), "w") as f:
+            json.dump(manifest, f)
+        if not os.path.isabs(library):
+            library = next(iter(glob.glob(f"/usr/lib*/**/{library}", recursive=True)), library)
+        env = {name: None for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES", "LD_LIBRARY_PATH")}
+        return library, {**env, "XDG_DATA_DIRS": os.path.join(self.home, "data")}
+
+    @unittest.skipUnless(drivers.LAVAPIPE, "lavapipe is not installed")
+    def test_driver_elsewhere(self):
+        """A driver's library may lie wherever its manifest says."""
+        if not landlock():
+            self.skipTest("the kernel has no Landlock")
+        folder = os.path.join(os.path.dirname(self.home), os.path.basename(self.home) + "-driver")
+        os.mkdir(folder)
+        self.addCleanup(shutil.rmtree, folder)
+        path = os.path.join(folder, "libdriver.so")
+        library, env = self.elsewhere(path)
+        shutil.copy(library, path)
+        d = self.daemon("m1-b", "--ctx", "512", "--sandbox", "require", env=env).start()
+        with open(f"/proc/{d.process.pid}/maps") as f:
+            self.assertIn(path, f.read())
+        self.work(d, self.tokens(100, 320))
+
+    @unittest.skipUnless(drivers.LAVAPIPE, "lavapipe is not installed")
+    def test_hint(self):
+        """Where no driver can be opened, the log says what to try."""
+        if not landlock():
+            self.skipTest("the kernel has no Landlock")
+        env = self.elsewhere(os.path.join(self.home, "libnone.so"))[1]
+        hint = "--sandbox off shows whether that is why"
+        status, log = self.daemon("m1-b", env=env).run()
+        self.assertEqual(status, 1)
+        self.assertIn(hint, "\n".join(log))
+        status, log = self.daemon("m1-b", "--sandbox", "off", env=env).run()
+        self.assertEqual(status, 1)
+        self.assertNotIn(hint, "\n".join(log))
 
     @unittest.skipUnless(e2e.has("readelf"), "there is no readelf")
     def test_binary(self):
