@@ -79,6 +79,9 @@ static int read_specials(const struct fg_gguf *g, struct fg_vocab_spec *spec, st
         rc = read_id(g, ids[i].key, spec->n_tokens, ids[i].id, err);
     if (rc == 0)
         rc = optional(fg_gguf_str(g, "tokenizer.ggml.pre", &spec->pre, err));
+    if (rc == 0 && !spec->pre.n)
+        fg_log(FG_LOG_WARN, "text",
+               "tokenizer=guessed why=\"the file has no tokenizer.ggml.pre: it is read as gpt-2\"");
     /* Llama 3 files leave the key out and mean true. */
     spec->add_bos =
         is(spec->pre, "llama-bpe") || is(spec->pre, "llama3") || is(spec->pre, "llama-v3");
