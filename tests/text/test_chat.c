@@ -347,6 +347,28 @@ static void the_last_message_goes_on(void **state)
     expect(text, &r, "<user>a<end><assistant>b <end><assistant>");
 }
 
+#define WORDS                                                                                      \
+    "so\n\n<tool_call>\n{\"name\":\"f\",\"arguments\":{\"y\":1e3,\"x\":1.50}}\n</tool_call>\n"
+
+/* They stand in their turn, are content from end to end, and what follows has moved. */
+static void check_words(const struct fg_chat_text *t, const char *words)
+{
+    const char *end = words + strlen(WORDS);
+    size_t at = (size_t)(words - t->text.p);
+
+    assert_memory_equal(t->text.p, "<user>\na<end>\n<assistant>\nso", 27);
+    assert_memory_equal(end, "<end>\n<tool>\nr<end>\n<user>\nbc<end>\n", 34);
+    assert_string_equal(t->text.p + t->last_user, "<user>\nbc<end>\n");
+    assert_string_equal(t->text.p + t->last_part, "c<end>\n");
+    for (size_t k = 0; k < t->n_content; k++) {
+        struct fg_span s = t->content[k];
+
+        if (s.end > at && s.begin <= at) {
+            assert_true(s.begin == at && s.end == at + strlen(WORDS));
+        }
+    }
+}
+
 /* An answer with calls comes back in the model's own words, where the template takes them. */
 static void calls_come_back_as_they_were_spoken(void **state)
 {
@@ -354,8 +376,6 @@ static void calls_come_back_as_they_were_spoken(void **state)
 #define WRITES                                                                                     \
     "{% for c in m.tool_calls %}\n<tool_call>\n{\"name\": \"{{ c.function.name }}\", "             \
     "\"arguments\": {{ c.function.arguments | tojson }}}\n</tool_call>{% endfor %}"
-#define WORDS                                                                                      \
-    "so\n\n<tool_call>\n{\"name\":\"f\",\"arguments\":{\"y\":1e3,\"x\":1.50}}\n</tool_call>\n"
     static const struct {
         const char *text;
         bool spoken;
@@ -382,7 +402,7 @@ static void calls_come_back_as_they_were_spoken(void **state)
         struct fg_chat *chat = chat_of(view(rows[i].text));
         struct fg_chat_text t;
         struct fg_err err = {0};
-        const char *words, *end;
+        const char *words;
 
         if (fg_chat_render(chat, &r, &t, &err) < 0) {
             fail_msg("%s: %s", rows[i].text, err.text);
@@ -392,19 +412,7 @@ static void calls_come_back_as_they_were_spoken(void **state)
             fail_msg("%s gives %s", rows[i].text, t.text.p);
         }
         if (words) {
-            assert_memory_equal(t.text.p, "<user>\na<end>\n<assistant>\nso", 27);
-            end = words + strlen(WORDS);
-            assert_memory_equal(end, "<end>\n<tool>\nr<end>\n<user>\nbc<end>\n", 34);
-            assert_string_equal(t.text.p + t.last_user, "<user>\nbc<end>\n");
-            assert_string_equal(t.text.p + t.last_part, "c<end>\n");
-            for (size_t k = 0; k < t.n_content; k++) { /* all of it is content */
-                struct fg_span s = t.content[k];
-                size_t at = (size_t)(words - t.text.p);
-
-                if (s.end > at && s.begin <= at) {
-                    assert_true(s.begin == at && s.end == at + strlen(WORDS));
-                }
-            }
+            check_words(&t, words);
         } else {
             assert_non_null(strstr(t.text.p, "{\"x\": 1.50, \"y\": 1e3}"));
         }

@@ -124,10 +124,10 @@ int fg_chat_find_words(const struct fg_chat *c, const struct fg_chat_program *p,
     r.messages = m;
     rc = m && out->list ? fg_chat_run(c, p, &r, &spoken, &why) : FG_ENOMEM;
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        struct fg_chat_words *w = &out->list[out->n];
+        struct fg_chat_words w = {.words = request->messages[i].spoken};
 
-        w->words = request->messages[i].spoken;
-        out->n += w->words.n && place(plain, &spoken, i, p->wants.form, w);
+        if (w.words.n && place(plain, &spoken, i, p->wants.form, &w))
+            out->list[out->n++] = w;
     }
     if (rc == 0)
         fg_jinja_result_finish(&spoken);
