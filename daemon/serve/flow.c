@@ -170,6 +170,10 @@ static void measure(struct fg_flow *flow, const struct fg_flow_options *opt)
     /* A job that is alone must fit, whatever its length. */
     if (info->page_bytes && held < flow->context)
         flow->context = (uint32_t)held;
+    if (opt->n_ctx > info->hp->n_ctx_train)
+        fg_log(FG_LOG_WARN, "flow",
+               "context=%u trained=%u why=\"--ctx is more than the model knows\"", opt->n_ctx,
+               info->hp->n_ctx_train);
     flow->fair.max_jobs = opt->max_jobs ? opt->max_jobs : DEFAULT_MAX_JOBS;
 }
 

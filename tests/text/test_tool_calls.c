@@ -161,12 +161,54 @@ static void the_form_is_that_of_the_first_tag(void **state)
     assert_int_equal(fg_tool_form_of(view("")), FG_TOOLS_NONE);
 }
 
+/* A message says what an answer said, whatever a client made of its JSON. */
+static void the_same_calls_are_known(void **state)
+{
+#define CALL(id, name, arguments)                                                                  \
+    "{\"id\": \"" id "\", \"type\": \"function\", \"function\": {\"name\": \"" name                \
+    "\", \"arguments\": \"" arguments "\"}}"
+    static const char text[] = "So.\n\n<tool_calls>\n{\"name\":\"f\", \"arguments\": {\"a\":1e3, "
+                               "\"b\": [\"\\u00e9\", 0.10]}}\n{\"name\": \"g\"}</tool_calls>";
+    static const char same[] = "{\\\"b\\\":[\\\"\xC3\xA9\\\",0.1],\\\"a\\\":1000.0}";
+    char list[512];
+    static const struct {
+        const char *content, *id, *id2, *name, *arguments, *arguments2;
+        bool same;
+    } rows[] = {
+        {"So.", "call_q_0", "call_q_1", "f", same, "{}", true},
+        {" So.\n", "call_q_0", "call_q_1", "f", same, " { } ", true},
+        {"So", "call_q_0", "call_q_1", "f", same, "{}", false},
+        {"", "call_q_0", "call_q_1", "f", same, "{}", false},
+        {"So.", "call_q_0", "call_q_0", "f", same, "{}", false},
+        {"So.", "call_q_1", "call_q_0", "f", same, "{}", false},
+        {"So.", "0", "1", "f", same, "{}", false},
+        {"So.", "call_q_0", "call_q_1", "ff", same, "{}", false},
+        {"So.", "call_q_0", "call_q_1", "f", "{\\\"a\\\": 1000}", "{}", false},
+        {"So.", "call_q_0", "call_q_1", "f", same, "{\\\"x\\\": 1}", false},
+        {"So.", "call_q_0", "call_q_1", "f", same, "{", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(list, sizeof list, "[" CALL("%s", "%s", "%s") ", " CALL("%s", "g", "%s") "]",
+                 rows[i].id, rows[i].name, rows[i].arguments, rows[i].id2, rows[i].arguments2);
+        assert_int_equal(
+            fg_tool_calls_same(FG_TOOLS_MINIMAX, view(text), view(rows[i].content), view(list)),
+            rows[i].same);
+    }
+    snprintf(list, sizeof list, "[" CALL("call_q_0", "f", "%s") "]", same); /* one is missing */
+    assert_false(fg_tool_calls_same(FG_TOOLS_MINIMAX, view(text), view("So."), view(list)));
+    assert_false(fg_tool_calls_same(FG_TOOLS_MINIMAX, view(text), view("So."), view("[]")));
+    assert_false(fg_tool_calls_same(FG_TOOLS_HERMES, view(text), view("So."), view("[]")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clear_text_stops_at_a_possible_call),
         cmocka_unit_test(calls_survive_the_round_trip),
         cmocka_unit_test(blocks_are_read_or_stay_text),
+        cmocka_unit_test(the_same_calls_are_known),
         cmocka_unit_test(arguments_go_in_as_they_came),
         cmocka_unit_test(the_form_is_that_of_the_first_tag),
     };

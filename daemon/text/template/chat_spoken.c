@@ -59,10 +59,12 @@ static bool find_words(const struct fg_jinja_result *r, const struct fg_jinja_ra
     return false;
 }
 
-/* What the template writes around the words must be what it writes around content and calls. */
+/* What the template writes around the words must be what it writes around content and calls; and
+ * what it makes of these, read as an answer, must say the same as the words. */
 static bool place(const struct fg_jinja_result *plain, const struct fg_jinja_result *spoken,
-                  size_t message, struct fg_str words, struct fg_chat_words *out)
+                  size_t message, enum fg_tool_form form, struct fg_chat_words *out)
 {
+    struct fg_str words = out->words;
     const struct fg_jinja_range *a = turn_of(plain, message), *b = turn_of(spoken, message);
     size_t at, before, after;
 
@@ -82,7 +84,8 @@ static bool place(const struct fg_jinja_result *plain, const struct fg_jinja_res
         return false;
     out->from = a->offset + before;
     out->to = a->offset + a->length - after;
-    return true;
+    return fg_tool_calls_alike(form, out->words,
+                               (struct fg_str){plain->text + out->from, out->to - out->from});
 }
 
 static struct fg_chat_message *messages_of_words(const struct fg_chat_request *r, size_t n)
@@ -121,10 +124,10 @@ int fg_chat_find_words(const struct fg_chat *c, const struct fg_chat_program *p,
     r.messages = m;
     rc = m && out->list ? fg_chat_run(c, p, &r, &spoken, &why) : FG_ENOMEM;
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        struct fg_chat_words *w = &out->list[out->n];
+        struct fg_chat_words w = {.words = request->messages[i].spoken};
 
-        w->words = request->messages[i].spoken;
-        out->n += w->words.n && place(plain, &spoken, i, w->words, w);
+        if (w.words.n && place(plain, &spoken, i, p->wants.form, &w))
+            out->list[out->n++] = w;
     }
     if (rc == 0)
         fg_jinja_result_finish(&spoken);

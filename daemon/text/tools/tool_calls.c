@@ -288,3 +288,27 @@ bool fg_tool_calls_same(enum fg_tool_form form, struct fg_str text, struct fg_st
     json_decref(ours);
     return same;
 }
+
+static bool alike(const json_t *a, const json_t *b)
+{
+    const json_t *f = json_object_get(a, "function"), *g = json_object_get(b, "function");
+
+    return strcmp(member(f, "name").p, member(g, "name").p) == 0 &&
+           fg_scan_equal(member(f, "arguments"), member(g, "arguments"));
+}
+
+bool fg_tool_calls_alike(enum fg_tool_form form, struct fg_str a, struct fg_str b)
+{
+    size_t before_a = 0, before_b = 0, i;
+    json_t *x = fg_tool_calls_read(form, a, "", &before_a), *call;
+    json_t *y = fg_tool_calls_read(form, b, "", &before_b);
+    struct fg_str u = trim((struct fg_str){a.p, before_a}),
+                  v = trim((struct fg_str){b.p, before_b});
+    bool same = x && y && json_array_size(x) == json_array_size(y) && u.n == v.n &&
+                (!u.n || memcmp(u.p, v.p, u.n) == 0);
+
+    json_array_foreach(x, i, call) same = same && alike(call, json_array_get(y, i));
+    json_decref(x);
+    json_decref(y);
+    return same;
+}

@@ -52,6 +52,8 @@ json_t *fg_tool_calls_read(enum fg_tool_form form, struct fg_str text, const cha
  * calls of the same ids and names in the same order, arguments that are equal as JSON. */
 bool fg_tool_calls_same(enum fg_tool_form form, struct fg_str text, struct fg_str content,
                         struct fg_str calls);
+/* Whether two answers with calls say the same: as above, ids apart. */
+bool fg_tool_calls_alike(enum fg_tool_form form, struct fg_str a, struct fg_str b);
 /* The id of the first of OpenAI's calls, as JSON has it without its quotes; false: it has none, or
  * one that is not in plain ASCII. */
 bool fg_tool_calls_id(struct fg_str calls, struct fg_str *id);
