@@ -74,6 +74,7 @@ static int read_specials(const struct fg_gguf *g, struct fg_vocab_spec *spec, st
     } ids[] = {{"tokenizer.ggml.bos_token_id", &spec->bos},
                {"tokenizer.ggml.eos_token_id", &spec->eos},
                {"tokenizer.ggml.eot_token_id", &spec->eot},
+               {"tokenizer.ggml.eom_token_id", &spec->eom},
                {"tokenizer.ggml.unknown_token_id", &spec->unk}};
     int rc = 0;
 

@@ -13,16 +13,17 @@ struct fg_tokenizer {
     struct fg_bpe bpe;
     struct fg_pretokenizer *pre;
     struct fg_buffer chat_template;
-    int32_t bos, eos, eot;
-    int32_t unk; /* for bytes without a token; -1: they are left out */
+    int32_t bos, eos, eot, eom;
+    int32_t
+        message_end; /* ends a message of several in a turn, so that it ends no turn; -1: none */
+    int32_t unk;     /* for bytes without a token; -1: they are left out */
     bool add_bos, add_eos, add_space_prefix;
 };
 
-static const char *const end_texts[] = {
-    "<|im_end|>", "<|eot_id|>",        "<|endoftext|>", "<|end_of_text|>", "<end_of_sentence>",
-    "<|end|>",    "<end_of_document>", "<|eom_id|>",    "<|endofturn|>",   "</s>",
-    "[e~[",
-};
+static struct fg_str str_of(const char *s)
+{
+    return (struct fg_str){s, strlen(s)};
+}
 
 int fg_tokenizer_create(const struct fg_vocab_spec *spec, struct fg_tokenizer **out,
                         struct fg_err *err)
@@ -51,6 +52,12 @@ int fg_tokenizer_create(const struct fg_vocab_spec *spec, struct fg_tokenizer **
     t->bos = spec->bos;
     t->eos = spec->eos;
     t->eot = spec->eot;
+    t->eom = spec->eom;
+    /* Where turns end with <|return|> or <|call|>, <|end|> stands between the messages of one. */
+    t->message_end = fg_vocab_find_special(&t->vocab, str_of("<|return|>")) >= 0 &&
+                             fg_vocab_find_special(&t->vocab, str_of("<|call|>")) >= 0
+                         ? fg_vocab_find_special(&t->vocab, str_of("<|end|>"))
+                         : -1;
     /* An unknown token that is a control token, as in SmolLM2's file (its end of text), stays out:
      * no text may become one. */
     t->unk = spec->unk >= 0 && spec->types && spec->types[spec->unk] != 3 ? spec->unk : -1;
@@ -346,24 +353,14 @@ bool fg_tokenizer_is_control(const struct fg_tokenizer *t, int32_t id)
 
 bool fg_tokenizer_is_eog(const struct fg_tokenizer *t, int32_t id)
 {
-    struct fg_str piece;
-
     if (!known(t, id)) {
         return false;
     }
-    if (id == t->eos || id == t->eot) {
+    if (id == t->eos || id == t->eot || id == t->eom) {
         return true;
     }
-    if (t->vocab.kind[id] != FG_TOKEN_CONTROL) {
-        return false;
-    }
-    piece = fg_vocab_piece(&t->vocab, id);
-    for (size_t i = 0; i < sizeof end_texts / sizeof end_texts[0]; i++) {
-        if (strlen(end_texts[i]) == piece.n && !memcmp(end_texts[i], piece.p, piece.n)) {
-            return true;
-        }
-    }
-    return false;
+    return id != t->message_end && t->vocab.kind[id] == FG_TOKEN_CONTROL &&
+           fg_vocab_ends_turn(fg_vocab_piece(&t->vocab, id), true);
 }
 
 int32_t fg_tokenizer_find(const struct fg_tokenizer *t, struct fg_str text)

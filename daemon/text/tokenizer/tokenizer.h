@@ -89,8 +89,9 @@ const char *fg_tokenizer_piece(const struct fg_tokenizer *t, int32_t id, size_t 
 /* True for control tokens (and the unknown token); false outside the vocabulary. */
 bool fg_tokenizer_is_control(const struct fg_tokenizer *t, int32_t id);
 
-/* True for tokens after which generation stops: eos, eot, and control tokens well known to end a
- * turn or a text (<|im_end|>, <|eot_id|>, <|endoftext|>, <end_of_sentence>, ...). */
+/* True for tokens after which generation stops: eos, eot, eom, and those well known to end a turn
+ * or a text (<|im_end|>, <|eot_id|>, <|endoftext|>, <end_of_turn>, ...; fg_vocab_ends_turn()), but
+ * not <|end|> where <|return|> and <|call|> end turns. */
 bool fg_tokenizer_is_eog(const struct fg_tokenizer *t, int32_t id);
 
 /* The special token written `text`, else the ordinary token of these bytes, else -1. */

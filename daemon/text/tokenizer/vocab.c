@@ -170,8 +170,55 @@ int32_t fg_vocab_match(const struct fg_vocab *v, const char *p, size_t n, size_t
     return best;
 }
 
+bool fg_vocab_ends_turn(struct fg_str text, bool control)
+{
+    static const struct {
+        const char *text;
+        bool written; /* by people as well */
+    } ends[] = {
+        {"<|im_end|>", false},
+        {"<|eot_id|>", false},
+        {"<|eom_id|>", false},
+        {"<|eot|>", false},
+        {"<|eom|>", false},
+        {"<|end|>", false},
+        {"<|return|>", false},
+        {"<|call|>", false},
+        {"<|endoftext|>", false},
+        {"<|end_of_text|>", false},
+        {"<|end_of_turn|>", false},
+        {"<|endofturn|>", false},
+        {"<|END_OF_TURN_TOKEN|>", false},
+        {"<|end_of_sentence|>", false},
+        {"<\xef\xbd\x9c"
+         "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+         false},
+        {"<end_of_turn>", false},
+        {"<turn|>", false},
+        {"<end_of_utterance>", false},
+        {"<end_of_sentence>", false},
+        {"<end_of_document>", false},
+        {"</s>", true},
+        {"<eos>", true},
+        {"[EOT]", true},
+        {"< EOT >", true},
+        {"[e~[", true},
+    };
+
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        if ((control || !ends[i].written) && strlen(ends[i].text) == text.n &&
+            !memcmp(ends[i].text, text.p, text.n)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum fg_token_kind kind_of(const struct fg_vocab_spec *spec, size_t i)
 {
+    if (fg_vocab_ends_turn(spec->tokens[i], false)) {
+        return FG_TOKEN_CONTROL;
+    }
     if (spec->types) {
         int32_t type = spec->types[i];
         return type == 2 || type == 3 ? FG_TOKEN_CONTROL
@@ -179,7 +226,8 @@ static enum fg_token_kind kind_of(const struct fg_vocab_spec *spec, size_t i)
                                       : FG_TOKEN_ORDINARY;
     }
     int32_t id = (int32_t)i;
-    bool named = id == spec->bos || id == spec->eos || id == spec->eot || id == spec->unk;
+    bool named =
+        id == spec->bos || id == spec->eos || id == spec->eot || id == spec->eom || id == spec->unk;
     return named ? FG_TOKEN_CONTROL : FG_TOKEN_ORDINARY;
 }
 
@@ -188,7 +236,11 @@ static int check_spec(const struct fg_vocab_spec *spec, size_t *bytes, struct fg
     const struct {
         const char *name;
         int32_t id;
-    } ids[] = {{"bos", spec->bos}, {"eos", spec->eos}, {"eot", spec->eot}, {"unknown", spec->unk}};
+    } ids[] = {{"bos", spec->bos},
+               {"eos", spec->eos},
+               {"eot", spec->eot},
+               {"eom", spec->eom},
+               {"unknown", spec->unk}};
 
     if (spec->n_tokens == 0 || spec->n_tokens > INT32_MAX) {
         return fg_fail(err, FG_EFORMAT, "the vocabulary has %zu tokens; wanted 1 to %d",

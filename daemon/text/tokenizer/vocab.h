@@ -20,11 +20,11 @@ struct fg_vocab_spec {
     struct fg_str pre;           /* tokenizer.ggml.pre: see pretokenizer.h */
     const struct fg_str *tokens; /* n_tokens texts; the index is the id */
     const int32_t *types;        /* n_tokens of tokenizer.ggml.token_type, or NULL: all ordinary
-                                  * but bos, eos, eot and unk, which are control tokens */
+                                  * but bos, eos, eot, eom and unk, which are control tokens */
     size_t n_tokens;
     const struct fg_str *merges; /* n_merges times "left right", the first has the lowest rank */
     size_t n_merges;
-    int32_t bos, eos, eot, unk; /* -1: none */
+    int32_t bos, eos, eot, eom, unk; /* -1: none */
     bool add_bos, add_eos;
     bool add_space_prefix;       /* a run of plain text that does not begin with a space gets one */
     struct fg_str chat_template; /* tokenizer.chat_template; empty: none */
@@ -32,7 +32,7 @@ struct fg_vocab_spec {
 
 enum fg_token_kind {
     FG_TOKEN_ORDINARY, /* made by merging; also GGUF's unused and byte types */
-    FG_TOKEN_CONTROL,  /* GGUF 3, and 2 (unknown) */
+    FG_TOKEN_CONTROL,  /* GGUF 3, and 2 (unknown); tokens known to end turns, whatever their type */
     FG_TOKEN_USER,     /* GGUF 4: found in every text */
 };
 
@@ -48,6 +48,10 @@ struct fg_vocab {
     size_t n_special;
     uint32_t first[257]; /* special[first[b] .. first[b + 1]) begin with byte b */
 };
+
+/* Is a token of this text known to end a turn or an answer? `control`: the file calls it a control
+ * token; without, texts that people write (</s>) do not count. */
+bool fg_vocab_ends_turn(struct fg_str text, bool control);
 
 /* Reads tokens and types of `spec`. FG_EFORMAT (err names the token or id), FG_ENOMEM; on failure
  * *v needs no fg_vocab_finish(). */
