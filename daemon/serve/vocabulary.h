@@ -17,7 +17,7 @@ struct fg_vocabulary {
 };
 
 /* A model without a chat template that is known can still answer text. The bytes of g are copied.
- * FG_EFORMAT, FG_EUNSUPPORTED (other than byte-level BPE), FG_ENOMEM, FG_ENOTFOUND (no vocabulary).
+ * FG_EFORMAT, FG_EUNSUPPORTED (another kind of tokenizer), FG_ENOMEM, FG_ENOTFOUND (no vocabulary).
  * On failure *v needs no fg_vocabulary_finish(). */
 int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
                        struct fg_err *err);

@@ -5,13 +5,15 @@
 
 #include "bpe.h"
 #include "pretokenizer.h"
+#include "spm.h"
 #include "base/buffer.h"
 #include "base/utf8.h"
 
 struct fg_tokenizer {
     struct fg_vocab vocab;
     struct fg_bpe bpe;
-    struct fg_pretokenizer *pre;
+    struct fg_spm spm;
+    struct fg_pretokenizer *pre; /* NULL: SentencePiece's, whose text is one piece */
     struct fg_buffer chat_template;
     int32_t bos, eos, eot, eom;
     int32_t
@@ -34,12 +36,13 @@ int fg_tokenizer_create(const struct fg_vocab_spec *spec, struct fg_tokenizer **
     if (!t) {
         return fg_fail(err, FG_ENOMEM, "out of memory for a tokenizer");
     }
-    rc = fg_pretokenizer_create(spec->pre, true, &t->pre, err);
+    rc = spec->spm ? 0 : fg_pretokenizer_create(spec->pre, true, &t->pre, err);
     if (rc == 0) {
         rc = fg_vocab_init(&t->vocab, spec, err);
     }
     if (rc == 0) {
-        rc = fg_bpe_init(&t->bpe, &t->vocab, spec, err);
+        rc = spec->spm ? fg_spm_init(&t->spm, &t->vocab, spec, err)
+                       : fg_bpe_init(&t->bpe, &t->vocab, spec, err);
     }
     fg_buffer_view(&t->chat_template, spec->chat_template);
     if (rc == 0 && t->chat_template.failed) {
@@ -73,6 +76,7 @@ void fg_tokenizer_destroy(struct fg_tokenizer *t)
     if (t) {
         fg_buffer_finish(&t->chat_template);
         fg_bpe_finish(&t->bpe);
+        fg_spm_finish(&t->spm);
         fg_vocab_finish(&t->vocab);
         fg_pretokenizer_destroy(t->pre);
         free(t);
@@ -160,12 +164,47 @@ static int encode_pieces(struct encoding *e, const char *p, size_t n)
     return rc;
 }
 
+/* The same for SentencePiece, to which U+2581 is a space, and which puts one before every text. */
+static int encode_sentence(struct encoding *e, const char *p, size_t n)
+{
+    const struct fg_tokenizer *t = e->t;
+    struct fg_buffer text = {0};
+    int rc;
+
+    if (n == 0) {
+        return 0;
+    }
+    if (t->add_space_prefix) {
+        fg_buffer_str(&text, " ");
+    }
+    while (n > 0) {
+        const char *mark = memmem(p, n, "\xe2\x96\x81", 3);
+        size_t len = mark ? (size_t)(mark - p) : n;
+        fg_buffer_add(&text, p, len);
+        if (mark) {
+            fg_buffer_str(&text, " ");
+            len += 3;
+        }
+        p += len;
+        n -= len;
+    }
+    rc = text.failed
+             ? FG_ENOMEM
+             : fg_spm_encode(&t->spm, &t->vocab, &e->work, (struct fg_str){text.p, text.n}, t->unk);
+    rc = explain(e, rc, text.n);
+    fg_buffer_finish(&text);
+    return rc;
+}
+
 /* A run of text between special tokens. */
 static int encode_plain(struct encoding *e, const char *p, size_t n)
 {
     struct fg_buffer spaced = {0};
     int rc;
 
+    if (!e->t->pre) {
+        return encode_sentence(e, p, n);
+    }
     if (n == 0 || !e->t->add_space_prefix || p[0] == ' ') {
         return encode_pieces(e, p, n);
     }
@@ -229,8 +268,8 @@ static int encode(struct encoding *e, const char *text, size_t n, bool add_speci
         return fg_fail(e->err, FG_ETOOLONG, "the text has %zu bytes; at most %zu can be encoded", n,
                        FG_TOKENIZER_MAX_TEXT);
     }
-    e->scan = fg_pretokenizer_scan_create(t->pre);
-    if (!e->scan) {
+    e->scan = t->pre ? fg_pretokenizer_scan_create(t->pre) : NULL;
+    if (t->pre && !e->scan) {
         return no_memory(e, n);
     }
     rc = fg_bpe_emit(&e->work, t->bos); /* also makes the array exist; undone below */

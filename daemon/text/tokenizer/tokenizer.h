@@ -1,4 +1,5 @@
-/* Byte-level BPE tokenizers (GGUF `tokenizer.ggml.model` = "gpt2"): text to token ids and back.
+/* Tokenizers: text to token ids and back. Byte-level BPE (GGUF `tokenizer.ggml.model` = "gpt2") and
+ * SentencePiece's BPE ("llama"; spm.h).
  *
  * Encoding: special tokens are found first, leftmost and then longest; the plain text between them
  * is cut by the pre-tokenizer and each piece merged. Any bytes can be encoded: where the text is
@@ -6,7 +7,8 @@
  * and the text before and after is cut as if it stood alone. When the vocabulary has a token for
  * each of the 256 bytes, decoding gives the same bytes back. A byte that has none becomes the
  * unknown token, if the file has one that is not a control token, and is left out otherwise, as the
- * published tokenizers do.
+ * published tokenizers do. SentencePiece's take U+2581 for a space, and put a space before each
+ * text between special tokens where the file asks for it; both stay in what decoding gives.
  *
  * A tokenizer is immutable: any number of threads may use one at once. */
 #ifndef FG_TOKENIZER_H

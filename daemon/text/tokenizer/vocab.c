@@ -291,6 +291,82 @@ static bool allocate(struct fg_vocab *v, size_t n, size_t bytes)
     return true;
 }
 
+/* `bytes` are those of token i, which plain text may become. */
+static void enter(struct fg_vocab *v, struct fg_str bytes, size_t i)
+{
+    size_t slot = find_slot(v, bytes);
+
+    if (v->table[slot] < 0) {
+        v->table[slot] = (int32_t)i;
+    }
+}
+
+/* The bytes of a token of byte-level BPE, at v->bytes + v->start[i]; returns how many. */
+static size_t fill_alphabet(struct fg_vocab *v, struct fg_str text, size_t i)
+{
+    struct fg_str piece = {v->bytes + v->start[i], 0};
+    size_t n = fg_vocab_unalphabet(text, v->bytes + v->start[i]);
+
+    if (n == SIZE_MAX || n == 0) {
+        return n;
+    }
+    piece.n = n;
+    v->start[i + 1] = v->start[i] + (uint32_t)n;
+    enter(v, piece, i);
+    if (n == 1 && v->byte[(unsigned char)piece.p[0]] < 0) {
+        v->byte[(unsigned char)piece.p[0]] = (int32_t)i;
+    }
+    return n;
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
+/* The byte that <0x41> stands for, or -1. */
+static int fallback_byte(struct fg_str text)
+{
+    int hi, lo;
+
+    if (text.n != 6 || memcmp(text.p, "<0x", 3) != 0 || text.p[5] != '>') {
+        return -1;
+    }
+    hi = hex_digit(text.p[3]);
+    lo = hex_digit(text.p[4]);
+    return hi < 0 || lo < 0 ? -1 : hi << 4 | lo;
+}
+
+/* The same of SentencePiece, for ordinary and user defined tokens. */
+static size_t fill_piece(struct fg_vocab *v, const struct fg_vocab_spec *spec, size_t i)
+{
+    const int32_t type = spec->types ? spec->types[i] : 0;
+    const struct fg_str text = spec->tokens[i];
+    char *out = v->bytes + v->start[i];
+    int byte =
+        v->kind[i] == FG_TOKEN_ORDINARY && (type == 0 || type == 6) ? fallback_byte(text) : -1;
+    size_t n = 0;
+
+    if (byte >= 0) {
+        out[0] = (char)byte;
+        v->byte[byte] = v->byte[byte] < 0 ? (int32_t)i : v->byte[byte];
+        return 1;
+    }
+    for (size_t at = 0; at < text.n; n++) {
+        bool space = text.n - at >= 3 && memcmp(text.p + at, "\xe2\x96\x81", 3) == 0;
+        out[n] = space ? ' ' : text.p[at];
+        at += space ? 3 : 1;
+    }
+    v->start[i + 1] = v->start[i] + (uint32_t)n;
+    if (v->kind[i] == FG_TOKEN_ORDINARY && type != 5 && n > 0) { /* 5: unused */
+        enter(v, (struct fg_str){out, n}, i);
+    }
+    return n;
+}
+
 static void fill_pieces(struct fg_vocab *v, const struct fg_vocab_spec *spec)
 {
     uint32_t at = 0;
@@ -300,20 +376,10 @@ static void fill_pieces(struct fg_vocab *v, const struct fg_vocab_spec *spec)
         size_t n = SIZE_MAX;
         v->kind[i] = (uint8_t)kind_of(spec, i);
         v->start[i] = at;
-        if (v->kind[i] == FG_TOKEN_ORDINARY) {
-            n = fg_vocab_unalphabet(text, v->bytes + at);
-            if (n != SIZE_MAX && n > 0) {
-                struct fg_str piece = {v->bytes + at, n};
-                size_t slot;
-                v->start[i + 1] = at + (uint32_t)n;
-                slot = find_slot(v, piece);
-                if (v->table[slot] < 0) {
-                    v->table[slot] = (int32_t)i;
-                }
-                if (n == 1 && v->byte[(unsigned char)piece.p[0]] < 0) {
-                    v->byte[(unsigned char)piece.p[0]] = (int32_t)i;
-                }
-            }
+        if (spec->spm && v->kind[i] != FG_TOKEN_CONTROL) {
+            n = fill_piece(v, spec, i);
+        } else if (v->kind[i] == FG_TOKEN_ORDINARY) {
+            n = fill_alphabet(v, text, i);
         }
         if (n == SIZE_MAX) { /* special, or not written in the alphabet: the text itself */
             n = text.n;
@@ -336,8 +402,8 @@ static bool is_printable_ascii(struct fg_str s)
     return s.n > 0;
 }
 
-/* Special tokens that are alike in text and in the alphabet can be named by merges as well. */
-static int fill_specials(struct fg_vocab *v, struct fg_err *err)
+/* `named`: those that are alike in text and in the alphabet can be named by merges as well. */
+static int fill_specials(struct fg_vocab *v, bool named, struct fg_err *err)
 {
     size_t n = 0, at = 0;
     struct sort_key *keys;
@@ -348,9 +414,8 @@ static int fill_specials(struct fg_vocab *v, struct fg_err *err)
             continue;
         }
         n++;
-        if (is_printable_ascii(piece)) {
-            size_t slot = find_slot(v, piece);
-            v->table[slot] = v->table[slot] < 0 ? (int32_t)i : v->table[slot];
+        if (named && is_printable_ascii(piece)) {
+            enter(v, piece, i);
         }
     }
     keys = malloc((n + 1) * sizeof *keys);
@@ -394,7 +459,7 @@ int fg_vocab_init(struct fg_vocab *v, const struct fg_vocab_spec *spec, struct f
                        spec->n_tokens);
     }
     fill_pieces(v, spec);
-    rc = fill_specials(v, err);
+    rc = fill_specials(v, !spec->spm, err);
     if (rc < 0) {
         fg_vocab_finish(v);
     }

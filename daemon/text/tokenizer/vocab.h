@@ -1,7 +1,8 @@
-/* The vocabulary of a byte-level BPE tokenizer: the bytes of each token, and which token is which.
+/* The vocabulary of a tokenizer: the bytes of each token, and which token is which.
  *
  * GGUF writes the bytes of ordinary tokens in GPT-2's byte alphabet, in which every byte is one
- * printable character. They are turned back into bytes here, once. Special tokens (control, user
+ * printable character. They are turned back into bytes here, once; so are SentencePiece's, which
+ * write a space as U+2581 and a byte as <0x41>. Special tokens (control, user
  * defined, unknown) stand for their text as it is written. Immutable after fg_vocab_init(): any
  * thread. */
 #ifndef FG_VOCAB_H
@@ -22,6 +23,8 @@ struct fg_vocab_spec {
     const int32_t *types;        /* n_tokens of tokenizer.ggml.token_type, or NULL: all ordinary
                                   * but bos, eos, eot, eom and unk, which are control tokens */
     size_t n_tokens;
+    bool spm;                    /* SentencePiece's BPE: scores and no merges */
+    const float *scores;         /* n_tokens, or NULL */
     const struct fg_str *merges; /* n_merges times "left right", the first has the lowest rank */
     size_t n_merges;
     int32_t bos, eos, eot, eom, unk; /* -1: none */
@@ -41,7 +44,7 @@ struct fg_vocab {
     uint32_t *start;   /* n + 1: where the bytes of each token begin */
     uint8_t *kind;     /* n of enum fg_token_kind */
     size_t n;          /* tokens */
-    int32_t byte[256]; /* the ordinary token of each single byte, or -1 */
+    int32_t byte[256]; /* the ordinary token of each single byte, SentencePiece's <0x00>, or -1 */
     int32_t *table;    /* bytes -> id, open addressing, -1: free */
     size_t mask;
     int32_t *special; /* ids of control and user tokens, sorted by bytes */
