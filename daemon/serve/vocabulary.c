@@ -37,6 +37,18 @@ static bool is(struct fg_str s, const char *text)
     return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
 }
 
+static int read_scores(const struct fg_gguf *g, struct fg_vocab_spec *spec, struct fg_err *err)
+{
+    size_t n = 0;
+    int rc = fg_gguf_f32_array(g, "tokenizer.ggml.scores", &spec->scores, &n, err);
+
+    if (rc == 0 && n != spec->n_tokens)
+        return fg_fail(err, FG_EFORMAT,
+                       "%s: tokenizer.ggml.scores has %zu entries, but there are %zu tokens",
+                       fg_gguf_name(g), n, spec->n_tokens);
+    return rc;
+}
+
 static int read_tokens(const struct fg_gguf *g, uint32_t n_vocab, struct fg_vocab_spec *spec,
                        struct fg_err *err)
 {
@@ -44,17 +56,21 @@ static int read_tokens(const struct fg_gguf *g, uint32_t n_vocab, struct fg_voca
     size_t n_types = 0;
     int rc = fg_gguf_str(g, "tokenizer.ggml.model", &model, err);
 
-    if (rc == 0 && !is(model, "gpt2"))
+    if (rc == 0 && !is(model, "gpt2") && !is(model, "llama"))
         return fg_fail(err, FG_EUNSUPPORTED,
-                       "%s: tokenizer.ggml.model is `%.*s`; byte-level BPE (`gpt2`) is supported",
+                       "%s: tokenizer.ggml.model is `%.*s`; byte-level BPE (`gpt2`) and "
+                       "SentencePiece's BPE (`llama`) are supported",
                        fg_gguf_name(g), (int)(model.n < 64 ? model.n : 64), model.p);
+    spec->spm = rc == 0 && is(model, "llama");
     if (rc == 0)
         rc = fg_gguf_str_array(g, "tokenizer.ggml.tokens", &spec->tokens, &spec->n_tokens, err);
     if (rc == 0 && spec->n_tokens > n_vocab)
         return fg_fail(err, FG_EFORMAT,
                        "%s: tokenizer.ggml.tokens has %zu entries, but the model %u",
                        fg_gguf_name(g), spec->n_tokens, n_vocab);
-    if (rc == 0)
+    if (rc == 0 && spec->spm)
+        rc = read_scores(g, spec, err);
+    else if (rc == 0)
         rc = fg_gguf_str_array(g, "tokenizer.ggml.merges", &spec->merges, &spec->n_merges, err);
     if (rc)
         return rc;
@@ -74,6 +90,7 @@ static int read_specials(const struct fg_gguf *g, struct fg_vocab_spec *spec, st
     } ids[] = {{"tokenizer.ggml.bos_token_id", &spec->bos},
                {"tokenizer.ggml.eos_token_id", &spec->eos},
                {"tokenizer.ggml.eot_token_id", &spec->eot},
+               {"tokenizer.ggml.eom_token_id", &spec->eom},
                {"tokenizer.ggml.unknown_token_id", &spec->unk}};
     int rc = 0;
 
@@ -81,12 +98,13 @@ static int read_specials(const struct fg_gguf *g, struct fg_vocab_spec *spec, st
         rc = read_id(g, ids[i].key, spec->n_tokens, ids[i].id, err);
     if (rc == 0)
         rc = optional(fg_gguf_str(g, "tokenizer.ggml.pre", &spec->pre, err));
-    if (rc == 0 && spec->pre.n == 0)
+    if (rc == 0 && spec->pre.n == 0 && !spec->spm)
         fg_log(FG_LOG_WARN, "model",
                "pre=missing taken=gpt-2 cause=\"%s: no tokenizer.ggml.pre; "
                "where the model was trained with another pre-tokenizer, prompts are cut wrongly\"",
                fg_gguf_name(g));
-    spec->add_bos = fg_pretokenizer_adds_bos(spec->pre);
+    spec->add_bos = spec->spm || fg_pretokenizer_adds_bos(spec->pre);
+    spec->add_space_prefix = spec->spm;
     if (rc == 0)
         rc = optional(fg_gguf_bool(g, "tokenizer.ggml.add_bos_token", &spec->add_bos, err));
     if (rc == 0)

@@ -17,7 +17,7 @@ struct fg_vocabulary {
 
 /* A model without a chat template, or with one that is malformed, can still answer text. A
  * chat_template that is not empty takes the place of the file's. The bytes of g are copied.
- * FG_EFORMAT, FG_EUNSUPPORTED (other than byte-level BPE), FG_ENOMEM, FG_ENOTFOUND (no vocabulary).
+ * FG_EFORMAT, FG_EUNSUPPORTED (another kind of tokenizer), FG_ENOMEM, FG_ENOTFOUND (no vocabulary).
  * On failure *v needs no fg_vocabulary_finish(). */
 int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
                        struct fg_str chat_template, struct fg_err *err);

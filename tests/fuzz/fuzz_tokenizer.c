@@ -40,7 +40,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     static char bytes[BYTES][3];
     struct fg_str tokens[TOKENS], merge_views[MERGES];
     int32_t types[TOKENS];
-    struct fg_vocab_spec spec = {.bos = 262, .eos = 263, .eot = -1, .unk = -1, .add_bos = true};
+    struct fg_vocab_spec spec = {.bos = 262, .eos = 263, .eot = -1, .eom = -1, .unk = -1, .add_bos = true};
 
     (void)argc;
     (void)argv;

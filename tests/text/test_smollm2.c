@@ -108,7 +108,7 @@ static void read_value(struct reader *r)
 /* The metadata lies in front; 16 MiB hold it. */
 static struct fg_tokenizer *open_file(const char *path)
 {
-    struct reader r = {.spec = {.bos = -1, .eos = -1, .eot = -1, .unk = -1}};
+    struct reader r = {.spec = {.bos = -1, .eos = -1, .eot = -1, .eom = -1, .unk = -1}};
     struct fg_tokenizer *t = NULL;
     struct fg_err err = {0};
     FILE *f = fopen(path, "rb");

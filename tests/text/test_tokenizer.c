@@ -374,7 +374,7 @@ static void refused_specs(void **state)
     v->spec.types = NULL;
     assert_int_equal(fg_tokenizer_create(&v->spec, &t, &err), 0);
     assert_true(fg_tokenizer_is_control(t, 507) && fg_tokenizer_is_control(t, 508));
-    assert_false(fg_tokenizer_is_control(t, 506));
+    assert_false(fg_tokenizer_is_control(t, 505));
     fg_tokenizer_destroy(t);
     small_vocab_free(v);
 }
@@ -428,9 +428,84 @@ static void one_tokenizer_many_threads(void **state)
     fg_tokenizer_destroy(t);
 }
 
+/* Whatever the file says of their types; what people write ends nothing unless the file says so. */
+static void ends_of_turns(void **state)
+{
+    static const struct {
+        const char *text;
+        int32_t type;
+        bool ends;
+    } tests[] = {
+        {"<|im_end|>", 1, true},
+        {"<|eot_id|>", 4, true},
+        {"<|eom_id|>", 3, true},
+        {"<end_of_turn>", 1, true},
+        {"<|endoftext|>", 4, true},
+        {"<|return|>", 1, true},
+        {"<|call|>", 1, true},
+        {"<|end|>", 3, true},
+        {"</s>", 3, true},
+        {"</s>", 1, false},
+        {"</s>", 4, false},
+        {"<|im_start|>", 3, false},
+        {"<|im_end|> ", 3, false},
+        {"<|end_of_text|>", 5, true},
+        {"<\xef\xbd\x9c"
+         "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+         1, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
+        struct small_vocab *v = small_vocab_load("gpt-2");
+        struct fg_tokenizer *t = NULL;
+        v->tokens[510] = view(tests[i].text);
+        v->types[510] = tests[i].type;
+        v->spec.n_tokens = 511;
+        assert_int_equal(fg_tokenizer_create(&v->spec, &t, NULL), 0);
+        if (fg_tokenizer_is_eog(t, 510) != tests[i].ends) {
+            fail_msg("%s of type %d: wanted %d", tests[i].text, tests[i].type, tests[i].ends);
+        }
+        assert_true(!tests[i].ends || fg_tokenizer_is_control(t, 510));
+        fg_tokenizer_destroy(t);
+        small_vocab_free(v);
+    }
+}
+
+static void ends_by_id(void **state)
+{
+    struct small_vocab *v = small_vocab_load("gpt-2");
+    struct fg_tokenizer *t = NULL;
+
+    (void)state;
+    v->spec.eot = 300;
+    v->spec.eom = 301;
+    assert_int_equal(fg_tokenizer_create(&v->spec, &t, NULL), 0);
+    assert_true(fg_tokenizer_is_eog(t, 300) && fg_tokenizer_is_eog(t, 301));
+    assert_false(fg_tokenizer_is_eog(t, 302));
+    fg_tokenizer_destroy(t);
+    v->spec.eom = (int32_t)v->spec.n_tokens;
+    assert_int_equal(fg_tokenizer_create(&v->spec, &t, NULL), FG_EFORMAT);
+    v->spec.eom = -1;
+    /* Between the messages of a turn. */
+    v->tokens[510] = view("<|end|>");
+    v->tokens[511] = view("<|return|>");
+    v->tokens[505] = view("<|call|>");
+    v->types[510] = v->types[511] = 3;
+    v->spec.n_tokens = 512;
+    v->spec.n_merges = 0;
+    assert_int_equal(fg_tokenizer_create(&v->spec, &t, NULL), 0);
+    assert_false(fg_tokenizer_is_eog(t, 510));
+    assert_true(fg_tokenizer_is_eog(t, 511) && fg_tokenizer_is_eog(t, 505));
+    fg_tokenizer_destroy(t);
+    small_vocab_free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ends_of_turns),
+        cmocka_unit_test(ends_by_id),
         cmocka_unit_test(published_ids),
         cmocka_unit_test(any_bytes_come_back),
         cmocka_unit_test(ill_formed_bytes),

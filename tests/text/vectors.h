@@ -66,7 +66,7 @@ static inline struct small_vocab *small_vocab_load(const char *pre)
 
     assert_non_null(v);
     v->json = load_vectors("vocab-small.json");
-    v->spec = (struct fg_vocab_spec){.pre = view(pre), .eot = -1, .unk = -1};
+    v->spec = (struct fg_vocab_spec){.pre = view(pre), .eot = -1, .eom = -1, .unk = -1};
     json_array_foreach(json_object_get(v->json, "tokens"), i, item)
     {
         v->tokens[i] = (struct fg_str){json_string_value(item), json_string_length(item)};

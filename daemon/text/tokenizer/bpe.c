@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "merge_heap.h"
 
 #define NONE UINT32_MAX
 
@@ -142,36 +143,6 @@ int fg_bpe_emit(struct fg_bpe_work *w, int32_t id)
     return 0;
 }
 
-/* The heap holds rank << 32 | position, the least on top: the lowest rank, leftmost on a tie. */
-static void heap_push(uint64_t *heap, size_t *n, uint64_t key)
-{
-    size_t at = (*n)++;
-
-    while (at > 0 && heap[(at - 1) / 2] > key) {
-        heap[at] = heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    heap[at] = key;
-}
-
-static uint64_t heap_pop(uint64_t *heap, size_t *n)
-{
-    uint64_t top = heap[0], last = heap[--*n];
-    size_t at = 0, child = 1;
-
-    while (child < *n) {
-        child += child + 1 < *n && heap[child + 1] < heap[child];
-        if (heap[child] >= last) {
-            break;
-        }
-        heap[at] = heap[child];
-        at = child;
-        child = 2 * at + 1;
-    }
-    heap[at] = last;
-    return top;
-}
-
 /* Looks up the merge of symbol `at` with its successor and queues it. */
 static void queue_pair(const struct fg_bpe *b, struct fg_bpe_work *w, size_t *n_heap, uint32_t at)
 {
@@ -182,7 +153,7 @@ static void queue_pair(const struct fg_bpe *b, struct fg_bpe_work *w, size_t *n_
         s->rank = b->table[slot_of(b, pair_of(s->id, w->symbols[s->next].id))].rank;
     }
     if (s->rank != NONE) {
-        heap_push(w->heap, n_heap, (uint64_t)s->rank << 32 | at);
+        fg_merge_heap_push(w->heap, n_heap, (uint64_t)s->rank << 32 | at);
     }
 }
 
@@ -194,7 +165,7 @@ static void merge_all(const struct fg_bpe *b, struct fg_bpe_work *w, uint32_t n)
         queue_pair(b, w, &n_heap, i);
     }
     while (n_heap > 0) {
-        uint64_t top = heap_pop(w->heap, &n_heap);
+        uint64_t top = fg_merge_heap_pop(w->heap, &n_heap);
         struct fg_bpe_symbol *s = &w->symbols[(uint32_t)top], *gone;
         /* An entry whose pair has changed since it was queued says nothing any more. */
         if (s->id < 0 || s->rank != top >> 32) {

@@ -5,23 +5,26 @@
 
 #include "bpe.h"
 #include "pretokenizer.h"
+#include "spm.h"
 #include "base/buffer.h"
 #include "base/utf8.h"
 
 struct fg_tokenizer {
     struct fg_vocab vocab;
     struct fg_bpe bpe;
-    struct fg_pretokenizer *pre;
-    int32_t bos, eos, eot;
-    int32_t unk; /* for bytes without a token; -1: they are left out */
+    struct fg_spm spm;
+    struct fg_pretokenizer *pre; /* NULL: SentencePiece's, whose text is one piece */
+    int32_t bos, eos, eot, eom;
+    int32_t
+        message_end; /* ends a message of several in a turn, so that it ends no turn; -1: none */
+    int32_t unk;     /* for bytes without a token; -1: they are left out */
     bool add_bos, add_eos, add_space_prefix;
 };
 
-static const char *const end_texts[] = {
-    "<|im_end|>", "<|eot_id|>",        "<|endoftext|>", "<|end_of_text|>", "<end_of_sentence>",
-    "<|end|>",    "<end_of_document>", "<|eom_id|>",    "<|endofturn|>",   "</s>",
-    "[e~[",
-};
+static struct fg_str str_of(const char *s)
+{
+    return (struct fg_str){s, strlen(s)};
+}
 
 int fg_tokenizer_create(const struct fg_vocab_spec *spec, struct fg_tokenizer **out,
                         struct fg_err *err)
@@ -32,12 +35,13 @@ int fg_tokenizer_create(const struct fg_vocab_spec *spec, struct fg_tokenizer **
     if (!t) {
         return fg_fail(err, FG_ENOMEM, "out of memory for a tokenizer");
     }
-    rc = fg_pretokenizer_create(spec->pre, true, &t->pre, err);
+    rc = spec->spm ? 0 : fg_pretokenizer_create(spec->pre, true, &t->pre, err);
     if (rc == 0) {
         rc = fg_vocab_init(&t->vocab, spec, err);
     }
     if (rc == 0) {
-        rc = fg_bpe_init(&t->bpe, &t->vocab, spec, err);
+        rc = spec->spm ? fg_spm_init(&t->spm, &t->vocab, spec, err)
+                       : fg_bpe_init(&t->bpe, &t->vocab, spec, err);
     }
     if (rc < 0) {
         fg_tokenizer_destroy(t);
@@ -46,6 +50,12 @@ int fg_tokenizer_create(const struct fg_vocab_spec *spec, struct fg_tokenizer **
     t->bos = spec->bos;
     t->eos = spec->eos;
     t->eot = spec->eot;
+    t->eom = spec->eom;
+    /* Where turns end with <|return|> or <|call|>, <|end|> stands between the messages of one. */
+    t->message_end = fg_vocab_find_special(&t->vocab, str_of("<|return|>")) >= 0 &&
+                             fg_vocab_find_special(&t->vocab, str_of("<|call|>")) >= 0
+                         ? fg_vocab_find_special(&t->vocab, str_of("<|end|>"))
+                         : -1;
     /* An unknown token that is a control token, as in SmolLM2's file (its end of text), stays out:
      * no text may become one. */
     t->unk = spec->unk >= 0 && spec->types && spec->types[spec->unk] != 3 ? spec->unk : -1;
@@ -60,6 +70,7 @@ void fg_tokenizer_destroy(struct fg_tokenizer *t)
 {
     if (t) {
         fg_bpe_finish(&t->bpe);
+        fg_spm_finish(&t->spm);
         fg_vocab_finish(&t->vocab);
         fg_pretokenizer_destroy(t->pre);
         free(t);
@@ -147,12 +158,47 @@ static int encode_pieces(struct encoding *e, const char *p, size_t n)
     return rc;
 }
 
+/* The same for SentencePiece, to which U+2581 is a space, and which puts one before every text. */
+static int encode_sentence(struct encoding *e, const char *p, size_t n)
+{
+    const struct fg_tokenizer *t = e->t;
+    struct fg_buffer text = {0};
+    int rc;
+
+    if (n == 0) {
+        return 0;
+    }
+    if (t->add_space_prefix) {
+        fg_buffer_str(&text, " ");
+    }
+    while (n > 0) {
+        const char *mark = memmem(p, n, "\xe2\x96\x81", 3);
+        size_t len = mark ? (size_t)(mark - p) : n;
+        fg_buffer_add(&text, p, len);
+        if (mark) {
+            fg_buffer_str(&text, " ");
+            len += 3;
+        }
+        p += len;
+        n -= len;
+    }
+    rc = text.failed
+             ? FG_ENOMEM
+             : fg_spm_encode(&t->spm, &t->vocab, &e->work, (struct fg_str){text.p, text.n}, t->unk);
+    rc = explain(e, rc, text.n);
+    fg_buffer_finish(&text);
+    return rc;
+}
+
 /* A run of text between special tokens. */
 static int encode_plain(struct encoding *e, const char *p, size_t n)
 {
     struct fg_buffer spaced = {0};
     int rc;
 
+    if (!e->t->pre) {
+        return encode_sentence(e, p, n);
+    }
     if (n == 0 || !e->t->add_space_prefix || p[0] == ' ') {
         return encode_pieces(e, p, n);
     }
@@ -216,8 +262,8 @@ static int encode(struct encoding *e, const char *text, size_t n, bool add_speci
         return fg_fail(e->err, FG_ETOOLONG, "the text has %zu bytes; at most %zu can be encoded", n,
                        FG_TOKENIZER_MAX_TEXT);
     }
-    e->scan = fg_pretokenizer_scan_create(t->pre);
-    if (!e->scan) {
+    e->scan = t->pre ? fg_pretokenizer_scan_create(t->pre) : NULL;
+    if (t->pre && !e->scan) {
         return no_memory(e, n);
     }
     rc = fg_bpe_emit(&e->work, t->bos); /* also makes the array exist; undone below */
@@ -340,24 +386,14 @@ bool fg_tokenizer_is_control(const struct fg_tokenizer *t, int32_t id)
 
 bool fg_tokenizer_is_eog(const struct fg_tokenizer *t, int32_t id)
 {
-    struct fg_str piece;
-
     if (!known(t, id)) {
         return false;
     }
-    if (id == t->eos || id == t->eot) {
+    if (id == t->eos || id == t->eot || id == t->eom) {
         return true;
     }
-    if (t->vocab.kind[id] != FG_TOKEN_CONTROL) {
-        return false;
-    }
-    piece = fg_vocab_piece(&t->vocab, id);
-    for (size_t i = 0; i < sizeof end_texts / sizeof end_texts[0]; i++) {
-        if (strlen(end_texts[i]) == piece.n && !memcmp(end_texts[i], piece.p, piece.n)) {
-            return true;
-        }
-    }
-    return false;
+    return id != t->message_end && t->vocab.kind[id] == FG_TOKEN_CONTROL &&
+           fg_vocab_ends_turn(fg_vocab_piece(&t->vocab, id), true);
 }
 
 int32_t fg_tokenizer_find(const struct fg_tokenizer *t, struct fg_str text)

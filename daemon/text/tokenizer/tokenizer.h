@@ -1,4 +1,5 @@
-/* Byte-level BPE tokenizers (GGUF `tokenizer.ggml.model` = "gpt2"): text to token ids and back.
+/* Tokenizers: text to token ids and back. Byte-level BPE (GGUF `tokenizer.ggml.model` = "gpt2") and
+ * SentencePiece's BPE ("llama"; spm.h).
  *
  * Encoding: special tokens are found first, leftmost and then longest; the plain text between them
  * is cut by the pre-tokenizer and each piece merged. Any bytes can be encoded: where the text is
@@ -6,7 +7,8 @@
  * and the text before and after is cut as if it stood alone. When the vocabulary has a token for
  * each of the 256 bytes, decoding gives the same bytes back. A byte that has none becomes the
  * unknown token, if the file has one that is not a control token, and is left out otherwise, as the
- * published tokenizers do.
+ * published tokenizers do. SentencePiece's take U+2581 for a space, and put a space before each
+ * text between special tokens where the file asks for it; both stay in what decoding gives.
  *
  * A tokenizer is immutable: any number of threads may use one at once. */
 #ifndef FG_TOKENIZER_H
@@ -89,8 +91,9 @@ const char *fg_tokenizer_piece(const struct fg_tokenizer *t, int32_t id, size_t 
 /* True for control tokens (and the unknown token); false outside the vocabulary. */
 bool fg_tokenizer_is_control(const struct fg_tokenizer *t, int32_t id);
 
-/* True for tokens after which generation stops: eos, eot, and control tokens well known to end a
- * turn or a text (<|im_end|>, <|eot_id|>, <|endoftext|>, <end_of_sentence>, ...). */
+/* True for tokens after which generation stops: eos, eot, eom, and those well known to end a turn
+ * or a text (<|im_end|>, <|eot_id|>, <|endoftext|>, <end_of_turn>, ...; fg_vocab_ends_turn()), but
+ * not <|end|> where <|return|> and <|call|> end turns. */
 bool fg_tokenizer_is_eog(const struct fg_tokenizer *t, int32_t id);
 
 /* The special token written `text`, else the ordinary token of these bytes, else -1. */

@@ -170,8 +170,55 @@ int32_t fg_vocab_match(const struct fg_vocab *v, const char *p, size_t n, size_t
     return best;
 }
 
+bool fg_vocab_ends_turn(struct fg_str text, bool control)
+{
+    static const struct {
+        const char *text;
+        bool written; /* by people as well */
+    } ends[] = {
+        {"<|im_end|>", false},
+        {"<|eot_id|>", false},
+        {"<|eom_id|>", false},
+        {"<|eot|>", false},
+        {"<|eom|>", false},
+        {"<|end|>", false},
+        {"<|return|>", false},
+        {"<|call|>", false},
+        {"<|endoftext|>", false},
+        {"<|end_of_text|>", false},
+        {"<|end_of_turn|>", false},
+        {"<|endofturn|>", false},
+        {"<|END_OF_TURN_TOKEN|>", false},
+        {"<|end_of_sentence|>", false},
+        {"<\xef\xbd\x9c"
+         "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+         false},
+        {"<end_of_turn>", false},
+        {"<turn|>", false},
+        {"<end_of_utterance>", false},
+        {"<end_of_sentence>", false},
+        {"<end_of_document>", false},
+        {"</s>", true},
+        {"<eos>", true},
+        {"[EOT]", true},
+        {"< EOT >", true},
+        {"[e~[", true},
+    };
+
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        if ((control || !ends[i].written) && strlen(ends[i].text) == text.n &&
+            !memcmp(ends[i].text, text.p, text.n)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum fg_token_kind kind_of(const struct fg_vocab_spec *spec, size_t i)
 {
+    if (fg_vocab_ends_turn(spec->tokens[i], false)) {
+        return FG_TOKEN_CONTROL;
+    }
     if (spec->types) {
         int32_t type = spec->types[i];
         return type == 2 || type == 3 ? FG_TOKEN_CONTROL
@@ -179,7 +226,8 @@ static enum fg_token_kind kind_of(const struct fg_vocab_spec *spec, size_t i)
                                       : FG_TOKEN_ORDINARY;
     }
     int32_t id = (int32_t)i;
-    bool named = id == spec->bos || id == spec->eos || id == spec->eot || id == spec->unk;
+    bool named =
+        id == spec->bos || id == spec->eos || id == spec->eot || id == spec->eom || id == spec->unk;
     return named ? FG_TOKEN_CONTROL : FG_TOKEN_ORDINARY;
 }
 
@@ -188,7 +236,11 @@ static int check_spec(const struct fg_vocab_spec *spec, size_t *bytes, struct fg
     const struct {
         const char *name;
         int32_t id;
-    } ids[] = {{"bos", spec->bos}, {"eos", spec->eos}, {"eot", spec->eot}, {"unknown", spec->unk}};
+    } ids[] = {{"bos", spec->bos},
+               {"eos", spec->eos},
+               {"eot", spec->eot},
+               {"eom", spec->eom},
+               {"unknown", spec->unk}};
 
     if (spec->n_tokens == 0 || spec->n_tokens > INT32_MAX) {
         return fg_fail(err, FG_EFORMAT, "the vocabulary has %zu tokens; wanted 1 to %d",
@@ -239,6 +291,82 @@ static bool allocate(struct fg_vocab *v, size_t n, size_t bytes)
     return true;
 }
 
+/* `bytes` are those of token i, which plain text may become. */
+static void enter(struct fg_vocab *v, struct fg_str bytes, size_t i)
+{
+    size_t slot = find_slot(v, bytes);
+
+    if (v->table[slot] < 0) {
+        v->table[slot] = (int32_t)i;
+    }
+}
+
+/* The bytes of a token of byte-level BPE, at v->bytes + v->start[i]; returns how many. */
+static size_t fill_alphabet(struct fg_vocab *v, struct fg_str text, size_t i)
+{
+    struct fg_str piece = {v->bytes + v->start[i], 0};
+    size_t n = fg_vocab_unalphabet(text, v->bytes + v->start[i]);
+
+    if (n == SIZE_MAX || n == 0) {
+        return n;
+    }
+    piece.n = n;
+    v->start[i + 1] = v->start[i] + (uint32_t)n;
+    enter(v, piece, i);
+    if (n == 1 && v->byte[(unsigned char)piece.p[0]] < 0) {
+        v->byte[(unsigned char)piece.p[0]] = (int32_t)i;
+    }
+    return n;
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
+/* The byte that <0x41> stands for, or -1. */
+static int fallback_byte(struct fg_str text)
+{
+    int hi, lo;
+
+    if (text.n != 6 || memcmp(text.p, "<0x", 3) != 0 || text.p[5] != '>') {
+        return -1;
+    }
+    hi = hex_digit(text.p[3]);
+    lo = hex_digit(text.p[4]);
+    return hi < 0 || lo < 0 ? -1 : hi << 4 | lo;
+}
+
+/* The same of SentencePiece, for ordinary and user defined tokens. */
+static size_t fill_piece(struct fg_vocab *v, const struct fg_vocab_spec *spec, size_t i)
+{
+    const int32_t type = spec->types ? spec->types[i] : 0;
+    const struct fg_str text = spec->tokens[i];
+    char *out = v->bytes + v->start[i];
+    int byte =
+        v->kind[i] == FG_TOKEN_ORDINARY && (type == 0 || type == 6) ? fallback_byte(text) : -1;
+    size_t n = 0;
+
+    if (byte >= 0) {
+        out[0] = (char)byte;
+        v->byte[byte] = v->byte[byte] < 0 ? (int32_t)i : v->byte[byte];
+        return 1;
+    }
+    for (size_t at = 0; at < text.n; n++) {
+        bool space = text.n - at >= 3 && memcmp(text.p + at, "\xe2\x96\x81", 3) == 0;
+        out[n] = space ? ' ' : text.p[at];
+        at += space ? 3 : 1;
+    }
+    v->start[i + 1] = v->start[i] + (uint32_t)n;
+    if (v->kind[i] == FG_TOKEN_ORDINARY && type != 5 && n > 0) { /* 5: unused */
+        enter(v, (struct fg_str){out, n}, i);
+    }
+    return n;
+}
+
 static void fill_pieces(struct fg_vocab *v, const struct fg_vocab_spec *spec)
 {
     uint32_t at = 0;
@@ -248,20 +376,10 @@ static void fill_pieces(struct fg_vocab *v, const struct fg_vocab_spec *spec)
         size_t n = SIZE_MAX;
         v->kind[i] = (uint8_t)kind_of(spec, i);
         v->start[i] = at;
-        if (v->kind[i] == FG_TOKEN_ORDINARY) {
-            n = fg_vocab_unalphabet(text, v->bytes + at);
-            if (n != SIZE_MAX && n > 0) {
-                struct fg_str piece = {v->bytes + at, n};
-                size_t slot;
-                v->start[i + 1] = at + (uint32_t)n;
-                slot = find_slot(v, piece);
-                if (v->table[slot] < 0) {
-                    v->table[slot] = (int32_t)i;
-                }
-                if (n == 1 && v->byte[(unsigned char)piece.p[0]] < 0) {
-                    v->byte[(unsigned char)piece.p[0]] = (int32_t)i;
-                }
-            }
+        if (spec->spm && v->kind[i] != FG_TOKEN_CONTROL) {
+            n = fill_piece(v, spec, i);
+        } else if (v->kind[i] == FG_TOKEN_ORDINARY) {
+            n = fill_alphabet(v, text, i);
         }
         if (n == SIZE_MAX) { /* special, or not written in the alphabet: the text itself */
             n = text.n;
@@ -284,8 +402,8 @@ static bool is_printable_ascii(struct fg_str s)
     return s.n > 0;
 }
 
-/* Special tokens that are alike in text and in the alphabet can be named by merges as well. */
-static int fill_specials(struct fg_vocab *v, struct fg_err *err)
+/* `named`: those that are alike in text and in the alphabet can be named by merges as well. */
+static int fill_specials(struct fg_vocab *v, bool named, struct fg_err *err)
 {
     size_t n = 0, at = 0;
     struct sort_key *keys;
@@ -296,9 +414,8 @@ static int fill_specials(struct fg_vocab *v, struct fg_err *err)
             continue;
         }
         n++;
-        if (is_printable_ascii(piece)) {
-            size_t slot = find_slot(v, piece);
-            v->table[slot] = v->table[slot] < 0 ? (int32_t)i : v->table[slot];
+        if (named && is_printable_ascii(piece)) {
+            enter(v, piece, i);
         }
     }
     keys = malloc((n + 1) * sizeof *keys);
@@ -342,7 +459,7 @@ int fg_vocab_init(struct fg_vocab *v, const struct fg_vocab_spec *spec, struct f
                        spec->n_tokens);
     }
     fill_pieces(v, spec);
-    rc = fill_specials(v, err);
+    rc = fill_specials(v, !spec->spm, err);
     if (rc < 0) {
         fg_vocab_finish(v);
     }

@@ -1,7 +1,8 @@
-/* The vocabulary of a byte-level BPE tokenizer: the bytes of each token, and which token is which.
+/* The vocabulary of a tokenizer: the bytes of each token, and which token is which.
  *
  * GGUF writes the bytes of ordinary tokens in GPT-2's byte alphabet, in which every byte is one
- * printable character. They are turned back into bytes here, once. Special tokens (control, user
+ * printable character. They are turned back into bytes here, once; so are SentencePiece's, which
+ * write a space as U+2581 and a byte as <0x41>. Special tokens (control, user
  * defined, unknown) stand for their text as it is written. Immutable after fg_vocab_init(): any
  * thread. */
 #ifndef FG_VOCAB_H
@@ -20,18 +21,20 @@ struct fg_vocab_spec {
     struct fg_str pre;           /* tokenizer.ggml.pre: see pretokenizer.h */
     const struct fg_str *tokens; /* n_tokens texts; the index is the id */
     const int32_t *types;        /* n_tokens of tokenizer.ggml.token_type, or NULL: all ordinary
-                                  * but bos, eos, eot and unk, which are control tokens */
+                                  * but bos, eos, eot, eom and unk, which are control tokens */
     size_t n_tokens;
+    bool spm;                    /* SentencePiece's BPE: scores and no merges */
+    const float *scores;         /* n_tokens, or NULL */
     const struct fg_str *merges; /* n_merges times "left right", the first has the lowest rank */
     size_t n_merges;
-    int32_t bos, eos, eot, unk; /* -1: none */
+    int32_t bos, eos, eot, eom, unk; /* -1: none */
     bool add_bos, add_eos;
     bool add_space_prefix;       /* a run of plain text that does not begin with a space gets one */
 };
 
 enum fg_token_kind {
     FG_TOKEN_ORDINARY, /* made by merging; also GGUF's unused and byte types */
-    FG_TOKEN_CONTROL,  /* GGUF 3, and 2 (unknown) */
+    FG_TOKEN_CONTROL,  /* GGUF 3, and 2 (unknown); tokens known to end turns, whatever their type */
     FG_TOKEN_USER,     /* GGUF 4: found in every text */
 };
 
@@ -40,13 +43,17 @@ struct fg_vocab {
     uint32_t *start;   /* n + 1: where the bytes of each token begin */
     uint8_t *kind;     /* n of enum fg_token_kind */
     size_t n;          /* tokens */
-    int32_t byte[256]; /* the ordinary token of each single byte, or -1 */
+    int32_t byte[256]; /* the ordinary token of each single byte, SentencePiece's <0x00>, or -1 */
     int32_t *table;    /* bytes -> id, open addressing, -1: free */
     size_t mask;
     int32_t *special; /* ids of control and user tokens, sorted by bytes */
     size_t n_special;
     uint32_t first[257]; /* special[first[b] .. first[b + 1]) begin with byte b */
 };
+
+/* Is a token of this text known to end a turn or an answer? `control`: the file calls it a control
+ * token; without, texts that people write (</s>) do not count. */
+bool fg_vocab_ends_turn(struct fg_str text, bool control);
 
 /* Reads tokens and types of `spec`. FG_EFORMAT (err names the token or id), FG_ENOMEM; on failure
  * *v needs no fg_vocab_finish(). */
