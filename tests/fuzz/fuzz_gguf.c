@@ -69,8 +69,10 @@ static void use_vocabulary(const struct fg_gguf *g)
 
     if (fg_vocabulary_init(&v, g, 1 << 20, (struct fg_str){"", 0}, &err))
         return;
-    if (fg_tokenizer_encode(v.tokenizer, (struct fg_str){text, sizeof text - 1},
-                            FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL, &ids, &n, &err) == 0) {
+    if (fg_tokenizer_encode(
+            v.tokenizer, (struct fg_str){text, sizeof text - 1},
+            (struct fg_encode_options){.flags = FG_ENCODE_PARSE_SPECIAL | FG_ENCODE_ADD_SPECIAL},
+            &ids, &n, &err) == 0) {
         for (size_t i = 0; i < n; i++)
             HOLDS(ids[i] >= 0 && (size_t)ids[i] < fg_tokenizer_n_vocab(v.tokenizer));
         free(ids);
