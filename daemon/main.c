@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -303,6 +304,7 @@ static int run(struct daemon *d, struct fg_err *err)
 {
     int rc = find_socket(d, err);
 
+    tzset(); /* for chat templates; later its file may not be opened */
     if (rc == 0)
         rc = fg_confine_files(&d->config, d->socket_path, &d->confined, err);
     if (rc)
