@@ -19,6 +19,7 @@
 
 enum {
     LINE_MAX_BYTES = 1100,
+    TIME_BYTES = 32,      /* put_time() writes 31 with its newline */
     RING_BYTES = 1 << 18, /* a power of two: about 2,500 lines */
     BATCH_BYTES = 4096,   /* one write: a pipe takes it whole (PIPE_BUF) */
 };
@@ -48,7 +49,7 @@ __attribute__((constructor)) static void look_at_descriptor(void)
     discards = fcntl(STDERR_FILENO, F_GETFD) < 0 && errno == EBADF;
 }
 
-/* Writes `2026-01-31T23:59:59.999Z `, the time in UTC; returns its length. */
+/* Ends a line: ` time=2026-01-31T23:59:59.999Z`, in UTC, and the newline; returns the length. */
 static size_t put_time(char *out, size_t room)
 {
     struct timespec now;
@@ -56,9 +57,9 @@ static size_t put_time(char *out, size_t room)
 
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
-    return (size_t)snprintf(out, room, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ ", tm.tm_year + 1900,
-                            tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                            now.tv_nsec / 1000000);
+    return (size_t)snprintf(out, room, " time=%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ\n",
+                            tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                            tm.tm_sec, now.tv_nsec / 1000000);
 }
 
 /* All of it, however long that takes; false where the other end is gone or refuses. */
@@ -129,9 +130,9 @@ struct batch {
 
 static void add_note(struct batch *b, uint64_t lines)
 {
-    b->n += put_time(b->bytes + b->n, sizeof b->bytes - b->n);
-    b->n += (size_t)snprintf(b->bytes + b->n, sizeof b->bytes - b->n, "warn log dropped=%llu\n",
+    b->n += (size_t)snprintf(b->bytes + b->n, sizeof b->bytes - b->n, "warn log dropped=%llu",
                              (unsigned long long)lines);
+    b->n += put_time(b->bytes + b->n, sizeof b->bytes - b->n);
     b->lines += lines;
 }
 
@@ -270,17 +271,20 @@ static void emit(const char *line, size_t n)
 
 /* Ends the line, at n or where it was cut, and writes it. A line must stay a line whatever a file
  * name or a driver's message holds. */
-static void end_line(char line[LINE_MAX_BYTES], size_t begun, const char *fmt, va_list ap)
+static void end_line(char line[LINE_MAX_BYTES], bool timed, const char *fmt, va_list ap)
 {
-    size_t n;
+    size_t begun = strlen(line), n;
 
-    vsnprintf(line + begun, LINE_MAX_BYTES - 1 - begun, fmt, ap);
+    vsnprintf(line + begun, LINE_MAX_BYTES - TIME_BYTES - begun, fmt, ap);
     n = begun + strlen(line + begun);
     for (size_t i = begun; i < n; i++)
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = ' ';
-    line[n] = '\n';
-    emit(line, n + 1);
+    if (timed)
+        n += put_time(line + n, LINE_MAX_BYTES - n);
+    else
+        line[n++] = '\n';
+    emit(line, n);
 }
 
 void fg_log_set_level(enum fg_log_level level)
@@ -292,27 +296,24 @@ void fg_log(enum fg_log_level level, const char *stage, const char *fmt, ...)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
     char line[LINE_MAX_BYTES];
-    size_t n;
     va_list ap;
 
     if ((int)level > atomic_load(&max_level))
         return;
-    n = put_time(line, sizeof line);
-    snprintf(line + n, 64, "%s %s ", names[level], stage);
+    snprintf(line, 64, "%s %s ", names[level], stage);
     va_start(ap, fmt);
-    end_line(line, strlen(line), fmt, ap);
+    end_line(line, true, fmt, ap);
     va_end(ap);
 }
 
 void fg_log_audit(const char *stage, const char *fmt, ...)
 {
     char line[LINE_MAX_BYTES];
-    size_t n = put_time(line, sizeof line);
     va_list ap;
 
-    snprintf(line + n, 64, "audit %s ", stage);
+    snprintf(line, 64, "audit %s ", stage);
     va_start(ap, fmt);
-    end_line(line, strlen(line), fmt, ap);
+    end_line(line, true, fmt, ap);
     va_end(ap);
 }
 
@@ -337,7 +338,7 @@ void fg_log_say(const char *who, const char *fmt, ...)
 
     snprintf(line, 64, "%s: ", who);
     va_start(ap, fmt);
-    end_line(line, strlen(line), fmt, ap);
+    end_line(line, false, fmt, ap);
     va_end(ap);
 }
 

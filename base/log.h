@@ -29,10 +29,11 @@ int fg_log_start(void);
 void fg_log_stop(void);
 
 /* One line; `stage` is the part that speaks (gpu, model, cache, api, flow); `fmt` gives
- * `key=value` pairs, without a newline. What is longer than about 1,000 bytes is cut. */
+ * `key=value` pairs, without a newline; the last is the time. What is longer than about 1,000 bytes
+ * is cut before it. */
 __attribute__((format(printf, 3, 4))) void fg_log(enum fg_log_level level, const char *stage,
                                                   const char *fmt, ...);
-/* A line `time audit stage ...`, at any level: who asked for what, with which result. */
+/* A line `audit stage ...`, at any level: who asked for what, with which result. */
 __attribute__((format(printf, 2, 3))) void fg_log_audit(const char *stage, const char *fmt, ...);
 
 enum { FG_LOG_TEXT = 600 };

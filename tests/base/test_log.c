@@ -20,7 +20,8 @@
 #include "base/log.h"
 
 enum {
-    MANY = 10000, /* lines: four times what the queue and a pipe hold */
+    TIME_BYTES = 30, /* ` time=` and 2026-01-31T23:59:59.999Z */
+    MANY = 10000,    /* lines: four times what the queue and a pipe hold */
     THREADS = 4,
 };
 
@@ -75,22 +76,24 @@ static void end_reading(struct reading *r)
     close(r->from);
 }
 
-/* A line behind its time, which is now. */
-static const char *untimed(const char *line)
+/* The line, which ends with its time, and that is now. */
+static const char *timed(const char *line)
 {
+    const char *newline = strchr(line, '\n'), *end = newline ? newline : line + strlen(line);
     struct tm tm = {0};
     int ms = -1, n = 0;
     time_t then;
 
-    assert_int_equal(sscanf(line, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ %n", &tm.tm_year, &tm.tm_mon,
-                            &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms, &n),
+    assert_true(end - line > TIME_BYTES);
+    assert_int_equal(sscanf(end - TIME_BYTES, " time=%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &tm.tm_year,
+                            &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms, &n),
                      7);
-    assert_int_equal(n, 25);
+    assert_int_equal(n, TIME_BYTES);
     tm.tm_year -= 1900;
     tm.tm_mon--;
     then = timegm(&tm);
     assert_true(then <= time(NULL) && then > time(NULL) - 600);
-    return line + n;
+    return line;
 }
 
 /* Reads lines `info test from=F n=N`, and the notes between them: what each thread wrote comes in
@@ -106,11 +109,11 @@ static unsigned count(char *text, unsigned long *dropped, int last[THREADS])
         unsigned long gap;
         int from, n;
 
-        if (sscanf(untimed(line), "warn log dropped=%lu", &gap) == 1) {
+        if (sscanf(timed(line), "warn log dropped=%lu", &gap) == 1) {
             *dropped += gap;
             continue;
         }
-        assert_int_equal(sscanf(untimed(line), "info test from=%d n=%d", &from, &n), 2);
+        assert_int_equal(sscanf(timed(line), "info test from=%d n=%d", &from, &n), 2);
         assert_in_range(from, 0, THREADS - 1);
         assert_true(n > last[from]);
         last[from] = n;
@@ -125,11 +128,11 @@ static void assert_gaps(const char *text)
     unsigned long next = 0, gap, n;
 
     for (const char *line = text; *line; line = strchr(line, '\n') + 1)
-        if (sscanf(untimed(line), "warn log dropped=%lu", &gap) == 1) {
+        if (sscanf(timed(line), "warn log dropped=%lu", &gap) == 1) {
             assert_true(gap > 0);
             next += gap;
         } else {
-            assert_int_equal(sscanf(untimed(line), "info test from=0 n=%lu", &n), 1);
+            assert_int_equal(sscanf(timed(line), "info test from=0 n=%lu", &n), 1);
             assert_int_equal(n, next++);
         }
 }
@@ -147,7 +150,7 @@ static void log_lines(int from, int begin, int n)
 static void test_without_a_thread(void **state)
 {
     struct reading r;
-    char long_text[2000];
+    char long_text[2000], *end;
 
     (void)state;
     memset(long_text, 'x', sizeof long_text - 1);
@@ -159,12 +162,16 @@ static void test_without_a_thread(void **state)
     fg_log(FG_LOG_WARN, "test", "name=\"a\nb\"");
     fg_log_say("fulgurd", "%s: gone", "the\tfile");
     r.n = (size_t)read(r.from, r.text, 1000);
-    assert_string_equal(untimed(r.text), "warn test name=\"a b\"\nfulgurd: the file: gone\n");
+    end = strchr(timed(r.text), '\n');
+    assert_string_equal(end, "\nfulgurd: the file: gone\n");
+    end[-TIME_BYTES] = '\0';
+    assert_string_equal(r.text, "warn test name=\"a b\"");
     fg_log(FG_LOG_ERROR, "test", "%s", long_text);
     memset(r.text, 0, 1000);
     r.n = (size_t)read(r.from, r.text, 4000);
     assert_in_range(r.n, 1000, 1100);
     assert_int_equal(r.text[r.n - 1], '\n');
+    timed(r.text);
     restore(&r);
     close(r.from);
     free(r.text);

@@ -129,7 +129,7 @@ class Daemon:
         for line in process.stderr:
             with self.news:
                 # Without the time, which is nobody's to compare.
-                self.log.append(re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", "", line.rstrip("\n")))
+                self.log.append(re.sub(r" time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", "", line.rstrip("\n")))
                 self.news.notify_all()
         process.stderr.close()
         with self.news:

@@ -496,9 +496,9 @@ static void test_lines(void **state)
     fg_job_log(FG_LOG_WARN, &job, "preempted=%s", "pages");
     dup2(old, 2);
     assert_true(read(fds[0], line, sizeof line - 1) > 0);
-    assert_non_null(strstr(line, " warn flow job=7 tenant=0a0b0c0d peer=127.0.0.1 store=off "
-                                 "cause=\"role is \\x22x\\x22 failed=\\x22no\\x0aerror\"\n"));
-    assert_non_null(strstr(line, " warn flow job=7 preempted=pages\n"));
+    assert_non_null(strstr(line, "warn flow job=7 tenant=0a0b0c0d peer=127.0.0.1 store=off "
+                                 "cause=\"role is \\x22x\\x22 failed=\\x22no\\x0aerror\" time="));
+    assert_non_null(strstr(line, "warn flow job=7 preempted=pages time="));
     close(fds[0]);
     close(fds[1]);
     close(old);
