@@ -201,6 +201,8 @@ static int open_chat(struct fg_vocabulary *v, const struct fg_gguf *g, struct fg
         return fg_fail(err, rc, "%s", v->chat_err.text);
     if (rc)
         fg_log(FG_LOG_WARN, "text", "chat=refused why=\"%s\"", v->chat_err.text);
+    else if (fg_chat_doubt(v->chat))
+        fg_log(FG_LOG_WARN, "text", "chat=doubtful why=\"%s\"", fg_chat_doubt(v->chat));
     return 0;
 }
 

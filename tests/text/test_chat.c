@@ -459,6 +459,39 @@ static void refused_requests(void **state)
     refuse(plain, &r, FG_EINVAL, "messages is empty");
 }
 
+/* Templates that run, and that no model can have been trained with. */
+static void doubtful_templates(void **state)
+{
+    static const struct {
+        const char *text, *doubt;
+    } rows[] = {
+        {"{% for m in messages %}[INST] {{ m.content }} [/INST]{% endfor %}", "who said what"},
+        {"{% for m in messages %}<{{ m.role }}>{% endfor %}", "what messages say"},
+        {"{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}", NULL},
+        {"{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"
+         "{% else %} {{ m.content }}</s>{% endif %}{% endfor %}",
+         NULL},
+        {"{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+         "{{ raise_exception('roles must alternate') }}{% endif %}{{ m.content }}|{% endfor %}",
+         NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct fg_chat_spec spec = {.text = {rows[i].text, strlen(rows[i].text)}};
+        struct fg_chat *chat;
+        const char *doubt;
+
+        assert_int_equal(fg_chat_create(&spec, &chat, NULL), 0);
+        doubt = fg_chat_doubt(chat);
+        if (rows[i].doubt)
+            assert_true(doubt && strstr(doubt, rows[i].doubt));
+        else
+            assert_null(doubt);
+        fg_chat_destroy(chat);
+    }
+}
+
 static void templates_that_are_none(void **state)
 {
     struct fg_chat_spec spec = {.text = view("")};
@@ -492,6 +525,7 @@ int main(void)
         cmocka_unit_test(the_last_message_goes_on),
         cmocka_unit_test(calls_come_back_as_they_were_spoken),
         cmocka_unit_test(refused_requests),
+        cmocka_unit_test(doubtful_templates),
         cmocka_unit_test(templates_that_are_none),
     };
 

@@ -80,6 +80,11 @@ int fg_chat_create(const struct fg_chat_spec *spec, struct fg_chat **out, struct
     return rc;
 }
 
+const char *fg_chat_doubt(const struct fg_chat *c)
+{
+    return c->plain.doubt ? c->plain.doubt : c->with_tools.doubt;
+}
+
 void fg_chat_destroy(struct fg_chat *c)
 {
     if (!c)

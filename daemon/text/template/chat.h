@@ -36,6 +36,9 @@ struct fg_chat_spec {
 int fg_chat_create(const struct fg_chat_spec *spec, struct fg_chat **out, struct fg_err *err);
 void fg_chat_destroy(struct fg_chat *c); /* NULL is fine */
 
+/* Why the template can hardly be the model's own, in words, or NULL; static storage. */
+const char *fg_chat_doubt(const struct fg_chat *c);
+
 /* How the model writes tool calls, as its template tells it. */
 enum fg_tool_form fg_chat_tool_form(const struct fg_chat *c);
 

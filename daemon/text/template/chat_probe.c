@@ -18,7 +18,7 @@ static int render(const struct fg_chat *c, const struct fg_chat_program *p,
     int rc = fg_chat_run(c, p, r, out, &error);
 
     if (rc)
-        *out = (struct fg_jinja_result){.text = ""};
+        *out = (struct fg_jinja_result){.text = "", .bytes = 0};
     return rc == FG_ENOMEM ? rc : 0;
 }
 
@@ -53,7 +53,30 @@ static int probe_content(const struct fg_chat *c, struct fg_chat_program *p)
     p->wants.parts = true;
     found = comes(c, p, &r, CONTENT);
     p->wants.parts = found > 0;
+    if (found == 0)
+        p->doubt = "its chat template does not write what messages say";
     return found < 0 ? found : 0;
+}
+
+/* A template may refuse two users in a row; then it tells roles apart. */
+static int probe_roles(const struct fg_chat *c, struct fg_chat_program *p)
+{
+    struct fg_chat_message m[] = {{.role = STR("user"), .content = STR(CONTENT)},
+                                  {.role = STR("assistant"), .content = STR(CONTENT)}};
+    const struct fg_chat_request r = {.messages = m, .n_messages = 2};
+    struct fg_jinja_result apart, alike = {.text = ""};
+    int rc = render(c, p, &r, &apart);
+
+    m[1].role = STR("user");
+    if (rc == 0)
+        rc = render(c, p, &r, &alike);
+    if (rc == 0 && !p->doubt && apart.bytes && apart.bytes == alike.bytes &&
+        memcmp(apart.text, alike.text, apart.bytes) == 0)
+        p->doubt = "its chat template writes an assistant's messages as it writes a user's: the "
+                   "model cannot tell who said what";
+    finish(&apart);
+    finish(&alike);
+    return rc;
 }
 
 static int probe_tools(const struct fg_chat *c, struct fg_chat_program *p,
@@ -125,6 +148,8 @@ int fg_chat_probe(const struct fg_chat *c, struct fg_chat_program *p)
     };
     int rc = probe_content(c, p);
 
+    if (rc == 0)
+        rc = probe_roles(c, p);
     if (rc == 0)
         rc = probe_tools(c, p, &r);
     r.n_messages = 2;

@@ -18,6 +18,7 @@ struct fg_chat_wants {
 struct fg_chat_program {
     struct fg_jinja_program *jinja; /* NULL: there is none */
     struct fg_chat_wants wants;
+    const char *doubt; /* why chats may not be what the model knows, or NULL; static storage */
 };
 
 struct fg_chat {
