@@ -1,8 +1,10 @@
 """A model that is split over several files answers as the whole one does, in the sandbox as well; a part that is
 missing is named."""
 import os
+import shutil
 import struct
 import subprocess
+import tempfile
 
 import e2e
 
@@ -82,7 +84,10 @@ def split(source, pattern, count):
 class Split(e2e.TestCase):
     def setUp(self):
         super().setUp()
-        self.parts = split(e2e.model("m1-b"), os.path.join(self.home, "m-%05d-of-00003.gguf"), 3)
+        # Not in the daemon's own folder, all of which its sandbox lets it have.
+        folder = tempfile.mkdtemp(prefix="fge2e-model-")
+        self.addCleanup(shutil.rmtree, folder)
+        self.parts = split(e2e.model("m1-b"), os.path.join(folder, "m-%05d-of-00003.gguf"), 3)
 
     def test_answers(self):
         prompt = self.tokens(100, 320)
