@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "model/gguf/gguf.h"
 
 /* What Vulkan's loader and drivers, the C library and the sanitizers read. /etc and /proc are named
  * file by file: what others keep there is nobody's business here. */
@@ -258,6 +259,16 @@ static void allow_driver(struct fg_sandbox *s)
         allow_user(s, "XDG_CACHE_HOME", ".cache", "nvidia", FG_SANDBOX_WRITE);
 }
 
+/* Another file of a model that is split. */
+static void allow_part(struct fg_sandbox *s, const char *model, uint32_t no)
+{
+    char *path = fg_gguf_part_path(model, no);
+
+    if (path) /* without, opening it fails */
+        fg_sandbox_allow(s, path, FG_SANDBOX_READ);
+    free(path);
+}
+
 static void allow_own(struct fg_sandbox *s, const struct fg_config *c, const char *socket_path)
 {
     const char *colon = c->tcp ? strrchr(c->tcp, ':') : NULL;
@@ -265,6 +276,8 @@ static void allow_own(struct fg_sandbox *s, const struct fg_config *c, const cha
     char folder[PATH_MAX];
 
     fg_sandbox_allow(s, c->model, FG_SANDBOX_READ);
+    for (uint32_t no = 2, n = fg_gguf_parts_of(c->model); no <= n; no++)
+        allow_part(s, c->model, no);
     if (slash && slash != socket_path) {
         snprintf(folder, sizeof folder, "%.*s", (int)(slash - socket_path), socket_path);
         (void)mkdir(folder, 0700); /* who listens there says what is wrong with it */

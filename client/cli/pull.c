@@ -19,7 +19,9 @@ static const char help[] =
     "and prints its path. What has come is kept when it breaks off; the next call goes on from "
     "there.\n"
     "\n"
-    "NAME is a URL (http or https), or OWNER/REPO:FILE of the Hugging Face hub.\n"
+    "NAME is a URL (http or https), or OWNER/REPO:FILE of the Hugging Face hub. Of a model that "
+    "is\n"
+    "split over several files (...-00001-of-00005.gguf) all are fetched, whichever is named.\n"
     "\n"
     "  --sha256 HEX      the file's checksum (default: the hub's; of other servers it is printed)\n"
     "  --size BYTES      the file's size (default: what the server says)\n"
@@ -143,7 +145,6 @@ static int fetch(struct fg_cli *cli, const struct command *t, const struct fg_cl
 
     if (access(path, F_OK) == 0) {
         fprintf(stderr, "%s: %s is there already; remove it to fetch it anew\n", cli->name, path);
-        puts(path);
         return FG_CLI_OK;
     }
     int rc = fg_cli_download_run(&d, sha256, &err);
@@ -154,38 +155,110 @@ static int fetch(struct fg_cli *cli, const struct command *t, const struct fg_cl
         return fg_cli_fail(cli, &err);
     }
     fprintf(stderr, "%s: SHA-256 %s\n", cli->name, sha256);
-    puts(path);
     return FG_CLI_OK;
+}
+
+/* Fetches one file. *path is the caller's, NULL on failure. */
+static int fetch_file(struct fg_cli *cli, const struct command *t, char **path)
+{
+    struct fg_cli_source source;
+    struct fg_err err;
+    char *dir = NULL;
+    int code;
+
+    *path = NULL;
+    if (fg_cli_source_init(&source, t->name, getenv("HF_ENDPOINT"), t->revision, &err) < 0) {
+        return err.code == FG_EINVAL ? fg_cli_usage(cli, "%s", err.text) : fg_cli_fail(cli, &err);
+    }
+    if (!t->output && fg_cli_models_dir(&dir, &err) < 0) {
+        code = fg_cli_fail(cli, &err);
+    } else if ((t->output ? asprintf(path, "%s", t->output)
+                          : asprintf(path, "%s/%s", dir, source.file)) < 0) {
+        *path = NULL;
+        fg_fail(&err, FG_ENOMEM, "out of memory");
+        code = fg_cli_fail(cli, &err);
+    } else {
+        code = fetch(cli, t, &source, *path);
+    }
+    if (code != FG_CLI_OK) {
+        free(*path);
+        *path = NULL;
+    }
+    free(dir);
+    fg_cli_source_finish(&source);
+    return code;
+}
+
+/* A copy of the name with another number in the place of its five digits. */
+static char *renumber(const char *name, size_t at, int no)
+{
+    char *copy = strdup(name), digits[16];
+
+    if (copy) {
+        snprintf(digits, sizeof digits, "%05d", no);
+        memcpy(copy + at, digits, 5);
+    }
+    return copy;
+}
+
+/* Fetches the `count` files of a model. *path is the first one's. */
+static int fetch_parts(struct fg_cli *cli, const struct command *t, int count, char **path)
+{
+    size_t at = 0, output_at = 0;
+    int code = FG_CLI_OK;
+
+    fg_cli_source_parts(t->name, &at);
+    if (t->sha256[0] || t->size >= 0) {
+        return fg_cli_usage(cli, "--sha256 and --size are of one file: the model has %d", count);
+    }
+    if (t->output && fg_cli_source_parts(t->output, &output_at) != count) {
+        return fg_cli_usage(cli,
+                            "--output '%s': the model has %d files, so it should end with "
+                            "-00001-of-%05d.gguf",
+                            t->output, count, count);
+    }
+    for (int no = 1; code == FG_CLI_OK && no <= count; no++) {
+        char *name = renumber(t->name, at, no), *file = NULL;
+        char *output = t->output ? renumber(t->output, output_at, no) : NULL;
+        struct command part = *t;
+        struct fg_err err;
+
+        part.name = name;
+        part.output = output;
+        if (!name || (t->output && !output)) {
+            fg_fail(&err, FG_ENOMEM, "out of memory");
+            code = fg_cli_fail(cli, &err);
+        } else {
+            code = fetch_file(cli, &part, &file);
+        }
+        if (no == 1) {
+            *path = file;
+        } else {
+            free(file);
+        }
+        free(name);
+        free(output);
+    }
+    return code;
 }
 
 static int run(struct fg_cli *cli, int argc, char **argv)
 {
     struct command t = {.revision = "main", .size = -1};
-    struct fg_cli_source source;
-    struct fg_err err;
-    char *dir = NULL, *path = NULL;
-    int code = parse(cli, argc, argv, &t);
+    int code = parse(cli, argc, argv, &t), count;
+    char *path = NULL;
+    size_t at;
 
     if (code >= 0) {
         return code;
     }
-    if (fg_cli_source_init(&source, t.name, getenv("HF_ENDPOINT"), t.revision, &err) < 0) {
-        return err.code == FG_EINVAL ? fg_cli_usage(cli, "%s", err.text) : fg_cli_fail(cli, &err);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    count = fg_cli_source_parts(t.name, &at);
+    code = count ? fetch_parts(cli, &t, count, &path) : fetch_file(cli, &t, &path);
+    if (code == FG_CLI_OK) {
+        puts(path);
     }
-    if (!t.output && fg_cli_models_dir(&dir, &err) < 0) {
-        code = fg_cli_fail(cli, &err);
-    } else if ((t.output ? asprintf(&path, "%s", t.output)
-                         : asprintf(&path, "%s/%s", dir, source.file)) < 0) {
-        path = NULL;
-        fg_fail(&err, FG_ENOMEM, "out of memory");
-        code = fg_cli_fail(cli, &err);
-    } else {
-        curl_global_init(CURL_GLOBAL_DEFAULT);
-        code = fetch(cli, &t, &source, path);
-    }
-    free(dir);
     free(path);
-    fg_cli_source_finish(&source);
     return code;
 }
 

@@ -115,6 +115,37 @@ void fg_cli_source_finish(struct fg_cli_source *s)
     memset(s, 0, sizeof *s);
 }
 
+/* Five digits, or -1. */
+static int number(const char *p)
+{
+    int v = 0;
+
+    for (int i = 0; i < 5; i++) {
+        if (p[i] < '0' || p[i] > '9') {
+            return -1;
+        }
+        v = 10 * v + (p[i] - '0');
+    }
+    return v;
+}
+
+int fg_cli_source_parts(const char *name, size_t *at)
+{
+    const size_t suffix = strlen("-00001-of-00005.gguf");
+    size_t n = is_url(name) ? strcspn(name, "?#") : strlen(name);
+    const char *p = name + n - suffix;
+    int no, count;
+
+    if (n <= suffix || p[0] != '-' || memcmp(p + 6, "-of-", 4) != 0 ||
+        memcmp(p + 15, ".gguf", 5) != 0) {
+        return 0;
+    }
+    no = number(p + 1);
+    count = number(p + 10);
+    *at = n - suffix + 1;
+    return no >= 1 && count > 1 && no <= count ? count : 0;
+}
+
 int fg_cli_models_dir(char **dir, struct fg_err *err)
 {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");

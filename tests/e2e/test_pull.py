@@ -113,6 +113,38 @@ class Pull(e2e.TestCase):
     def ranges(self):
         return [h.get("Range") for _, h in self.server.requests]
 
+    def test_parts(self):
+        """Whichever part is named, all are fetched, and the first one's path is printed."""
+        first = os.path.join(self.folder, "m-00001-of-00003.gguf")
+        names = [f"m-0000{i}-of-00003.gguf" for i in (1, 2, 3)]
+        done = self.pull(self.url("/m-00002-of-00003.gguf?x=00001-of-00009.gguf"))
+        self.assertEqual(done.stdout, first + "\n")
+        self.assertEqual([p for p, _ in self.server.requests],
+                         [f"/{n}?x=00001-of-00009.gguf" for n in names])
+        self.assertEqual(sorted(os.listdir(self.folder)), names)
+        for name in names:
+            with open(os.path.join(self.folder, name), "rb") as f:
+                self.assertEqual(f.read(), self.server.data)
+        os.remove(os.path.join(self.folder, names[1]))
+        self.server.requests.clear()
+        done = self.pull("o/r:m-00001-of-00003.gguf")
+        self.assertEqual(done.stdout, first + "\n")
+        self.assertEqual([p for p, _ in self.server.requests], ["/o/r/resolve/main/" + names[1]])
+
+    def test_parts_refused(self):
+        name = self.url("/m-00001-of-00002.gguf")
+        for args, words in ((["--sha256", "0" * 64], "has 2"), (["--size", "1"], "has 2"),
+                            (["-o", os.path.join(self.home, "x.gguf")], "-00001-of-00002.gguf")):
+            self.assertIn(words, self.pull(name, *args, code=2).stderr)
+        self.pull(self.url("/none-00001-of-00002.gguf"), code=1)
+        self.assertEqual(len(self.server.requests), 1)
+        output = os.path.join(self.home, "x-00001-of-00002.gguf")
+        self.assertEqual(self.pull(name, "-o", output).stdout, output + "\n")
+        self.assertTrue(os.path.exists(os.path.join(self.home, "x-00002-of-00002.gguf")))
+        self.server.requests.clear()
+        self.pull(self.url("/m-00003-of-00002.gguf"))  # no part of a model
+        self.assertEqual(len(self.server.requests), 1)
+
     def test_whole(self):
         done = self.pull(self.url() + "?x=y", "--sha256", self.sha256().upper(),
                          "--size", str(len(self.server.data)))

@@ -7,8 +7,13 @@
 
 enum { BYTES = 256, MERGES = 6, SPECIALS = 4, TOKENS = BYTES + MERGES + SPECIALS };
 
-static const char *const names[] = {"gpt-2", "smollm", "minimax-m2", "llama-bpe", "qwen2"};
-static struct fg_tokenizer *tokenizers[5];
+static const char *const names[] = {"gpt-2",          "smollm",     "minimax-m2", "llama-bpe",
+                                    "qwen2",          "qwen35",     "tekken",     "deepseek-llm",
+                                    "deepseek-coder", "deepseek-v3"};
+
+enum { N_NAMES = sizeof names / sizeof names[0] };
+
+static struct fg_tokenizer *tokenizers[N_NAMES];
 
 /* A byte in GPT-2's alphabet: the printable ones are themselves, the others count from U+0100. */
 static size_t alphabet(unsigned byte, char out[3])
@@ -40,7 +45,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     static char bytes[BYTES][3];
     struct fg_str tokens[TOKENS], merge_views[MERGES];
     int32_t types[TOKENS];
-    struct fg_vocab_spec spec = {.bos = 262, .eos = 263, .eot = -1, .eom = -1, .unk = -1, .add_bos = true};
+    struct fg_vocab_spec spec = {
+        .bos = 262, .eos = 263, .eot = -1, .eom = -1, .unk = -1, .add_bos = true};
 
     (void)argc;
     (void)argv;
@@ -61,7 +67,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     spec.n_tokens = TOKENS;
     spec.merges = merge_views;
     spec.n_merges = MERGES;
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < N_NAMES; i++) {
         struct fg_err err = {0};
 
         spec.pre = (struct fg_str){names[i], strlen(names[i])};
@@ -139,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct input in = {data, n};
     unsigned which = (unsigned)take(&in, 1), begin = (unsigned)take(&in, 1);
     unsigned bytes = (unsigned)take(&in, 1);
-    const struct fg_tokenizer *t = tokenizers[which % 5];
+    const struct fg_tokenizer *t = tokenizers[which % N_NAMES];
     struct fg_str text = {(const char *)in.p, in.n};
     struct fg_encode_options opt = {.flags = which & 0x80 ? FG_ENCODE_PARSE_SPECIAL : 0};
     int32_t *ids = NULL;

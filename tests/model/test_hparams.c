@@ -428,7 +428,6 @@ static void models_unsupported(void **state)
     gguf_writer_str(w, "general.architecture", "qwen\n3");
     refuse(w, FG_EUNSUPPORTED,
            "'qwen?3' is not supported; minimax-01, llama, qwen35 and qwen35moe are");
-    refuse(with_u32(minimax(), "split.count", 3), FG_EUNSUPPORTED, "key 'split.count': is 3");
     refuse(with_u32(minimax(), "minimax-01.attention.value_length", 16), FG_EUNSUPPORTED,
            "key 'minimax-01.attention.value_length': is 16, but key_length is 32");
     w = with_u32(minimax(), "minimax-01.attention.value_length", 31);

@@ -35,19 +35,6 @@ static int find_family(const struct fg_gguf *g, const struct fg_family **out, st
                    fg_gguf_name(g), fg_quote(name, arch));
 }
 
-/* One part of a split model lacks tensors; the reason is better than the first of them. */
-static int refuse_split(const struct fg_gguf *g, struct fg_err *err)
-{
-    uint32_t parts = 0;
-
-    if (fg_gguf_u32(g, "split.count", &parts, NULL) == 0 && parts > 1)
-        return fg_fail(err, FG_EUNSUPPORTED,
-                       "%s: key 'split.count': is %" PRIu32 "; split models are not supported, "
-                       "merge the parts into one file",
-                       fg_gguf_name(g), parts);
-    return 0;
-}
-
 static int read_widths(const struct fg_keys *k, struct fg_hparams *hp)
 {
     int rc =
@@ -81,9 +68,7 @@ int fg_hparams_read_keys(struct fg_hparams *hp, const struct fg_gguf *g,
 
     memset(hp, 0, sizeof *hp);
     hp->family = family;
-    rc = refuse_split(g, err);
-    if (!rc)
-        rc = read_widths(&k, hp);
+    rc = read_widths(&k, hp);
     if (!rc)
         rc = family->read(&k, hp);
     if (rc)

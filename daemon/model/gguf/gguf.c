@@ -8,7 +8,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 void fg_gguf_subject(struct fg_gguf_reader *r, const char *fmt, ...)
 {
@@ -213,7 +212,7 @@ static int map_file(struct fg_gguf *g, const char *path, struct fg_err *err)
     return rc;
 }
 
-int fg_gguf_open(const char *path, struct fg_gguf **out, struct fg_err *err)
+int fg_gguf_open_file(const char *path, struct fg_gguf **out, struct fg_err *err)
 {
     struct fg_gguf *g = calloc(1, sizeof *g);
     size_t len = strlen(path), room = sizeof g->name - 1;
@@ -239,6 +238,9 @@ void fg_gguf_close(struct fg_gguf *g)
 {
     if (!g)
         return;
+    for (uint32_t i = 0; i < g->n_parts; i++)
+        fg_gguf_close(g->parts[i]);
+    free(g->parts);
     free(g->by_name);
     free(g->tensors);
     fg_gguf_free_kv(g);
@@ -250,12 +252,4 @@ void fg_gguf_close(struct fg_gguf *g)
 const char *fg_gguf_name(const struct fg_gguf *g)
 {
     return g->name;
-}
-
-void fg_gguf_fingerprint(const struct fg_gguf *g, uint8_t out[16])
-{
-    XXH128_canonical_t canon;
-
-    XXH128_canonicalFromHash(&canon, XXH3_128bits(g->base, (size_t)g->size));
-    memcpy(out, canon.digest, 16);
 }

@@ -30,9 +30,12 @@ struct fg_tensor {
     uint64_t size; /* bytes of data: rows x fg_dtype_row_bytes(type, ne[0]) */
 };
 
-/* Maps and validates `path`. On success *out is the caller's until fg_gguf_close(); else it is
- * NULL. FG_ENOTFOUND, FG_EACCESS, FG_EIO (not a regular file included), FG_EFORMAT, FG_EUNSUPPORTED
- * (version, big endian, tensor type), FG_ENOMEM. */
+/* Maps and validates `path`; where it is the first part of a split model (key split.count), the
+ * other parts as well, which lie beside it and have its name with their number: their tensors
+ * follow, the metadata is the first part's. What is wrong with a part is said with its path. On
+ * success *out is the caller's until fg_gguf_close(); else it is NULL. FG_ENOTFOUND, FG_EACCESS,
+ * FG_EIO (not a regular file included), FG_EFORMAT, FG_EUNSUPPORTED (version, big endian, tensor
+ * type), FG_ENOMEM. */
 int fg_gguf_open(const char *path, struct fg_gguf **out, struct fg_err *err);
 /* Takes NULL. */
 void fg_gguf_close(struct fg_gguf *g);
@@ -64,7 +67,15 @@ int fg_gguf_f32_array(const struct fg_gguf *g, const char *key, const float **ou
 int fg_gguf_bool_array(const struct fg_gguf *g, const char *key, const uint8_t **out, size_t *n,
                        struct fg_err *err);
 
-/* XXH3-128 (canonical big-endian bytes) over the whole file: what names the model in cache keys. */
+/* XXH3-128 (canonical big-endian bytes) over the whole file, and where it is split, over the hashes
+ * of all parts: what names the model in cache keys. */
 void fg_gguf_fingerprint(const struct fg_gguf *g, uint8_t out[16]);
+
+/* Of how many parts is a file of this name the first (NAME-00001-of-00005.gguf)? 1 for other names,
+ * and where it would be of more than 4096. */
+uint32_t fg_gguf_parts_of(const char *path);
+/* The path of part `no`, from 1, of a `path` that is the first of several. The caller frees it;
+ * NULL when out of memory. */
+char *fg_gguf_part_path(const char *path, uint32_t no);
 
 #endif

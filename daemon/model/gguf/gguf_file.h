@@ -34,6 +34,7 @@ enum fg_gguf_type {
 #define FG_GGUF_MAX_KEY_BYTES 65535u
 #define FG_GGUF_MAX_NAME_BYTES 64u
 #define FG_GGUF_MAX_ALIGNMENT (1u << 20)
+#define FG_GGUF_MAX_PARTS 4096u
 
 struct fg_gguf_kv {
     struct fg_str key;        /* first: the sorted index compares by it */
@@ -59,6 +60,8 @@ struct fg_gguf {
     uint64_t n_tensors;
     struct fg_tensor *tensors;        /* [n_tensors], in the file's order */
     const struct fg_tensor **by_name; /* [n_tensors], sorted by name */
+    struct fg_gguf **parts;           /* [n_parts], the files behind the first of a split model */
+    uint32_t n_parts;
 };
 
 /* Walks the header. `subject` names what is being read, for messages. */
@@ -101,5 +104,10 @@ bool fg_gguf_load_int(uint32_t type, const unsigned char *p, int64_t *out, bool 
 /* Reads g->n_tensors tensor infos into g->tensors, checks them and the data section against the
  * file, and sorts the index. */
 int fg_gguf_read_tensors(struct fg_gguf_reader *r, struct fg_gguf *g);
+/* Sorts g->by_name, whose entries are set. */
+void fg_gguf_sort_names(struct fg_gguf *g);
+
+/* Maps and validates one file, as fg_gguf_open() without the other parts. */
+int fg_gguf_open_file(const char *path, struct fg_gguf **out, struct fg_err *err);
 
 #endif

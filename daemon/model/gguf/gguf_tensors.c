@@ -195,13 +195,18 @@ static int check_layout(struct fg_gguf_reader *r, struct fg_gguf *g, struct plac
     return 0;
 }
 
+void fg_gguf_sort_names(struct fg_gguf *g)
+{
+    qsort(g->by_name, (size_t)g->n_tensors, sizeof *g->by_name, order_names);
+}
+
 static int index_names(struct fg_gguf_reader *r, struct fg_gguf *g)
 {
     char quote[FG_QUOTE_BYTES];
 
     for (uint64_t i = 0; i < g->n_tensors; i++)
         g->by_name[i] = &g->tensors[i];
-    qsort(g->by_name, (size_t)g->n_tensors, sizeof *g->by_name, order_names);
+    fg_gguf_sort_names(g);
     for (uint64_t i = 1; i < g->n_tensors; i++) {
         if (order_names(&g->by_name[i - 1], &g->by_name[i]) != 0)
             continue;
