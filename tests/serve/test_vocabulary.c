@@ -45,7 +45,7 @@ static int open_vocabulary(struct gguf_writer *w, struct fg_vocabulary *v, struc
 
     assert_int_equal(gguf_writer_open(w, &g, err), 0);
     gguf_writer_destroy(w);
-    rc = fg_vocabulary_init(v, g, TOKENS, err);
+    rc = fg_vocabulary_init(v, g, TOKENS, (struct fg_str){"", 0}, err);
     fg_gguf_close(g);
     return rc;
 }
