@@ -1,5 +1,6 @@
 #include "json_scan.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -388,7 +389,7 @@ static bool same_number(struct fg_str a, struct fg_str b)
     whole = x.whole && y.whole;
     fg_buffer_finish(&x.digits);
     fg_buffer_finish(&y.digits);
-    return !failed && (same || (!whole && as_double(a) == as_double(b)));
+    return !failed && (same || (!whole && isfinite(as_double(a)) && as_double(a) == as_double(b)));
 }
 
 static bool same_string(struct fg_str a, struct fg_str b)

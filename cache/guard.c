@@ -30,7 +30,10 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 {
     const struct sigaction *other = &before[sig == SIGBUS ? 0 : 1];
 
-    fg_guard_break();
+    /* Not what somebody sent, nor an address that no map can have (a smashed pointer of the heap,
+     * whose lock may be held): none of these comes of a file that LMDB follows. */
+    if (info->si_code > 0 && info->si_code != SI_KERNEL)
+        fg_guard_break();
     if (other->sa_flags & SA_SIGINFO)
         other->sa_sigaction(sig, info, context);
     else if (other->sa_handler != SIG_DFL && other->sa_handler != SIG_IGN)
@@ -43,7 +46,7 @@ void fg_guard_install(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct sigaction now;
-    struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
     sigemptyset(&sa.sa_mask);
     pthread_mutex_lock(&lock);

@@ -157,8 +157,10 @@ static void note_reopening(struct fg_cache *c, int rc, const struct fg_err *err)
         c->handover.retry_after = MOST;
     c->handover.retry_at = now() + c->handover.retry_after;
     fg_cache_logf(c, rc == FG_ECANCELED ? FG_CACHE_LOG_INFO : FG_CACHE_LOG_ERROR,
-                  "event=reopen_failed retry_ms=%llu error=\"%s\"",
-                  (unsigned long long)c->handover.retry_after, err->text);
+                  "event=reopen_failed retry_ms=%llu error=\"%s\"%s",
+                  (unsigned long long)c->handover.retry_after, err->text,
+                  err->code == FG_EACCESS ? " hint=\"another directory is taken by a restart\""
+                                          : "");
 }
 
 /* LMDB is closed. What is open is not what is there. */

@@ -31,7 +31,9 @@ static int note_keys(struct fg_cache *c, MDB_txn *txn, enum fg_kind kind, uint64
         if (k.mv_size != sizeof key.b)
             continue;
         memcpy(key.b, k.mv_data, sizeof key.b);
+        pthread_mutex_lock(&c->mu);
         fg_gone_note(c, kind, &key, FG_GONE_FORMAT);
+        pthread_mutex_unlock(&c->mu);
         ++*n;
     }
     mdb_cursor_close(cur);

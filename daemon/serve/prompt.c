@@ -176,14 +176,33 @@ static void drop_texts(struct fg_job_request *req)
     req->n_messages = 0;
 }
 
+/* Looks at no more of the text than to see it. */
+static bool exceeds(size_t *left, const char *text)
+{
+    size_t n = text ? strnlen(text, *left + 1) : 0;
+
+    if (n > *left)
+        return true;
+    *left -= n;
+    return false;
+}
+
 bool fg_prompt_is_large(const struct fg_job_request *req)
 {
-    size_t n = req->text_bytes + req->n_tokens * sizeof *req->tokens +
-               (req->tools_json ? strlen(req->tools_json) : 0);
+    size_t n = req->text_bytes + req->n_tokens * sizeof *req->tokens, left;
 
-    for (size_t i = 0; i < req->n_messages; i++)
+    for (size_t i = 0; i < req->n_messages && n <= LARGE_BYTES; i++)
         n += sizeof req->messages[i] + req->messages[i].content_bytes;
-    return n > LARGE_BYTES;
+    if (n > LARGE_BYTES)
+        return true;
+    left = LARGE_BYTES - n;
+    if (exceeds(&left, req->tools_json) || exceeds(&left, req->variables_json))
+        return true;
+    for (size_t i = 0; i < req->n_messages; i++)
+        if (exceeds(&left, req->messages[i].calls_json) ||
+            exceeds(&left, req->messages[i].extra_json))
+            return true;
+    return false;
 }
 
 int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)

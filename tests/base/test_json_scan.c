@@ -79,6 +79,8 @@ static void the_same_value_has_many_texts(void **state)
     } rows[] = {
         {"1e3", "1000", true},
         {"1e3", "1000.0", true},
+        {"1e400", "1e500", false},
+        {"1e400", "10e399", true},
         {"0.1", "0.10000000000000001", true},
         {"0.1", "0.11", false},
         {"-0", "0", true},

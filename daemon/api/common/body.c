@@ -45,7 +45,7 @@ int fg_body_charge(struct fg_body *body, size_t n, struct fg_http_error *e)
 {
     int rc = fg_hold_more(&body->made, body->budget, body->tenant, n);
 
-    return rc == FG_EBUSY ? refuse(body, n, e) : rc ? fg_json_nomem(e) : 0;
+    return rc == FG_EBUSY ? refuse(body, body->made.bytes + n, e) : rc ? fg_json_nomem(e) : 0;
 }
 
 static size_t length(const char *text)

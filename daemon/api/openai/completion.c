@@ -85,6 +85,8 @@ static void cancel(struct fg_completion *x)
 {
     const struct fg_backend *b = &x->all->service->backend;
 
+    if (!x->n_running)
+        return; /* a worker may be making the choices */
     for (size_t i = 0; i < x->n_choices; i++)
         if (x->choices[i].job)
             b->cancel(b->ctx, x->choices[i].job);

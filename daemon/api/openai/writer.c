@@ -404,6 +404,10 @@ void fg_writer_build(struct fg_writer *w)
 
 void fg_writer_send(struct fg_writer *w)
 {
+    if (!w->body) {
+        fg_writer_nomem(w);
+        return;
+    }
     fg_reply_text(&w->request, 200, w->body);
     w->body = NULL;
 }

@@ -201,6 +201,22 @@ static void mark_content(struct fg_chat_text *t, size_t begin, size_t end)
     t->content[t->n_content++] = (struct fg_span){begin, end};
 }
 
+/* The first span that ends behind a place. */
+static size_t span_at(const struct fg_jinja_result *r, size_t at)
+{
+    size_t low = 0, high = r->n_spans;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (r->spans[mid].offset + r->spans[mid].length <= at)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
 /* Bytes [from, to) of the result. */
 static void take_text(const struct fg_jinja_result *r, size_t from, size_t to,
                       struct fg_chat_text *t)
@@ -208,7 +224,8 @@ static void take_text(const struct fg_jinja_result *r, size_t from, size_t to,
     size_t move = t->text.n - from;
 
     fg_buffer_add(&t->text, r->text + from, to - from);
-    for (size_t i = 0; i < r->n_spans && r->spans[i].offset < to && !t->text.failed; i++) {
+    for (size_t i = span_at(r, from); i < r->n_spans && r->spans[i].offset < to && !t->text.failed;
+         i++) {
         const struct fg_jinja_span *s = &r->spans[i];
         size_t end = s->offset + s->length;
 
@@ -288,7 +305,7 @@ static void compose(const struct fg_jinja_result *r, size_t bytes,
 {
     size_t at = 0, begin;
 
-    for (size_t i = 0; i < words->n; i++) {
+    for (size_t i = 0; i < words->n && words->list[i].to <= bytes; i++) {
         take_text(r, at, words->list[i].from, t);
         begin = t->text.n;
         fg_buffer_view(&t->text, words->list[i].words);

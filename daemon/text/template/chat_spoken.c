@@ -21,58 +21,76 @@ static struct fg_str trim(struct fg_str s)
     return s;
 }
 
-/* The one turn of a message, or NULL. */
-static const struct fg_jinja_range *turn_of(const struct fg_jinja_result *r, size_t message)
-{
-    const struct fg_jinja_range *found = NULL;
+/* Where a message lies in what was rendered. */
+struct lie {
+    const struct fg_jinja_range *turn; /* NULL: none, or more than one */
+    bool twice;
+    size_t first, last; /* all that came from its content lies within; last 0: nothing did */
+};
 
-    for (size_t i = 0; i < r->n_turns; i++)
-        if (r->turns[i].message == message) {
-            if (found)
-                return NULL;
-            found = &r->turns[i];
-        }
-    return found;
+/* Fills lies[n], one a message, which are zero. */
+static void find_lies(const struct fg_jinja_result *r, struct lie *lies, size_t n)
+{
+    for (size_t i = 0; i < r->n_turns; i++) {
+        struct lie *l = r->turns[i].message < n ? &lies[r->turns[i].message] : NULL;
+
+        if (!l)
+            continue;
+        l->twice = l->twice || l->turn;
+        l->turn = l->twice ? NULL : &r->turns[i];
+    }
+    for (size_t i = 0; i < r->n_spans; i++) {
+        const struct fg_jinja_span *s = &r->spans[i];
+        struct lie *l = s->message < n ? &lies[s->message] : NULL;
+
+        if (!l || !fg_chat_of_content(s, s->message))
+            continue;
+        if (!l->last)
+            l->first = s->offset;
+        l->last = s->offset + s->length;
+    }
 }
 
 /* Where in a turn the words stand, around all that came from the message's content. */
-static bool find_words(const struct fg_jinja_result *r, const struct fg_jinja_range *turn,
-                       struct fg_str words, size_t *at)
+static bool find_words(const struct fg_jinja_result *r, const struct lie *l, struct fg_str words,
+                       size_t *at)
 {
-    size_t first = SIZE_MAX, last = 0, end = turn->offset + turn->length;
-    const char *hit = r->text + turn->offset;
+    size_t end = l->turn->offset + l->turn->length;
+    const char *hit = r->text + l->turn->offset;
 
-    for (size_t i = 0; i < r->n_spans; i++)
-        if (fg_chat_of_content(&r->spans[i], turn->message)) {
-            first = first < r->spans[i].offset ? first : r->spans[i].offset;
-            last = r->spans[i].offset + r->spans[i].length;
-        }
-    while (words.n && first != SIZE_MAX) {
+    while (words.n && l->last) {
         hit = memmem(hit, (size_t)(r->text + end - hit), words.p, words.n);
-        if (!hit || (size_t)(hit - r->text) > first)
+        if (!hit || (size_t)(hit - r->text) > l->first)
             return false;
         *at = (size_t)(hit - r->text);
-        if (*at + words.n >= last)
+        if (*at + words.n >= l->last)
             return true;
         hit++;
     }
     return false;
 }
 
+/* A chat without the words, and with them in place of content and calls. */
+struct sides {
+    const struct fg_jinja_result *plain, *spoken;
+    struct lie *in_plain, *in_spoken; /* one a message */
+};
+
 /* What the template writes around the words must be what it writes around content and calls; and
  * what it makes of these, read as an answer, must say the same as the words. */
-static bool place(const struct fg_jinja_result *plain, const struct fg_jinja_result *spoken,
-                  size_t message, enum fg_tool_form form, struct fg_chat_words *out)
+static bool place(const struct sides *s, size_t message, enum fg_tool_form form,
+                  struct fg_chat_words *out)
 {
+    const struct fg_jinja_result *plain = s->plain, *spoken = s->spoken;
+    const struct fg_jinja_range *a = s->in_plain[message].turn, *b = s->in_spoken[message].turn;
     struct fg_str words = out->words;
-    const struct fg_jinja_range *a = turn_of(plain, message), *b = turn_of(spoken, message);
     size_t at, before, after;
 
     if (!a || !b)
         return false;
-    if (!find_words(spoken, b, words, &at)) {
+    if (!find_words(spoken, &s->in_spoken[message], words, &at)) {
         words = trim(words);
-        if (!find_words(spoken, b, words, &at))
+        if (!find_words(spoken, &s->in_spoken[message], words, &at))
             return false;
     }
     before = at - b->offset;
@@ -103,6 +121,27 @@ static struct fg_chat_message *messages_of_words(const struct fg_chat_request *r
     return m;
 }
 
+/* A template may write its messages in another order; what comes out of turn keeps its rendering.
+ */
+static int place_all(const struct fg_chat_request *r, size_t n, enum fg_tool_form form,
+                     struct sides *s, struct fg_chat_words_list *out)
+{
+    s->in_plain = calloc(n, 2 * sizeof *s->in_plain);
+    if (!s->in_plain)
+        return FG_ENOMEM;
+    s->in_spoken = s->in_plain + n;
+    find_lies(s->plain, s->in_plain, n);
+    find_lies(s->spoken, s->in_spoken, n);
+    for (size_t i = 0; i < n; i++) {
+        struct fg_chat_words w = {.words = r->messages[i].spoken};
+
+        if (w.words.n && place(s, i, form, &w) && (!out->n || w.from >= out->list[out->n - 1].to))
+            out->list[out->n++] = w;
+    }
+    free(s->in_plain);
+    return 0;
+}
+
 int fg_chat_find_words(const struct fg_chat *c, const struct fg_chat_program *p,
                        const struct fg_chat_request *request, const struct fg_jinja_result *plain,
                        struct fg_chat_words_list *out)
@@ -110,6 +149,7 @@ int fg_chat_find_words(const struct fg_chat *c, const struct fg_chat_program *p,
     size_t n = request->n_messages - request->continue_final, any = 0;
     struct fg_chat_request r = *request;
     struct fg_jinja_result spoken;
+    struct sides sides = {.plain = plain, .spoken = &spoken};
     struct fg_jinja_error why;
     struct fg_chat_message *m;
     int rc;
@@ -123,14 +163,10 @@ int fg_chat_find_words(const struct fg_chat *c, const struct fg_chat_program *p,
     out->list = calloc(any, sizeof *out->list);
     r.messages = m;
     rc = m && out->list ? fg_chat_run(c, p, &r, &spoken, &why) : FG_ENOMEM;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        struct fg_chat_words w = {.words = request->messages[i].spoken};
-
-        if (w.words.n && place(plain, &spoken, i, p->wants.form, &w))
-            out->list[out->n++] = w;
-    }
-    if (rc == 0)
+    if (rc == 0) {
+        rc = place_all(request, n, p->wants.form, &sides, out);
         fg_jinja_result_finish(&spoken);
+    }
     free(m);
     if (rc == FG_ENOMEM) {
         free(out->list);
