@@ -93,9 +93,9 @@ class Attacks(e2e.TestCase):
     def test_large_prompts(self):
         for what, text in ("words", "the sea " * 7_500_000), ("one word", "a" * 60_000_000):
             message = self.refused("/v1/completions", json.dumps({"prompt": text}).encode())
-            self.assertIn("more than 256 tokens", message, what)
+            self.assertIn("at least 257 in the messages", message, what)
         body = json.dumps({"messages": [{"role": "user", "content": "the sea " * 7_500_000}]}).encode()
-        self.assertIn("more than 256 tokens", self.refused("/v1/chat/completions", body))
+        self.assertIn("at least 257 in the messages", self.refused("/v1/chat/completions", body))
         self.finish("prompts of 60 MB")
 
     def test_many_large_prompts_at_once(self):
