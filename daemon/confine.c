@@ -337,9 +337,13 @@ int fg_confine_files(const struct fg_config *c, const char *socket_path, struct 
     return missing(c, rc, &why, err);
 }
 
-void fg_confine_explain(const struct fg_confined *confined, const struct fg_config *c)
+void fg_confine_explain(const struct fg_confined *confined, const struct fg_config *c,
+                        const struct fg_err *err)
 {
-    if (confined->landlock)
+    bool out_of_reach =
+        err->code == FG_EACCESS || err->code == FG_EDEVICE || strstr(err->text, "Vulkan") != NULL;
+
+    if (confined->landlock && out_of_reach)
         fg_log(FG_LOG_WARN, "main",
                "sandbox=\"%s\" model=%s hint=\"a driver or a file that lies elsewhere than "
                "SECURITY.md says is out of reach; --sandbox off shows whether that is why\"",

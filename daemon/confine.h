@@ -20,8 +20,10 @@ struct fg_confined {
  * for it with `require`, and the kernel refuses; otherwise the log says what is missing. */
 int fg_confine_files(const struct fg_config *c, const char *socket_path, struct fg_confined *out,
                      struct fg_err *err);
-/* After the start has failed: the log says that the sandbox may be why, where it is in force. */
-void fg_confine_explain(const struct fg_confined *confined, const struct fg_config *c);
+/* After the start has failed with `err`: the log says that the sandbox may be why, where it is in
+ * force and something was not to be had that it may keep out of reach. */
+void fg_confine_explain(const struct fg_confined *confined, const struct fg_config *c,
+                        const struct fg_err *err);
 /* When the device is open and all that starts programs has. As above. */
 int fg_confine_syscalls(const struct fg_config *c, struct fg_confined *out, struct fg_err *err);
 

@@ -232,7 +232,7 @@ static int serve(struct daemon *d, struct fg_err *err)
         return fg_fail(err, FG_ENOMEM, "no event loop");
     rc = open_flow(d, err);
     if (rc)
-        fg_confine_explain(&d->confined, &d->config);
+        fg_confine_explain(&d->confined, &d->config, err);
     if (rc == 0)
         rc = fg_confine_syscalls(&d->config, &d->confined, err);
     if (rc == 0)
