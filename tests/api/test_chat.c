@@ -102,7 +102,7 @@ static void messages_reach_the_backend(void **state)
     }
     /* As it came: the same request must make the same prompt. */
     assert_memory_equal(TOOLS, "\"tools\": ", 9);
-    assert_string_equal(r->tools_json, TOOLS + 9);
+    assert_string_equal(r->tools_json, &TOOLS[9]);
     assert_int_equal(r->max_tokens, 9);
     assert_int_equal(r->n_logprobs, 4);
     json_decref(finish(&c, job, FG_FINISH_STOP));

@@ -12,13 +12,7 @@
 
 enum { TOKENS = 6 };
 
-static const char *const tokens[TOKENS] = {"<unk>",
-                                           "<s>",
-                                           "</s>",
-                                           "\xe2\x96\x81",
-                                           "a",
-                                           "\xe2\x96\x81"
-                                           "a"};
+static const char *const tokens[TOKENS] = {"<unk>", "<s>", "</s>", "\u2581", "a", "\u2581a"};
 
 /* A SentencePiece vocabulary; the caller changes it and gives it to open_vocabulary(). */
 static struct gguf_writer *spm(const char *model)

@@ -7,8 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-static const char suffix[] = "-00001-of-00000.gguf";
-enum { SUFFIX = sizeof suffix - 1 };
+enum { SUFFIX = sizeof "-00001-of-00000.gguf" - 1 };
 
 /* Five digits, or UINT32_MAX. */
 static uint32_t number(const char *p)
