@@ -9,8 +9,7 @@ enum { MESSAGES = 16 };
 static const char *const templates[] = {
     "{% for m in messages %}<|im_start|>{{m.role}}\n{{m.content}}<|im_end|>\n{% endfor %}",
     "{{'<|im_start|>system\nYou are helpful<|im_end|>\n'}}<|im_start|>",
-    "{% for m in messages %}{{ m.content[0].text }}{{ m.tool_calls }}{% endfor %}{{ tools|tojson "
-    "}}",
+    "{% for m in messages %}{{ m.content[0].text }}{{ m.tool_calls }}{% endfor %}{{ tools }}",
 };
 
 static struct fg_str view(const uint8_t *p, size_t n)
