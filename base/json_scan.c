@@ -320,7 +320,8 @@ void fg_scan_quote(struct fg_str s, struct fg_buffer *out)
         fg_buffer_str(out, escape);
         plain = i + 1;
     }
-    fg_buffer_add(out, s.p + plain, s.n - plain);
+    if (plain < s.n) /* an empty text may be no address */
+        fg_buffer_add(out, s.p + plain, s.n - plain);
     fg_buffer_str(out, "\"");
 }
 
