@@ -228,8 +228,12 @@ class Tenants(e2e.TestCase):
         for c in streams:
             body = c.getresponse().read()
             self.assertTrue(body.endswith(b"data: [DONE]\n\n"), body[-200:])
-        ends = [int(m.group(1)) for m in (re.match(r"info flow job=(\d+) .*finish=", line)
-                                          for line in self.d.lines()) if m]
+        def ended():
+            return [int(m.group(1)) for m in (re.match(r"info flow job=(\d+) .*finish=", line)
+                                              for line in self.d.lines()) if m]
+
+        self.d.wait_for("the lines of all jobs", lambda: len(ended()) == 10)
+        ends = ended()
         self.assertEqual(sorted(ends), list(range(1, 11)))
         self.assertLess(max(ends.index(9), ends.index(10)), ends.index(8), "others waited for all of its jobs")
 
