@@ -15,11 +15,11 @@ CACHES = pathlib.Path(os.environ.get("MESA_SHADER_CACHE_DIR", tempfile.gettempdi
 
 def every(bin_dir):
     """Names and environments: the default device, and what else is at hand; width changes need shader caches of their
-    own."""
+    own. The width that lavapipe chooses here by itself is the default device."""
     found = {"default": {}}
     listing = subprocess.run([os.path.join(bin_dir, "fulgur-eval"), "devices"], capture_output=True, text=True).stdout
     if "llvmpipe" in listing:
-        for width in WIDTHS:
+        for width in (w for w in WIDTHS if f", {w} bits)" not in listing):
             found[f"llvmpipe at {width} bits"] = {
                 "LP_NATIVE_VECTOR_WIDTH": width,
                 "MESA_SHADER_CACHE_DIR": str(CACHES.parent / f"{CACHES.name}-{width}")}

@@ -63,9 +63,8 @@ class Audit(e2e.TestCase):
         for key in KEYS:
             body = {"prompt": [1, 2, 3], "max_tokens": 1}
             self.assertEqual(self.by_tcp(key, "POST", "/v1/completions", body)[0], 200)
-        tenants = set()
-        for line in self.d.lines():
-            tenants.update(re.findall(r"^info api job=\d+ tenant=([0-9a-f]{8}) peer=127\.0\.0\.1 ", line))
+        tenants = {self.d.wait_log(rf"^info api job={job} tenant=([0-9a-f]{{8}}) peer=127\.0\.0\.1 ", 60).group(1)
+                   for job in (3, 4)}  # the second is the verification
         self.assertEqual(len(tenants - {owner}), 2, tenants)
         self.assertEqual(self.by_tcp(KEYS[1], "POST", "/v1/fulgur/cache/import", pack)[0], 403)
         self.assertEqual(self.by_tcp(KEYS[1], "POST", "/v1/fulgur/cache/gc", {})[0], 403)
@@ -90,6 +89,7 @@ class Audit(e2e.TestCase):
         """Each line about a job says whose it is."""
         self.by_tcp(KEYS[0], "POST", "/v1/completions", {"prompt": self.tokens(100, VOCABULARY), "max_tokens": 2})
         self.assertEqual(self.d.request("POST", "/v1/completions", {"prompt": "the sea " * 3000})[0], 400)
+        self.d.wait_log(r"^info api job=2 ", 60)
         lines = [line for line in self.d.lines() if re.match(r"\w+ \w+ job=", line)]
         self.assertEqual(len(lines), 4, lines)
         for line in lines:

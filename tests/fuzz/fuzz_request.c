@@ -33,7 +33,7 @@ static void check_job(const struct fg_job_request *job, bool chat)
     check_rules(&job->rules);
     HOLDS(chat == (job->kind == FG_PROMPT_CHAT));
     HOLDS(job->max_tokens >= -1 && job->n_logprobs >= -1 && job->n_logprobs <= FG_MAX_LOGPROBS);
-    HOLDS(job->sampling.temperature >= 0 && job->sampling.top_p > 0 && job->sampling.top_k >= 0);
+    HOLDS(job->sampling.temperature >= 0 && job->sampling.top_p >= 0 && job->sampling.top_k >= 0);
     for (size_t i = 0; i < job->n_stop; i++)
         HOLDS(job->stop[i][0]);
     for (size_t i = 0; i < job->n_tokens; i++)
