@@ -177,6 +177,10 @@ class Daemon:
                     raise AssertionError(f"{self.name}: no line like {pattern!r} in its log")
                 self.news.wait(min(left, 0.5))
 
+    def port(self):
+        """Of the TCP address that it listens at."""
+        return int(self.wait_log(r"^info api listening tcp=\S+ port=(\d+)").group(1))
+
     def wait(self, seconds=ANSWER_S):
         """The exit status; negative: the signal that ended it."""
         code = self.process.wait(seconds)
@@ -204,13 +208,18 @@ class Daemon:
 
     def request(self, method, path, body=None, seconds=ANSWER_S, headers=None):
         """Status and text. A body that is no bytes is sent as JSON."""
+        status, data = self.request_bytes(method, path, body, seconds, headers)
+        return status, data.decode()
+
+    def request_bytes(self, method, path, body=None, seconds=ANSWER_S, headers=None):
+        """The same where the answer is no text."""
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
         connection = UnixConnection(self.socket, seconds)
         try:
             connection.request(method, path, body, headers or {"Content-Type": "application/json"})
             reply = connection.getresponse()
-            return reply.status, reply.read().decode()
+            return reply.status, reply.read()
         finally:
             connection.close()
 
@@ -305,6 +314,13 @@ class TestCase(unittest.TestCase):
         self.daemons.append(d)
         self.addCleanup(d.finish)
         return d
+
+    def cli(self, d, *arguments, code=0):
+        """`fulgur cache` at a daemon: what it prints where it succeeds, its errors where it is to fail."""
+        done = subprocess.run([program("fulgur"), "cache", *arguments, "--socket", d.socket],
+                              capture_output=True, text=True, timeout=ANSWER_S)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout if code == 0 else done.stderr
 
     def tokens(self, n, vocabulary):
         return [self.rng.randrange(vocabulary) for _ in range(n)]

@@ -14,7 +14,7 @@ class Attacks(e2e.TestCase):
     def setUp(self):
         super().setUp()
         self.d = self.daemon("m1-b", "--ctx", "256", "--tcp", "127.0.0.1:0", "--api-key", KEY).start()
-        self.port = int(self.d.wait_log(r"^info api listening tcp=\S+ port=(\d+)", 0).group(1))
+        self.port = self.d.port()
         self.resting = self.memory("VmRSS")
         self.slowest = 0.0
 

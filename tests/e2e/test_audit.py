@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """What the log says of who asked for what: audit lines of operations, and who a job is of. What a client wrote ends no
 value and begins no line."""
-import http.client
-import json
 import os
 import re
 
 import e2e
+from test_tenants import Door
 
 KEYS = ("first-key", "second-key")
 VOCABULARY = 510
@@ -21,24 +20,16 @@ class Audit(e2e.TestCase):
             f.write("\n".join(KEYS) + "\n")
         self.d = self.daemon("m1-a", "--ctx", "1024", "--tcp", "127.0.0.1:0", "--api-key-file", path,
                              "--log-level", "debug").start()
-        self.port = int(self.d.wait_log(r"^info api listening tcp=\S+ port=(\d+)", 0).group(1))
 
-    def by_tcp(self, key, method, path, body=None):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=e2e.ANSWER_S)
-        try:
-            c.request(method, path, json.dumps(body) if isinstance(body, dict) else body,
-                      {"Authorization": f"Bearer {key}"})
-            reply = c.getresponse()
-            return reply.status, reply.read()
-        finally:
-            c.close()
+    def by_tcp(self, key, *request):
+        return Door(self.d, key, tcp=True).request(*request)
 
     def label(self, who):
         """The tenant of the job that `who` is in the line of."""
         return self.d.wait_log(rf"^info api job=\d+ tenant=([0-9a-f]{{8}}) {who} status=200").group(1)
 
     def assert_audited(self, event, tenant, who, result, given=".*"):
-        self.d.wait_log(rf'^audit api event={event} tenant={tenant} {who} id="{given}" result="{result}"$', 60)
+        self.d.wait_log(rf'^audit api event={event} tenant={tenant} {who} id="{given}" result="{result}"$')
 
     def test_operations(self):
         uid = f"uid={os.getuid()}"
@@ -46,7 +37,8 @@ class Audit(e2e.TestCase):
         self.d.wait_written()
         owner = self.label(uid)
         leaf = self.d.get("/v1/fulgur/cache/ls")["entries"][-1]["id"]
-        pack = self.raw("/v1/fulgur/cache/export?id=" + leaf)
+        status, pack = self.d.request_bytes("GET", "/v1/fulgur/cache/export?id=" + leaf)
+        self.assertEqual(status, 200)
         self.assert_audited("export", owner, uid, "done", leaf)
         self.assertEqual(self.d.request("POST", "/v1/fulgur/cache/import", pack)[0], 200)
         self.assert_audited("import", owner, uid, "done")
@@ -63,33 +55,23 @@ class Audit(e2e.TestCase):
         for key in KEYS:
             body = {"prompt": [1, 2, 3], "max_tokens": 1}
             self.assertEqual(self.by_tcp(key, "POST", "/v1/completions", body)[0], 200)
-        tenants = {self.d.wait_log(rf"^info api job={job} tenant=([0-9a-f]{{8}}) peer=127\.0\.0\.1 ", 60).group(1)
+        tenants = {self.d.wait_log(rf"^info api job={job} tenant=([0-9a-f]{{8}}) peer=127\.0\.0\.1 ").group(1)
                    for job in (3, 4)}  # the second is the verification
         self.assertEqual(len(tenants - {owner}), 2, tenants)
         self.assertEqual(self.by_tcp(KEYS[1], "POST", "/v1/fulgur/cache/import", pack)[0], 403)
         self.assertEqual(self.by_tcp(KEYS[1], "POST", "/v1/fulgur/cache/gc", {})[0], 403)
         for event in "import", "gc":
             found = self.d.wait_log(rf'^audit api event={event} tenant=([0-9a-f]{{8}}) peer=127\.0\.0\.1 id="" '
-                                    r'result="refused"$', 60)
+                                    r'result="refused"$')
             self.assertIn(found.group(1), tenants)
         self.assertEqual(self.by_tcp("a-wrong-key", "GET", "/v1/models")[0], 401)
-        self.d.wait_log(r'^audit api event=key_refused cause="wrong keys" requests=1 last_peer=127\.0\.0\.1$', 60)
-
-    def raw(self, path):
-        connection = e2e.UnixConnection(self.d.socket, e2e.ANSWER_S)
-        try:
-            connection.request("GET", path)
-            reply = connection.getresponse()
-            self.assertEqual(reply.status, 200)
-            return reply.read()
-        finally:
-            connection.close()
+        self.d.wait_log(r'^audit api event=key_refused cause="wrong keys" requests=1 last_peer=127\.0\.0\.1$')
 
     def test_jobs(self):
         """Each line about a job says whose it is."""
         self.by_tcp(KEYS[0], "POST", "/v1/completions", {"prompt": self.tokens(100, VOCABULARY), "max_tokens": 2})
         self.assertEqual(self.d.request("POST", "/v1/completions", {"prompt": "the sea " * 3000})[0], 400)
-        self.d.wait_log(r"^info api job=2 ", 60)
+        self.d.wait_log(r"^info api job=2 ")
         lines = [line for line in self.d.lines() if re.match(r"\w+ \w+ job=", line)]
         self.assertEqual(len(lines), 4, lines)
         for line in lines:
@@ -107,9 +89,9 @@ class Audit(e2e.TestCase):
             self.assertNotEqual(d.request("GET", path)[0], 200)
         for key in 'x" forged="yes', 'x\tforged=yes', "\x01":
             self.assertIn(self.by_tcp(key, "GET", "/v1/models")[0], (400, 401))
-        d.wait_log(r"^audit api event=key_refused", 60)
-        d.wait_log(r"^audit api event=forget", 60)
-        d.wait_log(r"^info api job=", 60)
+        d.wait_log(r"^audit api event=key_refused")
+        d.wait_log(r"^audit api event=forget")
+        d.wait_log(r"^info api job=")
         self.assertEqual(d.terminate(), 0)
         for line in d.lines():
             self.assertRegex(line, r"^(error|warn|info|debug|audit) [a-z]+ ")

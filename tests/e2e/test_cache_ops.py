@@ -16,12 +16,6 @@ class Ops(e2e.TestCase):
     def start(self, name="m1-a", *options, **more):
         return self.daemon(name, *OPTIONS, *options, **more).start()
 
-    def cli(self, d, *arguments, code=0, text=True):
-        done = subprocess.run([e2e.program("fulgur"), "cache", *arguments, "--socket", d.socket],
-                              capture_output=True, text=text)
-        self.assertEqual(done.returncode, code, done.stderr)
-        return done.stdout if code == 0 else done.stderr
-
     def ls(self, d):
         return json.loads(self.cli(d, "ls", "-o", "json"))
 
@@ -128,7 +122,6 @@ class Ops(e2e.TestCase):
                 self.assertFalse(any(self.file_has(d, a, range(8))), f"killed after {delay} s")
                 a, _, _ = self.two_prompts(d)
 
-
     def test_pack(self):
         d = self.start()
         a, b, replies = self.two_prompts(d)
@@ -168,7 +161,6 @@ class Ops(e2e.TestCase):
         self.assertEqual(self.ls(d)["total"], 0)
         self.cli(d, "export", "--id", ids[512], "-o", pack, code=1)
 
-
     def test_verify(self):
         d = self.start()
         a, b, replies = self.two_prompts(d)
@@ -202,14 +194,11 @@ class Ops(e2e.TestCase):
         d = self.start()
         a, _, replies = self.two_prompts(d)
         leaf = {e["tokens"]: e for e in self.ls(d)["entries"]}[512]
-        status, pack = self.raw(d, "/v1/fulgur/cache/export?id=" + leaf["id"])
-        self.assertEqual(status, 200)
-        lie = packs.Pack(pack)
+        lie, key = self.leaf_pack(d, leaf)
         block = lie.block(3)
         block.payload = block.payload[:12] + bytes([block.payload[12] ^ 1]) + block.payload[13:]
-        lie = lie.sign(packs.key_of(os.path.join(d.cache, "pack.key")))
         self.cli(d, "forget", "--all")
-        self.assertEqual(d.request("POST", "/v1/fulgur/cache/import", lie)[0], 200)
+        self.assertEqual(d.request("POST", "/v1/fulgur/cache/import", lie.sign(key))[0], 200)
         got = d.post("/v1/fulgur/cache/verify", {"id": leaf["id"]})
         self.assertEqual((got["wrong"], got["unreadable"]), (1, 0))
         self.assertEqual(got["verified"], 7 + leaf["states"])
@@ -284,18 +273,9 @@ class Ops(e2e.TestCase):
         d.wait_for("the job's end", lambda: not d.jobs())
         d.wait_log("canceled")
 
-    def raw(self, d, path):
-        connection = e2e.UnixConnection(d.socket, e2e.ANSWER_S)
-        try:
-            connection.request("GET", path)
-            reply = connection.getresponse()
-            return reply.status, reply.read()
-        finally:
-            connection.close()
-
     def leaf_pack(self, d, leaf):
         """The pack of a prefix, taken apart, and the key that the daemon signs with."""
-        status, data = self.raw(d, "/v1/fulgur/cache/export?id=" + leaf["id"])
+        status, data = d.request_bytes("GET", "/v1/fulgur/cache/export?id=" + leaf["id"])
         self.assertEqual(status, 200)
         return packs.Pack(data), packs.key_of(os.path.join(d.cache, "pack.key"))
 

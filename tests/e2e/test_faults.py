@@ -32,7 +32,7 @@ class Faults(e2e.TestCase):
         self.faults.set(f"readonly {d.cache}\n")
         self.ask(d, during, "none")
         self.ask(d, before)
-        d.wait_log(r"^error cache event=write_failed .*[Rr]ead-only file system", 30)
+        d.wait_log(r"^error cache event=write_failed .*[Rr]ead-only file system")
         d.wait_written()
         self.assertGreater(d.stats()["write_errors"], 0)
         self.assertEqual(d.get("/health")["status"], "ok")

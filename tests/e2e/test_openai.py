@@ -42,7 +42,7 @@ class OpenAI(e2e.TestCase):
         self.client = self.connect("any")
 
     def connect(self, key):
-        port = self.d.wait_log(r"^info api listening tcp=\S+ port=(\d+)", 0).group(1)
+        port = self.d.port()
         return openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=key, max_retries=0,
                              timeout=e2e.ANSWER_S)
 

@@ -3,7 +3,6 @@ are in nobody else's way."""
 import json
 import os
 import socket
-import subprocess
 
 import e2e
 import packs
@@ -17,12 +16,6 @@ CACHE = "/v1/fulgur/cache/"
 class Packs(e2e.TestCase):
     def start(self, *options, name="m1-a", **more):
         return self.daemon(name, *OPTIONS, *options, **more).start()
-
-    def cli(self, d, *arguments, code=0):
-        done = subprocess.run([e2e.program("fulgur"), "cache", *arguments, "--socket", d.socket],
-                              capture_output=True, text=True, timeout=e2e.ANSWER_S)
-        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        return done.stdout if code == 0 else done.stderr
 
     def path(self, name, data=None):
         path = os.path.join(self.home, name)
@@ -252,13 +245,13 @@ class Packs(e2e.TestCase):
 
     # --- exports that nobody reads ---
 
-    def hold_export(self, port, key, leaf):
+    def hold_export(self, d, key, leaf):
         """Asks for a pack and reads no more than the answer's status."""
         s = socket.socket()
         self.addCleanup(s.close)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         s.settimeout(e2e.ANSWER_S)
-        s.connect(("127.0.0.1", port))
+        s.connect(("127.0.0.1", d.port()))
         s.sendall(f"GET {CACHE}export?id={leaf} HTTP/1.1\r\nHost: localhost\r\n"
                   f"Authorization: Bearer {key}\r\n\r\n".encode())
         return s.recv(12).decode()
@@ -269,14 +262,13 @@ class Packs(e2e.TestCase):
         # A pack that no socket's buffers hold: 4 MiB at most, and the client's are small.
         d = self.start("--ctx", "16384", "--kv", "f32", "--max-body", "64M", "--tcp", "127.0.0.1:0",
                        "--tcp-operations", "--api-key-file", keys)
-        port = int(d.wait_log(r"^info api listening tcp=\S+ port=(\d+)", 0).group(1))
         doors = [Door(d, name, tcp=True) for name in names]
         prompt = self.tokens(16000, VOCABULARY)
         pack = self.export(d, prompt)
         self.assertGreater(len(pack), 8 << 20)
         leaves = [door.ask("POST", CACHE + "import", pack)["id"] for door in (*doors, Door(d))]
         for _ in range(16):
-            self.assertEqual(self.hold_export(port, names[0], leaves[0]), "HTTP/1.1 200")
+            self.assertEqual(self.hold_export(d, names[0], leaves[0]), "HTTP/1.1 200")
         # They are all under way: the tenant has its share.
         self.assertEqual(doors[0].request("GET", CACHE + "ls")[0], 429)
         # Another tenant's and the owner's operations are not held up.
@@ -290,7 +282,7 @@ class Packs(e2e.TestCase):
         self.assertEqual(d.request("POST", CACHE + "gc", {})[0], 200)
         # When several tenants do the same, there is still room for whoever runs the daemon.
         for i in range(16, 60):
-            self.assertEqual(self.hold_export(port, names[i // 16], leaves[i // 16]), "HTTP/1.1 200")
+            self.assertEqual(self.hold_export(d, names[i // 16], leaves[i // 16]), "HTTP/1.1 200")
         status, text = doors[4].request("GET", CACHE + "ls")
         self.assertEqual(status, 429, text)
         self.assertIn("too many operations", text)

@@ -350,7 +350,6 @@ class Pull(e2e.TestCase):
             self.assertIn(text, self.pull(*args, code=2).stderr)
 
     def test_two_at_once(self):
-        import fcntl
         os.makedirs(self.folder)
         with open(self.path + ".part", "wb") as f:
             fcntl.flock(f, fcntl.LOCK_EX)

@@ -50,7 +50,7 @@ class Sandbox(e2e.TestCase):
         self.work(d, prompt)
         self.assertEqual(self.rows(d, "Seccomp"), {"2"})
         self.assertEqual(self.rows(d, "NoNewPrivs"), {"1"})
-        port = int(d.wait_log(r"^info api listening tcp=\S+ port=(\d+)").group(1))
+        port = d.port()
         socket.create_connection(("127.0.0.1", port), timeout=e2e.ANSWER_S).close()
         d.wait_written()
         # The file changes places below the daemon, and pages are overwritten.

@@ -39,9 +39,9 @@ class Door:
     def request(self, method, path, body=None):
         if not self.tcp:
             return self.d.request(method, path, body)
-        port = self.d.wait_log(r"^info api listening tcp=\S+ port=(\d+)", 0).group(1)
+        port = self.d.port()
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=e2e.ANSWER_S)
+        c = http.client.HTTPConnection("127.0.0.1", port, timeout=e2e.ANSWER_S)
         try:
             if body is not None and not isinstance(body, bytes):
                 body = json.dumps(body)
@@ -132,6 +132,7 @@ class Tenants(e2e.TestCase):
             restored = door.complete(prompt)
             self.assert_hit(restored, "store", door.key)
             self.assert_same_answer(restored, reference)
+        self.d.terminate()
         self.assertFalse([line for line in self.d.lines() if "-key" in line and "api-key" not in
                           line], "a key is in the log")
 
@@ -182,8 +183,8 @@ class Tenants(e2e.TestCase):
     def test_jobs(self):
         """ps shows nobody another's job; the owner sees how many there are."""
         socket, first, second = self.start(keys=("first-key", "second-key"))
-        port = self.d.wait_log(r"^info api listening tcp=\S+ port=(\d+)", 0).group(1)
-        c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=e2e.ANSWER_S)
+        port = self.d.port()
+        c = http.client.HTTPConnection("127.0.0.1", port, timeout=e2e.ANSWER_S)
         self.addCleanup(c.close)
         c.request("POST", "/v1/completions",
                   json.dumps({"prompt": self.tokens(100, VOCABULARY), "max_tokens": 900,
@@ -207,10 +208,10 @@ class Tenants(e2e.TestCase):
     def test_queue(self):
         """One tenant's jobs refuse no other, and no other waits for all of them."""
         socket, first, second = self.start("--queue", "8", keys=("first-key", "second-key"))
-        port = self.d.wait_log(r"^info api listening tcp=\S+ port=(\d+)", 0).group(1)
+        port = self.d.port()
         streams = []
         for i in range(9):
-            c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=e2e.ANSWER_S)
+            c = http.client.HTTPConnection("127.0.0.1", port, timeout=e2e.ANSWER_S)
             self.addCleanup(c.close)
             c.request("POST", "/v1/completions",
                       json.dumps({"prompt": self.tokens(40, VOCABULARY), "max_tokens": 900,
@@ -252,7 +253,7 @@ class Tenants(e2e.TestCase):
         totals = socket.stats()
         self.assertEqual(totals["scope"], "all")
         self.assertGreater(totals["blocks"], 0)
-        port = self.d.wait_log(r"^info api listening tcp=\S+ port=(\d+)", 0).group(1)
+        port = self.d.port()
         shown = subprocess.run([e2e.program("fulgur"), "--url", f"http://127.0.0.1:{port}",
                                 "--api-key", "second-key", "cache", "stats"], capture_output=True,
                                text=True, check=True, timeout=60).stdout

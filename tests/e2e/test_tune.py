@@ -46,7 +46,7 @@ class Tune(e2e.TestCase):
         with open(path, "w") as f:
             f.write(kept[:-30])
         third = self.start(tune=True)
-        third.wait_log(r"^warn flow tuning=file cause=.*tuning-.*damaged", 5)
+        third.wait_log(r"^warn flow tuning=file cause=.*tuning-.*damaged")
         self.assertEqual(len(self.tuned(third)), len(lines))
         self.assert_same_answer(third.complete(prompt), answer)
         third.terminate()
