@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "tests/dir.h"
 
 static void on_drained(void *ctx)
 {
@@ -47,8 +48,7 @@ void fixture_start(struct fixture *f, const struct fake_options *fake,
 
     fg_log_set_level(FG_LOG_ERROR);
     memset(f, 0, sizeof *f);
-    snprintf(f->dir, sizeof f->dir, "/tmp/fulgur-api-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
+    f->dir = dir_make();
     snprintf(f->path, sizeof f->path, "%s/run/fulgur.sock", f->dir);
     f->backend = fake_backend_create(fake ? fake : &none);
     f->base = event_base_new();
@@ -92,6 +92,7 @@ void fixture_stop(struct fixture *f)
     snprintf(path, sizeof path, "%s/run", f->dir);
     rmdir(path);
     assert_int_equal(rmdir(f->dir), 0);
+    free(f->dir);
 }
 
 /* receive: bytes that its end of the socket holds at most; 0: as the kernel has it. */

@@ -24,7 +24,7 @@ struct fixture {
     pthread_t thread;
     sem_t drained;
     int command_fd[2];
-    char dir[64], path[96];
+    char *dir, path[96];
     uint16_t port;
 };
 

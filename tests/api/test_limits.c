@@ -1,10 +1,10 @@
 /* How many connections there may be, and how long each may take. */
 #include "fixture.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -162,32 +162,53 @@ static void heads_and_bodies_must_come(void **state)
     fixture_stop(&f);
 }
 
-static unsigned count_lines(int fd)
+/* The log's lines, in memory instead of standard error. */
+struct kept_log {
+    int file, err;
+};
+
+static void keep_log(struct kept_log *k)
+{
+    k->file = memfd_create("log", MFD_CLOEXEC);
+    k->err = dup(2);
+    assert_true(k->file >= 0 && k->err >= 0);
+    fflush(stderr);
+    dup2(k->file, 2);
+    fg_log_set_level(FG_LOG_WARN);
+}
+
+static unsigned count_lines(const struct kept_log *k)
 {
     unsigned n = 0;
     char c;
 
-    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-    while (read(fd, &c, 1) == 1)
+    for (off_t at = 0; pread(k->file, &c, 1, at) == 1; at++)
         n += c == '\n';
     return n;
+}
+
+/* Standard error is what it was; the lines can still be read. */
+static void end_log(struct kept_log *k)
+{
+    fg_log_set_level(FG_LOG_ERROR);
+    dup2(k->err, 2);
+    close(k->err);
 }
 
 /* No file is left to accept with: the others are served, and it is tried again now and then. */
 static void no_files_are_left(void **state)
 {
-    char name[] = "/tmp/fulgur-limits-XXXXXX";
-    int log = mkostemp(name, O_APPEND), said = open(name, O_RDONLY), err = dup(2);
     int spare[256], n = 0;
     struct rlimit old, few;
+    struct kept_log log;
     struct client kept, late;
     struct fixture f;
     double begun;
     unsigned lines;
 
     (void)state;
-    unlink(name);
     fixture_start(&f, NULL, NULL);
+    keep_log(&log);
     client_unix(&kept, &f);
     client_get(&kept, "/health");
     expect(&kept, 200);
@@ -195,26 +216,22 @@ static void no_files_are_left(void **state)
     few = old;
     few.rlim_cur = 128;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-    while (n < 256 && (spare[n] = dup(log)) >= 0)
+    while (n < 256 && (spare[n] = dup(log.file)) >= 0)
         n++;
     assert_true(n > 0 && n < 256);
     close(spare[--n]); /* for the client's own end */
-    fflush(stderr);
-    dup2(log, 2);
-    fg_log_set_level(FG_LOG_WARN);
     begun = fg_clock_ms();
     client_unix(&late, &f);
     client_get(&late, "/health");
-    while (!count_lines(said))
+    while (!count_lines(&log))
         ;
     for (int i = 0; i < 2000; i++) {
         client_get(&kept, "/health");
         expect(&kept, 200);
     }
-    lines = count_lines(said);
+    lines = count_lines(&log);
     begun = fg_clock_ms() - begun;
-    fg_log_set_level(FG_LOG_ERROR);
-    dup2(err, 2);
+    end_log(&log);
     while (n)
         close(spare[--n]);
     expect(&late, 200);
@@ -223,9 +240,7 @@ static void no_files_are_left(void **state)
         fail_msg("%u lines in %.0f ms", lines, begun);
     client_close(&late);
     client_close(&kept);
-    close(err);
-    close(log);
-    close(said);
+    close(log.file);
     fixture_stop(&f);
 }
 
@@ -236,35 +251,29 @@ static void wrong_keys_are_logged(void **state)
     static const char none[] = "GET /v1/models HTTP/1.1\r\n\r\n";
     const struct fg_api_options opt = {
         .tcp_addr = "127.0.0.1:0", .api_keys = keys, .n_api_keys = 1};
-    char name[] = "/tmp/fulgur-limits-XXXXXX", line[4096] = "";
-    int log = mkostemp(name, O_APPEND), said = open(name, O_RDONLY), err = dup(2);
+    char line[4096] = "";
+    struct kept_log log;
     struct fixture f;
     struct client c;
 
     (void)state;
-    unlink(name);
     fixture_start(&f, NULL, &opt);
-    fflush(stderr);
-    dup2(log, 2);
-    fg_log_set_level(FG_LOG_WARN);
+    keep_log(&log);
     client_tcp(&c, &f);
     for (int i = 0; i < 500; i++) {
         client_send(&c, i ? none : guess, i ? sizeof none - 1 : sizeof guess - 1);
         expect(&c, 401);
     }
-    while (!count_lines(said))
+    while (!count_lines(&log))
         ;
-    fg_log_set_level(FG_LOG_ERROR);
-    dup2(err, 2);
-    assert_true(pread(said, line, sizeof line - 1, 0) > 0);
-    assert_true(count_lines(said) < 50);
+    end_log(&log);
+    assert_true(pread(log.file, line, sizeof line - 1, 0) > 0);
+    assert_true(count_lines(&log) < 50);
     assert_non_null(strstr(line, "audit api event=key_refused cause=\"wrong keys\" requests="));
     assert_non_null(strstr(line, "last_peer=127.0.0.1 time="));
     assert_null(strstr(line, "guess"));
     client_close(&c);
-    close(err);
-    close(log);
-    close(said);
+    close(log.file);
     fixture_stop(&f);
 }
 

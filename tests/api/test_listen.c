@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "tests/dir.h"
 
 #define STREAM "{\"prompt\": \"x\", \"stream\": true}"
 
@@ -21,7 +22,7 @@ struct bare {
     struct fake_backend *backend;
     struct fg_backend table;
     struct event_base *base;
-    char dir[64], path[128];
+    char *dir, path[128];
 };
 
 static void bare_start(struct bare *b)
@@ -32,8 +33,7 @@ static void bare_start(struct bare *b)
     b->backend = fake_backend_create(&none);
     fake_backend_table(b->backend, &b->table);
     b->base = event_base_new();
-    snprintf(b->dir, sizeof b->dir, "/tmp/fulgur-listen-XXXXXX");
-    assert_non_null(mkdtemp(b->dir));
+    b->dir = dir_make();
     snprintf(b->path, sizeof b->path, "%s/d/s", b->dir);
 }
 
@@ -46,6 +46,7 @@ static void bare_stop(struct bare *b)
     snprintf(path, sizeof path, "%s/d", b->dir);
     rmdir(path);
     assert_int_equal(rmdir(b->dir), 0);
+    free(b->dir);
     event_base_free(b->base);
     fake_backend_destroy(b->backend);
 }
@@ -155,31 +156,29 @@ static void a_held_lock_is_named(void **state)
     bare_stop(&b);
 }
 
-/* In /tmp others may have made the directory first, or a link in its place. */
+/* Where all may write, others may have made the directory first, or a link in its place. */
 static void a_shared_place_is_checked(void **state)
 {
-    char path[200], link[160];
+    char dir[160], link[160], path[200];
     struct fg_api *api;
     struct fg_err err;
     struct bare b;
 
     (void)state;
     bare_start(&b);
-    snprintf(path, sizeof path, "%s/s", b.dir);
-    assert_int_equal(chmod(b.dir, 0775), 0);
-    assert_int_equal(create(&b, path, NULL, NULL, &api, &err), FG_EACCESS);
-    assert_non_null(strstr(err.text, b.dir));
-    assert_int_equal(chmod(b.dir, 0755), 0);
-    snprintf(link, sizeof link, "%s-link", b.dir);
-    assert_int_equal(symlink(b.dir, link), 0);
+    assert_int_equal(chmod(b.dir, 01777), 0);
+    snprintf(dir, sizeof dir, "%s/d", b.dir);
+    assert_int_equal(mkdir(dir, 0700) | chmod(dir, 0775), 0);
+    assert_int_equal(create(&b, b.path, NULL, NULL, &api, &err), FG_EACCESS);
+    assert_non_null(strstr(err.text, dir));
+    assert_int_equal(chmod(dir, 0755), 0);
+    snprintf(link, sizeof link, "%s/link", b.dir);
+    assert_int_equal(symlink(dir, link), 0);
     snprintf(path, sizeof path, "%s/s", link);
     assert_int_equal(create(&b, path, NULL, NULL, &api, &err), FG_EACCESS);
     assert_int_equal(unlink(link), 0);
-    snprintf(path, sizeof path, "%s/s", b.dir);
-    assert_int_equal(create(&b, path, NULL, NULL, &api, &err), 0);
+    assert_int_equal(create(&b, b.path, NULL, NULL, &api, &err), 0);
     fg_api_destroy(api);
-    strcat(path, ".lock");
-    unlink(path);
     bare_stop(&b);
 }
 

@@ -16,8 +16,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "tests/dir.h"
 
-static char home[64];
+static char *home;
 
 static const char *at(const char *name)
 {
@@ -32,17 +33,15 @@ static const char *at(const char *name)
 static int begin(void **state)
 {
     (void)state;
-    strcpy(home, "/tmp/fgfileXXXXXX");
-    return mkdtemp(home) ? 0 : -1;
+    home = dir_make();
+    return 0;
 }
 
 static int end(void **state)
 {
-    char command[128];
-
     (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", home);
-    return system(command);
+    dir_remove(home);
+    return 0;
 }
 
 static size_t entries(void)

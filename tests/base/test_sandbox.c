@@ -29,8 +29,9 @@
 #include <unistd.h>
 
 #include "base/sandbox.h"
+#include "tests/dir.h"
 
-static char home[64];
+static char *home;
 
 /* In a child. */
 #define NEED(what)                                                                                 \
@@ -67,9 +68,8 @@ static void put(const char *path)
 static int begin(void **state)
 {
     (void)state;
-    strcpy(home, "/tmp/fgsandboxXXXXXX");
-    if (!mkdtemp(home) || mkdir(at("mine"), 0700) || mkdir(at("read"), 0700) ||
-        mkdir(at("others"), 0700))
+    home = dir_make();
+    if (mkdir(at("mine"), 0700) || mkdir(at("read"), 0700) || mkdir(at("others"), 0700))
         return -1;
     put(at("mine/a"));
     put(at("read/a"));
@@ -80,11 +80,9 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    char command[128];
-
     (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", home);
-    return system(command);
+    dir_remove(home);
+    return 0;
 }
 
 static void in_child(void (*part)(void))

@@ -4,32 +4,24 @@
 
 #include "cache/pack_key.h"
 
-static char *make_dir(void)
-{
-    static char path[] = P_tmpdir "/fulgur-pack-key-XXXXXX";
-
-    strcpy(path + strlen(path) - 6, "XXXXXX");
-    assert_non_null(mkdtemp(path));
-    return path;
-}
-
 static void file_of(const char *dir, char out[128])
 {
     snprintf(out, 128, "%s/" FG_PACK_KEY_FILE, dir);
 }
 
-static void remove_dir(const char *dir)
+static void remove_dir(char *dir)
 {
     char path[128];
 
     file_of(dir, path);
     unlink(path);
     assert_int_equal(rmdir(dir), 0); /* nothing else is left there */
+    free(dir);
 }
 
 static void test_once(void **state)
 {
-    const char *dir = make_dir();
+    char *dir = dir_make();
     struct fg_pack_key made, read;
     struct fg_err err;
     struct stat st;
@@ -74,7 +66,7 @@ static void refused(const char *dir, int code, const char *says)
 static void test_modes(void **state)
 {
     static const mode_t bad[] = {0640, 0604, 0620, 0660, 0666, 0644, 0700, 04600};
-    const char *dir = make_dir();
+    char *dir = dir_make();
     struct fg_pack_key key;
     struct fg_err err;
     char path[128], mode[16];
@@ -107,7 +99,7 @@ static void test_modes(void **state)
 
 static void test_damage(void **state)
 {
-    const char *dir = make_dir();
+    char *dir = dir_make();
     struct fg_pack_key key, again;
     struct fg_err err;
     uint8_t bytes[73] = {0};
@@ -173,7 +165,7 @@ static void test_text(void **state)
 
 static void test_signature(void **state)
 {
-    const char *dir = make_dir();
+    char *dir = dir_make();
     struct fg_pack_key key, other;
     uint8_t digest[FG_PACK_DIGEST_BYTES] = {1, 2, 3}, signature[FG_PACK_SIGNATURE_BYTES];
     struct fg_err err;

@@ -18,6 +18,7 @@
 
 #include "base/blob.h"
 #include "cache/cache.h"
+#include "tests/dir.h"
 
 #define MIB (1ull << 20)
 enum { MAX_CHAIN = 512 };
@@ -197,17 +198,6 @@ static inline int forget(struct fg_cache *c, const struct fg_key *root, const st
     return fg_cache_forget(c, &part, out, err);
 }
 
-static inline char *dir_make(void)
-{
-    const char *tmp = getenv("TMPDIR");
-    char *dir = malloc(4096);
-
-    assert_non_null(dir);
-    snprintf(dir, 4096, "%s/fulgur-cache-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    assert_non_null(mkdtemp(dir));
-    return dir;
-}
-
 static inline const char *path_in(const char *dir, const char *name)
 {
     static char path[4][4200];
@@ -216,20 +206,6 @@ static inline const char *path_in(const char *dir, const char *name)
     turn = (turn + 1) % 4;
     snprintf(path[turn], sizeof path[0], "%s/%s", dir, name);
     return path[turn];
-}
-
-/* Removes a directory of files, and frees its name. */
-static inline void dir_remove(char *dir)
-{
-    DIR *d = opendir(dir);
-    struct dirent *e;
-
-    while (d && (e = readdir(d)))
-        unlink(path_in(dir, e->d_name));
-    if (d)
-        closedir(d);
-    rmdir(dir);
-    free(dir);
 }
 
 static inline struct fg_cache *cache_open(const char *dir, uint64_t max_bytes)

@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/dir.h"
+
 enum script_mode {
     SCRIPT_WHOLE, /* Content-Length, all at once */
     SCRIPT_BYTES, /* chunked, every byte a chunk of its own */
@@ -31,7 +33,7 @@ struct script {
 };
 
 struct scripted_server {
-    char dir[64], path[108];
+    char *dir, path[108];
     int listener, stop[2];
     pthread_t thread;
     const struct script *scripts;
@@ -164,9 +166,9 @@ static inline void scripted_server_start(struct scripted_server *s, const struct
     memset(s, 0, sizeof *s);
     s->scripts = scripts;
     s->n_scripts = n_scripts;
-    snprintf(s->dir, sizeof s->dir, "/tmp/fulgur-test-XXXXXX");
+    s->dir = dir_make();
     s->listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (!mkdtemp(s->dir) || s->listener < 0 || pipe(s->stop) != 0) {
+    if (s->listener < 0 || pipe(s->stop) != 0) {
         perror("scripted server");
         exit(1);
     }
@@ -189,8 +191,7 @@ static inline void scripted_server_stop(struct scripted_server *s)
     close(s->listener);
     close(s->stop[0]);
     close(s->stop[1]);
-    unlink(s->path);
-    rmdir(s->dir);
+    dir_remove(s->dir);
 }
 
 /* After stop: frees the request that was kept. */

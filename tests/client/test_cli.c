@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -88,11 +89,9 @@ static void become_program(const struct run *r, int in, int out, int err)
 
 static int temporary(const char *content)
 {
-    char path[] = "/tmp/fulgur-test-XXXXXX";
-    int fd = mkstemp(path);
+    int fd = memfd_create("fulgur-test", MFD_CLOEXEC);
 
     assert_true(fd >= 0);
-    unlink(path);
     if (content) {
         assert_int_equal(write(fd, content, strlen(content)), strlen(content));
         lseek(fd, 0, SEEK_SET);

@@ -176,12 +176,11 @@ static void test_truncated_streams(void **state)
 static void test_absent_daemon(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char dir[] = "/tmp/fulgur-test-XXXXXX", path[64], wanted[256];
+    char *dir = dir_make(), path[108], wanted[256];
     struct fg_client_request request;
     struct fg_err err;
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/s", dir);
     snprintf(wanted, sizeof wanted, "no daemon at %s; start it with: fulgurd --model FILE", path);
     struct fg_client *client = client_at(path);
@@ -197,8 +196,7 @@ static void test_absent_daemon(void **state)
     assert_int_equal(fg_client_complete(client, &request, NULL, NULL, &err), FG_ENOTFOUND);
     assert_string_equal(err.text, wanted);
     fg_client_destroy(client);
-    unlink(path);
-    rmdir(dir);
+    dir_remove(dir);
 }
 
 static void test_idle_timeout(void **state)

@@ -10,8 +10,9 @@
 #include <cmocka.h>
 
 #include "client/cli/input.c"
+#include "tests/dir.h"
 
-static char dir[64];
+static char *dir;
 
 static const char *file(const char *name, const char *content, size_t n)
 {
@@ -36,21 +37,15 @@ static void feed(const char *content, size_t n)
 static int make_dir(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/fulgur-test-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
+    dir = dir_make();
+    return 0;
 }
 
 static int remove_dir(void **state)
 {
-    static const char *const names[] = {"a", "b", "stdin"};
-    char path[96];
-
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
-        unlink(path);
-    }
-    return rmdir(dir);
+    dir_remove(dir);
+    return 0;
 }
 
 static void test_utf8(void **state)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "client/cli/source.c"
+#include "tests/dir.h"
 
 static void check(const char *name, const char *hub, const char *url, const char *file)
 {
@@ -64,22 +65,22 @@ static void test_hub(void **state)
 
 static void test_models_dir(void **state)
 {
-    char home[] = "/tmp/fulgur-test-XXXXXX", path[128];
+    char *home = dir_make(), path[128];
     struct fg_err err = {0};
     char *dir;
 
     (void)state;
-    assert_non_null(mkdtemp(home));
     snprintf(path, sizeof path, "%s/a/b", home);
     setenv("XDG_DATA_HOME", path, 1);
     assert_int_equal(fg_cli_models_dir(&dir, &err), 0);
     assert_int_equal(access(dir, W_OK), 0);
     assert_string_equal(dir + strlen(path), "/fulgur/models");
-    while (strlen(dir) > strlen("/tmp")) { /* every folder is empty but for the next */
+    while (strlen(dir) >= strlen(home)) { /* every folder is empty but for the next */
         assert_int_equal(rmdir(dir), 0);
         *strrchr(dir, '/') = '\0';
     }
     free(dir);
+    free(home);
     setenv("XDG_DATA_HOME", "/dev/null/x", 1);
     assert_int_equal(fg_cli_models_dir(&dir, &err), FG_EINVAL);
     unsetenv("XDG_DATA_HOME");

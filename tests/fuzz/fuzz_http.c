@@ -15,8 +15,9 @@
 #include "api/server.h"
 #include "base/log.h"
 #include "fake_backend.h"
+#include "tests/dir.h"
 
-static char dir[] = "/tmp/fulgur-fuzz-XXXXXX";
+static char *dir;
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 static void *serve(void *base)
@@ -27,12 +28,7 @@ static void *serve(void *base)
 
 static void clean(void)
 {
-    char path[128];
-
-    unlink(address.sun_path);
-    snprintf(path, sizeof path, "%s.lock", address.sun_path);
-    unlink(path);
-    rmdir(dir);
+    dir_remove(dir);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -48,7 +44,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     fg_log_set_level(FG_LOG_ERROR);
-    HOLDS(mkdtemp(dir));
+    dir = dir_make();
     snprintf(address.sun_path, sizeof address.sun_path, "%s/s", dir);
     atexit(clean);
     fake_backend_table(fake_backend_create(&automatic), &table);

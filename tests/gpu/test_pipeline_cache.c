@@ -10,6 +10,7 @@
 #include "open.h"
 
 #include "shaders/ffn/params.h"
+#include "tests/dir.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -18,14 +19,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static void make_dir(char dir[256])
-{
-    const char *tmp = getenv("TMPDIR");
-
-    snprintf(dir, 256, "%s/fulgur-gpu-XXXXXX", tmp && *tmp ? tmp : P_tmpdir);
-    assert_non_null(mkdtemp(dir));
-}
 
 /* The only entry of dir; fails when there are more, returns false when there is none. */
 static bool only_file(const char *dir, char path[512])
@@ -45,13 +38,14 @@ static bool only_file(const char *dir, char path[512])
     return n == 1;
 }
 
-static void remove_dir(const char *dir)
+static void remove_dir(char *dir)
 {
     char path[512];
 
     if (only_file(dir, path) && unlink(path))
         rmdir(path);
     assert_int_equal(rmdir(dir), 0);
+    free(dir);
 }
 
 static unsigned char *read_all(const char *path, size_t *n)
@@ -111,13 +105,12 @@ static void use(const char *dir)
 
 static void test_written_and_read(void **state)
 {
-    char dir[256], path[512], again[512];
+    char *dir = dir_make(), path[512], again[512];
     size_t n, m;
     unsigned char *data;
     struct stat st;
 
     (void)state;
-    make_dir(dir);
     use(dir);
     assert_true(only_file(dir, path));
     assert_non_null(strstr(path, "/pipelines-"));
@@ -138,12 +131,11 @@ static void test_written_and_read(void **state)
 /* Every kind of damage is an empty cache, and the next end of a process mends it. */
 static void test_damage(void **state)
 {
-    char dir[256], path[512];
+    char *dir = dir_make(), path[512];
     size_t n, m;
     unsigned char *data, *mended;
 
     (void)state;
-    make_dir(dir);
     use(dir);
     assert_true(only_file(dir, path));
     data = read_all(path, &n);
@@ -172,12 +164,11 @@ static void test_damage(void **state)
 /* No directory, a file instead of it, a directory in the file's place. */
 static void test_unwritable(void **state)
 {
-    char dir[256], path[512], sub[600];
+    char *dir = dir_make(), path[512], sub[600];
 
     (void)state;
     use("/nonexistent/fulgur");
     use("/proc/self/fulgur");
-    make_dir(dir);
     use(dir);
     assert_true(only_file(dir, path));
     use(path);
@@ -194,12 +185,11 @@ static void test_unwritable(void **state)
 /* A directory that may not be written to, by a process that is not root. */
 static void test_no_permission(void **state)
 {
-    char dir[256], path[512];
+    char *dir = dir_make(), path[512];
     int status;
     pid_t pid;
 
     (void)state;
-    make_dir(dir);
     assert_int_equal(chmod(dir, 0555), 0);
     pid = fork();
     assert_true(pid >= 0);

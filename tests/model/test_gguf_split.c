@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gguf_writer.h"
+#include "tests/dir.h"
 
 enum { PARTS = 3, TENSORS = 4 };
 
@@ -25,17 +26,15 @@ struct fault {
 };
 
 struct place {
-    char dir[PATH_MAX / 2], first[PATH_MAX];
+    char *dir, first[PATH_MAX];
 };
 
 static int set_up(void **state)
 {
     struct place *p = calloc(1, sizeof *p);
-    const char *tmp = getenv("TMPDIR");
 
     assert_non_null(p);
-    snprintf(p->dir, sizeof p->dir, "%s/fulgur-split-XXXXXX", tmp && *tmp ? tmp : P_tmpdir);
-    assert_non_null(mkdtemp(p->dir));
+    p->dir = dir_make();
     snprintf(p->first, sizeof p->first, "%s/m-00001-of-00003.gguf", p->dir);
     *state = p;
     return 0;
@@ -63,8 +62,7 @@ static int tear_down(void **state)
 {
     struct place *p = *state;
 
-    remove_parts(p);
-    rmdir(p->dir);
+    dir_remove(p->dir);
     free(p);
     return 0;
 }

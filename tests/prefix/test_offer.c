@@ -64,7 +64,7 @@ static int set_up(void **state)
     struct fg_cache_options cache = {.max_bytes = 32 << 20};
     uint64_t rng = 1;
 
-    b->dir = fixture_dir();
+    b->dir = dir_make();
     cache.dir = b->dir;
     for (int i = 0; i < N; i++)
         b->tokens[i] = (int32_t)(fixture_random(&rng) % FAKE_VOCAB);
@@ -101,7 +101,7 @@ static int tear_down(void **state)
     fg_cache_close(b->cache);
     fg_engine_destroy(b->engine);
     fg_device_close(b->dev);
-    fixture_remove(b->dir);
+    dir_remove(b->dir);
     free(b);
     return 0;
 }

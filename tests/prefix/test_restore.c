@@ -144,12 +144,12 @@ static void test_restore(void **state)
     (void)state;
     for (int vram = 0; vram < 2; vram++)
         for (int lightning = 0; lightning < 2; lightning++) {
-            char *dir = fixture_dir();
+            char *dir = dir_make();
             char path[512];
 
             snprintf(path, sizeof path, "%s/cache", dir);
             check_all(path, vram, lightning);
-            fixture_remove(dir);
+            dir_remove(dir);
         }
 }
 
@@ -166,7 +166,7 @@ static void test_read_only(void **state)
 {
     (void)state;
     for (int lightning = 0; lightning < 2; lightning++) {
-        char *dir = fixture_dir(), path[512];
+        char *dir = dir_make(), path[512];
         struct fg_cache_stats stats;
         float logits[FAKE_VOCAB];
         struct fg_trail trail;
@@ -193,14 +193,14 @@ static void test_read_only(void **state)
             check_restore(&b, 15, 4, 15, true);
         check_vram_empty(&b);
         close_bench(&b);
-        fixture_remove(dir);
+        dir_remove(dir);
     }
 }
 
 /* What no sequence uses goes, oldest and last block first; what is used stays. */
 static void test_vram_room(void **state)
 {
-    char *dir = fixture_dir(), path[512];
+    char *dir = dir_make(), path[512];
     float logits[FAKE_VOCAB];
     struct fg_trail trail;
     struct fg_seq *seq;
@@ -228,7 +228,7 @@ static void test_vram_room(void **state)
     assert_true(fg_device_tier_make_room(b.vram, 40));
     assert_false(fg_device_tier_make_room(b.vram, 41));
     close_bench(&b);
-    fixture_remove(dir);
+    dir_remove(dir);
 }
 
 int main(void)

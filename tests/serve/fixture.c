@@ -1,12 +1,9 @@
 #include "fixture.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "serve/sample.h"
 
@@ -20,41 +17,6 @@ static void *need(void *p)
 char *fixture_copy(const char *s)
 {
     return need(strdup(s));
-}
-
-char *fixture_dir(void)
-{
-    const char *tmp = getenv("TMPDIR");
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/fulgur-flow-XXXXXX", tmp && *tmp ? tmp : P_tmpdir);
-    need(mkdtemp(path));
-    return fixture_copy(path);
-}
-
-static void remove_files(const char *dir)
-{
-    DIR *d = opendir(dir);
-    struct dirent *e;
-
-    while (d && (e = readdir(d)) != NULL) {
-        char path[1024];
-
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        if (unlink(path) != 0 && (errno == EISDIR || errno == EPERM))
-            remove_files(path);
-    }
-    if (d)
-        closedir(d);
-    rmdir(dir);
-}
-
-void fixture_remove(char *dir)
-{
-    remove_files(dir);
-    free(dir);
 }
 
 /* --- the model file --- */

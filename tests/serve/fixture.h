@@ -1,11 +1,12 @@
-/* What the flow's tests share: a model file with a vocabulary, a scratch directory, and a client
- * that submits jobs and waits for their answers. Running out of memory or of patience aborts. */
+/* What the flow's tests share: a model file with a vocabulary, and a client that submits jobs and
+ * waits for their answers. Running out of memory or of patience aborts. */
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
 #include <pthread.h>
 
 #include "serve/flow.h"
+#include "tests/dir.h"
 
 enum {
     FIXTURE_BYTES = 256, /* ids 0..255 are the bytes */
@@ -15,10 +16,6 @@ enum {
     FIXTURE_TOKENS       /* entries of the vocabulary; the logits have more rows */
 };
 
-/* A new directory below $TMPDIR; the caller frees the string. */
-char *fixture_dir(void);
-/* Removes dir, which holds files and directories of files only, and frees the string. */
-void fixture_remove(char *dir);
 /* Writes dir/toy.gguf and returns its path, the caller's. */
 char *fixture_model(const char *dir);
 /* The same with n ids as tokenizer.ggml.suppress_tokens; 0: an empty list. */

@@ -48,7 +48,7 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = fixture_dir();
+    env->dir = dir_make();
     env->model = fixture_model(env->dir);
     env->cache = malloc(strlen(env->dir) + 8);
     sprintf(env->cache, "%s/cache", env->dir);
@@ -65,7 +65,7 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    fixture_remove(env->dir);
+    dir_remove(env->dir);
     free(env->cache);
     free(env->model);
     free(env);
@@ -88,7 +88,7 @@ static void close_flow(struct env *env)
 
 static void remove_store(struct env *env)
 {
-    fixture_remove(env->cache);
+    dir_remove(env->cache);
     env->cache = malloc(strlen(env->dir) + 8);
     sprintf(env->cache, "%s/cache", env->dir);
     env->opt.cache_dir = env->cache;

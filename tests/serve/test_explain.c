@@ -46,7 +46,7 @@ static int set_up(void **state)
     uint64_t rng = 7;
     char path[512];
 
-    env->dir = fixture_dir();
+    env->dir = dir_make();
     env->model = fixture_model(env->dir);
     snprintf(path, sizeof path, "%s/cache", env->dir);
     env->cache = fixture_copy(path);
@@ -61,7 +61,7 @@ static int tear_down(void **state)
     struct env *env = *state;
 
     fg_flow_destroy(env->flow);
-    fixture_remove(env->dir);
+    dir_remove(env->dir);
     free(env->model);
     free(env->cache);
     free(env);

@@ -23,7 +23,7 @@ static int set_up(void **state)
     struct env *env = calloc(1, sizeof *env);
     char path[512];
 
-    env->dir = fixture_dir();
+    env->dir = dir_make();
     env->model = fixture_model(env->dir);
     snprintf(path, sizeof path, "%s/cache", env->dir);
     env->cache = fixture_copy(path);
@@ -35,7 +35,7 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    fixture_remove(env->dir);
+    dir_remove(env->dir);
     free(env->model);
     free(env->cache);
     free(env);

@@ -27,7 +27,7 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = fixture_dir();
+    env->dir = dir_make();
     env->model = fixture_model(env->dir);
     env->cache = malloc(strlen(env->dir) + 8);
     sprintf(env->cache, "%s/cache", env->dir);
@@ -43,7 +43,7 @@ static int tear_down(void **state)
     struct env *env = *state;
 
     gate_finish(&env->gate);
-    fixture_remove(env->dir);
+    dir_remove(env->dir);
     free(env->cache);
     free(env->model);
     free(env);

@@ -25,7 +25,7 @@ static int set_up(void **state)
     struct fg_flow_options opt = {.n_ctx = 1024, .n_seq = 2};
     struct fg_err err = {0};
 
-    env->dir = fixture_dir();
+    env->dir = dir_make();
     env->model = fixture_model(env->dir);
     opt.model_path = env->model;
     fake_engine_set(&settings);
@@ -40,7 +40,7 @@ static int tear_down(void **state)
     struct env *env = *state;
 
     fg_flow_destroy(env->flow);
-    fixture_remove(env->dir);
+    dir_remove(env->dir);
     free(env->model);
     free(env);
     return 0;

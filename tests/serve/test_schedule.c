@@ -26,7 +26,7 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = fixture_dir();
+    env->dir = dir_make();
     env->model = fixture_model(env->dir);
     env->opt = (struct fg_flow_options){.model_path = env->model, .n_ctx = 1024, .n_seq = JOBS};
     gate_init(&env->gate);
@@ -39,7 +39,7 @@ static int tear_down(void **state)
     struct env *env = *state;
 
     gate_finish(&env->gate);
-    fixture_remove(env->dir);
+    dir_remove(env->dir);
     free(env->model);
     free(env);
     return 0;

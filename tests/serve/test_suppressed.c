@@ -22,7 +22,7 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = fixture_dir();
+    env->dir = dir_make();
     *state = env;
     return 0;
 }
@@ -40,7 +40,7 @@ static int tear_down(void **state)
     struct env *env = *state;
 
     close_model(env);
-    fixture_remove(env->dir);
+    dir_remove(env->dir);
     free(env);
     return 0;
 }

@@ -108,7 +108,7 @@ static void load(const char *dir, uint8_t secret[FG_SECRET_BYTES])
 static void test_secret(void **state)
 {
     uint8_t a[FG_SECRET_BYTES], b[FG_SECRET_BYTES];
-    char path[512], *dir = fixture_dir();
+    char path[512], *dir = dir_make();
     struct stat st;
 
     (void)state;
@@ -137,7 +137,7 @@ static void test_secret(void **state)
     assert_memory_not_equal(a, b, sizeof a);
     load(NULL, a);
     assert_memory_not_equal(a, b, sizeof a);
-    fixture_remove(dir);
+    dir_remove(dir);
     fg_log_set_level(FG_LOG_INFO);
 }
 
@@ -152,7 +152,7 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = fixture_dir();
+    env->dir = dir_make();
     env->model = fixture_model(env->dir);
     snprintf(env->cache, sizeof env->cache, "%s/cache", env->dir);
     env->opt = (struct fg_flow_options){.model_path = env->model,
@@ -168,7 +168,7 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    fixture_remove(env->dir);
+    dir_remove(env->dir);
     free(env->model);
     free(env);
     return 0;

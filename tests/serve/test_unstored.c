@@ -33,7 +33,7 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = fixture_dir();
+    env->dir = dir_make();
     env->model = fixture_model(env->dir);
     env->opt = (struct fg_flow_options){.model_path = env->model,
                                         .n_ctx = 1024,
@@ -48,7 +48,7 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    fixture_remove(env->dir);
+    dir_remove(env->dir);
     free(env->model);
     free(env);
     return 0;

@@ -32,7 +32,7 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = fixture_dir();
+    env->dir = dir_make();
     env->model = fixture_model(env->dir);
     env->cache = malloc(strlen(env->dir) + 8);
     sprintf(env->cache, "%s/cache", env->dir);
@@ -49,7 +49,7 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    fixture_remove(env->dir);
+    dir_remove(env->dir);
     free(env->cache);
     free(env->model);
     free(env);
@@ -147,7 +147,7 @@ static void check_kind(struct env *env, bool softmax, bool lightning)
     reply_finish(&twin);
     reply_finish(&gone);
     reply_finish(&fast);
-    fixture_remove(env->cache);
+    dir_remove(env->cache);
     env->cache = malloc(strlen(env->dir) + 8);
     sprintf(env->cache, "%s/cache", env->dir);
     env->opt.cache_dir = env->cache;
@@ -236,7 +236,7 @@ static void gone_behind(struct env *env, bool is_state)
     reply_finish(&r);
     sem_destroy(&rests);
     sem_destroy(&writing);
-    fixture_remove(env->cache);
+    dir_remove(env->cache);
     env->cache = malloc(strlen(env->dir) + 8);
     sprintf(env->cache, "%s/cache", env->dir);
     env->opt.cache_dir = env->cache;

@@ -12,6 +12,7 @@
 #include "model/tune.h"
 #include "ops/matmul.h"
 #include "pair.h"
+#include "tests/dir.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -253,7 +254,7 @@ static void flip(const char *path, long at)
 
 /* A device with a directory, and a small model on it that was tuned and kept. */
 struct place {
-    char dir[32], path[512];
+    char *dir, path[512];
     struct fg_device *d;
     struct pair p;
     struct fg_tuned kept[FG_TUNED_MOST];
@@ -267,8 +268,7 @@ static void place_init(struct place *at)
     struct fg_err err;
 
     memset(at, 0, sizeof *at);
-    strcpy(at->dir, "/tmp/fg-tune-XXXXXX");
-    assert_non_null(mkdtemp(at->dir));
+    at->dir = dir_make();
     ok(fg_device_open(getenv("FG_TEST_DEVICE"), at->dir, &at->d, &err), &err);
     init_small(&at->p, at->d, FG_TUNE_NEVER);
     assert_false(fg_tune_load(at->p.engine, &err));
@@ -289,11 +289,8 @@ static void place_init(struct place *at)
 
 static void place_finish(struct place *at)
 {
-    char command[64];
-
     fg_device_close(at->d);
-    snprintf(command, sizeof command, "rm -r %s", at->dir);
-    assert_int_equal(system(command), 0);
+    dir_remove(at->dir);
 }
 
 static void test_file(void **state)

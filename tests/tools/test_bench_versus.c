@@ -11,10 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/dir.h"
 #include "tools/bench/versus.h"
 
 static struct rates r;
-static char dir[64], path[128];
+static char *dir, path[128];
 
 static const char *file(const char *name)
 {
@@ -46,8 +47,7 @@ static char *read_log(void)
 static int make_dir(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/fulgur-versus-XXXXXX");
-    assert_non_null(mkdtemp(dir));
+    dir = dir_make();
     assert_int_equal(mkdir(file("bin"), 0700), 0);
     return 0;
 }
@@ -55,12 +55,7 @@ static int make_dir(void **state)
 static int remove_dir(void **state)
 {
     (void)state;
-    unlink(file("bin/llama-bench"));
-    unlink(file("llama-bench"));
-    unlink(file("ours"));
-    unlink(file("log"));
-    rmdir(file("bin"));
-    rmdir(dir);
+    dir_remove(dir);
     return 0;
 }
 
@@ -136,7 +131,8 @@ static void test_in_turn(void **state)
     write_both("bin/llama-bench");
     if (measure("-ngl  99 -fa on", sides, &err))
         fail_msg("%s", err.text);
-#define OURS "ours a model.gguf -p 16 -n 4 -d 64 -r 1 -o json --kv f16 --numerics exact --device 1\n"
+#define OURS                                                                                       \
+    "ours a model.gguf -p 16 -n 4 -d 64 -r 1 -o json --kv f16 --numerics exact --device 1\n"
 #define LLAMA "llama -m a model.gguf -p 16 -n 4 -d 64 -r 1 -o json -ngl 99 -fa on\n"
     assert_string_equal(read_log(), OURS LLAMA OURS LLAMA OURS LLAMA);
     assert_string_equal(sides[0].ran_on, "a card");
