@@ -6,6 +6,8 @@
 #include "fake_parts.h"
 
 struct fake_settings fake_settings = {.softmax = true, .n_ctx = 4096};
+const struct fake_settings fake_families[FAKE_FAMILIES] = {
+    {.softmax = true}, {.softmax = true, .lightning = true}, {.lightning = true}};
 struct fake_counters fake_counters;
 static _Atomic bool sick;
 

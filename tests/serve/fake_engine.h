@@ -42,6 +42,10 @@ struct fake_settings {
 /* Resets the counters. Not while an engine exists. */
 void fake_engine_set(const struct fake_settings *s);
 
+/* A model with pages, one with states too, one with states alone. */
+enum { FAKE_FAMILIES = 3 };
+extern const struct fake_settings fake_families[FAKE_FAMILIES];
+
 /* From here on every row that is computed is FAKE_NAN, or, again, what it should be. Any thread. */
 void fake_engine_sick(bool yes);
 

@@ -140,6 +140,40 @@ char *fixture_model_suppressing(const char *dir, const int32_t *ids, size_t n)
     return write_model(dir, ids, n);
 }
 
+void fixture_home_init(struct fixture_home *h)
+{
+    char path[4096];
+
+    h->dir = dir_make();
+    h->model = fixture_model(h->dir);
+    snprintf(path, sizeof path, "%s/cache", h->dir);
+    h->cache = fixture_copy(path);
+}
+
+void fixture_home_finish(struct fixture_home *h)
+{
+    dir_remove(h->dir);
+    free(h->model);
+    free(h->cache);
+}
+
+void fixture_home_clear(const struct fixture_home *h)
+{
+    dir_remove(fixture_copy(h->cache));
+}
+
+struct fg_flow *fixture_flow(const struct fg_flow_options *opt)
+{
+    struct fg_err err = {0};
+    struct fg_flow *flow;
+
+    if (fg_flow_create(opt, &flow, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        abort();
+    }
+    return flow;
+}
+
 /* --- jobs --- */
 
 struct fg_job_request fixture_request(const int32_t *tokens, size_t n, int32_t max_tokens)
@@ -253,20 +287,29 @@ uint32_t fixture_random(uint64_t *state)
     return (uint32_t)(fg_sample_random(at >> 32, at & UINT32_MAX) >> 32);
 }
 
-struct fg_job_request fixture_random_request(uint32_t n, int32_t max_tokens)
+void fixture_tokens(int32_t *tokens, uint32_t n, uint64_t seed)
 {
-    int32_t *tokens = malloc(n * sizeof *tokens + 1);
-    uint64_t rng = (uint64_t)n << 32;
-    struct fg_job_request req;
+    uint64_t rng = seed << 32;
 
-    if (!tokens)
-        abort();
     for (uint32_t i = 0; i < n; i++)
         tokens[i] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
+}
+
+struct fg_job_request fixture_seeded_request(uint64_t seed, uint32_t n, int32_t max_tokens)
+{
+    int32_t *tokens = need(malloc(n * sizeof *tokens + 1));
+    struct fg_job_request req;
+
+    fixture_tokens(tokens, n, seed);
     req = fixture_request(tokens, n, max_tokens);
     free(tokens);
     req.ignore_eos = true;
     return req;
+}
+
+struct fg_job_request fixture_random_request(uint32_t n, int32_t max_tokens)
+{
+    return fixture_seeded_request(n, n, max_tokens);
 }
 
 void reply_run(struct reply *r, struct fg_flow *flow, struct fg_job_request *req)

@@ -1,5 +1,5 @@
 /* What the flow's tests share: a model file with a vocabulary, and a client that submits jobs and
- * waits for their answers. Running out of memory or of patience aborts. */
+ * waits for their answers. What fails aborts. */
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
@@ -16,6 +16,17 @@ enum {
     FIXTURE_TOKENS       /* entries of the vocabulary; the logits have more rows */
 };
 
+/* A folder with a model file, and where a store may lie in it. */
+struct fixture_home {
+    char *dir, *model, *cache;
+};
+
+void fixture_home_init(struct fixture_home *h);
+void fixture_home_finish(struct fixture_home *h);
+/* Removes the store, which no flow has open. */
+void fixture_home_clear(const struct fixture_home *h);
+/* The caller destroys it. */
+struct fg_flow *fixture_flow(const struct fg_flow_options *opt);
 /* Writes dir/toy.gguf and returns its path, the caller's. */
 char *fixture_model(const char *dir);
 /* The same with n ids as tokenizer.ggml.suppress_tokens; 0: an empty list. */
@@ -43,7 +54,11 @@ struct reply {
 
 /* A greedy request of copied token ids, with log-probabilities and the cache on. */
 struct fg_job_request fixture_request(const int32_t *tokens, size_t n, int32_t max_tokens);
-/* The same of n random tokens, which follow from n, with an answer of exactly max_tokens. */
+/* n random tokens, which follow from `seed`. */
+void fixture_tokens(int32_t *tokens, uint32_t n, uint64_t seed);
+/* A request of these, with an answer of exactly max_tokens. */
+struct fg_job_request fixture_seeded_request(uint64_t seed, uint32_t n, int32_t max_tokens);
+/* The same where the seed is n. */
 struct fg_job_request fixture_random_request(uint32_t n, int32_t max_tokens);
 /* A copy from malloc. */
 char *fixture_copy(const char *s);

@@ -21,15 +21,12 @@ enum { N = 660, BLOCKS = N / 64, SHORT = 330, ANSWER = 3, LONG = 40, JOBS = 3 };
 enum tier { ON_DISK, IN_MEMORY, ON_DEVICE, TIERS };
 
 struct env {
-    char *dir, *model, *cache;
+    struct fixture_home home;
     struct fg_flow_options opt;
     struct fg_flow *flow;
     struct fake_settings settings;
     _Atomic bool fall_sick; /* in the step behind a job's first token */
 };
-
-static const struct fake_settings families[] = {
-    {.softmax = true}, {.softmax = true, .lightning = true}, {.lightning = true}};
 
 /* On the device's thread. */
 static void fall_sick(void *ctx, uint64_t step)
@@ -48,14 +45,11 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    env->cache = malloc(strlen(env->dir) + 8);
-    sprintf(env->cache, "%s/cache", env->dir);
-    env->opt = (struct fg_flow_options){.model_path = env->model,
+    fixture_home_init(&env->home);
+    env->opt = (struct fg_flow_options){.model_path = env->home.model,
                                         .n_ctx = 1024,
                                         .n_seq = 4,
-                                        .cache_dir = env->cache,
+                                        .cache_dir = env->home.cache,
                                         .cache_bytes = 64 << 20};
     *state = env;
     return 0;
@@ -65,9 +59,7 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    dir_remove(env->dir);
-    free(env->cache);
-    free(env->model);
+    fixture_home_finish(&env->home);
     free(env);
     return 0;
 }
@@ -77,7 +69,7 @@ static void open_flow(struct env *env)
     env->settings.on_step = fall_sick;
     env->settings.on_step_ctx = env;
     fake_engine_set(&env->settings);
-    assert_int_equal(fg_flow_create(&env->opt, &env->flow, NULL), 0);
+    env->flow = fixture_flow(&env->opt);
 }
 
 static void close_flow(struct env *env)
@@ -86,24 +78,10 @@ static void close_flow(struct env *env)
     env->flow = NULL;
 }
 
-static void remove_store(struct env *env)
-{
-    dir_remove(env->cache);
-    env->cache = malloc(strlen(env->dir) + 8);
-    sprintf(env->cache, "%s/cache", env->dir);
-    env->opt.cache_dir = env->cache;
-}
-
 static struct fg_job_request ask(uint64_t who, uint32_t n, int32_t answer, enum fg_cache_use cache)
 {
-    int32_t tokens[N];
-    uint64_t rng = who << 32;
-    struct fg_job_request req;
+    struct fg_job_request req = fixture_seeded_request(who, n, answer);
 
-    for (uint32_t t = 0; t < n; t++)
-        tokens[t] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
-    req = fixture_request(tokens, n, answer);
-    req.ignore_eos = true;
     req.cache = cache;
     return req;
 }
@@ -159,7 +137,7 @@ static void check(struct reply *r, const struct reply *want, enum fg_cache_reaso
 /* Bad records of job 1 in that tier only, or in those above the disk too. */
 static void open_with_bad(struct env *env, enum tier tier)
 {
-    env->opt.cache_dir = tier == IN_MEMORY ? NULL : env->cache;
+    env->opt.cache_dir = tier == IN_MEMORY ? NULL : env->home.cache;
     env->opt.ram_bytes = tier == ON_DISK ? 0 : 32 << 20;
     env->opt.n_pages = tier == IN_MEMORY && env->settings.softmax ? 16 : 0;
     env->opt.n_states = tier == IN_MEMORY ? 3 : 0;
@@ -185,7 +163,7 @@ static void test_answered(void **state)
         struct fake_counts before, counts;
         struct reply want, r;
 
-        env->settings = families[way % 3];
+        env->settings = fake_families[way % 3];
         open_with_bad(env, tier);
         want = run(env, ask(1, N, ANSWER, FG_CACHE_NONE));
         fake_engine_counts(&before);
@@ -203,7 +181,7 @@ static void test_answered(void **state)
         assert_int_equal(env->flow->bad_prefixes, 1);
         reply_finish(&want);
         close_flow(env);
-        remove_store(env);
+        fixture_home_clear(&env->home);
     }
 }
 
@@ -220,7 +198,7 @@ static void test_together(void **state)
         struct fg_cache_stats s;
         sem_t stands;
 
-        env->settings = families[way % 3];
+        env->settings = fake_families[way % 3];
         env->opt.n_batch = 256;
         open_flow(env);
         store_bad(env, n);
@@ -255,7 +233,7 @@ static void test_together(void **state)
         assert_int_equal(s.bad_prefixes, env->flow->bad_prefixes);
         reply_finish(&want);
         close_flow(env);
-        remove_store(env);
+        fixture_home_clear(&env->home);
     }
 }
 
@@ -269,7 +247,7 @@ static void test_sick_device(void **state)
         struct fg_cache_stats s;
         struct reply want, r;
 
-        env->settings = families[f];
+        env->settings = fake_families[f];
         open_flow(env);
         store_bad(env, N);
         want = run(env, ask(1, N, ANSWER, FG_CACHE_NONE));
@@ -295,7 +273,7 @@ static void test_sick_device(void **state)
         assert_int_equal(env->flow->bad_prefixes, 1);
         reply_finish(&want);
         close_flow(env);
-        remove_store(env);
+        fixture_home_clear(&env->home);
     }
 }
 
@@ -308,7 +286,7 @@ static void test_amid_an_answer(void **state)
         struct fg_cache_stats s;
         struct reply want, r;
 
-        env->settings = families[f];
+        env->settings = fake_families[f];
         open_flow(env);
         run_away(env, ask(1, N, 0, FG_CACHE_READ_WRITE));
         want = run(env, ask(1, N, ANSWER, FG_CACHE_NONE));
@@ -328,7 +306,7 @@ static void test_amid_an_answer(void **state)
         assert_int_equal(env->flow->bad_prefixes, 1);
         reply_finish(&want);
         close_flow(env);
-        remove_store(env);
+        fixture_home_clear(&env->home);
     }
 }
 

@@ -11,41 +11,31 @@
 #include "fake_engine.h"
 #include "fixture.h"
 
-struct env {
-    char *dir, *model;
-};
-
 static int set_up(void **state)
 {
-    struct env *env = calloc(1, sizeof *env);
+    struct fixture_home *env = calloc(1, sizeof *env);
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
+    fixture_home_init(env);
     *state = env;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    struct env *env = *state;
+    struct fixture_home *env = *state;
 
-    dir_remove(env->dir);
-    free(env->model);
+    fixture_home_finish(env);
     free(env);
     return 0;
 }
 
-static struct fg_flow *open_flow(const struct env *env)
+static struct fg_flow *open_flow(const struct fixture_home *env)
 {
     struct fake_settings s = {.softmax = true, .lightning = true};
     struct fg_flow_options opt = {.model_path = env->model, .n_ctx = 1024, .n_seq = 2};
-    struct fg_err err = {0};
-    struct fg_flow *flow;
 
     fake_engine_set(&s);
-    if (fg_flow_create(&opt, &flow, &err))
-        fail_msg("%s", err.text);
-    return flow;
+    return fixture_flow(&opt);
 }
 
 static bool printable(const int32_t *tokens, uint32_t n)

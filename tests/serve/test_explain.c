@@ -17,7 +17,7 @@
 enum { CTX = 2048 };
 
 struct env {
-    char *dir, *model, *cache;
+    struct fixture_home home;
     struct fg_flow *flow;
     int32_t a[CTX], b[CTX]; /* b parts from a where a test says */
 };
@@ -25,31 +25,25 @@ struct env {
 static void open_flow(struct env *env, bool lightning, bool store, uint64_t cache_bytes)
 {
     struct fake_settings s = {.softmax = true, .lightning = lightning, .n_ctx = CTX};
-    struct fg_flow_options opt = {.model_path = env->model,
+    struct fg_flow_options opt = {.model_path = env->home.model,
                                   .n_ctx = CTX,
                                   .n_seq = 2,
                                   .n_batch = 128,
                                   .n_pages = 40,
                                   .n_states = 3,
-                                  .cache_dir = store ? env->cache : NULL,
+                                  .cache_dir = store ? env->home.cache : NULL,
                                   .cache_bytes = cache_bytes};
-    struct fg_err err = {0};
 
     fake_engine_set(&s);
-    if (fg_flow_create(&opt, &env->flow, &err))
-        fail_msg("%s", err.text);
+    env->flow = fixture_flow(&opt);
 }
 
 static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
     uint64_t rng = 7;
-    char path[512];
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    snprintf(path, sizeof path, "%s/cache", env->dir);
-    env->cache = fixture_copy(path);
+    fixture_home_init(&env->home);
     for (int i = 0; i < CTX; i++)
         env->a[i] = env->b[i] = 'a' + (int32_t)(fixture_random(&rng) % 26);
     *state = env;
@@ -61,9 +55,7 @@ static int tear_down(void **state)
     struct env *env = *state;
 
     fg_flow_destroy(env->flow);
-    dir_remove(env->dir);
-    free(env->model);
-    free(env->cache);
+    fixture_home_finish(&env->home);
     free(env);
     return 0;
 }

@@ -17,7 +17,7 @@
 enum { A = 1, B, C, D, SHORT = 3, LONG = 60, ALL_STEPS = 1000000, PATIENCE_S = 20 };
 
 struct env {
-    char *dir, *model;
+    struct fixture_home home;
     struct fg_flow_options opt;
     struct gate gate;
     struct fg_flow *flow;
@@ -28,9 +28,8 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    env->opt = (struct fg_flow_options){.model_path = env->model, .n_ctx = 1024, .n_seq = 1};
+    fixture_home_init(&env->home);
+    env->opt = (struct fg_flow_options){.model_path = env->home.model, .n_ctx = 1024, .n_seq = 1};
     gate_init(&env->gate);
     *state = env;
     return 0;
@@ -41,8 +40,7 @@ static int tear_down(void **state)
     struct env *env = *state;
 
     gate_finish(&env->gate);
-    dir_remove(env->dir);
-    free(env->model);
+    fixture_home_finish(&env->home);
     free(env);
     return 0;
 }
@@ -55,7 +53,7 @@ static void open_flow(struct env *env, uint32_t n_seq, uint32_t max_jobs)
     env->opt.n_seq = n_seq;
     env->opt.max_jobs = max_jobs;
     fake_engine_set(&s);
-    assert_int_equal(fg_flow_create(&env->opt, &env->flow, NULL), 0);
+    env->flow = fixture_flow(&env->opt);
 }
 
 static int ask(struct env *env, struct reply *r, uint8_t tenant, int32_t max_tokens)

@@ -14,35 +14,25 @@
 #include "fixture.h"
 #include "serve/sample.h"
 
-struct env {
-    char *dir, *model, *cache;
-};
-
 static int set_up(void **state)
 {
-    struct env *env = calloc(1, sizeof *env);
-    char path[512];
+    struct fixture_home *env = calloc(1, sizeof *env);
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    snprintf(path, sizeof path, "%s/cache", env->dir);
-    env->cache = fixture_copy(path);
+    fixture_home_init(env);
     *state = env;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    struct env *env = *state;
+    struct fixture_home *env = *state;
 
-    dir_remove(env->dir);
-    free(env->model);
-    free(env->cache);
+    fixture_home_finish(env);
     free(env);
     return 0;
 }
 
-static struct fg_flow_options options(const struct env *env)
+static struct fg_flow_options options(const struct fixture_home *env)
 {
     return (struct fg_flow_options){.model_path = env->model,
                                     .n_ctx = 2048,
@@ -51,16 +41,6 @@ static struct fg_flow_options options(const struct env *env)
                                     .n_states = 8,
                                     .cache_dir = env->cache,
                                     .cache_bytes = 64 << 20};
-}
-
-static struct fg_flow *open_flow(const struct fg_flow_options *opt)
-{
-    struct fg_err err = {0};
-    struct fg_flow *flow;
-
-    if (fg_flow_create(opt, &flow, &err))
-        fail_msg("%s", err.text);
-    return flow;
 }
 
 /* --- what the answer has to be --- */
@@ -123,42 +103,27 @@ static struct fg_job_account run_one(struct fg_flow *flow, const struct fake_set
     return r.account;
 }
 
-static void fill(int32_t *tokens, uint32_t n, uint64_t seed)
-{
-    uint64_t state = seed << 32;
-
-    for (uint32_t i = 0; i < n; i++)
-        tokens[i] = (int32_t)(fixture_random(&state) % FIXTURE_BYTES);
-}
-
-static const struct fake_settings families[] = {
-    {.softmax = true, .n_ctx = 2048},
-    {.softmax = true, .lightning = true, .n_ctx = 2048},
-    {.lightning = true, .n_ctx = 2048},
-};
-enum { N_FAMILIES = sizeof families / sizeof *families };
-
 /* --- repeated prompts --- */
 
 /* The n-th repeat of a prompt computes less than a block and what is new, from VRAM, and after a
  * restart from the store. */
-static void repeat_family(const struct env *env, const struct fake_settings *s, uint32_t n)
+static void repeat_family(const struct fixture_home *env, const struct fake_settings *s, uint32_t n)
 {
     struct fg_flow_options opt = options(env);
     struct fg_job_account a;
     struct fg_flow *flow;
     int32_t prompt[1600];
 
-    fill(prompt, n, n + s->lightning);
+    fixture_tokens(prompt, n, n + s->lightning);
     fake_engine_set(s);
-    flow = open_flow(&opt);
+    flow = fixture_flow(&opt);
     a = run_one(flow, s, prompt, n, 20);
     assert_int_equal(a.source, FG_SOURCE_NONE);
     a = run_one(flow, s, prompt, n, 20);
     assert_int_equal(a.reused_tokens, (n - 1) / 64 * 64);
     assert_int_equal(a.source, n > 64 ? FG_SOURCE_VRAM : FG_SOURCE_NONE);
     fg_flow_destroy(flow);
-    flow = open_flow(&opt);
+    flow = fixture_flow(&opt);
     a = run_one(flow, s, prompt, n, 20);
     assert_int_equal(a.reused_tokens, (n - 1) / 64 * 64);
     assert_int_equal(a.source, n > 64 ? FG_SOURCE_STORE : FG_SOURCE_NONE);
@@ -171,23 +136,23 @@ static void test_repeats(void **state)
 {
     static const uint32_t lengths[] = {1, 63, 64, 65, 127, 128, 129, 500, 1024, 1025, 1500};
 
-    for (int f = 0; f < N_FAMILIES; f++)
+    for (int f = 0; f < FAKE_FAMILIES; f++)
         for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-            repeat_family(*state, &families[f], lengths[i]);
+            repeat_family(*state, &fake_families[f], lengths[i]);
 }
 
 /* --- conversations: each prompt is the last prompt, its answer and something new --- */
 
-static void converse(const struct env *env, const struct fake_settings *s, bool restart)
+static void converse(const struct fixture_home *env, const struct fake_settings *s, bool restart)
 {
     struct fg_flow_options opt = options(env);
     int32_t tokens[2048];
     uint32_t n = 90;
     struct fg_flow *flow;
 
-    fill(tokens, n, 77);
+    fixture_tokens(tokens, n, 77);
     fake_engine_set(s);
-    flow = open_flow(&opt);
+    flow = fixture_flow(&opt);
     for (int turn = 0; turn < 5; turn++) {
         uint32_t max_new = 150 + (uint32_t)turn * 37, before = n;
         struct fg_job_request req = fixture_request(tokens, n, (int32_t)max_new);
@@ -203,12 +168,12 @@ static void converse(const struct env *env, const struct fake_settings *s, bool 
             assert_true(r.account.reused_tokens >= (before - 30 - 1) / 64 * 64);
         memcpy(tokens + n, r.tokens, max_new * sizeof *tokens);
         n += max_new;
-        fill(tokens + n, 30, (uint64_t)turn + 900);
+        fixture_tokens(tokens + n, 30, (uint64_t)turn + 900);
         n += 30;
         reply_finish(&r);
         if (restart) {
             fg_flow_destroy(flow);
-            flow = open_flow(&opt);
+            flow = fixture_flow(&opt);
         }
     }
     fg_flow_destroy(flow);
@@ -216,9 +181,9 @@ static void converse(const struct env *env, const struct fake_settings *s, bool 
 
 static void test_conversations(void **state)
 {
-    for (int f = 0; f < N_FAMILIES; f++)
+    for (int f = 0; f < FAKE_FAMILIES; f++)
         for (int restart = 0; restart < 2; restart++)
-            converse(*state, &families[f], restart);
+            converse(*state, &fake_families[f], restart);
 }
 
 /* --- prompts that part: the third one restores up to where they part --- */
@@ -227,19 +192,19 @@ static void test_branches(void **state)
 {
     struct fg_flow_options opt = options(*state);
 
-    for (int f = 0; f < N_FAMILIES; f++) {
+    for (int f = 0; f < FAKE_FAMILIES; f++) {
         int32_t prompt[700];
         struct fg_job_account a;
         struct fg_flow *flow;
 
-        fill(prompt, 700, 5 + (uint64_t)f);
-        fake_engine_set(&families[f]);
-        flow = open_flow(&opt);
-        run_one(flow, &families[f], prompt, 700, 5);
+        fixture_tokens(prompt, 700, 5 + (uint64_t)f);
+        fake_engine_set(&fake_families[f]);
+        flow = fixture_flow(&opt);
+        run_one(flow, &fake_families[f], prompt, 700, 5);
         for (uint64_t branch = 0; branch < 3; branch++) {
-            fill(prompt + 400, 300, 50 + branch);
-            a = run_one(flow, &families[f], prompt, 700, 5);
-            assert_int_equal(a.reused_tokens, families[f].lightning && branch == 0 ? 0 : 384);
+            fixture_tokens(prompt + 400, 300, 50 + branch);
+            a = run_one(flow, &fake_families[f], prompt, 700, 5);
+            assert_int_equal(a.reused_tokens, fake_families[f].lightning && branch == 0 ? 0 : 384);
         }
         fg_flow_destroy(flow);
     }
@@ -262,9 +227,9 @@ static void make_mix_job(struct mix_job *j, uint64_t *rng)
     uint32_t shared = fixture_random(rng) % 4, cut = fixture_random(rng) % 600;
 
     /* One of four texts up to somewhere, then something of its own. */
-    fill(j->prompt, 600, 1000 + shared);
+    fixture_tokens(j->prompt, 600, 1000 + shared);
     j->n = cut + 1 + fixture_random(rng) % 200;
-    fill(j->prompt + cut, j->n - cut, 2000 + fixture_random(rng) % 8);
+    fixture_tokens(j->prompt + cut, j->n - cut, 2000 + fixture_random(rng) % 8);
     j->max_new = fixture_random(rng) % 90;
     j->sampling = greedy;
     if (fixture_random(rng) % 2)
@@ -298,7 +263,7 @@ static void run_mix(const struct fg_flow_options *opt, const struct fake_setting
     struct fg_flow *flow;
 
     fake_engine_set(s);
-    flow = open_flow(opt);
+    flow = fixture_flow(opt);
     for (int i = 0; i < MIX; i++) {
         make_mix_job(&jobs[i], &rng);
         start_mix_job(&jobs[i], flow, &rng);
@@ -306,7 +271,7 @@ static void run_mix(const struct fg_flow_options *opt, const struct fake_setting
             for (int k = i - 39; k <= i; k++)
                 reply_wait(&jobs[k].reply);
             fg_flow_destroy(flow);
-            flow = open_flow(opt);
+            flow = fixture_flow(opt);
         }
     }
     fg_flow_destroy(flow);
@@ -325,11 +290,11 @@ static void run_mix(const struct fg_flow_options *opt, const struct fake_setting
 
 static void test_mix(void **state)
 {
-    for (int f = 0; f < N_FAMILIES; f++) {
+    for (int f = 0; f < FAKE_FAMILIES; f++) {
         struct fg_flow_options opt = options(*state);
         struct fake_counts counts;
 
-        run_mix(&opt, &families[f], (uint64_t)f);
+        run_mix(&opt, &fake_families[f], (uint64_t)f);
         fake_engine_counts(&counts);
         assert_true(counts.shared_steps > 0);
     }
@@ -338,36 +303,36 @@ static void test_mix(void **state)
 /* A pool that holds hardly more than one job, and fewer slots for states than jobs. */
 static void test_mix_tiny_pool(void **state)
 {
-    for (int f = 0; f < N_FAMILIES; f++) {
+    for (int f = 0; f < FAKE_FAMILIES; f++) {
         struct fg_flow_options opt = options(*state);
 
         opt.n_ctx = 1024;
         opt.n_pages = 17;
         opt.n_states = 2;
-        run_mix(&opt, &families[f], 10 + (uint64_t)f);
+        run_mix(&opt, &fake_families[f], 10 + (uint64_t)f);
     }
 }
 
 static void test_mix_without_store(void **state)
 {
-    for (int f = 0; f < N_FAMILIES; f++) {
+    for (int f = 0; f < FAKE_FAMILIES; f++) {
         struct fg_flow_options opt = options(*state);
 
         opt.cache_dir = NULL;
         opt.n_batch = 64;
-        run_mix(&opt, &families[f], 20 + (uint64_t)f);
+        run_mix(&opt, &fake_families[f], 20 + (uint64_t)f);
     }
 }
 
 /* A store so small that it evicts all the time. */
 static void test_mix_small_store(void **state)
 {
-    for (int f = 0; f < N_FAMILIES; f++) {
+    for (int f = 0; f < FAKE_FAMILIES; f++) {
         struct fg_flow_options opt = options(*state);
 
         opt.cache_bytes = 1 << 20;
         opt.n_pages = 40;
-        run_mix(&opt, &families[f], 30 + (uint64_t)f);
+        run_mix(&opt, &fake_families[f], 30 + (uint64_t)f);
     }
 }
 
@@ -375,7 +340,7 @@ static void test_mix_small_store(void **state)
 
 static void test_device_lost(void **state)
 {
-    struct fake_settings s = families[1];
+    struct fake_settings s = fake_families[1];
     struct fg_flow_options opt = options(*state);
 
     /* In the prompt, in the answer; other jobs go on as well. */
@@ -393,7 +358,7 @@ static void test_device_lost(void **state)
 
 static void test_device_lost_twice(void **state)
 {
-    struct fake_settings s = families[0];
+    struct fake_settings s = fake_families[0];
     struct fg_flow_options opt = options(*state);
     struct fg_job_request req;
     struct fake_counts counts;
@@ -401,11 +366,11 @@ static void test_device_lost_twice(void **state)
     int32_t prompt[300];
     struct reply r;
 
-    fill(prompt, 300, 3);
+    fixture_tokens(prompt, 300, 3);
     s.lose_at = 2;
     s.lose_again_at = 4;
     fake_engine_set(&s);
-    flow = open_flow(&opt);
+    flow = fixture_flow(&opt);
     req = fixture_request(prompt, 300, 10);
     assert_int_equal(reply_start(&r, flow, &req, NULL), 0);
     reply_wait(&r);
@@ -420,16 +385,16 @@ static void test_device_lost_twice(void **state)
 
 static void test_device_gone(void **state)
 {
-    struct fake_settings s = families[0];
+    struct fake_settings s = fake_families[0];
     struct fg_flow_options opt = options(*state);
     struct fg_flow *flow;
     int32_t prompt[300];
 
-    fill(prompt, 300, 3);
+    fixture_tokens(prompt, 300, 3);
     s.lose_at = 2;
     s.no_reopen = true;
     fake_engine_set(&s);
-    flow = open_flow(&opt);
+    flow = fixture_flow(&opt);
     for (int i = 0; i < 2; i++) {
         struct fg_job_request req = fixture_request(prompt, 300, 10);
         struct reply r;
@@ -445,17 +410,17 @@ static void test_device_gone(void **state)
 
 static void test_nan(void **state)
 {
-    struct fake_settings s = families[0];
+    struct fake_settings s = fake_families[0];
     struct fg_flow_options opt = options(*state);
     struct fg_job_request req;
     struct fg_flow *flow;
     int32_t prompt[100];
     struct reply r;
 
-    fill(prompt, 100, 3);
+    fixture_tokens(prompt, 100, 3);
     s.nan_at = 5;
     fake_engine_set(&s);
-    flow = open_flow(&opt);
+    flow = fixture_flow(&opt);
     req = fixture_request(prompt, 100, 10);
     req.ignore_eos = true;
     assert_int_equal(reply_start(&r, flow, &req, NULL), 0);
@@ -512,7 +477,7 @@ static void heal(const struct fg_flow_options *opt, const struct fake_settings *
     struct fg_job_account a = {0};
 
     for (uint32_t left = n / 32; a.reused_tokens != (n - 1) / 64 * 64; left--) {
-        struct fg_flow *flow = open_flow(opt);
+        struct fg_flow *flow = fixture_flow(opt);
         uint64_t dropped;
 
         a = run_one(flow, s, prompt, n, 5);
@@ -527,26 +492,26 @@ static void heal(const struct fg_flow_options *opt, const struct fake_settings *
 /* What is broken is computed again, kept again, and never served. */
 static void test_damaged_store(void **state)
 {
-    const struct env *env = *state;
+    const struct fixture_home *env = *state;
     struct fg_flow_options opt = options(env);
     int32_t prompt[1700];
 
     for (int f = 0; f < 2; f++) {
         uint32_t reused = 1664, dropped = 0;
 
-        fill(prompt, 1700, 8);
-        fake_engine_set(&families[f]);
+        fixture_tokens(prompt, 1700, 8);
+        fake_engine_set(&fake_families[f]);
         for (uint64_t round = 0; round < 6; round++) {
-            struct fg_flow *flow = open_flow(&opt);
-            struct fg_job_account a = run_one(flow, &families[f], prompt, 1700, 5);
+            struct fg_flow *flow = fixture_flow(&opt);
+            struct fg_job_account a = run_one(flow, &fake_families[f], prompt, 1700, 5);
 
             if (round > 0 && a.reused_tokens < reused)
                 reused = a.reused_tokens;
-            a = run_one(flow, &families[f], prompt, 1700, 5);
+            a = run_one(flow, &fake_families[f], prompt, 1700, 5);
             assert_int_equal(a.reused_tokens, 1664);
             dropped += (uint32_t)dropped_records(flow);
             fg_flow_destroy(flow);
-            heal(&opt, &families[f], prompt, 1700);
+            heal(&opt, &fake_families[f], prompt, 1700);
             damage(env->cache, round, round % 2 ? 2 : 12);
         }
         assert_true(dropped > 0);
@@ -557,14 +522,14 @@ static void test_damaged_store(void **state)
 /* The same with everything at once. */
 static void test_mix_damaged_store(void **state)
 {
-    const struct env *env = *state;
+    const struct fixture_home *env = *state;
     struct fg_flow_options opt = options(env);
 
     for (uint64_t round = 0; round < 2; round++) {
-        for (int f = 0; f < N_FAMILIES; f++) {
-            run_mix(&opt, &families[f], 60);
+        for (int f = 0; f < FAKE_FAMILIES; f++) {
+            run_mix(&opt, &fake_families[f], 60);
             damage(env->cache, round, 4);
-            run_mix(&opt, &families[f], 60);
+            run_mix(&opt, &fake_families[f], 60);
         }
     }
 }

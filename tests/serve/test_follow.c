@@ -14,7 +14,7 @@
 enum { DOC = 640, QUESTION = 20, N = DOC + QUESTION, ANSWER = 3, MOST = 12 };
 
 struct env {
-    char *dir, *model;
+    struct fixture_home home;
     struct fg_flow_options opt;
     struct fake_settings settings;
     struct gate gate;
@@ -25,8 +25,6 @@ struct env {
 
 static void open_flow(struct env *env, bool softmax, bool lightning, uint32_t n_seq)
 {
-    struct fg_err err = {0};
-
     env->settings = (struct fake_settings){.softmax = softmax,
                                            .lightning = lightning,
                                            .on_step = gate_hold,
@@ -34,8 +32,7 @@ static void open_flow(struct env *env, bool softmax, bool lightning, uint32_t n_
     env->opt.n_seq = n_seq;
     gate_init(&env->gate);
     fake_engine_set(&env->settings);
-    if (fg_flow_create(&env->opt, &env->flow, &err))
-        fail_msg("%s", err.text);
+    env->flow = fixture_flow(&env->opt);
 }
 
 static void close_flow(struct env *env)
@@ -48,9 +45,8 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    env->opt = (struct fg_flow_options){.model_path = env->model, .n_ctx = 1024};
+    fixture_home_init(&env->home);
+    env->opt = (struct fg_flow_options){.model_path = env->home.model, .n_ctx = 1024};
     *state = env;
     return 0;
 }
@@ -59,8 +55,7 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    dir_remove(env->dir);
-    free(env->model);
+    fixture_home_finish(&env->home);
     free(env);
     return 0;
 }
@@ -296,7 +291,7 @@ static void lose_device(struct env *env, bool softmax, bool lightning)
     fake_engine_set(&env->settings);
     pthread_mutex_init(&env->gate.lock, NULL);
     pthread_cond_init(&env->gate.change, NULL);
-    assert_int_equal(fg_flow_create(&env->opt, &env->flow, NULL), 0);
+    env->flow = fixture_flow(&env->opt);
     for (uint32_t i = 0; i < JOBS; i++)
         start(env, i, ask(env, i, DOC, i));
     go_on(env, UINT64_MAX);

@@ -17,7 +17,7 @@
 #include "serve/job_state.h"
 
 struct env {
-    char *dir, *model, *cache;
+    struct fixture_home home;
     struct fg_flow_options opt;
     struct fake_settings settings;
     struct gate gate;
@@ -27,11 +27,8 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    env->cache = malloc(strlen(env->dir) + 8);
-    sprintf(env->cache, "%s/cache", env->dir);
-    env->opt = (struct fg_flow_options){.model_path = env->model, .n_ctx = 1024, .n_seq = 2};
+    fixture_home_init(&env->home);
+    env->opt = (struct fg_flow_options){.model_path = env->home.model, .n_ctx = 1024, .n_seq = 2};
     env->settings = (struct fake_settings){.softmax = true, .lightning = true};
     gate_init(&env->gate);
     *state = env;
@@ -43,24 +40,17 @@ static int tear_down(void **state)
     struct env *env = *state;
 
     gate_finish(&env->gate);
-    dir_remove(env->dir);
-    free(env->cache);
-    free(env->model);
+    fixture_home_finish(&env->home);
     free(env);
     return 0;
 }
 
 static struct fg_flow *open_flow(struct env *env, bool gated)
 {
-    struct fg_err err = {0};
-    struct fg_flow *flow;
-
     env->settings.on_step = gated ? gate_hold : NULL;
     env->settings.on_step_ctx = &env->gate;
     fake_engine_set(&env->settings);
-    if (fg_flow_create(&env->opt, &flow, &err))
-        fail_msg("%s", err.text);
-    return flow;
+    return fixture_flow(&env->opt);
 }
 
 /* --- what is refused --- */
@@ -323,7 +313,7 @@ static void test_without_cache(void **state)
     struct fg_flow *flow;
     const char *dir;
 
-    env->opt.cache_dir = env->cache;
+    env->opt.cache_dir = env->home.cache;
     env->opt.cache_bytes = 8 << 20;
     flow = open_flow(env, false);
     for (int i = 0; i < 3; i++) {
@@ -337,7 +327,7 @@ static void test_without_cache(void **state)
         assert_int_equal(fg_flow_cache_stats(flow, &stats, &dir), 0);
         if (i == 0)
             assert_int_equal(stats.blocks + stats.states + stats.queued_bytes, 0);
-        assert_string_equal(dir, env->cache);
+        assert_string_equal(dir, env->home.cache);
     }
     fg_flow_destroy(flow);
     env->opt.cache_dir = NULL;
@@ -517,7 +507,7 @@ static void test_startup_failures(void **state)
     assert_null(flow);
     assert_non_null(strstr(err.text, "/nonexistent/model.gguf"));
     opt = env->opt;
-    opt.cache_dir = env->cache;
+    opt.cache_dir = env->home.cache;
     opt.cache_bytes = 8 << 20;
     assert_int_equal(fg_flow_create(&opt, &flow, &err), 0);
     assert_int_equal(fg_flow_create(&opt, &other, &err), FG_EBUSY); /* one daemon a directory */

@@ -14,7 +14,7 @@
 enum { ANSWER = 12 };
 
 struct env {
-    char *dir, *model;
+    struct fixture_home home;
     struct fg_flow *flow;
 };
 
@@ -23,14 +23,11 @@ static int set_up(void **state)
     struct fake_settings settings = {.softmax = true, .lightning = true};
     struct env *env = calloc(1, sizeof *env);
     struct fg_flow_options opt = {.n_ctx = 1024, .n_seq = 2};
-    struct fg_err err = {0};
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    opt.model_path = env->model;
+    fixture_home_init(&env->home);
+    opt.model_path = env->home.model;
     fake_engine_set(&settings);
-    if (fg_flow_create(&opt, &env->flow, &err))
-        fail_msg("%s", err.text);
+    env->flow = fixture_flow(&opt);
     *state = env;
     return 0;
 }
@@ -40,8 +37,7 @@ static int tear_down(void **state)
     struct env *env = *state;
 
     fg_flow_destroy(env->flow);
-    dir_remove(env->dir);
-    free(env->model);
+    fixture_home_finish(&env->home);
     free(env);
     return 0;
 }

@@ -15,7 +15,7 @@
 enum { PROMPT = 200, ANSWER = 60, JOBS = 4, PATIENCE_MS = 10000 };
 
 struct env {
-    char *dir, *model;
+    struct fixture_home home;
     struct fg_flow_options opt;
     struct gate gate;
     struct fg_flow *flow;
@@ -26,9 +26,9 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    env->opt = (struct fg_flow_options){.model_path = env->model, .n_ctx = 1024, .n_seq = JOBS};
+    fixture_home_init(&env->home);
+    env->opt =
+        (struct fg_flow_options){.model_path = env->home.model, .n_ctx = 1024, .n_seq = JOBS};
     gate_init(&env->gate);
     *state = env;
     return 0;
@@ -39,32 +39,22 @@ static int tear_down(void **state)
     struct env *env = *state;
 
     gate_finish(&env->gate);
-    dir_remove(env->dir);
-    free(env->model);
+    fixture_home_finish(&env->home);
     free(env);
     return 0;
 }
 
 static void open_flow(struct env *env, struct fake_settings s)
 {
-    struct fg_err err = {0};
-
     env->gate.allowed = env->gate.reached = 0;
     fake_engine_set(&s);
-    if (fg_flow_create(&env->opt, &env->flow, &err))
-        fail_msg("%s", err.text);
+    env->flow = fixture_flow(&env->opt);
 }
 
 static void start(struct env *env, uint32_t i)
 {
-    int32_t tokens[PROMPT];
-    uint64_t rng = (uint64_t)(i + 1) << 32;
-    struct fg_job_request req;
+    struct fg_job_request req = fixture_seeded_request(i + 1, PROMPT, ANSWER);
 
-    for (uint32_t t = 0; t < PROMPT; t++)
-        tokens[t] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
-    req = fixture_request(tokens, PROMPT, ANSWER);
-    req.ignore_eos = true;
     assert_int_equal(reply_start(&env->replies[i], env->flow, &req, NULL), 0);
 }
 

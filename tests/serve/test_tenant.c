@@ -144,7 +144,8 @@ static void test_secret(void **state)
 /* --- in the flow --- */
 
 struct env {
-    char *dir, *model, cache[512];
+    struct fixture_home home;
+    char cache[512];
     struct fg_flow_options opt;
 };
 
@@ -152,10 +153,9 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    snprintf(env->cache, sizeof env->cache, "%s/cache", env->dir);
-    env->opt = (struct fg_flow_options){.model_path = env->model,
+    fixture_home_init(&env->home);
+    snprintf(env->cache, sizeof env->cache, "%s/cache", env->home.dir);
+    env->opt = (struct fg_flow_options){.model_path = env->home.model,
                                         .n_ctx = 1024,
                                         .n_seq = 2,
                                         .cache_dir = env->cache,
@@ -168,20 +168,9 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    dir_remove(env->dir);
-    free(env->model);
+    fixture_home_finish(&env->home);
     free(env);
     return 0;
-}
-
-static struct fg_flow *open_flow(const struct env *env)
-{
-    struct fg_err err = {0};
-    struct fg_flow *flow;
-
-    if (fg_flow_create(&env->opt, &flow, &err))
-        fail_msg("%s", err.text);
-    return flow;
 }
 
 enum { PROMPT = 300, WHOLE = 256, NEW = 70 };
@@ -222,23 +211,21 @@ static void check(struct fg_flow *flow, const char *who, enum fg_cache_source so
  * own after a restart. */
 static void test_apart(void **state)
 {
-    static const struct fake_settings families[] = {
-        {.softmax = true}, {.softmax = true, .lightning = true}, {.lightning = true}};
     struct env *env = *state;
 
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+    for (size_t i = 0; i < FAKE_FAMILIES; i++) {
         struct fg_cache_stats one, two;
         struct fg_flow *flow;
         struct reply first;
 
-        fake_engine_set(&families[i]);
-        snprintf(env->cache, sizeof env->cache, "%s/cache%zu", env->dir, i);
-        flow = open_flow(env);
+        fake_engine_set(&fake_families[i]);
+        snprintf(env->cache, sizeof env->cache, "%s/cache%zu", env->home.dir, i);
+        flow = fixture_flow(&env->opt);
         ask(flow, "key:a", &first);
         assert_int_equal(first.account.source, FG_SOURCE_NONE);
         check(flow, "key:a", FG_SOURCE_VRAM, &first);
         fg_flow_destroy(flow);
-        flow = open_flow(env);
+        flow = fixture_flow(&env->opt);
         assert_int_equal(fg_flow_cache_stats(flow, &one, NULL), 0);
         assert_true(one.blocks > 0);
         check(flow, "key:b", FG_SOURCE_NONE, &first);
@@ -246,7 +233,7 @@ static void test_apart(void **state)
         check(flow, "key:b", FG_SOURCE_VRAM, &first);
         check(flow, "key:a", FG_SOURCE_STORE, &first);
         fg_flow_destroy(flow);
-        flow = open_flow(env);
+        flow = fixture_flow(&env->opt);
         assert_int_equal(fg_flow_cache_stats(flow, &two, NULL), 0);
         assert_int_equal(two.blocks, 3 * one.blocks);
         assert_int_equal(two.states, 3 * one.states);
@@ -288,7 +275,7 @@ static void test_jobs(void **state)
     assert_int_equal(sem_init(&gate, 0, 0), 0);
     settings.on_step_ctx = &gate;
     fake_engine_set(&settings);
-    flow = open_flow(env);
+    flow = fixture_flow(&env->opt);
     for (int i = 0; i < 3; i++) {
         struct fg_job_request req = fixture_request((int32_t[]){1, 2, 3}, 3, 2);
 

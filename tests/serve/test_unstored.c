@@ -21,21 +21,17 @@
 enum { PROMPT = 300, WHOLE = 256, ANSWER = 150, WINDOW = 4 };
 
 struct env {
-    char *dir, *model, cache[512];
+    struct fixture_home home;
+    char cache[512];
     struct fg_flow_options opt;
 };
-
-static const struct fake_settings families[] = {
-    {.softmax = true}, {.softmax = true, .lightning = true}, {.lightning = true}};
-enum { N_FAMILIES = sizeof families / sizeof *families };
 
 static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    env->opt = (struct fg_flow_options){.model_path = env->model,
+    fixture_home_init(&env->home);
+    env->opt = (struct fg_flow_options){.model_path = env->home.model,
                                         .n_ctx = 1024,
                                         .n_seq = 3,
                                         .cache_dir = env->cache,
@@ -48,8 +44,7 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    dir_remove(env->dir);
-    free(env->model);
+    fixture_home_finish(&env->home);
     free(env);
     return 0;
 }
@@ -57,21 +52,8 @@ static int tear_down(void **state)
 /* A flow with a store of its own for each family. */
 static struct fg_flow *open_flow(struct env *env, int family)
 {
-    struct fg_err err = {0};
-    struct fg_flow *flow;
-
-    snprintf(env->cache, sizeof env->cache, "%s/cache%d", env->dir, family);
-    if (fg_flow_create(&env->opt, &flow, &err))
-        fail_msg("%s", err.text);
-    return flow;
-}
-
-static void fill(int32_t *tokens, uint32_t n, uint64_t seed)
-{
-    uint64_t rng = seed << 32;
-
-    for (uint32_t i = 0; i < n; i++)
-        tokens[i] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
+    snprintf(env->cache, sizeof env->cache, "%s/cache%d", env->home.dir, family);
+    return fixture_flow(&env->opt);
 }
 
 static void start(struct reply *r, struct fg_flow *flow, const int32_t *prompt, bool store)
@@ -148,9 +130,9 @@ static void check_family(struct env *env, int family)
     struct fg_cache_stats before, after;
     struct fg_flow *flow;
 
-    fill(kept, PROMPT, 1);
-    fill(secret, PROMPT, 2);
-    fake_engine_set(&families[family]);
+    fixture_tokens(kept, PROMPT, 1);
+    fixture_tokens(secret, PROMPT, 2);
+    fake_engine_set(&fake_families[family]);
     flow = open_flow(env, family);
     known = ask(flow, kept, true, FG_SOURCE_NONE, 0);
     fg_flow_destroy(flow);
@@ -181,7 +163,7 @@ static void check_family(struct env *env, int family)
 
 static void test_no_trace(void **state)
 {
-    for (int f = 0; f < N_FAMILIES; f++)
+    for (int f = 0; f < FAKE_FAMILIES; f++)
         check_family(*state, f);
 }
 
@@ -190,15 +172,15 @@ static void test_continuation(void **state)
 {
     struct env *env = *state;
 
-    for (int f = 0; f < N_FAMILIES; f++) {
+    for (int f = 0; f < FAKE_FAMILIES; f++) {
         int32_t prompt[PROMPT];
         struct fg_cache_stats before, after;
         struct fg_job_request req;
         struct fg_flow *flow;
         struct reply r;
 
-        fill(prompt, PROMPT, 3);
-        fake_engine_set(&families[f]);
+        fixture_tokens(prompt, PROMPT, 3);
+        fake_engine_set(&fake_families[f]);
         flow = open_flow(env, f);
         req = fixture_request(prompt, 129, 1);
         assert_int_equal(reply_start(&r, flow, &req, NULL), 0);
@@ -280,7 +262,7 @@ static void begin_again(struct env *env, int family, struct fake_settings settin
     fake_engine_set(&settings);
     flow = open_flow(env, family);
     for (int i = 0; i < JOBS; i++) {
-        fill(prompts[i], PROMPT, 10 + (uint64_t)i);
+        fixture_tokens(prompts[i], PROMPT, 10 + (uint64_t)i);
         start(&r[i], flow, prompts[i], false);
     }
     gate.flow = flow;
@@ -312,13 +294,13 @@ static void test_preempted(void **state)
 
     env->opt.n_pages = 16; /* two jobs whole, three prompts */
     for (int f = 0; f < 2; f++)
-        begin_again(env, f, families[f]);
+        begin_again(env, f, fake_families[f]);
 }
 
 static void test_replayed(void **state)
 {
-    for (int f = 0; f < N_FAMILIES; f++) {
-        struct fake_settings s = families[f];
+    for (int f = 0; f < FAKE_FAMILIES; f++) {
+        struct fake_settings s = fake_families[f];
 
         s.lose_at = 30;
         begin_again(*state, f, s);

@@ -33,7 +33,7 @@ struct told {
 };
 
 struct env {
-    char *dir, *model, *cache;
+    struct fixture_home home;
     struct fg_flow_options opt;
     struct fg_flow *flow;
     struct fake_settings settings;
@@ -49,21 +49,15 @@ struct env {
     struct told told;
 };
 
-static const struct fake_settings families[] = {
-    {.softmax = true}, {.softmax = true, .lightning = true}, {.lightning = true}};
-
 static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    env->cache = malloc(strlen(env->dir) + 8);
-    sprintf(env->cache, "%s/cache", env->dir);
-    env->opt = (struct fg_flow_options){.model_path = env->model,
+    fixture_home_init(&env->home);
+    env->opt = (struct fg_flow_options){.model_path = env->home.model,
                                         .n_ctx = 1024,
                                         .n_seq = 4,
-                                        .cache_dir = env->cache,
+                                        .cache_dir = env->home.cache,
                                         .cache_bytes = 64 << 20};
     sem_init(&env->stands, 0, 0);
     sem_init(&env->reached, 0, 0);
@@ -78,9 +72,7 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    dir_remove(env->dir);
-    free(env->cache);
-    free(env->model);
+    fixture_home_finish(&env->home);
     free(env);
     return 0;
 }
@@ -88,7 +80,7 @@ static int tear_down(void **state)
 static void open_flow(struct env *env)
 {
     fake_engine_set(&env->settings);
-    assert_int_equal(fg_flow_create(&env->opt, &env->flow, NULL), 0);
+    env->flow = fixture_flow(&env->opt);
 }
 
 static void close_flow(struct env *env)
@@ -97,26 +89,12 @@ static void close_flow(struct env *env)
     env->flow = NULL;
 }
 
-static void remove_store(struct env *env)
-{
-    dir_remove(env->cache);
-    env->cache = malloc(strlen(env->dir) + 8);
-    sprintf(env->cache, "%s/cache", env->dir);
-    env->opt.cache_dir = env->cache;
-}
-
 /* --- jobs and operations --- */
 
 static struct fg_job_request ask(uint64_t who, int32_t answer, enum fg_cache_use cache)
 {
-    int32_t tokens[N];
-    uint64_t rng = who << 32;
-    struct fg_job_request req;
+    struct fg_job_request req = fixture_seeded_request(who, N, answer);
 
-    for (uint32_t t = 0; t < N; t++)
-        tokens[t] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
-    req = fixture_request(tokens, N, answer);
-    req.ignore_eos = true;
     req.cache = cache;
     return req;
 }
@@ -305,7 +283,7 @@ static void test_others_go_on(void **state)
     struct env *env = *state;
 
     for (int f = 0; f < 3; f++) {
-        env->settings = families[f];
+        env->settings = fake_families[f];
         env->settings.on_step = stop_reader;
         env->settings.on_step_ctx = env;
         env->settings.on_transfer = hold;
@@ -315,7 +293,7 @@ static void test_others_go_on(void **state)
             others_go_on(env, device);
             close_flow(env);
         }
-        remove_store(env);
+        fixture_home_clear(&env->home);
     }
 }
 
@@ -325,7 +303,7 @@ static void test_canceled(void **state)
 {
     struct env *env = *state;
 
-    env->settings = families[1];
+    env->settings = fake_families[1];
     env->settings.on_step = stop_reader;
     env->settings.on_step_ctx = env;
     env->opt.n_batch = 1024; /* several blocks at once */
@@ -354,7 +332,7 @@ static void test_device_lost(void **state)
     for (int f = 0; f < 3; f++) {
         struct fg_cache_stats s;
 
-        env->settings = families[f];
+        env->settings = fake_families[f];
         open_flow(env);
         store(env, 1);
         s = stats_of(env);
@@ -368,7 +346,7 @@ static void test_device_lost(void **state)
         assert_int_equal(env->told.error.code, 0);
         assert_int_equal(env->told.result.verified, s.blocks + s.states);
         close_flow(env);
-        remove_store(env);
+        fixture_home_clear(&env->home);
     }
 }
 
@@ -382,7 +360,7 @@ static void test_restore_amid(void **state)
     for (int f = 0; f < 2; f++) {
         struct reply first, r;
 
-        env->settings = families[f];
+        env->settings = fake_families[f];
         env->settings.fault = 1;
         open_flow(env);
         store(env, 1);
@@ -420,7 +398,7 @@ static void test_restore_amid(void **state)
         assert_true(env->told.result.verified >= BLOCKS);
         reply_finish(&first);
         close_flow(env);
-        remove_store(env);
+        fixture_home_clear(&env->home);
     }
 }
 
@@ -444,7 +422,7 @@ static void test_branch_of_a_wrong_one(void **state)
         struct fg_cache_stats s;
         struct reply want, r;
 
-        env->settings = families[f];
+        env->settings = fake_families[f];
         env->settings.fault = 1;
         open_flow(env);
         store(env, 1);
@@ -489,7 +467,7 @@ static void test_branch_of_a_wrong_one(void **state)
         assert_int_equal(env->told.result.wrong, 0);
         close_flow(env);
         reply_finish(&want);
-        remove_store(env);
+        fixture_home_clear(&env->home);
     }
 }
 
@@ -542,7 +520,7 @@ static void test_forget_amid(void **state)
         struct reply old, late, anew;
         struct fg_cache_stats s;
 
-        env->settings = families[f];
+        env->settings = fake_families[f];
         env->settings.on_step = pace;
         env->settings.on_step_ctx = env;
         env->forgotten = false;
@@ -577,7 +555,7 @@ static void test_forget_amid(void **state)
         reply_finish(&old);
         reply_finish(&late);
         reply_finish(&anew);
-        remove_store(env);
+        fixture_home_clear(&env->home);
     }
 }
 

@@ -22,7 +22,7 @@
 enum { N = 660, ANSWER = 3, PATIENCE_S = 60 };
 
 struct env {
-    char *dir, *model, *cache;
+    struct fixture_home home;
     struct fg_flow_options opt;
     struct fg_flow *flow;
     struct reader_hold hold;
@@ -32,14 +32,11 @@ static int set_up(void **state)
 {
     struct env *env = calloc(1, sizeof *env);
 
-    env->dir = dir_make();
-    env->model = fixture_model(env->dir);
-    env->cache = malloc(strlen(env->dir) + 8);
-    sprintf(env->cache, "%s/cache", env->dir);
-    env->opt = (struct fg_flow_options){.model_path = env->model,
+    fixture_home_init(&env->home);
+    env->opt = (struct fg_flow_options){.model_path = env->home.model,
                                         .n_ctx = 1024,
                                         .n_seq = 4,
-                                        .cache_dir = env->cache,
+                                        .cache_dir = env->home.cache,
                                         .cache_bytes = 64 << 20};
     *state = env;
     return 0;
@@ -49,9 +46,7 @@ static int tear_down(void **state)
 {
     struct env *env = *state;
 
-    dir_remove(env->dir);
-    free(env->cache);
-    free(env->model);
+    fixture_home_finish(&env->home);
     free(env);
     return 0;
 }
@@ -61,20 +56,12 @@ static void open_flow(struct env *env, bool softmax, bool lightning)
     struct fake_settings s = {.softmax = softmax, .lightning = lightning};
 
     fake_engine_set(&s);
-    assert_int_equal(fg_flow_create(&env->opt, &env->flow, NULL), 0);
+    env->flow = fixture_flow(&env->opt);
 }
 
 static struct fg_job_request ask(uint64_t who)
 {
-    int32_t tokens[N];
-    uint64_t rng = who << 32;
-    struct fg_job_request req;
-
-    for (uint32_t t = 0; t < N; t++)
-        tokens[t] = (int32_t)(fixture_random(&rng) % FIXTURE_BYTES);
-    req = fixture_request(tokens, N, ANSWER);
-    req.ignore_eos = true;
-    return req;
+    return fixture_seeded_request(who, N, ANSWER);
 }
 
 static void start(struct env *env, struct reply *r, struct fg_job_request req)
@@ -147,10 +134,7 @@ static void check_kind(struct env *env, bool softmax, bool lightning)
     reply_finish(&twin);
     reply_finish(&gone);
     reply_finish(&fast);
-    dir_remove(env->cache);
-    env->cache = malloc(strlen(env->dir) + 8);
-    sprintf(env->cache, "%s/cache", env->dir);
-    env->opt.cache_dir = env->cache;
+    fixture_home_clear(&env->home);
 }
 
 static void test_others_go_on(void **state)
@@ -209,7 +193,7 @@ static void gone_behind(struct env *env, bool is_state)
     sem_init(&writing, 0, 0);
     held = NULL;
     fake_engine_set(&s);
-    assert_int_equal(fg_flow_create(&env->opt, &env->flow, NULL), 0);
+    env->flow = fixture_flow(&env->opt);
     stop_reader(env);
     start(env, &r, ask(1));
     while (fg_flow_jobs(env->flow, NULL, &job, 1) == 0 || job.phase < FG_PHASE_RESTORE)
@@ -236,10 +220,7 @@ static void gone_behind(struct env *env, bool is_state)
     reply_finish(&r);
     sem_destroy(&rests);
     sem_destroy(&writing);
-    dir_remove(env->cache);
-    env->cache = malloc(strlen(env->dir) + 8);
-    sprintf(env->cache, "%s/cache", env->dir);
-    env->opt.cache_dir = env->cache;
+    fixture_home_clear(&env->home);
 }
 
 static void test_gone_behind(void **state)
@@ -253,7 +234,7 @@ static void from_memory(struct env *env, bool softmax, bool lightning, bool disk
 {
     struct reply r, first;
 
-    env->opt.cache_dir = disk ? env->cache : NULL;
+    env->opt.cache_dir = disk ? env->home.cache : NULL;
     env->opt.ram_bytes = 32 << 20;
     env->opt.n_pages = softmax ? 16 : 0;
     env->opt.n_states = 3;
