@@ -367,3 +367,17 @@ const char *error_message(const json_t *v)
     assert_non_null(s);
     return s;
 }
+
+const char *error_code(const json_t *v)
+{
+    return json_string_value(json_object_get(json_object_get(v, "error"), "code"));
+}
+
+void client_expect(struct client *c, int status)
+{
+    struct reply r;
+
+    client_read(c, &r, false);
+    assert_int_equal(r.status, status);
+    reply_free(&r);
+}

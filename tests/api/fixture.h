@@ -75,6 +75,10 @@ json_t *ask(const struct fixture *f, const char *method, const char *path, const
             int status);
 /* error.message of an error object. */
 const char *error_message(const json_t *v);
+/* error.code, or NULL. */
+const char *error_code(const json_t *v);
+/* Reads a whole answer, which has this status. */
+void client_expect(struct client *c, int status);
 /* json_unpack that must succeed. */
 #define unpack(v, ...) assert_int_equal(json_unpack(v, __VA_ARGS__), 0)
 

@@ -22,44 +22,42 @@ static void post_head(struct client *c, const char *key, const char *length)
     assert_true(client_send(c, head, (size_t)n));
 }
 
-/* The answer to a request of which only the head was sent. */
-static void expect_refused(struct client *c, int status, const char *code)
+/* An answer, and its error's code where it is one; frees it. */
+static void check_error(struct reply *r, int status, const char *code)
 {
-    char value[128];
     const char *found;
-    struct reply r;
     json_t *v;
 
-    client_read(c, &r, false);
-    assert_int_equal(r.status, status);
-    assert_string_equal(reply_header(&r, "Connection", value), "close");
-    assert_string_equal(reply_header(&r, "Retry-After", value), status == 503 ? "1" : "");
-    v = reply_json(&r);
-    found = json_string_value(json_object_get(json_object_get(v, "error"), "code"));
+    assert_int_equal(r->status, status);
+    v = reply_json(r);
+    found = error_code(v);
     assert_int_equal(found == NULL, code == NULL);
     if (code)
         assert_string_equal(found, code);
     json_decref(v);
-    reply_free(&r);
+    reply_free(r);
+}
+
+/* The answer to a request of which only the head was sent. */
+static void expect_refused(struct client *c, int status, const char *code)
+{
+    char value[128];
+    struct reply r;
+
+    client_read(c, &r, false);
+    assert_string_equal(reply_header(&r, "Connection", value), "close");
+    assert_string_equal(reply_header(&r, "Retry-After", value), status == 503 ? "1" : "");
+    check_error(&r, status, code);
     client_close(c);
 }
 
 /* An answer; its error's code where it is one. Closes the connection. */
 static void expect_error(struct client *c, int status, const char *code)
 {
-    const char *found;
     struct reply r;
-    json_t *v;
 
     client_read(c, &r, false);
-    assert_int_equal(r.status, status);
-    v = reply_json(&r);
-    found = json_string_value(json_object_get(json_object_get(v, "error"), "code"));
-    assert_int_equal(found == NULL, code == NULL);
-    if (code)
-        assert_string_equal(found, code);
-    json_decref(v);
-    reply_free(&r);
+    check_error(&r, status, code);
     client_close(c);
 }
 

@@ -92,8 +92,7 @@ static void models_are_listed_and_found(void **state)
     }
     v = ask(&f, "GET", "/v1/models/gpt-4", NULL, 404);
     assert_non_null(strstr(error_message(v), "\"tiny\""));
-    assert_string_equal(json_string_value(json_object_get(json_object_get(v, "error"), "code")),
-                        "model_not_found");
+    assert_string_equal(error_code(v), "model_not_found");
     json_decref(v);
     fixture_stop(&f);
 }

@@ -346,8 +346,7 @@ static void a_small_context_is_told(void **state)
         at = stpcpy(at, ",1");
     strcpy(at, "]}");
     v = ask(&f, "POST", TEXT, body, 400);
-    assert_string_equal(json_string_value(json_object_get(json_object_get(v, "error"), "code")),
-                        "context_length_exceeded");
+    assert_string_equal(error_code(v), "context_length_exceeded");
     assert_string_equal(error_message(v),
                         "This model's maximum context length is 4096 tokens. However, you requested"
                         " 4107 tokens (4097 in the messages, 10 in the completion). Please reduce "

@@ -15,15 +15,6 @@
 
 static const char *const keys[] = {"secret"};
 
-static void expect(struct client *c, int status)
-{
-    struct reply r;
-
-    client_read(c, &r, false);
-    assert_int_equal(r.status, status);
-    reply_free(&r);
-}
-
 static void expect_code(struct client *c, const char *code)
 {
     struct reply r;
@@ -32,8 +23,7 @@ static void expect_code(struct client *c, const char *code)
     client_read(c, &r, false);
     assert_int_equal(r.status, 429);
     v = reply_json(&r);
-    assert_string_equal(json_string_value(json_object_get(json_object_get(v, "error"), "code")),
-                        code);
+    assert_string_equal(error_code(v), code);
     json_decref(v);
     reply_free(&r);
 }
@@ -45,7 +35,7 @@ static void ask_with_key(const struct fixture *f)
 
     client_tcp(&c, f);
     client_send(&c, request, sizeof request - 1);
-    expect(&c, 200);
+    client_expect(&c, 200);
     client_close(&c);
 }
 
@@ -99,7 +89,7 @@ static void a_tenant_leaves_room(void **state)
     json_decref(ask(&f, "GET", "/health", NULL, 200));
     for (int i = 0; i < 2; i++) {
         fake_job_done(job[i], FG_FINISH_STOP);
-        expect(&c[i], 200);
+        client_expect(&c[i], 200);
         client_close(&c[i]);
     }
     fixture_stop(&f);
@@ -126,7 +116,7 @@ static void an_address_leaves_room(void **state)
     json_decref(ask(&f, "GET", "/health", NULL, 200));
     for (int i = 0; i < 3; i++) {
         fake_job_done(job[i], FG_FINISH_STOP);
-        expect(&c[i], 200);
+        client_expect(&c[i], 200);
         client_close(&c[i]);
     }
     fixture_stop(&f);
@@ -144,7 +134,7 @@ static void heads_and_bodies_must_come(void **state)
     fixture_start(&f, NULL, &opt);
     client_unix(&kept, &f);
     client_get(&kept, "/health");
-    expect(&kept, 200);
+    client_expect(&kept, 200);
     client_unix(&head, &f);
     client_send(&head, "GET /hea", 8);
     client_unix(&silent, &f);
@@ -154,7 +144,7 @@ static void heads_and_bodies_must_come(void **state)
     assert_true(client_at_end(&silent));
     assert_true(client_at_end(&body));
     client_get(&kept, "/health");
-    expect(&kept, 200);
+    client_expect(&kept, 200);
     client_close(&head);
     client_close(&silent);
     client_close(&body);
@@ -211,7 +201,7 @@ static void no_files_are_left(void **state)
     keep_log(&log);
     client_unix(&kept, &f);
     client_get(&kept, "/health");
-    expect(&kept, 200);
+    client_expect(&kept, 200);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
     few = old;
     few.rlim_cur = 128;
@@ -227,14 +217,14 @@ static void no_files_are_left(void **state)
         ;
     for (int i = 0; i < 2000; i++) {
         client_get(&kept, "/health");
-        expect(&kept, 200);
+        client_expect(&kept, 200);
     }
     lines = count_lines(&log);
     begun = fg_clock_ms() - begun;
     end_log(&log);
     while (n)
         close(spare[--n]);
-    expect(&late, 200);
+    client_expect(&late, 200);
     setrlimit(RLIMIT_NOFILE, &old);
     if ((double)lines > 2 + begun / 250)
         fail_msg("%u lines in %.0f ms", lines, begun);
@@ -262,7 +252,7 @@ static void wrong_keys_are_logged(void **state)
     client_tcp(&c, &f);
     for (int i = 0; i < 500; i++) {
         client_send(&c, i ? none : guess, i ? sizeof none - 1 : sizeof guess - 1);
-        expect(&c, 401);
+        client_expect(&c, 401);
     }
     while (!count_lines(&log))
         ;

@@ -528,15 +528,6 @@ static void destroy_cancels_what_runs(void **state)
     client_close(&whole);
 }
 
-static void expect_health(struct client *c)
-{
-    struct reply r;
-
-    client_read(c, &r, false);
-    assert_int_equal(r.status, 200);
-    reply_free(&r);
-}
-
 /* One more than may be, and the one that has been idle the longest makes room. */
 static void connections_are_bounded(void **state)
 {
@@ -549,13 +540,13 @@ static void connections_are_bounded(void **state)
     for (int i = 0; i < 5; i++) {
         client_unix(&c[i], &f);
         client_get(&c[i], "/health");
-        expect_health(&c[i]);
+        client_expect(&c[i], 200);
     }
     assert_true(client_at_end(&c[0]));
     assert_true(client_at_end(&c[1]));
     for (int i = 2; i < 5; i++) {
         client_get(&c[i], "/health");
-        expect_health(&c[i]);
+        client_expect(&c[i], 200);
     }
     for (int i = 0; i < 5; i++)
         client_close(&c[i]);

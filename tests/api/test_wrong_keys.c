@@ -50,22 +50,13 @@ static void ask_health(struct client *c, const char *key)
     assert_true(client_send(c, request, (size_t)n));
 }
 
-static void expect(struct client *c, int status)
-{
-    struct reply r;
-
-    client_read(c, &r, false);
-    assert_int_equal(r.status, status);
-    reply_free(&r);
-}
-
 /* How long the answer took, in ms. */
 static double answered_in(struct client *c, const char *key, int status)
 {
     double begun = fg_clock_ms();
 
     ask_health(c, key);
-    expect(c, status);
+    client_expect(c, status);
     return fg_clock_ms() - begun;
 }
 
@@ -91,20 +82,20 @@ static void only_guesses_are_late(void **state)
 
         ask_health(&guess, "guess");
         ask_health(&good, "secret");
-        expect(&good, 200);
+        client_expect(&good, 200);
         ask_health(&good, NULL);
-        expect(&good, 200); /* it says no more than that */
+        client_expect(&good, 200); /* it says no more than that */
         json_decref(ask(&f, "GET", "/health", NULL, 200));
         if (fg_clock_ms() - begun < FG_WRONG_KEY_MOST_MS / 2) { /* the machine is not asleep */
             assert_int_equal(poll(&late, 1, 0), 0);
             seen = true;
         }
-        expect(&guess, 401);
+        client_expect(&guess, 401);
         assert_true(fg_clock_ms() - begun > FG_WRONG_KEY_MOST_MS - 100);
     }
     assert_true(seen);
     ask_health(&guess, "secret");
-    expect(&guess, 200);
+    client_expect(&guess, 200);
     client_close(&guess);
     client_close(&good);
     fixture_stop(&f);
@@ -129,11 +120,11 @@ static void who_waits_makes_room(void **state)
     }
     client_tcp(&c, &f);
     ask_health(&c, "secret");
-    expect(&c, 200);
+    client_expect(&c, 200);
     client_close(&c);
     client_tcp(&c, &f);
     assert_true(client_send(&c, head, sizeof head - 1));
-    expect(&c, 401);
+    client_expect(&c, 401);
     client_close(&c);
     for (int i = 0; i < 2 * MOST; i++)
         client_close(&waiting[i]);

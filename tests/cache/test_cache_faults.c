@@ -11,19 +11,6 @@
 
 #include "cache/handle.h"
 
-static int try_open(const char *dir, struct fg_err *err)
-{
-    struct fg_cache_options opt = {.dir = dir, .max_bytes = 4 * MIB};
-    struct fg_cache *c;
-    int rc;
-
-    memset(err, 0, sizeof *err);
-    rc = fg_cache_open(&opt, &c, err);
-    if (rc == 0)
-        fg_cache_close(c);
-    return rc;
-}
-
 static void test_second_process(void **state)
 {
     char *dir = dir_make();

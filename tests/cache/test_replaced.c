@@ -248,19 +248,6 @@ static void test_what_is_there_is_refused(void **state)
 
 /* --- what others may write to --- */
 
-static int try_open(const char *dir, struct fg_err *err)
-{
-    struct fg_cache_options opt = {.dir = dir, .max_bytes = 4 * MIB};
-    struct fg_cache *c;
-    int rc;
-
-    memset(err, 0, sizeof *err);
-    rc = fg_cache_open(&opt, &c, err);
-    if (rc == 0)
-        fg_cache_close(c);
-    return rc;
-}
-
 static void test_others_may_write(void **state)
 {
     static const struct {

@@ -219,6 +219,20 @@ static inline struct fg_cache *cache_open(const char *dir, uint64_t max_bytes)
     return c;
 }
 
+/* Opens a store and closes it. */
+static inline int try_open(const char *dir, struct fg_err *err)
+{
+    struct fg_cache_options opt = {.dir = dir, .max_bytes = 4 * MIB};
+    struct fg_cache *c;
+    int rc;
+
+    memset(err, 0, sizeof *err);
+    rc = fg_cache_open(&opt, &c, err);
+    if (rc == 0)
+        fg_cache_close(c);
+    return rc;
+}
+
 static inline struct fg_cache_stats stats(struct fg_cache *c)
 {
     struct fg_cache_stats s;
