@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "tests/dir.h"
 
 enum {
     TIME_BYTES = 30, /* ` time=` and 2026-01-31T23:59:59.999Z */
@@ -306,11 +307,13 @@ static char *program;
 /* The program again with descriptor 2 closed: the file that it opens gets that number. */
 static void test_a_closed_descriptor(void **state)
 {
-    char path[] = "/tmp/fglogXXXXXX", byte;
-    int fd = mkstemp(path), status;
+    char *dir = dir_make(), path[4096], byte;
+    int fd, status;
     pid_t pid;
 
     (void)state;
+    snprintf(path, sizeof path, "%s/log", dir);
+    fd = open(path, O_RDWR | O_CREAT, 0600);
     assert_true(fd >= 0);
     pid = fork();
     if (pid == 0) {
@@ -323,7 +326,7 @@ static void test_a_closed_descriptor(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
     assert_int_equal(pread(fd, &byte, 1, 0), 0);
     close(fd);
-    unlink(path);
+    dir_remove(dir);
 }
 
 static int with_descriptor_closed(const char *path)

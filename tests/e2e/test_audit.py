@@ -71,7 +71,7 @@ class Audit(e2e.TestCase):
         """Each line about a job says whose it is."""
         self.by_tcp(KEYS[0], "POST", "/v1/completions", {"prompt": self.tokens(100, VOCABULARY), "max_tokens": 2})
         self.assertEqual(self.d.request("POST", "/v1/completions", {"prompt": "the sea " * 3000})[0], 400)
-        self.d.wait_log(r"^info api job=2 ")
+        self.d.wait_log(r"^info api job=2 ", 60)
         lines = [line for line in self.d.lines() if re.match(r"\w+ \w+ job=", line)]
         self.assertEqual(len(lines), 4, lines)
         for line in lines:

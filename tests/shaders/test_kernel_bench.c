@@ -147,25 +147,33 @@ static struct fg_kernel_time run(struct fg_kernel_bench *b, const char *kernel, 
     return t;
 }
 
-/* Every case of the small model runs; bytes and operations are those of the formulas. */
-static void test_cases_of_a_model(void **state)
+/* Every case of a small model runs. */
+static struct fg_kernel_bench *run_all(struct lab *lab, struct tiny_model m, struct fg_gguf **g)
 {
-    struct lab *lab = *state;
-    struct tiny_model m = tiny_minimax();
     struct gguf_writer *w = tiny_model_write(&m);
-    struct fg_gguf *g;
-    struct fg_err err;
+    struct fg_kernel_bench *b;
     struct fg_kernel_time t;
+    struct fg_err err;
 
-    if (gguf_writer_open(w, &g, &err))
+    if (gguf_writer_open(w, g, &err))
         fail_msg("%s", err.text);
     gguf_writer_destroy(w);
-    struct fg_kernel_bench *b = create(lab, g);
+    b = create(lab, *g);
     for (uint32_t i = 0; i < fg_kernel_bench_count(b); i++) {
         if (fg_kernel_bench_run(b, i, &t, &err))
             fail_msg("%s, %s: %s", t.kernel, t.shape, err.text);
         assert_true(t.seconds > 0 && t.bytes > 0 && t.flops > 0);
     }
+    return b;
+}
+
+/* Bytes and operations are those of the formulas. */
+static void test_cases_of_a_model(void **state)
+{
+    struct fg_gguf *g;
+    struct fg_kernel_bench *b = run_all(*state, tiny_minimax(), &g);
+    struct fg_kernel_time t;
+
     t = run(b, "matmul attn_qkv", "F32 384x64, 64");
     assert_true(t.flops == 2.0 * 384 * 64 * 64);
     assert_true(t.bytes == 384 * 64 * 4 + 64 * 4 * (64 + 384));
@@ -185,21 +193,10 @@ static void test_cases_of_a_model(void **state)
 
 static void test_cases_of_qwen35(void **state)
 {
-    struct tiny_model m = tiny_qwen35();
-    struct gguf_writer *w = tiny_model_write(&m);
     struct fg_gguf *g;
-    struct fg_err err;
+    struct fg_kernel_bench *b = run_all(*state, tiny_qwen35(), &g);
     struct fg_kernel_time t;
 
-    if (gguf_writer_open(w, &g, &err))
-        fail_msg("%s", err.text);
-    gguf_writer_destroy(w);
-    struct fg_kernel_bench *b = create(*state, g);
-    for (uint32_t i = 0; i < fg_kernel_bench_count(b); i++) {
-        if (fg_kernel_bench_run(b, i, &t, &err))
-            fail_msg("%s, %s: %s", t.kernel, t.shape, err.text);
-        assert_true(t.seconds > 0 && t.bytes > 0 && t.flops > 0);
-    }
     t = run(b, "delta rule", "4/2 heads x 16, 64 at 0");
     assert_true(t.bytes == 3.0 * 4 * 16 * 16 * 4 + 4 * 64 * (200 + 128 + 2 * 64));
     t = run(b, "delta gate", "64, 64");
