@@ -30,11 +30,17 @@ static inline int dir_remove_entry(const char *path, const struct stat *st, int 
     return remove(path);
 }
 
-/* Removes it with all that is in it, and frees its name; NULL is taken. */
+/* Removes a folder, if there is one, with all that is in it. */
+static inline void dir_clear(const char *dir)
+{
+    nftw(dir, dir_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* The same, and frees its name; NULL is taken. */
 static inline void dir_remove(char *dir)
 {
     if (dir)
-        nftw(dir, dir_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        dir_clear(dir);
     free(dir);
 }
 

@@ -47,9 +47,7 @@ static void test_directories(void **state)
     assert_int_equal(st.st_mode & 0777, 0700);
     assert_int_equal(stat(path_in(dir, "a"), &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
-    dir_remove(deep);
-    rmdir(path_in(dir, "a/b"));
-    rmdir(path_in(dir, "a"));
+    free(deep);
 
     fd = open(path_in(dir, "file"), O_CREAT | O_WRONLY, 0600);
     assert_true(fd >= 0);
@@ -76,7 +74,6 @@ static void test_directories(void **state)
     assert_int_equal(chmod(dir, 0700), 0);
     assert_int_equal(mkdir(path_in(dir, "data.mdb"), 0700), 0);
     assert_int_equal(try_open(dir, &err), FG_EINVAL);
-    rmdir(path_in(dir, "data.mdb"));
     dir_remove(dir);
 }
 

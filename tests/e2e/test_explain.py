@@ -2,7 +2,6 @@
 come true; and five cases on which other servers' caches of recurrent models fail."""
 import os
 import subprocess
-import unittest
 
 import e2e
 

@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import time
 
 import e2e
 

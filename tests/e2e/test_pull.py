@@ -9,7 +9,6 @@ import resource
 import signal
 import subprocess
 import threading
-import unittest
 
 import e2e
 

@@ -587,12 +587,3 @@ uint32_t fg_ref_model_length(const struct fg_ref_model *m)
 {
     return m->length;
 }
-
-struct fg_ref_layer_rows fg_ref_model_layer(const struct fg_ref_model *m, uint32_t layer)
-{
-    const struct block *b = m->blocks;
-
-    while (b->s->layer != layer) /* its mixer is the first of its blocks */
-        b++;
-    return (struct fg_ref_layer_rows){b->k_rows, b->v_rows, b->state};
-}

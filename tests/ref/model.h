@@ -33,16 +33,4 @@ int fg_ref_model_feed(struct fg_ref_model *m, const int32_t *tokens, uint32_t n,
 const struct fg_hparams *fg_ref_model_hparams(const struct fg_ref_model *m);
 uint32_t fg_ref_model_length(const struct fg_ref_model *m); /* tokens */
 
-/* What a layer keeps, valid until the next call that changes the model.
- * Softmax layers: k and v are [length][n_head_kv][head_dim], rounded to the KV type; state is NULL.
- * Lightning layers: state [n_head][head_dim of k][head_dim of v] at the start of the chunk that the
- * next token falls into (a full chunk is folded already); k and v are the chunk's rows
- * [64][n_head][head_dim], of which length % 64 are set (all 64, of the chunk before, when that is
- * 0). */
-struct fg_ref_layer_rows {
-    const float *k, *v, *state;
-};
-/* Of the layer's mixer. */
-struct fg_ref_layer_rows fg_ref_model_layer(const struct fg_ref_model *m, uint32_t layer);
-
 #endif

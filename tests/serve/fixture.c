@@ -159,7 +159,7 @@ void fixture_home_finish(struct fixture_home *h)
 
 void fixture_home_clear(const struct fixture_home *h)
 {
-    dir_remove(fixture_copy(h->cache));
+    dir_clear(h->cache);
 }
 
 struct fg_flow *fixture_flow(const struct fg_flow_options *opt)
