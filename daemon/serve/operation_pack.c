@@ -260,10 +260,33 @@ static int store_record(struct import *x, const struct fg_pack_reader *r,
     return put(x, rec, rec->is_state ? r->head.state_bytes : r->head.block_bytes, err);
 }
 
+/* How often records have found no way into the store, whosever they were. */
+static uint64_t times_not_taken(struct fg_cache *cache)
+{
+    struct fg_cache_stats s;
+
+    fg_cache_stats(cache, &s);
+    return s.dropped_full + s.dropped_queue + s.dropped_budget + s.write_errors;
+}
+
+/* The pack's last block is to be there. What was dropped meanwhile explains it if it is not. */
+static int check_stored(const struct import *x, uint64_t not_taken, struct fg_err *err)
+{
+    struct fg_cache *cache = x->t->flow->cache;
+
+    if (fg_cache_has_block(cache, &x->key))
+        return 0;
+    if (times_not_taken(cache) != not_taken)
+        return fg_fail(err, FG_EFULL, "the store did not take it; its log says why");
+    return fg_fail(err, FG_ECANCELED,
+                   "what was imported has been forgotten or evicted meanwhile; try again");
+}
+
 static int store_pack(struct fg_operation *t, struct fg_pack_reader *r,
                       struct fg_operation_result *out, struct fg_err *err)
 {
     struct import x = {.t = t, .key = fg_flow_root(t->flow, &t->req.tenant)};
+    uint64_t not_taken = times_not_taken(t->flow->cache);
     struct fg_pack_record rec;
     int rc;
 
@@ -277,8 +300,8 @@ static int store_pack(struct fg_operation *t, struct fg_pack_reader *r,
         fg_operation_progress(t, r->blocks, r->head.n_blocks);
     }
     fg_cache_flush(t->flow->cache);
-    if (rc == 0 && !fg_cache_has_block(t->flow->cache, &x.key))
-        rc = fg_fail(err, FG_EFULL, "the store did not take it; its log says why");
+    if (rc == 0)
+        rc = check_stored(&x, not_taken, err);
     fg_operation_hex(&x.key, out->id);
     if (r->is_signed)
         fg_pack_public_text(&r->signer, out->signer);

@@ -3,6 +3,7 @@ are in nobody else's way."""
 import json
 import os
 import socket
+import threading
 
 import e2e
 import packs
@@ -244,6 +245,24 @@ class Packs(e2e.TestCase):
             d.terminate()
 
     # --- exports that nobody reads ---
+
+    def test_forgotten_meanwhile(self):
+        """Who forgets what is being imported is not blamed on the store."""
+        d = self.start("--ctx", "16384", "--max-body", "64M")
+        pack = self.export(d, self.tokens(16000, VOCABULARY))
+        told = []
+        for _ in range(20):
+            importer = threading.Thread(
+                target=lambda: told.append(d.request("POST", CACHE + "import", pack)))
+            importer.start()
+            while importer.is_alive():
+                d.request("POST", CACHE + "forget", {"all": True})
+            self.assertIn(told[-1][0], (200, 503), told[-1][1])
+            if told[-1][0] == 503:
+                break
+        self.assertEqual(told[-1][0], 503, "no import was overtaken")
+        self.assertIn("forgotten or evicted meanwhile", told[-1][1])
+        self.assertEqual(d.request("POST", CACHE + "import", pack)[0], 200)
 
     def hold_export(self, d, key, leaf):
         """Asks for a pack and reads no more than the answer's status."""
