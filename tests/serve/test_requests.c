@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,12 +16,19 @@
 #include "gate.h"
 #include "serve/backend.h"
 #include "serve/job_state.h"
+#include "serve/operation.h"
 
 struct env {
     char *dir, *model, *cache;
     struct fg_flow_options opt;
     struct fake_settings settings;
     struct gate gate;
+};
+
+/* Why an operation failed. */
+struct told {
+    sem_t ended;
+    struct fg_err error;
 };
 
 static int set_up(void **state)
@@ -480,28 +488,107 @@ static void test_fairness(void **state)
     fg_flow_destroy(flow);
 }
 
+/* What is logged between these two. */
+struct capture {
+    int fds[2], old;
+};
+
+static void capture_begin(struct capture *c)
+{
+    c->old = dup(2);
+    assert_int_equal(pipe(c->fds), 0);
+    dup2(c->fds[1], 2);
+}
+
+/* Cut at the buffer's end. */
+static void capture_end(struct capture *c, char *lines, size_t n)
+{
+    ssize_t got;
+
+    dup2(c->old, 2);
+    close(c->fds[1]);
+    got = read(c->fds[0], lines, n - 1);
+    assert_true(got > 0);
+    lines[got] = '\0';
+    close(c->fds[0]);
+    close(c->old);
+}
+
+static struct fg_job_request chat_of(const char *content)
+{
+    struct fg_job_request req = fixture_random_request(0, 1);
+
+    req.kind = FG_PROMPT_CHAT;
+    req.messages = calloc(1, sizeof *req.messages);
+    req.n_messages = 1;
+    req.messages[0].role = fixture_copy("user");
+    req.messages[0].content = fixture_copy(content);
+    req.messages[0].content_bytes = strlen(content);
+    strcpy(req.who, "tenant=0a0b0c0d uid=7");
+    return req;
+}
+
+static void on_operation(void *ctx, struct fg_operation_event *event)
+{
+    struct told *told = ctx;
+
+    if (event->kind != FG_OPERATION_FAILED)
+        return;
+    told->error = event->error;
+    sem_post(&told->ended);
+}
+
+/* A chat template may say what it was given: to the client, and not to the log. */
+static void test_words_of_templates(void **state)
+{
+    static const char text[] = "{{ raise_exception('not this: ' ~ messages[0].content) }}";
+    struct env *env = *state;
+    struct capture log;
+    struct told told;
+    char lines[4096];
+    struct fg_operation_request find = {.kind = FG_OPERATION_FIND, .prompt = chat_of("a secret")};
+    struct fg_operation *operation;
+    struct fg_flow *flow;
+
+    env->opt.chat_template = (struct fg_str){text, sizeof text - 1};
+    env->opt.cache_dir = env->cache;
+    env->opt.cache_bytes = 1 << 20;
+    flow = open_flow(env, false);
+    strcpy(find.who, "tenant=0a0b0c0d uid=7");
+    capture_begin(&log);
+    check_refusal(flow, chat_of("a secret"), FG_EINVAL,
+                  "the model's chat template refuses this: not this: a secret");
+    sem_init(&told.ended, 0, 0);
+    assert_int_equal(fg_operation_start(flow, &find, on_operation, &told, &operation, NULL), 0);
+    sem_wait(&told.ended);
+    fg_operation_release(operation);
+    fg_flow_destroy(flow);
+    capture_end(&log, lines, sizeof lines);
+    assert_string_equal(told.error.text,
+                        "the model's chat template refuses this: not this: a secret");
+    assert_non_null(strstr(lines, "warn flow job=1 tenant=0a0b0c0d uid=7 failed=\""));
+    assert_non_null(strstr(lines, "info flow operation=1 tenant=0a0b0c0d uid=7 failed=\""));
+    assert_null(strstr(lines, "secret"));
+    sem_destroy(&told.ended);
+}
+
 /* What a request had to do with why it failed does not end the cause. */
 static void test_lines(void **state)
 {
     struct fg_job job = {.id = 7, .req.who = "tenant=0a0b0c0d peer=127.0.0.1"};
     struct fg_err cause = {.text = "role is \"x\" failed=\"no\nerror"};
-    char line[512] = "";
-    int fds[2], old = dup(2);
+    struct capture log;
+    char line[512];
 
     (void)state;
-    assert_int_equal(pipe(fds), 0);
-    dup2(fds[1], 2);
+    capture_begin(&log);
     fg_job_log_cause(FG_LOG_WARN, &job, &cause, "store=%s", "off");
     job.req.who[0] = '\0';
     fg_job_log(FG_LOG_WARN, &job, "preempted=%s", "pages");
-    dup2(old, 2);
-    assert_true(read(fds[0], line, sizeof line - 1) > 0);
+    capture_end(&log, line, sizeof line);
     assert_non_null(strstr(line, "warn flow job=7 tenant=0a0b0c0d peer=127.0.0.1 store=off "
                                  "cause=\"role is \\x22x\\x22 failed=\\x22no\\x0aerror\" time="));
     assert_non_null(strstr(line, "warn flow job=7 preempted=pages time="));
-    close(fds[0]);
-    close(fds[1]);
-    close(old);
 }
 
 static void test_startup_failures(void **state)
@@ -540,6 +627,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_drain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_destroy_busy, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fairness, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_words_of_templates, set_up, tear_down),
         cmocka_unit_test(test_lines),
         cmocka_unit_test_setup_teardown(test_startup_failures, set_up, tear_down),
     };

@@ -2,10 +2,10 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/caller.h"
 #include "api/common/body.h"
 #include "api/common/job_event.h"
 #include "api/common/pending.h"
@@ -471,16 +471,6 @@ static int read_cache_header(struct fg_completion *x, const struct fg_request *r
     return 0;
 }
 
-static void name_caller(struct fg_completion *x, const struct fg_request *r)
-{
-    char who[FG_REQUEST_WHO], label[FG_TENANT_LABEL];
-
-    _Static_assert(sizeof "tenant= " + FG_TENANT_LABEL + FG_REQUEST_WHO <= FG_JOB_WHO + 2,
-                   "both fit");
-    snprintf(x->who, sizeof x->who, "tenant=%s %s", fg_tenant_label(&x->tenant, label),
-             fg_request_who(r, who));
-}
-
 void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
                           const struct fg_tenant *tenant, enum fg_completion_kind kind)
 {
@@ -503,7 +493,7 @@ void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
     x->all = all;
     x->kind = kind;
     x->tenant = *tenant;
-    name_caller(x, r);
+    fg_caller_name(&x->tenant, r, x->who);
     x->body = body;
     x->body_bytes = bytes;
     x->rc = FG_ECANCELED;
