@@ -232,18 +232,6 @@ static int refuse_change(const struct fg_caller *caller, enum fg_operation_kind 
                         what);
 }
 
-const char *fg_caller_name(const struct fg_tenant *tenant, const struct fg_request *r,
-                           char out[FG_JOB_WHO])
-{
-    char who[FG_REQUEST_WHO], label[FG_TENANT_LABEL];
-
-    _Static_assert(sizeof "tenant= " + FG_TENANT_LABEL + FG_REQUEST_WHO <= FG_JOB_WHO + 2,
-                   "both fit");
-    snprintf(out, FG_JOB_WHO, "tenant=%s %s", fg_tenant_label(tenant, label),
-             fg_request_who(r, who));
-    return out;
-}
-
 int fg_caller_may(const struct fg_caller *caller, enum fg_operation_kind kind,
                   struct fg_http_error *e)
 {

@@ -56,10 +56,6 @@ int fg_caller_of_arrival(const struct fg_callers *c, const struct fg_arrival *a,
 int fg_caller_of_request(const struct fg_callers *c, const struct fg_request *r,
                          struct fg_caller *out, struct fg_http_error *e);
 
-/* Who a request is of, as the log says it: its tenant, and its user or address. Returns out. */
-const char *fg_caller_name(const struct fg_tenant *tenant, const struct fg_request *r,
-                           char out[FG_JOB_WHO]);
-
 /* May the caller have such an operation? FG_EINVAL with *e filled: no (403). */
 int fg_caller_may(const struct fg_caller *caller, enum fg_operation_kind kind,
                   struct fg_http_error *e);

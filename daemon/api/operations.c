@@ -343,10 +343,10 @@ void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
     enum fg_operation_kind kind = FG_OPERATION_LIST;
     struct operation *x = NULL;
     struct fg_http_error e;
-    char who[FG_JOB_WHO];
+    char who[FG_JOB_WHO], from[FG_REQUEST_WHO];
 
     fg_operation_path_kind(path, &kind);
-    fg_caller_name(&caller->tenant, r, who);
+    fg_tenant_who(&caller->tenant, fg_request_who(r, from), who);
     if (kind == FG_OPERATION_EXPORT && fg_request_is_head(r)) {
         name_signer(all->service, r);
         fg_reply_head(r, PACK);

@@ -93,7 +93,10 @@ struct fg_token_rules {
     uint32_t min_tokens; /* before so many, no token, text or stop string ends the answer */
 };
 
+/* Who asks, for the log: tenant=..., and what `from` says: uid=... or peer=..., at most 63 bytes.
+ * Returns out. */
 enum { FG_JOB_WHO = 80 };
+const char *fg_tenant_who(const struct fg_tenant *t, const char *from, char out[FG_JOB_WHO]);
 
 struct fg_job_request {
     enum fg_prompt_kind kind;
@@ -109,7 +112,7 @@ struct fg_job_request {
     bool no_answer_header; /* FG_PROMPT_CHAT: the prompt ends with the last message */
     bool continue_final;   /* FG_PROMPT_CHAT: that message has no end, and the answer goes on */
     struct fg_tenant tenant;
-    char who[FG_JOB_WHO]; /* who asks, for the log: tenant=... uid=... or peer=... */
+    char who[FG_JOB_WHO]; /* who asks, for the log: fg_tenant_who() */
     int32_t max_tokens;   /* -1: until the context is full */
     struct fg_sampling sampling;
     struct fg_token_rules rules;

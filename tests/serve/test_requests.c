@@ -5,30 +5,24 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cache/cache.h"
+#include "capture.h"
 #include "fake_engine.h"
 #include "fixture.h"
 #include "gate.h"
 #include "serve/backend.h"
 #include "serve/job_state.h"
-#include "serve/operation.h"
+#include "told.h"
 
 struct env {
     char *dir, *model, *cache;
     struct fg_flow_options opt;
     struct fake_settings settings;
     struct gate gate;
-};
-
-/* Why an operation failed. */
-struct told {
-    sem_t ended;
-    struct fg_err error;
 };
 
 static int set_up(void **state)
@@ -95,6 +89,21 @@ static char *letters(size_t n)
     return text;
 }
 
+/* A chat of one message, which the request takes over. */
+static struct fg_job_request chat_of(char *content)
+{
+    struct fg_job_request req = fixture_random_request(0, 1);
+
+    req.kind = FG_PROMPT_CHAT;
+    req.messages = calloc(1, sizeof *req.messages);
+    req.n_messages = 1;
+    req.messages[0].role = fixture_copy("user");
+    req.messages[0].content = content;
+    req.messages[0].content_bytes = strlen(content);
+    strcpy(req.who, "tenant=0a0b0c0d uid=7");
+    return req;
+}
+
 static void test_refusals(void **state)
 {
     struct fg_flow *flow = open_flow(*state, false);
@@ -136,14 +145,7 @@ static void test_refusals(void **state)
                   "This model's maximum context length is 1024 tokens. However, you requested at "
                   "least 1026 tokens (at least 1025 in the messages, 1 in the completion). Please "
                   "reduce the length of the messages or completion.");
-    req = fixture_random_request(0, 1);
-    req.kind = FG_PROMPT_CHAT;
-    req.messages = calloc(1, sizeof *req.messages);
-    req.n_messages = 1;
-    req.messages[0].role = fixture_copy("user");
-    req.messages[0].content = letters(5000);
-    req.messages[0].content_bytes = 5000;
-    check_refusal(flow, req, FG_ETOOLONG,
+    check_refusal(flow, chat_of(letters(5000)), FG_ETOOLONG,
                   "This model's maximum context length is 1024 tokens. However, you requested at "
                   "least 1026 tokens (at least 1025 in the messages, 1 in the completion). Please "
                   "reduce the length of the messages or completion.");
@@ -488,56 +490,6 @@ static void test_fairness(void **state)
     fg_flow_destroy(flow);
 }
 
-/* What is logged between these two. */
-struct capture {
-    int fds[2], old;
-};
-
-static void capture_begin(struct capture *c)
-{
-    c->old = dup(2);
-    assert_int_equal(pipe(c->fds), 0);
-    dup2(c->fds[1], 2);
-}
-
-/* Cut at the buffer's end. */
-static void capture_end(struct capture *c, char *lines, size_t n)
-{
-    ssize_t got;
-
-    dup2(c->old, 2);
-    close(c->fds[1]);
-    got = read(c->fds[0], lines, n - 1);
-    assert_true(got > 0);
-    lines[got] = '\0';
-    close(c->fds[0]);
-    close(c->old);
-}
-
-static struct fg_job_request chat_of(const char *content)
-{
-    struct fg_job_request req = fixture_random_request(0, 1);
-
-    req.kind = FG_PROMPT_CHAT;
-    req.messages = calloc(1, sizeof *req.messages);
-    req.n_messages = 1;
-    req.messages[0].role = fixture_copy("user");
-    req.messages[0].content = fixture_copy(content);
-    req.messages[0].content_bytes = strlen(content);
-    strcpy(req.who, "tenant=0a0b0c0d uid=7");
-    return req;
-}
-
-static void on_operation(void *ctx, struct fg_operation_event *event)
-{
-    struct told *told = ctx;
-
-    if (event->kind != FG_OPERATION_FAILED)
-        return;
-    told->error = event->error;
-    sem_post(&told->ended);
-}
-
 /* A chat template may say what it was given: to the client, and not to the log. */
 static void test_words_of_templates(void **state)
 {
@@ -546,8 +498,8 @@ static void test_words_of_templates(void **state)
     struct capture log;
     struct told told;
     char lines[4096];
-    struct fg_operation_request find = {.kind = FG_OPERATION_FIND, .prompt = chat_of("a secret")};
-    struct fg_operation *operation;
+    struct fg_operation_request find = {.kind = FG_OPERATION_FIND,
+                                        .prompt = chat_of(fixture_copy("a secret"))};
     struct fg_flow *flow;
 
     env->opt.chat_template = (struct fg_str){text, sizeof text - 1};
@@ -556,12 +508,10 @@ static void test_words_of_templates(void **state)
     flow = open_flow(env, false);
     strcpy(find.who, "tenant=0a0b0c0d uid=7");
     capture_begin(&log);
-    check_refusal(flow, chat_of("a secret"), FG_EINVAL,
+    check_refusal(flow, chat_of(fixture_copy("a secret")), FG_EINVAL,
                   "the model's chat template refuses this: not this: a secret");
-    sem_init(&told.ended, 0, 0);
-    assert_int_equal(fg_operation_start(flow, &find, on_operation, &told, &operation, NULL), 0);
-    sem_wait(&told.ended);
-    fg_operation_release(operation);
+    told_begin(&told, flow, find);
+    told_wait(&told);
     fg_flow_destroy(flow);
     capture_end(&log, lines, sizeof lines);
     assert_string_equal(told.error.text,
@@ -569,7 +519,6 @@ static void test_words_of_templates(void **state)
     assert_non_null(strstr(lines, "warn flow job=1 tenant=0a0b0c0d uid=7 failed=\""));
     assert_non_null(strstr(lines, "info flow operation=1 tenant=0a0b0c0d uid=7 failed=\""));
     assert_null(strstr(lines, "secret"));
-    sem_destroy(&told.ended);
 }
 
 /* What a request had to do with why it failed does not end the cause. */

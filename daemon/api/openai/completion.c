@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/caller.h"
 #include "api/common/body.h"
 #include "api/common/job_event.h"
 #include "api/common/pending.h"
@@ -479,6 +478,7 @@ void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
     struct fg_http_error e;
     int rc = x ? read_cache_header(x, r, &e) : fg_json_nomem(&e);
     struct fg_body *body = rc == 0 ? fg_request_take_body(r) : NULL;
+    char who[FG_REQUEST_WHO];
 
     if (rc == 0 && !body)
         rc = fg_json_nomem(&e);
@@ -493,7 +493,7 @@ void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
     x->all = all;
     x->kind = kind;
     x->tenant = *tenant;
-    fg_caller_name(&x->tenant, r, x->who);
+    fg_tenant_who(&x->tenant, fg_request_who(r, who), x->who);
     x->body = body;
     x->body_bytes = bytes;
     x->rc = FG_ECANCELED;
