@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "fulgur/error.h"
 #include "fulgur/str.h"
@@ -45,6 +46,11 @@ enum fg_prompt_kind { FG_PROMPT_TEXT, FG_PROMPT_TOKENS, FG_PROMPT_CHAT };
 struct fg_tenant {
     uint8_t id[16];
 };
+
+static inline bool fg_same_tenant(const struct fg_tenant *a, const struct fg_tenant *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
 
 /* What the log calls a tenant: the first 8 digits of its id, which say nothing of its key. */
 enum { FG_TENANT_LABEL = 9 };
@@ -233,8 +239,9 @@ uint64_t fg_job_id(const struct fg_job *job);
  * secret (tenant.h). `who` is not kept and not logged. Any thread. */
 void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenant *out);
 
-/* Keeps what the model wrote where it called tools, under the id of the first call. Any thread. */
-void fg_flow_spoke(struct fg_flow *flow, const struct fg_tenant *tenant, const char *id,
+/* Keeps what the model wrote where it called tools, under the id of the first call, unless the
+ * tenant has had something forgotten since the job was submitted. Any thread. */
+void fg_flow_spoke(struct fg_flow *flow, const struct fg_job *job, const char *id,
                    struct fg_str text);
 
 /* Text to ids and back, without a job; run on the caller's thread, safe beside everything. ids and

@@ -172,8 +172,8 @@ static int check_room(const struct fg_flow *flow, const struct fg_operation_requ
     uint32_t most = FG_MAX_OPERATIONS - (req->runs_daemon ? 0 : FG_OPERATOR_OPERATIONS), own = 0;
 
     for (const struct fg_operation *t = flow->operations; t; t = t->next)
-        own += t->req.runs_daemon == req->runs_daemon &&
-               memcmp(&t->req.tenant, &req->tenant, sizeof req->tenant) == 0;
+        own +=
+            t->req.runs_daemon == req->runs_daemon && fg_same_tenant(&t->req.tenant, &req->tenant);
     if (own >= FG_TENANT_OPERATIONS)
         return fg_fail(err, FG_EBUSY,
                        "%" PRIu32 " operations of yours on the cache run already; end one, or try "

@@ -292,7 +292,7 @@ static void on_spoke(void *ctx, const char *id, struct fg_str text)
     const struct fg_completion *x = ctx;
     const struct fg_backend *b = &x->all->service->backend;
 
-    b->spoke(b->ctx, &x->tenant, id, text);
+    b->spoke(b->ctx, x->choices[0].job, id, text);
 }
 
 static void set_up_writer(struct fg_completion *x, bool chat)
