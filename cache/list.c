@@ -4,9 +4,10 @@
 #include "reader.h"
 #include "tree.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/hex.h"
 
 bool fg_tree_stored(const struct fg_entry *e)
 {
@@ -133,15 +134,6 @@ int fg_cache_list(struct fg_cache *c, const struct fg_key *roots, size_t n_roots
     return rc;
 }
 
-/* The 4 bits of a hexadecimal digit; -1 for others. */
-static int digit(char ch)
-{
-    if (ch >= '0' && ch <= '9')
-        return ch - '0';
-    ch = (char)tolower((unsigned char)ch);
-    return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
-}
-
 static bool begins(const struct fg_key *key, const uint8_t *digits, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -160,7 +152,7 @@ int fg_cache_resolve(struct fg_cache *c, const struct fg_key *roots, size_t n_ro
     if (n == 0 || n > sizeof digits)
         return fg_fail(err, FG_EINVAL, "id '%.40s': should be 1 to 32 hexadecimal digits", id);
     for (size_t i = 0; i < n; i++) {
-        int d = digit(id[i]);
+        int d = fg_hex_digit(id[i]);
 
         if (d < 0)
             return fg_fail(err, FG_EINVAL, "id '%.40s': should be 1 to 32 hexadecimal digits", id);
