@@ -1,10 +1,19 @@
-/* Bytes as lower-case hexadecimal digits. */
+/* Hexadecimal digits. Any thread. */
 #ifndef FG_BASE_HEX_H
 #define FG_BASE_HEX_H
 
 #include <stddef.h>
 
-/* out: 2 n digits and a NUL. Any thread. */
+/* Bytes as lower-case digits; out: 2 n of them and a NUL. */
 void fg_hex(const void *bytes, size_t n, char *out);
+
+/* What a digit of either case stands for; -1: it is none. */
+static inline int fg_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
 #endif

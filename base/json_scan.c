@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hex.h"
 #include "utf8.h"
 
 static bool is_blank(char c)
@@ -61,14 +62,11 @@ static int32_t read_hex(struct fg_str t, size_t at)
     int32_t v = 0;
 
     for (size_t i = at; i < at + 4; i++) {
-        char c = i < t.n ? t.p[i] : 0;
+        int digit = i < t.n ? fg_hex_digit(t.p[i]) : -1;
 
-        if (c >= '0' && c <= '9')
-            v = v * 16 + (c - '0');
-        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-            v = v * 16 + ((c | 0x20) - 'a' + 10);
-        else
+        if (digit < 0)
             return -1;
+        v = v * 16 + digit;
     }
     return v;
 }
@@ -219,25 +217,8 @@ bool fg_scan_find(struct fg_str object, const char *name, struct fg_str *value)
 static void add_code(uint32_t c, struct fg_buffer *out)
 {
     char b[4];
-    size_t n = 0;
 
-    if (c < 0x80) {
-        b[n++] = (char)c;
-    } else {
-        if (c < 0x800) {
-            b[n++] = (char)(0xc0 | c >> 6);
-        } else {
-            if (c < 0x10000) {
-                b[n++] = (char)(0xe0 | c >> 12);
-            } else {
-                b[n++] = (char)(0xf0 | c >> 18);
-                b[n++] = (char)(0x80 | (c >> 12 & 0x3f));
-            }
-            b[n++] = (char)(0x80 | (c >> 6 & 0x3f));
-        }
-        b[n++] = (char)(0x80 | (c & 0x3f));
-    }
-    fg_buffer_add(out, b, n);
+    fg_buffer_add(out, b, fg_utf8_put(c, b));
 }
 
 /* The character of an escape at the backslash t.p[at]; returns where the text goes on. */

@@ -72,6 +72,17 @@ size_t fg_utf8_length(const char *p, size_t n)
     return fg_utf8_next(p, n, &len) == FG_UTF8_CHAR ? len : 0;
 }
 
+size_t fg_utf8_put(uint32_t c, char out[4])
+{
+    static const uint32_t first[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+    for (size_t i = n; i-- > 1; c >>= 6)
+        out[i] = (char)(0x80 | (c & 0x3f));
+    out[0] = (char)(first[n] | c);
+    return n;
+}
+
 size_t fg_utf8_cut(const char *p, size_t n)
 {
     while (n > 0 && ((unsigned char)p[n] & 0xc0) == 0x80)

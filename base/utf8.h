@@ -4,6 +4,7 @@
 #define FG_UTF8_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum fg_utf8_kind {
     FG_UTF8_CHAR,    /* a well-formed sequence */
@@ -20,6 +21,9 @@ size_t fg_utf8_valid(const char *p, size_t n);
 
 /* Bytes of the well-formed sequence at the start of p[0..n), n > 0; 0 when there is none. */
 size_t fg_utf8_length(const char *p, size_t n);
+
+/* Writes a code point, at most U+10FFFF, and returns its bytes. */
+size_t fg_utf8_put(uint32_t c, char out[4]);
 
 /* Where to cut a text so that at most n bytes stay and no character is divided. The text has more
  * than n bytes: p[n] is looked at. */

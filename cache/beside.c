@@ -14,7 +14,10 @@ int fg_cache_keep_file(struct fg_cache *c, const char *name)
     int fd, rc = FG_EFULL;
     ssize_t n;
 
+    /* Only in another phase does the writer change directories, and it needs mu to enter one. */
     pthread_mutex_lock(&c->mu);
+    while (c->handover.phase != FG_PHASE_OPEN)
+        pthread_cond_wait(&c->handover.turned, &c->mu);
     fd = openat(c->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     n = fd >= 0 ? read(fd, f.bytes, sizeof f.bytes) : -1;
     if (n < 0) {
@@ -51,15 +54,21 @@ static int restore(int dir, const struct fg_beside_file *f)
 
 void fg_beside_restore(struct fg_cache *c)
 {
-    for (size_t i = 0; i < c->beside.n; i++) {
-        int e = restore(c->dir_fd, &c->beside.files[i]);
+    struct fg_beside b;
+
+    pthread_mutex_lock(&c->mu); /* not held across the disk */
+    b = c->beside;
+    pthread_mutex_unlock(&c->mu);
+    for (size_t i = 0; i < b.n; i++) {
+        int e = restore(c->dir_fd, &b.files[i]);
 
         if (e)
             fg_cache_logf(c, FG_CACHE_LOG_ERROR,
                           "event=not_restored file=%s/%s error=\"%s\" hint=\"what is stored now is "
                           "not found after a restart\"",
-                          c->opt.dir, c->beside.files[i].name, strerror(e));
+                          c->opt.dir, b.files[i].name, strerror(e));
     }
+    explicit_bzero(&b, sizeof b);
 }
 
 void fg_beside_finish(struct fg_cache *c)

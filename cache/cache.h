@@ -47,8 +47,8 @@ struct fg_cache_options {
 int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, struct fg_err *err);
 /* Remembers the file `name` (a literal; less than 256 bytes) of the cache directory: where the
  * directory is replaced while the cache is open, and the new one has no such file, it is written
- * there (0600). Before the first put, from one thread. FG_EFULL: it is larger, or there are four
- * already; codes of fg_errno_code() where it cannot be read. */
+ * there (0600). Waits while a damaged store is reopened. Any thread. FG_EFULL: it is larger, or
+ * there are four already; codes of fg_errno_code() where it cannot be read. */
 int fg_cache_keep_file(struct fg_cache *c, const char *name);
 /* Writes what is queued (but not to a store that is damaged: nobody waits for its check), stops
  * both threads, unlocks. NULL is fine. No other thread may use the

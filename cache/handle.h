@@ -60,9 +60,9 @@ struct fg_cache {
     struct fg_store store;
     struct fg_reserve reserve;
     struct fg_handover handover;
-    struct fg_beside beside; /* filled before the first put */
 
     pthread_mutex_t mu; /* all below, down to the counters */
+    struct fg_beside beside;
     struct fg_index ix;
     uint64_t target;       /* for ix.cost + writing + remains.cost */
     uint64_t writing;      /* cost of the puts in the writer's batch */

@@ -4,11 +4,13 @@
 #include "reader.h"
 #include "tree.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-bool fg_tree_stored(const struct fg_entry *e)
+#include "base/hex.h"
+
+/* As a block. */
+static bool is_stored(const struct fg_entry *e)
 {
     return e->flags[FG_KIND_BLOCK] & FG_REC_STORED;
 }
@@ -28,7 +30,7 @@ static unsigned stored_children(const struct fg_entry *e)
     unsigned n = 0;
 
     for (const struct fg_entry *ch = e->first_child; ch && n < 2; ch = ch->next_sibling)
-        n += fg_tree_stored(ch);
+        n += is_stored(ch);
     return n;
 }
 
@@ -116,7 +118,7 @@ int fg_cache_list(struct fg_cache *c, const struct fg_key *roots, size_t n_roots
 
         for (struct fg_entry *e = top ? next_below(top, top) : NULL; !rc && e;
              e = next_below(e, top)) {
-            unsigned children = fg_tree_stored(e) ? stored_children(e) : 1;
+            unsigned children = is_stored(e) ? stored_children(e) : 1;
 
             if (children != 1)
                 rc = add_row(&rows, e, children);
@@ -131,15 +133,6 @@ int fg_cache_list(struct fg_cache *c, const struct fg_key *roots, size_t n_roots
     pthread_mutex_unlock(&c->mu);
     free(rows.p);
     return rc;
-}
-
-/* The 4 bits of a hexadecimal digit; -1 for others. */
-static int digit(char ch)
-{
-    if (ch >= '0' && ch <= '9')
-        return ch - '0';
-    ch = (char)tolower((unsigned char)ch);
-    return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
 }
 
 static bool begins(const struct fg_key *key, const uint8_t *digits, size_t n)
@@ -160,7 +153,7 @@ int fg_cache_resolve(struct fg_cache *c, const struct fg_key *roots, size_t n_ro
     if (n == 0 || n > sizeof digits)
         return fg_fail(err, FG_EINVAL, "id '%.40s': should be 1 to 32 hexadecimal digits", id);
     for (size_t i = 0; i < n; i++) {
-        int d = digit(id[i]);
+        int d = fg_hex_digit(id[i]);
 
         if (d < 0)
             return fg_fail(err, FG_EINVAL, "id '%.40s': should be 1 to 32 hexadecimal digits", id);
@@ -172,7 +165,7 @@ int fg_cache_resolve(struct fg_cache *c, const struct fg_key *roots, size_t n_ro
 
         for (struct fg_entry *e = top ? next_below(top, top) : NULL; e && found < 2;
              e = next_below(e, top)) {
-            if (!fg_tree_stored(e) || !begins(&e->key, digits, n))
+            if (!is_stored(e) || !begins(&e->key, digits, n))
                 continue;
             found++;
             *key = e->key;
@@ -192,7 +185,7 @@ static int climb(struct fg_cache *c, const struct fg_key *key, struct fg_cache_p
     struct fg_entry *e = fg_index_find(&c->ix, key), *up;
     uint32_t n = 0;
 
-    if (!e || !fg_tree_stored(e) || !e->parent)
+    if (!e || !is_stored(e) || !e->parent)
         return FG_ENOTFOUND;
     for (up = e; up->parent; up = up->parent)
         n++;

@@ -88,7 +88,7 @@ static int check_sizes(const struct fg_pack_head *h, uint64_t total, size_t n, s
     return 0;
 }
 
-int fg_pack_head_decode(const uint8_t *p, size_t n, struct fg_pack_head *h, struct fg_err *err)
+static int decode_head(const uint8_t *p, size_t n, struct fg_pack_head *h, struct fg_err *err)
 {
     uint8_t check[16];
 
@@ -204,7 +204,7 @@ int fg_pack_reader_init(struct fg_pack_reader *r, const void *p, size_t n, struc
     int rc;
 
     *r = (struct fg_pack_reader){.p = p, .end = n, .at = FG_PACK_HEAD_BYTES};
-    rc = fg_pack_head_decode(p, n, &r->head, err);
+    rc = decode_head(p, n, &r->head, err);
     if (rc)
         return rc;
     r->is_signed = r->head.version != FG_PACK_UNSIGNED;

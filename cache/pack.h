@@ -41,10 +41,6 @@ struct fg_pack_record {
 uint64_t fg_pack_bytes(const struct fg_pack_head *h); /* of the whole pack */
 
 void fg_pack_head_encode(const struct fg_pack_head *h, uint8_t out[FG_PACK_HEAD_BYTES]);
-/* The first bytes of a pack of n bytes. FG_EFORMAT: not a pack, cut off, its checksum does not
- * hold, or sizes that contradict each other or n; FG_EUNSUPPORTED: another version, both are named.
- */
-int fg_pack_head_decode(const uint8_t *p, size_t n, struct fg_pack_head *h, struct fg_err *err);
 /* Would the pack's payloads be right here? FG_EINVAL: names the first field that differs, and both
  * values. */
 int fg_pack_match(const struct fg_pack_head *pack, const struct fg_pack_head *here,
@@ -79,7 +75,9 @@ struct fg_pack_reader {
     bool verified;                /* its end was reached before */
     struct fg_pack_digest digest;
 };
-/* Checks the head; the pack's n bytes at p must outlive the reader. As fg_pack_head_decode(). */
+/* Checks the head; the pack's n bytes at p must outlive the reader. FG_EFORMAT: not a pack, cut
+ * off, its checksum does not hold, or sizes that contradict each other or n; FG_EUNSUPPORTED:
+ * another version, both are named. */
 int fg_pack_reader_init(struct fg_pack_reader *r, const void *p, size_t n, struct fg_err *err);
 /* 1: *out is the next record, whose checksum holds; 0: the pack is over and whole, and signed by
  * `signer` when it is signed; FG_EFORMAT: what is wrong, and where. */

@@ -32,7 +32,9 @@ void fg_plan_forget(struct fg_cache *c, struct fg_batch *b, struct fg_entry *e, 
     b->victims[b->n_victims - 1].forgotten = true;
 }
 
-int fg_plan_room(struct fg_cache *c, struct fg_batch *b, uint64_t bytes)
+/* Adds victims until `bytes` fit within the target. 0; FG_EFULL: nothing left that may go;
+ * FG_EBUSY: the batch holds no more victims. */
+static int make_room(struct fg_cache *c, struct fg_batch *b, uint64_t bytes)
 {
     while (c->ix.cost + c->writing + c->remains.cost + bytes > c->target) {
         enum fg_kind kind;
@@ -127,7 +129,7 @@ static int plan_put(struct fg_cache *c, struct fg_batch *b, struct fg_item *it)
         fg_count(c, FG_N_ORPHAN, 1);
         goto drop;
     }
-    rc = fg_plan_room(c, b, cost);
+    rc = make_room(c, b, cost);
     if (rc == FG_EBUSY)
         return rc;
     if (rc) {
@@ -239,7 +241,7 @@ void fg_plan(struct fg_cache *c, struct fg_batch *b)
     if (b->task && c->queue.head)
         b->more = true;
     /* Only a smaller budget than the last run's leaves something to do here. */
-    if (fg_plan_room(c, b, 0) == FG_EBUSY)
+    if (make_room(c, b, 0) == FG_EBUSY)
         b->more = true;
     if (!b->task)
         fg_remains_plan(c, b);

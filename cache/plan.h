@@ -12,9 +12,6 @@ struct fg_cache;
 struct fg_item;
 
 void fg_plan(struct fg_cache *c, struct fg_batch *b);
-/* Adds victims until `bytes` fit within the target. 0; FG_EFULL: nothing left that may go;
- * FG_EBUSY: the batch holds no more victims. */
-int fg_plan_room(struct fg_cache *c, struct fg_batch *b, uint64_t bytes);
 /* Victims whatever the target says, until about `bytes` are given up. */
 void fg_plan_evict(struct fg_cache *c, struct fg_batch *b, uint64_t bytes);
 /* Takes a put out of the queue, and forgets it. */

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 MDB_txn *fg_store_enter(struct fg_cache *c)
@@ -133,34 +132,19 @@ static void forget_stored(struct fg_cache *c)
     pthread_mutex_unlock(&c->mu);
 }
 
-static uint64_t now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void note_reopening(struct fg_cache *c, int rc, const struct fg_err *err)
 {
-    enum { FIRST = 100, MOST = 60000 };
-
     if (rc == 0) {
-        c->handover.retry_at = c->handover.retry_after = c->handover.failures = 0;
+        c->handover.retry = (struct fg_retry){.failures = 0};
         fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=reopened dir=%s", c->opt.dir);
         return;
     }
     /* Once more at once: who changed the file may have been at it. */
-    if (c->handover.failures++ > 0)
-        c->handover.retry_after = c->handover.retry_after ? 2 * c->handover.retry_after : FIRST;
-    if (c->handover.retry_after > MOST)
-        c->handover.retry_after = MOST;
-    c->handover.retry_at = now() + c->handover.retry_after;
-    fg_cache_logf(c, rc == FG_ECANCELED ? FG_CACHE_LOG_INFO : FG_CACHE_LOG_ERROR,
-                  "event=reopen_failed retry_ms=%llu error=\"%s\"%s",
-                  (unsigned long long)c->handover.retry_after, err->text,
-                  err->code == FG_EACCESS ? " hint=\"another directory is taken by a restart\""
-                                          : "");
+    fg_retry_failed(&c->handover.retry);
+    fg_cache_logf(
+        c, rc == FG_ECANCELED ? FG_CACHE_LOG_INFO : FG_CACHE_LOG_ERROR,
+        "event=reopen_failed retry_ms=%u error=\"%s\"%s", c->handover.retry.after, err->text,
+        err->code == FG_EACCESS ? " hint=\"another directory is taken by a restart\"" : "");
 }
 
 /* LMDB is closed. What is open is not what is there. */
@@ -190,7 +174,7 @@ void fg_store_recover(struct fg_cache *c)
     const char *what;
     int rc = 0;
 
-    if (atomic_load(&c->writer.stop) || now() < c->handover.retry_at)
+    if (atomic_load(&c->writer.stop) || !fg_retry_due(&c->handover.retry))
         return;
     turn(c, FG_PHASE_AWAY);
     what = fg_store_replaced(c);

@@ -9,6 +9,7 @@
 #include <lmdb.h>
 
 #include "fulgur/error.h"
+#include "retry.h"
 
 struct fg_cache;
 
@@ -23,10 +24,7 @@ struct fg_handover {
     enum fg_phase phase;    /* mu */
     MDB_txn *newest, *used; /* what is read (snapshot.h), by the reader now, if it is in; mu */
     pthread_cond_t turned;  /* one of them changed */
-    /* Opening a damaged store again has failed so often: when it may be tried again, and how long
-     * that was from then; milliseconds. The writer's. */
-    unsigned failures;
-    uint64_t retry_at, retry_after;
+    struct fg_retry retry;  /* of opening a damaged store again; the writer's */
 };
 
 /* The reader goes in, and reads this transaction: LMDB stays open until it leaves. NULL: it is

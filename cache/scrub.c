@@ -145,20 +145,33 @@ static int commit_empty(struct fg_cache *c, unsigned what, struct fg_err *err)
               : 0;
 }
 
+static void note_result(struct fg_cache *c, int rc, const struct fg_err *err)
+{
+    c->writer.unscrubbed = rc != 0;
+    if (rc == 0) {
+        c->writer.scrub = (struct fg_retry){.failures = 0};
+        return;
+    }
+    fg_retry_failed(&c->writer.scrub);
+    fg_cache_logf(c, FG_CACHE_LOG_ERROR, "event=scrub_failed dir=%s retry_ms=%u error=\"%s\"",
+                  c->opt.dir, c->writer.scrub.after, err->text);
+}
+
 int fg_scrub(struct fg_cache *c, struct fg_err *err)
 {
-    int rc = fg_store_reopen(c, NULL, err);
+    struct fg_err why = {0};
+    int rc = fg_store_reopen(c, NULL, &why);
 
     if (!rc)
-        rc = commit_empty(c, 0, err);
+        rc = commit_empty(c, 0, &why);
     if (!rc)
-        rc = scrub_file(c, err);
+        rc = scrub_file(c, &why);
     if (rc == FG_ECORRUPT)
         fg_report_damage(c, "a page that does not verify was met while overwriting");
     if (!rc) {
         fg_dir_remove_aside(c);
-        rc = commit_empty(c, FG_COMMIT_UNMARK, err);
+        rc = commit_empty(c, FG_COMMIT_UNMARK, &why);
     }
-    c->writer.unscrubbed = rc != 0;
-    return rc;
+    note_result(c, rc, &why);
+    return rc ? fg_fail(err, rc, "%s", why.text) : 0;
 }

@@ -234,7 +234,7 @@ static void run_task(struct fg_cache *c, struct fg_batch *b)
 {
     struct fg_item *it = b->task;
 
-    if (c->writer.unscrubbed)
+    if (c->writer.unscrubbed && fg_retry_due(&c->writer.scrub))
         fg_scrub(c, NULL);
     if (!it)
         return;

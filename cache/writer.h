@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "fulgur/error.h"
+#include "retry.h"
 
 struct fg_batch;
 struct fg_cache;
@@ -28,6 +29,7 @@ struct fg_writer {
     uint64_t lacked; /* the disk was full: so many bytes found no room; else 0 */
     unsigned untold; /* FG_UNTOLD_*: whoever asks next for one of these is told instead */
     bool unscrubbed; /* what was forgotten is not overwritten yet */
+    struct fg_retry scrub; /* of that */
 };
 
 int fg_writer_start(struct fg_cache *c, struct fg_err *err);

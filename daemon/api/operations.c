@@ -31,14 +31,13 @@ struct operation {
     struct fg_work work; /* reads the body */
     struct fg_body *body;
     char *query; /* or NULL */
-    char who[FG_REQUEST_WHO];
+    char who[FG_JOB_WHO];
     char id[FG_LOG_TEXT]; /* that was given, for the log; "" for none */
     struct fg_operation_request asked;
     struct fg_http_error error; /* why it could not be read, when rc says so */
     int rc;
     struct fg_operation *operation; /* NULL before it is started */
     enum fg_operation_kind kind;
-    struct fg_tenant tenant;
     bool stream;
     unsigned unsent;  /* pieces that the client has not taken */
     struct item last; /* DONE and FAILED must arrive whatever memory there is */
@@ -187,8 +186,7 @@ static void on_done(struct operation *x)
 }
 
 /* Who asked for what changes the store, leaves it or costs much of it, and what came of it. */
-static void audit(enum fg_operation_kind kind, const struct fg_tenant *by, const char *who,
-                  const char *id, const char *result)
+static void audit(enum fg_operation_kind kind, const char *who, const char *id, const char *result)
 {
     static const char *const names[] = {[FG_OPERATION_FORGET] = "forget",
                                         [FG_OPERATION_COMPACT] = "gc",
@@ -197,11 +195,9 @@ static void audit(enum fg_operation_kind kind, const struct fg_tenant *by, const
                                         [FG_OPERATION_IMPORT] = "import"};
     const size_t n = sizeof names / sizeof *names;
     const char *name = (size_t)kind < n ? names[kind] : NULL;
-    char tenant[FG_TENANT_LABEL];
 
     if (name)
-        fg_log_audit("api", "event=%s tenant=%s %s id=\"%s\" result=\"%s\"", name,
-                     fg_tenant_label(by, tenant), who, id, result);
+        fg_log_audit("api", "event=%s %s id=\"%s\" result=\"%s\"", name, who, id, result);
 }
 
 static const char *result_of(const struct operation *x)
@@ -215,7 +211,7 @@ static void end(struct operation *x)
 {
     struct fg_service *s = x->all->service;
 
-    audit(x->kind, &x->tenant, x->who, x->id, result_of(x));
+    audit(x->kind, x->who, x->id, result_of(x));
     TAILQ_REMOVE(&x->all->list, &x->pending, link);
     if (x->operation)
         s->backend.finish(s->backend.ctx, x->operation);
@@ -347,10 +343,10 @@ void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
     enum fg_operation_kind kind = FG_OPERATION_LIST;
     struct operation *x = NULL;
     struct fg_http_error e;
-    char who[FG_REQUEST_WHO];
+    char who[FG_JOB_WHO], from[FG_REQUEST_WHO];
 
     fg_operation_path_kind(path, &kind);
-    fg_request_who(r, who);
+    fg_tenant_who(&caller->tenant, fg_request_who(r, from), who);
     if (kind == FG_OPERATION_EXPORT && fg_request_is_head(r)) {
         name_signer(all->service, r);
         fg_reply_head(r, PACK);
@@ -360,15 +356,16 @@ void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
         fg_json_nomem(&e);
         x = new_operation(all, r, kind);
     } else {
-        audit(kind, &caller->tenant, who, "", "refused");
+        audit(kind, who, "", "refused");
     }
     if (!x) {
         fg_reply_error(r, &e);
         return;
     }
-    x->asked.tenant = x->tenant = caller->tenant;
+    x->asked.tenant = caller->tenant;
     x->asked.runs_daemon = caller->runs_daemon;
     memcpy(x->who, who, sizeof who);
+    memcpy(x->asked.who, who, sizeof who);
     TAILQ_INSERT_TAIL(&all->list, &x->pending, link);
     fg_request_keep(&x->request, r, on_lost, x);
     x->work.run = read_body;

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/hex.h"
+
 static int malformed(struct fg_http_error *e, const char *why)
 {
     return fg_http_fail(e, 400, NULL, NULL, "%s", why);
@@ -177,14 +179,6 @@ int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
     return rc;
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Behind a size: blanks and `;` begin an extension, which ends with the line. */
 static bool extension_byte(struct fg_chunks *c, char *byte)
 {
@@ -205,7 +199,7 @@ static bool extension_byte(struct fg_chunks *c, char *byte)
 
 static bool size_byte(struct fg_chunks *c, char *byte)
 {
-    int digit = hex(*byte);
+    int digit = fg_hex_digit(*byte);
 
     if (digit < 0 && *byte != '\r')
         return c->digits && extension_byte(c, byte);

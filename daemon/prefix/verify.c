@@ -188,8 +188,22 @@ static bool equal(const struct fg_blob *a, const struct fg_blob *b)
     return same;
 }
 
-/* False: it was dropped. */
-static bool compare(struct fg_verify *v, const struct fg_prefix_cache *r, struct record *rec)
+/* What is wrong stays in the store until all is compared: it goes behind what continues it, so that
+ * a kill in between leaves nothing on top of what is gone. */
+static void note_wrong(struct fg_verify *v, const struct record *rec)
+{
+    if (v->wrong++ == 0)
+        v->first_wrong = rec->block;
+    if (rec->block == v->first_wrong && rec->is_state)
+        v->wrong_state = true;
+    else if (rec->block == v->first_wrong)
+        v->wrong_block = true;
+    fg_log(FG_LOG_ERROR, "flow", "verify=wrong kind=%s tokens=%u action=dropped",
+           rec->is_state ? "state" : "block", (rec->block + 1) * FG_BLOCK_TOKENS);
+}
+
+/* False: nobody may go on with it. */
+static bool compare(struct fg_verify *v, struct record *rec)
 {
     int rc = fg_ticket_wait(&rec->stored.ticket, NULL);
 
@@ -200,22 +214,17 @@ static bool compare(struct fg_verify *v, const struct fg_prefix_cache *r, struct
     } else if (equal(rec->stored.blob, rec->computed)) {
         v->verified++;
     } else {
-        if (v->wrong++ == 0)
-            v->first_wrong = rec->block;
-        fg_log(FG_LOG_ERROR, "flow", "verify=wrong kind=%s tokens=%u action=dropped",
-               rec->is_state ? "state" : "block", (rec->block + 1) * FG_BLOCK_TOKENS);
-        fg_cache_drop(r->cache, &rec->stored.key, rec->is_state);
+        note_wrong(v, rec);
         return false;
     }
     return rc != FG_ECORRUPT;
 }
 
 /* All of the look's records, or none where one could not be read from the device. Returns the first
- * one that was dropped, or NULL. */
-static const struct record *settle(struct fg_verify *v, const struct fg_prefix_cache *r,
-                                   struct fg_look *look)
+ * one that is bad, or NULL. */
+static const struct record *settle(struct fg_verify *v, struct fg_look *look)
 {
-    const struct record *dropped = NULL;
+    const struct record *bad = NULL;
 
     for (uint32_t i = 0; !v->error.code && i < look->n; i++) {
         struct fg_err err = {0};
@@ -234,9 +243,9 @@ static const struct record *settle(struct fg_verify *v, const struct fg_prefix_c
         return NULL;
     v->blocks = look->to;
     for (uint32_t i = 0; i < look->n; i++)
-        if (!compare(v, r, &look->records[i]) && !dropped)
-            dropped = &look->records[i];
-    return dropped;
+        if (!compare(v, &look->records[i]) && !bad)
+            bad = &look->records[i];
+    return bad;
 }
 
 static void destroy(const struct fg_prefix_cache *r, struct fg_look *look)
@@ -288,7 +297,7 @@ bool fg_verify_turn(const struct fg_prefix_cache *r, struct fg_verify_dropped *d
             continue;
         }
         *at = look->next;
-        bad = look->verify ? settle(look->verify, r, look) : NULL;
+        bad = look->verify ? settle(look->verify, look) : NULL;
         news = bad != NULL;
         if (bad)
             *dropped = (struct fg_verify_dropped){.by = look->verify,

@@ -16,8 +16,9 @@ struct fg_verify {
     uint32_t begun;                             /* boundaries that looks have begun at */
     uint32_t blocks;                            /* and that were compared */
     uint32_t under_way;                         /* looks */
-    uint64_t verified, wrong, unreadable, gone; /* records; wrong ones are dropped */
+    uint64_t verified, wrong, unreadable, gone; /* records; wrong ones go when it ends */
     uint32_t first_wrong; /* the block that it is, or at whose end; where `wrong` is not 0 */
+    bool wrong_block, wrong_state;  /* which of the two, or both */
     struct fg_verify *next_doubted; /* of those that found something wrong: sweep.h */
     bool doubted;                   /* it is one of them */
     struct fg_err error;            /* code not 0: why not all could be compared */
@@ -32,7 +33,8 @@ int fg_verify_look(struct fg_verify *v, const struct fg_prefix_cache *r, struct 
                    struct fg_err *err);
 /* Is something begun and not compared? r->wake wakes up when it can go on. */
 bool fg_verify_pending(const struct fg_verify *v);
-/* A record that was dropped, and maybe others behind it: block `index`, or the state at its end. */
+/* A record that is dropped, or will be when the verification ends, and maybe others behind it:
+ * block `index`, or the state at its end. */
 struct fg_verify_dropped {
     struct fg_verify *by; /* who found it */
     struct fg_key root, key;

@@ -36,9 +36,9 @@ struct fg_backend {
     void (*info)(void *ctx, struct fg_flow_info *out);
     void (*tenant)(void *ctx, const char *who, struct fg_tenant *out);
 
-    /* Keeps an answer as the model wrote it, by the id of its first tool call, so that the tenant's
-     * later prompts hold it in the same words. */
-    void (*spoke)(void *ctx, const struct fg_tenant *tenant, const char *id, struct fg_str text);
+    /* Keeps a job's answer as the model wrote it, by the id of its first tool call, so that its
+     * tenant's later prompts hold it in the same words. Before release(). */
+    void (*spoke)(void *ctx, const struct fg_job *job, const char *id, struct fg_str text);
 
     /* May take seconds for a long text, on the caller's thread: not for the event loop. *ids and
      * *text are malloc'd, the caller's. FG_EINVAL, FG_ENOMEM. */

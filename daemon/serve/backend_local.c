@@ -40,9 +40,9 @@ static void tenant(void *ctx, const char *who, struct fg_tenant *out)
     fg_flow_tenant(ctx, who, out);
 }
 
-static void spoke(void *ctx, const struct fg_tenant *tenant, const char *id, struct fg_str text)
+static void spoke(void *ctx, const struct fg_job *job, const char *id, struct fg_str text)
 {
-    fg_flow_spoke(ctx, tenant, id, text);
+    fg_flow_spoke(ctx, job, id, text);
 }
 
 static int tokenize(void *ctx, const struct fg_tokenize_request *request, int32_t **ids, size_t *n,

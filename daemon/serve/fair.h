@@ -28,11 +28,6 @@ struct fg_fair {
     uint32_t n_shares, n_jobs, max_jobs;
 };
 
-static inline bool fg_same_tenant(const struct fg_tenant *a, const struct fg_tenant *b)
-{
-    return memcmp(a, b, sizeof *a) == 0;
-}
-
 /* Counts a job of the tenant's. FG_EBUSY: the queue is full, and the tenant has its share of it;
  * FG_ENOMEM. Not two threads at a time; the same for fg_fair_leave(). */
 int fg_fair_enter(struct fg_fair *f, const struct fg_tenant *tenant, struct fg_err *err);

@@ -180,7 +180,7 @@ static void measure(struct fg_flow *flow, const struct fg_flow_options *opt)
 struct fg_key fg_flow_root(const struct fg_flow *flow, const struct fg_tenant *tenant)
 {
     static const struct fg_tenant shared;
-    bool own = memcmp(tenant, &shared, sizeof shared) != 0;
+    bool own = !fg_same_tenant(tenant, &shared);
 
     return fg_key_root(flow->model, flow->numerics, tenant->id, own ? sizeof tenant->id : 0);
 }

@@ -262,8 +262,12 @@ void fg_job_failed(struct fg_flow *flow, struct fg_job *job, const struct fg_err
 {
     struct fg_job_event e = {.kind = FG_EVENT_FAILED, .error = *err};
 
-    fg_job_log_cause(err->code == FG_ECANCELED ? FG_LOG_INFO : FG_LOG_WARN, job, err,
-                     "failed=\"%s\"", fg_strerror(err->code));
+    enum fg_log_level level = err->code == FG_ECANCELED ? FG_LOG_INFO : FG_LOG_WARN;
+
+    if (fg_request_at_fault(err->code))
+        fg_job_log(level, job, "failed=\"%s\"", fg_strerror(err->code));
+    else
+        fg_job_log_cause(level, job, err, "failed=\"%s\"", fg_strerror(err->code));
     delist(flow, job);
     job->sink(job->sink_ctx, &e);
 }

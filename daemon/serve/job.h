@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "fulgur/error.h"
 #include "fulgur/str.h"
@@ -45,6 +46,11 @@ enum fg_prompt_kind { FG_PROMPT_TEXT, FG_PROMPT_TOKENS, FG_PROMPT_CHAT };
 struct fg_tenant {
     uint8_t id[16];
 };
+
+static inline bool fg_same_tenant(const struct fg_tenant *a, const struct fg_tenant *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
 
 /* What the log calls a tenant: the first 8 digits of its id, which say nothing of its key. */
 enum { FG_TENANT_LABEL = 9 };
@@ -93,7 +99,10 @@ struct fg_token_rules {
     uint32_t min_tokens; /* before so many, no token, text or stop string ends the answer */
 };
 
+/* Who asks, for the log: tenant=..., and what `from` says: uid=... or peer=..., at most 63 bytes.
+ * Returns out. */
 enum { FG_JOB_WHO = 80 };
+const char *fg_tenant_who(const struct fg_tenant *t, const char *from, char out[FG_JOB_WHO]);
 
 struct fg_job_request {
     enum fg_prompt_kind kind;
@@ -109,7 +118,7 @@ struct fg_job_request {
     bool no_answer_header; /* FG_PROMPT_CHAT: the prompt ends with the last message */
     bool continue_final;   /* FG_PROMPT_CHAT: that message has no end, and the answer goes on */
     struct fg_tenant tenant;
-    char who[FG_JOB_WHO]; /* who asks, for the log: tenant=... uid=... or peer=... */
+    char who[FG_JOB_WHO]; /* who asks, for the log: fg_tenant_who() */
     int32_t max_tokens;   /* -1: until the context is full */
     struct fg_sampling sampling;
     struct fg_token_rules rules;
@@ -230,8 +239,9 @@ uint64_t fg_job_id(const struct fg_job *job);
  * secret (tenant.h). `who` is not kept and not logged. Any thread. */
 void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenant *out);
 
-/* Keeps what the model wrote where it called tools, under the id of the first call. Any thread. */
-void fg_flow_spoke(struct fg_flow *flow, const struct fg_tenant *tenant, const char *id,
+/* Keeps what the model wrote where it called tools, under the id of the first call, unless the
+ * tenant has had something forgotten since the job was submitted. Any thread. */
+void fg_flow_spoke(struct fg_flow *flow, const struct fg_job *job, const char *id,
                    struct fg_str text);
 
 /* Text to ids and back, without a job; run on the caller's thread, safe beside everything. ids and

@@ -94,6 +94,12 @@ static inline bool fg_job_reads(const struct fg_job *job)
 {
     return job->req.cache != FG_CACHE_NONE && !job->anew;
 }
+/* Is an error the request's own? Its words may quote the request, which no line of the log does:
+ * they are the client's alone. */
+static inline bool fg_request_at_fault(int code)
+{
+    return code == FG_EINVAL || code == FG_EUNSUPPORTED;
+}
 void fg_job_show(struct fg_job *job, enum fg_job_phase phase);
 /* A line `job=N tenant=... key=value ...` of the log. Text that a request, a file or a driver gave
  * goes through fg_log_text(). */

@@ -7,6 +7,7 @@
 
 #include "base/hex.h"
 #include "base/log.h"
+#include "job_state.h"
 
 /* Something for the GPU thread; lies on its caller's stack. */
 struct fg_gpu_call {
@@ -116,20 +117,28 @@ static void delist(struct fg_flow *flow, struct fg_operation *t)
     pthread_mutex_unlock(&flow->lock);
 }
 
+static void log_failure(const struct fg_operation *t, const struct fg_err *err)
+{
+    bool tells = !fg_request_at_fault(err->code);
+    char text[FG_LOG_TEXT];
+
+    fg_log(FG_LOG_INFO, "flow", "operation=%d %s%sfailed=\"%s\"%s%s%s", (int)t->req.kind,
+           t->req.who, *t->req.who ? " " : "", fg_strerror(err->code), tells ? " cause=\"" : "",
+           tells ? fg_log_text(text, err->text) : "", tells ? "\"" : "");
+}
+
 static void *task_main(void *arg)
 {
     struct fg_operation *t = arg;
     struct fg_flow *flow = t->flow;
     struct fg_operation_event e = {.kind = FG_OPERATION_DONE};
-    char text[FG_LOG_TEXT];
     int rc = run(t, &e.result, &e.error);
 
     if (rc) {
         e.kind = FG_OPERATION_FAILED;
         e.error.code = rc;
         fg_operation_result_finish(&e.result);
-        fg_log(FG_LOG_INFO, "flow", "operation=%d failed=\"%s\" cause=\"%s\"", (int)t->req.kind,
-               fg_strerror(rc), fg_log_text(text, e.error.text));
+        log_failure(t, &e.error);
     }
     t->sink(t->sink_ctx, &e);
     delist(flow, t); /* the flow may be gone now */
@@ -163,8 +172,8 @@ static int check_room(const struct fg_flow *flow, const struct fg_operation_requ
     uint32_t most = FG_MAX_OPERATIONS - (req->runs_daemon ? 0 : FG_OPERATOR_OPERATIONS), own = 0;
 
     for (const struct fg_operation *t = flow->operations; t; t = t->next)
-        own += t->req.runs_daemon == req->runs_daemon &&
-               memcmp(&t->req.tenant, &req->tenant, sizeof req->tenant) == 0;
+        own +=
+            t->req.runs_daemon == req->runs_daemon && fg_same_tenant(&t->req.tenant, &req->tenant);
     if (own >= FG_TENANT_OPERATIONS)
         return fg_fail(err, FG_EBUSY,
                        "%" PRIu32 " operations of yours on the cache run already; end one, or try "

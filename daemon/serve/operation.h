@@ -27,10 +27,11 @@ enum fg_operation_kind {
 struct fg_operation_request {
     enum fg_operation_kind kind;
     struct fg_tenant tenant;
-    bool runs_daemon; /* whoever asks: there is room for these when others have filled theirs */
-    char *id;         /* hexadecimal digits that a stored block's key begins with; NULL: all */
-    bool before;      /* FORGET with id: also blocks before it that lead to nothing else */
-    uint32_t limit;   /* LIST, VERIFY: rows, prefixes at most */
+    char who[FG_JOB_WHO]; /* who asks, for the log: as in struct fg_job_request */
+    bool runs_daemon;     /* whoever asks: there is room for these when others have filled theirs */
+    char *id;             /* hexadecimal digits that a stored block's key begins with; NULL: all */
+    bool before;          /* FORGET with id: also blocks before it that lead to nothing else */
+    uint32_t limit;       /* LIST, VERIFY: rows, prefixes at most */
     struct fg_job_request prompt; /* FIND */
     void *bytes;                  /* IMPORT: the pack; malloc'd */
     size_t n_bytes;

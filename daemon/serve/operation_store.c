@@ -169,6 +169,17 @@ static void end_sweep(struct fg_flow *flow, void *roots)
     fg_sweep_end(flow, roots);
 }
 
+/* What the jobs that there were so far have said or will. */
+static void forget_spoken(struct fg_flow *flow, const struct fg_tenant *tenant)
+{
+    struct fg_spoken_job last = {.tenant = *tenant};
+
+    pthread_mutex_lock(&flow->lock);
+    last.id = flow->next_id;
+    pthread_mutex_unlock(&flow->lock);
+    fg_spoken_forget(&flow->spoken, &last);
+}
+
 int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
 {
     struct fg_cache_forgotten gone = {0};
@@ -181,7 +192,6 @@ int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out,
     if (rc == 0 && t->req.id)
         rc = fg_cache_resolve(t->flow->cache, roots.keys, roots.n, t->req.id, &key, err);
     if (rc == 0) {
-        fg_spoken_forget(&t->flow->spoken, &t->req.tenant);
         /* Also where the store has nothing: the device and host memory may have what it refused,
          * or what was on its way. */
         closed = (struct fg_closed_roots){.roots = roots.keys, .n = roots.n};
@@ -189,6 +199,7 @@ int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out,
         fg_operation_on_gpu(t->flow, begin_sweep, &closed);
         rc = fg_cache_forget(t->flow->cache, &part, &gone, err);
         fg_operation_on_gpu(t->flow, end_sweep, &closed);
+        forget_spoken(t->flow, &t->req.tenant);
     }
     out->blocks = gone.blocks;
     out->states = gone.states;

@@ -79,6 +79,7 @@ static int run_job(struct fg_operation *t, struct fg_verify *v, uint64_t before,
     struct fg_job *job;
     int rc;
 
+    memcpy(req.who, t->req.who, sizeof req.who);
     req.tokens = malloc(req.n_tokens * sizeof *req.tokens);
     if (!req.tokens)
         return fg_fail(err, FG_ENOMEM, "no memory for a prefix");

@@ -240,10 +240,12 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     return fg_prefix_extend(&job->prefix, job->tokens, job->n_tokens, err);
 }
 
-void fg_flow_spoke(struct fg_flow *flow, const struct fg_tenant *tenant, const char *id,
+void fg_flow_spoke(struct fg_flow *flow, const struct fg_job *job, const char *id,
                    struct fg_str text)
 {
-    fg_spoken_keep(&flow->spoken, tenant, id, text);
+    const struct fg_spoken_job by = {.tenant = job->req.tenant, .id = job->id};
+
+    fg_spoken_keep(&flow->spoken, &by, id, text);
 }
 
 int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *r, int32_t **ids,

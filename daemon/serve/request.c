@@ -53,6 +53,14 @@ const char *fg_tenant_label(const struct fg_tenant *t, char out[FG_TENANT_LABEL]
     return out;
 }
 
+const char *fg_tenant_who(const struct fg_tenant *t, const char *from, char out[FG_JOB_WHO])
+{
+    char label[FG_TENANT_LABEL];
+
+    snprintf(out, FG_JOB_WHO, "tenant=%s %s", fg_tenant_label(t, label), from);
+    return out;
+}
+
 void fg_operation_request_finish(struct fg_operation_request *r)
 {
     free(r->id);

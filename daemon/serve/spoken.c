@@ -51,10 +51,26 @@ static void make_room(struct fg_spoken *s, size_t bytes)
     }
 }
 
-void fg_spoken_keep(struct fg_spoken *s, const struct fg_tenant *tenant, const char *id,
+/* The tenant's in the ring, or NULL. */
+static struct fg_spoken_job *find_forgotten(struct fg_spoken *s, const struct fg_tenant *tenant)
+{
+    for (size_t i = 0; i < FG_SPOKEN_FORGOTTEN; i++)
+        if (s->forgotten[i].id && fg_same_tenant(&s->forgotten[i].tenant, tenant))
+            return &s->forgotten[i];
+    return NULL;
+}
+
+static bool is_forgotten(struct fg_spoken *s, const struct fg_spoken_job *by)
+{
+    const struct fg_spoken_job *last = find_forgotten(s, &by->tenant);
+
+    return by->id <= (last ? last->id : s->forgotten_before);
+}
+
+void fg_spoken_keep(struct fg_spoken *s, const struct fg_spoken_job *by, const char *id,
                     struct fg_str text)
 {
-    struct fg_spoken_text t = {.tenant = *tenant, .n = text.n};
+    struct fg_spoken_text t = {.tenant = by->tenant, .n = text.n};
 
     if (!text.n || text.n > FG_SPOKEN_MAX_BYTES / 4 || strlen(id) >= sizeof t.id)
         return;
@@ -66,7 +82,7 @@ void fg_spoken_keep(struct fg_spoken *s, const struct fg_tenant *tenant, const c
     pthread_mutex_lock(&s->lock);
     if (!s->texts)
         s->texts = calloc(FG_SPOKEN_MAX_TEXTS, sizeof *s->texts);
-    if (s->texts) {
+    if (s->texts && !is_forgotten(s, by)) {
         make_room(s, text.n);
         *at(s, s->n++) = t;
         s->bytes += text.n;
@@ -84,7 +100,7 @@ static const struct fg_spoken_text *find(const struct fg_spoken *s, const struct
         const struct fg_spoken_text *t = at(s, i - 1);
 
         if (t->p && strlen(t->id) == id.n && memcmp(t->id, id.p, id.n) == 0 &&
-            memcmp(t->tenant.id, tenant->id, sizeof tenant->id) == 0)
+            fg_same_tenant(&t->tenant, tenant))
             return t;
     }
     return NULL;
@@ -108,11 +124,24 @@ bool fg_spoken_find(struct fg_spoken *s, const struct fg_tenant *tenant, struct 
     return copy != NULL;
 }
 
-void fg_spoken_forget(struct fg_spoken *s, const struct fg_tenant *tenant)
+static void note_forgotten(struct fg_spoken *s, const struct fg_spoken_job *last)
+{
+    struct fg_spoken_job *at = find_forgotten(s, &last->tenant);
+
+    if (!at) {
+        at = &s->forgotten[s->next_forgotten++ % FG_SPOKEN_FORGOTTEN];
+        if (s->forgotten_before < at->id)
+            s->forgotten_before = at->id;
+    }
+    *at = *last;
+}
+
+void fg_spoken_forget(struct fg_spoken *s, const struct fg_spoken_job *last)
 {
     pthread_mutex_lock(&s->lock);
+    note_forgotten(s, last);
     for (size_t i = 0; i < s->n; i++)
-        if (memcmp(at(s, i)->tenant.id, tenant->id, sizeof tenant->id) == 0)
+        if (fg_same_tenant(&at(s, i)->tenant, &last->tenant))
             drop(s, at(s, i));
     pthread_mutex_unlock(&s->lock);
 }

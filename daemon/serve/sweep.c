@@ -102,6 +102,10 @@ void fg_sweep_below(struct fg_flow *flow, struct fg_verify *v)
         at = &(*at)->next_doubted;
     *at = v->next_doubted;
     fg_cache_drop_below(flow->cache, path->keys + top.index, path->n - top.index);
+    if (v->wrong_state)
+        fg_cache_drop(flow->cache, &top.key, true);
+    if (v->wrong_block)
+        fg_cache_drop(flow->cache, &top.key, false);
     sweep_dropped(flow, &top);
 }
 

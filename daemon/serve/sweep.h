@@ -17,13 +17,13 @@ void fg_sweep_begin(struct fg_flow *flow, struct fg_closed_roots *c);
  * get. Jobs below the roots that still bring in a prefix begin again; those that have done so go
  * on, and leave nothing in the caches. */
 void fg_sweep_end(struct fg_flow *flow, struct fg_closed_roots *c);
-/* A record was dropped because it was wrong. The same of jobs that were to bring it in, or have
- * done so; what others have computed themselves is right. Where it was not what was computed, what
- * lies below it is doubted until fg_sweep_below(): it was computed on top of it, but is still there
- * to be compared. */
+/* A record is wrong. The same of jobs that were to bring it in, or have done so; what others have
+ * computed themselves is right. Where it was not what was computed, it is doubted until
+ * fg_sweep_below(), with what lies below it: that was computed on top of it, but is still there to
+ * be compared. */
 void fg_sweep_wrong(struct fg_flow *flow, const struct fg_verify_dropped *dropped);
-/* The verification, which has found something wrong, has ended: what continues that is dropped from
- * all tiers, on every branch. */
+/* The verification, which has found something wrong, has ended: that is dropped from all tiers, and
+ * what continues it, on every branch. */
 void fg_sweep_below(struct fg_flow *flow, struct fg_verify *v);
 /* Nobody knows which record of the prefix is bad: all of them go, and all that continues its first
  * block, from all tiers. Jobs that have that block and go on leave nothing more in the caches;

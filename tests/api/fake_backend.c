@@ -416,12 +416,11 @@ static void fake_info(void *ctx, struct fg_flow_info *out)
     };
 }
 
-static void fake_spoke(void *ctx, const struct fg_tenant *tenant, const char *id,
-                       struct fg_str text)
+static void fake_spoke(void *ctx, const struct fg_job *job, const char *id, struct fg_str text)
 {
     struct fake_backend *b = ctx;
 
-    (void)tenant;
+    (void)job;
     pthread_mutex_lock(&b->lock);
     snprintf(b->spoken, sizeof b->spoken, "%s %.*s", id, (int)text.n, text.p);
     pthread_mutex_unlock(&b->lock);

@@ -56,6 +56,29 @@ static void test_cuts(void **state)
         assert_int_equal(fg_utf8_cut(text, n), wanted[n]);
 }
 
+static void test_put(void **state)
+{
+    static const struct {
+        uint32_t c;
+        const char *bytes;
+    } rows[] = {{0x41, "A"},
+                {0x7f, "\x7F"},
+                {0x80, "\xC2\x80"},
+                {0x7ff, "\xDF\xBF"},
+                {0x800, "\xE0\xA0\x80"},
+                {0xffff, "\xEF\xBF\xBF"},
+                {0x10000, "\xF0\x90\x80\x80"},
+                {0x10ffff, "\xF4\x8F\xBF\xBF"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char out[4];
+
+        assert_int_equal(fg_utf8_put(rows[i].c, out), strlen(rows[i].bytes));
+        assert_memory_equal(out, rows[i].bytes, strlen(rows[i].bytes));
+    }
+}
+
 static void test_hex(void **state)
 {
     static const unsigned char bytes[] = {0x00, 0x0f, 0xa5, 0xff};
@@ -67,6 +90,12 @@ static void test_hex(void **state)
     assert_string_equal(out, "000fa5ff");
     fg_hex(bytes, 0, out);
     assert_string_equal(out, "");
+    for (int c = 0; c < 256; c++) {
+        const char *digits = "0123456789abcdef0123456789ABCDEF";
+        const char *at = c ? strchr(digits, c) : NULL;
+
+        assert_int_equal(fg_hex_digit((char)c), at ? (at - digits) % 16 : -1);
+    }
 }
 
 static void test_buffer(void **state)
@@ -98,10 +127,8 @@ static void test_buffer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_hex),
-        cmocka_unit_test(test_buffer),
+        cmocka_unit_test(test_lengths), cmocka_unit_test(test_cuts),   cmocka_unit_test(test_put),
+        cmocka_unit_test(test_hex),     cmocka_unit_test(test_buffer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,9 @@
  * SIGKILL between the deletion and the overwriting, or at any other moment. */
 #include "util.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -303,7 +305,21 @@ static void test_what_a_lost_block_leaves(void **state)
     finish(&s);
 }
 
-static bool kill_at_read;
+static bool kill_at_read, fail_zeros;
+static atomic_uint failed_zeros;
+
+/* What overwrites writes nothing but zeros; a page of LMDB's begins with its number. */
+ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
+{
+    static const char zeros[16];
+
+    if (fail_zeros && memcmp(buf, zeros, n < sizeof zeros ? n : sizeof zeros) == 0) {
+        failed_zeros++;
+        errno = EIO;
+        return -1;
+    }
+    return (ssize_t)syscall(SYS_pwrite64, fd, buf, n, at);
+}
 
 /* Before anything is overwritten the file is read with this. */
 ssize_t pread(int fd, void *buf, size_t n, off_t at)
@@ -341,6 +357,34 @@ static void test_killed_before_overwriting(void **state)
     expect_traces(s.dir, s.b, SHARED, N, false);
     assert_int_equal(find_blocks(s.c, s.other), N);
     assert_false(s.c->writer.unscrubbed);
+    finish(&s);
+}
+
+/* The writer is woken often; what it cannot overwrite it does not try each time. */
+static void test_overwriting_that_fails(void **state)
+{
+    enum { WAKES = 200, MOST = 11 /* in 100 seconds */ };
+    struct set s = make();
+    struct fg_cache_forgotten out;
+    struct fg_err err;
+    (void)state;
+
+    fail_zeros = true;
+    assert_int_equal(forget(s.c, s.roots, NULL, false, &out, &err), FG_EIO);
+    assert_non_null(strstr(err.text, "overwriting what was removed"));
+    assert_int_equal(failed_zeros, 1);
+    for (int i = 0; i < WAKES; i++)
+        fg_cache_flush(s.c);
+    assert_in_range(failed_zeros, 2, MOST); /* once more at once */
+    assert_true(s.c->writer.unscrubbed);
+    fail_zeros = false;
+    s.c->writer.scrub.at = 0; /* time has passed; the writer sleeps */
+    fg_cache_flush(s.c);
+    fg_cache_flush(s.c);
+    assert_false(s.c->writer.unscrubbed);
+    assert_int_equal(s.c->writer.scrub.failures, 0);
+    expect_traces(s.dir, s.a, 0, N, false);
+    assert_int_equal(find_blocks(s.c, s.other), N);
     finish(&s);
 }
 
@@ -390,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_back_to_where_it_parts),
         cmocka_unit_test(test_all_of_a_root),
         cmocka_unit_test(test_what_a_lost_block_leaves),
+        cmocka_unit_test(test_overwriting_that_fails),
         cmocka_unit_test(test_killed_before_overwriting),
         cmocka_unit_test(test_killed_anywhere),
     };

@@ -97,13 +97,13 @@ static void test_failing_to_open_is_not_tried_always(void **state)
     fg_cache_flush(c);
     fg_cache_flush(c);
     assert_int_equal(log.n, 2); /* once more at once */
-    for (uint64_t want = c->handover.retry_after; want < 60000; want *= 2) {
-        assert_int_equal(c->handover.retry_after, want);
-        assert_true(c->handover.retry_at > 0);
-        c->handover.retry_at = 0; /* time has passed; the writer sleeps */
+    for (uint64_t want = c->handover.retry.after; want < 60000; want *= 2) {
+        assert_int_equal(c->handover.retry.after, want);
+        assert_true(c->handover.retry.at > 0);
+        c->handover.retry.at = 0; /* time has passed; the writer sleeps */
         fg_cache_flush(c);
     }
-    assert_int_equal(c->handover.retry_after, 60000);
+    assert_int_equal(c->handover.retry.after, 60000);
     n = log.n;
     for (uint32_t i = 5; i < 15; i++) {
         put_block(c, ch, i, BYTES);
@@ -112,12 +112,12 @@ static void test_failing_to_open_is_not_tried_always(void **state)
     assert_int_equal(log.n, n);
     assert_int_equal(rmdir(data), 0);
     assert_int_equal(rename(away, data), 0);
-    c->handover.retry_at = 0;
+    c->handover.retry.at = 0;
     fg_cache_flush(c);
     assert_int_equal(log.n, n);
     assert_int_equal(find_blocks(c, ch), 5);
     assert_int_equal(read_one(c, ch, 4, 0, BYTES, &err), 1);
-    assert_int_equal(c->handover.retry_after, 0);
+    assert_int_equal(c->handover.retry.after, 0);
     fg_cache_close(c);
     free(ch);
     dir_remove(dir);

@@ -217,7 +217,7 @@ static void test_what_is_there_is_refused(void **state)
     move_and_make(&p);
     taken = cache_open(p.dir, 16 * MIB);
     for (int i = 0; i < 2; i++) {
-        c->handover.retry_at = 0; /* the writer sleeps */
+        c->handover.retry.at = 0; /* the writer sleeps */
         assert_int_not_equal(run_op(c, FORGET, ch, &err), 0);
         assert_non_null(strstr(log.last, "in use"));
     }
@@ -225,11 +225,11 @@ static void test_what_is_there_is_refused(void **state)
     assert_int_equal(stats(c).blocks, 0);
     fg_cache_close(taken);
     assert_int_equal(chmod(p.dir, 0770), 0);
-    c->handover.retry_at = 0;
+    c->handover.retry.at = 0;
     assert_int_not_equal(run_op(c, COMPACT, ch, &err), 0);
     assert_non_null(strstr(log.last, "0770"));
     assert_int_equal(chmod(p.dir, 0700), 0);
-    c->handover.retry_at = 0;
+    c->handover.retry.at = 0;
     fg_cache_flush(c);
     assert_int_equal(run_op(c, FORGET, ch, &err), 0);
     expect_usable(&c, &opt, ch);
@@ -349,6 +349,43 @@ static void test_files_beside_are_restored(void **state)
     place_finish(&p);
 }
 
+static void *keep_file(void *arg)
+{
+    return fg_cache_keep_file(arg, "a.secret") == 0 ? arg : NULL;
+}
+
+/* While the writer goes from one directory to another none is open. */
+static void test_kept_when_the_store_is_back(void **state)
+{
+    struct place p = place_make();
+    struct fg_cache *c = cache_open(p.dir, 16 * MIB);
+    pthread_t thread;
+    void *kept;
+    int dir_fd, fd;
+    (void)state;
+
+    fd = open(path_in(p.dir, "a.secret"), O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(fd, "secret", 6), 6);
+    close(fd);
+    fg_cache_flush(c); /* the writer sleeps */
+    pthread_mutex_lock(&c->mu);
+    c->handover.phase = FG_PHASE_AWAY;
+    dir_fd = c->dir_fd;
+    c->dir_fd = -1;
+    pthread_mutex_unlock(&c->mu);
+    assert_int_equal(pthread_create(&thread, NULL, keep_file, c), 0);
+    usleep(50000); /* so that the test is one: it passes where the thread begins later */
+    pthread_mutex_lock(&c->mu);
+    c->dir_fd = dir_fd;
+    c->handover.phase = FG_PHASE_OPEN;
+    pthread_cond_broadcast(&c->handover.turned);
+    pthread_mutex_unlock(&c->mu);
+    assert_int_equal(pthread_join(thread, &kept), 0);
+    assert_ptr_equal(kept, c);
+    fg_cache_close(c);
+    place_finish(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_each_kind_is_told),
         cmocka_unit_test(test_what_is_there_is_refused),
         cmocka_unit_test(test_files_beside_are_restored),
+        cmocka_unit_test(test_kept_when_the_store_is_back),
         cmocka_unit_test(test_others_may_write),
         cmocka_unit_test(test_another_owner),
     };

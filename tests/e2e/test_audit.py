@@ -71,9 +71,12 @@ class Audit(e2e.TestCase):
         """Each line about a job says whose it is."""
         self.by_tcp(KEYS[0], "POST", "/v1/completions", {"prompt": self.tokens(100, VOCABULARY), "max_tokens": 2})
         self.assertEqual(self.d.request("POST", "/v1/completions", {"prompt": "the sea " * 3000})[0], 400)
-        self.d.wait_log(r"^info api job=2 ", 60)
+        self.d.complete(self.tokens(200, VOCABULARY))
+        self.d.wait_written()
+        self.d.post("/v1/fulgur/cache/verify", {"id": self.d.get("/v1/fulgur/cache/ls")["entries"][-1]["id"]})
+        self.d.wait_log(r"^info flow job=4 .*finish=", 60)
         lines = [line for line in self.d.lines() if re.match(r"\w+ \w+ job=", line)]
-        self.assertEqual(len(lines), 4, lines)
+        self.assertEqual(len(lines), 7, lines)  # one of the verification, which is no request of its own
         for line in lines:
             self.assertRegex(line, rf"^\w+ (flow|api) job=\d+ tenant=[0-9a-f]{{8}} (peer=127\.0\.0\.1|uid={os.getuid()}) ")
 

@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "cache/cache.h"
+#include "capture.h"
 #include "fake_engine.h"
 #include "fixture.h"
 #include "gate.h"
 #include "serve/backend.h"
 #include "serve/job_state.h"
+#include "told.h"
 
 struct env {
     struct fixture_home home;
@@ -77,6 +79,21 @@ static char *letters(size_t n)
     return text;
 }
 
+/* A chat of one message, which the request takes over. */
+static struct fg_job_request chat_of(char *content)
+{
+    struct fg_job_request req = fixture_random_request(0, 1);
+
+    req.kind = FG_PROMPT_CHAT;
+    req.messages = calloc(1, sizeof *req.messages);
+    req.n_messages = 1;
+    req.messages[0].role = fixture_copy("user");
+    req.messages[0].content = content;
+    req.messages[0].content_bytes = strlen(content);
+    strcpy(req.who, "tenant=0a0b0c0d uid=7");
+    return req;
+}
+
 static void test_refusals(void **state)
 {
     struct fg_flow *flow = open_flow(*state, false);
@@ -118,14 +135,7 @@ static void test_refusals(void **state)
                   "This model's maximum context length is 1024 tokens. However, you requested at "
                   "least 1026 tokens (at least 1025 in the messages, 1 in the completion). Please "
                   "reduce the length of the messages or completion.");
-    req = fixture_random_request(0, 1);
-    req.kind = FG_PROMPT_CHAT;
-    req.messages = calloc(1, sizeof *req.messages);
-    req.n_messages = 1;
-    req.messages[0].role = fixture_copy("user");
-    req.messages[0].content = letters(5000);
-    req.messages[0].content_bytes = 5000;
-    check_refusal(flow, req, FG_ETOOLONG,
+    check_refusal(flow, chat_of(letters(5000)), FG_ETOOLONG,
                   "This model's maximum context length is 1024 tokens. However, you requested at "
                   "least 1026 tokens (at least 1025 in the messages, 1 in the completion). Please "
                   "reduce the length of the messages or completion.");
@@ -470,28 +480,54 @@ static void test_fairness(void **state)
     fg_flow_destroy(flow);
 }
 
+/* A chat template may say what it was given: to the client, and not to the log. */
+static void test_words_of_templates(void **state)
+{
+    static const char text[] = "{{ raise_exception('not this: ' ~ messages[0].content) }}";
+    struct env *env = *state;
+    struct capture log;
+    struct told told;
+    char lines[4096];
+    struct fg_operation_request find = {.kind = FG_OPERATION_FIND,
+                                        .prompt = chat_of(fixture_copy("a secret"))};
+    struct fg_flow *flow;
+
+    env->opt.chat_template = (struct fg_str){text, sizeof text - 1};
+    env->opt.cache_dir = env->cache;
+    env->opt.cache_bytes = 1 << 20;
+    flow = open_flow(env, false);
+    strcpy(find.who, "tenant=0a0b0c0d uid=7");
+    capture_begin(&log);
+    check_refusal(flow, chat_of(fixture_copy("a secret")), FG_EINVAL,
+                  "the model's chat template refuses this: not this: a secret");
+    told_begin(&told, flow, find);
+    told_wait(&told);
+    fg_flow_destroy(flow);
+    capture_end(&log, lines, sizeof lines);
+    assert_string_equal(told.error.text,
+                        "the model's chat template refuses this: not this: a secret");
+    assert_non_null(strstr(lines, "warn flow job=1 tenant=0a0b0c0d uid=7 failed=\""));
+    assert_non_null(strstr(lines, "info flow operation=1 tenant=0a0b0c0d uid=7 failed=\""));
+    assert_null(strstr(lines, "secret"));
+}
+
 /* What a request had to do with why it failed does not end the cause. */
 static void test_lines(void **state)
 {
     struct fg_job job = {.id = 7, .req.who = "tenant=0a0b0c0d peer=127.0.0.1"};
     struct fg_err cause = {.text = "role is \"x\" failed=\"no\nerror"};
-    char line[512] = "";
-    int fds[2], old = dup(2);
+    struct capture log;
+    char line[512];
 
     (void)state;
-    assert_int_equal(pipe(fds), 0);
-    dup2(fds[1], 2);
+    capture_begin(&log);
     fg_job_log_cause(FG_LOG_WARN, &job, &cause, "store=%s", "off");
     job.req.who[0] = '\0';
     fg_job_log(FG_LOG_WARN, &job, "preempted=%s", "pages");
-    dup2(old, 2);
-    assert_true(read(fds[0], line, sizeof line - 1) > 0);
+    capture_end(&log, line, sizeof line);
     assert_non_null(strstr(line, "warn flow job=7 tenant=0a0b0c0d peer=127.0.0.1 store=off "
                                  "cause=\"role is \\x22x\\x22 failed=\\x22no\\x0aerror\" time="));
     assert_non_null(strstr(line, "warn flow job=7 preempted=pages time="));
-    close(fds[0]);
-    close(fds[1]);
-    close(old);
 }
 
 static void test_startup_failures(void **state)
@@ -530,6 +566,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_drain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_destroy_busy, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fairness, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_words_of_templates, set_up, tear_down),
         cmocka_unit_test(test_lines),
         cmocka_unit_test_setup_teardown(test_startup_failures, set_up, tear_down),
     };

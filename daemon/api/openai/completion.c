@@ -2,7 +2,6 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -293,7 +292,7 @@ static void on_spoke(void *ctx, const char *id, struct fg_str text)
     const struct fg_completion *x = ctx;
     const struct fg_backend *b = &x->all->service->backend;
 
-    b->spoke(b->ctx, &x->tenant, id, text);
+    b->spoke(b->ctx, x->choices[0].job, id, text);
 }
 
 static void set_up_writer(struct fg_completion *x, bool chat)
@@ -471,16 +470,6 @@ static int read_cache_header(struct fg_completion *x, const struct fg_request *r
     return 0;
 }
 
-static void name_caller(struct fg_completion *x, const struct fg_request *r)
-{
-    char who[FG_REQUEST_WHO], label[FG_TENANT_LABEL];
-
-    _Static_assert(sizeof "tenant= " + FG_TENANT_LABEL + FG_REQUEST_WHO <= FG_JOB_WHO + 2,
-                   "both fit");
-    snprintf(x->who, sizeof x->who, "tenant=%s %s", fg_tenant_label(&x->tenant, label),
-             fg_request_who(r, who));
-}
-
 void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
                           const struct fg_tenant *tenant, enum fg_completion_kind kind)
 {
@@ -489,6 +478,7 @@ void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
     struct fg_http_error e;
     int rc = x ? read_cache_header(x, r, &e) : fg_json_nomem(&e);
     struct fg_body *body = rc == 0 ? fg_request_take_body(r) : NULL;
+    char who[FG_REQUEST_WHO];
 
     if (rc == 0 && !body)
         rc = fg_json_nomem(&e);
@@ -503,7 +493,7 @@ void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
     x->all = all;
     x->kind = kind;
     x->tenant = *tenant;
-    name_caller(x, r);
+    fg_tenant_who(&x->tenant, fg_request_who(r, who), x->who);
     x->body = body;
     x->body_bytes = bytes;
     x->rc = FG_ECANCELED;

@@ -235,11 +235,6 @@ static void take_text(const struct fg_jinja_result *r, size_t from, size_t to,
     }
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
 /* Where the last part of a message begins, when the template wrote its content in one piece, maybe
  * without the blanks around it. */
 static size_t find_part(const struct fg_jinja_result *r, const struct fg_chat_message *m,
@@ -251,8 +246,8 @@ static size_t find_part(const struct fg_jinja_result *r, const struct fg_chat_me
 
         if (!fg_chat_of_content(s, message))
             continue;
-        while (s->length < m->content.n && skip < m->content.n && is_blank(m->content.p[skip]) &&
-               m->content.p[skip] != r->text[s->offset])
+        while (s->length < m->content.n && skip < m->content.n &&
+               fg_chat_is_blank(m->content.p[skip]) && m->content.p[skip] != r->text[s->offset])
             skip++;
         if (m->last_part < skip || m->last_part - skip > s->length ||
             m->content.n - skip < s->length ||

@@ -42,6 +42,12 @@ int fg_chat_probe(const struct fg_chat *c, struct fg_chat_program *p);
 /* Whether a span of output came from that message's content. */
 bool fg_chat_of_content(const struct fg_jinja_span *s, size_t message);
 
+/* What templates trim from around a content. */
+static inline bool fg_chat_is_blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
 /* Bytes [from, to) of a rendered chat, and the words that take their place. */
 struct fg_chat_words {
     size_t from, to;

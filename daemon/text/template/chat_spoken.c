@@ -5,16 +5,11 @@
 
 #include "chat_program.h"
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
 static struct fg_str trim(struct fg_str s)
 {
-    while (s.n && is_blank(s.p[s.n - 1]))
+    while (s.n && fg_chat_is_blank(s.p[s.n - 1]))
         s.n--;
-    while (s.n && is_blank(s.p[0])) {
+    while (s.n && fg_chat_is_blank(s.p[0])) {
         s.p++;
         s.n--;
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/utf8.h"
 
 /* GPT-2's alphabet: the printable characters of Latin-1 stand for themselves, the other 68 bytes in
@@ -319,14 +320,6 @@ static size_t fill_alphabet(struct fg_vocab *v, struct fg_str text, size_t i)
     return n;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-}
-
 /* The byte that <0x41> stands for, or -1. */
 static int fallback_byte(struct fg_str text)
 {
@@ -335,8 +328,8 @@ static int fallback_byte(struct fg_str text)
     if (text.n != 6 || memcmp(text.p, "<0x", 3) != 0 || text.p[5] != '>') {
         return -1;
     }
-    hi = hex_digit(text.p[3]);
-    lo = hex_digit(text.p[4]);
+    hi = fg_hex_digit(text.p[3]);
+    lo = fg_hex_digit(text.p[4]);
     return hi < 0 || lo < 0 ? -1 : hi << 4 | lo;
 }
 

@@ -139,8 +139,9 @@ static void bind(struct fg_jj *j, const struct fg_jj_macro_def *def, const struc
     }
 }
 
-struct fg_jj_value fg_jj_macro_call(struct fg_jj *j, const struct fg_jj_macro *m,
-                                    const struct fg_jj_args *args)
+/* A macro or call block: the text that its body writes. */
+static struct fg_jj_value call_macro(struct fg_jj *j, const struct fg_jj_macro *m,
+                                     const struct fg_jj_args *args)
 {
     struct fg_jj_text t = {0}, *outer = j->text;
     struct fg_jj_scope *scope = j->scope;
@@ -183,7 +184,7 @@ struct fg_jj_value fg_jj_call_value(struct fg_jj *j, struct fg_jj_value v,
     switch (v.kind) {
     case FG_JJ_FUNCTION: return fg_jj_call_function(j, v.function, fg_jj_none(), args);
     case FG_JJ_METHOD: return fg_jj_call_function(j, v.method->function, v.method->self, args);
-    case FG_JJ_MACRO: return fg_jj_macro_call(j, v.macro, args);
+    case FG_JJ_MACRO: return call_macro(j, v.macro, args);
     case FG_JJ_JOINER: no_arguments(j, args, "a joiner"); return call_joiner(j, v);
     case FG_JJ_LOOP:
         if (args->n != 1 || args->n_keywords)

@@ -65,8 +65,5 @@ struct fg_jj_value fg_jj_loop_call(struct fg_jj *j, struct fg_jj_loop *loop,
 
 /* --- calls (call.c) --- */
 struct fg_jj_args fg_jj_eval_args(struct fg_jj *j, const struct fg_jj_call_args *args);
-/* A macro or call block: the text that its body writes. */
-struct fg_jj_value fg_jj_macro_call(struct fg_jj *j, const struct fg_jj_macro *m,
-                                    const struct fg_jj_args *args);
 
 #endif

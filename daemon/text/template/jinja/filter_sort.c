@@ -3,7 +3,8 @@
 #include "filters.h"
 #include "text.h"
 
-struct fg_jj_value fg_jj_fold_key(struct fg_jj *j, struct fg_jj_value v, bool case_sensitive)
+/* A key that does not tell cases apart, unless it should. */
+static struct fg_jj_value fold_key(struct fg_jj *j, struct fg_jj_value v, bool case_sensitive)
 {
     return v.kind == FG_JJ_STR && !case_sensitive ? fg_jj_of_str(fg_jj_lower(j, v.s)) : v;
 }
@@ -16,7 +17,7 @@ static struct fg_jj_value multi_key(struct fg_jj *j, struct fg_jj_value v, struc
     size_t from = 0, to;
 
     if (paths.kind != FG_JJ_STR) {
-        fg_jj_push(j, key, fg_jj_fold_key(j, fg_jj_path(j, v, paths), case_sensitive));
+        fg_jj_push(j, key, fold_key(j, fg_jj_path(j, v, paths), case_sensitive));
         return fg_jj_of_list(FG_JJ_LIST, key);
     }
     do {
@@ -26,7 +27,7 @@ static struct fg_jj_value multi_key(struct fg_jj *j, struct fg_jj_value v, struc
 
         to = comma ? (size_t)(comma - paths.s->p) : paths.s->n;
         path = fg_jj_of_str(fg_jj_str_cut(j, paths.s, from, to));
-        fg_jj_push(j, key, fg_jj_fold_key(j, fg_jj_path(j, v, path), case_sensitive));
+        fg_jj_push(j, key, fold_key(j, fg_jj_path(j, v, path), case_sensitive));
         from = to + 1;
     } while (to < paths.s->n);
     return fg_jj_of_list(FG_JJ_LIST, key);
@@ -78,7 +79,7 @@ FG_JJ_FILTER(dictsort)
 
         fg_jj_push(j, pair, p->key);
         fg_jj_push(j, pair, p->value);
-        pairs[i].key = fg_jj_fold_key(j, by_value ? p->value : p->key, sensitive);
+        pairs[i].key = fold_key(j, by_value ? p->value : p->key, sensitive);
         pairs[i].value = fg_jj_of_list(FG_JJ_TUPLE, pair);
     }
     fg_jj_sort(j, pairs, n, is_reverse(j, args->v[2]));
@@ -94,8 +95,7 @@ FG_JJ_FILTER(unique)
     struct fg_jj_dict *seen = fg_jj_dict(j);
 
     for (size_t i = 0; i < items->n; i++) {
-        struct fg_jj_value key =
-            fg_jj_fold_key(j, fg_jj_path(j, items->v[i], args->v[1]), sensitive);
+        struct fg_jj_value key = fold_key(j, fg_jj_path(j, items->v[i], args->v[1]), sensitive);
 
         if (fg_jj_dict_get(j, seen, key))
             continue;
@@ -113,8 +113,7 @@ static struct fg_jj_value extreme(struct fg_jj *j, struct fg_jj_value self,
     struct fg_jj_value best = {0}, best_key = {0};
 
     for (size_t i = 0; i < items->n; i++) {
-        struct fg_jj_value key =
-            fg_jj_fold_key(j, fg_jj_path(j, items->v[i], args->v[1]), sensitive);
+        struct fg_jj_value key = fold_key(j, fg_jj_path(j, items->v[i], args->v[1]), sensitive);
 
         if (i && fg_jj_order(j, key, best_key, side < 0 ? "<" : ">") != side)
             continue;
@@ -149,7 +148,7 @@ FG_JJ_FILTER(groupby)
     struct fg_jj_pair *pairs = fg_jj_alloc(j, items->n * sizeof *pairs);
 
     for (size_t i = 0; i < items->n; i++) {
-        pairs[i].key = fg_jj_fold_key(j, group_value(j, items->v[i], args), sensitive);
+        pairs[i].key = fold_key(j, group_value(j, items->v[i], args), sensitive);
         pairs[i].value = items->v[i];
     }
     fg_jj_sort(j, pairs, items->n, false);

@@ -73,7 +73,5 @@ bool fg_jj_given(struct fg_jj_value v); /* neither missing nor none */
 struct fg_jj_value fg_jj_empty_str(struct fg_jj *j);
 /* Sorts by the keys; stable. Undefined keys and mixed kinds raise. */
 void fg_jj_sort(struct fg_jj *j, struct fg_jj_pair *v, size_t n, bool reverse);
-/* A key that does not tell cases apart, unless it should. */
-struct fg_jj_value fg_jj_fold_key(struct fg_jj *j, struct fg_jj_value v, bool case_sensitive);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "json.h"
 
@@ -55,14 +56,11 @@ static uint32_t read_hex(struct reader *r)
     uint32_t c = 0;
 
     for (int i = 0; i < 4; i++, r->p++) {
-        char d = r->p < r->end ? *r->p : 'x';
+        int digit = r->p < r->end ? fg_hex_digit(*r->p) : -1;
 
-        if (d >= '0' && d <= '9')
-            c = c << 4 | (uint32_t)(d - '0');
-        else if ((d | 32) >= 'a' && (d | 32) <= 'f')
-            c = c << 4 | (uint32_t)((d | 32) - 'a' + 10);
-        else
+        if (digit < 0)
             bad(r, "a \\u escape has four hexadecimal digits");
+        c = c << 4 | (uint32_t)digit;
     }
     return c;
 }

@@ -51,8 +51,6 @@ struct fg_jj_node *fg_jj_parse_postfix(struct fg_jj_parser *p, struct fg_jj_node
 struct fg_jj_node *fg_jj_parse_filters(struct fg_jj_parser *p, struct fg_jj_node *node,
                                        bool inside);
 struct fg_jj_node *fg_jj_parse_filter_expression(struct fg_jj_parser *p, struct fg_jj_node *node);
-const struct fg_jj_call_args *fg_jj_parse_call_args(struct fg_jj_parser *p);
-struct fg_jj_node *fg_jj_parse_target(struct fg_jj_parser *p, unsigned how);
 
 /* Statements until one of the words, which stays the current token. */
 struct fg_jj_node *fg_jj_parse_body(struct fg_jj_parser *p, const char *const *ends);

@@ -3,6 +3,8 @@
 #include "function.h"
 #include "parse.h"
 
+static const struct fg_jj_call_args *parse_call_args(struct fg_jj_parser *p);
+
 static struct fg_jj_node *constant(struct fg_jj_parser *p, struct fg_jj_node *n,
                                    struct fg_jj_value v)
 {
@@ -173,7 +175,7 @@ static struct fg_jj_node *parse_call(struct fg_jj_parser *p, struct fg_jj_node *
     struct fg_jj_node *n = fg_jj_parse_node(p, FG_JJ_N_CALL);
 
     n->a = of;
-    n->args = fg_jj_parse_call_args(p);
+    n->args = parse_call_args(p);
     return n;
 }
 
@@ -230,7 +232,7 @@ static void parse_argument(struct fg_jj_parser *p, struct fg_jj_call_args *args)
     }
 }
 
-const struct fg_jj_call_args *fg_jj_parse_call_args(struct fg_jj_parser *p)
+static const struct fg_jj_call_args *parse_call_args(struct fg_jj_parser *p)
 {
     struct fg_jj_call_args *args = fg_jj_alloc(p->j, sizeof *args);
     bool more = false;
@@ -274,7 +276,7 @@ struct fg_jj_node *fg_jj_parse_filters(struct fg_jj_parser *p, struct fg_jj_node
 
         n->a = of;
         parse_function_name(p, n, fg_jj_filters);
-        n->args = p->now.kind == FG_JJ_T_LPAREN ? fg_jj_parse_call_args(p) : &none;
+        n->args = p->now.kind == FG_JJ_T_LPAREN ? parse_call_args(p) : &none;
         of = n;
         inside = false;
     }
@@ -307,7 +309,7 @@ static struct fg_jj_node *parse_test(struct fg_jj_parser *p, struct fg_jj_node *
     n->a = of;
     parse_function_name(p, n, fg_jj_tests);
     if (p->now.kind == FG_JJ_T_LPAREN) {
-        n->args = fg_jj_parse_call_args(p);
+        n->args = parse_call_args(p);
     } else {
         n->args = args = fg_jj_alloc(p->j, sizeof *args);
         if (at_test_argument(p)) {

@@ -42,7 +42,7 @@ static void check_target(struct fg_jj_parser *p, const struct fg_jj_node *n)
     }
 }
 
-struct fg_jj_node *fg_jj_parse_target(struct fg_jj_parser *p, unsigned how)
+static struct fg_jj_node *parse_target(struct fg_jj_parser *p, unsigned how)
 {
     struct fg_jj_node *n = fg_jj_parse_tuple(p, FG_JJ_P_TARGET | how);
 
@@ -87,7 +87,7 @@ static struct fg_jj_node *parse_for(struct fg_jj_parser *p, struct fg_jj_node *n
 
     n->op = FG_JJ_N_FOR;
     p->loop_assigned = false;
-    n->a = fg_jj_parse_target(p, 0);
+    n->a = parse_target(p, 0);
     note_assigned(p, n->a);
     if (!fg_jj_parse_skip_word(p, "in"))
         fg_jj_parse_unexpected(p, "'in'");
@@ -131,7 +131,7 @@ static struct fg_jj_node *parse_if(struct fg_jj_parser *p, struct fg_jj_node *n)
 
 static struct fg_jj_node *parse_set(struct fg_jj_parser *p, struct fg_jj_node *n)
 {
-    n->a = fg_jj_parse_target(p, FG_JJ_P_NAMESPACE);
+    n->a = parse_target(p, FG_JJ_P_NAMESPACE);
     note_assigned(p, n->a);
     if (fg_jj_parse_skip(p, FG_JJ_T_ASSIGN)) {
         n->op = FG_JJ_N_SET;
@@ -235,7 +235,7 @@ static struct fg_jj_node *parse_with(struct fg_jj_parser *p, struct fg_jj_node *
     while (p->now.kind != FG_JJ_T_BLOCK_END) {
         if (n->n)
             fg_jj_parse_expect(p, FG_JJ_T_COMMA, "','");
-        fg_jj_parse_add(p, n, fg_jj_parse_target(p, 0));
+        fg_jj_parse_add(p, n, parse_target(p, 0));
         fg_jj_parse_expect(p, FG_JJ_T_ASSIGN, "'='");
         fg_jj_parse_add(p, n, fg_jj_parse_expression(p, true));
     }

@@ -206,28 +206,8 @@ void fg_jj_text_c(struct fg_jj *j, struct fg_jj_text *t, const char *literal, ui
 void fg_jj_text_char(struct fg_jj *j, struct fg_jj_text *t, uint32_t c, uint32_t src)
 {
     char p[4];
-    size_t n;
 
-    if (c < 0x80) {
-        p[0] = (char)c;
-        n = 1;
-    } else if (c < 0x800) {
-        p[0] = (char)(0xc0 | c >> 6);
-        p[1] = (char)(0x80 | (c & 0x3f));
-        n = 2;
-    } else if (c < 0x10000) {
-        p[0] = (char)(0xe0 | c >> 12);
-        p[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        p[2] = (char)(0x80 | (c & 0x3f));
-        n = 3;
-    } else {
-        p[0] = (char)(0xf0 | c >> 18);
-        p[1] = (char)(0x80 | (c >> 12 & 0x3f));
-        p[2] = (char)(0x80 | (c >> 6 & 0x3f));
-        p[3] = (char)(0x80 | (c & 0x3f));
-        n = 4;
-    }
-    fg_jj_text_add(j, t, p, n, src);
+    fg_jj_text_add(j, t, p, fg_utf8_put(c, p), src);
 }
 
 void fg_jj_text_str(struct fg_jj *j, struct fg_jj_text *t, const struct fg_jj_str *s)

@@ -257,16 +257,16 @@ bool fg_jj_true(struct fg_jj_value v)
     }
 }
 
-uint32_t fg_jj_src_of(struct fg_jj_value v)
+static uint32_t src_of(struct fg_jj_value v)
 {
     return v.kind == FG_JJ_STR ? fg_jj_str_one_src(v.s) : v.src;
 }
 
 uint32_t fg_jj_src_both(struct fg_jj_value a, struct fg_jj_value b)
 {
-    uint32_t src = fg_jj_src_of(a);
+    uint32_t src = src_of(a);
 
-    return src ? src : fg_jj_src_of(b);
+    return src ? src : src_of(b);
 }
 
 struct fg_jj_value fg_jj_range_at(const struct fg_jj_range *r, size_t i)

@@ -185,7 +185,6 @@ enum { FG_JJ_UNORDERED = 2 }; /* one of the two is not a number */
 /* -1, 0, 1 or FG_JJ_UNORDERED; raises where Python does not order them. `op` is for the message. */
 int fg_jj_order(struct fg_jj *j, struct fg_jj_value a, struct fg_jj_value b, const char *op);
 /* The source of something computed from both. */
-uint32_t fg_jj_src_of(struct fg_jj_value v);
 uint32_t fg_jj_src_both(struct fg_jj_value a, struct fg_jj_value b);
 /* Raises for an undefined value. */
 void fg_jj_defined(struct fg_jj *j, struct fg_jj_value v);
