@@ -493,7 +493,7 @@ static void test_words_of_templates(void **state)
     struct fg_flow *flow;
 
     env->opt.chat_template = (struct fg_str){text, sizeof text - 1};
-    env->opt.cache_dir = env->cache;
+    env->opt.cache_dir = env->home.cache;
     env->opt.cache_bytes = 1 << 20;
     flow = open_flow(env, false);
     strcpy(find.who, "tenant=0a0b0c0d uid=7");

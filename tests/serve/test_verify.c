@@ -431,7 +431,7 @@ static void test_wrong_one_goes_last(void **state)
     struct fg_verify *v = NULL;
     bool held = true;
 
-    env->settings = families[0];
+    env->settings = fake_families[0];
     env->settings.fault = 1;
     open_flow(env);
     store(env, 1);
