@@ -52,5 +52,9 @@ const char *fg_reasoning_form_name(enum fg_reasoning_form form);
 
 /* Where the answer to a prompt with that end begins: all behind what the last message says. */
 enum fg_answer_start fg_answer_start_of(enum fg_reasoning_form form, struct fg_str end);
+/* Where a complete answer began whose prompt is not known: a thought that only ends in it began
+ * before it. */
+enum fg_answer_start fg_answer_start_of_whole(const struct fg_answer_form *form,
+                                              struct fg_str text);
 
 #endif
