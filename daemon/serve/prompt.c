@@ -30,7 +30,7 @@ static void find_spoken(struct fg_flow *flow, const struct fg_job_request *req,
     for (size_t i = 0; i < req->n_messages; i++) {
         struct fg_chat_message *m = &messages[i];
         struct fg_tool_message sent = {.content = m->content, .calls = m->calls};
-        struct fg_buffer reasoning = {0};
+        struct fg_buffer reasoning = {0}, thought = {0};
         struct fg_str id, text;
 
         if (!m->calls.n || !fg_tool_calls_id(m->calls, &id) ||
@@ -38,18 +38,24 @@ static void find_spoken(struct fg_flow *flow, const struct fg_job_request *req,
             continue;
         fg_chat_reasoning(m, &reasoning);
         sent.reasoning = view(reasoning.p, reasoning.n);
-        if (!reasoning.failed && fg_tool_calls_same(&flow->vocabulary.form, text, &sent))
+        if (!reasoning.failed &&
+            fg_tool_calls_same(&flow->vocabulary.form, text, &sent, &thought)) {
             m->spoken = text;
-        else
+            m->thought = view(thought.p, thought.n);
+        } else {
             free((char *)text.p);
+        }
         fg_buffer_finish(&reasoning);
     }
 }
 
 static void free_messages(struct fg_chat_message *messages, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         free((char *)messages[i].spoken.p);
+        if (messages[i].thought.n)
+            free((char *)messages[i].thought.p);
+    }
     free(messages);
 }
 

@@ -421,6 +421,117 @@ static void calls_come_back_as_they_were_spoken(void **state)
     }
 }
 
+/* Reasoning before a call is the model's own again, whether the client sent it back or not, where
+ * the template keeps it. */
+static void reasoning_comes_back_with_its_call(void **state)
+{
+#define THINKS(keeps)                                                                              \
+    "{% for m in messages %}<{{ m.role }}>\n{% set c = m.content %}"                               \
+    "{% set r = m.reasoning_content|default('') %}{% if '</think>' in c %}"                        \
+    "{% set r = c.split('</think>')[0].strip('\n') %}"                                             \
+    "{% set c = c.split('</think>')[1].lstrip('\n') %}{% endif %}"                                 \
+    "{% if r and " keeps " %}<think>\n{{ r }}\n</think>\n\n{% endif %}{{ c }}" WRITES              \
+    "<end>\n{% endfor %}"
+#define SPOKEN                                                                                     \
+    "I  see\n</think>\n\nso\n<tool_call>\n{\"name\":\"f\", \"arguments\": {\"x\": "                \
+    "1}}\n</tool_call>"
+    static const struct {
+        const char *text, *extra;
+        bool spoken;
+    } rows[] = {
+        {THINKS("true"), "", true},
+        {THINKS("true"), "{\"reasoning_content\": \"I  see\"}", true},
+        {THINKS("true"), "{\"reasoning\": \"I  see\"}", true},
+        {THINKS("false"), "", false},
+    };
+    struct fg_chat_message messages[] = {say("user", "a"), say("assistant", "so"),
+                                         say("tool", "r")};
+    struct fg_chat_request r = {.messages = messages, .n_messages = 3};
+
+    (void)state;
+    messages[1].calls = view("[{\"id\": \"c\", \"function\": {\"name\": \"f\", \"arguments\": "
+                             "\"{\\\"x\\\": 1}\"}}]");
+    messages[1].spoken = view(SPOKEN);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fg_chat *chat = chat_of(view(rows[i].text));
+        struct fg_chat_text t;
+
+        messages[1].extra = view(rows[i].extra);
+        messages[1].thought = view(*rows[i].extra ? "" : "I  see");
+        assert_int_equal(fg_chat_render(chat, &r, &t, NULL), 0);
+        if ((strstr(t.text.p, "<think>\n" SPOKEN "<end>") != NULL) != rows[i].spoken)
+            fail_msg("%s gives %s", rows[i].text, t.text.p);
+        assert_int_equal(strstr(t.text.p, "I  see") != NULL, rows[i].spoken);
+        fg_chat_text_finish(&t);
+        fg_chat_destroy(chat);
+    }
+}
+
+/* The control tokens of the model's own words are control tokens again, the same text in them is
+ * not. */
+static void marks_are_tags_of_the_template(void **state)
+{
+    static const char text[] = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% for c in "
+                               "m.tool_calls %}<tool_call>{\"name\": \"{{ c.function.name }}\", "
+                               "\"arguments\": {{ c.function.arguments | tojson }}}</tool_call>"
+                               "{% endfor %}<end>{% endfor %}";
+    static const char words[] = "\xF5{\"name\": \"f\", \"arguments\": {\"x\":\"<tool_call>\"}}\xF6";
+    const struct fg_answer_form form = {
+        .tools = FG_TOOLS_HERMES, .reasoning = FG_REASONING_THINK, .control = 3};
+    struct fg_chat_message messages[] = {say("user", "a"), say("assistant", "")};
+    struct fg_chat_request r = {.messages = messages, .n_messages = 2, .form = &form};
+    struct fg_chat *chat = chat_of(view(text));
+    struct fg_chat_text t;
+    const char *at;
+
+    (void)state;
+    messages[1].calls = view("[{\"id\": \"c\", \"function\": {\"name\": \"f\", \"arguments\": "
+                             "\"{\\\"x\\\": \\\"<tool_call>\\\"}\"}}]");
+    messages[1].spoken = view(words);
+    assert_int_equal(fg_chat_render(chat, &r, &t, NULL), 0);
+    at = strstr(t.text.p, "<assistant><tool_call>{\"name\": \"f\", \"arguments\": "
+                          "{\"x\":\"<tool_call>\"}}</tool_call><end>");
+    assert_non_null(at);
+    assert_true(t.n_content > 0);
+    for (size_t i = 0; i < t.n_content; i++) { /* no tag lies in what is content */
+        struct fg_span s = t.content[i];
+
+        if (t.text.p + s.begin > at + strlen("<assistant>"))
+            assert_int_equal(t.text.p[s.begin], '{');
+    }
+    fg_chat_text_finish(&t);
+    fg_chat_destroy(chat);
+}
+
+/* What a prompt ends with says where its answer begins. */
+static void answers_begin_where_the_prompt_ends(void **state)
+{
+    static const char text[] = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor "
+                               "%}{% if add_generation_prompt %}<assistant><think>\n{% if no %}\n"
+                               "</think>\n\n{% endif %}{% endif %}";
+    struct fg_chat_message messages[] = {say("user", "<think>"), say("assistant", "<think>\nI")};
+    struct fg_chat_request r = {
+        .messages = messages, .n_messages = 1, .add_generation_prompt = true};
+    struct fg_chat *chat = chat_of(view(text));
+    enum fg_answer_start wanted[] = {FG_STARTS_REASONING, FG_STARTS_TEXT, FG_STARTS_ANYHOW,
+                                     FG_STARTS_REASONING};
+
+    (void)state;
+    assert_int_equal(fg_chat_answer_form(chat).reasoning, FG_REASONING_THINK);
+    for (int i = 0; i < 4; i++) {
+        struct fg_chat_text t;
+
+        r.variables = view(i == 1 ? "{\"no\": true}" : "");
+        r.add_generation_prompt = i < 2;
+        r.continue_final = i == 3;
+        r.n_messages = i == 3 ? 2 : 1;
+        assert_int_equal(fg_chat_render(chat, &r, &t, NULL), 0);
+        assert_int_equal(t.start, wanted[i]);
+        fg_chat_text_finish(&t);
+    }
+    fg_chat_destroy(chat);
+}
+
 static void refuse(const char *template_text, const struct fg_chat_request *r, int code,
                    const char *says)
 {
@@ -524,6 +635,9 @@ int main(void)
         cmocka_unit_test(templates_for_tools),
         cmocka_unit_test(the_last_message_goes_on),
         cmocka_unit_test(calls_come_back_as_they_were_spoken),
+        cmocka_unit_test(reasoning_comes_back_with_its_call),
+        cmocka_unit_test(marks_are_tags_of_the_template),
+        cmocka_unit_test(answers_begin_where_the_prompt_ends),
         cmocka_unit_test(refused_requests),
         cmocka_unit_test(doubtful_templates),
         cmocka_unit_test(templates_that_are_none),

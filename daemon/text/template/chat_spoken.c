@@ -148,7 +148,7 @@ static struct fg_chat_message *messages_of_words(const struct fg_chat_request *r
     for (size_t i = 0; i < n; i++)
         if (m[i].spoken.n) {
             m[i].content = write_marks(form, m[i].spoken);
-            m[i].calls = (struct fg_str){"", 0};
+            m[i].calls = m[i].thought = (struct fg_str){"", 0};
             if (fg_scan_find(m[i].extra, "reasoning_content", &thought) ||
                 fg_scan_find(m[i].extra, "reasoning", &thought)) /* which the words hold */
                 m[i].extra = (struct fg_str){"", 0};
