@@ -1,25 +1,11 @@
 /* Chats: the bytes that the templates give, where in them lies what, and what is refused. */
-#include "vectors.h"
-
-#include "text/template/chat.h"
+#include "chats.h"
 
 #define MAX_MESSAGES 16
 
 static struct fg_str of_buffer(const struct fg_buffer *b)
 {
     return (struct fg_str){b->p, b->n};
-}
-
-static struct fg_chat *chat_of(struct fg_str text)
-{
-    const struct fg_chat_spec spec = {.text = text, .bos = view("<s>"), .eos = view("</s>")};
-    struct fg_chat *chat;
-    struct fg_err err = {0};
-
-    if (fg_chat_create(&spec, &chat, &err) < 0) {
-        fail_msg("%s", err.text);
-    }
-    return chat;
 }
 
 static struct fg_chat *builtin(const char *name)
@@ -31,11 +17,6 @@ static struct fg_chat *builtin(const char *name)
     chat = chat_of(of_buffer(&text));
     fg_buffer_finish(&text);
     return chat;
-}
-
-static struct fg_chat_message say(const char *role, const char *content)
-{
-    return (struct fg_chat_message){.role = view(role), .content = view(content)};
 }
 
 static size_t read_messages(const json_t *list, struct fg_chat_message out[MAX_MESSAGES])
@@ -238,10 +219,6 @@ static void users_cannot_end_a_turn(void **state)
 /* --- templates of all sorts --- */
 
 #define LOOP(body) "{% for m in messages %}" body "{% endfor %}"
-#define CALLED                                                                                     \
-    "[{\"id\": \"c\", \"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": "     \
-    "\"{\\\"x\\\":1.50,\\\"y\\\":1e3}\"}}]"
-
 static void expect(const char *template_text, const struct fg_chat_request *r, const char *want)
 {
     struct fg_chat *chat = chat_of(view(template_text));
@@ -347,191 +324,6 @@ static void the_last_message_goes_on(void **state)
     expect(text, &r, "<user>a<end><assistant>b <end><assistant>");
 }
 
-#define WORDS                                                                                      \
-    "so\n\n<tool_call>\n{\"name\":\"f\",\"arguments\":{\"y\":1e3,\"x\":1.50}}\n</tool_call>\n"
-
-/* They stand in their turn, are content from end to end, and what follows has moved. */
-static void check_words(const struct fg_chat_text *t, const char *words)
-{
-    const char *end = words + strlen(WORDS);
-    size_t at = (size_t)(words - t->text.p);
-
-    assert_memory_equal(t->text.p, "<user>\na<end>\n<assistant>\nso", 27);
-    assert_memory_equal(end, "<end>\n<tool>\nr<end>\n<user>\nbc<end>\n", 34);
-    assert_string_equal(t->text.p + t->last_user, "<user>\nbc<end>\n");
-    assert_string_equal(t->text.p + t->last_part, "c<end>\n");
-    for (size_t k = 0; k < t->n_content; k++) {
-        struct fg_span s = t->content[k];
-
-        if (s.end > at && s.begin <= at) {
-            assert_true(s.begin == at && s.end == at + strlen(WORDS));
-        }
-    }
-}
-
-/* An answer with calls comes back in the model's own words, where the template takes them. */
-static void calls_come_back_as_they_were_spoken(void **state)
-{
-#define TURN(content) "{% for m in messages %}<{{ m.role }}>\n" content "<end>\n{% endfor %}"
-#define WRITES                                                                                     \
-    "{% for c in m.tool_calls %}\n<tool_call>\n{\"name\": \"{{ c.function.name }}\", "             \
-    "\"arguments\": {{ c.function.arguments | tojson }}}\n</tool_call>{% endfor %}"
-    static const struct {
-        const char *text;
-        bool spoken;
-    } rows[] = {
-        {TURN("{{ m.content }}" WRITES), true},
-        {TURN("{{ m.content|trim }}" WRITES), true}, /* the blanks around it are put back */
-        {TURN("{{ m.content|replace('so', 'S') }}" WRITES), false}, /* its words are not wanted */
-        {TURN("{{ m.content }}" WRITES "{% if m.tool_calls %}!{% endif %}"), false},
-        {TURN("{% if m.tool_calls %}!{% endif %}{{ m.content }}" WRITES), false},
-        {TURN("{{ m.content }}{% if m.role == "
-              "'assistant' and not m.tool_calls %}{{ raise_exception('a call') }}{% endif "
-              "%}" WRITES),
-         false},
-    };
-    struct fg_chat_message messages[] = {say("user", "a"), say("assistant", "so"), say("tool", "r"),
-                                         say("user", "bc")};
-    struct fg_chat_request r = {.messages = messages, .n_messages = 4};
-
-    (void)state;
-    messages[1].calls = view(CALLED);
-    messages[1].spoken = view(WORDS);
-    messages[3].last_part = 1;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct fg_chat *chat = chat_of(view(rows[i].text));
-        struct fg_chat_text t;
-        struct fg_err err = {0};
-        const char *words;
-
-        if (fg_chat_render(chat, &r, &t, &err) < 0) {
-            fail_msg("%s: %s", rows[i].text, err.text);
-        }
-        words = strstr(t.text.p, WORDS);
-        if ((words != NULL) != rows[i].spoken) {
-            fail_msg("%s gives %s", rows[i].text, t.text.p);
-        }
-        if (words) {
-            check_words(&t, words);
-        } else {
-            assert_non_null(strstr(t.text.p, "{\"x\": 1.50, \"y\": 1e3}"));
-        }
-        fg_chat_text_finish(&t);
-        fg_chat_destroy(chat);
-    }
-}
-
-/* Reasoning before a call is the model's own again, whether the client sent it back or not, where
- * the template keeps it. */
-static void reasoning_comes_back_with_its_call(void **state)
-{
-#define THINKS(keeps)                                                                              \
-    "{% for m in messages %}<{{ m.role }}>\n{% set c = m.content %}"                               \
-    "{% set r = m.reasoning_content|default('') %}{% if '</think>' in c %}"                        \
-    "{% set r = c.split('</think>')[0].strip('\n') %}"                                             \
-    "{% set c = c.split('</think>')[1].lstrip('\n') %}{% endif %}"                                 \
-    "{% if r and " keeps " %}<think>\n{{ r }}\n</think>\n\n{% endif %}{{ c }}" WRITES              \
-    "<end>\n{% endfor %}"
-#define SPOKEN                                                                                     \
-    "I  see\n</think>\n\nso\n<tool_call>\n{\"name\":\"f\", \"arguments\": {\"x\": "                \
-    "1}}\n</tool_call>"
-    static const struct {
-        const char *text, *extra;
-        bool spoken;
-    } rows[] = {
-        {THINKS("true"), "", true},
-        {THINKS("true"), "{\"reasoning_content\": \"I  see\"}", true},
-        {THINKS("true"), "{\"reasoning\": \"I  see\"}", true},
-        {THINKS("false"), "", false},
-    };
-    struct fg_chat_message messages[] = {say("user", "a"), say("assistant", "so"),
-                                         say("tool", "r")};
-    struct fg_chat_request r = {.messages = messages, .n_messages = 3};
-
-    (void)state;
-    messages[1].calls = view("[{\"id\": \"c\", \"function\": {\"name\": \"f\", \"arguments\": "
-                             "\"{\\\"x\\\": 1}\"}}]");
-    messages[1].spoken = view(SPOKEN);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct fg_chat *chat = chat_of(view(rows[i].text));
-        struct fg_chat_text t;
-
-        messages[1].extra = view(rows[i].extra);
-        messages[1].thought = view(*rows[i].extra ? "" : "I  see");
-        assert_int_equal(fg_chat_render(chat, &r, &t, NULL), 0);
-        if ((strstr(t.text.p, "<think>\n" SPOKEN "<end>") != NULL) != rows[i].spoken)
-            fail_msg("%s gives %s", rows[i].text, t.text.p);
-        assert_int_equal(strstr(t.text.p, "I  see") != NULL, rows[i].spoken);
-        fg_chat_text_finish(&t);
-        fg_chat_destroy(chat);
-    }
-}
-
-/* The control tokens of the model's own words are control tokens again, the same text in them is
- * not. */
-static void marks_are_tags_of_the_template(void **state)
-{
-    static const char text[] = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% for c in "
-                               "m.tool_calls %}<tool_call>{\"name\": \"{{ c.function.name }}\", "
-                               "\"arguments\": {{ c.function.arguments | tojson }}}</tool_call>"
-                               "{% endfor %}<end>{% endfor %}";
-    static const char words[] = "\xF5{\"name\": \"f\", \"arguments\": {\"x\":\"<tool_call>\"}}\xF6";
-    const struct fg_answer_form form = {
-        .tools = FG_TOOLS_HERMES, .reasoning = FG_REASONING_THINK, .control = 3};
-    struct fg_chat_message messages[] = {say("user", "a"), say("assistant", "")};
-    struct fg_chat_request r = {.messages = messages, .n_messages = 2, .form = &form};
-    struct fg_chat *chat = chat_of(view(text));
-    struct fg_chat_text t;
-    const char *at;
-
-    (void)state;
-    messages[1].calls = view("[{\"id\": \"c\", \"function\": {\"name\": \"f\", \"arguments\": "
-                             "\"{\\\"x\\\": \\\"<tool_call>\\\"}\"}}]");
-    messages[1].spoken = view(words);
-    assert_int_equal(fg_chat_render(chat, &r, &t, NULL), 0);
-    at = strstr(t.text.p, "<assistant><tool_call>{\"name\": \"f\", \"arguments\": "
-                          "{\"x\":\"<tool_call>\"}}</tool_call><end>");
-    assert_non_null(at);
-    assert_true(t.n_content > 0);
-    for (size_t i = 0; i < t.n_content; i++) { /* no tag lies in what is content */
-        struct fg_span s = t.content[i];
-
-        if (t.text.p + s.begin > at + strlen("<assistant>"))
-            assert_int_equal(t.text.p[s.begin], '{');
-    }
-    fg_chat_text_finish(&t);
-    fg_chat_destroy(chat);
-}
-
-/* What a prompt ends with says where its answer begins. */
-static void answers_begin_where_the_prompt_ends(void **state)
-{
-    static const char text[] = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor "
-                               "%}{% if add_generation_prompt %}<assistant><think>\n{% if no %}\n"
-                               "</think>\n\n{% endif %}{% endif %}";
-    struct fg_chat_message messages[] = {say("user", "<think>"), say("assistant", "<think>\nI")};
-    struct fg_chat_request r = {
-        .messages = messages, .n_messages = 1, .add_generation_prompt = true};
-    struct fg_chat *chat = chat_of(view(text));
-    enum fg_answer_start wanted[] = {FG_STARTS_REASONING, FG_STARTS_TEXT, FG_STARTS_ANYHOW,
-                                     FG_STARTS_REASONING};
-
-    (void)state;
-    assert_int_equal(fg_chat_answer_form(chat).reasoning, FG_REASONING_THINK);
-    for (int i = 0; i < 4; i++) {
-        struct fg_chat_text t;
-
-        r.variables = view(i == 1 ? "{\"no\": true}" : "");
-        r.add_generation_prompt = i < 2;
-        r.continue_final = i == 3;
-        r.n_messages = i == 3 ? 2 : 1;
-        assert_int_equal(fg_chat_render(chat, &r, &t, NULL), 0);
-        assert_int_equal(t.start, wanted[i]);
-        fg_chat_text_finish(&t);
-    }
-    fg_chat_destroy(chat);
-}
-
 static void refuse(const char *template_text, const struct fg_chat_request *r, int code,
                    const char *says)
 {
@@ -634,10 +426,6 @@ int main(void)
         cmocka_unit_test(messages_have_the_form_that_is_read),
         cmocka_unit_test(templates_for_tools),
         cmocka_unit_test(the_last_message_goes_on),
-        cmocka_unit_test(calls_come_back_as_they_were_spoken),
-        cmocka_unit_test(reasoning_comes_back_with_its_call),
-        cmocka_unit_test(marks_are_tags_of_the_template),
-        cmocka_unit_test(answers_begin_where_the_prompt_ends),
         cmocka_unit_test(refused_requests),
         cmocka_unit_test(doubtful_templates),
         cmocka_unit_test(templates_that_are_none),
