@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "http/json_in.h"
 #include "request_json.h"
+#include "text/tools/tool_schemas.h"
 #include "writer.h"
 
 enum {
@@ -295,14 +296,21 @@ static void on_spoke(void *ctx, const char *id, struct fg_str text)
     b->spoke(b->ctx, x->choices[0].job, id, text);
 }
 
-static void set_up_writer(struct fg_completion *x, bool chat)
+static int set_up_writer(struct fg_completion *x, bool chat)
 {
     const struct fg_api_request *r = &x->choices[0].parsed;
     struct fg_writer *w = &x->writer;
 
     w->of_prompt = r->best_of;
     w->kept = r->n;
-    w->tools = r->tools ? x->all->service->info.tool_form : FG_TOOLS_NONE;
+    w->form = x->all->service->info.answer_form;
+    if (r->reasoning_as_text)
+        w->form.reasoning = FG_REASONING_NONE;
+    if (!r->tools)
+        w->form.tools = FG_TOOLS_NONE;
+    else if (!(w->form.schemas = fg_tool_schemas_create(
+                   (struct fg_str){r->job.tools_json, strlen(r->job.tools_json)})))
+        return fg_json_nomem(&x->error);
     /* Text with control tokens in it would not be read as such again. */
     w->spoke = r->job.cache == FG_CACHE_READ_WRITE && !r->job.show_control ? on_spoke : NULL;
     w->spoke_ctx = x;
@@ -311,6 +319,7 @@ static void set_up_writer(struct fg_completion *x, bool chat)
     w->answer.include_usage = r->include_usage;
     w->answer.n_logprobs = r->wants_logprobs ? r->job.n_logprobs : -1;
     w->answer.ids = r->job.want_tokens;
+    return 0;
 }
 
 /* The first answer, and how many more there are: *n together. */
@@ -337,7 +346,9 @@ static int parse(struct fg_completion *x, const json_t *body, size_t *n)
     }
     if (rc)
         return rc;
-    set_up_writer(x, chat);
+    rc = set_up_writer(x, chat);
+    if (rc)
+        return rc;
     if (fg_writer_init(&x->writer, *n))
         return fg_json_nomem(&x->error);
     return make_choices(x, *n);
