@@ -6,10 +6,11 @@
 #include <strings.h>
 
 #include "caller.h"
+#include "common/completion.h"
 #include "common/service.h"
 #include "http/request.h"
 #include "info_routes.h"
-#include "openai/completion.h"
+#include "openai/dialect.h"
 #include "operations.h"
 #include "tokens.h"
 
@@ -21,18 +22,18 @@ struct route {
     enum answered_by by;
     void (*answer)(const struct fg_service *s, const struct fg_caller *caller, struct fg_request *r,
                    const char *rest); /* AT_ONCE */
-    enum fg_completion_kind kind;     /* COMPLETION */
+    const struct fg_dialect *dialect; /* COMPLETION */
     bool to_text;                     /* TOKENS */
     bool open;                        /* no key is asked for */
 };
 
 static const struct route routes[] = {
-    {.path = "/v1/chat/completions", .post = true, .by = COMPLETION, .kind = FG_COMPLETION_CHAT},
-    {.path = "/v1/completions", .post = true, .by = COMPLETION, .kind = FG_COMPLETION_TEXT},
+    {.path = "/v1/chat/completions", .post = true, .by = COMPLETION, .dialect = &fg_openai_chat},
+    {.path = "/v1/completions", .post = true, .by = COMPLETION, .dialect = &fg_openai_text},
     {.path = "/v1/fulgur/cache/explain",
      .post = true,
      .by = COMPLETION,
-     .kind = FG_COMPLETION_EXPLAIN},
+     .dialect = &fg_openai_explain},
     {.path = "/tokenize", .post = true, .by = TOKENS, .to_text = false},
     {.path = "/detokenize", .post = true, .by = TOKENS, .to_text = true},
     {.path = "/v1/embeddings", .post = true, .by = NEVER},
@@ -158,7 +159,7 @@ static void answer(struct fg_endpoints *ends, struct fg_request *r, const struct
     case AT_ONCE: route->answer(ends->service, caller, r, rest); break;
     case TOKENS: fg_tokens_start(ends->service, r, route->to_text); break;
     case COMPLETION:
-        fg_completions_start(ends->completions, r, &caller->tenant, route->kind);
+        fg_completions_start(ends->completions, r, &caller->tenant, route->dialect);
         break;
     case OPERATION: fg_operations_start(ends->operations, r, caller, route->path); break;
     case NEVER: never(r, route->path); break;

@@ -5,9 +5,9 @@
 
 #include "base/log.h"
 #include "caller.h"
+#include "common/completion.h"
 #include "common/pending.h"
 #include "http/server.h"
-#include "openai/completion.h"
 #include "operations.h"
 #include "routes.h"
 

@@ -33,6 +33,7 @@ void fg_writer_finish(struct fg_writer *w)
         json_decref(c->ids);
         json_decref(c->prompt_ids);
         fg_buffer_finish(&c->text);
+        free(c->echo);
     }
     free(w->choices);
     free(w->body);

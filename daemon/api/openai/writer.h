@@ -13,6 +13,8 @@ struct fg_writer_choice {
     struct fg_buffer text; /* of an answer in one piece, or a stream that may hold tool calls */
     size_t n_sent;         /* of text, in a stream */
     bool role_sent;
+    char *echo; /* text that it begins with, not written yet, or NULL */
+    size_t echo_bytes;
     json_t *logprobs; /* of an answer in one piece, so far */
     size_t n_logprobs, text_offset;
     json_t *ids, *prompt_ids;     /* of an answer in one piece, so far; NULL: not asked for */
@@ -22,8 +24,12 @@ struct fg_writer_choice {
     struct fg_job_account account; /* once it is done */
 };
 
+struct fg_service;
+
 struct fg_writer {
-    struct fg_request request;
+    struct fg_request request; /* the first member: api/common/dialect.h */
+    const struct fg_service *service;
+    const struct fg_tenant *tenant;
     struct fg_answer answer;
     enum fg_tool_form tools;          /* of the calls that the answer may hold */
     bool forecast;                    /* what would be reused, instead of an answer */
