@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "anthropic/dialect.h"
+#include "anthropic/event_json.h"
 #include "caller.h"
 #include "common/completion.h"
 #include "common/service.h"
@@ -34,9 +36,15 @@ static const struct route routes[] = {
      .post = true,
      .by = COMPLETION,
      .dialect = &fg_openai_explain},
+    {.path = "/v1/messages", .post = true, .by = COMPLETION, .dialect = &fg_anthropic_message},
+    {.path = "/v1/messages/count_tokens",
+     .post = true,
+     .by = COMPLETION,
+     .dialect = &fg_anthropic_count},
     {.path = "/tokenize", .post = true, .by = TOKENS, .to_text = false},
     {.path = "/detokenize", .post = true, .by = TOKENS, .to_text = true},
     {.path = "/v1/embeddings", .post = true, .by = NEVER},
+    {.path = "/", .by = AT_ONCE, .answer = fg_route_root, .open = true},
     {.path = "/health", .by = AT_ONCE, .answer = fg_route_health, .open = true},
     {.path = "/v1/models", .by = AT_ONCE, .answer = fg_route_models},
     {.path = "/v1/models/", .by = AT_ONCE, .answer = fg_route_model},
@@ -56,10 +64,10 @@ static const struct route routes[] = {
 static bool names(const char *path, const char *pattern, const char **rest)
 {
     size_t n = strlen(pattern);
-    bool whole = strncmp(path, pattern, n) == 0;
+    bool whole = (n > 1 || !path[1]) && strncmp(path, pattern, n) == 0;
 
     *rest = path + (whole ? n : 0);
-    return whole && (pattern[n - 1] == '/') == (**rest != '\0');
+    return whole && (n > 1 && pattern[n - 1] == '/') == (**rest != '\0');
 }
 
 /* Clients whose base URL lacks /v1 are served as well. */
@@ -116,7 +124,7 @@ static void allow_origin(const struct fg_callers *callers, struct fg_request *r)
         return;
     fg_reply_header(r, "Access-Control-Allow-Origin", origin);
     fg_reply_header(r, "Vary", "Origin");
-    fg_reply_header(r, "Access-Control-Expose-Headers", "Retry-After");
+    fg_reply_header(r, "Access-Control-Expose-Headers", "Retry-After, Request-Id");
     if (fg_request_method(r) != EVHTTP_REQ_OPTIONS)
         return;
     fg_reply_header(r, "Access-Control-Allow-Methods", "GET, POST, HEAD, OPTIONS");
@@ -152,6 +160,15 @@ static void never(struct fg_request *r, const char *path)
     fg_reply_error(r, &e);
 }
 
+/* Clients of Anthropic's show it where something went wrong. */
+static void name_request(struct fg_request *r, const char *path)
+{
+    char id[FG_ANTHROPIC_ID];
+
+    if (fg_anthropic_target(path) && fg_anthropic_id("req", id))
+        fg_reply_header(r, FG_REQUEST_ID_HEADER, id);
+}
+
 static void answer(struct fg_endpoints *ends, struct fg_request *r, const struct route *route,
                    const struct fg_caller *caller, const char *rest)
 {
@@ -178,6 +195,7 @@ void fg_api_route(struct fg_endpoints *ends, struct fg_request *r, const char *p
                 ((route && route->open && !shows_key(r)) || is_preflight(ends->callers, r));
 
     allow_origin(ends->callers, r);
+    name_request(r, path);
     if (rc && !open) {
         fg_reply_error(r, &e);
         return;

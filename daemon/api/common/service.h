@@ -14,6 +14,7 @@ struct fg_service {
     struct fg_workers *workers;
     const char *version;      /* shown by the status */
     const char *sandbox;      /* the same, or NULL */
+    bool keep_billing;        /* Claude Code's billing line stays in prompts */
     bool draining;            /* no more jobs */
     bool closing;             /* the loop no longer runs */
     void (*ended)(void *ctx); /* a job or an operation has come to its end */

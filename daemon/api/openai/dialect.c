@@ -132,6 +132,18 @@ static int read_explain(struct fg_request *answer, struct fg_asking *a, struct f
     return read_first(of(answer), a, job, e);
 }
 
+int fg_openai_read_as_chat(struct fg_asking *a, struct fg_buffer *text, struct fg_api_request *out,
+                           struct fg_http_error *e)
+{
+    int rc = fg_body_rewrite(a->body, text, &a->json, e);
+    struct fg_api_choice which = {.chat = true, .cache = a->cache};
+
+    if (rc)
+        return rc;
+    which.text = fg_body_text(a->body);
+    return fg_api_request_parse_choice(a->json, &which, &a->service->info, out, e);
+}
+
 static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_error *e)
 {
     if (fg_answer_init(&of(answer)->answer, &a->service->info))
