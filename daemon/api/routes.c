@@ -13,14 +13,16 @@
 #include "http/request.h"
 #include "info_routes.h"
 #include "openai/dialect.h"
+#include "openai/responses.h"
 #include "operations.h"
 #include "tokens.h"
 
-enum answered_by { AT_ONCE, TOKENS, COMPLETION, OPERATION, NEVER };
+enum answered_by { AT_ONCE, TOKENS, COMPLETION, OPERATION, KEPT, NEVER };
 
 struct route {
     const char *path; /* with a `/` at the end: and whatever follows */
     bool post;        /* POST, else GET and HEAD */
+    bool remove;      /* and DELETE */
     enum answered_by by;
     void (*answer)(const struct fg_service *s, const struct fg_caller *caller, struct fg_request *r,
                    const char *rest); /* AT_ONCE */
@@ -36,6 +38,8 @@ static const struct route routes[] = {
      .post = true,
      .by = COMPLETION,
      .dialect = &fg_openai_explain},
+    {.path = "/v1/responses", .post = true, .by = COMPLETION, .dialect = &fg_openai_response},
+    {.path = "/v1/responses/", .remove = true, .by = KEPT},
     {.path = "/v1/messages", .post = true, .by = COMPLETION, .dialect = &fg_anthropic_message},
     {.path = "/v1/messages/count_tokens",
      .post = true,
@@ -98,6 +102,13 @@ static int check_media(const struct fg_request *r, struct fg_http_error *e)
     return 0;
 }
 
+static const char *allowed(const struct route *route)
+{
+    return route->post     ? "POST, OPTIONS"
+           : route->remove ? "GET, HEAD, DELETE, OPTIONS"
+                           : "GET, HEAD, OPTIONS";
+}
+
 /* What the method calls for; false: *e says why not. */
 static bool check_method(const struct route *route, struct fg_request *r, bool *options,
                          struct fg_http_error *e)
@@ -105,10 +116,11 @@ static bool check_method(const struct route *route, struct fg_request *r, bool *
     enum evhttp_cmd_type method = fg_request_method(r);
 
     *options = method == EVHTTP_REQ_OPTIONS;
-    if (*options || (route->post ? method == EVHTTP_REQ_POST
-                                 : method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD))
+    if (*options || (route->remove && method == EVHTTP_REQ_DELETE) ||
+        (route->post ? method == EVHTTP_REQ_POST
+                     : method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD))
         return !route->post || *options || check_media(r, e) == 0;
-    fg_reply_header(r, "Allow", route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+    fg_reply_header(r, "Allow", allowed(route));
     fg_http_fail(e, 405, NULL, NULL, "%s: the method must be %s", route->path,
                  route->post ? "POST" : "GET");
     return false;
@@ -127,7 +139,7 @@ static void allow_origin(const struct fg_callers *callers, struct fg_request *r)
     fg_reply_header(r, "Access-Control-Expose-Headers", "Retry-After, Request-Id");
     if (fg_request_method(r) != EVHTTP_REQ_OPTIONS)
         return;
-    fg_reply_header(r, "Access-Control-Allow-Methods", "GET, POST, HEAD, OPTIONS");
+    fg_reply_header(r, "Access-Control-Allow-Methods", "GET, POST, HEAD, DELETE, OPTIONS");
     if (headers)
         fg_reply_header(r, "Access-Control-Allow-Headers", headers);
     fg_reply_header(r, "Access-Control-Max-Age", "600");
@@ -178,6 +190,7 @@ static void answer(struct fg_endpoints *ends, struct fg_request *r, const struct
     case COMPLETION:
         fg_completions_start(ends->completions, r, &caller->tenant, route->dialect);
         break;
+    case KEPT: fg_responses_kept(ends->service, &caller->tenant, r, rest); break;
     case OPERATION: fg_operations_start(ends->operations, r, caller, route->path); break;
     case NEVER: never(r, route->path); break;
     }
@@ -209,7 +222,7 @@ void fg_api_route(struct fg_endpoints *ends, struct fg_request *r, const char *p
     if (!check_method(route, r, &options, &e))
         fg_reply_error(r, &e);
     else if (options)
-        fg_reply_options(r, route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+        fg_reply_options(r, allowed(route));
     else
         answer(ends, r, route, open ? NULL : &caller, rest);
 }
