@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-void fg_answer_text_init(struct fg_answer_text *a, const struct fg_tokenizer *t,
+void fg_answer_text_init(struct fg_answer_text *a, const struct fg_vocabulary *v,
                          const struct fg_job_request *req)
 {
-    fg_detok_init(&a->detok, t, !req->show_control);
+    fg_detok_init(&a->detok, v->tokenizer, !req->show_control);
+    if (req->marks)
+        a->detok.marks = v->marks;
     fg_stop_init(&a->stop, req->stop, req->n_stop);
 }
 

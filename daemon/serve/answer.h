@@ -5,6 +5,7 @@
 
 #include "job.h"
 #include "stop.h"
+#include "vocabulary.h"
 #include "text/tokenizer/detok.h"
 
 struct fg_answer_text {
@@ -12,8 +13,8 @@ struct fg_answer_text {
     struct fg_stop stop;
 };
 
-/* The tokenizer and the request must outlive the answer. */
-void fg_answer_text_init(struct fg_answer_text *a, const struct fg_tokenizer *t,
+/* The vocabulary and the request must outlive the answer. */
+void fg_answer_text_init(struct fg_answer_text *a, const struct fg_vocabulary *v,
                          const struct fg_job_request *req);
 void fg_answer_text_finish(struct fg_answer_text *a);
 /* Takes the next token; `early`: its text cannot be of a stop string. *text (may be empty) is valid

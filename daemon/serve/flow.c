@@ -145,9 +145,7 @@ static int describe(struct fg_flow *flow, const struct fg_flow_options *opt, str
                                        .pack_key = flow->signers.text,
                                        .context_tokens = flow->context,
                                        .n_vocab = flow->n_vocab,
-                                       .tool_form = flow->vocabulary.chat
-                                                        ? fg_chat_tool_form(flow->vocabulary.chat)
-                                                        : FG_TOOLS_NONE,
+                                       .answer_form = flow->vocabulary.form,
                                        .weight_bytes = info->weight_bytes,
                                        .model_created = (uint64_t)st.st_mtime};
     return 0;

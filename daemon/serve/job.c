@@ -190,6 +190,7 @@ void fg_job_begun(struct fg_job *job)
 {
     bool wanted = job->req.want_tokens || job->req.want_prompt;
     struct fg_job_event e = {.kind = FG_EVENT_BEGUN,
+                             .start = job->start,
                              .prompt = wanted ? job->tokens : NULL,
                              .n_prompt = wanted ? job->n_prompt : 0};
 

@@ -15,7 +15,7 @@
 #include "fulgur/error.h"
 #include "fulgur/str.h"
 #include "prefix/why.h"
-#include "text/tools/tool_form.h"
+#include "text/tools/answer_form.h"
 
 struct fg_flow; /* the running engine: flow.h */
 struct fg_job;
@@ -121,6 +121,8 @@ struct fg_job_request {
     bool ignore_eos;          /* go on past end tokens until max_tokens */
     bool no_begin;            /* FG_PROMPT_TEXT: without the model's begin token */
     bool show_control;        /* control tokens of the answer are text */
+    bool marks;               /* those that are tags of its form come as their marks
+                               * (answer_form.h), for who reads its parts (answer_parts.h) */
     bool want_progress;       /* send PROGRESS events */
     bool want_tokens;         /* DELTA tells every token, and BEGUN the prompt's */
     bool want_prompt;         /* PROMPT events: log-probabilities of the prompt's tokens; with
@@ -198,9 +200,11 @@ struct fg_job_event {
     enum fg_event_kind kind;
     const int32_t *prompt; /* BEGUN, with want_tokens or want_prompt: [n_prompt] */
     size_t n_prompt;
-    uint32_t done, total; /* PROGRESS: prompt tokens in place of all */
-    uint32_t reused;      /* PROGRESS: of `done`, how many were restored */
-    const char *text;     /* DELTA: complete UTF-8, may be empty while a stop string is undecided */
+    enum fg_answer_start start; /* BEGUN: where a chat's answer begins */
+    uint32_t done, total;       /* PROGRESS: prompt tokens in place of all */
+    uint32_t reused;            /* PROGRESS: of `done`, how many were restored */
+    const char *text; /* DELTA: complete UTF-8, with `marks` theirs too, may be empty while a stop
+                         string is undecided */
     size_t text_bytes;
     /* DELTA: tokens that ended in this delta (with n_logprobs or want_tokens). PROMPT: the next
      * ones of the prompt; its very first has no log-probability: NaN. */
@@ -248,8 +252,8 @@ struct fg_flow_info {
     const char *model_name; /* the name that requests use */
     const char *model_path, *architecture, *device, *driver;
     const char *numerics, *numerics_id; /* the mode's name, and the id that is in every cache key */
-    const char *pack_key;        /* that exports are signed with, as text; "": there is none */
-    enum fg_tool_form tool_form; /* how the model writes tool calls */
+    const char *pack_key; /* that exports are signed with, as text; "": there is none */
+    struct fg_answer_form answer_form; /* how the model writes reasoning and tool calls */
     uint32_t context_tokens, n_vocab;
     uint64_t weight_bytes, model_created; /* unix seconds of the file */
     /* Set by the API: other names that requests may use, [n_aliases]; whether any name will do. */

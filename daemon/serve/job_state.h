@@ -47,7 +47,8 @@ struct fg_job {
      * start of the last user message, and of its last part: others are likely to part there. 0:
      * none. */
     uint32_t bounds[FG_BOUNDS];
-    uint32_t max_new; /* tokens to generate at most */
+    enum fg_answer_start start; /* of a chat */
+    uint32_t max_new;           /* tokens to generate at most */
     struct fg_rules rules;
     struct fg_prefix prefix;
 

@@ -27,19 +27,22 @@ static struct fg_str text_view(const char *s)
 static void find_spoken(struct fg_flow *flow, const struct fg_job_request *req,
                         struct fg_chat_message *messages)
 {
-    enum fg_tool_form form = fg_chat_tool_form(flow->vocabulary.chat);
-
     for (size_t i = 0; i < req->n_messages; i++) {
         struct fg_chat_message *m = &messages[i];
+        struct fg_tool_message sent = {.content = m->content, .calls = m->calls};
+        struct fg_buffer reasoning = {0};
         struct fg_str id, text;
 
         if (!m->calls.n || !fg_tool_calls_id(m->calls, &id) ||
             !fg_spoken_find(&flow->spoken, &req->tenant, id, &text))
             continue;
-        if (fg_tool_calls_same(form, text, m->content, m->calls))
+        fg_chat_reasoning(m, &reasoning);
+        sent.reasoning = view(reasoning.p, reasoning.n);
+        if (!reasoning.failed && fg_tool_calls_same(&flow->vocabulary.form, text, &sent))
             m->spoken = text;
         else
             free((char *)text.p);
+        fg_buffer_finish(&reasoning);
     }
 }
 
@@ -52,9 +55,10 @@ static void free_messages(struct fg_chat_message *messages, size_t n)
 
 /* bounds: tokens before the first turn, before the last user message, and before its last part; 0:
  * there is none. */
-static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, int32_t **ids,
-                       size_t *n, size_t bounds[FG_BOUNDS], struct fg_err *err)
+static int encode_chat(struct fg_flow *flow, struct fg_job *job, int32_t **ids, size_t *n,
+                       size_t bounds[FG_BOUNDS], struct fg_err *err)
 {
+    const struct fg_job_request *req = &job->req;
     const struct fg_vocabulary *v = &flow->vocabulary;
     struct fg_chat_message *messages;
     struct fg_chat_request chat = {.n_messages = req->n_messages,
@@ -85,10 +89,12 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req, i
     chat.tools = text_view(req->tools_json);
     chat.variables = text_view(req->variables_json);
     find_spoken(flow, req, messages);
+    chat.form = &v->form;
     rc = fg_chat_render(v->chat, &chat, &text, err);
     free_messages(messages, req->n_messages);
     if (rc)
         return rc;
+    job->start = text.start;
     struct fg_chat_spans spans = {
         .text = {text.text.p, text.text.n}, .content = text.content, .n_content = text.n_content};
     rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, flow->context, ids, n, err);
@@ -115,9 +121,10 @@ static int check_ids(const int32_t *ids, size_t n, uint32_t n_vocab, struct fg_e
 }
 
 /* What the context does not hold is not looked at further than to see that. */
-static int encode(struct fg_flow *flow, struct fg_job_request *req, int32_t **ids, size_t *n,
+static int encode(struct fg_flow *flow, struct fg_job *job, int32_t **ids, size_t *n,
                   size_t bounds[FG_BOUNDS], struct fg_err *err)
 {
+    struct fg_job_request *req = &job->req;
     const struct fg_encode_options how = {.flags = FG_ENCODE_PARSE_SPECIAL |
                                                    (req->no_begin ? 0 : FG_ENCODE_ADD_SPECIAL),
                                           .most = flow->context};
@@ -133,7 +140,7 @@ static int encode(struct fg_flow *flow, struct fg_job_request *req, int32_t **id
         *n = req->n_tokens;
         req->tokens = NULL;
         return check_ids(*ids, *n, flow->n_vocab, err);
-    case FG_PROMPT_CHAT: return encode_chat(flow, req, ids, n, bounds, err);
+    case FG_PROMPT_CHAT: return encode_chat(flow, job, ids, n, bounds, err);
     }
     return fg_fail(err, FG_EINVAL, "unknown kind of prompt");
 }
@@ -214,7 +221,7 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
 
     if (rc)
         return rc;
-    rc = encode(flow, &job->req, &ids, &n, bounds, err);
+    rc = encode(flow, job, &ids, &n, bounds, err);
     job->tokens = ids;
     if (rc == FG_ETOOLONG && n == flow->context)
         return fg_job_too_long(err, flow->context, n + 1, true, job->req.max_tokens);

@@ -206,6 +206,65 @@ static int open_chat(struct fg_vocabulary *v, const struct fg_gguf *g, struct fg
     return 0;
 }
 
+/* What says of a form that a model has it, where the template does not. */
+static enum fg_tool_form form_of_tokens(const struct fg_tokenizer *t)
+{
+    static const enum fg_tool_form tried[] = {
+        FG_TOOLS_MINIMAX_XML, FG_TOOLS_HARMONY, FG_TOOLS_DEEPSEEK, FG_TOOLS_LFM2,
+        FG_TOOLS_MISTRAL,     FG_TOOLS_LLAMA3,  FG_TOOLS_HERMES};
+
+    for (size_t i = 0; i < sizeof tried / sizeof *tried; i++) {
+        struct fg_answer_form form = {.tools = tried[i]};
+        const char *tag = fg_answer_form_tag(&form, 0);
+
+        if (fg_tokenizer_find(t, (struct fg_str){tag, strlen(tag)}) >= 0)
+            return tried[i];
+    }
+    return FG_TOOLS_NONE;
+}
+
+static enum fg_reasoning_form reasoning_of_tokens(const struct fg_tokenizer *t)
+{
+    for (int i = FG_REASONING_THINK; i <= FG_REASONING_SEED; i++) {
+        struct fg_answer_form form = {.reasoning = (enum fg_reasoning_form)i};
+        const char *tag = fg_answer_form_tag(&form, FG_FORM_TAGS - 2);
+
+        if (fg_tokenizer_find(t, (struct fg_str){tag, strlen(tag)}) >= 0)
+            return form.reasoning;
+    }
+    return FG_REASONING_THINK; /* what most write, token or not */
+}
+
+/* The tags that are control tokens have no text in an answer. */
+static void find_marks(struct fg_vocabulary *v)
+{
+    const struct fg_tokenizer *t = v->tokenizer;
+    size_t n = 0;
+
+    for (size_t i = 0; i < FG_FORM_TAGS; i++) {
+        const char *tag = fg_answer_form_tag(&v->form, i);
+        int32_t id = tag ? fg_tokenizer_find(t, (struct fg_str){tag, strlen(tag)}) : -1;
+
+        if (id < 0 || !fg_tokenizer_is_control(t, id))
+            continue;
+        v->form.control |= (uint16_t)(1u << i);
+        v->marks[n++] = (struct fg_detok_mark){.token = id, .mark = (char)(FG_FIRST_MARK + (int)i)};
+    }
+    v->marks[n] = (struct fg_detok_mark){.mark = 0};
+}
+
+static void find_form(struct fg_vocabulary *v)
+{
+    v->form = fg_chat_answer_form(v->chat);
+    if (v->form.tools == FG_TOOLS_NONE && fg_chat_writes_tools(v->chat))
+        v->form.tools = form_of_tokens(v->tokenizer);
+    if (v->form.tools == FG_TOOLS_HARMONY)
+        v->form.reasoning = FG_REASONING_HARMONY;
+    if (v->form.reasoning == FG_REASONING_NONE)
+        v->form.reasoning = reasoning_of_tokens(v->tokenizer);
+    find_marks(v);
+}
+
 int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_t n_vocab,
                        struct fg_str chat_template, struct fg_err *err)
 {
@@ -221,6 +280,8 @@ int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_
         rc = fg_tokenizer_create(&spec, &v->tokenizer, err);
     if (rc == 0)
         rc = open_chat(v, g, chat_template, err);
+    if (rc == 0 && v->chat)
+        find_form(v);
     if (rc)
         fg_vocabulary_finish(v);
     return rc;

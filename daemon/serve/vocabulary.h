@@ -5,6 +5,7 @@
 
 #include "model/gguf/gguf.h"
 #include "text/template/chat.h"
+#include "text/tokenizer/detok.h"
 #include "text/tokenizer/tokenizer.h"
 
 struct fg_vocabulary {
@@ -13,6 +14,8 @@ struct fg_vocabulary {
     size_t n_suppressed;    /* fewer than there are tokens */
     struct fg_chat *chat;   /* or NULL */
     struct fg_err chat_err; /* why not */
+    struct fg_answer_form form;                   /* of answers to chats */
+    struct fg_detok_mark marks[FG_FORM_TAGS + 1]; /* its tags that are control tokens */
 };
 
 /* A model without a chat template, or with one that is malformed, can still answer text. A

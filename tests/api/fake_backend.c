@@ -59,6 +59,13 @@ void fake_job_begun(struct fg_job *job, const int32_t *prompt, size_t n)
     emit(job, &e);
 }
 
+void fake_job_begun_at(struct fg_job *job, enum fg_answer_start start)
+{
+    struct fg_job_event e = {.kind = FG_EVENT_BEGUN, .start = start};
+
+    emit(job, &e);
+}
+
 void fake_job_prompt(struct fg_job *job, const struct fg_job_token *tokens, size_t n)
 {
     struct fg_job_event e = {.kind = FG_EVENT_PROMPT, .text = "", .tokens = tokens, .n_tokens = n};
@@ -414,7 +421,7 @@ static void fake_info(void *ctx, struct fg_flow_info *out)
         .numerics = "exact",
         .numerics_id = "0123456789abcdef0123456789abcdef",
         .pack_key = "ed25519:0123",
-        .tool_form = FG_TOOLS_MINIMAX,
+        .answer_form = {.tools = FG_TOOLS_MINIMAX, .reasoning = FG_REASONING_THINK},
         .context_tokens = 4096,
         .n_vocab = 2000,
         .weight_bytes = 123456789,

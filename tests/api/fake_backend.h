@@ -34,6 +34,7 @@ enum { FAKE_SPOKEN = 256 };
 void fake_backend_spoken(struct fake_backend *b, char out[FAKE_SPOKEN]);
 
 void fake_job_begun(struct fg_job *job, const int32_t *prompt, size_t n);
+void fake_job_begun_at(struct fg_job *job, enum fg_answer_start start);
 void fake_job_prompt(struct fg_job *job, const struct fg_job_token *tokens, size_t n);
 void fake_job_progress(struct fg_job *job, uint32_t done, uint32_t total, uint32_t reused);
 void fake_job_delta(struct fg_job *job, const char *text, const struct fg_job_token *tokens,

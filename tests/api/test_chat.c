@@ -235,8 +235,10 @@ static const struct {
      "<tool_calls>\n{\"name\": \"a\", "
      "\"arguments\": \"s\"}",
      0, NULL, NULL},
-    {"<tool_calls>\n{\"name\": \"a\"}\n</tool_calls> and more",
-     "<tool_calls>\n{\"name\": \"a\"}\n</tool_calls> and more", 0, NULL, NULL},
+    /* So are those that were cut. */
+    {"<tool_calls>\n{\"name\": \"a\"}\n{\"name\": \"b\", \"arguments\": {\"x\":",
+     "<tool_calls>\n{\"name\": \"a\"}\n{\"name\": \"b\", \"arguments\": {\"x\":", 0, NULL, NULL},
+    {"<tool_calls>\n{\"name\": \"a\"}\n</tool_calls> and more", "and more", 1, "a", "{}"},
     {"<tool_call", "<tool_call", 0, NULL, NULL},
 };
 
@@ -313,56 +315,177 @@ static void calls_are_kept_as_they_were_written(void **state)
     }
 }
 
-static void tool_calls_are_found_in_streams(void **state)
+/* The next event's delta: `tool_calls` of one, with what is not NULL. */
+static void expect_call(struct client *c, const char *name, const char *arguments)
+{
+    json_t *v, *delta = next_delta(c, &v), *call, *function;
+
+    call = json_array_get(json_object_get(delta, "tool_calls"), 0);
+    function = json_object_get(call, "function");
+    assert_int_equal(json_integer_value(json_object_get(call, "index")), 0);
+    assert_int_equal(json_object_get(call, "id") != NULL, name != NULL);
+    assert_int_equal(json_object_get(call, "type") != NULL, name != NULL);
+    if (name)
+        assert_string_equal(json_string_value(json_object_get(function, "name")), name);
+    assert_string_equal(json_string_value(json_object_get(function, "arguments")), arguments);
+    json_decref(v);
+}
+
+static void expect_finish(struct client *c, const char *reason)
+{
+    json_t *v = client_event(c);
+    const char *found;
+
+    unpack(v, "{s:[{s:s}]}", "choices", "finish_reason", &found);
+    assert_string_equal(found, reason);
+    json_decref(v);
+    assert_null(client_event(c));
+}
+
+static struct fg_job *begin_stream(struct fixture *f, struct client *c, const char *more)
+{
+    char body[1024];
+    struct reply head;
+    struct fg_job *job;
+
+    snprintf(body, sizeof body, "{" USER ", \"stream\": true%s}", more);
+    client_post(c, "/v1/chat/completions", body);
+    job = fake_backend_next(f->backend);
+    fake_job_begun(job, NULL, 0);
+    client_read_head(c, &head);
+    reply_free(&head);
+    return job;
+}
+
+/* Each piece of a call goes out as it comes. */
+static void tool_calls_are_told_in_streams(void **state)
 {
     static const char *const pieces[] = {
-        "A < B",         " <",
-        "tool",          " x <tool_",
-        "calls>\n{\"na", "me\": \"add\", \"arguments\": {\"a\": 1}}\n"};
+        "A < B", " <",  "tool", " x <tool_", "calls>\n{\"na", "me\": \"add\", \"arguments\": {\"a",
+        "\": 1", "}}\n"};
     struct fixture f;
     struct client c;
     struct fg_job *job;
-    struct reply head;
-    const char *name, *arguments, *reason;
-    json_t *v, *delta;
-    int index;
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, "{" USER ", " TOOLS ", \"stream\": true}");
+    client_unix(&c, &f);
+    job = begin_stream(&f, &c, ", " TOOLS);
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
         fake_job_delta(job, pieces[i], NULL, 0);
-    fake_job_done(job, FG_FINISH_STOP);
-    client_read_head(&c, &head);
-    reply_free(&head);
     expect_content(&c, "");
     expect_content(&c, "A < B");
-    expect_content(&c, " ");
-    expect_content(&c, "<tool x ");
-    delta = next_delta(&c, &v);
-    unpack(delta, "{s:[{s:i, s:{s:s, s:s}}]}", "tool_calls", "index", &index, "function", "name",
-           &name, "arguments", &arguments);
-    assert_int_equal(index, 0);
-    assert_string_equal(name, "add");
-    assert_string_equal(arguments, "{\"a\": 1}");
-    json_decref(v);
-    v = client_event(&c);
-    unpack(v, "{s:[{s:s}]}", "choices", "finish_reason", &reason);
-    assert_string_equal(reason, "tool_calls");
-    json_decref(v);
-    assert_null(client_event(&c));
-    /* What only looked like a call is sent in the end. */
-    client_post(&c, "/v1/chat/completions", "{" USER ", " TOOLS ", \"stream\": true}");
-    job = fake_backend_next(f.backend);
-    fake_job_delta(job, "<tool_calls>\nno", NULL, 0);
+    expect_content(&c, " <tool x");
+    expect_call(&c, "add", "");
+    expect_call(&c, NULL, "{\"a");
+    expect_call(&c, NULL, "\": 1");
+    expect_call(&c, NULL, "}"); /* before the answer is complete */
     fake_job_done(job, FG_FINISH_STOP);
-    client_read_head(&c, &head);
-    reply_free(&head);
+    expect_finish(&c, "tool_calls");
+    /* What only looked like a call is sent as soon as that is known. */
+    job = begin_stream(&f, &c, ", " TOOLS);
+    fake_job_delta(job, "<tool_calls>\nno", NULL, 0);
     expect_content(&c, "");
     expect_content(&c, "<tool_calls>\nno");
-    json_decref(client_event(&c));
-    assert_null(client_event(&c));
+    fake_job_done(job, FG_FINISH_STOP);
+    expect_finish(&c, "stop");
+    /* A call that goes wrong ends, and the rest is text. */
+    job = begin_stream(&f, &c, ", " TOOLS);
+    fake_job_delta(job, "<tool_calls>{\"name\": \"add\", \"arguments\": {\"a\": 1]} x", NULL, 0);
+    expect_content(&c, "");
+    expect_call(&c, "add", "");
+    expect_call(&c, NULL, "{\"a\": 1");
+    expect_content(&c, "]} x");
+    fake_job_done(job, FG_FINISH_STOP);
+    expect_finish(&c, "stop");
+    /* So does one that is cut. */
+    job = begin_stream(&f, &c, ", " TOOLS);
+    fake_job_delta(job, "<tool_calls>{\"name\": \"add\", \"arguments\": {", NULL, 0);
+    expect_content(&c, "");
+    expect_call(&c, "add", "");
+    expect_call(&c, NULL, "{");
+    fake_job_done(job, FG_FINISH_LENGTH);
+    expect_finish(&c, "length");
     client_close(&c);
+    fixture_stop(&f);
+}
+
+static void expect_reasoning(struct client *c, const char *text)
+{
+    json_t *v, *delta = next_delta(c, &v);
+
+    assert_string_equal(json_string_value(json_object_get(delta, "reasoning_content")), text);
+    assert_null(json_object_get(delta, "content"));
+    json_decref(v);
+}
+
+static void reasoning_is_told_apart_in_streams(void **state)
+{
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    client_unix(&c, &f);
+    job = begin_stream(&f, &c, "");
+    fake_job_delta(job, "<think>\nI", NULL, 0);
+    fake_job_delta(job, " see\n</th", NULL, 0);
+    fake_job_delta(job, "ink>\n\nHi", NULL, 0);
+    expect_content(&c, "");
+    expect_reasoning(&c, "I");
+    expect_reasoning(&c, " see");
+    expect_content(&c, "Hi");
+    fake_job_done(job, FG_FINISH_STOP);
+    expect_finish(&c, "stop");
+    job = begin_stream(&f, &c, ", \"reasoning_format\": \"none\"");
+    fake_job_delta(job, "<think>I</think>Hi", NULL, 0);
+    expect_content(&c, "");
+    expect_content(&c, "<think>I</think>Hi");
+    fake_job_done(job, FG_FINISH_STOP);
+    expect_finish(&c, "stop");
+    client_close(&c);
+    fixture_stop(&f);
+}
+
+static void reasoning_is_told_apart_in_whole_answers(void **state)
+{
+    static const struct {
+        const char *more, *text, *content, *reasoning;
+        enum fg_answer_start start;
+    } rows[] = {
+        {"", "<think>\nI see\n</think>\n\nHi", "Hi", "I see", FG_STARTS_ANYHOW},
+        {"", "I see\n</think>\n\nHi", "Hi", "I see", FG_STARTS_REASONING},
+        {"", "I see", "", "I see", FG_STARTS_REASONING},
+        {", \"reasoning_format\": \"none\"", "<think>a</think>b", "<think>a</think>b", NULL,
+         FG_STARTS_ANYHOW},
+        {", \"reasoning_format\": \"auto\"", "Hi</think>", "Hi</think>", NULL, FG_STARTS_ANYHOW},
+        /* A malformed call is text, and what was thought before it is not. */
+        {", " TOOLS, "a</think><tool_calls>{\"name\": \"add\", \"arguments\": {",
+         "<tool_calls>{\"name\": \"add\", \"arguments\": {", "a", FG_STARTS_REASONING},
+    };
+    struct fixture f;
+    char body[1024];
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct client c;
+        struct fg_job *job;
+        json_t *v, *message;
+
+        snprintf(body, sizeof body, "{" USER "%s}", rows[i].more);
+        job = post(&f, &c, body);
+        assert_true(fake_job_request(job)->marks);
+        fake_job_begun_at(job, rows[i].start);
+        fake_job_delta(job, rows[i].text, NULL, 0);
+        v = finish(&c, job, FG_FINISH_STOP);
+        unpack(v, "{s:[{s:o}]}", "choices", "message", &message);
+        expect_text(json_string_value(json_object_get(message, "content")), rows[i].content);
+        expect_text(json_string_value(json_object_get(message, "reasoning_content")),
+                    rows[i].reasoning);
+        json_decref(v);
+    }
     fixture_stop(&f);
 }
 
@@ -374,7 +497,9 @@ int main(void)
         cmocka_unit_test(stream_has_openai_form),
         cmocka_unit_test(tool_calls_are_found_in_whole_answers),
         cmocka_unit_test(calls_are_kept_as_they_were_written),
-        cmocka_unit_test(tool_calls_are_found_in_streams),
+        cmocka_unit_test(tool_calls_are_told_in_streams),
+        cmocka_unit_test(reasoning_is_told_apart_in_streams),
+        cmocka_unit_test(reasoning_is_told_apart_in_whole_answers),
     };
 
     return cmocka_run_group_tests_name("api chat", tests, NULL, NULL);

@@ -315,18 +315,18 @@ static void templates_for_tools(void **state)
     r.tools = view("[{\"n\": 1}]");
     assert_int_equal(fg_chat_render(chat, &r, &t, NULL), 0);
     assert_string_equal(t.text.p, "[{\"n\": 1}]<tool_calls>");
-    assert_int_equal(fg_chat_tool_form(chat), FG_TOOLS_MINIMAX);
+    assert_int_equal(fg_chat_answer_form(chat).tools, FG_TOOLS_MINIMAX);
     fg_chat_text_finish(&t);
     fg_chat_destroy(chat);
     /* It is one that writes them. */
     chat = chat_of(view("{{ tools|tojson }}<tool_calls>" LOOP("{{ m.content }}")));
-    assert_int_equal(fg_chat_tool_form(chat), FG_TOOLS_MINIMAX);
+    assert_int_equal(fg_chat_answer_form(chat).tools, FG_TOOLS_MINIMAX);
     fg_chat_destroy(chat);
     chat = chat_of(view("{{ tools|tojson }}<tool_call>" LOOP("{{ m.content }}")));
-    assert_int_equal(fg_chat_tool_form(chat), FG_TOOLS_HERMES);
+    assert_int_equal(fg_chat_answer_form(chat).tools, FG_TOOLS_HERMES);
     fg_chat_destroy(chat);
     chat = chat_of(view(LOOP("<tool_call>{{ m.content }}")));
-    assert_int_equal(fg_chat_tool_form(chat), FG_TOOLS_NONE);
+    assert_int_equal(fg_chat_answer_form(chat).tools, FG_TOOLS_NONE);
     fg_chat_destroy(chat);
 }
 

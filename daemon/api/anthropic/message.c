@@ -14,6 +14,7 @@
 #include "http/json_out.h"
 #include "http/stream.h"
 #include "request.h"
+#include "text/tools/tool_schemas.h"
 
 enum { SILENT_MS = 3000 /* then a stream says something */ };
 
@@ -32,8 +33,8 @@ struct message {
     struct fg_message_cost cost;
     struct fg_message_head head;
     struct fg_job_account account; /* once it is done */
-    enum fg_tool_form tools;
-    char *body; /* the whole answer, once built */
+    struct fg_answer_form form;    /* its schemas are this one's */
+    char *body;                    /* the whole answer, once built */
 };
 
 static struct message *of(struct fg_request *answer)
@@ -76,7 +77,9 @@ static int read_request(struct message *m, struct fg_asking *a, struct fg_job_re
     *job = r.job;
     m->service = a->service;
     m->tenant = a->tenant;
-    m->tools = r.tools ? a->service->info.tool_form : FG_TOOLS_NONE;
+    rc = fg_openai_form(a, &r, &m->form, e);
+    if (rc)
+        return rc;
     m->cost.writes = job->cache == FG_CACHE_READ_WRITE;
     m->keeps = m->cost.writes && !job->show_control;
     m->stream = a->stream = r.stream && !m->count;
@@ -204,7 +207,7 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
     if (!fg_anthropic_id("msg", m->id))
         return fg_http_fail(e, 500, NULL, NULL, "no random id could be drawn");
     m->head = (struct fg_message_head){.id = m->id, .model = a->service->info.model_name};
-    fg_blocks_init(&m->blocks, m->tools, m->id + strlen("msg_"), on_block, m);
+    fg_blocks_init(&m->blocks, &m->form, m->id + strlen("msg_"), on_block, m);
     return 0;
 }
 
@@ -243,7 +246,10 @@ static bool event(struct fg_request *answer, size_t i, const struct fg_job_event
     if (!answer->ev)
         return true;
     switch (e->kind) {
-    case FG_EVENT_BEGUN: begin(answer); break;
+    case FG_EVENT_BEGUN:
+        fg_blocks_start(&m->blocks, e->start);
+        begin(answer);
+        break;
     case FG_EVENT_PROGRESS:
         m->cost.prompt = e->total;
         m->cost.reused = e->reused;
@@ -348,6 +354,7 @@ static void finish(struct fg_request *answer)
         free(m->stop[i]);
     free(m->stop);
     fg_blocks_finish(&m->blocks);
+    fg_tool_schemas_destroy((struct fg_tool_schemas *)m->form.schemas);
     free(m->body);
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/buffer.h"
 #include "fulgur/str.h"
-#include "text/tools/tool_form.h"
+#include "text/tools/answer_parts.h"
 
 enum fg_block_kind { FG_BLOCK_REASONING, FG_BLOCK_TEXT, FG_BLOCK_CALL };
 
@@ -29,17 +29,17 @@ struct fg_blocks {
     size_t n, cap;
     bool open;   /* the last one goes on */
     bool failed; /* out of memory: blocks are missing */
-    enum fg_tool_form tools;
-    char id[32]; /* in the ids of calls */
+    struct fg_answer_parts *parts;
     struct fg_buffer whole;
-    size_t n_told; /* bytes of the whole that are in blocks */
     fg_block_fn *fn;
     void *ctx;
 };
 
-/* `id` is put into the ids of calls; fn may be NULL. */
-void fg_blocks_init(struct fg_blocks *b, enum fg_tool_form tools, const char *id, fg_block_fn *fn,
-                    void *ctx);
+/* `form`'s schemas live as long; `id` is put into the ids of calls. */
+void fg_blocks_init(struct fg_blocks *b, const struct fg_answer_form *form, const char *id,
+                    fg_block_fn *fn, void *ctx);
+/* Where the answer begins, before the first push. */
+void fg_blocks_start(struct fg_blocks *b, enum fg_answer_start start);
 void fg_blocks_finish(struct fg_blocks *b);
 /* More of the answer. */
 void fg_blocks_push(struct fg_blocks *b, struct fg_str more);

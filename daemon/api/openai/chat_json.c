@@ -374,6 +374,22 @@ static int read_end(const json_t *body, struct fg_job_request *job, struct fg_ht
     return r;
 }
 
+/* As llama.cpp has it: "none" leaves all in the content. */
+static int read_reasoning(const json_t *body, bool *as_text, struct fg_http_error *e)
+{
+    const json_t *format = fg_json_field(body, "reasoning_format");
+    const char *s = json_string_value(format);
+    char found[64];
+
+    *as_text = s && strcmp(s, "none") == 0;
+    if (format && !*as_text && !(s && (strcmp(s, "auto") == 0 || strcmp(s, "deepseek") == 0)))
+        return fg_http_fail(e, 400, "reasoning_format", "unsupported_parameter",
+                            "reasoning_format: found %s, it must be \"auto\", \"deepseek\" or "
+                            "\"none\"",
+                            fg_json_found(format, found));
+    return 0;
+}
+
 int fg_api_request_chat(const json_t *body, struct fg_str text, struct fg_api_request *out,
                         struct fg_http_error *e)
 {
@@ -382,7 +398,9 @@ int fg_api_request_chat(const json_t *body, struct fg_str text, struct fg_api_re
 
     (void)fg_scan_whole(text, &whole);
     out->job.kind = FG_PROMPT_CHAT;
-    r = read_tools(body, whole, out, e);
+    r = read_reasoning(body, &out->reasoning_as_text, e);
+    if (!r)
+        r = read_tools(body, whole, out, e);
     if (!r)
         r = read_variables(body, whole, &out->job, e);
     if (!r)

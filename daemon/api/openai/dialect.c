@@ -6,6 +6,7 @@
 #include "api/common/body.h"
 #include "http/json_in.h"
 #include "request_json.h"
+#include "text/tools/tool_schemas.h"
 #include "writer.h"
 
 static struct fg_writer *of(struct fg_request *answer)
@@ -69,13 +70,27 @@ static void on_spoke(void *ctx, const char *id, struct fg_str text)
     b->spoke(b->ctx, w->tenant, id, text);
 }
 
+int fg_openai_form(const struct fg_asking *a, const struct fg_api_request *r,
+                   struct fg_answer_form *form, struct fg_http_error *e)
+{
+    *form = a->service->info.answer_form;
+    if (r->reasoning_as_text)
+        form->reasoning = FG_REASONING_NONE;
+    if (!r->tools) {
+        form->tools = FG_TOOLS_NONE;
+        return 0;
+    }
+    form->schemas =
+        fg_tool_schemas_create((struct fg_str){r->job.tools_json, strlen(r->job.tools_json)});
+    return form->schemas ? 0 : fg_json_nomem(e);
+}
+
 static void set_up(struct fg_writer *w, const struct fg_asking *a, const struct fg_api_request *r)
 {
     w->service = a->service;
     w->tenant = a->tenant;
     w->of_prompt = r->best_of;
     w->kept = r->n;
-    w->tools = r->tools ? a->service->info.tool_form : FG_TOOLS_NONE;
     /* Text with control tokens in it would not be read as such again. */
     w->spoke = r->job.cache == FG_CACHE_READ_WRITE && !r->job.show_control ? on_spoke : NULL;
     w->spoke_ctx = w;
@@ -106,6 +121,9 @@ static int read_first(struct fg_writer *w, struct fg_asking *a, struct fg_job_re
         return rc;
     a->stream = r.stream;
     set_up(w, a, &r);
+    rc = fg_openai_form(a, &r, &w->form, e);
+    if (rc)
+        return rc;
     if (fg_writer_init(w, a->n))
         return fg_json_nomem(e);
     return r.echo ? read_echo(a, job, &w->choices[0], e) : 0;

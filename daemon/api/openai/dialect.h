@@ -17,4 +17,9 @@ extern const struct fg_dialect fg_openai_explain; /* a body of either, "messages
 int fg_openai_read_as_chat(struct fg_asking *a, struct fg_buffer *text, struct fg_api_request *out,
                            struct fg_http_error *e);
 
+/* How the answer to a request is read. *form's schemas are the caller's, also on failure. FG_EINVAL
+ * with *e filled. */
+int fg_openai_form(const struct fg_asking *a, const struct fg_api_request *r,
+                   struct fg_answer_form *form, struct fg_http_error *e);
+
 #endif

@@ -72,7 +72,6 @@ static const struct refused refused[] = {
     {"reasoning_effort", NAN, NAN, "none", true, REASON, NULL},
     {"reasoning", NONE, REASON, NULL},
     {"reasoning_budget", AT(-1), REASON, NULL},
-    {"reasoning_format", NAN, NAN, "none", true, REASON, NULL},
     {"thinking_token_budget", NONE, REASON, NULL},
     {"enable_thinking", NONE, REASON, NULL},
     {"think", NONE, REASON, NULL},

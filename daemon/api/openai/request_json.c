@@ -219,6 +219,7 @@ int fg_api_request_parse_choice(const json_t *body, const struct fg_api_choice *
     memset(out, 0, sizeof *out);
     out->chat = choice->chat;
     out->n_prompts = 1;
+    out->job.marks = out->chat;
     out->job.cache = choice->cache;
     if ((r = fg_api_request_model(body, info, e)) ||
         (r = fg_api_request_refuse(body, out->chat, e)) || (r = read_options(body, out, e)) ||

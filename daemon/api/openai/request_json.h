@@ -15,10 +15,11 @@ struct fg_api_request {
     struct fg_job_request job;
     bool chat;
     bool stream, include_usage, progress;
-    bool tools;          /* the model sees tools: its calls become OpenAI's */
-    bool echo;           /* the answer begins with its prompt */
-    bool wants_logprobs; /* else those of the job are for best_of */
-    uint32_t n, best_of; /* answers to each prompt that are given, and that are computed */
+    bool reasoning_as_text; /* what the model thinks is not told apart */
+    bool tools;             /* the model sees tools: its calls become OpenAI's */
+    bool echo;              /* the answer begins with its prompt */
+    bool wants_logprobs;    /* else those of the job are for best_of */
+    uint32_t n, best_of;    /* answers to each prompt that are given, and that are computed */
     size_t n_prompts;
 };
 

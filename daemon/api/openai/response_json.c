@@ -90,23 +90,24 @@ static json_t *list_of(json_t *one)
     return one ? json_pack("[o]", one) : NULL;
 }
 
-static json_t *message(const char *text, size_t bytes, const json_t *calls)
+static json_t *message(const struct fg_answer_choice *c)
 {
-    json_t *content = calls && !bytes ? json_null() : fg_json_stringn(text, bytes);
+    json_t *content = c->calls && !c->text.n ? json_null() : fg_json_stringn(c->text.p, c->text.n);
     json_t *m = json_pack("{s:s, s:o}", "role", "assistant", "content", content);
 
-    return calls ? with(m, "tool_calls", json_deep_copy(calls)) : m;
+    if (c->reasoning.n)
+        m = with(m, "reasoning_content", fg_json_stringn(c->reasoning.p, c->reasoning.n));
+    return c->calls ? with(m, "tool_calls", json_deep_copy(c->calls)) : m;
 }
 
 static const char *reason_of(const struct fg_answer_choice *c)
 {
-    return c->calls ? "tool_calls" : finish_name(c->finish);
+    return c->called ? "tool_calls" : finish_name(c->finish);
 }
 
 json_t *fg_answer_choice_json(const struct fg_answer *a, const struct fg_answer_choice *c)
 {
-    json_t *body =
-        a->chat ? message(c->text.p, c->text.n, c->calls) : fg_json_stringn(c->text.p, c->text.n);
+    json_t *body = a->chat ? message(c) : fg_json_stringn(c->text.p, c->text.n);
     json_t *one = choice(c->index, a->chat ? "message" : "text", body, c->logprobs, reason_of(c));
 
     one = with_any(one, "token_ids", c->ids);
@@ -122,34 +123,41 @@ json_t *fg_answer_whole(const struct fg_answer *a, json_t *choices, json_t *prom
                 fg_cache_json(cost->account));
 }
 
+/* A call's name, or more of its arguments. */
+static json_t *call_delta(const struct fg_answer_event *e)
+{
+    json_t *text = fg_json_stringn(e->text.p, e->text.n);
+
+    if (e->part == FG_ANSWER_ARGUMENTS)
+        return json_pack("{s:[{s:I, s:{s:o}}]}", "tool_calls", "index", (json_int_t)e->call,
+                         "function", "arguments", text);
+    return json_pack("{s:[{s:I, s:s, s:s, s:{s:o, s:s}}]}", "tool_calls", "index",
+                     (json_int_t)e->call, "id", e->id, "type", "function", "function", "name", text,
+                     "arguments", "");
+}
+
+static json_t *delta(const struct fg_answer_piece *p)
+{
+    bool reasons = p->event && p->event->part == FG_ANSWER_REASONING;
+    json_t *text;
+
+    if (p->event && p->event->part != FG_ANSWER_TEXT && !reasons)
+        return call_delta(p->event);
+    text = fg_json_stringn(p->text.p, p->text.n);
+    if (p->role)
+        return json_pack("{s:s, s:o}", "role", "assistant", "content", text);
+    return json_pack("{s:o}", reasons ? "reasoning_content" : "content", text);
+}
+
 json_t *fg_answer_chunk(const struct fg_answer *a, const struct fg_answer_piece *p)
 {
-    json_t *body = fg_json_stringn(p->text.p, p->text.n), *one;
+    json_t *body = a->chat ? delta(p) : fg_json_stringn(p->text.p, p->text.n), *one;
 
-    if (a->chat && p->role)
-        body = json_pack("{s:s, s:o}", "role", "assistant", "content", body);
-    else if (a->chat)
-        body = json_pack("{s:o}", "content", body);
     one = choice(p->index, a->chat ? "delta" : "text", body, p->logprobs, NULL);
     one = with_any(one, "token_ids", p->ids);
     if (a->chat)
         return with_any(chunk(a, list_of(one)), "prompt_token_ids", p->prompt_ids);
     return chunk(a, list_of(with_any(one, "prompt_token_ids", p->prompt_ids)));
-}
-
-json_t *fg_answer_chunk_calls(const struct fg_answer *a, uint32_t index, const json_t *calls)
-{
-    json_t *list = json_deep_copy(calls), *call;
-    size_t i;
-
-    json_array_foreach(
-        list, i, call) if (json_object_set_new(call, "index", json_integer((json_int_t)i)) < 0)
-    {
-        json_decref(list);
-        return NULL;
-    }
-    return chunk(
-        a, list_of(choice(index, "delta", json_pack("{s:o}", "tool_calls", list), NULL, NULL)));
 }
 
 json_t *fg_answer_chunk_finish(const struct fg_answer *a, const struct fg_answer_choice *c,

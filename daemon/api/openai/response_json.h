@@ -10,6 +10,7 @@
 
 #include "fulgur/str.h"
 #include "serve/job.h"
+#include "text/tools/answer_parts.h"
 
 /* How one answer is written. */
 struct fg_answer {
@@ -37,7 +38,9 @@ int fg_answer_logprobs_extend(json_t *into, const json_t *more);
 struct fg_answer_choice {
     uint32_t index;
     struct fg_str text;
+    struct fg_str reasoning;  /* empty: there is none */
     const json_t *calls;      /* tool calls, or NULL */
+    bool called;              /* that is why it ended */
     json_t *logprobs;         /* or NULL */
     json_t *ids, *prompt_ids; /* or NULL */
     enum fg_finish_reason finish;
@@ -58,11 +61,11 @@ json_t *fg_answer_whole(const struct fg_answer *a, json_t *choices, json_t *prom
 struct fg_answer_piece {
     uint32_t index;
     struct fg_str text;
-    bool role; /* the first of a chat: names the role */
+    const struct fg_answer_event *event; /* what the text is of a chat's answer; NULL: its text */
+    bool role;                           /* the first of a chat: names the role */
     json_t *logprobs, *ids, *prompt_ids;
 };
 json_t *fg_answer_chunk(const struct fg_answer *a, const struct fg_answer_piece *piece);
-json_t *fg_answer_chunk_calls(const struct fg_answer *a, uint32_t index, const json_t *calls);
 json_t *fg_answer_chunk_finish(const struct fg_answer *a, const struct fg_answer_choice *c,
                                const struct fg_job_account *account);
 json_t *fg_answer_chunk_usage(const struct fg_answer *a, const struct fg_answer_cost *cost);

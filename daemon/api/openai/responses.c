@@ -20,6 +20,7 @@
 #include "responses_json.h"
 #include "responses_request.h"
 #include "responses_store.h"
+#include "text/tools/tool_schemas.h"
 
 enum { SILENT_MS = 3000 /* then a stream gets a comment */ };
 
@@ -41,8 +42,8 @@ struct response {
     uint64_t reasoning_tokens;
     bool complete, cut; /* it has ended; by max_output_tokens or the context */
     struct fg_job_account account;
-    enum fg_tool_form tools;
-    char *body; /* the whole answer, once built */
+    struct fg_answer_form form; /* its schemas are this one's */
+    char *body;                 /* the whole answer, once built */
 };
 
 static struct response *of(struct fg_request *answer)
@@ -119,7 +120,9 @@ static int read_response(struct fg_request *answer, struct fg_asking *a, struct 
     *job = r.job;
     x->service = a->service;
     x->tenant = a->tenant;
-    x->tools = r.tools ? a->service->info.tool_form : FG_TOOLS_NONE;
+    rc = fg_openai_form(a, &r, &x->form, e);
+    if (rc)
+        return rc;
     x->keeps = job->cache == FG_CACHE_READ_WRITE && !job->show_control;
     x->stores = x->stores && job->cache == FG_CACHE_READ_WRITE;
     x->stream = a->stream = r.stream;
@@ -362,7 +365,7 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
         snprintf(x->nonce + 2 * i, 3, "%02x", random[i]);
     snprintf(x->id, sizeof x->id, "resp_%s", x->nonce);
     x->created = (int64_t)time(NULL);
-    fg_blocks_init(&x->blocks, x->tools, x->nonce, on_block, x);
+    fg_blocks_init(&x->blocks, &x->form, x->nonce, on_block, x);
     return 0;
 }
 
@@ -398,7 +401,9 @@ static bool event(struct fg_request *answer, size_t i, const struct fg_job_event
         return true;
     if (e->kind != FG_EVENT_FAILED)
         begin(answer);
-    if (e->kind == FG_EVENT_DELTA)
+    if (e->kind == FG_EVENT_BEGUN)
+        fg_blocks_start(&x->blocks, e->start);
+    else if (e->kind == FG_EVENT_DELTA)
         push(x, e);
     else if (e->kind == FG_EVENT_DONE)
         done(x, e);
@@ -466,6 +471,7 @@ static void finish(struct fg_request *answer)
     struct response *x = of(answer);
 
     fg_blocks_finish(&x->blocks);
+    fg_tool_schemas_destroy((struct fg_tool_schemas *)x->form.schemas);
     fg_buffer_finish(&x->echo);
     fg_buffer_finish(&x->items);
     free(x->body);

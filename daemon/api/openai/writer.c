@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/common/cache_json.h"
 #include "base/clock.h"
@@ -10,8 +11,12 @@
 #include "http/json_out.h"
 #include "http/stream.h"
 #include "text/tools/tool_calls.h"
+#include "text/tools/tool_schemas.h"
 
-enum { SILENT_MS = 3000 /* then a stream gets a comment */ };
+enum {
+    SILENT_MS = 3000, /* then a stream gets a comment */
+    PREFIX = 48,      /* of the ids of an answer's calls */
+};
 
 int fg_writer_init(struct fg_writer *w, size_t n)
 {
@@ -34,7 +39,10 @@ void fg_writer_finish(struct fg_writer *w)
         json_decref(c->prompt_ids);
         fg_buffer_finish(&c->text);
         free(c->echo);
+        fg_answer_parts_destroy(c->parts);
+        free(c->first_call);
     }
+    fg_tool_schemas_destroy((struct fg_tool_schemas *)w->form.schemas);
     free(w->choices);
     free(w->body);
 }
@@ -117,7 +125,8 @@ static bool send_piece(struct fg_writer *w, struct fg_writer_choice *c,
         if (!send_chunk(w, fg_answer_chunk(&w->answer, &role)))
             return false;
     }
-    if (!w->request.ev || (!piece->text.n && !piece->logprobs && !piece->ids && !piece->prompt_ids))
+    if (!w->request.ev ||
+        (!piece->text.n && !piece->event && !piece->logprobs && !piece->ids && !piece->prompt_ids))
         return true;
     return send_chunk(w, fg_answer_chunk(&w->answer, piece));
 }
@@ -128,21 +137,83 @@ static bool keep_text(struct fg_writer_choice *c, const char *text, size_t n)
     return !c->text.failed;
 }
 
-/* In a stream, text waits where it may turn out to be a tool call. */
+/* --- a chat's parts --- */
+
+/* What a chat's parts are sent with. */
+struct telling {
+    struct fg_writer *w;
+    struct fg_writer_choice *c;
+    struct fg_answer_piece *piece; /* what else goes with the first of them */
+    bool ok;
+};
+
+static void on_part(void *ctx, const struct fg_answer_event *e)
+{
+    struct telling *t = *(struct telling **)ctx;
+    struct fg_answer_piece *piece = t->piece;
+
+    if (e->part == FG_ANSWER_CALL_END || !t->ok || !t->w->request.ev)
+        return;
+    if (e->part == FG_ANSWER_CALL && !t->c->first_call) {
+        t->c->first_call = strdup(e->id);
+        t->ok = t->c->first_call || fg_writer_nomem(t->w);
+    }
+    piece->text = e->text;
+    piece->event = e;
+    t->ok = t->ok && send_piece(t->w, t->c, piece);
+    *piece = (struct fg_answer_piece){.text = {"", 0}};
+}
+
+static void call_prefix(const struct fg_writer *w, const struct fg_writer_choice *c,
+                        char out[PREFIX])
+{
+    snprintf(out, PREFIX, c->index ? "%s_%u" : "%s", w->answer.nonce, c->index);
+}
+
+static bool begin_parts(struct fg_writer *w, struct fg_writer_choice *c)
+{
+    char prefix[PREFIX];
+
+    if (c->parts)
+        return true;
+    call_prefix(w, c, prefix);
+    c->parts = fg_answer_parts_create(&w->form, prefix, on_part, &c->telling);
+    if (c->parts)
+        fg_answer_parts_start(c->parts, c->start);
+    return c->parts != NULL;
+}
+
+/* Sends what comes of more text, or of the end (text.p NULL), and what goes with it. */
+static bool tell_parts(struct fg_writer *w, struct fg_writer_choice *c, struct fg_str text,
+                       struct fg_answer_piece *piece)
+{
+    struct telling t = {.w = w, .c = c, .piece = piece, .ok = true};
+
+    if (!begin_parts(w, c))
+        return fg_writer_nomem(w);
+    c->telling = &t;
+    if (text.p)
+        fg_answer_parts_push(c->parts, text);
+    else
+        fg_answer_parts_end(c->parts);
+    c->telling = NULL;
+    if (t.ok && fg_answer_parts_nomem(c->parts))
+        return fg_writer_nomem(w);
+    return t.ok && send_piece(w, c, piece);
+}
+
 static bool stream_delta(struct fg_writer *w, struct fg_writer_choice *c,
                          const struct fg_job_event *e, struct fg_answer_piece *piece)
 {
-    size_t from = c->n_sent;
+    struct fg_str text = {e->text ? e->text : "", e->text_bytes};
 
     fg_writer_begin(w);
-    piece->text = (struct fg_str){e->text, e->text_bytes};
-    if (!w->tools)
-        return send_piece(w, c, piece);
-    if (!keep_text(c, e->text, e->text_bytes))
-        return fg_writer_nomem(w);
-    c->n_sent =
-        fg_tool_calls_clear(w->tools, (struct fg_str){c->text.p ? c->text.p : "", c->text.n}, from);
-    piece->text = (struct fg_str){c->text.p ? c->text.p + from : "", c->n_sent - from};
+    if (w->answer.chat) {
+        if (w->spoke && w->form.tools != FG_TOOLS_NONE && !keep_text(c, text.p, text.n))
+            return fg_writer_nomem(w);
+        return tell_parts(w, c, text, piece);
+    }
+    piece->text = text;
     return send_piece(w, c, piece);
 }
 
@@ -212,6 +283,7 @@ static bool take_begun(struct fg_writer *w, struct fg_writer_choice *c,
                        const struct fg_job_event *e)
 {
     fg_writer_begin(w);
+    c->start = e->start;
     if (!w->answer.ids)
         return true;
     c->prompt_ids = json_array();
@@ -265,48 +337,40 @@ bool fg_writer_event(struct fg_writer *w, struct fg_writer_choice *c, const stru
     return true;
 }
 
-/* What it comes to; *calls is the caller's. */
-static struct fg_answer_choice describe(const struct fg_writer *w, const struct fg_writer_choice *c,
-                                        json_t **calls)
+/* The parts of a whole answer; one with a malformed call has none. False: out of memory. */
+static bool read_parts(const struct fg_writer *w, const struct fg_writer_choice *c,
+                       struct fg_tool_answer *out)
 {
-    struct fg_answer_choice out = {.index = c->index,
-                                   .text = {c->text.p ? c->text.p : "", c->text.n},
-                                   .logprobs = c->logprobs,
-                                   .ids = c->ids,
-                                   .prompt_ids = c->prompt_ids,
-                                   .finish = c->finish};
-    size_t content = c->text.n;
-    char id[48];
+    struct fg_str text = {c->text.p ? c->text.p : "", c->text.n};
+    struct fg_answer_form form = w->form;
+    char prefix[PREFIX];
 
-    *calls = NULL;
-    if (w->tools && !w->forecast) {
-        snprintf(id, sizeof id, c->index ? "%s_%u" : "%s", w->answer.nonce, c->index);
-        *calls = fg_tool_calls_read(w->tools, out.text, id, &content);
-        if (*calls && w->spoke)
-            w->spoke(w->spoke_ctx,
-                     json_string_value(json_object_get(json_array_get(*calls, 0), "id")), out.text);
-    }
-    out.text.n = content;
-    out.calls = *calls;
-    return out;
+    call_prefix(w, c, prefix);
+    if (!fg_tool_answer_read(out, &form, c->start, text, prefix))
+        return false;
+    if (!out->malformed)
+        return true;
+    fg_tool_answer_finish(out);
+    form.tools = FG_TOOLS_NONE;
+    return fg_tool_answer_read(out, &form, c->start, text, prefix);
 }
 
 static void end_choice(struct fg_writer *w, struct fg_writer_choice *c)
 {
-    json_t *calls;
-    struct fg_answer_choice done = describe(w, c, &calls);
-    size_t from = c->n_sent;
-    struct fg_answer_piece rest = {.text = {done.text.p + from, 0}};
+    struct fg_answer_choice done = {.index = c->index, .finish = c->finish};
+    struct fg_answer_piece rest = {.text = {"", 0}};
+    bool called;
 
-    if (w->tools && done.text.n > from)
-        rest.text.n = done.text.n - from;
     fg_writer_begin(w);
-    send_piece(w, c, &rest);
-    if (w->request.ev && calls)
-        send_chunk(w, fg_answer_chunk_calls(&w->answer, c->index, calls));
+    if (w->answer.chat ? !tell_parts(w, c, (struct fg_str){NULL, 0}, &rest)
+                       : !send_piece(w, c, &rest))
+        return;
+    called = c->first_call && !fg_answer_parts_failed(c->parts);
+    if (called && w->spoke)
+        w->spoke(w->spoke_ctx, c->first_call, (struct fg_str){c->text.p, c->text.n});
+    done.called = called;
     if (w->request.ev)
         send_chunk(w, fg_answer_chunk_finish(&w->answer, &done, &c->account));
-    json_decref(calls);
 }
 
 void fg_writer_done(struct fg_writer *w, struct fg_writer_choice *c, const struct fg_job_event *e)
@@ -362,18 +426,31 @@ static int by_merit(const void *a, const void *b)
 /* Appends what is told of one choice. False: out of memory. */
 static bool add_choice(struct fg_writer *w, struct fg_writer_choice *c, json_t *list)
 {
-    struct fg_answer_choice done;
-    json_t *calls = NULL;
-    bool ok;
+    struct fg_answer_choice done = {.index = (uint32_t)json_array_size(list),
+                                    .text = {c->text.p ? c->text.p : "", c->text.n},
+                                    .finish = c->finish};
+    struct fg_tool_answer parts = {.calls = NULL};
+    bool ok = !w->answer.chat || read_parts(w, c, &parts);
 
     if (!c->logprobs && w->answer.n_logprobs >= 0) /* of an empty answer */
         c->logprobs = fg_answer_logprobs(&w->answer, NULL, 0, &c->text_offset);
     if (!c->ids && w->answer.ids)
         c->ids = json_array();
-    done = describe(w, c, &calls);
-    done.index = (uint32_t)json_array_size(list);
-    ok = json_array_append_new(list, fg_answer_choice_json(&w->answer, &done)) == 0;
-    json_decref(calls);
+    done.logprobs = c->logprobs;
+    done.ids = c->ids;
+    done.prompt_ids = c->prompt_ids;
+    if (w->answer.chat) {
+        done.text = (struct fg_str){parts.text.p ? parts.text.p : "", parts.text.n};
+        done.reasoning = (struct fg_str){parts.reasoning.p, parts.reasoning.n};
+        done.calls = json_array_size(parts.calls) ? parts.calls : NULL;
+        done.called = done.calls != NULL;
+    }
+    if (ok && done.called && w->spoke)
+        w->spoke(w->spoke_ctx,
+                 json_string_value(json_object_get(json_array_get(done.calls, 0), "id")),
+                 (struct fg_str){c->text.p, c->text.n});
+    ok = ok && json_array_append_new(list, fg_answer_choice_json(&w->answer, &done)) == 0;
+    fg_tool_answer_finish(&parts);
     return ok;
 }
 

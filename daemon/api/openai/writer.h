@@ -6,12 +6,19 @@
 #include "base/buffer.h"
 #include "http/request.h"
 #include "response_json.h"
+#include "text/tools/answer_parts.h"
+
+struct telling;
 
 /* One of the answers that a request asked for. */
 struct fg_writer_choice {
     uint32_t index;        /* in the answer */
-    struct fg_buffer text; /* of an answer in one piece, or a stream that may hold tool calls */
-    size_t n_sent;         /* of text, in a stream */
+    struct fg_buffer text; /* as it was written, of an answer in one piece, or a stream whose calls
+                            * are kept */
+    enum fg_answer_start start;
+    struct fg_answer_parts *parts; /* of a chat's stream */
+    struct telling *telling;       /* writer.c: who is told of them now */
+    char *first_call;              /* its id, or NULL */
     bool role_sent;
     char *echo; /* text that it begins with, not written yet, or NULL */
     size_t echo_bytes;
@@ -31,7 +38,7 @@ struct fg_writer {
     const struct fg_service *service;
     const struct fg_tenant *tenant;
     struct fg_answer answer;
-    enum fg_tool_form tools;          /* of the calls that the answer may hold */
+    struct fg_answer_form form;       /* of a chat's answer; what its schemas are is the writer's */
     bool forecast;                    /* what would be reused, instead of an answer */
     struct fg_writer_choice *choices; /* [n_choices], those of a prompt side by side */
     size_t n_choices;

@@ -58,6 +58,8 @@ static int set_up(struct fg_chat *c, const struct fg_chat_spec *spec, struct fg_
         return fg_fail(err, rc, "no memory for a chat template");
     if (c->plain.wants.form == FG_TOOLS_NONE)
         c->plain.wants.form = c->with_tools.wants.form;
+    if (c->plain.wants.reasoning == FG_REASONING_NONE)
+        c->plain.wants.reasoning = c->with_tools.wants.reasoning;
     return 0;
 }
 
@@ -96,9 +98,23 @@ void fg_chat_destroy(struct fg_chat *c)
     free(c);
 }
 
-enum fg_tool_form fg_chat_tool_form(const struct fg_chat *c)
+struct fg_answer_form fg_chat_answer_form(const struct fg_chat *c)
 {
-    return c->with_tools.jinja ? c->with_tools.wants.form : c->plain.wants.form;
+    return (struct fg_answer_form){.tools = c->with_tools.jinja ? c->with_tools.wants.form
+                                                                : c->plain.wants.form,
+                                   .reasoning = c->plain.wants.reasoning};
+}
+
+bool fg_chat_writes_tools(const struct fg_chat *c)
+{
+    return c->plain.wants.tools || c->with_tools.wants.tools;
+}
+
+struct fg_answer_form fg_chat_form_of(const struct fg_chat_wants *wants,
+                                      const struct fg_chat_request *r)
+{
+    return r->form ? *r->form
+                   : (struct fg_answer_form){.tools = wants->form, .reasoning = wants->reasoning};
 }
 
 /* --- running --- */
@@ -295,27 +311,60 @@ static size_t move_place(size_t place, size_t bytes, const struct fg_chat_words_
     if (place == FG_CHAT_NOWHERE || place > bytes)
         return FG_CHAT_NOWHERE;
     for (size_t i = 0; i < words->n && words->list[i].to <= place; i++)
-        moved += words->list[i].words.n - (words->list[i].to - words->list[i].from);
+        moved += words->list[i].bytes - (words->list[i].to - words->list[i].from);
     return moved;
+}
+
+/* The model's own words, of which its control tokens are control tokens again, and nothing else
+ * is. */
+static void take_words(const struct fg_answer_form *form, struct fg_str words,
+                       struct fg_chat_text *t)
+{
+    size_t begin = t->text.n;
+
+    for (size_t i = 0; i < words.n && !t->text.failed; i++) {
+        size_t tag = (size_t)(unsigned char)words.p[i] - FG_FIRST_MARK;
+        const char *text = tag < FG_FORM_TAGS ? fg_answer_form_tag(form, tag) : NULL;
+
+        if (!text) {
+            fg_buffer_add(&t->text, &words.p[i], 1);
+            continue;
+        }
+        if (t->text.n > begin)
+            mark_content(t, begin, t->text.n);
+        fg_buffer_str(&t->text, text);
+        begin = t->text.n;
+    }
+    if (t->text.n > begin)
+        mark_content(t, begin, t->text.n);
 }
 
 /* The first `bytes` of the result, with the words in their places. */
 static void compose(const struct fg_jinja_result *r, size_t bytes,
-                    const struct fg_chat_words_list *words, struct fg_chat_text *t)
+                    const struct fg_answer_form *form, const struct fg_chat_words_list *words,
+                    struct fg_chat_text *t)
 {
-    size_t at = 0, begin;
+    size_t at = 0;
 
     for (size_t i = 0; i < words->n && words->list[i].to <= bytes; i++) {
         take_text(r, at, words->list[i].from, t);
-        begin = t->text.n;
-        fg_buffer_view(&t->text, words->list[i].words);
-        mark_content(t, begin, t->text.n);
+        take_words(form, words->list[i].words, t);
         at = words->list[i].to;
     }
     take_text(r, at, bytes, t);
     t->head_end = move_place(t->head_end, bytes, words);
     t->last_user = move_place(t->last_user, bytes, words);
     t->last_part = move_place(t->last_part, bytes, words);
+}
+
+/* Behind what the last message says; or all of the message that goes on. */
+static void find_start(const struct fg_chat_request *request, enum fg_reasoning_form form,
+                       struct fg_chat_text *t)
+{
+    size_t skip = request->continue_final ? 2 : 1, from;
+
+    from = t->n_content >= skip ? t->content[t->n_content - skip].end : 0;
+    t->start = fg_answer_start_of(form, (struct fg_str){t->text.p + from, t->text.n - from});
 }
 
 /* Where the content of the last message ends, so that the answer goes on with it. */
@@ -347,13 +396,15 @@ static int explain(int rc, const struct fg_jinja_error *why, struct fg_err *err)
 static int check(const struct fg_chat_wants *wants, const struct fg_chat_request *r,
                  struct fg_err *err)
 {
+    struct fg_answer_form form = fg_chat_form_of(wants, r);
+
     if (r->n_messages == 0)
         return fg_fail(err, FG_EINVAL, "messages is empty; wanted at least one message");
     if (r->tools.n && !wants->tools)
         return fg_fail(err, FG_EUNSUPPORTED,
                        "tools: the model's chat template writes no tools; leave them out");
     for (size_t i = 0; i < r->n_messages; i++)
-        if (r->messages[i].calls.n && !wants->calls && wants->form == FG_TOOLS_NONE)
+        if (r->messages[i].calls.n && !wants->calls && form.tools == FG_TOOLS_NONE)
             return fg_fail(err, FG_EUNSUPPORTED,
                            "messages[%zu].tool_calls: the model's chat template writes no calls of "
                            "tools",
@@ -368,6 +419,7 @@ int fg_chat_render(const struct fg_chat *c, const struct fg_chat_request *reques
         request->tools.n && c->with_tools.jinja ? &c->with_tools : &c->plain;
     struct fg_jinja_error why;
     struct fg_chat_words_list words = {.n = 0};
+    struct fg_answer_form form = fg_chat_form_of(&p->wants, request);
     struct fg_jinja_result r;
     size_t bytes;
     int rc = check(&p->wants, request, err);
@@ -385,9 +437,11 @@ int fg_chat_render(const struct fg_chat *c, const struct fg_chat_request *reques
     if (rc == 0) {
         rc = fg_chat_find_words(c, p, request, &r, &words);
         find_places(&r, request, out);
-        compose(&r, bytes, &words, out);
+        compose(&r, bytes, &form, &words, out);
         if (rc || out->text.failed)
             rc = fg_fail(err, FG_ENOMEM, "no memory for a chat");
+        else
+            find_start(request, form.reasoning, out);
     }
     free(words.list);
     fg_jinja_result_finish(&r);

@@ -39,8 +39,10 @@ void fg_chat_destroy(struct fg_chat *c); /* NULL is fine */
 /* Why the template can hardly be the model's own, in words, or NULL; static storage. */
 const char *fg_chat_doubt(const struct fg_chat *c);
 
-/* How the model writes tool calls, as its template tells it. */
-enum fg_tool_form fg_chat_tool_form(const struct fg_chat *c);
+/* How the model writes reasoning and tool calls, as its template tells it. */
+struct fg_answer_form fg_chat_answer_form(const struct fg_chat *c);
+/* Whether the template writes the tools of a request. */
+bool fg_chat_writes_tools(const struct fg_chat *c);
 
 /* The text of the template that is built in under that name (chatml, minimax-m1), or else of that
  * file: appended to *out. FG_EINVAL: it is empty, or not UTF-8; the errors of fg_file_read(). */
@@ -52,8 +54,8 @@ struct fg_chat_message {
     struct fg_str name;   /* empty: none */
     size_t last_part;     /* bytes of content before its last part; 0: it has one */
     struct fg_str calls;  /* OpenAI's tool_calls, a JSON array; empty: none */
-    struct fg_str spoken; /* an assistant's whole answer as the model wrote it, of which content and
-                           * calls were read; or empty */
+    struct fg_str spoken; /* an assistant's whole answer as the model wrote it, marks in it, of
+                           * which content and calls were read; or empty */
     struct fg_str extra;  /* a JSON object: further members, given to the template; or empty */
 };
 
@@ -65,7 +67,13 @@ struct fg_chat_request {
     bool add_generation_prompt; /* end with the header of the answer */
     bool continue_final;        /* end with the content of the last message, which goes on */
     int64_t now;                /* seconds since 1970, for the template's clock */
+    /* How the model answers, its vocabulary looked at too; NULL: as the template tells it. */
+    const struct fg_answer_form *form;
 };
+
+/* Appends the reasoning that came with a message, `reasoning_content` or `reasoning` of its further
+ * members; nothing where it has none. */
+void fg_chat_reasoning(const struct fg_chat_message *m, struct fg_buffer *out);
 
 #define FG_CHAT_NOWHERE ((size_t)-1)
 
@@ -78,6 +86,7 @@ struct fg_chat_text {
     size_t head_end; /* where the first turn that is not of the system begins, or FG_CHAT_NOWHERE */
     size_t last_user; /* where the last user message begins, or FG_CHAT_NOWHERE */
     size_t last_part; /* where its last part does; FG_CHAT_NOWHERE: it has one part, or none is */
+    enum fg_answer_start start; /* where the answer begins */
 };
 
 /* Renders, within fg_jinja_default_limits. An answer that is known as it was spoken is written so

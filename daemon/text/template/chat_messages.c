@@ -81,6 +81,38 @@ static void add_calls(const struct fg_chat_wants *wants, struct fg_str calls, st
     fg_buffer_str(out, "]");
 }
 
+void fg_chat_reasoning(const struct fg_chat_message *m, struct fg_buffer *out)
+{
+    struct fg_str value;
+
+    if (m->extra.n && (fg_scan_find(m->extra, "reasoning_content", &value) ||
+                       fg_scan_find(m->extra, "reasoning", &value)))
+        fg_scan_string(value, out);
+}
+
+/* Reasoning under the name that templates read it by, where the client has another. */
+static void add_reasoning(const struct fg_chat_wants *wants, const struct fg_chat_message *m,
+                          struct fg_buffer *out)
+{
+    bool harmony = wants->reasoning == FG_REASONING_HARMONY;
+    const char *name = harmony ? "thinking" : "reasoning_content";
+    struct fg_str value;
+
+    /* Harmony's template takes content or thinking beside calls, and refuses both. */
+    if (!m->extra.n || fg_scan_find(m->extra, name, &value) ||
+        (harmony && m->calls.n && m->content.n))
+        return;
+    if (!fg_scan_find(m->extra, "reasoning_content", &value) &&
+        !fg_scan_find(m->extra, "reasoning", &value))
+        return;
+    if (value.p[0] != '"')
+        return;
+    fg_buffer_str(out, ", \"");
+    fg_buffer_str(out, name);
+    fg_buffer_str(out, "\": ");
+    fg_buffer_view(out, value);
+}
+
 static void add_extra(struct fg_str extra, struct fg_buffer *out)
 {
     struct fg_scan s = {.text = extra};
@@ -93,15 +125,15 @@ static void add_extra(struct fg_str extra, struct fg_buffer *out)
     }
 }
 
-static void add_message(const struct fg_chat_wants *wants, const struct fg_chat_message *m,
-                        struct fg_buffer *out)
+static void add_message(const struct fg_chat_wants *wants, enum fg_tool_form form,
+                        const struct fg_chat_message *m, struct fg_buffer *out)
 {
     struct fg_buffer joined = {0};
     struct fg_str content = m->content;
 
     if (m->calls.n && !wants->calls) {
         fg_buffer_view(&joined, content);
-        fg_tool_calls_append(wants->form, m->calls, &joined);
+        fg_tool_calls_append(form, m->calls, &joined);
         content = (struct fg_str){joined.p, joined.n};
     }
     fg_buffer_str(out, "{\"role\": ");
@@ -120,6 +152,7 @@ static void add_message(const struct fg_chat_wants *wants, const struct fg_chat_
         add_calls(wants, m->calls, out);
     }
     add_extra(m->extra, out);
+    add_reasoning(wants, m, out);
     fg_buffer_str(out, "}");
     out->failed = out->failed || joined.failed;
     fg_buffer_finish(&joined);
@@ -128,10 +161,12 @@ static void add_message(const struct fg_chat_wants *wants, const struct fg_chat_
 void fg_chat_messages(const struct fg_chat_wants *wants, const struct fg_chat_request *r,
                       struct fg_buffer *out)
 {
+    enum fg_tool_form form = fg_chat_form_of(wants, r).tools;
+
     fg_buffer_str(out, "[");
     for (size_t i = 0; i < r->n_messages; i++) {
         fg_buffer_str(out, i ? ", " : "");
-        add_message(wants, &r->messages[i], out);
+        add_message(wants, form, &r->messages[i], out);
     }
     fg_buffer_str(out, "]");
 }

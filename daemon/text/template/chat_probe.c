@@ -5,6 +5,7 @@
 
 #define CONTENT "fulgur-probe-content"
 #define TOOL "fulgur_probe_tool"
+#define THOUGHT "fulgur-probe-thought"
 #define KEY "fulgur_probe_key"
 #define ARGUMENTS "{\"" KEY "\":\"v\"}"
 
@@ -97,6 +98,27 @@ static int probe_tools(const struct fg_chat *c, struct fg_chat_program *p,
     return 0;
 }
 
+/* A thought in an answer, or what an answer begins with; as far as it is written. */
+static int probe_reasoning(const struct fg_chat *c, struct fg_chat_program *p)
+{
+    const struct fg_chat_message m[] = {{.role = STR("user"), .content = STR(CONTENT)},
+                                        {.role = STR("assistant"),
+                                         .content = STR(CONTENT),
+                                         .extra = STR("{\"reasoning_content\": \"" THOUGHT "\"}")}};
+    struct fg_chat_request r = {.messages = m, .add_generation_prompt = true};
+    int rc = 0;
+
+    for (r.n_messages = 1; rc == 0 && r.n_messages <= 2 && !p->wants.reasoning; r.n_messages++) {
+        struct fg_jinja_result text;
+
+        rc = render(c, p, &r, &text);
+        if (rc == 0)
+            p->wants.reasoning = fg_reasoning_form_of((struct fg_str){text.text, text.bytes});
+        finish(&text);
+    }
+    return rc;
+}
+
 /* Text is preferred: then the arguments stay as the client wrote them. */
 static int probe_calls(const struct fg_chat *c, struct fg_chat_program *p,
                        const struct fg_chat_request *with_tools)
@@ -130,13 +152,14 @@ int fg_chat_probe(const struct fg_chat *c, struct fg_chat_program *p)
         {.role = STR("user"), .content = STR(CONTENT)},
         {.role = STR("assistant"),
          .content = {"", 0},
-         .calls = STR("[{\"id\": \"call_000000\", \"type\": \"function\", \"function\": {\"name\": "
+         .extra = STR("{\"reasoning_content\": \"" THOUGHT "\"}"),
+         .calls = STR("[{\"id\": \"call00000\", \"type\": \"function\", \"function\": {\"name\": "
                       "\"fulgur_probe_called\", \"arguments\": "
                       "\"{\\\"" KEY "\\\":\\\"v\\\"}\"}}]")},
         {.role = STR("tool"),
          .content = STR("ok"),
          .name = STR("fulgur_probe_called"),
-         .extra = STR("{\"tool_call_id\": \"call_000000\"}")},
+         .extra = STR("{\"tool_call_id\": \"call00000\"}")},
     };
     struct fg_chat_request r = {
         .messages = messages,
@@ -150,6 +173,8 @@ int fg_chat_probe(const struct fg_chat *c, struct fg_chat_program *p)
 
     if (rc == 0)
         rc = probe_roles(c, p);
+    if (rc == 0)
+        rc = probe_reasoning(c, p);
     if (rc == 0)
         rc = probe_tools(c, p, &r);
     r.n_messages = 2;

@@ -13,6 +13,7 @@ struct fg_chat_wants {
     bool calls;   /* it writes the calls of an assistant's message; else they are content */
     bool objects; /* arguments of calls are objects, not text */
     enum fg_tool_form form;
+    enum fg_reasoning_form reasoning;
 };
 
 struct fg_chat_program {
@@ -25,6 +26,10 @@ struct fg_chat {
     struct fg_chat_program plain, with_tools;
     struct fg_buffer tokens[4]; /* bos, eos, unk, pad as JSON strings */
 };
+
+/* How the model answers, for this request. */
+struct fg_answer_form fg_chat_form_of(const struct fg_chat_wants *wants,
+                                      const struct fg_chat_request *r);
 
 /* The variable `messages`: a JSON array of the messages as `wants` has it. Running out of memory
  * shows in out->failed. */
@@ -45,7 +50,8 @@ bool fg_chat_of_content(const struct fg_jinja_span *s, size_t message);
 /* Bytes [from, to) of a rendered chat, and the words that take their place. */
 struct fg_chat_words {
     size_t from, to;
-    struct fg_str words; /* the request's */
+    struct fg_str words; /* the request's, marks in it */
+    size_t bytes;        /* of the words, each mark the text of its tag */
 };
 struct fg_chat_words_list {
     struct fg_chat_words *list; /* ascending, disjoint; malloc'd */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_scan.h"
 #include "chat_program.h"
 
 static bool is_blank(char c)
@@ -73,17 +74,19 @@ static bool find_words(const struct fg_jinja_result *r, const struct lie *l, str
 /* A chat without the words, and with them in place of content and calls. */
 struct sides {
     const struct fg_jinja_result *plain, *spoken;
-    struct lie *in_plain, *in_spoken; /* one a message */
+    const struct fg_chat_message *words; /* what `spoken` was rendered of */
+    struct lie *in_plain, *in_spoken;    /* one a message */
 };
 
 /* What the template writes around the words must be what it writes around content and calls; and
  * what it makes of these, read as an answer, must say the same as the words. */
-static bool place(const struct sides *s, size_t message, enum fg_tool_form form,
+static bool place(const struct sides *s, size_t message, const struct fg_answer_form *form,
                   struct fg_chat_words *out)
 {
+    struct fg_answer_form as_text = *form;
     const struct fg_jinja_result *plain = s->plain, *spoken = s->spoken;
     const struct fg_jinja_range *a = s->in_plain[message].turn, *b = s->in_spoken[message].turn;
-    struct fg_str words = out->words;
+    struct fg_str words = s->words[message].content;
     size_t at, before, after;
 
     if (!a || !b)
@@ -102,28 +105,64 @@ static bool place(const struct sides *s, size_t message, enum fg_tool_form form,
         return false;
     out->from = a->offset + before;
     out->to = a->offset + a->length - after;
-    return fg_tool_calls_alike(form, out->words,
+    out->bytes = s->words[message].content.n;
+    as_text.control = 0;
+    return fg_tool_calls_alike(&as_text, out->words,
                                (struct fg_str){plain->text + out->from, out->to - out->from});
 }
 
-static struct fg_chat_message *messages_of_words(const struct fg_chat_request *r, size_t n)
+/* Words with the texts of their tags, malloc'd; p NULL: out of memory. */
+static struct fg_str write_marks(const struct fg_answer_form *form, struct fg_str words)
+{
+    struct fg_buffer out = {0};
+
+    for (size_t i = 0; i < words.n; i++) {
+        size_t tag = (size_t)(unsigned char)words.p[i] - FG_FIRST_MARK;
+        const char *text = tag < FG_FORM_TAGS ? fg_answer_form_tag(form, tag) : NULL;
+
+        fg_buffer_add(&out, text ? text : &words.p[i], text ? strlen(text) : 1);
+    }
+    if (out.failed)
+        fg_buffer_finish(&out);
+    return (struct fg_str){out.p, out.n};
+}
+
+static void free_messages(struct fg_chat_message *m, const struct fg_chat_request *r, size_t n)
+{
+    for (size_t i = 0; m && i < n; i++)
+        if (r->messages[i].spoken.n)
+            free((char *)m[i].content.p);
+    free(m);
+}
+
+static struct fg_chat_message *messages_of_words(const struct fg_chat_request *r,
+                                                 const struct fg_answer_form *form, size_t n)
 {
     struct fg_chat_message *m = calloc(r->n_messages, sizeof *m);
+    bool ok = m != NULL;
+    struct fg_str thought;
 
     if (!m)
         return NULL;
     memcpy(m, r->messages, r->n_messages * sizeof *m);
     for (size_t i = 0; i < n; i++)
         if (m[i].spoken.n) {
-            m[i].content = m[i].spoken;
+            m[i].content = write_marks(form, m[i].spoken);
             m[i].calls = (struct fg_str){"", 0};
+            if (fg_scan_find(m[i].extra, "reasoning_content", &thought) ||
+                fg_scan_find(m[i].extra, "reasoning", &thought)) /* which the words hold */
+                m[i].extra = (struct fg_str){"", 0};
+            ok = ok && m[i].content.p;
         }
-    return m;
+    if (ok)
+        return m;
+    free_messages(m, r, n);
+    return NULL;
 }
 
 /* A template may write its messages in another order; what comes out of turn keeps its rendering.
  */
-static int place_all(const struct fg_chat_request *r, size_t n, enum fg_tool_form form,
+static int place_all(const struct fg_chat_request *r, size_t n, const struct fg_answer_form *form,
                      struct sides *s, struct fg_chat_words_list *out)
 {
     s->in_plain = calloc(n, 2 * sizeof *s->in_plain);
@@ -147,6 +186,7 @@ int fg_chat_find_words(const struct fg_chat *c, const struct fg_chat_program *p,
                        struct fg_chat_words_list *out)
 {
     size_t n = request->n_messages - request->continue_final, any = 0;
+    struct fg_answer_form form = fg_chat_form_of(&p->wants, request);
     struct fg_chat_request r = *request;
     struct fg_jinja_result spoken;
     struct sides sides = {.plain = plain, .spoken = &spoken};
@@ -159,15 +199,15 @@ int fg_chat_find_words(const struct fg_chat *c, const struct fg_chat_program *p,
         any += request->messages[i].spoken.n > 0;
     if (!any)
         return 0;
-    m = messages_of_words(request, n);
+    m = messages_of_words(request, &form, n);
     out->list = calloc(any, sizeof *out->list);
-    r.messages = m;
+    r.messages = sides.words = m;
     rc = m && out->list ? fg_chat_run(c, p, &r, &spoken, &why) : FG_ENOMEM;
     if (rc == 0) {
-        rc = place_all(request, n, p->wants.form, &sides, out);
+        rc = place_all(request, n, &form, &sides, out);
         fg_jinja_result_finish(&spoken);
     }
-    free(m);
+    free_messages(m, request, n);
     if (rc == FG_ENOMEM) {
         free(out->list);
         out->list = NULL;

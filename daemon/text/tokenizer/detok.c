@@ -36,6 +36,11 @@ int fg_detok_push(struct fg_detok *d, int32_t id, struct fg_str *text, struct fg
                        fg_tokenizer_n_vocab(d->t) - 1);
     }
     fg_buffer_clear(&d->out);
+    for (const struct fg_detok_mark *m = d->marks; m && m->mark; m++)
+        if (m->token == id) {
+            fg_buffer_add(&d->out, &m->mark, 1);
+            return give(d, text, err);
+        }
     if (d->skip_control && fg_tokenizer_is_control(d->t, id)) {
         return give(d, text, err);
     }

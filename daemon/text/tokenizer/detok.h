@@ -16,11 +16,18 @@
 #include "base/buffer.h"
 #include "tokenizer.h"
 
+/* A token that comes as one byte which is no UTF-8, whatever its text. */
+struct fg_detok_mark {
+    int32_t token;
+    char mark;
+};
+
 struct fg_detok {
     const struct fg_tokenizer *t;
     bool skip_control;
-    char held[4];  /* the start of a character */
-    size_t n_held; /* 0..3 */
+    const struct fg_detok_mark *marks; /* the caller's, ended by a mark of 0; NULL: none */
+    char held[4];                      /* the start of a character */
+    size_t n_held;                     /* 0..3 */
     struct fg_buffer out;
 };
 
