@@ -318,6 +318,63 @@ static void streams_are_events(void **state)
     fixture_stop(&f);
 }
 
+/* What the model thinks is a block of its own, and is signed. */
+static void thinking_is_a_block(void **state)
+{
+    const char *type, *thinking, *signature, *text;
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    struct reply head;
+    json_t *v;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    job = post(&f, &c, "{" HI "}");
+    fake_job_begun_at(job, FG_STARTS_REASONING);
+    fake_job_delta(job, "Hm.</think>Hi", NULL, 0);
+    v = finish(&c, job, FG_FINISH_STOP);
+    unpack(v, "{s:[{s:s, s:s, s:s}, {s:s}!]}", "content", "type", &type, "thinking", &thinking,
+           "signature", &signature, "text", &text);
+    assert_string_equal(type, "thinking");
+    assert_string_equal(thinking, "Hm.");
+    assert_true(signature[0]);
+    assert_string_equal(text, "Hi");
+    json_decref(v);
+    job = post(&f, &c, "{" HI ", \"stream\": true}");
+    fake_job_begun_at(job, FG_STARTS_REASONING);
+    fake_job_delta(job, "Hm.", NULL, 0);
+    fake_job_delta(job, "</think>Hi", NULL, 0);
+    fake_job_done(job, FG_FINISH_STOP);
+    client_read_head(&c, &head);
+    reply_free(&head);
+    skip_event(&c, "message_start");
+    v = next_event(&c, "content_block_start");
+    unpack(v, "{s:{s:s, s:s, s:s}}", "content_block", "type", &type, "thinking", &thinking,
+           "signature", &signature);
+    assert_string_equal(type, "thinking");
+    assert_string_equal(thinking, "");
+    json_decref(v);
+    v = next_event(&c, "content_block_delta");
+    unpack(v, "{s:{s:s, s:s}}", "delta", "type", &type, "thinking", &thinking);
+    assert_string_equal(type, "thinking_delta");
+    assert_string_equal(thinking, "Hm.");
+    json_decref(v);
+    v = next_event(&c, "content_block_delta");
+    unpack(v, "{s:{s:s, s:s}}", "delta", "type", &type, "signature", &signature);
+    assert_string_equal(type, "signature_delta");
+    json_decref(v);
+    skip_event(&c, "content_block_stop");
+    skip_event(&c, "content_block_start");
+    skip_event(&c, "content_block_delta");
+    skip_event(&c, "content_block_stop");
+    skip_event(&c, "message_delta");
+    skip_event(&c, "message_stop");
+    next_event(&c, NULL);
+    client_close(&c);
+    fixture_stop(&f);
+}
+
 static void failed_streams_end_with_an_error(void **state)
 {
     const char *type;
@@ -501,6 +558,7 @@ int main(void)
         cmocka_unit_test(whole_messages),
         cmocka_unit_test(calls_are_blocks),
         cmocka_unit_test(streams_are_events),
+        cmocka_unit_test(thinking_is_a_block),
         cmocka_unit_test(failed_streams_end_with_an_error),
         cmocka_unit_test(tokens_are_counted),
         cmocka_unit_test(errors_have_anthropics_form),

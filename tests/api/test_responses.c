@@ -216,6 +216,35 @@ static void streams_are_events(void **state)
     fixture_stop(&f);
 }
 
+static void reasoning_is_an_item(void **state)
+{
+    const char *type, *thought, *text;
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    json_t *v;
+    int tokens;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    job = post(&f, &c, "{\"input\": \"hi\"}");
+    fake_job_begun_at(job, FG_STARTS_REASONING);
+    fake_job_delta(job, "H", NULL, 0);
+    fake_job_delta(job, "m.", NULL, 0);
+    fake_job_delta(job, "</think>", NULL, 0);
+    fake_job_delta(job, "Hi", NULL, 0);
+    v = finish(&c, job, FG_FINISH_STOP);
+    unpack(v, "{s:[{s:s, s:[], s:[{s:s}]}, {s:[{s:s}]}!], s:{s:{s:i}}}", "output", "type", &type,
+           "summary", "content", "text", &thought, "content", "text", &text, "usage",
+           "output_tokens_details", "reasoning_tokens", &tokens);
+    assert_string_equal(type, "reasoning");
+    assert_string_equal(thought, "Hm.");
+    assert_string_equal(text, "Hi");
+    assert_int_equal(tokens, 3);
+    json_decref(v);
+    fixture_stop(&f);
+}
+
 /* What was said before stands before what is said now. */
 static void conversations_go_on(void **state)
 {
@@ -321,7 +350,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_become_chats),    cmocka_unit_test(whole_responses),
         cmocka_unit_test(streams_are_events),       cmocka_unit_test(conversations_go_on),
-        cmocka_unit_test(wrong_requests_are_named),
+        cmocka_unit_test(wrong_requests_are_named), cmocka_unit_test(reasoning_is_an_item),
     };
 
     return cmocka_run_group_tests_name("api responses", tests, NULL, NULL);

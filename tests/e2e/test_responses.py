@@ -19,7 +19,7 @@ TOOLS = [{"type": "function", "name": "shell", "description": "Runs a command", 
 class Responses(e2e.TestCase):
     def setUp(self):
         super().setUp()
-        self.d = self.daemon("m1-a", "--ctx", "4096", "--tcp", "127.0.0.1:0", "--chat-template", "chatml").start()
+        self.d = self.daemon("m1-a", "--ctx", "4096", "--tcp", "127.0.0.1:0", "--chat-template", "minimax-m1").start()
         self.port = self.d.wait_log(r"^info api listening tcp=\S+ port=(\d+)", 0).group(1)
         self.client = self.connect()
         self.options = {"model": "m1-a", "input": "Why is the sky blue?", "max_output_tokens": 12,
@@ -47,9 +47,8 @@ class Responses(e2e.TestCase):
         self.assertEqual(events[-1].type, f"response.{whole.status}")
         self.assertEqual(events[-1].response.output_text, whole.output_text)
         with self.client.responses.stream(**self.options) as stream:
-            for _ in stream:
-                pass
-            self.assertEqual(stream.get_final_response().output_text, whole.output_text)
+            last = list(stream)[-1]
+        self.assertEqual(last.response.output_text, whole.output_text)
 
         async def ask():
             async with self.connect("AsyncOpenAI") as client:

@@ -144,7 +144,7 @@ static int assistant_block(struct writing *w, struct fg_str type, struct fg_str 
     if (fg_scan_is(type, "thinking")) {
         if (!fg_anthropic_find(block, "thinking", &input) || !begins(input, '"'))
             return refuse(w, "{\"type\": \"thinking\", \"thinking\": string, ...}");
-        fg_chat_reasoning(&w->now, input);
+        fg_chat_thought(&w->now, input);
         return 0;
     }
     if (!fg_scan_is(type, "tool_use"))

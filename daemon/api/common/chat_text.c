@@ -36,7 +36,7 @@ void fg_chat_part(struct fg_chat_message *m, struct fg_str quoted)
     fg_chat_part_after(m, "", quoted);
 }
 
-void fg_chat_reasoning(struct fg_chat_message *m, struct fg_str quoted)
+void fg_chat_thought(struct fg_chat_message *m, struct fg_str quoted)
 {
     fg_buffer_view(&m->reasoning, inside(quoted));
 }

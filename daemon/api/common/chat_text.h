@@ -18,7 +18,7 @@ struct fg_chat_message {
 void fg_chat_part(struct fg_chat_message *m, struct fg_str quoted);
 /* The same with plain words before it, which hold nothing that JSON escapes. */
 void fg_chat_part_after(struct fg_chat_message *m, const char *words, struct fg_str quoted);
-void fg_chat_reasoning(struct fg_chat_message *m, struct fg_str quoted);
+void fg_chat_thought(struct fg_chat_message *m, struct fg_str quoted);
 /* `arguments` is a string with its quotes, or an object, of which one is made. */
 void fg_chat_call(struct fg_chat_message *m, struct fg_str id, struct fg_str name,
                   struct fg_str arguments);

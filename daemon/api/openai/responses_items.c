@@ -162,7 +162,7 @@ static void reasoning(struct writing *w, struct fg_str item)
         s.text = list;
     while (fg_scan_next(&s))
         if (is_text(s.value, &text))
-            fg_chat_reasoning(&w->now, text);
+            fg_chat_thought(&w->now, text);
 }
 
 static int one_item(struct writing *w, struct fg_str item)
