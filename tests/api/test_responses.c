@@ -288,7 +288,21 @@ static void conversations_go_on(void **state)
     client_close(&c);
     json_decref(ask(&f, "GET", path, NULL, 404));
     json_decref(first);
-    /* Not where the request is to leave nothing, or says so. */
+    fixture_stop(&f);
+}
+
+/* Nothing where the request is to leave nothing, or says so; and what was forgotten is gone. */
+static void some_are_not_kept(void **state)
+{
+    char path[128];
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    const char *id;
+    json_t *first;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
     for (int i = 0; i < 2; i++) {
         job = post(&f, &c,
                    i ? "{\"input\": \"a\", \"fulgur\": {\"cache\": \"read\"}}"
@@ -299,6 +313,14 @@ static void conversations_go_on(void **state)
         json_decref(ask(&f, "GET", path, NULL, 404));
         json_decref(first);
     }
+    job = post(&f, &c, "{\"input\": \"a\"}");
+    first = finish(&c, job, FG_FINISH_STOP);
+    unpack(first, "{s:s}", "id", &id);
+    snprintf(path, sizeof path, "/v1/responses/%s", id);
+    json_decref(ask(&f, "GET", path, NULL, 200));
+    json_decref(ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"all\": true}", 200));
+    json_decref(ask(&f, "GET", path, NULL, 404));
+    json_decref(first);
     fixture_stop(&f);
 }
 
@@ -348,9 +370,10 @@ static void wrong_requests_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_become_chats),    cmocka_unit_test(whole_responses),
-        cmocka_unit_test(streams_are_events),       cmocka_unit_test(conversations_go_on),
-        cmocka_unit_test(wrong_requests_are_named), cmocka_unit_test(reasoning_is_an_item),
+        cmocka_unit_test(requests_become_chats), cmocka_unit_test(whole_responses),
+        cmocka_unit_test(streams_are_events),    cmocka_unit_test(conversations_go_on),
+        cmocka_unit_test(some_are_not_kept),     cmocka_unit_test(wrong_requests_are_named),
+        cmocka_unit_test(reasoning_is_an_item),
     };
 
     return cmocka_run_group_tests_name("api responses", tests, NULL, NULL);

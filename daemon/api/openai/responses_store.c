@@ -132,3 +132,16 @@ bool fg_response_drop(struct fg_response_store *s, const struct fg_tenant *tenan
     pthread_mutex_unlock(&s->lock);
     return k != NULL;
 }
+
+void fg_response_forget(struct fg_response_store *s, const struct fg_tenant *tenant)
+{
+    struct kept *k, *next;
+
+    pthread_mutex_lock(&s->lock);
+    for (k = TAILQ_FIRST(&s->list); k; k = next) {
+        next = TAILQ_NEXT(k, link);
+        if (memcmp(k->tenant.id, tenant->id, sizeof tenant->id) == 0)
+            drop(s, k);
+    }
+    pthread_mutex_unlock(&s->lock);
+}

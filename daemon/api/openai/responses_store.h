@@ -33,5 +33,7 @@ char *fg_response_text(struct fg_response_store *s, const struct fg_tenant *tena
 /* Drops and wipes one; false: there is none. */
 bool fg_response_drop(struct fg_response_store *s, const struct fg_tenant *tenant,
                       struct fg_str id);
+/* Drops and wipes all of a tenant's. */
+void fg_response_forget(struct fg_response_store *s, const struct fg_tenant *tenant);
 
 #endif
