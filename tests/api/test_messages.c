@@ -482,6 +482,8 @@ static void errors_have_anthropics_form(void **state)
     struct fake_options busy = {.busy = FG_EBUSY};
     const struct fg_api_options small = {.max_body = 4096};
     struct fixture f;
+    struct client c;
+    struct reply r;
     char *large = calloc(1, 5000);
 
     (void)state;
@@ -495,6 +497,14 @@ static void errors_have_anthropics_form(void **state)
     expect_error(ask(&f, "POST", "/messages/batches", "{}", 404), "not_found_error", "");
     expect_error(ask(&f, "GET", "/v1/messages", NULL, 405), "invalid_request_error", "");
     json_decref(ask(&f, "POST", "/v1/completions", "{}", 400));
+    client_unix(&c, &f);
+    client_post(&c, "/v1/messages", "{" HI "}");
+    fake_job_fail(fake_backend_next(f.backend), FG_ETOOLONG, "9 tokens");
+    client_read(&c, &r, false);
+    assert_int_equal(r.status, 400);
+    expect_error(reply_json(&r), "invalid_request_error", "prompt is too long: 9 tokens");
+    reply_free(&r);
+    client_close(&c);
     fixture_stop(&f);
     fixture_start(&f, &busy, NULL);
     expect_error(ask(&f, "POST", "/v1/messages", "{" HI "}", 429), "rate_limit_error", "");

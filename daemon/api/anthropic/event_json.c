@@ -155,11 +155,14 @@ static const char *error_type(int status)
 
 json_t *fg_anthropic_error(const struct fg_http_error *e, const char *id)
 {
-    char made[FG_ANTHROPIC_ID];
+    /* Agents look for these words, and shorten their conversation then. */
+    bool long_prompt = e->code && strcmp(e->code, "context_length_exceeded") == 0;
+    char made[FG_ANTHROPIC_ID], message[sizeof e->message + 32];
 
     if (!id)
         id = fg_anthropic_id("req", made) ? made : NULL;
+    snprintf(message, sizeof message, "%s%s", long_prompt ? "prompt is too long: " : "",
+             e->message);
     return json_pack("{s:s, s:{s:s, s:o}, s:s?}", "type", "error", "error", "type",
-                     error_type(e->status), "message", fg_json_string(e->message), "request_id",
-                     id);
+                     error_type(e->status), "message", fg_json_string(message), "request_id", id);
 }

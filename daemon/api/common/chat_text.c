@@ -2,6 +2,8 @@
 
 #include "base/json_scan.h"
 
+#define PART "{\"type\":\"text\",\"text\":"
+
 void fg_chat_comma(struct fg_buffer *list)
 {
     if (list->n)
@@ -25,10 +27,11 @@ static struct fg_str inside(struct fg_str quoted)
 void fg_chat_part_after(struct fg_chat_message *m, const char *words, struct fg_str quoted)
 {
     fg_chat_comma(&m->parts);
-    fg_buffer_str(&m->parts, "{\"type\":\"text\",\"text\":\"");
+    fg_buffer_str(&m->parts, PART "\"");
     fg_buffer_str(&m->parts, words);
     fg_buffer_view(&m->parts, inside(quoted));
     fg_buffer_str(&m->parts, "\"}");
+    m->n_parts++;
 }
 
 void fg_chat_part(struct fg_chat_message *m, struct fg_str quoted)
@@ -72,7 +75,10 @@ void fg_chat_message_end(struct fg_chat_message *m, struct fg_buffer *messages)
         fg_buffer_str(messages, ",\"tool_call_id\":");
         fg_buffer_add(messages, m->call_id.p, m->call_id.n);
     }
-    if (m->parts.n || !m->calls.n) {
+    if (m->n_parts == 1 && !m->parts.failed) { /* a string takes less than a list */
+        fg_buffer_str(messages, ",\"content\":");
+        fg_buffer_add(messages, m->parts.p + sizeof PART - 1, m->parts.n - sizeof PART);
+    } else if (m->parts.n || !m->calls.n) {
         fg_buffer_str(messages, ",\"content\":[");
         fg_buffer_add(messages, m->parts.p, m->parts.n);
         fg_buffer_str(messages, "]");
@@ -99,6 +105,7 @@ void fg_chat_message_finish(struct fg_chat_message *m)
     fg_buffer_finish(&m->reasoning);
     fg_buffer_finish(&m->calls);
     fg_buffer_finish(&m->call_id);
+    m->n_parts = 0;
 }
 
 void fg_chat_tool(struct fg_buffer *tools, struct fg_str name, struct fg_str description,

@@ -13,6 +13,7 @@
 struct fg_chat_message {
     const char *role; /* static */
     struct fg_buffer parts, reasoning, calls, call_id;
+    size_t n_parts;
 };
 
 void fg_chat_part(struct fg_chat_message *m, struct fg_str quoted);
