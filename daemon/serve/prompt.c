@@ -9,6 +9,7 @@
 #include "flow_state.h"
 #include "job_state.h"
 #include "prompt.h"
+#include "text/tools/tool_schemas.h"
 
 enum { LARGE_BYTES = 1 << 16 /* which take a few milliseconds */ };
 
@@ -22,34 +23,55 @@ static struct fg_str text_view(const char *s)
     return view(s, s ? strlen(s) : 0);
 }
 
+/* The text of an answer that the message says again, and its reasoning where the message lacks it:
+ * the message's, which the caller frees. */
+static void take_spoken(const struct fg_answer_form *form, struct fg_str text,
+                        struct fg_chat_message *m)
+{
+    struct fg_tool_message sent = {.content = m->content, .calls = m->calls};
+    struct fg_buffer reasoning = {0}, thought = {0};
+
+    fg_chat_reasoning(m, &reasoning);
+    sent.reasoning = view(reasoning.p, reasoning.n);
+    if (!reasoning.failed && fg_tool_calls_same(form, text, &sent, &thought)) {
+        m->spoken = text;
+        m->thought = (struct fg_str){thought.p, thought.n};
+    } else {
+        free((char *)text.p);
+        fg_buffer_finish(&thought);
+    }
+    fg_buffer_finish(&reasoning);
+}
+
 /* The model's own words for the calls of each message that says the same; the texts are the
  * caller's. */
 static void find_spoken(struct fg_flow *flow, const struct fg_job_request *req,
                         struct fg_chat_message *messages)
 {
+    struct fg_answer_form form = flow->vocabulary.form;
+    struct fg_tool_schemas *schemas = NULL;
+
     for (size_t i = 0; i < req->n_messages; i++) {
         struct fg_chat_message *m = &messages[i];
-        struct fg_tool_message sent = {.content = m->content, .calls = m->calls};
-        struct fg_buffer reasoning = {0};
         struct fg_str id, text;
 
         if (!m->calls.n || !fg_tool_calls_id(m->calls, &id) ||
             !fg_spoken_find(&flow->spoken, &req->tenant, id, &text))
             continue;
-        fg_chat_reasoning(m, &reasoning);
-        sent.reasoning = view(reasoning.p, reasoning.n);
-        if (!reasoning.failed && fg_tool_calls_same(&flow->vocabulary.form, text, &sent))
-            m->spoken = text;
-        else
-            free((char *)text.p);
-        fg_buffer_finish(&reasoning);
+        if (!schemas && req->tools_json) /* by which the values were told */
+            schemas = fg_tool_schemas_create(text_view(req->tools_json));
+        form.schemas = schemas;
+        take_spoken(&form, text, m);
     }
+    fg_tool_schemas_destroy(schemas);
 }
 
 static void free_messages(struct fg_chat_message *messages, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         free((char *)messages[i].spoken.p);
+        free((char *)messages[i].thought.p);
+    }
     free(messages);
 }
 

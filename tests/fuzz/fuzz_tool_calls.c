@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "base/json_scan.h"
+#include "base/utf8.h"
 #include "text/tools/tool_calls.h"
 #include "text/tools/tool_schemas.h"
 
@@ -77,6 +78,20 @@ static void check_cuts(const struct fg_answer_form *form, struct fg_str text)
     fg_buffer_finish(&whole.text);
 }
 
+/* An answer is UTF-8 and marks. */
+static void make_answer(struct fg_str text, struct fg_buffer *out)
+{
+    while (text.n) {
+        size_t n = 1;
+        bool ok = (unsigned char)text.p[0] >= FG_FIRST_MARK ||
+                  fg_utf8_next(text.p, text.n, &n) == FG_UTF8_CHAR;
+
+        fg_buffer_add(out, ok ? text.p : "?", ok ? n : 1);
+        text.p += n;
+        text.n -= n;
+    }
+}
+
 /* The first byte says which form, the second which reasoning and where the answer begins. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -84,6 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct fg_str text = {(const char *)data, n};
     struct fg_tool_answer answer;
     struct fg_tool_schemas *schemas;
+    struct fg_buffer made = {0};
 
     if (n > 1 && data[0] >= 'a' && data[0] <= 'a' + FG_TOOLS_LFM2) {
         form.tools = (enum fg_tool_form)(data[0] - 'a');
@@ -92,6 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     schemas = fg_tool_schemas_create(text);
     HOLDS(schemas);
+    make_answer(text, &made);
+    text = (struct fg_str){made.p ? made.p : "", made.n};
     HOLDS(fg_tool_answer_read(&answer, &form, FG_STARTS_ANYHOW, text, "id"));
     for (size_t i = 0; !answer.malformed && i < json_array_size(answer.calls); i++)
         check_call(json_array_get(answer.calls, i));
@@ -101,5 +119,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     (void)fg_tool_calls_alike(&form, text, text);
     append(form.tools, text);
     fg_tool_schemas_destroy(schemas);
+    fg_buffer_finish(&made);
     return 0;
 }

@@ -110,6 +110,21 @@ def http_seeds():
             yield bytes([leave, 9]) + f"GET {path} HTTP/1.1\r\nAuthorization: Bearer k\r\nOrigin: x\r\n\r\n".encode()
         yield bytes([leave, 0]) + b"HEAD /health HTTP/1.1\nConnection: close\n\nOPTIONS * HTTP/1.1\r\n\r\n"
 
+# Answers in the forms of daemon/text/tools/tool_form.h: the form's number, that of its reasoning, the text.
+ANSWERS = [
+    (2, 1, '<think>so</think>\n<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>'),
+    (3, 1, '<minimax:tool_call><invoke name="f"><parameter name="a">x</parameter></invoke></minimax:tool_call>'),
+    (4, 1, "<tool_call>\n<function=f>\n<parameter=a>\n1\n</parameter>\n</function>\n</tool_call>"),
+    (5, 1, '{"name": "f", "parameters": {"a": 1}}; {"name": "g"}'),
+    (6, 2, '[THINK]so[/THINK][TOOL_CALLS]f[ARGS]{"a": 1}[TOOL_CALLS][{"name": "g", "arguments": {}}]'),
+    (7, 4, "<|channel|>analysis<|message|>so<|end|><|start|>assistant<|channel|>commentary to=functions.f "
+           '<|constrain|>json<|message|>{"a": 1}<|call|>'),
+    (8, 0, "```tool_code\nf(a=[1, 'x'], b=None)\n```"),
+    (9, 1, "<\uff5ctool\u2581calls\u2581begin\uff5c><\uff5ctool\u2581call\u2581begin\uff5c>function"
+           "<\uff5ctool\u2581sep\uff5c>f\n```json\n{}\n```<\uff5ctool\u2581call\u2581end\uff5c>"),
+    (10, 0, "<|tool_call_start|>[f(a='it\\'s', b={'k': (1, True)}), g()]<|tool_call_end|>"),
+]
+
 
 def seeds():
     yield "gguf", gguf_seeds()
@@ -121,6 +136,7 @@ def seeds():
                        b"\3{{'<|im_start|>system\\nA<|im_end|>\\n'}}{% if x %}<beginning_of_sentence>\0" + chat]
     call = '{"name": "f", "arguments": {"a": [1, 2.5e3, null, "\\u00e4"]}}'
     yield "tool_calls", [f"text\n<tool_calls>\n{call}\n{call}\n</tool_calls>".encode(), b"a <tool_ca",
+                         *(bytes([ord("a") + form, reasoning]) + text.encode() for form, reasoning, text in ANSWERS),
                          json.dumps([{"id": "1", "type": "function", "function": {
                              "name": "f", "arguments": "{\"a\": 1}"}}]).encode()]
     head = struct.pack("<IIQQ", 2, 1, 64, 100)

@@ -133,11 +133,43 @@ static void suppressed(void **state)
     refuse(w, FG_EFORMAT, "tokenizer.ggml.suppress_tokens");
 }
 
+/* The form of answers: by the template, else by the tokens; tags that are control tokens have
+ * marks. */
+static void the_form_of_answers_is_found(void **state)
+{
+    static const char *const words[TOKENS] = {"<unk>",        "<s>",     "</s>",
+                                              "[TOOL_CALLS]", "<think>", "a"};
+    static const int32_t types[TOKENS] = {2, 3, 3, 3, 4, 1};
+    static const float scores[TOKENS] = {0};
+    struct gguf_writer *w = gguf_writer_create();
+    struct fg_vocabulary v;
+    struct fg_err err = {0};
+
+    (void)state;
+    gguf_writer_str(w, "tokenizer.ggml.model", "llama");
+    gguf_writer_str_array(w, "tokenizer.ggml.tokens", words, TOKENS);
+    gguf_writer_i32_array(w, "tokenizer.ggml.token_type", types, TOKENS);
+    gguf_writer_f32_array(w, "tokenizer.ggml.scores", scores, TOKENS);
+    gguf_writer_u32(w, "tokenizer.ggml.eos_token_id", 2);
+    gguf_writer_str(w, "tokenizer.chat_template",
+                    "{{ tools|tojson }}{% for m in messages %}{{ m.content }}{% endfor %}");
+    if (open_vocabulary(w, &v, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(v.form.tools, FG_TOOLS_MISTRAL);
+    assert_int_equal(v.form.reasoning, FG_REASONING_THINK);
+    assert_int_equal(v.form.control, 1); /* <think> is user defined: it has its text */
+    assert_int_equal(v.marks[0].token, 3);
+    assert_int_equal((unsigned char)v.marks[0].mark, FG_FIRST_MARK);
+    assert_int_equal(v.marks[1].mark, 0);
+    fg_vocabulary_finish(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sentencepiece),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(the_form_of_answers_is_found),
         cmocka_unit_test(suppressed),
     };
 

@@ -1,25 +1,11 @@
 /* Chats: the bytes that the templates give, where in them lies what, and what is refused. */
-#include "vectors.h"
-
-#include "text/template/chat.h"
+#include "chats.h"
 
 #define MAX_MESSAGES 16
 
 static struct fg_str of_buffer(const struct fg_buffer *b)
 {
     return (struct fg_str){b->p, b->n};
-}
-
-static struct fg_chat *chat_of(struct fg_str text)
-{
-    const struct fg_chat_spec spec = {.text = text, .bos = view("<s>"), .eos = view("</s>")};
-    struct fg_chat *chat;
-    struct fg_err err = {0};
-
-    if (fg_chat_create(&spec, &chat, &err) < 0) {
-        fail_msg("%s", err.text);
-    }
-    return chat;
 }
 
 static struct fg_chat *builtin(const char *name)
@@ -31,11 +17,6 @@ static struct fg_chat *builtin(const char *name)
     chat = chat_of(of_buffer(&text));
     fg_buffer_finish(&text);
     return chat;
-}
-
-static struct fg_chat_message say(const char *role, const char *content)
-{
-    return (struct fg_chat_message){.role = view(role), .content = view(content)};
 }
 
 static size_t read_messages(const json_t *list, struct fg_chat_message out[MAX_MESSAGES])
@@ -238,10 +219,6 @@ static void users_cannot_end_a_turn(void **state)
 /* --- templates of all sorts --- */
 
 #define LOOP(body) "{% for m in messages %}" body "{% endfor %}"
-#define CALLED                                                                                     \
-    "[{\"id\": \"c\", \"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": "     \
-    "\"{\\\"x\\\":1.50,\\\"y\\\":1e3}\"}}]"
-
 static void expect(const char *template_text, const struct fg_chat_request *r, const char *want)
 {
     struct fg_chat *chat = chat_of(view(template_text));
@@ -347,80 +324,6 @@ static void the_last_message_goes_on(void **state)
     expect(text, &r, "<user>a<end><assistant>b <end><assistant>");
 }
 
-#define WORDS                                                                                      \
-    "so\n\n<tool_call>\n{\"name\":\"f\",\"arguments\":{\"y\":1e3,\"x\":1.50}}\n</tool_call>\n"
-
-/* They stand in their turn, are content from end to end, and what follows has moved. */
-static void check_words(const struct fg_chat_text *t, const char *words)
-{
-    const char *end = words + strlen(WORDS);
-    size_t at = (size_t)(words - t->text.p);
-
-    assert_memory_equal(t->text.p, "<user>\na<end>\n<assistant>\nso", 27);
-    assert_memory_equal(end, "<end>\n<tool>\nr<end>\n<user>\nbc<end>\n", 34);
-    assert_string_equal(t->text.p + t->last_user, "<user>\nbc<end>\n");
-    assert_string_equal(t->text.p + t->last_part, "c<end>\n");
-    for (size_t k = 0; k < t->n_content; k++) {
-        struct fg_span s = t->content[k];
-
-        if (s.end > at && s.begin <= at) {
-            assert_true(s.begin == at && s.end == at + strlen(WORDS));
-        }
-    }
-}
-
-/* An answer with calls comes back in the model's own words, where the template takes them. */
-static void calls_come_back_as_they_were_spoken(void **state)
-{
-#define TURN(content) "{% for m in messages %}<{{ m.role }}>\n" content "<end>\n{% endfor %}"
-#define WRITES                                                                                     \
-    "{% for c in m.tool_calls %}\n<tool_call>\n{\"name\": \"{{ c.function.name }}\", "             \
-    "\"arguments\": {{ c.function.arguments | tojson }}}\n</tool_call>{% endfor %}"
-    static const struct {
-        const char *text;
-        bool spoken;
-    } rows[] = {
-        {TURN("{{ m.content }}" WRITES), true},
-        {TURN("{{ m.content|trim }}" WRITES), true}, /* the blanks around it are put back */
-        {TURN("{{ m.content|replace('so', 'S') }}" WRITES), false}, /* its words are not wanted */
-        {TURN("{{ m.content }}" WRITES "{% if m.tool_calls %}!{% endif %}"), false},
-        {TURN("{% if m.tool_calls %}!{% endif %}{{ m.content }}" WRITES), false},
-        {TURN("{{ m.content }}{% if m.role == "
-              "'assistant' and not m.tool_calls %}{{ raise_exception('a call') }}{% endif "
-              "%}" WRITES),
-         false},
-    };
-    struct fg_chat_message messages[] = {say("user", "a"), say("assistant", "so"), say("tool", "r"),
-                                         say("user", "bc")};
-    struct fg_chat_request r = {.messages = messages, .n_messages = 4};
-
-    (void)state;
-    messages[1].calls = view(CALLED);
-    messages[1].spoken = view(WORDS);
-    messages[3].last_part = 1;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct fg_chat *chat = chat_of(view(rows[i].text));
-        struct fg_chat_text t;
-        struct fg_err err = {0};
-        const char *words;
-
-        if (fg_chat_render(chat, &r, &t, &err) < 0) {
-            fail_msg("%s: %s", rows[i].text, err.text);
-        }
-        words = strstr(t.text.p, WORDS);
-        if ((words != NULL) != rows[i].spoken) {
-            fail_msg("%s gives %s", rows[i].text, t.text.p);
-        }
-        if (words) {
-            check_words(&t, words);
-        } else {
-            assert_non_null(strstr(t.text.p, "{\"x\": 1.50, \"y\": 1e3}"));
-        }
-        fg_chat_text_finish(&t);
-        fg_chat_destroy(chat);
-    }
-}
-
 static void refuse(const char *template_text, const struct fg_chat_request *r, int code,
                    const char *says)
 {
@@ -523,7 +426,6 @@ int main(void)
         cmocka_unit_test(messages_have_the_form_that_is_read),
         cmocka_unit_test(templates_for_tools),
         cmocka_unit_test(the_last_message_goes_on),
-        cmocka_unit_test(calls_come_back_as_they_were_spoken),
         cmocka_unit_test(refused_requests),
         cmocka_unit_test(doubtful_templates),
         cmocka_unit_test(templates_that_are_none),

@@ -90,6 +90,7 @@ static void control_tokens(void **state)
     struct fg_detok d;
     struct fg_str text = {0};
     struct fg_err err = {0};
+    static const struct fg_detok_mark marks[] = {{508, '\xF6'}, {0, 0}};
 
     (void)state;
     fg_detok_init(&d, t, false);
@@ -105,6 +106,9 @@ static void control_tokens(void **state)
     assert_non_null(strstr(err.text, "510"));
     assert_int_equal(fg_detok_push(&d, -1, &text, &err), FG_EINVAL);
     expect(&d, 'x', "x");
+    d.marks = marks; /* whatever else is hidden */
+    expect(&d, 508, "\xF6");
+    expect(&d, 507, "");
     fg_detok_finish(&d);
     fg_tokenizer_destroy(t);
 }

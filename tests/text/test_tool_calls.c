@@ -121,7 +121,13 @@ static bool same(enum fg_tool_form tools, const char *text, const char *content,
                                       .reasoning = view(reasoning ? reasoning : ""),
                                       .calls = view(calls)};
 
-    return fg_tool_calls_same(&form, view(text), &m);
+    struct fg_buffer thought = {0};
+    bool known = fg_tool_calls_same(&form, view(text), &m, &thought);
+
+    assert_int_equal(thought.n != 0,
+                     known && strstr(text, "</think>") && !strstr(content, "think"));
+    fg_buffer_finish(&thought);
+    return known;
 }
 
 /* A message says what an answer said, whatever a client made of its JSON. */

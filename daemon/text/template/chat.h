@@ -51,12 +51,13 @@ int fg_chat_template_read(const char *name_or_file, struct fg_buffer *out, struc
 struct fg_chat_message {
     struct fg_str role; /* system, user, assistant, tool */
     struct fg_str content;
-    struct fg_str name;   /* empty: none */
-    size_t last_part;     /* bytes of content before its last part; 0: it has one */
-    struct fg_str calls;  /* OpenAI's tool_calls, a JSON array; empty: none */
-    struct fg_str spoken; /* an assistant's whole answer as the model wrote it, marks in it, of
-                           * which content and calls were read; or empty */
-    struct fg_str extra;  /* a JSON object: further members, given to the template; or empty */
+    struct fg_str name;    /* empty: none */
+    size_t last_part;      /* bytes of content before its last part; 0: it has one */
+    struct fg_str calls;   /* OpenAI's tool_calls, a JSON array; empty: none */
+    struct fg_str spoken;  /* an assistant's whole answer as the model wrote it, marks in it, of
+                            * which content and calls were read; or empty */
+    struct fg_str thought; /* the reasoning of those words, which the client left out; or empty */
+    struct fg_str extra;   /* a JSON object: further members, given to the template; or empty */
 };
 
 struct fg_chat_request {

@@ -96,21 +96,22 @@ static void add_reasoning(const struct fg_chat_wants *wants, const struct fg_cha
 {
     bool harmony = wants->reasoning == FG_REASONING_HARMONY;
     const char *name = harmony ? "thinking" : "reasoning_content";
-    struct fg_str value;
+    struct fg_str value = {"", 0}, own;
+    bool given = m->extra.n && (fg_scan_find(m->extra, "reasoning_content", &value) ||
+                                fg_scan_find(m->extra, "reasoning", &value));
 
     /* Harmony's template takes content or thinking beside calls, and refuses both. */
-    if (!m->extra.n || fg_scan_find(m->extra, name, &value) ||
-        (harmony && m->calls.n && m->content.n))
-        return;
-    if (!fg_scan_find(m->extra, "reasoning_content", &value) &&
-        !fg_scan_find(m->extra, "reasoning", &value))
-        return;
-    if (value.p[0] != '"')
+    if ((m->extra.n && fg_scan_find(m->extra, name, &own)) ||
+        (harmony && m->calls.n && m->content.n) || (given && value.p[0] != '"') ||
+        (!given && !m->thought.n))
         return;
     fg_buffer_str(out, ", \"");
     fg_buffer_str(out, name);
     fg_buffer_str(out, "\": ");
-    fg_buffer_view(out, value);
+    if (given)
+        fg_buffer_view(out, value);
+    else
+        fg_scan_quote(m->thought, out);
 }
 
 static void add_extra(struct fg_str extra, struct fg_buffer *out)

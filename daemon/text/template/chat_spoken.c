@@ -78,6 +78,37 @@ struct sides {
     struct lie *in_plain, *in_spoken;    /* one a message */
 };
 
+static const char *find_in(struct fg_str s, const char *word)
+{
+    return s.n ? memmem(s.p, s.n, word, strlen(word)) : NULL;
+}
+
+/* Harmony's template writes a content in a channel of its own, and calls in others: the words take
+ * the place of all between the turn's header and the tag that makes the call, where it holds a
+ * thought if they do. */
+static bool place_harmony(const struct sides *s, size_t message, const struct fg_answer_form *form,
+                          struct fg_chat_words *out)
+{
+    static const char header[] = "<|start|>assistant", call[] = "<|call|>";
+    static const char thought[] = "<|channel|>analysis";
+    const struct fg_jinja_range *turn = s->in_plain[message].turn;
+    struct fg_str words = s->words[message].content, text, inside;
+    size_t n = sizeof header - 1, end = sizeof call - 1;
+
+    if (!turn)
+        return false;
+    text = (struct fg_str){s->plain->text + turn->offset, turn->length};
+    if (text.n < n + end || memcmp(text.p, header, n) != 0 ||
+        memcmp(text.p + text.n - end, call, end) != 0)
+        return false;
+    inside = (struct fg_str){text.p + n, text.n - n - end};
+    out->from = turn->offset + n;
+    out->to = turn->offset + text.n - end;
+    out->bytes = words.n;
+    return (find_in(words, thought) != NULL) == (find_in(inside, thought) != NULL) &&
+           fg_tool_calls_alike(form, out->words, inside);
+}
+
 /* What the template writes around the words must be what it writes around content and calls; and
  * what it makes of these, read as an answer, must say the same as the words. */
 static bool place(const struct sides *s, size_t message, const struct fg_answer_form *form,
@@ -89,6 +120,9 @@ static bool place(const struct sides *s, size_t message, const struct fg_answer_
     struct fg_str words = s->words[message].content;
     size_t at, before, after;
 
+    as_text.control = 0;
+    if (form->tools == FG_TOOLS_HARMONY)
+        return place_harmony(s, message, &as_text, out);
     if (!a || !b)
         return false;
     if (!find_words(spoken, &s->in_spoken[message], words, &at)) {
@@ -106,7 +140,6 @@ static bool place(const struct sides *s, size_t message, const struct fg_answer_
     out->from = a->offset + before;
     out->to = a->offset + a->length - after;
     out->bytes = s->words[message].content.n;
-    as_text.control = 0;
     return fg_tool_calls_alike(&as_text, out->words,
                                (struct fg_str){plain->text + out->from, out->to - out->from});
 }
@@ -148,7 +181,7 @@ static struct fg_chat_message *messages_of_words(const struct fg_chat_request *r
     for (size_t i = 0; i < n; i++)
         if (m[i].spoken.n) {
             m[i].content = write_marks(form, m[i].spoken);
-            m[i].calls = (struct fg_str){"", 0};
+            m[i].calls = m[i].thought = (struct fg_str){"", 0};
             if (fg_scan_find(m[i].extra, "reasoning_content", &thought) ||
                 fg_scan_find(m[i].extra, "reasoning", &thought)) /* which the words hold */
                 m[i].extra = (struct fg_str){"", 0};

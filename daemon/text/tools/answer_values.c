@@ -132,7 +132,9 @@ static enum fg_answer_step key_byte(struct fg_answer_parts *p, char c)
     bool json;
     int tag;
 
-    if (c != '>' || fg_answer_is_mark(c, &tag))
+    if (fg_answer_is_mark(c, &tag))
+        return FG_STEP_FAIL;
+    if (c != '>')
         return fg_answer_keep(p, &p->word, &c, 1, FG_ANSWER_MAX_NAME) ? FG_STEP_ON : FG_STEP_FAIL;
     fg_answer_trim(&p->word);
     key = view(&p->word);

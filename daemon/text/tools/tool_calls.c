@@ -300,7 +300,8 @@ static bool next_id(enum fg_tool_form form, struct fg_str first, size_t index, c
 }
 
 static bool same_from(const struct fg_answer_form *form, enum fg_answer_start start,
-                      struct fg_str text, const struct fg_tool_message *m)
+                      struct fg_str text, const struct fg_tool_message *m,
+                      struct fg_buffer *reasoning)
 {
     struct fg_tool_answer ours;
     struct fg_scan s = {.text = m->calls};
@@ -320,18 +321,20 @@ static bool same_from(const struct fg_answer_form *form, enum fg_answer_start st
         n++;
     }
     same = same && n == json_array_size(ours.calls);
+    if (same)
+        fg_buffer_view(reasoning, words(&ours.reasoning));
     fg_tool_answer_finish(&ours);
     return same;
 }
 
 /* Where the answer began is not known: a thought that only ends in it may have begun before. */
 bool fg_tool_calls_same(const struct fg_answer_form *form, struct fg_str text,
-                        const struct fg_tool_message *m)
+                        const struct fg_tool_message *m, struct fg_buffer *reasoning)
 {
     enum fg_answer_start start = fg_answer_start_of_whole(form, text);
 
-    return same_from(form, start, text, m) ||
-           (start != FG_STARTS_ANYHOW && same_from(form, FG_STARTS_ANYHOW, text, m));
+    return same_from(form, start, text, m, reasoning) ||
+           (start != FG_STARTS_ANYHOW && same_from(form, FG_STARTS_ANYHOW, text, m, reasoning));
 }
 
 static bool alike(const json_t *a, const json_t *b)

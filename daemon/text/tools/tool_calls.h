@@ -49,9 +49,9 @@ struct fg_tool_message {
 };
 /* Whether it says what the answer `text` said: the same words but for the blanks around them, and
  * reasoning, calls of the same ids and names in the same order, arguments that are equal as JSON.
- */
+ * Then the answer's reasoning is appended to *reasoning. */
 bool fg_tool_calls_same(const struct fg_answer_form *form, struct fg_str text,
-                        const struct fg_tool_message *m);
+                        const struct fg_tool_message *m, struct fg_buffer *reasoning);
 /* Whether two answers with calls say the same: as above, ids apart; b may lack the reasoning. */
 bool fg_tool_calls_alike(const struct fg_answer_form *form, struct fg_str a, struct fg_str b);
 /* The id of the first of OpenAI's calls, as JSON has it without its quotes; false: it has none, or
