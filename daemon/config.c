@@ -11,6 +11,7 @@
 enum option_id {
     OPT_ALIAS = 256,
     OPT_ANY_MODEL,
+    OPT_KEEP_BILLING,
     OPT_CORS,
     OPT_QUEUE,
     OPT_CHAT_TEMPLATE,
@@ -49,6 +50,7 @@ static const struct option options[] = {
     {"model", required_argument, NULL, 'm'},
     {"alias", required_argument, NULL, OPT_ALIAS},
     {"any-model", no_argument, NULL, OPT_ANY_MODEL},
+    {"keep-billing-header", no_argument, NULL, OPT_KEEP_BILLING},
     {"cors", required_argument, NULL, OPT_CORS},
     {"queue", required_argument, NULL, OPT_QUEUE},
     {"chat-template", required_argument, NULL, OPT_CHAT_TEMPLATE},
@@ -399,6 +401,7 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
         return c->alias ? add_string(&c->aliases, "alias", optarg, err)
                         : set_string(&c->alias, "alias", optarg, err);
     case OPT_ANY_MODEL: c->any_model = true; return 0;
+    case OPT_KEEP_BILLING: c->keep_billing = true; return 0;
     case OPT_CORS: return add_origin(c, optarg, err);
     case OPT_QUEUE: return set_number(&c->queue, "queue", optarg, (struct range){1, 65536, 1}, err);
     case OPT_CHAT_TEMPLATE: return set_chat_template(c, err);

@@ -38,6 +38,7 @@ struct fg_config {
     struct fg_buffer chat_template; /* the text of --chat-template */
     char *alias;                    /* the first that was given */
     struct fg_config_list aliases;  /* the others */
+    bool keep_billing;              /* the line that says who pays stays in prompts */
     bool any_model;                 /* requests may use any name */
     struct fg_config_list cors;     /* origins of web pages that may ask */
     uint32_t queue;                 /* requests under way, waiting ones included; 0: the default */

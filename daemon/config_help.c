@@ -9,6 +9,8 @@ static const char help_text[] =
     "      --alias NAME       the name that requests use (default: the file's name); given again:\n"
     "                         another one\n"
     "      --any-model        requests may name any model, and get this one\n"
+    "      --keep-billing-header  the first system block of Claude Code, which says who pays,\n"
+    "                         stays in the prompt\n"
     "      --chat-template T  how conversations become prompts: a file, or one of the names "
     "chatml\n"
     "                         and minimax-m1 (default: the template in the model's file)\n"

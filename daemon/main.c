@@ -133,6 +133,7 @@ static int open_api(struct daemon *d, struct fg_err *err)
                                  .aliases = (const char *const *)d->config.aliases.list,
                                  .n_aliases = d->config.aliases.n,
                                  .any_model = d->config.any_model,
+                                 .keep_billing = d->config.keep_billing,
                                  .tenant = d->config.tenant,
                                  .tcp_operations = d->config.tcp_operations,
                                  .version = FG_VERSION,

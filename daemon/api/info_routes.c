@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cache/cache.h"
 #include "caller.h"
@@ -34,6 +35,29 @@ static bool sees_paths(const struct fg_caller *caller, const struct fg_request *
     return caller->owner && !r->tcp;
 }
 
+void fg_route_root(const struct fg_service *s, const struct fg_caller *caller, struct fg_request *r,
+                   const char *rest)
+{
+    (void)s;
+    (void)caller;
+    (void)rest;
+    fg_reply_json(r, 200, json_pack("{s:s}", "name", "fulgur"));
+}
+
+/* What Anthropic's clients look for in a model. False: out of memory. */
+static bool add_anthropic(json_t *root, const struct fg_flow_info *info, const char *name)
+{
+    const time_t created = (time_t)info->model_created;
+    char date[32] = "1970-01-01T00:00:00Z";
+    struct tm utc;
+
+    if (gmtime_r(&created, &utc))
+        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return json_object_set_new(root, "type", json_string("model")) == 0 &&
+           json_object_set_new(root, "display_name", fg_json_string(name)) == 0 &&
+           json_object_set_new(root, "created_at", json_string(date)) == 0;
+}
+
 static json_t *model_json(const struct fg_flow_info *info, const char *name, bool paths)
 {
     json_t *root =
@@ -46,6 +70,10 @@ static json_t *model_json(const struct fg_flow_info *info, const char *name, boo
     if (root && paths)
         json_object_set_new(json_object_get(root, "fulgur"), "path",
                             fg_json_string(info->model_path));
+    if (root && !add_anthropic(root, info, name)) {
+        json_decref(root);
+        return NULL;
+    }
     return root;
 }
 
@@ -61,7 +89,13 @@ void fg_route_models(const struct fg_service *s, const struct fg_caller *caller,
             json_decref(list);
             list = NULL;
         }
-    fg_reply_json(r, 200, json_pack("{s:s, s:o}", "object", "list", "data", list));
+    fg_reply_json(
+        r, 200,
+        json_pack("{s:s, s:b, s:o, s:o, s:o}", "object", "list", "has_more", 0, "first_id",
+                  fg_json_string(s->info.model_name), "last_id",
+                  fg_json_string(s->info.n_aliases ? s->info.aliases[s->info.n_aliases - 1]
+                                                   : s->info.model_name),
+                  "data", list));
 }
 
 static bool is_alias(const struct fg_flow_info *info, const char *name)

@@ -6,10 +6,13 @@ struct fg_caller;
 struct fg_request;
 struct fg_service;
 
-/* Health's `caller` is NULL when it showed no key that is asked for.
+/* The root's and health's `caller` is NULL when it showed no key that is asked for.
  * `rest`: what follows the route's path, decoded; "" when nothing does. */
 void fg_route_health(const struct fg_service *s, const struct fg_caller *caller,
                      struct fg_request *r, const char *rest);
+/* That there is a daemon. */
+void fg_route_root(const struct fg_service *s, const struct fg_caller *caller, struct fg_request *r,
+                   const char *rest);
 void fg_route_models(const struct fg_service *s, const struct fg_caller *caller,
                      struct fg_request *r, const char *rest);
 void fg_route_model(const struct fg_service *s, const struct fg_caller *caller,

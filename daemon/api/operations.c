@@ -11,6 +11,7 @@
 #include "http/json_in.h"
 #include "http/json_out.h"
 #include "http/stream.h"
+#include "openai/responses_store.h"
 #include "operation_json.h"
 
 #define PACK "application/octet-stream"
@@ -289,8 +290,11 @@ static int begin(struct operation *x)
 {
     struct fg_service *s = x->all->service;
     struct fg_err err = {0};
-    int rc = s->backend.start(s->backend.ctx, &x->asked, sink, x, &x->operation, &err);
+    int rc;
 
+    if (x->kind == FG_OPERATION_FORGET) /* conversations that are gone on with as well */
+        fg_response_forget(s->responses, &x->asked.tenant);
+    rc = s->backend.start(s->backend.ctx, &x->asked, sink, x, &x->operation, &err);
     if (rc == 0)
         return 0;
     x->operation = NULL;

@@ -5,37 +5,50 @@
 #include <string.h>
 #include <strings.h>
 
+#include "anthropic/dialect.h"
+#include "anthropic/event_json.h"
 #include "caller.h"
+#include "common/completion.h"
 #include "common/service.h"
 #include "http/request.h"
 #include "info_routes.h"
-#include "openai/completion.h"
+#include "openai/dialect.h"
+#include "openai/responses.h"
 #include "operations.h"
 #include "tokens.h"
 
-enum answered_by { AT_ONCE, TOKENS, COMPLETION, OPERATION, NEVER };
+enum answered_by { AT_ONCE, TOKENS, COMPLETION, OPERATION, KEPT, NEVER };
 
 struct route {
     const char *path; /* with a `/` at the end: and whatever follows */
     bool post;        /* POST, else GET and HEAD */
+    bool remove;      /* and DELETE */
     enum answered_by by;
     void (*answer)(const struct fg_service *s, const struct fg_caller *caller, struct fg_request *r,
                    const char *rest); /* AT_ONCE */
-    enum fg_completion_kind kind;     /* COMPLETION */
+    const struct fg_dialect *dialect; /* COMPLETION */
     bool to_text;                     /* TOKENS */
     bool open;                        /* no key is asked for */
 };
 
 static const struct route routes[] = {
-    {.path = "/v1/chat/completions", .post = true, .by = COMPLETION, .kind = FG_COMPLETION_CHAT},
-    {.path = "/v1/completions", .post = true, .by = COMPLETION, .kind = FG_COMPLETION_TEXT},
+    {.path = "/v1/chat/completions", .post = true, .by = COMPLETION, .dialect = &fg_openai_chat},
+    {.path = "/v1/completions", .post = true, .by = COMPLETION, .dialect = &fg_openai_text},
     {.path = "/v1/fulgur/cache/explain",
      .post = true,
      .by = COMPLETION,
-     .kind = FG_COMPLETION_EXPLAIN},
+     .dialect = &fg_openai_explain},
+    {.path = "/v1/responses", .post = true, .by = COMPLETION, .dialect = &fg_openai_response},
+    {.path = "/v1/responses/", .remove = true, .by = KEPT},
+    {.path = "/v1/messages", .post = true, .by = COMPLETION, .dialect = &fg_anthropic_message},
+    {.path = "/v1/messages/count_tokens",
+     .post = true,
+     .by = COMPLETION,
+     .dialect = &fg_anthropic_count},
     {.path = "/tokenize", .post = true, .by = TOKENS, .to_text = false},
     {.path = "/detokenize", .post = true, .by = TOKENS, .to_text = true},
     {.path = "/v1/embeddings", .post = true, .by = NEVER},
+    {.path = "/", .by = AT_ONCE, .answer = fg_route_root, .open = true},
     {.path = "/health", .by = AT_ONCE, .answer = fg_route_health, .open = true},
     {.path = "/v1/models", .by = AT_ONCE, .answer = fg_route_models},
     {.path = "/v1/models/", .by = AT_ONCE, .answer = fg_route_model},
@@ -55,10 +68,10 @@ static const struct route routes[] = {
 static bool names(const char *path, const char *pattern, const char **rest)
 {
     size_t n = strlen(pattern);
-    bool whole = strncmp(path, pattern, n) == 0;
+    bool whole = (n > 1 || !path[1]) && strncmp(path, pattern, n) == 0;
 
     *rest = path + (whole ? n : 0);
-    return whole && (pattern[n - 1] == '/') == (**rest != '\0');
+    return whole && (n > 1 && pattern[n - 1] == '/') == (**rest != '\0');
 }
 
 /* Clients whose base URL lacks /v1 are served as well. */
@@ -89,6 +102,13 @@ static int check_media(const struct fg_request *r, struct fg_http_error *e)
     return 0;
 }
 
+static const char *allowed(const struct route *route)
+{
+    return route->post     ? "POST, OPTIONS"
+           : route->remove ? "GET, HEAD, DELETE, OPTIONS"
+                           : "GET, HEAD, OPTIONS";
+}
+
 /* What the method calls for; false: *e says why not. */
 static bool check_method(const struct route *route, struct fg_request *r, bool *options,
                          struct fg_http_error *e)
@@ -96,10 +116,11 @@ static bool check_method(const struct route *route, struct fg_request *r, bool *
     enum evhttp_cmd_type method = fg_request_method(r);
 
     *options = method == EVHTTP_REQ_OPTIONS;
-    if (*options || (route->post ? method == EVHTTP_REQ_POST
-                                 : method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD))
+    if (*options || (route->remove && method == EVHTTP_REQ_DELETE) ||
+        (route->post ? method == EVHTTP_REQ_POST
+                     : method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD))
         return !route->post || *options || check_media(r, e) == 0;
-    fg_reply_header(r, "Allow", route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+    fg_reply_header(r, "Allow", allowed(route));
     fg_http_fail(e, 405, NULL, NULL, "%s: the method must be %s", route->path,
                  route->post ? "POST" : "GET");
     return false;
@@ -115,10 +136,10 @@ static void allow_origin(const struct fg_callers *callers, struct fg_request *r)
         return;
     fg_reply_header(r, "Access-Control-Allow-Origin", origin);
     fg_reply_header(r, "Vary", "Origin");
-    fg_reply_header(r, "Access-Control-Expose-Headers", "Retry-After");
+    fg_reply_header(r, "Access-Control-Expose-Headers", "Retry-After, Request-Id");
     if (fg_request_method(r) != EVHTTP_REQ_OPTIONS)
         return;
-    fg_reply_header(r, "Access-Control-Allow-Methods", "GET, POST, HEAD, OPTIONS");
+    fg_reply_header(r, "Access-Control-Allow-Methods", "GET, POST, HEAD, DELETE, OPTIONS");
     if (headers)
         fg_reply_header(r, "Access-Control-Allow-Headers", headers);
     fg_reply_header(r, "Access-Control-Max-Age", "600");
@@ -151,6 +172,15 @@ static void never(struct fg_request *r, const char *path)
     fg_reply_error(r, &e);
 }
 
+/* Clients of Anthropic's show it where something went wrong. */
+static void name_request(struct fg_request *r, const char *path)
+{
+    char id[FG_ANTHROPIC_ID];
+
+    if (fg_anthropic_target(path) && fg_anthropic_id("req", id))
+        fg_reply_header(r, FG_REQUEST_ID_HEADER, id);
+}
+
 static void answer(struct fg_endpoints *ends, struct fg_request *r, const struct route *route,
                    const struct fg_caller *caller, const char *rest)
 {
@@ -158,8 +188,9 @@ static void answer(struct fg_endpoints *ends, struct fg_request *r, const struct
     case AT_ONCE: route->answer(ends->service, caller, r, rest); break;
     case TOKENS: fg_tokens_start(ends->service, r, route->to_text); break;
     case COMPLETION:
-        fg_completions_start(ends->completions, r, &caller->tenant, route->kind);
+        fg_completions_start(ends->completions, r, &caller->tenant, route->dialect);
         break;
+    case KEPT: fg_responses_kept(ends->service, &caller->tenant, r, rest); break;
     case OPERATION: fg_operations_start(ends->operations, r, caller, route->path); break;
     case NEVER: never(r, route->path); break;
     }
@@ -177,6 +208,7 @@ void fg_api_route(struct fg_endpoints *ends, struct fg_request *r, const char *p
                 ((route && route->open && !shows_key(r)) || is_preflight(ends->callers, r));
 
     allow_origin(ends->callers, r);
+    name_request(r, path);
     if (rc && !open) {
         fg_reply_error(r, &e);
         return;
@@ -190,7 +222,7 @@ void fg_api_route(struct fg_endpoints *ends, struct fg_request *r, const char *p
     if (!check_method(route, r, &options, &e))
         fg_reply_error(r, &e);
     else if (options)
-        fg_reply_options(r, route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+        fg_reply_options(r, allowed(route));
     else
         answer(ends, r, route, open ? NULL : &caller, rest);
 }

@@ -3,11 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "anthropic/event_json.h"
 #include "base/log.h"
 #include "caller.h"
+#include "common/completion.h"
 #include "common/pending.h"
 #include "http/server.h"
-#include "openai/completion.h"
+#include "openai/responses_store.h"
 #include "operations.h"
 #include "routes.h"
 
@@ -66,6 +68,13 @@ static int admit(void *ctx, const struct fg_arrival *a, uint8_t tenant[FG_HTTP_T
     return rc;
 }
 
+static json_t *error_json(void *ctx, const char *target, const char *id,
+                          const struct fg_http_error *e)
+{
+    (void)ctx;
+    return fg_anthropic_target(target) ? fg_anthropic_error(e, id) : fg_http_error_json(e);
+}
+
 static int listen_for(struct fg_api *api, const struct fg_api_options *opt, struct fg_err *err)
 {
     const struct fg_http_options http = {.base = opt->base,
@@ -83,6 +92,7 @@ static int listen_for(struct fg_api *api, const struct fg_api_options *opt, stru
                                          .admit = admit,
                                          .handle = on_request,
                                          .quiet = check_drained,
+                                         .error = error_json,
                                          .ctx = api};
 
     return fg_http_create(&http, &api->http, err);
@@ -98,6 +108,7 @@ static int set_up(struct fg_api *api, const struct fg_api_options *opt, struct f
     s->info.aliases = opt->aliases;
     s->info.n_aliases = opt->n_aliases;
     s->info.any_model = opt->any_model;
+    s->keep_billing = opt->keep_billing;
     s->ended = check_drained;
     s->ended_ctx = api;
     s->version = api->version = strdup(opt->version ? opt->version : "");
@@ -111,6 +122,9 @@ static int set_up(struct fg_api *api, const struct fg_api_options *opt, struct f
     if (!api->version || !api->drained || (opt->sandbox && !api->sandbox))
         return fg_fail(err, FG_ENOMEM, "no memory for the API");
     api->callers.backend = &s->backend; /* the caller's may go */
+    s->responses = fg_response_store_create();
+    if (!s->responses)
+        return fg_fail(err, FG_ENOMEM, "no memory for the API");
     rc = fg_workers_create(opt->base, &s->workers, err);
     if (rc == 0)
         rc = fg_completions_create(s, opt->base, &api->ends.completions, err);
@@ -149,6 +163,7 @@ void fg_api_destroy(struct fg_api *api)
     if (api->drained)
         event_free(api->drained);
     fg_callers_finish(&api->callers);
+    fg_response_store_destroy(api->service.responses);
     free(api->version);
     free(api->sandbox);
     free(api);

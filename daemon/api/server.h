@@ -29,6 +29,7 @@ struct fg_api_options {
     const char *const *aliases;
     size_t n_aliases;
     bool any_model;           /* whatever name they use */
+    bool keep_billing;        /* a system block that says who pays stays in the prompt */
     const char *tenant;       /* the name of the one tenant that all callers are; NULL: caller.h */
     bool tcp_operations;      /* also who does not run the daemon may change what is shared */
     const char *version;      /* shown by the status; NULL: "" */

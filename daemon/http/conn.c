@@ -60,6 +60,16 @@ static void page_error(const struct fg_conn *c, int status, struct fg_http_error
     fg_http_fail(e, status, NULL, NULL, "%s", fg_http_reason(status));
 }
 
+char *fg_conn_error(const struct fg_conn *c, const char *id, const struct fg_http_error *e)
+{
+    const struct fg_http *http = c->http;
+    json_t *root = http->error ? http->error(http->ctx, c->target, id, e) : fg_http_error_json(e);
+    char *text = fg_json_dump(root);
+
+    json_decref(root);
+    return text;
+}
+
 /* Runs in the round of the loop in which evhttp wrote its page, before any of it can be sent. */
 static void on_page(evutil_socket_t fd, short what, void *arg)
 {
@@ -67,7 +77,6 @@ static void on_page(evutil_socket_t fd, short what, void *arg)
     struct evbuffer *out = bufferevent_get_output(c->bev);
     struct fg_http_error e;
     char head[13] = "", *body = NULL;
-    json_t *error;
     int status;
 
     (void)fd;
@@ -78,9 +87,7 @@ static void on_page(evutil_socket_t fd, short what, void *arg)
     if (evbuffer_copyout(out, head, 12) == 12 && sscanf(head, "HTTP/1.%*1d %3d", &status) == 1 &&
         status >= 400) {
         page_error(c, status, &e);
-        error = fg_http_error_json(&e);
-        body = fg_json_dump(error);
-        json_decref(error);
+        body = fg_conn_error(c, NULL, &e);
     }
     if (body) {
         c->refused = true;

@@ -21,6 +21,9 @@
 #include "listen.h"
 #include "request.h"
 
+/* As much of a request's target as tells what kind of error it is answered with. */
+enum { FG_TARGET_BYTES = 64 };
+
 struct fg_arrival;
 struct fg_http;
 struct fg_wrong_keys;
@@ -48,8 +51,9 @@ struct fg_conn {
     bool held;                     /* until then nothing is read, and evhttp is told nothing */
     struct fg_http_error *refusal; /* the answer then; NULL: the handler's */
     enum fg_conn_phase phase;
-    bufferevent_data_cb read_cb; /* evhttp's */
-    size_t seen;                 /* bytes of the head that were looked at */
+    bufferevent_data_cb read_cb;  /* evhttp's */
+    char target[FG_TARGET_BYTES]; /* of this request, cut; "": not known */
+    size_t seen;                  /* bytes of the head that were looked at */
     bool chunked;
     struct fg_chunks chunks;
     uint64_t left;                        /* bytes of the body that are still to come; refused: of
@@ -106,6 +110,7 @@ struct fg_http {
                  struct fg_http_error *e);
     void (*handle)(void *ctx, struct fg_request *r, const char *path);
     void (*quiet)(void *ctx);
+    json_t *(*error)(void *ctx, const char *target, const char *id, const struct fg_http_error *e);
     void *ctx;
     struct fg_conn_list conns;
     struct fg_bev_list fresh; /* accepted, not yet in conns */
@@ -135,6 +140,9 @@ void fg_conn_wait(struct fg_conn *c, struct fg_request *r);
 struct evhttp_request *fg_conn_let_go(struct fg_request *r);
 /* Bytes of answers that the client has not taken yet. */
 size_t fg_conn_unsent(const struct fg_conn *c);
+/* The text of an error that answers its request; `id` as in fg_http_options, or NULL. The caller's;
+ * NULL: out of memory. */
+char *fg_conn_error(const struct fg_conn *c, const char *id, const struct fg_http_error *e);
 /* Ends the connection at once. */
 void fg_conn_close(struct fg_conn *c);
 

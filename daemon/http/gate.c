@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <event2/buffer.h>
@@ -73,10 +74,8 @@ static void on_gone(struct bufferevent *bev, short what, void *arg)
 void fg_gate_refuse(struct fg_conn *c, const struct fg_http_error *e)
 {
     const bool later = e->status == 503 || e->status == 429;
-    json_t *error = fg_http_error_json(e);
-    char *body = fg_json_dump(error);
+    char *body = fg_conn_error(c, NULL, e);
 
-    json_decref(error);
     c->phase = FG_CONN_REFUSED;
     fg_hold_release(&c->hold);
     c->left = c->chunked || c->left < LINGER_BYTES ? LINGER_BYTES : c->left;
@@ -274,10 +273,14 @@ static int read_head(struct fg_conn *c, struct fg_head *head, struct fg_http_err
 
 static int head_input(struct fg_conn *c, struct fg_http_error *e)
 {
-    struct fg_head head;
+    struct fg_head head = {0};
     int rc = read_head(c, &head, e);
 
     set_reader(c, NULL);
+    if (rc != FG_EBUSY)
+        snprintf(c->target, sizeof c->target, "%.*s",
+                 (int)(head.target.n < sizeof c->target ? head.target.n : sizeof c->target - 1),
+                 head.target.p ? head.target.p : "");
     if (rc)
         return rc;
     c->seen = 0;
@@ -322,6 +325,7 @@ void fg_gate_next(struct fg_conn *c)
 {
     fg_hold_release(&c->hold);
     c->phase = FG_CONN_HEAD;
+    c->target[0] = '\0';
     c->seen = 0;
     c->served = true;
     c->since = fg_clock_ms();

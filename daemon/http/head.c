@@ -132,6 +132,17 @@ static bool is_http_1(const char *line, size_t n)
            (line[n - 1] == '0' || line[n - 1] == '1');
 }
 
+/* What stands between the first two blanks of the first line. */
+static struct fg_span read_target(const char *line, size_t n)
+{
+    const char *from = memchr(line, ' ', n), *to;
+
+    if (!from++)
+        return (struct fg_span){NULL, 0};
+    to = memchr(from, ' ', n - (size_t)(from - line));
+    return to ? (struct fg_span){from, (size_t)(to - from)} : (struct fg_span){NULL, 0};
+}
+
 int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
                  struct fg_http_error *e)
 {
@@ -154,8 +165,10 @@ int fg_head_read(const char *bytes, size_t n, size_t seen, struct fg_head *out,
         line = (size_t)((const char *)memchr(bytes + at, '\n', out->bytes - at) - (bytes + at));
         cr = line && bytes[at + line - 1] == '\r';
         text = line - cr;
-        if (!at)
+        if (!at) {
             first_cr = cr;
+            out->target = read_target(bytes, text);
+        }
         if (!at)
             old = text > 9 && memcmp(bytes + text - 9, " HTTP/1.0", 9) == 0;
         if (cr != first_cr)

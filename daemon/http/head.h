@@ -23,6 +23,7 @@ struct fg_head {
     size_t bytes;    /* with the empty line at its end */
     uint64_t length; /* Content-Length; 0 without */
     bool chunked;
+    struct fg_span target; /* the path and what follows it; also in a head that is malformed */
     struct fg_span authorization, key, origin; /* as long as the bytes; key: X-Api-Key, Api-Key */
 };
 

@@ -162,13 +162,21 @@ void fg_reply_json(struct fg_request *r, int status, json_t *root)
     fg_reply_text(r, status, body);
 }
 
+char *fg_request_error(const struct fg_request *r, const struct fg_http_error *e)
+{
+    const char *id =
+        evhttp_find_header(evhttp_request_get_output_headers(r->ev), FG_REQUEST_ID_HEADER);
+
+    return fg_conn_error(r->conn, id, e);
+}
+
 void fg_reply_error(struct fg_request *r, const struct fg_http_error *e)
 {
     if (e->status == 429 || (e->code && strcmp(e->code, "bodies_full") == 0))
         fg_reply_header(r, "Retry-After", "1");
     if (e->status == 401)
         fg_reply_header(r, "WWW-Authenticate", "Bearer");
-    fg_reply_json(r, e->status, fg_http_error_json(e));
+    fg_reply_text(r, e->status, fg_request_error(r, e));
 }
 
 void fg_reply_options(struct fg_request *r, const char *allow)

@@ -60,11 +60,14 @@ void fg_reply_json(struct fg_request *r, int status, json_t *root);
 /* The same for JSON that is text already (malloc'd; taken over). */
 void fg_reply_text(struct fg_request *r, int status, char *body);
 void fg_reply_error(struct fg_request *r, const struct fg_http_error *e);
+/* The JSON that says so, as its path has it: the caller's; NULL: out of memory. */
+char *fg_request_error(const struct fg_request *r, const struct fg_http_error *e);
 /* 204 with `Allow`. */
 void fg_reply_options(struct fg_request *r, const char *allow);
 /* 200 and headers of that type alone: the answer to HEAD where the body is a stream. */
 void fg_reply_head(struct fg_request *r, const char *type);
 
+#define FG_REQUEST_ID_HEADER "Request-Id"
 /* Adds a header to the answer that follows. */
 void fg_reply_header(struct fg_request *r, const char *name, const char *value);
 /* The headers that every answer of ours has, whole or streamed. */

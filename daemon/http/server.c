@@ -119,6 +119,7 @@ static struct fg_http *new_server(const struct fg_http_options *opt)
     http->admit = opt->admit;
     http->handle = opt->handle;
     http->quiet = opt->quiet ? opt->quiet : nobody_asks;
+    http->error = opt->error;
     http->ctx = opt->ctx;
     LIST_INIT(&http->conns);
     STAILQ_INIT(&http->fresh);

@@ -47,6 +47,9 @@ struct fg_http_options {
     void (*handle)(void *ctx, struct fg_request *r, const char *path);
     /* An answer has been sent, or a connection ended: fg_http_busy() may have changed. */
     void (*quiet)(void *ctx);
+    /* An error's JSON, new, for a request with that target (its first bytes; "": not known). `id`:
+     * what the answer's header Request-Id says, or NULL. NULL: fg_http_error_json() for all. */
+    json_t *(*error)(void *ctx, const char *target, const char *id, const struct fg_http_error *e);
     void *ctx;
 };
 

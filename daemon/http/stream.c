@@ -22,13 +22,14 @@ void fg_stream_start(struct fg_request *r, const char *type)
     evhttp_send_reply_start(r->ev, 200, fg_http_reason(200));
 }
 
-/* A line and an empty one. */
-static void send_lines(struct fg_request *r, const char *field, const char *data)
+/* A line and an empty one; before them the event's name, where it has one. */
+static void send_lines(struct fg_request *r, const char *name, const char *field, const char *data)
 {
     struct evbuffer *line = evbuffer_new();
 
     fg_stream_start(r, FG_STREAM_EVENTS);
-    if (line && evbuffer_add_printf(line, "%s: %s\n\n", field, data) > 0)
+    if (line && (!name || evbuffer_add_printf(line, "event: %s\n", name) > 0) &&
+        evbuffer_add_printf(line, "%s: %s\n\n", field, data) > 0)
         evhttp_send_reply_chunk(r->ev, line);
     else
         fg_request_abort(r); /* a stream with a hole in it would look whole */
@@ -43,12 +44,17 @@ static void send_lines(struct fg_request *r, const char *field, const char *data
 
 void fg_stream_event(struct fg_request *r, const char *data)
 {
-    send_lines(r, "data", data);
+    send_lines(r, NULL, "data", data);
+}
+
+void fg_stream_named(struct fg_request *r, const char *name, const char *data)
+{
+    send_lines(r, name, "data", data);
 }
 
 void fg_stream_comment(struct fg_request *r)
 {
-    send_lines(r, "", "wait");
+    send_lines(r, NULL, "", "wait");
 }
 
 /* evhttp says so when all that was sent is on its way. */

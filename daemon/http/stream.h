@@ -12,6 +12,8 @@ void fg_stream_start(struct fg_request *r, const char *type);
 /* One server-sent event, `data: ...`; starts the stream. What a client leaves unread is bounded by
  * the server's max_buffered: beyond, the connection is closed. */
 void fg_stream_event(struct fg_request *r, const char *data);
+/* The same with a name, `event: ...`. */
+void fg_stream_named(struct fg_request *r, const char *name, const char *data);
 /* A server-sent event that says nothing: a comment. Bounded in the same way. */
 void fg_stream_comment(struct fg_request *r);
 /* n bytes of a stream that was started; `sent` is called when the client has taken them, unless it

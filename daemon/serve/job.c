@@ -254,6 +254,8 @@ void fg_job_done(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason
         fg_account_times(&job->marks, &job->account);
         log_account(job, finish);
     }
+    if (finish == FG_FINISH_STOP && job->answer.stop.hit)
+        e.stop = job->answer.stop.which + 1;
     e.account = job->account;
     delist(flow, job);
     job->sink(job->sink_ctx, &e);

@@ -219,7 +219,8 @@ struct fg_job_event {
      * ones of the prompt; its very first has no log-probability: NaN. */
     const struct fg_job_token *tokens;
     size_t n_tokens;
-    enum fg_finish_reason finish;  /* DONE */
+    enum fg_finish_reason finish; /* DONE */
+    size_t stop; /* DONE: the number, from 1, of the stop string that ended it; 0: none did */
     struct fg_job_account account; /* DONE */
     struct fg_err error;           /* FAILED; FG_EINVAL, FG_ETOOLONG: the request's fault */
 };

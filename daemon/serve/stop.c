@@ -35,16 +35,18 @@ static int append(struct fg_stop *s, struct fg_str text, struct fg_err *err)
     return 0;
 }
 
-/* Bytes of the longest stop string that ends at buf[end), or 0. */
-static size_t match_at(const struct fg_stop *s, size_t end)
+/* Bytes of the longest stop string that ends at buf[end), or 0; *which: its number. */
+static size_t match_at(const struct fg_stop *s, size_t end, size_t *which)
 {
     size_t best = 0;
 
     for (size_t i = 0; i < s->n_strings; i++) {
         size_t len = strlen(s->strings[i]);
 
-        if (len > best && len <= end && memcmp(s->buf + end - len, s->strings[i], len) == 0)
+        if (len > best && len <= end && memcmp(s->buf + end - len, s->strings[i], len) == 0) {
             best = len;
+            *which = i;
+        }
     }
     return best;
 }
@@ -75,7 +77,7 @@ int fg_stop_push(struct fg_stop *s, struct fg_str text, struct fg_str *out, stru
     if (rc)
         return rc;
     for (size_t end = s->n - text.n + 1; end <= s->n; end++) {
-        size_t len = match_at(s, end);
+        size_t len = match_at(s, end, &s->which);
 
         if (len == 0)
             continue;

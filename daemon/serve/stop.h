@@ -17,6 +17,7 @@ struct fg_stop {
     char *buf;
     size_t n, cap, given; /* bytes held; allocated; handed out by the last call */
     bool hit;
+    size_t which; /* the string that was found */
 };
 
 void fg_stop_init(struct fg_stop *s, char *const *strings, size_t n_strings);

@@ -103,9 +103,15 @@ void fake_job_delta(struct fg_job *job, const char *text, const struct fg_job_to
 
 void fake_job_done(struct fg_job *job, enum fg_finish_reason finish)
 {
+    fake_job_stopped(job, finish, 0);
+}
+
+void fake_job_stopped(struct fg_job *job, enum fg_finish_reason finish, size_t stop)
+{
     struct fg_job_event e = {
         .kind = FG_EVENT_DONE,
         .finish = finish,
+        .stop = stop,
         .account = {.prompt_tokens = 1000,
                     .completion_tokens = 7,
                     .reused_tokens = 960,

@@ -40,6 +40,8 @@ void fake_job_progress(struct fg_job *job, uint32_t done, uint32_t total, uint32
 void fake_job_delta(struct fg_job *job, const char *text, const struct fg_job_token *tokens,
                     size_t n);
 void fake_job_done(struct fg_job *job, enum fg_finish_reason finish);
+/* The same, by stop string `stop`, from 1; 0: by none. */
+void fake_job_stopped(struct fg_job *job, enum fg_finish_reason finish, size_t stop);
 void fake_job_fail(struct fg_job *job, int code, const char *text);
 
 /* Blocks until n texts are being tokenized. */

@@ -1,35 +1,12 @@
 """OpenAI's own Python client over TCP. Without the package `openai` in this Python it is installed
 into a virtual environment beside the build; where that cannot be done the test is skipped."""
-import os
-import subprocess
-import sys
-
 import e2e
+import packages
 
 try:
     import openai
 except ImportError:
     openai = None
-
-
-def python_with_openai(bin_dir):
-    """The Python of a virtual environment that has the package, or None."""
-    home = os.path.join(os.path.dirname(os.path.abspath(bin_dir)), "tests", "venv-openai")
-    python = os.path.join(home, "bin", "python3")
-
-    def runs(*command):
-        try:
-            return subprocess.run(command, timeout=400, stdout=sys.stderr).returncode == 0
-        except (OSError, subprocess.SubprocessError):
-            return False
-
-    if runs(python, "-c", "import openai"):
-        return python
-    if (runs(sys.executable, "-m", "venv", "--clear", home) and
-            runs(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "openai")):
-        return python
-    return None
-
 
 MESSAGES = [{"role": "system", "content": "Be brief."},
             {"role": "user", "content": "Why is the sky blue?"}]
@@ -154,11 +131,4 @@ class OpenAI(e2e.TestCase):
 
 
 if __name__ == "__main__":
-    if openai is None:
-        python = len(sys.argv) > 1 and python_with_openai(sys.argv[1])
-        if not python:
-            print("skipped: the package openai is not here and cannot be installed")
-            sys.exit(e2e.SKIPPED)
-        sys.stdout.flush()
-        os.execv(python, [python, *sys.argv])
-    e2e.main()
+    packages.main("openai", openai)

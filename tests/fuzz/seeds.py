@@ -19,6 +19,20 @@ CHAT = {"model": "m", "messages": [
     "max_tokens": 16, "logprobs": True, "top_logprobs": 3}
 TEXT = {"prompt": [1, 2, 999], "logprobs": 2, "echo": False, "n": 1, "cache": False, "store": True,
         "ignore_eos": True, "response_format": {"type": "text"}, "logit_bias": {}, "max_tokens": None}
+MESSAGE = {"max_tokens": 9, "system": [{"type": "text", "text": "x-anthropic-billing-header: 1"}], "messages": [
+    {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "\u00e4"}]},
+    {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"},
+                                      {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1.50}}]},
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "is_error": True, "content": "no"}]}],
+    "tools": [{"name": "f", "input_schema": {"type": "object"}}], "tool_choice": {"type": "auto"},
+    "stop_sequences": ["x"], "thinking": {"type": "enabled", "budget_tokens": 1024}}
+RESPONSE = {"instructions": "i", "input": [
+    {"role": "developer", "content": "d"}, {"role": "user", "content": [{"type": "input_text", "text": "u"}]},
+    {"type": "reasoning", "summary": [{"type": "summary_text", "text": "s"}]},
+    {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c", "output": "o"}],
+    "tools": [{"type": "function", "name": "f"}, {"type": "web_search"}], "reasoning": {"effort": "low"},
+    "previous_response_id": None, "stream": True, "max_output_tokens": 3}
 MANY = {"prompt": ["a", [1, 2], "\u00e4"], "n": 2, "best_of": 3, "echo": True, "logprobs": 5, "seed": 3,
         "logit_bias": {"5": -100, "999": 2.5}, "allowed_token_ids": [5, 6], "bad_words": ["no", " never"],
         "stop_token_ids": [7], "min_tokens": 2, "max_tokens": 9, "presence_penalty": 0.5, "frequency_penalty": -0.5,
@@ -84,7 +98,8 @@ def gguf_seeds():
 def http_seeds():
     for leave in (0, 1):
         for path, body in (("/v1/chat/completions", CHAT), ("/v1/completions", {**TEXT, "stream": True}),
-                           ("/tokenize", {"content": "abc"}), ("/detokenize", {"tokens": [1, 2]}),
+                           ("/v1/messages", {**MESSAGE, "stream": True}), ("/v1/messages/count_tokens", MESSAGE),
+                           ("/v1/responses", RESPONSE), ("/tokenize", {"content": "abc"}), ("/detokenize", {"tokens": [1, 2]}),
                            ("/v1/fulgur/explain", TEXT)):
             body = json.dumps(body)
             yield bytes([leave, 255]) + (f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"

@@ -165,12 +165,35 @@ static void test_holds_back_little(void **state)
     fg_stop_finish(&s);
 }
 
+/* Of several that end together the longest is the one that was found. */
+static void test_says_which(void **state)
+{
+    char *stops[] = {"x", "end", "the end", "d"};
+    static const struct {
+        const char *text;
+        size_t which;
+    } rows[] = {{"at the end", 2}, {"an end", 1}, {"axd", 0}, {"ad", 3}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fg_stop s;
+        struct fg_str out;
+
+        fg_stop_init(&s, stops, 4);
+        fg_stop_push(&s, (struct fg_str){rows[i].text, strlen(rows[i].text)}, &out, NULL);
+        assert_true(s.hit);
+        assert_int_equal(s.which, rows[i].which);
+        fg_stop_finish(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_cuts),
         cmocka_unit_test(test_random_cuts),
         cmocka_unit_test(test_holds_back_little),
+        cmocka_unit_test(test_says_which),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,35 @@ int fg_body_parse(struct fg_body *body, json_t **out, struct fg_http_error *e)
     return fg_json_memory_end(&wanted) && rc ? refuse(body, wanted, e) : rc;
 }
 
+static void free_text(const void *data, size_t n, void *p)
+{
+    (void)data;
+    (void)n;
+    free(p);
+}
+
+int fg_body_rewrite(struct fg_body *body, struct fg_buffer *text, json_t **json,
+                    struct fg_http_error *e)
+{
+    size_t before = evbuffer_get_length(body->bytes), n = text->n;
+    int rc;
+
+    json_decref(*json);
+    *json = NULL;
+    fg_hold_release(&body->made);
+    if (text->failed || evbuffer_drain(body->bytes, before) < 0 ||
+        evbuffer_add_reference(body->bytes, text->p, n, free_text, text->p) < 0) {
+        fg_buffer_finish(text);
+        return fg_json_nomem(e);
+    }
+    *text = (struct fg_buffer){.p = NULL};
+    rc = fg_body_parse(body, json, e);
+    /* What the first text took is held until the body goes. */
+    if (rc == 0 && n > before)
+        rc = fg_body_charge(body, n - before, e);
+    return rc;
+}
+
 struct fg_str fg_body_text(struct fg_body *body)
 {
     size_t n = evbuffer_get_length(body->bytes);

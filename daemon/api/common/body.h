@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "base/buffer.h"
 #include "fulgur/str.h"
 #include "http/budget.h"
 #include "http/errors.h"
@@ -14,6 +15,11 @@ struct fg_job_request;
  * beside others (503). Joins the body's pieces and parses: where it is large, on a worker. What the
  * object takes is held by body->made, so it is to be freed before the body is. */
 int fg_body_parse(struct fg_body *body, json_t **out, struct fg_http_error *e);
+
+/* Puts other text in the place of the body's, which is freed, and of *json, which it is parsed
+ * from anew. Takes over the buffer's memory. FG_EINVAL with *e filled: *json is NULL then. */
+int fg_body_rewrite(struct fg_body *body, struct fg_buffer *text, json_t **json,
+                    struct fg_http_error *e);
 
 /* The text that was parsed; the body's. */
 struct fg_str fg_body_text(struct fg_body *body);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/common/completion.h"
 #include "http/json_in.h"
 
 enum { MAX_CHOICES = 128 };
@@ -48,18 +49,6 @@ static int read_object(const json_t *body, const char *name, const json_t **out,
         return fg_http_fail(e, 400, name, NULL, "%s: found %s, it must be an object", name,
                             fg_json_found(*out, found));
     return 0;
-}
-
-int fg_api_cache_use(const char *name, enum fg_cache_use *use)
-{
-    static const char *const names[] = {"none", "read", "read_write"};
-
-    for (int i = 0; name && i < 3; i++)
-        if (strcmp(name, names[i]) == 0) {
-            *use = (enum fg_cache_use)i;
-            return 0;
-        }
-    return FG_EINVAL;
 }
 
 /* Of several that say something the narrowest counts. `store` is OpenAI's, about transcripts that

@@ -43,9 +43,6 @@ int fg_api_request_count(const struct fg_api_request *r, size_t body_bytes, size
                          struct fg_http_error *e);
 void fg_api_request_finish(struct fg_api_request *r);
 
-/* What a request has to do with the cache: none, read or read_write. FG_EINVAL: none of these. */
-int fg_api_cache_use(const char *name, enum fg_cache_use *use);
-
 /* The `model` field: absent, empty, one of the served names, or the file's base name; else a 404 in
  * *e. */
 int fg_api_request_model(const json_t *body, const struct fg_flow_info *info,

@@ -38,6 +38,7 @@ void fg_writer_finish(struct fg_writer *w)
         json_decref(c->ids);
         json_decref(c->prompt_ids);
         fg_buffer_finish(&c->text);
+        free(c->echo);
         fg_answer_parts_destroy(c->parts);
         free(c->first_call);
     }

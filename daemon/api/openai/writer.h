@@ -20,6 +20,8 @@ struct fg_writer_choice {
     struct telling *telling;       /* writer.c: who is told of them now */
     char *first_call;              /* its id, or NULL */
     bool role_sent;
+    char *echo; /* text that it begins with, not written yet, or NULL */
+    size_t echo_bytes;
     json_t *logprobs; /* of an answer in one piece, so far */
     size_t n_logprobs, text_offset;
     json_t *ids, *prompt_ids;     /* of an answer in one piece, so far; NULL: not asked for */
@@ -29,8 +31,11 @@ struct fg_writer_choice {
     struct fg_job_account account; /* once it is done */
 };
 
+struct fg_asking;
+
 struct fg_writer {
-    struct fg_request request;
+    struct fg_request request; /* the first member: api/common/dialect.h */
+    const struct fg_asking *asking;
     struct fg_answer answer;
     struct fg_answer_form form;       /* of a chat's answer; what its schemas are is the writer's */
     bool forecast;                    /* what would be reused, instead of an answer */

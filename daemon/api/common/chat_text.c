@@ -1,0 +1,126 @@
+#include "chat_text.h"
+
+#include "base/json_scan.h"
+
+#define PART "{\"type\":\"text\",\"text\":"
+
+void fg_chat_comma(struct fg_buffer *list)
+{
+    if (list->n)
+        fg_buffer_str(list, ",");
+}
+
+void fg_chat_member(struct fg_buffer *object, const char *name, struct fg_str value)
+{
+    fg_buffer_str(object, object->n ? ",\"" : "{\"");
+    fg_buffer_str(object, name);
+    fg_buffer_str(object, "\":");
+    fg_buffer_view(object, value);
+}
+
+/* What stands between the quotes. */
+static struct fg_str inside(struct fg_str quoted)
+{
+    return quoted.n >= 2 ? (struct fg_str){quoted.p + 1, quoted.n - 2} : (struct fg_str){"", 0};
+}
+
+void fg_chat_part_after(struct fg_chat_message *m, const char *words, struct fg_str quoted)
+{
+    fg_chat_comma(&m->parts);
+    fg_buffer_str(&m->parts, PART "\"");
+    fg_buffer_str(&m->parts, words);
+    fg_buffer_view(&m->parts, inside(quoted));
+    fg_buffer_str(&m->parts, "\"}");
+    m->n_parts++;
+}
+
+void fg_chat_part(struct fg_chat_message *m, struct fg_str quoted)
+{
+    fg_chat_part_after(m, "", quoted);
+}
+
+void fg_chat_thought(struct fg_chat_message *m, struct fg_str quoted)
+{
+    fg_buffer_view(&m->reasoning, inside(quoted));
+}
+
+void fg_chat_call(struct fg_chat_message *m, struct fg_str id, struct fg_str name,
+                  struct fg_str arguments)
+{
+    fg_chat_comma(&m->calls);
+    fg_buffer_str(&m->calls, "{\"id\":");
+    fg_buffer_view(&m->calls, id);
+    fg_buffer_str(&m->calls, ",\"type\":\"function\",\"function\":{\"name\":");
+    fg_buffer_view(&m->calls, name);
+    fg_buffer_str(&m->calls, ",\"arguments\":");
+    if (arguments.n && arguments.p[0] == '"')
+        fg_buffer_view(&m->calls, arguments);
+    else
+        fg_scan_quote(arguments, &m->calls);
+    fg_buffer_str(&m->calls, "}}");
+}
+
+bool fg_chat_any(const struct fg_chat_message *m)
+{
+    return m->parts.n || m->reasoning.n || m->calls.n || m->call_id.n;
+}
+
+void fg_chat_message_end(struct fg_chat_message *m, struct fg_buffer *messages)
+{
+    fg_chat_comma(messages);
+    fg_buffer_str(messages, "{\"role\":\"");
+    fg_buffer_str(messages, m->role);
+    fg_buffer_str(messages, "\"");
+    if (m->call_id.n) {
+        fg_buffer_str(messages, ",\"tool_call_id\":");
+        fg_buffer_add(messages, m->call_id.p, m->call_id.n);
+    }
+    if (m->n_parts == 1 && !m->parts.failed) { /* a string takes less than a list */
+        fg_buffer_str(messages, ",\"content\":");
+        fg_buffer_add(messages, m->parts.p + sizeof PART - 1, m->parts.n - sizeof PART);
+    } else if (m->parts.n || !m->calls.n) {
+        fg_buffer_str(messages, ",\"content\":[");
+        fg_buffer_add(messages, m->parts.p, m->parts.n);
+        fg_buffer_str(messages, "]");
+    }
+    if (m->reasoning.n) {
+        fg_buffer_str(messages, ",\"reasoning_content\":\"");
+        fg_buffer_add(messages, m->reasoning.p, m->reasoning.n);
+        fg_buffer_str(messages, "\"");
+    }
+    if (m->calls.n) {
+        fg_buffer_str(messages, ",\"tool_calls\":[");
+        fg_buffer_add(messages, m->calls.p, m->calls.n);
+        fg_buffer_str(messages, "]");
+    }
+    fg_buffer_str(messages, "}");
+    if (m->parts.failed || m->reasoning.failed || m->calls.failed || m->call_id.failed)
+        messages->failed = true;
+    fg_chat_message_finish(m);
+}
+
+void fg_chat_message_finish(struct fg_chat_message *m)
+{
+    fg_buffer_finish(&m->parts);
+    fg_buffer_finish(&m->reasoning);
+    fg_buffer_finish(&m->calls);
+    fg_buffer_finish(&m->call_id);
+    m->n_parts = 0;
+}
+
+void fg_chat_tool(struct fg_buffer *tools, struct fg_str name, struct fg_str description,
+                  struct fg_str parameters)
+{
+    fg_chat_comma(tools);
+    fg_buffer_str(tools, "{\"type\":\"function\",\"function\":{\"name\":");
+    fg_buffer_view(tools, name);
+    if (description.n) {
+        fg_buffer_str(tools, ",\"description\":");
+        fg_buffer_view(tools, description);
+    }
+    if (parameters.n) {
+        fg_buffer_str(tools, ",\"parameters\":");
+        fg_buffer_view(tools, parameters);
+    }
+    fg_buffer_str(tools, "}}");
+}
