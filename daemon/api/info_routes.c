@@ -122,6 +122,38 @@ void fg_route_model(const struct fg_service *s, const struct fg_caller *caller,
     fg_reply_error(r, &e);
 }
 
+static json_t *token_text(const struct fg_special_token *t)
+{
+    return t->id < 0 ? json_null() : fg_json_stringn(t->text.p, t->text.n);
+}
+
+static json_t *token_id(const struct fg_special_token *t)
+{
+    return t->id < 0 ? json_null() : json_integer(t->id);
+}
+
+/* What tokenizer_config.json says elsewhere. */
+void fg_route_tokenizer(const struct fg_service *s, const struct fg_caller *caller,
+                        struct fg_request *r, const char *rest)
+{
+    const struct fg_tokenizer_info *t = &s->info.tokenizer;
+    const struct fg_str template = t->chat_template;
+
+    (void)caller;
+    (void)rest;
+    fg_reply_json(
+        r, 200,
+        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:I, s:I, s:b, s:o}",
+                  "tokenizer_class", "PreTrainedTokenizerFast", "bos_token", token_text(&t->bos),
+                  "eos_token", token_text(&t->eos), "unk_token", token_text(&t->unk), "pad_token",
+                  token_text(&t->pad), "bos_token_id", token_id(&t->bos), "eos_token_id",
+                  token_id(&t->eos), "unk_token_id", token_id(&t->unk), "pad_token_id",
+                  token_id(&t->pad), "add_bos_token", t->add_bos, "add_eos_token", 0,
+                  "model_max_length", (json_int_t)s->info.context_tokens, "vocab_size",
+                  (json_int_t)s->info.n_vocab, "clean_up_tokenization_spaces", 0, "chat_template",
+                  template.n ? fg_json_stringn(template.p, template.n) : json_null()));
+}
+
 static json_t *job_json(const struct fg_job_status *j)
 {
     static const char *const phases[] = {"queued", "restore", "prefill", "decode"};

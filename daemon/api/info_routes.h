@@ -17,6 +17,8 @@ void fg_route_models(const struct fg_service *s, const struct fg_caller *caller,
                      struct fg_request *r, const char *rest);
 void fg_route_model(const struct fg_service *s, const struct fg_caller *caller,
                     struct fg_request *r, const char *rest);
+void fg_route_tokenizer(const struct fg_service *s, const struct fg_caller *caller,
+                        struct fg_request *r, const char *rest);
 void fg_route_status(const struct fg_service *s, const struct fg_caller *caller,
                      struct fg_request *r, const char *rest);
 void fg_route_cache(const struct fg_service *s, const struct fg_caller *caller,

@@ -49,6 +49,7 @@ static const struct route routes[] = {
     {.path = "/detokenize", .post = true, .by = TOKENS, .to_text = true},
     {.path = "/v1/embeddings", .post = true, .by = NEVER},
     {.path = "/", .by = AT_ONCE, .answer = fg_route_root, .open = true},
+    {.path = "/tokenizer_info", .by = AT_ONCE, .answer = fg_route_tokenizer},
     {.path = "/health", .by = AT_ONCE, .answer = fg_route_health, .open = true},
     {.path = "/v1/models", .by = AT_ONCE, .answer = fg_route_models},
     {.path = "/v1/models/", .by = AT_ONCE, .answer = fg_route_model},
@@ -186,7 +187,7 @@ static void answer(struct fg_endpoints *ends, struct fg_request *r, const struct
 {
     switch (route->by) {
     case AT_ONCE: route->answer(ends->service, caller, r, rest); break;
-    case TOKENS: fg_tokens_start(ends->service, r, route->to_text); break;
+    case TOKENS: fg_tokens_start(ends->service, r, &caller->tenant, route->to_text); break;
     case COMPLETION:
         fg_completions_start(ends->completions, r, &caller->tenant, route->dialect);
         break;

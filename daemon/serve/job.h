@@ -247,6 +247,19 @@ int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *req
 int fg_flow_detokenize(struct fg_flow *flow, const int32_t *ids, size_t n, char **text,
                        size_t *bytes, struct fg_err *err);
 
+/* A token that the model's file names; id -1 and an empty text: it names none. */
+struct fg_special_token {
+    int32_t id;
+    struct fg_str text;
+};
+
+/* What a client that tokenizes, or writes chats, by itself wants to know. */
+struct fg_tokenizer_info {
+    struct fg_special_token bos, eos, unk, pad;
+    bool add_bos;                /* a text prompt begins with bos */
+    struct fg_str chat_template; /* of chats without tools; empty: there is none */
+};
+
 /* What `fulgur ps` and /health show. Strings live as long as the flow. */
 struct fg_flow_info {
     const char *model_name; /* the name that requests use */
@@ -256,6 +269,7 @@ struct fg_flow_info {
     struct fg_answer_form answer_form; /* how the model writes reasoning and tool calls */
     uint32_t context_tokens, n_vocab;
     uint64_t weight_bytes, model_created; /* unix seconds of the file */
+    struct fg_tokenizer_info tokenizer;
     /* Set by the API: other names that requests may use, [n_aliases]; whether any name will do. */
     const char *const *aliases;
     size_t n_aliases;
