@@ -14,8 +14,7 @@ static struct fg_writer *of(struct fg_request *answer)
     return (struct fg_writer *)answer;
 }
 
-/* Text that a choice begins with. */
-static int read_echo(const struct fg_asking *a, const struct fg_job_request *job,
+static int make_echo(const struct fg_asking *a, const struct fg_job_request *job,
                      struct fg_writer_choice *c, struct fg_http_error *e)
 {
     const struct fg_backend *b = &a->service->backend;
@@ -34,6 +33,15 @@ static int read_echo(const struct fg_asking *a, const struct fg_job_request *job
     memcpy(c->echo, job->text, job->text_bytes);
     c->echo_bytes = job->text_bytes;
     return 0;
+}
+
+/* Text that a choice begins with; it counts as what is made of the body. */
+static int read_echo(struct fg_writer *w, const struct fg_asking *a,
+                     const struct fg_job_request *job, size_t i, struct fg_http_error *e)
+{
+    int rc = make_echo(a, job, &w->choices[i], e);
+
+    return rc ? rc : fg_body_hold(a->body, &w->echoes, w->choices[i].echo_bytes, e);
 }
 
 static int parse(struct fg_writer *w, struct fg_asking *a, size_t i, struct fg_api_request *out,
@@ -58,7 +66,7 @@ static int read_more(struct fg_request *answer, struct fg_asking *a, size_t i,
     if (rc)
         return rc;
     *job = r.job;
-    return r.echo ? read_echo(a, job, &w->choices[i], e) : 0;
+    return r.echo ? read_echo(w, a, job, i, e) : 0;
 }
 
 /* Any thread. */
@@ -126,7 +134,7 @@ static int read_first(struct fg_writer *w, struct fg_asking *a, struct fg_job_re
         return rc;
     if (fg_writer_init(w, a->n))
         return fg_json_nomem(e);
-    return r.echo ? read_echo(a, job, &w->choices[0], e) : 0;
+    return r.echo ? read_echo(w, a, job, 0, e) : 0;
 }
 
 static int read_text(struct fg_request *answer, struct fg_asking *a, struct fg_job_request *job,
@@ -185,6 +193,8 @@ static bool event(struct fg_request *answer, size_t i, const struct fg_job_event
     struct fg_writer_choice *c = &w->choices[i];
     bool ok = !c->echo || fg_writer_echo(w, c, c->echo, c->echo_bytes);
 
+    if (c->echo && w->answer.stream) /* else the answer holds it */
+        fg_hold_keep(&w->echoes, w->echoes.bytes - c->echo_bytes);
     free(c->echo);
     c->echo = NULL;
     if (e->kind != FG_EVENT_DONE)

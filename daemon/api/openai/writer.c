@@ -43,6 +43,7 @@ void fg_writer_finish(struct fg_writer *w)
         free(c->first_call);
     }
     fg_tool_schemas_destroy((struct fg_tool_schemas *)w->form.schemas);
+    fg_hold_release(&w->echoes);
     free(w->choices);
     free(w->body);
 }

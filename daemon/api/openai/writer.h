@@ -48,7 +48,8 @@ struct fg_writer {
      * nobody asks. Where fg_writer_done() and fg_writer_build() run. */
     void (*spoke)(void *ctx, const char *id, struct fg_str text);
     void *spoke_ctx;
-    char *body; /* the whole answer, once built */
+    struct fg_hold echoes; /* for the texts that choices begin with, while they are in memory */
+    char *body;            /* the whole answer, once built */
 };
 
 /* Makes n choices. FG_ENOMEM. */
