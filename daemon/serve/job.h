@@ -125,8 +125,10 @@ struct fg_job_request {
                                * (answer_form.h), for who reads its parts (answer_parts.h) */
     bool want_progress;       /* send PROGRESS events */
     bool want_tokens;         /* DELTA tells every token, and BEGUN the prompt's */
-    bool want_prompt;         /* PROMPT events: log-probabilities of the prompt's tokens; with
-                               * n_logprobs, and nothing is reused */
+    bool want_prompt;         /* PROMPT events: log-probabilities of the prompt's tokens; nothing is
+                               * reused */
+    int32_t n_prompt_top;     /* with want_prompt: of how many of the best alternatives to each */
+    bool drawn_logprobs;      /* n_logprobs are of what a token was drawn from, not of the model */
     struct fg_verify *verify; /* FG_MODE_VERIFY: the flow's own, verify.h; else NULL */
     /* Called once when text, tokens, messages and tools have been freed, on any thread, also after
      * the job's last event; NULL: nobody asks. */
@@ -145,7 +147,8 @@ enum { FG_MAX_LOGPROBS = 20 };
 
 struct fg_token_logprob {
     int32_t token;
-    float logprob;   /* natural log of the softmax at temperature 1 */
+    float logprob;   /* natural log of the softmax at temperature 1, or of drawn_logprobs */
+    uint32_t rank;   /* 1: the likeliest; of equal ones the lower id is the likelier */
     char piece[256]; /* the token's bytes (cut at 256), not NUL-terminated */
     uint32_t piece_bytes;
     bool control; /* it has no text in an answer */

@@ -183,6 +183,9 @@ static int check_request(const struct fg_job_request *req, struct fg_err *err)
     if (req->n_logprobs < -1 || req->n_logprobs > FG_MAX_LOGPROBS)
         return fg_fail(err, FG_EINVAL, "logprobs is %" PRId32 "; at most %d are given",
                        req->n_logprobs, FG_MAX_LOGPROBS);
+    if (req->n_prompt_top < 0 || req->n_prompt_top > FG_MAX_LOGPROBS)
+        return fg_fail(err, FG_EINVAL, "prompt_logprobs is %" PRId32 "; at most %d are given",
+                       req->n_prompt_top, FG_MAX_LOGPROBS);
     for (size_t i = 0; i < req->n_stop; i++)
         if (!req->stop[i] || !req->stop[i][0])
             return fg_fail(err, FG_EINVAL, "stop string %zu is empty", i);
