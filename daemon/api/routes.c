@@ -34,6 +34,10 @@ struct route {
 static const struct route routes[] = {
     {.path = "/v1/chat/completions", .post = true, .by = COMPLETION, .dialect = &fg_openai_chat},
     {.path = "/v1/completions", .post = true, .by = COMPLETION, .dialect = &fg_openai_text},
+    {.path = "/inference/v1/generate",
+     .post = true,
+     .by = COMPLETION,
+     .dialect = &fg_openai_generate},
     {.path = "/v1/fulgur/cache/explain",
      .post = true,
      .by = COMPLETION,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/common/body.h"
+#include "generate_json.h"
 #include "http/json_in.h"
 #include "request_json.h"
 #include "text/tools/tool_schemas.h"
@@ -49,6 +50,7 @@ static int parse(struct fg_writer *w, struct fg_asking *a, size_t i, struct fg_a
 {
     struct fg_api_choice which = {.text = fg_body_text(a->body),
                                   .chat = w->answer.chat,
+                                  .ids = w->answer.bare ? "token_ids" : NULL,
                                   .cache = a->cache,
                                   .prompt = w->of_prompt ? i / w->of_prompt : 0,
                                   .number = w->of_prompt ? (uint32_t)(i % w->of_prompt) : 0};
@@ -66,6 +68,8 @@ static int read_more(struct fg_request *answer, struct fg_asking *a, size_t i,
     if (rc)
         return rc;
     *job = r.job;
+    if (fg_answer_prompt_once(&w->answer))
+        job->want_prompt = false;
     return r.echo ? read_echo(w, a, job, i, e) : 0;
 }
 
@@ -105,7 +109,9 @@ static void set_up(struct fg_writer *w, const struct fg_asking *a, const struct 
     w->answer.stream = r->stream;
     w->answer.include_usage = r->include_usage;
     w->answer.n_logprobs = r->wants_logprobs ? r->job.n_logprobs : -1;
+    w->answer.n_prompt_logprobs = r->n_prompt_logprobs;
     w->answer.ids = r->job.want_tokens;
+    w->echoes_logprobs = r->echo && r->wants_logprobs;
 }
 
 /* The first answer, and how many more there are. */
@@ -148,6 +154,16 @@ static int read_chat(struct fg_request *answer, struct fg_asking *a, struct fg_j
 {
     of(answer)->answer.chat = true;
     return read_first(of(answer), a, job, e);
+}
+
+static int read_generate(struct fg_request *answer, struct fg_asking *a, struct fg_job_request *job,
+                         struct fg_http_error *e)
+{
+    struct fg_writer *w = of(answer);
+    int rc = fg_generate_body(&a->json, &w->answer.request_id, e);
+
+    w->answer.bare = true;
+    return rc ? rc : read_first(w, a, job, e);
 }
 
 static int read_explain(struct fg_request *answer, struct fg_asking *a, struct fg_job_request *job,
@@ -242,4 +258,5 @@ static void finish(struct fg_request *answer)
 
 const struct fg_dialect fg_openai_text = OPENAI(read_text);
 const struct fg_dialect fg_openai_chat = OPENAI(read_chat);
+const struct fg_dialect fg_openai_generate = OPENAI(read_generate);
 const struct fg_dialect fg_openai_explain = OPENAI(read_explain);

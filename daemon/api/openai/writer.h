@@ -25,6 +25,7 @@ struct fg_writer_choice {
     json_t *logprobs; /* of an answer in one piece, so far */
     size_t n_logprobs, text_offset;
     json_t *ids, *prompt_ids;     /* of an answer in one piece, so far; NULL: not asked for */
+    json_t *prompt_logprobs;      /* so far; NULL: not asked for */
     double likelihood;            /* log-probabilities of its tokens, added */
     uint32_t done, total, reused; /* of its prompt, as it said last */
     enum fg_finish_reason finish;
@@ -40,6 +41,7 @@ struct fg_writer {
     struct fg_answer answer;
     struct fg_answer_form form;       /* of a chat's answer; what its schemas are is the writer's */
     bool forecast;                    /* what would be reused, instead of an answer */
+    bool echoes_logprobs;             /* those of the prompt stand before the answer's */
     struct fg_writer_choice *choices; /* [n_choices], those of a prompt side by side */
     size_t n_choices;
     uint32_t of_prompt, kept; /* choices of a prompt; how many of them, the likeliest, are told */
