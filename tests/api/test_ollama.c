@@ -288,70 +288,71 @@ static void who_says_nothing_loads(void **state)
     fixture_stop(&f);
 }
 
+static const struct {
+    const char *path, *body;
+    int status;
+    const char *words;
+} wrong[] = {
+    {CHAT, "{", 400, "line 1"},
+    {CHAT, "{" USER ", \"model\": \"llama3\"}", 404, "\"tiny\""},
+    {CHAT, "{" USER ", \"model\": 5}", 400, "model"},
+    {CHAT, "{" USER ", \"options\": 5}", 400, "options"},
+    {CHAT, "{" USER ", \"options\": {\"num_ctx\": 4097}}", 400, "num_ctx"},
+    {CHAT, "{" USER ", \"options\": {\"num_ctx\": 18446744073709551616}}", 400, "num_ctx"},
+    {CHAT, "{" USER ", \"options\": {\"num_predict\": -3}}", 400, "num_predict"},
+    {CHAT, "{" USER ", \"options\": {\"num_predict\": 1.5}}", 400, "num_predict"},
+    {CHAT, "{" USER ", \"options\": {\"temperature\": 1e400}}", 400, "temperature"},
+    {CHAT, "{" USER ", \"options\": {\"seed\": 9223372036854775808}}", 400, "seed"},
+    {CHAT, "{" USER ", \"options\": {\"stop\": 3}}", 400, "stop"},
+    {CHAT, "{" USER ", \"options\": {\"repeat_penalty\": 1.1}}", 400, "repeat_penalty"},
+    {CHAT, "{" USER ", \"options\": {\"mirostat\": 1}}", 400, "mirostat"},
+    {CHAT, "{" USER ", \"format\": 3}", 400, "format"},
+    {CHAT, "{" USER ", \"think\": \"high\"}", 400, "think"},
+    {CHAT, "{" USER ", \"logprobs\": true}", 400, "logprobs"},
+    {CHAT, "{" USER ", \"stream\": 1}", 400, "stream"},
+    {CHAT, "{\"messages\": 5}", 400, "messages"},
+    {CHAT, "{\"messages\": [5]}", 400, "messages[0]"},
+    {CHAT, "{\"messages\": [{\"content\": \"x\"}]}", 400, "role"},
+    {CHAT, "{\"messages\": [{\"role\": \"user\", \"content\": 5}]}", 400, "content"},
+    {CHAT, "{\"messages\": [{\"role\": \"user\", \"content\": \"x\", \"images\": [\"YQ==\"]}]}",
+     400, "images"},
+    {CHAT, "{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": 5}]}", 400, "tool_calls"},
+    {CHAT, "{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [5]}]}", 400,
+     "tool_calls[0]"},
+    {CHAT,
+     "{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\": "
+     "\"f\", \"arguments\": \"{}\"}}]}]}",
+     400, "tool_calls[0]"},
+    {GENERATE, "{\"prompt\": 5}", 400, "prompt"},
+    {GENERATE, "{\"prompt\": \"x\", \"system\": 5}", 400, "system"},
+    {GENERATE, "{\"prompt\": \"x\", \"suffix\": \"y\"}", 400, "suffix"},
+    {GENERATE, "{\"prompt\": \"x\", \"template\": \"y\"}", 400, "template"},
+    {GENERATE, "{\"prompt\": \"x\", \"images\": [\"YQ==\"]}", 400, "images"},
+    {GENERATE, "{\"prompt\": \"x\", \"raw\": true, \"system\": \"y\"}", 400, "system"},
+    {GENERATE, "{\"prompt\": \"x\", \"raw\": true, \"context\": [1]}", 400, "context"},
+    {GENERATE, "{\"prompt\": \"x\", \"raw\": 1}", 400, "raw"},
+    {GENERATE, "{\"prompt\": \"x\", \"context\": \"y\"}", 400, "context"},
+    {GENERATE, "{\"prompt\": \"x\", \"context\": [2000]}", 400, "context[0]"},
+    {"/api/show", "{\"model\": \"llama3\"}", 404, "\"tiny\""},
+    {"/api/show", "{\"name\": \"a\\u0000b\"}", 400, "name"},
+    {"/api/show", "[", 400, "line 1"},
+    {"/api/embed", "{\"input\": \"x\"}", 501, "embeddings"},
+    {"/api/pull", "{\"model\": \"x\"}", 501, "fulgur pull"},
+    {"/api/nothing", "{}", 404, "/api/nothing"},
+};
+
 static void what_is_wrong_is_named(void **state)
 {
-    static const struct {
-        const char *path, *body;
-        int status;
-        const char *words;
-    } rows[] = {
-        {CHAT, "{", 400, "line 1"},
-        {CHAT, "{" USER ", \"model\": \"llama3\"}", 404, "\"tiny\""},
-        {CHAT, "{" USER ", \"model\": 5}", 400, "model"},
-        {CHAT, "{" USER ", \"options\": 5}", 400, "options"},
-        {CHAT, "{" USER ", \"options\": {\"num_ctx\": 4097}}", 400, "num_ctx"},
-        {CHAT, "{" USER ", \"options\": {\"num_ctx\": 18446744073709551616}}", 400, "num_ctx"},
-        {CHAT, "{" USER ", \"options\": {\"num_predict\": -3}}", 400, "num_predict"},
-        {CHAT, "{" USER ", \"options\": {\"num_predict\": 1.5}}", 400, "num_predict"},
-        {CHAT, "{" USER ", \"options\": {\"temperature\": 1e400}}", 400, "temperature"},
-        {CHAT, "{" USER ", \"options\": {\"seed\": 9223372036854775808}}", 400, "seed"},
-        {CHAT, "{" USER ", \"options\": {\"stop\": 3}}", 400, "stop"},
-        {CHAT, "{" USER ", \"options\": {\"repeat_penalty\": 1.1}}", 400, "repeat_penalty"},
-        {CHAT, "{" USER ", \"options\": {\"mirostat\": 1}}", 400, "mirostat"},
-        {CHAT, "{" USER ", \"format\": 3}", 400, "format"},
-        {CHAT, "{" USER ", \"think\": \"high\"}", 400, "think"},
-        {CHAT, "{" USER ", \"logprobs\": true}", 400, "logprobs"},
-        {CHAT, "{" USER ", \"stream\": 1}", 400, "stream"},
-        {CHAT, "{\"messages\": 5}", 400, "messages"},
-        {CHAT, "{\"messages\": [5]}", 400, "messages[0]"},
-        {CHAT, "{\"messages\": [{\"content\": \"x\"}]}", 400, "role"},
-        {CHAT, "{\"messages\": [{\"role\": \"user\", \"content\": 5}]}", 400, "content"},
-        {CHAT, "{\"messages\": [{\"role\": \"user\", \"content\": \"x\", \"images\": [\"YQ==\"]}]}",
-         400, "images"},
-        {CHAT, "{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": 5}]}", 400, "tool_calls"},
-        {CHAT, "{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [5]}]}", 400,
-         "tool_calls[0]"},
-        {CHAT,
-         "{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\": "
-         "\"f\", \"arguments\": \"{}\"}}]}]}",
-         400, "tool_calls[0]"},
-        {GENERATE, "{\"prompt\": 5}", 400, "prompt"},
-        {GENERATE, "{\"prompt\": \"x\", \"system\": 5}", 400, "system"},
-        {GENERATE, "{\"prompt\": \"x\", \"suffix\": \"y\"}", 400, "suffix"},
-        {GENERATE, "{\"prompt\": \"x\", \"template\": \"y\"}", 400, "template"},
-        {GENERATE, "{\"prompt\": \"x\", \"images\": [\"YQ==\"]}", 400, "images"},
-        {GENERATE, "{\"prompt\": \"x\", \"raw\": true, \"system\": \"y\"}", 400, "system"},
-        {GENERATE, "{\"prompt\": \"x\", \"raw\": true, \"context\": [1]}", 400, "context"},
-        {GENERATE, "{\"prompt\": \"x\", \"raw\": 1}", 400, "raw"},
-        {GENERATE, "{\"prompt\": \"x\", \"context\": \"y\"}", 400, "context"},
-        {GENERATE, "{\"prompt\": \"x\", \"context\": [2000]}", 400, "context[0]"},
-        {"/api/show", "{\"model\": \"llama3\"}", 404, "\"tiny\""},
-        {"/api/show", "{\"name\": \"a\\u0000b\"}", 400, "name"},
-        {"/api/show", "[", 400, "line 1"},
-        {"/api/embed", "{\"input\": \"x\"}", 501, "embeddings"},
-        {"/api/pull", "{\"model\": \"x\"}", 501, "fulgur pull"},
-        {"/api/nothing", "{}", 404, "/api/nothing"},
-    };
     struct fixture f;
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        json_t *v = ask(&f, "POST", rows[i].path, rows[i].body, rows[i].status);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        json_t *v = ask(&f, "POST", wrong[i].path, wrong[i].body, wrong[i].status);
         const char *words = json_string_value(json_object_get(v, "error"));
 
-        if (!words || !strstr(words, rows[i].words))
-            fail_msg("%s %s: %s", rows[i].path, rows[i].body, words ? words : "no words");
+        if (!words || !strstr(words, wrong[i].words))
+            fail_msg("%s %s: %s", wrong[i].path, wrong[i].body, words ? words : "no words");
         json_decref(v);
     }
     assert_int_equal(fake_backend_submitted(f.backend), 0);
