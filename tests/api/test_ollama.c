@@ -203,6 +203,51 @@ static void an_answer_is_lines(void **state)
     fixture_stop(&f);
 }
 
+/* A call comes in one line, whole. */
+static void calls_are_streamed(void **state)
+{
+    struct fixture f;
+    struct client c;
+    struct reply head;
+    struct fg_job *job;
+    const char *name, *content;
+    bool called = false, done = false;
+    json_t *v, *calls;
+    int number;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    job =
+        post(&f, &c, CHAT,
+             "{" USER ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]}");
+    fake_job_begun(job, NULL, 0);
+    fake_job_delta(job, "<tool_calls>\n{\"name\": \"f\", ", NULL, 0);
+    fake_job_delta(job, "\"arguments\": {\"n\": 3}}\n</tool_calls>", NULL, 0);
+    fake_job_done(job, FG_FINISH_STOP);
+    client_read_head(&c, &head);
+    reply_free(&head);
+    while (!done) {
+        v = line_of(&c);
+        unpack(v, "{s:b, s:{s:s}}", "done", &number, "message", "content", &content);
+        done = number;
+        assert_string_equal(content, "");
+        calls = json_object_get(json_object_get(v, "message"), "tool_calls");
+        if (calls) {
+            unpack(calls, "[{s:{s:s, s:{s:i}}}]", "function", "name", &name, "arguments", "n",
+                   &number);
+            assert_false(called || done);
+            assert_string_equal(name, "f");
+            assert_int_equal(number, 3);
+            called = true;
+        }
+        json_decref(v);
+    }
+    assert_true(called);
+    assert_null(client_chunk(&c));
+    client_close(&c);
+    fixture_stop(&f);
+}
+
 static void a_stream_that_fails_says_so(void **state)
 {
     struct fixture f;
@@ -402,7 +447,7 @@ int main(void)
         cmocka_unit_test(an_answer_is_whole),     cmocka_unit_test(an_answer_is_lines),
         cmocka_unit_test(prompts_go_on_from_ids), cmocka_unit_test(a_stream_that_fails_says_so),
         cmocka_unit_test(who_says_nothing_loads), cmocka_unit_test(what_is_wrong_is_named),
-        cmocka_unit_test(the_model_is_described),
+        cmocka_unit_test(the_model_is_described), cmocka_unit_test(calls_are_streamed),
     };
 
     return cmocka_run_group_tests_name("api ollama", tests, NULL, NULL);

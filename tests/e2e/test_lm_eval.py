@@ -65,14 +65,15 @@ class LmEval(e2e.TestCase):
             with open(os.path.join(self.home, "tasks", name + ".yaml"), "w", encoding="utf-8") as f:
                 f.write(f"task: {name}\n{COMMON.format(data=data)}{text}")
 
-    def evaluate(self, tasks, **options):
+    def evaluate(self, tasks, chat=False, **options):
         """What the model answered to each request of each task, and the tasks' results."""
-        arguments = {"model": os.path.basename(self.d.get("/health")["model"]),
-                     "base_url": f"{self.base}/v1/completions", "max_length": 512, **options}
+        path = "/v1/chat/completions" if chat else "/v1/completions"
+        arguments = {"model": self.d.get("/health")["model"], "base_url": self.base + path, "max_length": 512,
+                     **options}
         done = lm_eval.simple_evaluate(
-            model="local-completions", model_args=arguments, tasks=list(tasks), log_samples=True,
-            task_manager=TaskManager(include_path=os.path.join(self.home, "tasks"),
-                                     include_defaults=False), bootstrap_iters=0)
+            model="local-chat-completions" if chat else "local-completions", model_args=arguments, tasks=list(tasks),
+            apply_chat_template=chat, log_samples=True, bootstrap_iters=0,
+            task_manager=TaskManager(include_path=os.path.join(self.home, "tasks"), include_defaults=False))
         return {t: [s["resps"] for s in done["samples"][t]] for t in tasks}, done["results"]
 
     def test_all_kinds_of_requests(self):
@@ -101,6 +102,15 @@ class LmEval(e2e.TestCase):
         at_once, _ = self.evaluate(TASKS, tokenizer_backend="remote", num_concurrent=4,
                                    batch_size=2)
         self.assertEqual(at_once, tokens)
+
+    def test_chats(self):
+        first, _ = self.evaluate(["local_generate"], chat=True)
+        question = {"messages": [{"role": "user", "content": f"Q: {DOCS[0]['question']}\nA:"}], "max_tokens": 8,
+                    "temperature": 0, "stop": "\n\n"}
+        answer = self.d.post("/v1/chat/completions", question)["choices"][0]["message"]["content"]
+        self.assertEqual(first["local_generate"][0], [[answer]])
+        again, _ = self.evaluate(["local_generate"], chat=True, num_concurrent=3)
+        self.assertEqual(again, first)
 
 
 if __name__ == "__main__":
