@@ -1,9 +1,7 @@
 """Ollama's own Python client over TCP. Where its package is not in this Python it is installed into a virtual
 environment beside the build; where that cannot be done the test is skipped."""
-import os
-import sys
-
 import e2e
+import packages
 
 try:
     import ollama
@@ -91,11 +89,4 @@ class Ollama(e2e.TestCase):
 
 
 if __name__ == "__main__":
-    if ollama is None:
-        python = len(sys.argv) > 1 and e2e.python_with(sys.argv[1], "ollama")
-        if not python:
-            print("skipped: the package ollama is not here and cannot be installed")
-            sys.exit(e2e.SKIPPED)
-        sys.stdout.flush()
-        os.execv(python, [python, *sys.argv])
-    e2e.main()
+    packages.main("ollama", ollama)
