@@ -6,9 +6,12 @@
 
 #include "cache/cache.h"
 #include "caller.h"
+#include "common/body.h"
 #include "common/service.h"
+#include "http/json_in.h"
 #include "http/lossy.h"
 #include "http/request.h"
+#include "ollama/dialect.h"
 #include "openai/request_json.h"
 
 enum { MAX_JOB_ROWS = 256 };
@@ -120,6 +123,96 @@ void fg_route_model(const struct fg_service *s, const struct fg_caller *caller,
     fg_http_fail(&e, 404, "model", "model_not_found",
                  "model: found \"%.64s\", this daemon serves \"%s\"", rest, s->info.model_name);
     fg_reply_error(r, &e);
+}
+
+static json_t *token_text(const struct fg_special_token *t)
+{
+    return t->id < 0 ? json_null() : fg_json_stringn(t->text.p, t->text.n);
+}
+
+static json_t *token_id(const struct fg_special_token *t)
+{
+    return t->id < 0 ? json_null() : json_integer(t->id);
+}
+
+/* What tokenizer_config.json says elsewhere. */
+void fg_route_tokenizer(const struct fg_service *s, const struct fg_caller *caller,
+                        struct fg_request *r, const char *rest)
+{
+    const struct fg_tokenizer_info *t = &s->info.tokenizer;
+    const struct fg_str template = t->chat_template;
+
+    (void)caller;
+    (void)rest;
+    fg_reply_json(
+        r, 200,
+        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:I, s:I, s:b, s:o}",
+                  "tokenizer_class", "PreTrainedTokenizerFast", "bos_token", token_text(&t->bos),
+                  "eos_token", token_text(&t->eos), "unk_token", token_text(&t->unk), "pad_token",
+                  token_text(&t->pad), "bos_token_id", token_id(&t->bos), "eos_token_id",
+                  token_id(&t->eos), "unk_token_id", token_id(&t->unk), "pad_token_id",
+                  token_id(&t->pad), "add_bos_token", t->add_bos, "add_eos_token", 0,
+                  "model_max_length", (json_int_t)s->info.context_tokens, "vocab_size",
+                  (json_int_t)s->info.n_vocab, "clean_up_tokenization_spaces", 0, "chat_template",
+                  template.n ? fg_json_stringn(template.p, template.n) : json_null()));
+}
+
+/* --- of Ollama's API --- */
+
+/* The model that a small body names, under either name that its clients have had for it. */
+static int check_shown(const struct fg_service *s, struct fg_request *r, struct fg_http_error *e)
+{
+    bool large = fg_request_body_bytes(r) > FG_WORK_SMALL;
+    struct fg_body *body = large ? NULL : fg_request_take_body(r);
+    json_t *json = NULL;
+    int rc = large   ? fg_http_fail(e, 413, NULL, NULL,
+                                    "the body is larger than one that names a "
+                                      "model can be")
+             : !body ? fg_json_nomem(e)
+                     : fg_body_parse(body, &json, e);
+
+    if (rc == 0)
+        rc = fg_ollama_model(json, &s->info, e);
+    json_decref(json);
+    fg_body_free(body);
+    return rc;
+}
+
+void fg_route_ollama_show(const struct fg_service *s, const struct fg_caller *caller,
+                          struct fg_request *r, const char *rest)
+{
+    struct fg_http_error e;
+
+    (void)caller;
+    (void)rest;
+    if (check_shown(s, r, &e))
+        fg_reply_error(r, &e);
+    else
+        fg_reply_json(r, 200, fg_ollama_show(s));
+}
+
+void fg_route_ollama_tags(const struct fg_service *s, const struct fg_caller *caller,
+                          struct fg_request *r, const char *rest)
+{
+    (void)caller;
+    (void)rest;
+    fg_reply_json(r, 200, fg_ollama_tags(s));
+}
+
+void fg_route_ollama_ps(const struct fg_service *s, const struct fg_caller *caller,
+                        struct fg_request *r, const char *rest)
+{
+    (void)caller;
+    (void)rest;
+    fg_reply_json(r, 200, fg_ollama_running(s));
+}
+
+void fg_route_ollama_version(const struct fg_service *s, const struct fg_caller *caller,
+                             struct fg_request *r, const char *rest)
+{
+    (void)caller;
+    (void)rest;
+    fg_reply_json(r, 200, json_pack("{s:o}", "version", fg_json_string(s->version)));
 }
 
 static json_t *job_json(const struct fg_job_status *j)

@@ -17,6 +17,16 @@ void fg_route_models(const struct fg_service *s, const struct fg_caller *caller,
                      struct fg_request *r, const char *rest);
 void fg_route_model(const struct fg_service *s, const struct fg_caller *caller,
                     struct fg_request *r, const char *rest);
+void fg_route_tokenizer(const struct fg_service *s, const struct fg_caller *caller,
+                        struct fg_request *r, const char *rest);
+void fg_route_ollama_show(const struct fg_service *s, const struct fg_caller *caller,
+                          struct fg_request *r, const char *rest);
+void fg_route_ollama_tags(const struct fg_service *s, const struct fg_caller *caller,
+                          struct fg_request *r, const char *rest);
+void fg_route_ollama_ps(const struct fg_service *s, const struct fg_caller *caller,
+                        struct fg_request *r, const char *rest);
+void fg_route_ollama_version(const struct fg_service *s, const struct fg_caller *caller,
+                             struct fg_request *r, const char *rest);
 void fg_route_status(const struct fg_service *s, const struct fg_caller *caller,
                      struct fg_request *r, const char *rest);
 void fg_route_cache(const struct fg_service *s, const struct fg_caller *caller,

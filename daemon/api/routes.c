@@ -12,6 +12,7 @@
 #include "common/service.h"
 #include "http/request.h"
 #include "info_routes.h"
+#include "ollama/dialect.h"
 #include "openai/dialect.h"
 #include "openai/responses.h"
 #include "operations.h"
@@ -29,11 +30,19 @@ struct route {
     const struct fg_dialect *dialect; /* COMPLETION */
     bool to_text;                     /* TOKENS */
     bool open;                        /* no key is asked for */
+    const char *why;                  /* NEVER */
 };
+
+#define NO_EMBEDDINGS "this daemon serves a model that writes text; it makes no embeddings"
+#define ONE_MODEL "the daemon serves the model that it was started with; `fulgur pull` gets others"
 
 static const struct route routes[] = {
     {.path = "/v1/chat/completions", .post = true, .by = COMPLETION, .dialect = &fg_openai_chat},
     {.path = "/v1/completions", .post = true, .by = COMPLETION, .dialect = &fg_openai_text},
+    {.path = "/inference/v1/generate",
+     .post = true,
+     .by = COMPLETION,
+     .dialect = &fg_openai_generate},
     {.path = "/v1/fulgur/cache/explain",
      .post = true,
      .by = COMPLETION,
@@ -47,8 +56,23 @@ static const struct route routes[] = {
      .dialect = &fg_anthropic_count},
     {.path = "/tokenize", .post = true, .by = TOKENS, .to_text = false},
     {.path = "/detokenize", .post = true, .by = TOKENS, .to_text = true},
-    {.path = "/v1/embeddings", .post = true, .by = NEVER},
+    {.path = "/api/chat", .post = true, .by = COMPLETION, .dialect = &fg_ollama_chat},
+    {.path = "/api/generate", .post = true, .by = COMPLETION, .dialect = &fg_ollama_generate},
+    {.path = "/api/show", .post = true, .by = AT_ONCE, .answer = fg_route_ollama_show},
+    {.path = "/api/tags", .by = AT_ONCE, .answer = fg_route_ollama_tags},
+    {.path = "/api/ps", .by = AT_ONCE, .answer = fg_route_ollama_ps},
+    {.path = "/api/version", .by = AT_ONCE, .answer = fg_route_ollama_version},
+    {.path = "/api/embed", .post = true, .by = NEVER, .why = NO_EMBEDDINGS},
+    {.path = "/api/embeddings", .post = true, .by = NEVER, .why = NO_EMBEDDINGS},
+    {.path = "/api/pull", .post = true, .by = NEVER, .why = ONE_MODEL},
+    {.path = "/api/push", .post = true, .by = NEVER, .why = ONE_MODEL},
+    {.path = "/api/create", .post = true, .by = NEVER, .why = ONE_MODEL},
+    {.path = "/api/copy", .post = true, .by = NEVER, .why = ONE_MODEL},
+    {.path = "/api/delete", .post = true, .by = NEVER, .why = ONE_MODEL},
+    {.path = "/api/blobs/", .post = true, .by = NEVER, .why = ONE_MODEL},
+    {.path = "/v1/embeddings", .post = true, .by = NEVER, .why = NO_EMBEDDINGS},
     {.path = "/", .by = AT_ONCE, .answer = fg_route_root, .open = true},
+    {.path = "/tokenizer_info", .by = AT_ONCE, .answer = fg_route_tokenizer},
     {.path = "/health", .by = AT_ONCE, .answer = fg_route_health, .open = true},
     {.path = "/v1/models", .by = AT_ONCE, .answer = fg_route_models},
     {.path = "/v1/models/", .by = AT_ONCE, .answer = fg_route_model},
@@ -163,12 +187,11 @@ static bool shows_key(const struct fg_request *r)
            fg_request_header(r, "Api-Key");
 }
 
-static void never(struct fg_request *r, const char *path)
+static void never(struct fg_request *r, const struct route *route)
 {
     struct fg_http_error e;
 
-    fg_http_fail(&e, 501, NULL, "unsupported_endpoint",
-                 "%s: this daemon serves a model that writes text; it makes no embeddings", path);
+    fg_http_fail(&e, 501, NULL, "unsupported_endpoint", "%s: %s", route->path, route->why);
     fg_reply_error(r, &e);
 }
 
@@ -186,13 +209,13 @@ static void answer(struct fg_endpoints *ends, struct fg_request *r, const struct
 {
     switch (route->by) {
     case AT_ONCE: route->answer(ends->service, caller, r, rest); break;
-    case TOKENS: fg_tokens_start(ends->service, r, route->to_text); break;
+    case TOKENS: fg_tokens_start(ends->service, r, &caller->tenant, route->to_text); break;
     case COMPLETION:
         fg_completions_start(ends->completions, r, &caller->tenant, route->dialect);
         break;
     case KEPT: fg_responses_kept(ends->service, &caller->tenant, r, rest); break;
     case OPERATION: fg_operations_start(ends->operations, r, caller, route->path); break;
-    case NEVER: never(r, route->path); break;
+    case NEVER: never(r, route); break;
     }
 }
 

@@ -9,6 +9,7 @@
 #include "common/completion.h"
 #include "common/pending.h"
 #include "http/server.h"
+#include "ollama/dialect.h"
 #include "openai/responses_store.h"
 #include "operations.h"
 #include "routes.h"
@@ -72,6 +73,8 @@ static json_t *error_json(void *ctx, const char *target, const char *id,
                           const struct fg_http_error *e)
 {
     (void)ctx;
+    if (fg_ollama_target(target))
+        return fg_ollama_error(e);
     return fg_anthropic_target(target) ? fg_anthropic_error(e, id) : fg_http_error_json(e);
 }
 

@@ -7,8 +7,10 @@
 
 struct fg_request;
 struct fg_service;
+struct fg_tenant;
 
 /* Answers the request. Loop thread. */
-void fg_tokens_start(struct fg_service *s, struct fg_request *r, bool to_text);
+void fg_tokens_start(struct fg_service *s, struct fg_request *r, const struct fg_tenant *tenant,
+                     bool to_text);
 
 #endif

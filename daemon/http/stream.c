@@ -22,24 +22,38 @@ void fg_stream_start(struct fg_request *r, const char *type)
     evhttp_send_reply_start(r->ev, 200, fg_http_reason(200));
 }
 
+/* `ok`: all of the piece is in it. */
+static void send_piece(struct fg_request *r, struct evbuffer *piece, bool ok)
+{
+    if (ok)
+        evhttp_send_reply_chunk(r->ev, piece);
+    else
+        fg_request_abort(r); /* a stream with a hole in it would look whole */
+    if (piece)
+        evbuffer_free(piece);
+    if (r->ev && fg_conn_unsent(r->conn) > r->conn->http->max_buffered) {
+        fg_log(FG_LOG_WARN, "api", "cause=\"the client does not read\" unsent=%zu",
+               fg_conn_unsent(r->conn));
+        fg_request_abort(r);
+    }
+}
+
 /* A line and an empty one; before them the event's name, where it has one. */
 static void send_lines(struct fg_request *r, const char *name, const char *field, const char *data)
 {
     struct evbuffer *line = evbuffer_new();
 
     fg_stream_start(r, FG_STREAM_EVENTS);
-    if (line && (!name || evbuffer_add_printf(line, "event: %s\n", name) > 0) &&
-        evbuffer_add_printf(line, "%s: %s\n\n", field, data) > 0)
-        evhttp_send_reply_chunk(r->ev, line);
-    else
-        fg_request_abort(r); /* a stream with a hole in it would look whole */
-    if (line)
-        evbuffer_free(line);
-    if (r->ev && fg_conn_unsent(r->conn) > r->conn->http->max_buffered) {
-        fg_log(FG_LOG_WARN, "api", "cause=\"the client does not read\" unsent=%zu",
-               fg_conn_unsent(r->conn));
-        fg_request_abort(r);
-    }
+    send_piece(r, line,
+               line && (!name || evbuffer_add_printf(line, "event: %s\n", name) > 0) &&
+                   evbuffer_add_printf(line, "%s: %s\n\n", field, data) > 0);
+}
+
+void fg_stream_line(struct fg_request *r, const char *data)
+{
+    struct evbuffer *line = evbuffer_new();
+
+    send_piece(r, line, line && evbuffer_add_printf(line, "%s\n", data) > 0);
 }
 
 void fg_stream_event(struct fg_request *r, const char *data)

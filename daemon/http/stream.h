@@ -16,6 +16,8 @@ void fg_stream_event(struct fg_request *r, const char *data);
 void fg_stream_named(struct fg_request *r, const char *name, const char *data);
 /* A server-sent event that says nothing: a comment. Bounded in the same way. */
 void fg_stream_comment(struct fg_request *r);
+/* A line of a stream that was started. Bounded in the same way. */
+void fg_stream_line(struct fg_request *r, const char *data);
 /* n bytes of a stream that was started; `sent` is called when the client has taken them, unless it
  * leaves. */
 void fg_stream_bytes(struct fg_request *r, const void *bytes, size_t n, void (*sent)(void *arg));

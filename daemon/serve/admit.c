@@ -51,8 +51,9 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     rc = fg_rules_init(&job->rules, &job->req, &flow->vocabulary, err);
     if (rc)
         return rc;
-    job->n_best =
-        job->req.n_logprobs < 0 ? fg_rules_need(&job->rules, &job->req, flow->sampler.n_vocab) : 0;
+    job->n_best = job->req.n_logprobs < 0 && !job->req.want_prompt
+                      ? fg_rules_need(&job->rules, &job->req, flow->sampler.n_vocab)
+                      : 0;
     if (!job->n_best && !job->logits)
         job->logits = malloc((job->req.want_prompt ? FG_PROMPT_LOGITS : 1) * (size_t)flow->n_vocab *
                              sizeof *job->logits);

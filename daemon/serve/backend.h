@@ -16,6 +16,8 @@ struct fg_tokenize_request {
     size_t bytes;
     bool add_special;   /* the model's begin token, as a prompt would get */
     bool parse_special; /* control tokens in the text are these tokens, not text */
+    /* In the place of all that: the prompt that this chat becomes (FG_PROMPT_CHAT); NULL: none. */
+    const struct fg_job_request *chat;
 };
 
 struct fg_backend {
@@ -41,7 +43,7 @@ struct fg_backend {
     void (*spoke)(void *ctx, const struct fg_job *job, const char *id, struct fg_str text);
 
     /* May take seconds for a long text, on the caller's thread: not for the event loop. *ids and
-     * *text are malloc'd, the caller's. FG_EINVAL, FG_ENOMEM. */
+     * *text are malloc'd, the caller's. FG_EINVAL, FG_EUNSUPPORTED (chats), FG_ENOMEM. */
     int (*tokenize)(void *ctx, const struct fg_tokenize_request *request, int32_t **ids, size_t *n,
                     struct fg_err *err);
     int (*detokenize)(void *ctx, const int32_t *ids, size_t n, char **text, size_t *bytes,

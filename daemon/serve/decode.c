@@ -19,20 +19,25 @@ static void suppress(const struct fg_vocabulary *v, float *logits)
             logits[v->suppressed[i]] = -INFINITY;
 }
 
-static void describe(const struct fg_flow *flow, const struct fg_job *job, float *logits,
-                     struct fg_job_token *token, struct fg_token_logprob *top)
+static void name(const struct fg_flow *flow, struct fg_job_token *token)
 {
     const struct fg_tokenizer *t = flow->vocabulary.tokenizer;
 
-    suppress(&flow->vocabulary, logits);
-    token->top = top;
-    token->n_top = fg_sample_logprobs(logits, flow->n_vocab, &token->chosen, top,
-                                      (uint32_t)job->req.n_logprobs);
-    if (fg_vocabulary_suppresses(&flow->vocabulary, token->chosen.token)) /* in a prompt */
-        token->chosen.logprob = NAN;
     fg_answer_text_piece(t, &token->chosen);
     for (uint32_t i = 0; i < token->n_top; i++)
-        fg_answer_text_piece(t, &top[i]);
+        fg_answer_text_piece(t, &token->top[i]);
+}
+
+/* token->top has room for n_top. */
+static void describe(const struct fg_flow *flow, float *logits, struct fg_job_token *token,
+                     int32_t n_top)
+{
+    suppress(&flow->vocabulary, logits);
+    token->n_top =
+        fg_sample_logprobs(logits, flow->n_vocab, &token->chosen, token->top, (uint32_t)n_top);
+    if (fg_vocabulary_suppresses(&flow->vocabulary, token->chosen.token)) /* in a prompt */
+        token->chosen.logprob = NAN;
+    name(flow, token);
 }
 
 /* Does anybody want to know which token it is? */
@@ -44,13 +49,17 @@ static bool tells_tokens(const struct fg_job *job)
 void fg_decode_tell(const struct fg_flow *flow, struct fg_job *job)
 {
     struct fg_token_logprob top[FG_MAX_LOGPROBS];
-    struct fg_job_token token = {.chosen = {.token = job->fresh.id}};
+    struct fg_job_token token = {.chosen = {.token = job->fresh.id}, .top = top};
 
     if (!job->fresh.there)
         return;
     job->fresh.there = false;
-    if (job->req.n_logprobs >= 0)
-        describe(flow, job, job->logits, &token, top);
+    if (job->req.n_logprobs >= 0 && job->req.drawn_logprobs) {
+        token = job->fresh.drawn;
+        name(flow, &token);
+    } else if (job->req.n_logprobs >= 0) {
+        describe(flow, job->logits, &token, job->req.n_logprobs);
+    }
     fg_job_delta(job, job->fresh.text, tells_tokens(job) ? &token : NULL);
 }
 
@@ -75,7 +84,8 @@ void fg_decode_prompt(const struct fg_flow *flow, struct fg_job *job, uint32_t f
     if (!job->req.want_prompt || from + n > job->n_prompt)
         return;
     for (uint32_t i = 0; i < n; i++) {
-        struct fg_job_token token = {.chosen = {.token = job->tokens[from], .logprob = NAN}};
+        struct fg_job_token token = {.chosen = {.token = job->tokens[from], .logprob = NAN},
+                                     .top = top};
 
         if (from + i == 0 && job->told_prompt == 0) { /* nothing predicts it */
             fg_answer_text_piece(flow->vocabulary.tokenizer, &token.chosen);
@@ -85,7 +95,7 @@ void fg_decode_prompt(const struct fg_flow *flow, struct fg_job *job, uint32_t f
         if (from + i + 1 != job->told_prompt || from + i + 1 == job->n_prompt)
             continue;
         token.chosen.token = job->tokens[from + i + 1];
-        describe(flow, job, job->logits + (size_t)i * flow->n_vocab, &token, top);
+        describe(flow, job->logits + (size_t)i * flow->n_vocab, &token, job->req.n_prompt_top);
         fg_job_prompt(job, &token, 1);
         job->told_prompt++;
     }
@@ -134,6 +144,18 @@ static int choose(struct fg_flow *flow, struct fg_job *job, int32_t *id, struct 
     if (rc == 0 && fg_rules_bad(&job->rules, &job->req, t, *id))
         rc = choose_again(flow, job, &a, id, err);
     return rc;
+}
+
+/* What it was drawn from is there until another job's token is. */
+static void note_drawn(const struct fg_flow *flow, struct fg_job *job, int32_t id)
+{
+    struct fg_fresh *f = &job->fresh;
+
+    if (!job->req.drawn_logprobs || job->req.n_logprobs < 0)
+        return;
+    f->drawn = (struct fg_job_token){.chosen = {.token = id}, .top = f->top};
+    f->drawn.n_top =
+        fg_sample_drawn(&flow->sampler, &f->drawn.chosen, f->top, (uint32_t)job->req.n_logprobs);
 }
 
 /* The token's text; *ends: it is the last token. A stop string may be found once there are as many
@@ -203,6 +225,7 @@ int fg_decode_next(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
         fg_distrust(flow, job, err);
         return 0;
     }
+    note_drawn(flow, job, id);
     rc = fg_job_append(job, id, err);
     if (rc == 0) {
         fg_account_mark(&job->marks.first_token);

@@ -146,6 +146,7 @@ static int describe(struct fg_flow *flow, const struct fg_flow_options *opt, str
                                        .context_tokens = flow->context,
                                        .n_vocab = flow->n_vocab,
                                        .answer_form = flow->vocabulary.form,
+                                       .tokenizer = flow->vocabulary.about,
                                        .weight_bytes = info->weight_bytes,
                                        .model_created = (uint64_t)st.st_mtime};
     return 0;

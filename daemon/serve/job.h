@@ -134,8 +134,10 @@ struct fg_job_request {
                                * (answer_form.h), for who reads its parts (answer_parts.h) */
     bool want_progress;       /* send PROGRESS events */
     bool want_tokens;         /* DELTA tells every token, and BEGUN the prompt's */
-    bool want_prompt;         /* PROMPT events: log-probabilities of the prompt's tokens; with
-                               * n_logprobs, and nothing is reused */
+    bool want_prompt;         /* PROMPT events: log-probabilities of the prompt's tokens; nothing is
+                               * reused */
+    int32_t n_prompt_top;     /* with want_prompt: of how many of the best alternatives to each */
+    bool drawn_logprobs;      /* n_logprobs are of what a token was drawn from, not of the model */
     struct fg_verify *verify; /* FG_MODE_VERIFY: the flow's own, verify.h; else NULL */
     /* Called once when text, tokens, messages and tools have been freed, on any thread, also after
      * the job's last event; NULL: nobody asks. */
@@ -154,7 +156,8 @@ enum { FG_MAX_LOGPROBS = 20 };
 
 struct fg_token_logprob {
     int32_t token;
-    float logprob;   /* natural log of the softmax at temperature 1 */
+    float logprob;   /* natural log of the softmax at temperature 1, or of drawn_logprobs */
+    uint32_t rank;   /* 1: the likeliest; of equal ones the lower id is the likelier */
     char piece[256]; /* the token's bytes (cut at 256), not NUL-terminated */
     uint32_t piece_bytes;
     bool control; /* it has no text in an answer */
@@ -257,6 +260,19 @@ int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *req
 int fg_flow_detokenize(struct fg_flow *flow, const int32_t *ids, size_t n, char **text,
                        size_t *bytes, struct fg_err *err);
 
+/* A token that the model's file names; id -1 and an empty text: it names none. */
+struct fg_special_token {
+    int32_t id;
+    struct fg_str text;
+};
+
+/* What a client that tokenizes, or writes chats, by itself wants to know. */
+struct fg_tokenizer_info {
+    struct fg_special_token bos, eos, unk, pad;
+    bool add_bos;                /* a text prompt begins with bos */
+    struct fg_str chat_template; /* of chats without tools; empty: there is none */
+};
+
 /* What `fulgur ps` and /health show. Strings live as long as the flow. */
 struct fg_flow_info {
     const char *model_name; /* the name that requests use */
@@ -266,6 +282,7 @@ struct fg_flow_info {
     struct fg_answer_form answer_form; /* how the model writes reasoning and tool calls */
     uint32_t context_tokens, n_vocab;
     uint64_t weight_bytes, model_created; /* unix seconds of the file */
+    struct fg_tokenizer_info tokenizer;
     /* Set by the API: other names that requests may use, [n_aliases]; whether any name will do. */
     const char *const *aliases;
     size_t n_aliases;

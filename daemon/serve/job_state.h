@@ -23,7 +23,9 @@ enum { FG_BOUNDS = 3 /* named places in a chat */ };
 struct fg_fresh {
     bool there;
     int32_t id;
-    struct fg_str text; /* the answer's, until its next token */
+    struct fg_str text;        /* the answer's, until its next token */
+    struct fg_job_token drawn; /* with drawn_logprobs */
+    struct fg_token_logprob top[FG_MAX_LOGPROBS];
 };
 
 struct fg_job {

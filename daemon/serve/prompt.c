@@ -75,12 +75,17 @@ static void free_messages(struct fg_chat_message *messages, size_t n)
     free(messages);
 }
 
-/* bounds: tokens before the first turn, before the last user message, and before its last part; 0:
- * there is none. */
-static int encode_chat(struct fg_flow *flow, struct fg_job *job, int32_t **ids, size_t *n,
-                       size_t bounds[FG_BOUNDS], struct fg_err *err)
+/* Where a chat's parts lie. */
+struct chat_places {
+    size_t bounds[FG_BOUNDS]; /* tokens before the first turn, before the last user message, and
+                               * before its last part; 0: there is none */
+    enum fg_answer_start start;
+};
+
+/* places NULL: it is not to be computed, and may be longer than the context. */
+static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req,
+                       struct chat_places *places, int32_t **ids, size_t *n, struct fg_err *err)
 {
-    const struct fg_job_request *req = &job->req;
     const struct fg_vocabulary *v = &flow->vocabulary;
     struct fg_chat_message *messages;
     struct fg_chat_request chat = {.n_messages = req->n_messages,
@@ -116,17 +121,17 @@ static int encode_chat(struct fg_flow *flow, struct fg_job *job, int32_t **ids, 
     free_messages(messages, req->n_messages);
     if (rc)
         return rc;
-    job->start = text.start;
     struct fg_chat_spans spans = {
         .text = {text.text.p, text.text.n}, .content = text.content, .n_content = text.n_content};
-    rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, flow->context, ids, n, err);
-    if (rc == 0) {
+    rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, places ? flow->context : 0, ids, n, err);
+    if (rc == 0 && places) {
+        places->start = text.start;
         if (text.head_end != FG_CHAT_NOWHERE)
-            bounds[0] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.head_end);
+            places->bounds[0] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.head_end);
         if (text.last_user != FG_CHAT_NOWHERE)
-            bounds[1] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.last_user);
+            places->bounds[1] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.last_user);
         if (text.last_part != FG_CHAT_NOWHERE)
-            bounds[2] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.last_part);
+            places->bounds[2] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.last_part);
     }
     fg_chat_text_finish(&text);
     return rc;
@@ -143,10 +148,9 @@ static int check_ids(const int32_t *ids, size_t n, uint32_t n_vocab, struct fg_e
 }
 
 /* What the context does not hold is not looked at further than to see that. */
-static int encode(struct fg_flow *flow, struct fg_job *job, int32_t **ids, size_t *n,
-                  size_t bounds[FG_BOUNDS], struct fg_err *err)
+static int encode(struct fg_flow *flow, struct fg_job_request *req, struct chat_places *places,
+                  int32_t **ids, size_t *n, struct fg_err *err)
 {
-    struct fg_job_request *req = &job->req;
     const struct fg_encode_options how = {.flags = FG_ENCODE_PARSE_SPECIAL |
                                                    (req->no_begin ? 0 : FG_ENCODE_ADD_SPECIAL),
                                           .most = flow->context};
@@ -162,7 +166,7 @@ static int encode(struct fg_flow *flow, struct fg_job *job, int32_t **ids, size_
         *n = req->n_tokens;
         req->tokens = NULL;
         return check_ids(*ids, *n, flow->n_vocab, err);
-    case FG_PROMPT_CHAT: return encode_chat(flow, job, ids, n, bounds, err);
+    case FG_PROMPT_CHAT: return encode_chat(flow, req, places, ids, n, err);
     }
     return fg_fail(err, FG_EINVAL, "unknown kind of prompt");
 }
@@ -179,6 +183,9 @@ static int check_request(const struct fg_job_request *req, struct fg_err *err)
     if (req->n_logprobs < -1 || req->n_logprobs > FG_MAX_LOGPROBS)
         return fg_fail(err, FG_EINVAL, "logprobs is %" PRId32 "; at most %d are given",
                        req->n_logprobs, FG_MAX_LOGPROBS);
+    if (req->n_prompt_top < 0 || req->n_prompt_top > FG_MAX_LOGPROBS)
+        return fg_fail(err, FG_EINVAL, "prompt_logprobs is %" PRId32 "; at most %d are given",
+                       req->n_prompt_top, FG_MAX_LOGPROBS);
     for (size_t i = 0; i < req->n_stop; i++)
         if (!req->stop[i] || !req->stop[i][0])
             return fg_fail(err, FG_EINVAL, "stop string %zu is empty", i);
@@ -236,14 +243,15 @@ bool fg_prompt_is_large(const struct fg_job_request *req)
 
 int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
+    struct chat_places places = {.bounds = {0}};
     int32_t *ids = NULL;
-    size_t n = 0, bounds[FG_BOUNDS] = {0};
+    size_t n = 0;
     uint32_t room;
     int rc = check_request(&job->req, err);
 
     if (rc)
         return rc;
-    rc = encode(flow, job, &ids, &n, bounds, err);
+    rc = encode(flow, &job->req, &places, &ids, &n, err);
     job->tokens = ids;
     if (rc == FG_ETOOLONG && n == flow->context)
         return fg_job_too_long(err, flow->context, n + 1, true, job->req.max_tokens);
@@ -257,7 +265,8 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
         job->req.cache = FG_CACHE_NONE; /* all of it is computed */
     job->n_tokens = job->cap_tokens = job->n_prompt = (uint32_t)n;
     for (int i = 0; i < FG_BOUNDS; i++)
-        job->bounds[i] = (uint32_t)bounds[i] / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
+        job->bounds[i] = (uint32_t)places.bounds[i] / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
+    job->start = places.start;
     job->account.prompt_tokens = job->n_prompt;
     room = flow->context - job->n_prompt;
     job->max_new = job->req.max_tokens >= 0 && (uint32_t)job->req.max_tokens < room
@@ -284,6 +293,8 @@ int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *r, 
                                               (r->parse_special ? FG_ENCODE_PARSE_SPECIAL : 0) |
                                               (r->add_special ? FG_ENCODE_ADD_SPECIAL : 0)};
 
+    if (r->chat)
+        return encode_chat(flow, r->chat, NULL, ids, n, err);
     return fg_tokenizer_encode(flow->vocabulary.tokenizer, view(r->text, r->bytes), how, ids, n,
                                err);
 }

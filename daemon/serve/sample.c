@@ -175,10 +175,11 @@ static double sum_weights(const struct fg_candidate *c, uint32_t n)
     return sum;
 }
 
-/* The draw from n candidates; ranked: they are in order. max: the highest logit. */
-static int32_t draw(struct fg_candidate *c, uint32_t n, bool ranked, double max,
+/* The draw from the first n candidates; ranked: they are in order. max: the highest logit. */
+static int32_t draw(struct fg_sampler *s, uint32_t n, bool ranked, double max,
                     const struct fg_sampling *p, uint64_t index)
 {
+    struct fg_candidate *c = s->cand;
     double u, cum = 0;
     int32_t token = c[0].id;
 
@@ -188,6 +189,7 @@ static int32_t draw(struct fg_candidate *c, uint32_t n, bool ranked, double max,
         n = keep_top_p(c, n, sum_weights(c, n), p->top_p, ranked);
     if (p->min_p > 0)
         n = keep_min_p(c, n, p->min_p);
+    s->n_drawn = n;
     u = (double)(fg_sample_random(p->seed, index) >> 11) * 0x1p-53 * sum_weights(c, n);
     for (uint32_t i = 0; i < n; i++) {
         if (c[i].p > 0)
@@ -207,6 +209,7 @@ int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_samplin
     bool ranked = false;
     int rc = find_best(logits, n, token, err);
 
+    s->n_drawn = 0;
     if (rc || !(p->temperature > 0))
         return rc;
     for (uint32_t i = 0; i < n; i++)
@@ -215,7 +218,7 @@ int fg_sample(struct fg_sampler *s, const float *logits, const struct fg_samplin
         n = keep_top_k(c, n, (uint32_t)p->top_k);
         ranked = true;
     }
-    *token = draw(c, n, ranked, logits[*token], p, index);
+    *token = draw(s, n, ranked, logits[*token], p, index);
     return 0;
 }
 
@@ -278,6 +281,7 @@ int fg_sample_adjusted(struct fg_sampler *s, const float *logits, const struct f
     double max;
     int rc = find_best(logits, n, token, err);
 
+    s->n_drawn = 0;
     if (rc)
         return rc;
     for (uint32_t i = 0; i < n; i++)
@@ -300,7 +304,7 @@ int fg_sample_adjusted(struct fg_sampler *s, const float *logits, const struct f
         n = keep_top_k(c, n, (uint32_t)p->top_k);
         ranked = true;
     }
-    *token = draw(c, n, ranked, max, p, a->index);
+    *token = draw(s, n, ranked, max, p, a->index);
     return 0;
 }
 
@@ -333,6 +337,7 @@ int fg_sample_best(struct fg_sampler *s, const struct fg_best *best, const struc
 {
     uint32_t n = fg_sample_needs(p, s->n_vocab);
 
+    s->n_drawn = 0;
     if (isnan(best[0].logit))
         return fg_fail(err, FG_EDEVICE, "the device computed a logit of NaN or infinity");
     if (best[0].logit == -INFINITY)
@@ -342,22 +347,26 @@ int fg_sample_best(struct fg_sampler *s, const struct fg_best *best, const struc
         return 0;
     for (uint32_t i = 0; i < n; i++)
         s->cand[i] = (struct fg_candidate){.id = best[i].id, .logit = best[i].logit};
-    *token = draw(s->cand, n, true, best[0].logit, p, index);
+    *token = draw(s, n, true, best[0].logit, p, index);
     return 0;
+}
+
+static bool likelier(float v, int32_t id, const struct fg_token_logprob *than)
+{
+    return v > than->logprob || (v == than->logprob && id < than->token);
 }
 
 static void insert_top(struct fg_token_logprob *top, uint32_t *n, uint32_t cap, int32_t id, float v)
 {
     uint32_t i = *n;
 
-    /* Ids ascend, so an equal logit ranks behind those already there. */
-    if (i == cap && !(v > top[i - 1].logprob))
+    if (i == cap && !likelier(v, id, &top[i - 1]))
         return;
     if (i < cap)
         *n = i + 1;
     else
         i--;
-    for (; i > 0 && v > top[i - 1].logprob; i--) {
+    for (; i > 0 && likelier(v, id, &top[i - 1]); i--) {
         top[i].token = top[i - 1].token;
         top[i].logprob = top[i - 1].logprob;
     }
@@ -368,6 +377,7 @@ static void insert_top(struct fg_token_logprob *top, uint32_t *n, uint32_t cap, 
 uint32_t fg_sample_logprobs(const float *logits, uint32_t n_vocab, struct fg_token_logprob *chosen,
                             struct fg_token_logprob *top, uint32_t n_top)
 {
+    const struct fg_token_logprob own = {.token = chosen->token, .logprob = logits[chosen->token]};
     double max = -INFINITY, sum = 0, lse;
     uint32_t n = 0;
 
@@ -378,10 +388,40 @@ uint32_t fg_sample_logprobs(const float *logits, uint32_t n_vocab, struct fg_tok
         sum += exp(logits[i] - max);
     lse = max + log(sum);
     chosen->logprob = (float)(logits[chosen->token] - lse);
-    for (uint32_t i = 0; n_top && i < n_vocab; i++)
-        if (logits[i] > -INFINITY)
+    chosen->rank = 1;
+    for (uint32_t i = 0; i < n_vocab; i++) {
+        chosen->rank += likelier(logits[i], (int32_t)i, &own);
+        if (n_top && logits[i] > -INFINITY)
             insert_top(top, &n, n_top, (int32_t)i, logits[i]);
-    for (uint32_t i = 0; i < n; i++)
+    }
+    for (uint32_t i = 0; i < n; i++) {
         top[i].logprob = (float)(top[i].logprob - lse);
+        top[i].rank = i + 1;
+    }
+    return n;
+}
+
+uint32_t fg_sample_drawn(const struct fg_sampler *s, struct fg_token_logprob *chosen,
+                         struct fg_token_logprob *top, uint32_t n_top)
+{
+    /* At temperature 0 the best token has all of the probability. */
+    const struct fg_candidate best = {.id = chosen->token, .p = 1};
+    const struct fg_candidate *c = s->n_drawn ? s->cand : &best;
+    uint32_t n_drawn = s->n_drawn ? s->n_drawn : 1, n = 0;
+    double sum = sum_weights(c, n_drawn);
+
+    for (uint32_t i = 0; i < n_drawn; i++)
+        if (c[i].id == chosen->token)
+            chosen->logprob = (float)log(c[i].p / sum);
+    chosen->rank = 1;
+    for (uint32_t i = 0; i < n_drawn; i++) {
+        float v = (float)log(c[i].p / sum);
+
+        chosen->rank += c[i].id != chosen->token && likelier(v, c[i].id, chosen);
+        if (n_top && v > -INFINITY)
+            insert_top(top, &n, n_top, c[i].id, v);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        top[i].rank = i + 1;
     return n;
 }

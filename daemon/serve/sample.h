@@ -15,6 +15,8 @@ struct fg_sampler {
     struct fg_candidate *cand;
     uint32_t *counts;
     uint32_t n_vocab;
+    uint32_t n_drawn; /* the first of cand, that the last token was drawn from; 0: it was the best
+                       * one, at temperature 0 */
 };
 
 /* FG_ENOMEM. Ends with fg_sampler_finish(). */
@@ -60,11 +62,16 @@ int fg_sample_best(struct fg_sampler *s, const struct fg_best *best, const struc
 uint32_t fg_sample_unban(struct fg_best *best, uint32_t n, const int32_t *banned, size_t n_banned);
 
 /* Natural-log softmax at temperature 1 over all logits, summed in double by ascending id.
- * Fills chosen->logprob for chosen->token, and token and logprob of the n_top (<= FG_MAX_LOGPROBS)
- * best, ties by lower id; returns how many these are: those of a probability of 0 are not among
- * them. The pieces are left alone. */
+ * Fills logprob and rank of chosen->token, and token, logprob and rank of the n_top (<=
+ * FG_MAX_LOGPROBS) best, ties by lower id; returns how many these are: those of a probability of 0
+ * are not among them. The pieces are left alone. */
 uint32_t fg_sample_logprobs(const float *logits, uint32_t n_vocab, struct fg_token_logprob *chosen,
                             struct fg_token_logprob *top, uint32_t n_top);
+
+/* The same of what the sampler's last token (chosen->token) was drawn from: after penalties, bias
+ * and rules, at the temperature, of the tokens that top_k, top_p and min_p left. */
+uint32_t fg_sample_drawn(const struct fg_sampler *s, struct fg_token_logprob *chosen,
+                         struct fg_token_logprob *top, uint32_t n_top);
 
 /* SplitMix64's n-th output (from 0) for `seed`: a counter-based generator. */
 uint64_t fg_sample_random(uint64_t seed, uint64_t n);

@@ -177,25 +177,53 @@ static int read_templates(const struct fg_gguf *g, struct fg_chat_spec *spec, st
     return rc;
 }
 
+static struct fg_special_token special(const struct fg_tokenizer *t, int32_t id)
+{
+    return (struct fg_special_token){.id = id, .text = token_text(t, id)};
+}
+
+static int describe(struct fg_vocabulary *v, const struct fg_gguf *g,
+                    const struct fg_vocab_spec *spec, struct fg_err *err)
+{
+    int32_t pad = -1;
+    int rc = read_id(g, "tokenizer.ggml.padding_token_id", spec->n_tokens, &pad, err);
+
+    v->about = (struct fg_tokenizer_info){
+        .bos = special(v->tokenizer, fg_tokenizer_bos(v->tokenizer)),
+        .eos = special(v->tokenizer, fg_tokenizer_eos(v->tokenizer)),
+        .unk = special(v->tokenizer, spec->unk),
+        .pad = special(v->tokenizer, pad),
+        .add_bos = spec->add_bos && fg_tokenizer_bos(v->tokenizer) >= 0,
+        .chat_template = {"", 0},
+    };
+    return rc;
+}
+
+static int keep_template(struct fg_vocabulary *v, struct fg_str text, struct fg_err *err)
+{
+    v->chat_template = malloc(text.n + 1);
+    if (!v->chat_template)
+        return fg_fail(err, FG_ENOMEM, "no memory for a chat template");
+    memcpy(v->chat_template, text.p, text.n);
+    v->about.chat_template = (struct fg_str){v->chat_template, text.n};
+    return 0;
+}
+
 /* What is wrong with a template makes chats fail, and nothing else. */
 static int open_chat(struct fg_vocabulary *v, const struct fg_gguf *g, struct fg_str chat_template,
                      struct fg_err *err)
 {
-    struct fg_chat_spec spec = {.text = chat_template};
-    int32_t unk = -1, pad = -1;
-    size_t n = fg_tokenizer_n_vocab(v->tokenizer);
+    struct fg_chat_spec spec = {.text = chat_template,
+                                .bos = v->about.bos.text,
+                                .eos = v->about.eos.text,
+                                .unk = v->about.unk.text,
+                                .pad = v->about.pad.text};
     int rc = chat_template.n ? 0 : read_templates(g, &spec, err);
 
-    if (rc == 0)
-        rc = read_id(g, "tokenizer.ggml.unknown_token_id", n, &unk, err);
-    if (rc == 0)
-        rc = read_id(g, "tokenizer.ggml.padding_token_id", n, &pad, err);
+    if (rc == 0 && spec.text.n)
+        rc = keep_template(v, spec.text, err);
     if (rc)
         return rc;
-    spec.bos = token_text(v->tokenizer, fg_tokenizer_bos(v->tokenizer));
-    spec.eos = token_text(v->tokenizer, fg_tokenizer_eos(v->tokenizer));
-    spec.unk = token_text(v->tokenizer, unk);
-    spec.pad = token_text(v->tokenizer, pad);
     rc = fg_chat_create(&spec, &v->chat, &v->chat_err);
     if (rc == FG_ENOMEM)
         return fg_fail(err, rc, "%s", v->chat_err.text);
@@ -279,6 +307,8 @@ int fg_vocabulary_init(struct fg_vocabulary *v, const struct fg_gguf *g, uint32_
     if (rc == 0)
         rc = fg_tokenizer_create(&spec, &v->tokenizer, err);
     if (rc == 0)
+        rc = describe(v, g, &spec, err);
+    if (rc == 0)
         rc = open_chat(v, g, chat_template, err);
     if (rc == 0 && v->chat)
         find_form(v);
@@ -292,6 +322,7 @@ void fg_vocabulary_finish(struct fg_vocabulary *v)
     fg_chat_destroy(v->chat);
     fg_tokenizer_destroy(v->tokenizer);
     free(v->suppressed);
+    free(v->chat_template);
     *v = (struct fg_vocabulary){0};
 }
 

@@ -3,6 +3,7 @@
 #ifndef FG_VOCABULARY_H
 #define FG_VOCABULARY_H
 
+#include "job.h"
 #include "model/gguf/gguf.h"
 #include "text/template/chat.h"
 #include "text/tokenizer/detok.h"
@@ -16,6 +17,8 @@ struct fg_vocabulary {
     struct fg_err chat_err; /* why not */
     struct fg_answer_form form;                   /* of answers to chats */
     struct fg_detok_mark marks[FG_FORM_TAGS + 1]; /* its tags that are control tokens */
+    struct fg_tokenizer_info about;               /* its texts are the vocabulary's */
+    char *chat_template;                          /* that is told of there, or NULL */
 };
 
 /* A model without a chat template, or with one that is malformed, can still answer text. A

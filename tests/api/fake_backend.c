@@ -379,11 +379,28 @@ void fake_tokenizer_let_go(struct fake_backend *b)
     pthread_mutex_unlock(&b->lock);
 }
 
+/* How many messages there are, then the last one's bytes. */
+static int fake_tokenize_chat(const struct fg_job_request *chat, int32_t **ids, size_t *n,
+                              struct fg_err *err)
+{
+    const struct fg_job_message *last = &chat->messages[chat->n_messages - 1];
+
+    if (chat->continue_final)
+        return fg_fail(err, FG_EUNSUPPORTED, "this model cannot chat");
+    *ids = malloc((last->content_bytes + 1) * sizeof **ids);
+    (*ids)[0] = (int32_t)chat->n_messages;
+    for (size_t i = 0; i < last->content_bytes; i++)
+        (*ids)[i + 1] = (unsigned char)last->content[i];
+    *n = last->content_bytes + 1;
+    return 0;
+}
+
 static int fake_tokenize(void *ctx, const struct fg_tokenize_request *r, int32_t **ids, size_t *n,
                          struct fg_err *err)
 {
     enter_tokenizer(ctx);
-    (void)err;
+    if (r->chat)
+        return fake_tokenize_chat(r->chat, ids, n, err);
     *ids = malloc((r->bytes + 2) * sizeof **ids);
     *n = 0;
     if (r->add_special)
@@ -426,6 +443,12 @@ static void fake_info(void *ctx, struct fg_flow_info *out)
         .n_vocab = 2000,
         .weight_bytes = 123456789,
         .model_created = 1700000000,
+        .tokenizer = {.bos = {1000, {"<s>", 3}},
+                      .eos = {1001, {"</s>", 4}},
+                      .unk = {-1, {"", 0}},
+                      .pad = {-1, {"", 0}},
+                      .add_bos = true,
+                      .chat_template = {"{{ messages }}", 14}},
     };
 }
 

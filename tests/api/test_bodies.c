@@ -236,41 +236,63 @@ static bool is_taken(const struct fixture *f, const struct client *c, unsigned n
     }
 }
 
-/* Texts that wait to be read are memory that was sent: they count until their jobs drop them. */
-static void waiting_texts_are_counted(void **state)
+enum { TEXT = 700000, MOST = 12 };
+
+/* Asks with large texts until one is refused, and ends them all. How many were taken. */
+static unsigned fill(const struct fixture *f, const char *before, const char *after)
 {
-    enum { TEXT = 700000, MOST = 12 };
-    char *body = malloc(TEXT + 32);
+    char *body = malloc(TEXT + 128);
     struct client c[MOST + 1];
     struct fg_job *job[MOST];
-    struct fixture f;
-    unsigned n = 0;
+    unsigned n = 0, old = fake_backend_submitted(f->backend);
+    size_t head = strlen(before);
 
-    (void)state;
     assert_non_null(body);
-    start(&f, MIB, 2 * MIB);
-    strcpy(body, "{\"prompt\": \"");
-    memset(body + strlen(body), 'x', TEXT);
-    strcpy(body + 12 + TEXT, "\"}");
+    strcpy(body, before);
+    memset(body + head, 'x', TEXT);
+    strcpy(body + head + TEXT, after);
     for (;; n++) {
         assert_in_range(n, 0, MOST - 1); /* 5 MiB are a tenant's, and a text is read in 2 more */
-        client_unix(&c[n], &f);
+        client_unix(&c[n], f);
         client_post(&c[n], "/v1/completions", body);
-        if (!is_taken(&f, &c[n], n + 1))
+        if (!is_taken(f, &c[n], old + n + 1))
             break;
-        job[n] = fake_backend_next(f.backend);
+        job[n] = fake_backend_next(f->backend);
     }
-    assert_true(n >= 2);
     expect_error(&c[n], 503, "bodies_full");
     for (unsigned i = 0; i < n; i++) {
         fake_job_done(job[i], FG_FINISH_STOP);
         expect_error(&c[i], 200, NULL);
     }
-    client_unix(&c[0], &f);
+    client_unix(&c[0], f);
     client_post(&c[0], "/v1/completions", body);
-    fake_job_done(fake_backend_next(f.backend), FG_FINISH_STOP);
+    fake_job_done(fake_backend_next(f->backend), FG_FINISH_STOP);
     expect_error(&c[0], 200, NULL);
     free(body);
+    return n;
+}
+
+/* Texts that wait to be read are memory that was sent: they count until their jobs drop them. */
+static void waiting_texts_are_counted(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, MIB, 2 * MIB);
+    assert_true(fill(&f, "{\"prompt\": \"", "\"}") >= 2);
+    fixture_stop(&f);
+}
+
+/* A text that the answer begins with is there a second time. */
+static void echoed_texts_are_counted(void **state)
+{
+    struct fixture f;
+    unsigned n;
+
+    (void)state;
+    start(&f, MIB, 2 * MIB);
+    n = fill(&f, "{\"echo\": true, \"prompt\": \"", "\"}");
+    assert_in_range(n, 1, 5 * MIB / (2 * TEXT));
     fixture_stop(&f);
 }
 
@@ -336,6 +358,7 @@ int main(void)
         cmocka_unit_test(bodies_share_a_budget),
         cmocka_unit_test(given_back_when_read),
         cmocka_unit_test(waiting_texts_are_counted),
+        cmocka_unit_test(echoed_texts_are_counted),
         cmocka_unit_test(parsed_json_is_counted),
         cmocka_unit_test(chunks_are_counted),
     };

@@ -97,6 +97,77 @@ static void models_are_listed_and_found(void **state)
     fixture_stop(&f);
 }
 
+#define TOKENS(ids, n) "{\"tokens\":[" ids "],\"count\":" n ",\"max_model_len\":4096}"
+#define SAID(text) "{\"content\":\"" text "\",\"prompt\":\"" text "\"}"
+#define USER(text) "{\"role\": \"user\", \"content\": \"" text "\"}"
+
+static void tokenizer_is_described(void **state)
+{
+    struct fixture f;
+    const char *bos, *eos, *class, *chat;
+    int bos_id, eos_id, add_bos, add_eos, longest, vocabulary;
+    json_t *v, *none;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    v = ask(&f, "GET", "/tokenizer_info", NULL, 200);
+    unpack(v, "{s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:i, s:i}", "tokenizer_class", &class,
+           "bos_token", &bos, "eos_token", &eos, "chat_template", &chat, "bos_token_id", &bos_id,
+           "eos_token_id", &eos_id, "add_bos_token", &add_bos, "add_eos_token", &add_eos,
+           "model_max_length", &longest, "vocab_size", &vocabulary);
+    assert_string_equal(class, "PreTrainedTokenizerFast");
+    assert_string_equal(bos, "<s>");
+    assert_string_equal(eos, "</s>");
+    assert_string_equal(chat, "{{ messages }}");
+    assert_int_equal(bos_id, 1000);
+    assert_int_equal(eos_id, 1001);
+    assert_true(add_bos);
+    assert_false(add_eos);
+    assert_int_equal(longest, 4096);
+    assert_int_equal(vocabulary, 2000);
+    none = json_object_get(v, "pad_token");
+    assert_true(json_is_null(none));
+    assert_true(json_is_null(json_object_get(v, "pad_token_id")));
+    json_decref(v);
+    fixture_stop(&f);
+}
+
+/* One text, and of a chat nothing that its prompt would not have. */
+static void one_text_is_tokenized(void **state)
+{
+    static const struct {
+        const char *body, *param;
+    } rows[] = {
+        {"{\"prompt\": \"a\", \"content\": \"a\"}", "content"},
+        {"{\"prompt\": \"a\", \"messages\": [" USER("a") "]}", "messages"},
+        {"{\"content\": \"a\", \"messages\": [" USER("a") "]}", "messages"},
+        {"{\"prompt\": [97]}", "prompt"},
+        {"{\"prompt\": null}", "content"},
+        {"{\"prompt\": \"a\", \"add_special_tokens\": 2}", "add_special_tokens"},
+        {"{\"messages\": []}", "messages"},
+        {"{\"messages\": [" USER("a") "], \"add_special_tokens\": true}", "add_special_tokens"},
+        {"{\"messages\": [" USER("a") "], \"chat_template\": \"x\"}", "chat_template"},
+        {"{\"messages\": [" USER("a") "], \"continue_final_message\": true}", NULL},
+    };
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *v = ask(&f, "POST", "/tokenize", rows[i].body, 400), *error;
+        const char *param;
+
+        error = json_object_get(v, "error");
+        param = json_string_value(json_object_get(error, "param"));
+        if (rows[i].param)
+            assert_string_equal(param, rows[i].param);
+        else
+            assert_null(param);
+        json_decref(v);
+    }
+    fixture_stop(&f);
+}
+
 static void status_shows_running_jobs(void **state)
 {
     const struct fake_options canceling = {.fail_on_cancel = true};
@@ -161,15 +232,19 @@ static void text_and_tokens_convert(void **state)
     static const struct {
         const char *path, *body, *answer;
     } rows[] = {
-        {"/tokenize", "{\"content\": \"ab\"}", "{\"tokens\":[97,98]}"},
-        {"/tokenize", "{\"content\": \"a\\u0000b\"}", "{\"tokens\":[97,0,98]}"},
-        {"/tokenize", "{\"content\": \"a\", \"add_special\": true}", "{\"tokens\":[1000,97]}"},
-        {"/tokenize", "{\"content\": \"a\", \"parse_special\": false}", "{\"tokens\":[97,1001]}"},
-        {"/tokenize", "{\"content\": \"\", \"model\": \"tiny\"}", "{\"tokens\":[]}"},
-        {"/detokenize", "{\"tokens\": [104, 105]}", "{\"content\":\"hi\"}"},
-        {"/detokenize", "{\"tokens\": []}", "{\"content\":\"\"}"},
-        {"/detokenize", "{\"tokens\": [195, 169, 195, 33]}",
-         "{\"content\":\"\xC3\xA9\xEF\xBF\xBD!\"}"},
+        {"/tokenize", "{\"content\": \"ab\"}", TOKENS("97,98", "2")},
+        {"/tokenize", "{\"content\": \"a\\u0000b\"}", TOKENS("97,0,98", "3")},
+        {"/tokenize", "{\"content\": \"a\", \"add_special\": true}", TOKENS("1000,97", "2")},
+        {"/tokenize", "{\"content\": \"a\", \"parse_special\": false}", TOKENS("97,1001", "2")},
+        {"/tokenize", "{\"content\": \"\", \"model\": \"tiny\"}", TOKENS("", "0")},
+        {"/tokenize", "{\"prompt\": \"a\"}", TOKENS("1000,97", "2")},
+        {"/tokenize", "{\"prompt\": \"a\", \"add_special_tokens\": false}", TOKENS("97", "1")},
+        {"/tokenize", "{\"prompt\": \"a\", \"content\": null, \"add_special\": false}",
+         TOKENS("97", "1")},
+        {"/tokenize", "{\"messages\": [" USER("x") "," USER("hi") "]}", TOKENS("2,104,105", "3")},
+        {"/detokenize", "{\"tokens\": [104, 105]}", SAID("hi")},
+        {"/detokenize", "{\"tokens\": []}", SAID("")},
+        {"/detokenize", "{\"tokens\": [195, 169, 195, 33]}", SAID("\xC3\xA9\xEF\xBF\xBD!")},
     };
     struct fixture f;
     json_t *v;
@@ -379,7 +454,7 @@ static void old_clients_and_continue_work(void **state)
     client_send(&c, "{\"content\":\"ab\"}", 16);
     client_read(&c, &r, false);
     assert_int_equal(r.status, 200);
-    assert_string_equal(r.body, "{\"tokens\":[97,98]}");
+    assert_string_equal(r.body, TOKENS("97,98", "2"));
     assert_true(client_at_end(&c));
     reply_free(&r);
     client_close(&c);
@@ -395,6 +470,8 @@ int main(void)
         cmocka_unit_test(status_shows_running_jobs),
         cmocka_unit_test(cache_stats_are_complete),
         cmocka_unit_test(text_and_tokens_convert),
+        cmocka_unit_test(tokenizer_is_described),
+        cmocka_unit_test(one_text_is_tokenized),
         cmocka_unit_test(http_errors_are_json),
         cmocka_unit_test(large_headers_and_bodies_are_refused),
         cmocka_unit_test(head_and_options_have_no_body),

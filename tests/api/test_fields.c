@@ -33,7 +33,7 @@ static const char *const not_done[] = {
     "json_schema\": {}",
     "response_format\": {\"type\": \"json_schema\"}",
     "format\": \"json\"",
-    "prompt_logprobs\": 1",
+    "logprobs_mode\": \"raw_logits\"",
     "chat_template\": \"x\"",
     "reasoning_effort\": \"high\"",
     "verbosity\": \"low\"",

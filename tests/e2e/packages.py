@@ -7,8 +7,9 @@ import sys
 import e2e
 
 
-def python_with(bin_dir, package):
-    """The Python of a virtual environment that has the package, or None."""
+def python_with(bin_dir, package, requirement=None):
+    """The Python of a virtual environment that has the package, or None. requirement: what pip is asked for, where that
+    is more than its name."""
     home = os.path.join(os.path.dirname(os.path.abspath(bin_dir)), "tests", "venv-" + package)
     python = os.path.join(home, "bin", "python3")
 
@@ -21,15 +22,16 @@ def python_with(bin_dir, package):
     if runs(python, "-c", "import " + package):
         return python
     if (runs(sys.executable, "-m", "venv", "--clear", home) and
-            runs(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", package)):
+            runs(python, "-m", "pip", "install", "-q", "--disable-pip-version-check",
+                 requirement or package)):
         return python
     return None
 
 
-def main(package, module):
+def main(package, module, requirement=None):
     """Runs the test; `module`: the package, or None where this Python has none."""
     if module is None:
-        python = len(sys.argv) > 1 and python_with(sys.argv[1], package)
+        python = len(sys.argv) > 1 and python_with(sys.argv[1], package, requirement)
         if not python:
             print(f"skipped: the package {package} is not here and cannot be installed")
             sys.exit(e2e.SKIPPED)

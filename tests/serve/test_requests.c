@@ -162,6 +162,20 @@ static void test_small_pool(void **state)
 
 /* --- prompts --- */
 
+static struct fg_job_request chat_of(const char *text)
+{
+    struct fg_job_request req = {.kind = FG_PROMPT_CHAT, .max_tokens = 1, .n_logprobs = -1};
+
+    req.sampling.top_p = 1;
+    req.want_tokens = true;
+    req.messages = calloc(1, sizeof *req.messages);
+    req.messages[0].role = fixture_copy("user");
+    req.messages[0].content = fixture_copy(text);
+    req.messages[0].content_bytes = strlen(text);
+    req.n_messages = 1;
+    return req;
+}
+
 static void test_prompts(void **state)
 {
     static const char text[] = "hi <|im_end|><think>";
@@ -180,13 +194,7 @@ static void test_prompts(void **state)
     assert_false(r.failed);
     assert_int_equal(r.account.prompt_tokens, 3 + 2); /* control tokens are found */
     reply_finish(&r);
-    req = (struct fg_job_request){.kind = FG_PROMPT_CHAT, .max_tokens = 1, .n_logprobs = -1};
-    req.sampling.top_p = 1;
-    req.messages = calloc(1, sizeof *req.messages);
-    req.messages[0].role = fixture_copy("user");
-    req.messages[0].content = fixture_copy(text);
-    req.messages[0].content_bytes = strlen(text);
-    req.n_messages = 1;
+    req = chat_of(text);
     reply_run(&r, flow, &req);
     if (r.failed)
         fail_msg("%s", r.error.text);
@@ -194,7 +202,8 @@ static void test_prompts(void **state)
      * of the answer. */
     assert_int_equal(r.account.prompt_tokens, 1 + 5 + 3 + 10 + 1 + 1 + 1 + 1 + 10);
     reply_finish(&r);
-    request = (struct fg_tokenize_request){text, strlen(text), true, true};
+    request = (struct fg_tokenize_request){
+        .text = text, .bytes = strlen(text), .add_special = true, .parse_special = true};
     assert_int_equal(fg_flow_tokenize(flow, &request, &ids, &n, NULL), 0);
     assert_int_equal(n, 5);
     assert_int_equal(ids[3], FIXTURE_END);
@@ -203,6 +212,33 @@ static void test_prompts(void **state)
     assert_memory_equal(back, text, n);
     free(back);
     free(ids);
+    fg_flow_destroy(flow);
+}
+
+/* A chat that is only tokenized gives its prompt's tokens, and may be longer than the context. */
+static void test_chats_are_tokenized(void **state)
+{
+    struct fg_flow *flow = open_flow(*state, false);
+    struct fg_job_request req = chat_of("hi <|im_end|><think>");
+    struct fg_tokenize_request request = {.chat = &req};
+    char longer[2000];
+    int32_t *ids;
+    struct reply r;
+    size_t n;
+
+    assert_int_equal(fg_flow_tokenize(flow, &request, &ids, &n, NULL), 0);
+    reply_run(&r, flow, &req);
+    assert_false(r.failed);
+    assert_int_equal(r.account.prompt_tokens, n);
+    reply_finish(&r);
+    free(ids);
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    req = chat_of(longer);
+    assert_int_equal(fg_flow_tokenize(flow, &request, &ids, &n, NULL), 0);
+    assert_true(n >= 1500);
+    free(ids);
+    fg_job_request_finish(&req);
     fg_flow_destroy(flow);
 }
 
@@ -556,6 +592,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_small_pool, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_prompts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chats_are_tokenized, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lengths, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_end_tokens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_logprobs, set_up, tear_down),

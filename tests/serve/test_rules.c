@@ -283,6 +283,45 @@ static void test_prompt_logprobs(void **state)
     reply_finish(&first);
 }
 
+/* A prompt's are told where the answer's are not asked for, and what is drawn is not changed. */
+static void test_prompt_alone(void **state)
+{
+    struct env *env = *state;
+    struct fg_job_request req = fixture_random_request(40, 5);
+    int32_t tokens[40];
+    struct reply plain, r;
+
+    memcpy(tokens, req.tokens, sizeof tokens);
+    reply_run(&plain, env->flow, &req);
+    req = fixture_request(tokens, 40, 5);
+    req.ignore_eos = true;
+    req.want_prompt = req.want_tokens = true;
+    req.n_logprobs = -1;
+    reply_run(&r, env->flow, &req);
+    assert_false(r.failed);
+    assert_int_equal(r.told_prompt, 40);
+    assert_int_equal(r.n_tokens, 5);
+    assert_memory_equal(r.tokens, plain.tokens, 5 * sizeof *r.tokens);
+    reply_finish(&r);
+    reply_finish(&plain);
+}
+
+/* Of what was drawn from: greedily, the one token there is. */
+static void test_drawn_logprobs(void **state)
+{
+    struct env *env = *state;
+    struct fg_job_request req = fixture_random_request(40, 5);
+    struct reply r;
+
+    req.drawn_logprobs = true;
+    req.sampling.temperature = 0;
+    reply_run(&r, env->flow, &req);
+    assert_int_equal(r.n_tokens, 5);
+    for (int i = 0; i < 5; i++)
+        assert_true(r.logprobs[i] == 0);
+    reply_finish(&r);
+}
+
 /* Rules that leave no token are the request's fault. */
 static void test_none_left(void **state)
 {
@@ -311,6 +350,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_early_stop_string, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_control, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_prompt_logprobs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_prompt_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_drawn_logprobs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_none_left, set_up, tear_down),
     };
 

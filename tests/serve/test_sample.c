@@ -244,6 +244,60 @@ static void test_logprobs(void **state)
     assert_float_equal(top[1].logprob, -log(2), 1e-6);
 }
 
+static void test_ranks(void **state)
+{
+    const float logits[] = {1, 4, 2, 4, -INFINITY};
+    const uint32_t ranks[] = {4, 1, 3, 2, 5};
+    struct fg_token_logprob top[4] = {{0}};
+
+    (void)state;
+    for (int32_t i = 0; i < 5; i++) {
+        struct fg_token_logprob chosen = {.token = i};
+
+        assert_int_equal(fg_sample_logprobs(logits, 5, &chosen, top, 4), 4);
+        assert_int_equal(chosen.rank, ranks[i]);
+    }
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(top[i].rank, i + 1);
+}
+
+/* Of what the token was drawn from: at the temperature, of those that the filters left. */
+static void test_drawn(void **state)
+{
+    const float logits[] = {1, 4, 2, 3, 0};
+    const struct fg_token_bias bias = {.token = 1, .bias = -1};
+    const struct fg_adjust adjust = {.bias = &bias, .n_bias = 1};
+    struct fg_sampling p = {.temperature = 0.5f, .top_p = 1, .top_k = 3};
+    struct fg_token_logprob chosen = {0}, top[5] = {{0}};
+    struct fg_sampler s;
+    double sum = 2 * exp(6) + exp(4);
+
+    (void)state;
+    assert_int_equal(fg_sampler_init(&s, 5, NULL), 0);
+    for (uint64_t i = 0; i < 20; i++) {
+        p.seed = i;
+        assert_int_equal(fg_sample_adjusted(&s, logits, &p, &adjust, &chosen.token, NULL), 0);
+        assert_int_equal(fg_sample_drawn(&s, &chosen, top, 5), 3); /* tokens 1 and 3 are equal */
+        assert_int_equal(top[0].token, 1);
+        assert_int_equal(top[1].token, 3);
+        assert_int_equal(top[2].token, 2);
+        assert_float_equal(top[1].logprob, log(exp(6) / sum), 1e-6);
+        assert_float_equal(top[2].logprob, log(exp(4) / sum), 1e-6);
+        assert_true(top[chosen.rank - 1].token == chosen.token);
+        assert_true(top[chosen.rank - 1].logprob == chosen.logprob);
+    }
+    p = (struct fg_sampling){.temperature = 1, .top_p = 0.5f};
+    assert_int_equal(fg_sample(&s, logits, &p, 0, &chosen.token, NULL), 0);
+    assert_int_equal(fg_sample_drawn(&s, &chosen, top, 5), 1);
+    assert_true(chosen.logprob == 0 && chosen.token == 1);
+    p.temperature = 0; /* the best one, certainly */
+    assert_int_equal(fg_sample(&s, logits, &p, 0, &chosen.token, NULL), 0);
+    assert_int_equal(fg_sample_drawn(&s, &chosen, top, 5), 1);
+    assert_true(top[0].token == 1 && top[0].logprob == 0 && top[0].rank == 1);
+    assert_true(chosen.logprob == 0 && chosen.rank == 1);
+    fg_sampler_finish(&s);
+}
+
 static void test_check(void **state)
 {
     static const struct {
@@ -418,7 +472,8 @@ int main(void)
         cmocka_unit_test(test_greedy),      cmocka_unit_test(test_bad_logits),
         cmocka_unit_test(test_temperature), cmocka_unit_test(test_filters),
         cmocka_unit_test(test_seeds),       cmocka_unit_test(test_against_sort),
-        cmocka_unit_test(test_logprobs),    cmocka_unit_test(test_check),
+        cmocka_unit_test(test_logprobs),    cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_drawn),       cmocka_unit_test(test_check),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,37 @@ static void sentencepiece(void **state)
     expect(w, "aa", (const int32_t[]){4, 4}, 2);
 }
 
+/* What clients are told of the special tokens, and of the chat template. */
+static void special_tokens_are_told(void **state)
+{
+    struct gguf_writer *w = spm("llama");
+    const struct fg_tokenizer_info *t;
+    struct fg_vocabulary v;
+    struct fg_err err = {0};
+
+    (void)state;
+    gguf_writer_str(w, "tokenizer.chat_template", "{{ malformed");
+    assert_int_equal(open_vocabulary(w, &v, &err), 0);
+    t = &v.about;
+    assert_int_equal(t->bos.id, 1);
+    assert_int_equal(t->bos.text.n, 3);
+    assert_memory_equal(t->bos.text.p, "<s>", 3);
+    assert_int_equal(t->eos.id, 2);
+    assert_int_equal(t->unk.id, 0);
+    assert_int_equal(t->pad.id, -1);
+    assert_int_equal(t->pad.text.n, 0);
+    assert_true(t->add_bos);
+    assert_int_equal(t->chat_template.n, 12);
+    assert_memory_equal(t->chat_template.p, "{{ malformed", 12);
+    fg_vocabulary_finish(&v);
+    w = spm("llama");
+    gguf_writer_bool(w, "tokenizer.ggml.add_bos_token", false);
+    assert_int_equal(open_vocabulary(w, &v, &err), 0);
+    assert_false(v.about.add_bos);
+    assert_int_equal(v.about.chat_template.n, 0);
+    fg_vocabulary_finish(&v);
+}
+
 static void refuse(struct gguf_writer *w, int code, const char *words)
 {
     struct fg_vocabulary v;
@@ -168,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sentencepiece),
+        cmocka_unit_test(special_tokens_are_told),
         cmocka_unit_test(refusals),
         cmocka_unit_test(the_form_of_answers_is_found),
         cmocka_unit_test(suppressed),

@@ -70,11 +70,17 @@ struct fg_str fg_body_text(struct fg_body *body)
     return bytes ? (struct fg_str){bytes, n} : (struct fg_str){"", 0};
 }
 
+int fg_body_hold(const struct fg_body *body, struct fg_hold *hold, size_t n,
+                 struct fg_http_error *e)
+{
+    int rc = fg_hold_more(hold, body->budget, body->tenant, n);
+
+    return rc == FG_EBUSY ? refuse(body, hold->bytes + n, e) : rc ? fg_json_nomem(e) : 0;
+}
+
 int fg_body_charge(struct fg_body *body, size_t n, struct fg_http_error *e)
 {
-    int rc = fg_hold_more(&body->made, body->budget, body->tenant, n);
-
-    return rc == FG_EBUSY ? refuse(body, body->made.bytes + n, e) : rc ? fg_json_nomem(e) : 0;
+    return fg_body_hold(body, &body->made, n, e);
 }
 
 static size_t length(const char *text)

@@ -27,6 +27,11 @@ struct fg_str fg_body_text(struct fg_body *body);
 /* Holds n bytes more for what is made of the body. FG_EINVAL with *e filled (503). */
 int fg_body_charge(struct fg_body *body, size_t n, struct fg_http_error *e);
 
+/* Adds n bytes of the body's budget to a hold of the caller's own, which may outlive the body:
+ * fg_hold_release(). FG_EINVAL with *e filled (503). */
+int fg_body_hold(const struct fg_body *body, struct fg_hold *hold, size_t n,
+                 struct fg_http_error *e);
+
 /* Bytes of the texts and tokens that a request was made with. */
 size_t fg_body_texts(const struct fg_job_request *job);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/common/body.h"
+#include "generate_json.h"
 #include "http/json_in.h"
 #include "request_json.h"
 #include "text/tools/tool_schemas.h"
@@ -14,8 +15,7 @@ static struct fg_writer *of(struct fg_request *answer)
     return (struct fg_writer *)answer;
 }
 
-/* Text that a choice begins with. */
-static int read_echo(const struct fg_asking *a, const struct fg_job_request *job,
+static int make_echo(const struct fg_asking *a, const struct fg_job_request *job,
                      struct fg_writer_choice *c, struct fg_http_error *e)
 {
     const struct fg_backend *b = &a->service->backend;
@@ -36,11 +36,21 @@ static int read_echo(const struct fg_asking *a, const struct fg_job_request *job
     return 0;
 }
 
+/* Text that a choice begins with; it counts as what is made of the body. */
+static int read_echo(struct fg_writer *w, const struct fg_asking *a,
+                     const struct fg_job_request *job, size_t i, struct fg_http_error *e)
+{
+    int rc = make_echo(a, job, &w->choices[i], e);
+
+    return rc ? rc : fg_body_hold(a->body, &w->echoes, w->choices[i].echo_bytes, e);
+}
+
 static int parse(struct fg_writer *w, struct fg_asking *a, size_t i, struct fg_api_request *out,
                  struct fg_http_error *e)
 {
     struct fg_api_choice which = {.text = fg_body_text(a->body),
                                   .chat = w->answer.chat,
+                                  .ids = w->answer.bare ? "token_ids" : NULL,
                                   .cache = a->cache,
                                   .prompt = w->of_prompt ? i / w->of_prompt : 0,
                                   .number = w->of_prompt ? (uint32_t)(i % w->of_prompt) : 0};
@@ -58,7 +68,9 @@ static int read_more(struct fg_request *answer, struct fg_asking *a, size_t i,
     if (rc)
         return rc;
     *job = r.job;
-    return r.echo ? read_echo(a, job, &w->choices[i], e) : 0;
+    if (fg_answer_prompt_once(&w->answer))
+        job->want_prompt = false;
+    return r.echo ? read_echo(w, a, job, i, e) : 0;
 }
 
 /* Any thread. */
@@ -96,7 +108,9 @@ static void set_up(struct fg_writer *w, const struct fg_asking *a, const struct 
     w->answer.stream = r->stream;
     w->answer.include_usage = r->include_usage;
     w->answer.n_logprobs = r->wants_logprobs ? r->job.n_logprobs : -1;
+    w->answer.n_prompt_logprobs = r->n_prompt_logprobs;
     w->answer.ids = r->job.want_tokens;
+    w->echoes_logprobs = r->echo && r->wants_logprobs;
 }
 
 /* The first answer, and how many more there are. */
@@ -125,7 +139,7 @@ static int read_first(struct fg_writer *w, struct fg_asking *a, struct fg_job_re
         return rc;
     if (fg_writer_init(w, a->n))
         return fg_json_nomem(e);
-    return r.echo ? read_echo(a, job, &w->choices[0], e) : 0;
+    return r.echo ? read_echo(w, a, job, 0, e) : 0;
 }
 
 static int read_text(struct fg_request *answer, struct fg_asking *a, struct fg_job_request *job,
@@ -139,6 +153,16 @@ static int read_chat(struct fg_request *answer, struct fg_asking *a, struct fg_j
 {
     of(answer)->answer.chat = true;
     return read_first(of(answer), a, job, e);
+}
+
+static int read_generate(struct fg_request *answer, struct fg_asking *a, struct fg_job_request *job,
+                         struct fg_http_error *e)
+{
+    struct fg_writer *w = of(answer);
+    int rc = fg_generate_body(&a->json, &w->answer.request_id, e);
+
+    w->answer.bare = true;
+    return rc ? rc : read_first(w, a, job, e);
 }
 
 static int read_explain(struct fg_request *answer, struct fg_asking *a, struct fg_job_request *job,
@@ -184,6 +208,8 @@ static bool event(struct fg_request *answer, size_t i, const struct fg_job_event
     struct fg_writer_choice *c = &w->choices[i];
     bool ok = !c->echo || fg_writer_echo(w, c, c->echo, c->echo_bytes);
 
+    if (c->echo && w->answer.stream) /* else the answer holds it */
+        fg_hold_keep(&w->echoes, w->echoes.bytes - c->echo_bytes);
     free(c->echo);
     c->echo = NULL;
     if (e->kind != FG_EVENT_DONE)
@@ -231,4 +257,5 @@ static void finish(struct fg_request *answer)
 
 const struct fg_dialect fg_openai_text = OPENAI(read_text);
 const struct fg_dialect fg_openai_chat = OPENAI(read_chat);
+const struct fg_dialect fg_openai_generate = OPENAI(read_generate);
 const struct fg_dialect fg_openai_explain = OPENAI(read_explain);

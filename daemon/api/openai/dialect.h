@@ -7,10 +7,11 @@
 struct fg_api_request;
 struct fg_buffer;
 
-extern const struct fg_dialect fg_openai_text;    /* /v1/completions */
-extern const struct fg_dialect fg_openai_chat;    /* /v1/chat/completions */
-extern const struct fg_dialect fg_openai_explain; /* a body of either, "messages" telling which; a
-                                                   * forecast */
+extern const struct fg_dialect fg_openai_text;     /* /v1/completions */
+extern const struct fg_dialect fg_openai_chat;     /* /v1/chat/completions */
+extern const struct fg_dialect fg_openai_generate; /* /inference/v1/generate, which is vLLM's */
+extern const struct fg_dialect fg_openai_explain;  /* a body of either, "messages" telling which; a
+                                                    * forecast */
 
 /* Reads a request of another dialect that was written as the body of a chat (taken over), which
  * takes the place of a->json. FG_EINVAL with *e filled. */

@@ -43,7 +43,13 @@ static json_t *piece(const struct fg_token_logprob *t)
     return json_stringn(text, at);
 }
 
-static json_t *chat_token(const struct fg_token_logprob *t)
+/* Where an answer has no text, its tokens have their ids in the place of theirs. */
+static json_t *token_name(const struct fg_answer *a, const struct fg_token_logprob *t)
+{
+    return a->bare ? json_sprintf("token_id:%d", (int)t->token) : piece(t);
+}
+
+static json_t *chat_token(const struct fg_answer *a, const struct fg_token_logprob *t)
 {
     json_t *bytes = json_array();
 
@@ -52,16 +58,16 @@ static json_t *chat_token(const struct fg_token_logprob *t)
             json_decref(bytes);
             return NULL;
         }
-    return json_pack("{s:o, s:o, s:o, s:i}", "token", piece(t), "logprob", logprob(t->logprob),
-                     "bytes", bytes, "id", (int)t->token);
+    return json_pack("{s:o, s:o, s:o, s:i}", "token", token_name(a, t), "logprob",
+                     logprob(t->logprob), "bytes", bytes, "id", (int)t->token);
 }
 
-static json_t *chat_entry(const struct fg_job_token *t)
+static json_t *chat_entry(const struct fg_answer *a, const struct fg_job_token *t)
 {
-    json_t *entry = chat_token(&t->chosen), *top = json_array();
+    json_t *entry = chat_token(a, &t->chosen), *top = json_array();
 
     for (uint32_t i = 0; i < t->n_top; i++)
-        if (json_array_append_new(top, chat_token(&t->top[i])) < 0)
+        if (json_array_append_new(top, chat_token(a, &t->top[i])) < 0)
             goto fail;
     if (entry && json_object_set(entry, "top_logprobs", top) == 0) {
         json_decref(top);
@@ -123,14 +129,15 @@ static int legacy_append(const struct fg_answer *a, json_t *lists, const struct 
 json_t *fg_answer_logprobs(const struct fg_answer *a, const struct fg_job_token *tokens, size_t n,
                            size_t *text_offset)
 {
-    json_t *root = a->chat ? json_pack("{s:[]}", "content")
-                           : json_pack("{s:[], s:[], s:[], s:[], s:[]}", "tokens", "token_logprobs",
-                                       "top_logprobs", "text_offset", "token_ids");
+    const bool chat = a->chat || a->bare;
+    json_t *root = chat ? json_pack("{s:[]}", "content")
+                        : json_pack("{s:[], s:[], s:[], s:[], s:[]}", "tokens", "token_logprobs",
+                                    "top_logprobs", "text_offset", "token_ids");
     json_t *content = json_object_get(root, "content");
 
     for (size_t i = 0; root && i < n; i++) {
-        int r = a->chat ? json_array_append_new(content, chat_entry(&tokens[i]))
-                        : legacy_append(a, root, &tokens[i], text_offset);
+        int r = chat ? json_array_append_new(content, chat_entry(a, &tokens[i]))
+                     : legacy_append(a, root, &tokens[i], text_offset);
 
         if (r < 0) {
             json_decref(root);
@@ -138,6 +145,32 @@ json_t *fg_answer_logprobs(const struct fg_answer *a, const struct fg_job_token 
         }
     }
     return root;
+}
+
+/* Adds a token under its id, unless it is there. */
+static bool add_ranked(json_t *entry, const struct fg_token_logprob *t)
+{
+    char id[16];
+
+    snprintf(id, sizeof id, "%d", (int)t->token);
+    return json_object_get(entry, id) ||
+           json_object_set_new(entry, id,
+                               json_pack("{s:o, s:I, s:o}", "logprob", logprob(t->logprob), "rank",
+                                         (json_int_t)t->rank, "decoded_token", piece(t))) == 0;
+}
+
+json_t *fg_answer_prompt_logprob(const struct fg_answer *a, const struct fg_job_token *t,
+                                 bool first)
+{
+    json_t *entry = first ? json_null() : json_object();
+    bool ok = first || add_ranked(entry, &t->chosen);
+
+    for (uint32_t i = 0; ok && !first && i < t->n_top && i < (uint32_t)a->n_prompt_logprobs; i++)
+        ok = add_ranked(entry, &t->top[i]);
+    if (ok)
+        return entry;
+    json_decref(entry);
+    return NULL;
 }
 
 int fg_answer_logprobs_extend(json_t *into, const json_t *more)

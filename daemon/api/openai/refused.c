@@ -52,7 +52,6 @@ static const struct refused refused[] = {
     {"response_fields", NONE, "absent: answers are whole", NULL},
     {"n_probs", ZERO, "0: use logprobs", NULL},
     {"post_sampling_probs", NONE, "false: log-probabilities are the model's own", NULL},
-    {"prompt_logprobs", NONE, "absent: /v1/completions has echo with logprobs", NULL},
     {"logprob_token_ids", NONE, "absent: the best tokens are told", NULL},
     {"return_tokens_as_token_ids", NONE, "false: use return_token_ids", NULL},
     {"return_tokens", NONE, "false: use return_token_ids", NULL},

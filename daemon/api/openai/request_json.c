@@ -94,6 +94,27 @@ static int read_options(const json_t *body, struct fg_api_request *out, struct f
     return 0;
 }
 
+/* Log-probabilities of the prompt: with an echo, as many as of the answer; and by themselves. */
+static int read_prompt_logprobs(const json_t *body, struct fg_api_request *out,
+                                struct fg_http_error *e)
+{
+    const json_t *given = fg_json_field(body, "prompt_logprobs");
+    int64_t n = -1;
+    int r =
+        json_is_false(given) ? 0 : fg_json_int(body, "prompt_logprobs", 0, FG_MAX_LOGPROBS, &n, e);
+
+    if (!r && n >= 0 && out->stream)
+        return fg_http_fail(e, 400, "prompt_logprobs", "unsupported_parameter",
+                            "prompt_logprobs: found %lld, it must be absent in a stream",
+                            (long long)n);
+    out->n_prompt_logprobs = (int32_t)n;
+    out->job.want_prompt = n >= 0 || (out->echo && out->job.n_logprobs >= 0);
+    out->job.n_prompt_top = n > 0 ? (int32_t)n : 0;
+    if (out->echo && out->job.n_logprobs > out->job.n_prompt_top)
+        out->job.n_prompt_top = out->job.n_logprobs;
+    return r;
+}
+
 /* How many answers, and what is repeated in them. */
 static int read_choices(const json_t *body, struct fg_api_request *out, struct fg_http_error *e)
 {
@@ -120,11 +141,11 @@ static int read_choices(const json_t *body, struct fg_api_request *out, struct f
         return fg_http_fail(e, 400, "echo", "unsupported_parameter",
                             "echo: found true, it must be false in a chat");
     out->echo = echo;
-    out->job.want_prompt = echo && out->job.n_logprobs >= 0;
+    r = read_prompt_logprobs(body, out, e);
     out->wants_logprobs = out->job.n_logprobs >= 0;
     if (out->best_of > out->n && !out->wants_logprobs)
         out->job.n_logprobs = 0; /* they are what is compared */
-    return 0;
+    return r;
 }
 
 static int too_long(uint32_t context, size_t prompt, int32_t max_tokens, struct fg_http_error *e)
@@ -165,6 +186,20 @@ int fg_api_request_tokens(const json_t *array, const char *path, const struct fg
     return 0;
 }
 
+/* `path`, in the member `name`. */
+static int read_ids(const json_t *prompt, const char *name, const char *path,
+                    const struct fg_flow_info *info, struct fg_job_request *job,
+                    struct fg_http_error *e)
+{
+    if (!json_array_size(prompt))
+        return fg_http_fail(e, 400, name, NULL,
+                            "%s: found an empty array, it must hold at least one token id", path);
+    if (json_array_size(prompt) > info->context_tokens)
+        return too_long(info->context_tokens, json_array_size(prompt), job->max_tokens, e);
+    job->kind = FG_PROMPT_TOKENS;
+    return fg_api_request_tokens(prompt, path, info, &job->tokens, &job->n_tokens, e);
+}
+
 static int read_one_prompt(const json_t *prompt, const char *path, const struct fg_flow_info *info,
                            struct fg_job_request *job, struct fg_http_error *e)
 {
@@ -178,18 +213,13 @@ static int read_one_prompt(const json_t *prompt, const char *path, const struct 
         return fg_http_fail(e, 400, "prompt", NULL,
                             "%s: found %s, it must be a string or an array of token ids", path,
                             fg_json_found(prompt, found));
-    if (!json_array_size(prompt))
-        return fg_http_fail(e, 400, "prompt", NULL,
-                            "%s: found an empty array, it must hold at least one token id", path);
-    if (json_array_size(prompt) > info->context_tokens)
-        return too_long(info->context_tokens, json_array_size(prompt), job->max_tokens, e);
-    job->kind = FG_PROMPT_TOKENS;
-    return fg_api_request_tokens(prompt, path, info, &job->tokens, &job->n_tokens, e);
+    return read_ids(prompt, "prompt", path, info, job, e);
 }
 
 /* A string, an array of token ids, or an array of these. */
-static int read_prompt(const json_t *body, const struct fg_flow_info *info, size_t index,
-                       struct fg_api_request *out, struct fg_http_error *e)
+static int read_prompt(const json_t *body, const struct fg_api_choice *choice,
+                       const struct fg_flow_info *info, struct fg_api_request *out,
+                       struct fg_http_error *e)
 {
     const json_t *prompt = fg_json_field(body, "prompt"), *first = json_array_get(prompt, 0);
     char path[32] = "prompt";
@@ -204,10 +234,32 @@ static int read_prompt(const json_t *body, const struct fg_flow_info *info, size
             return fg_http_fail(e, 400, path, NULL,
                                 "prompt: found %zu prompts, at most %d are taken", out->n_prompts,
                                 MAX_CHOICES);
-        prompt = json_array_get(prompt, index);
-        snprintf(path, sizeof path, "prompt[%zu]", index);
+        prompt = json_array_get(prompt, choice->prompt);
+        snprintf(path, sizeof path, "prompt[%zu]", choice->prompt);
     }
     return read_one_prompt(prompt, path, info, &out->job, e);
+}
+
+static int read_ids_member(const json_t *body, const char *name, const struct fg_flow_info *info,
+                           struct fg_api_request *out, struct fg_http_error *e)
+{
+    const json_t *ids = fg_json_field(body, name);
+    char found[64];
+
+    if (!json_is_array(ids))
+        return fg_http_fail(e, 400, name, NULL, "%s: found %s, it must be an array of token ids",
+                            name, ids ? fg_json_found(ids, found) : "nothing");
+    return read_ids(ids, name, name, info, &out->job, e);
+}
+
+static int read_input(const json_t *body, const struct fg_api_choice *choice,
+                      const struct fg_flow_info *info, struct fg_api_request *out,
+                      struct fg_http_error *e)
+{
+    if (out->chat)
+        return fg_api_request_chat(body, choice->text, out, e);
+    return choice->ids ? read_ids_member(body, choice->ids, info, out, e)
+                       : read_prompt(body, choice, info, out, e);
 }
 
 int fg_api_request_parse_choice(const json_t *body, const struct fg_api_choice *choice,
@@ -225,9 +277,7 @@ int fg_api_request_parse_choice(const json_t *body, const struct fg_api_choice *
         (r = fg_api_request_refuse(body, out->chat, e)) || (r = read_options(body, out, e)) ||
         (r = fg_api_request_rules(body, info, out, e)) ||
         (r = fg_api_request_sampling(body, &out->job.sampling, e)) ||
-        (r = read_choices(body, out, e)) ||
-        (r = out->chat ? fg_api_request_chat(body, choice->text, out, e)
-                       : read_prompt(body, info, choice->prompt, out, e)))
+        (r = read_choices(body, out, e)) || (r = read_input(body, choice, info, out, e)))
         fg_api_request_finish(out);
     out->job.sampling.seed += choice->number;
     return r;

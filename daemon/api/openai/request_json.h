@@ -19,7 +19,10 @@ struct fg_api_request {
     bool tools;             /* the model sees tools: its calls become OpenAI's */
     bool echo;              /* the answer begins with its prompt */
     bool wants_logprobs;    /* else those of the job are for best_of */
-    uint32_t n, best_of;    /* answers to each prompt that are given, and that are computed */
+    /* Best alternatives to each of the prompt's tokens that are told; -1: these are not asked
+     * for. */
+    int32_t n_prompt_logprobs;
+    uint32_t n, best_of; /* answers to each prompt that are given, and that are computed */
     size_t n_prompts;
 };
 
@@ -27,6 +30,7 @@ struct fg_api_request {
 struct fg_api_choice {
     struct fg_str text;      /* the body, of which parts are passed on as they were written */
     bool chat;               /* the body is one of /v1/chat/completions, else of /v1/completions */
+    const char *ids;         /* the prompt is the token ids in this member; NULL: it is `prompt` */
     enum fg_cache_use cache; /* at most, as a header said */
     size_t prompt;           /* which one of the body's, from 0 */
     uint32_t number;         /* which answer to it, from 0: each has another seed */

@@ -43,10 +43,20 @@ static json_t *envelope(const struct fg_answer *a, json_t *choices)
         a->chat ? (a->stream ? "chat.completion.chunk" : "chat.completion") : "text_completion";
     char id[48];
 
+    if (a->bare)
+        return json_pack("{s:s, s:I, s:o, s:o, s:o}", "request_id",
+                         a->request_id ? a->request_id : a->nonce, "created",
+                         (json_int_t)a->created, "model", fg_json_string(a->model),
+                         "system_fingerprint", fg_json_string(a->fingerprint), "choices", choices);
     snprintf(id, sizeof id, "%s-%s", a->chat ? "chatcmpl" : "cmpl", a->nonce);
     return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "id", id, "object", object, "created",
                      (json_int_t)a->created, "model", fg_json_string(a->model),
                      "system_fingerprint", fg_json_string(a->fingerprint), "choices", choices);
+}
+
+bool fg_answer_prompt_once(const struct fg_answer *a)
+{
+    return a->chat || a->bare;
 }
 
 /* Sets a new member; a NULL root or value gives NULL, so that calls chain. */
@@ -76,12 +86,18 @@ static json_t *with_any(json_t *root, const char *name, json_t *value)
     return value ? with(root, name, json_incref(value)) : root;
 }
 
-/* Takes over `body`, a delta, a message or a text; `logprobs` is borrowed and may be NULL. */
-static json_t *choice(uint32_t index, const char *body_name, json_t *body, json_t *logprobs,
+/* What a choice says, by its name: a message, a delta or a text. Takes over `body`; a bare answer
+ * has none. `logprobs` is borrowed and may be NULL. */
+static json_t *choice(const struct fg_answer *a, uint32_t index, json_t *body, json_t *logprobs,
                       const char *finish)
 {
-    return json_pack("{s:i, s:o, s:O?, s:s?}", "index", (int)index, body_name, body, "logprobs",
-                     logprobs, "finish_reason", finish);
+    const char *name = !a->chat ? "text" : a->stream ? "delta" : "message";
+    json_t *root = json_pack("{s:i, s:o}", "index", (int)index, name, body);
+
+    if (root && a->bare)
+        json_object_del(root, name);
+    root = with(root, "logprobs", logprobs ? json_incref(logprobs) : json_null());
+    return with(root, "finish_reason", finish ? json_string(finish) : json_null());
 }
 
 /* A list of that one, which it takes over. */
@@ -108,19 +124,27 @@ static const char *reason_of(const struct fg_answer_choice *c)
 json_t *fg_answer_choice_json(const struct fg_answer *a, const struct fg_answer_choice *c)
 {
     json_t *body = a->chat ? message(c) : fg_json_stringn(c->text.p, c->text.n);
-    json_t *one = choice(c->index, a->chat ? "message" : "text", body, c->logprobs, reason_of(c));
+    json_t *one =
+        with_any(choice(a, c->index, body, c->logprobs, reason_of(c)), "token_ids", c->ids);
 
-    one = with_any(one, "token_ids", c->ids);
-    return a->chat ? one : with_any(one, "prompt_token_ids", c->prompt_ids);
+    if (fg_answer_prompt_once(a))
+        return one;
+    return with_any(with_any(one, "prompt_token_ids", c->prompt_ids), "prompt_logprobs",
+                    c->prompt_logprobs);
 }
 
-json_t *fg_answer_whole(const struct fg_answer *a, json_t *choices, json_t *prompt_ids,
-                        const struct fg_answer_cost *cost)
+json_t *fg_answer_whole(const struct fg_answer *a, json_t *choices,
+                        const struct fg_answer_choice *first, const struct fg_answer_cost *cost)
 {
     json_t *root = with(envelope(a, choices), "usage", usage_json(cost));
 
-    return with(with_any(root, "prompt_token_ids", prompt_ids), "fulgur",
-                fg_cache_json(cost->account));
+    if (a->bare)
+        root = with(root, "kv_transfer_params", json_null());
+    if (fg_answer_prompt_once(a)) {
+        root = with_any(root, "prompt_token_ids", first->prompt_ids);
+        root = with_any(root, "prompt_logprobs", first->prompt_logprobs);
+    }
+    return with(root, "fulgur", fg_cache_json(cost->account));
 }
 
 /* A call's name, or more of its arguments. */
@@ -153,7 +177,7 @@ json_t *fg_answer_chunk(const struct fg_answer *a, const struct fg_answer_piece 
 {
     json_t *body = a->chat ? delta(p) : fg_json_stringn(p->text.p, p->text.n), *one;
 
-    one = choice(p->index, a->chat ? "delta" : "text", body, p->logprobs, NULL);
+    one = choice(a, p->index, body, p->logprobs, NULL);
     one = with_any(one, "token_ids", p->ids);
     if (a->chat)
         return with_any(chunk(a, list_of(one)), "prompt_token_ids", p->prompt_ids);
@@ -165,9 +189,8 @@ json_t *fg_answer_chunk_finish(const struct fg_answer *a, const struct fg_answer
 {
     json_t *body = a->chat ? json_object() : json_string("");
 
-    return with(
-        chunk(a, list_of(choice(c->index, a->chat ? "delta" : "text", body, NULL, reason_of(c)))),
-        "fulgur", fg_cache_json(account));
+    return with(chunk(a, list_of(choice(a, c->index, body, NULL, reason_of(c)))), "fulgur",
+                fg_cache_json(account));
 }
 
 json_t *fg_answer_chunk_usage(const struct fg_answer *a, const struct fg_answer_cost *cost)

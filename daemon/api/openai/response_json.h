@@ -15,11 +15,14 @@
 /* How one answer is written. */
 struct fg_answer {
     bool chat, stream, include_usage;
-    int32_t n_logprobs; /* as in fg_job_request; -1: none are told */
-    bool ids;           /* tell token ids */
-    char nonce[25];     /* hex; the id is cmpl-NONCE or chatcmpl-NONCE */
-    int64_t created;    /* unix seconds */
-    const char *model;  /* borrowed */
+    bool bare;                 /* token ids and no text, as vLLM's /inference/v1/generate has it */
+    char *request_id;          /* such a request's own, or NULL */
+    int32_t n_prompt_logprobs; /* as in fg_api_request */
+    int32_t n_logprobs;        /* as in fg_job_request; -1: none are told */
+    bool ids;                  /* tell token ids */
+    char nonce[25];            /* hex; the id is cmpl-NONCE or chatcmpl-NONCE */
+    int64_t created;           /* unix seconds */
+    const char *model;         /* borrowed */
     char fingerprint[32];
 };
 
@@ -34,6 +37,11 @@ json_t *fg_answer_logprobs(const struct fg_answer *a, const struct fg_job_token 
  */
 int fg_answer_logprobs_extend(json_t *into, const json_t *more);
 
+/* The entry of prompt_logprobs for a token: its own, and those of the best alternatives by their
+ * ids. `first`: nothing predicts it, null. */
+json_t *fg_answer_prompt_logprob(const struct fg_answer *a, const struct fg_job_token *t,
+                                 bool first);
+
 /* One choice of a whole answer; all borrowed. */
 struct fg_answer_choice {
     uint32_t index;
@@ -43,6 +51,7 @@ struct fg_answer_choice {
     bool called;              /* that is why it ended */
     json_t *logprobs;         /* or NULL */
     json_t *ids, *prompt_ids; /* or NULL */
+    json_t *prompt_logprobs;  /* or NULL */
     enum fg_finish_reason finish;
 };
 json_t *fg_answer_choice_json(const struct fg_answer *a, const struct fg_answer_choice *c);
@@ -53,9 +62,11 @@ struct fg_answer_cost {
     const struct fg_job_account *account; /* of the first */
 };
 
-/* Takes over `choices`; `prompt_ids` (a chat's) is borrowed and may be NULL. */
-json_t *fg_answer_whole(const struct fg_answer *a, json_t *choices, json_t *prompt_ids,
-                        const struct fg_answer_cost *cost);
+/* Takes over `choices`. What is told of the prompt beside them is that of `first`. */
+json_t *fg_answer_whole(const struct fg_answer *a, json_t *choices,
+                        const struct fg_answer_choice *first, const struct fg_answer_cost *cost);
+/* Is the prompt told of beside the choices (else in each)? */
+bool fg_answer_prompt_once(const struct fg_answer *a);
 
 /* A piece of a choice in a stream; all borrowed, NULL what there is none of. */
 struct fg_answer_piece {

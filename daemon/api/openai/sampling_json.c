@@ -227,6 +227,22 @@ static int read_logprobs(const json_t *body, bool chat, int64_t *n, struct fg_ht
     return r;
 }
 
+/* Of the model, or of what a token was drawn from. */
+static int read_logprobs_mode(const json_t *body, bool *drawn, struct fg_http_error *e)
+{
+    const json_t *given = fg_json_field(body, "logprobs_mode");
+    const char *mode = json_string_value(given);
+    char found[64];
+
+    *drawn = mode && strcmp(mode, "processed_logprobs") == 0;
+    if (!given || *drawn || (mode && (!*mode || strcmp(mode, "raw_logprobs") == 0)))
+        return 0;
+    return fg_http_fail(e, 400, "logprobs_mode", mode ? "unsupported_parameter" : NULL,
+                        "logprobs_mode: found %s, it must be \"raw_logprobs\" or "
+                        "\"processed_logprobs\"",
+                        fg_json_found(given, found));
+}
+
 static int read_min_tokens(const json_t *body, struct fg_job_request *job, struct fg_http_error *e)
 {
     int64_t least = 0;
@@ -250,6 +266,8 @@ static int read_length(const json_t *body, struct fg_api_request *out, struct fg
     out->job.max_tokens = (int32_t)max_tokens;
     if (!r)
         r = read_logprobs(body, out->chat, &n_logprobs, e);
+    if (!r)
+        r = read_logprobs_mode(body, &out->job.drawn_logprobs, e);
     if (r)
         return r;
     out->job.n_logprobs = (int32_t)n_logprobs;

@@ -37,13 +37,16 @@ void fg_writer_finish(struct fg_writer *w)
         json_decref(c->logprobs);
         json_decref(c->ids);
         json_decref(c->prompt_ids);
+        json_decref(c->prompt_logprobs);
         fg_buffer_finish(&c->text);
         free(c->echo);
         fg_answer_parts_destroy(c->parts);
         free(c->first_call);
     }
     fg_tool_schemas_destroy((struct fg_tool_schemas *)w->form.schemas);
+    fg_hold_release(&w->echoes);
     free(w->choices);
+    free(w->answer.request_id);
     free(w->body);
 }
 
@@ -125,6 +128,8 @@ static bool send_piece(struct fg_writer *w, struct fg_writer_choice *c,
         if (!send_chunk(w, fg_answer_chunk(&w->answer, &role)))
             return false;
     }
+    if (w->answer.bare) /* its tokens alone */
+        piece->text.n = 0;
     if (!w->request.ev ||
         (!piece->text.n && !piece->event && !piece->logprobs && !piece->ids && !piece->prompt_ids))
         return true;
@@ -240,12 +245,11 @@ static bool keep_delta(struct fg_writer *w, struct fg_writer_choice *c,
     return true;
 }
 
-/* Of a DELTA's tokens; empty for those of a prompt. */
 static json_t *delta_ids(const struct fg_job_event *e)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; list && e->kind == FG_EVENT_DELTA && i < e->n_tokens; i++)
+    for (size_t i = 0; list && i < e->n_tokens; i++)
         if (json_array_append_new(list, json_integer(e->tokens[i].chosen.token)) < 0) {
             json_decref(list);
             list = NULL;
@@ -253,20 +257,76 @@ static json_t *delta_ids(const struct fg_job_event *e)
     return list;
 }
 
-/* DELTA and PROMPT. */
+/* Of an echo, which tells as much of the prompt as of the answer. */
+static json_t *echo_logprobs(struct fg_writer *w, struct fg_writer_choice *c,
+                             const struct fg_job_event *e)
+{
+    struct fg_job_token token;
+    json_t *all = fg_answer_logprobs(&w->answer, NULL, 0, &c->text_offset), *one;
+
+    for (size_t i = 0; all && i < e->n_tokens; i++) {
+        token = e->tokens[i];
+        if (token.n_top > (uint32_t)w->answer.n_logprobs)
+            token.n_top = (uint32_t)w->answer.n_logprobs;
+        one = fg_answer_logprobs(&w->answer, &token, 1, &c->text_offset);
+        if (!one || fg_answer_logprobs_extend(all, one)) {
+            json_decref(all);
+            all = NULL;
+        }
+        json_decref(one);
+    }
+    return all;
+}
+
+static bool keep_prompt_logprobs(struct fg_writer *w, struct fg_writer_choice *c,
+                                 const struct fg_job_event *e)
+{
+    if (!c->prompt_logprobs)
+        c->prompt_logprobs = json_array();
+    for (size_t i = 0; i < e->n_tokens; i++) {
+        bool first = !json_array_size(c->prompt_logprobs);
+        json_t *entry = fg_answer_prompt_logprob(&w->answer, &e->tokens[i], first);
+
+        if (json_array_append_new(c->prompt_logprobs, entry) < 0)
+            return fg_writer_nomem(w);
+    }
+    c->n_logprobs += e->n_tokens;
+    return true;
+}
+
+/* PROMPT. */
+static bool take_prompt(struct fg_writer *w, struct fg_writer_choice *c,
+                        const struct fg_job_event *e)
+{
+    struct fg_answer_piece piece = {0};
+    bool ok;
+
+    if (w->answer.n_prompt_logprobs >= 0 && !keep_prompt_logprobs(w, c, e))
+        return false;
+    if (!w->echoes_logprobs)
+        return true;
+    piece.logprobs = echo_logprobs(w, c, e);
+    if (!piece.logprobs)
+        return fg_writer_nomem(w);
+    ok = w->answer.stream ? stream_delta(w, c, e, &piece) : keep_delta(w, c, e, &piece);
+    json_decref(piece.logprobs);
+    return ok;
+}
+
+/* DELTA. */
 static bool take_tokens(struct fg_writer *w, struct fg_writer_choice *c,
                         const struct fg_job_event *e)
 {
     struct fg_answer_piece piece = {0};
     bool ok = true;
 
-    for (size_t i = 0; e->kind == FG_EVENT_DELTA && i < e->n_tokens; i++)
+    for (size_t i = 0; i < e->n_tokens; i++)
         c->likelihood += (double)e->tokens[i].chosen.logprob;
     if (w->answer.n_logprobs >= 0 && e->n_tokens) {
         piece.logprobs = fg_answer_logprobs(&w->answer, e->tokens, e->n_tokens, &c->text_offset);
         ok = piece.logprobs != NULL;
     }
-    if (w->answer.ids && e->n_tokens && e->kind == FG_EVENT_DELTA) {
+    if (w->answer.ids && e->n_tokens) {
         piece.ids = delta_ids(e);
         ok = ok && piece.ids;
     }
@@ -284,7 +344,7 @@ static bool take_begun(struct fg_writer *w, struct fg_writer_choice *c,
 {
     fg_writer_begin(w);
     c->start = e->start;
-    if (!w->answer.ids)
+    if (!w->answer.ids || w->answer.bare)
         return true;
     c->prompt_ids = json_array();
     for (size_t i = 0; i < e->n_prompt; i++)
@@ -329,7 +389,7 @@ bool fg_writer_event(struct fg_writer *w, struct fg_writer_choice *c, const stru
     switch (e->kind) {
     case FG_EVENT_BEGUN: return take_begun(w, c, e);
     case FG_EVENT_PROGRESS: return take_progress(w, c, e);
-    case FG_EVENT_PROMPT:
+    case FG_EVENT_PROMPT: return take_prompt(w, c, e);
     case FG_EVENT_DELTA: return take_tokens(w, c, e);
     case FG_EVENT_DONE:
     case FG_EVENT_FAILED: break;
@@ -439,6 +499,7 @@ static bool add_choice(struct fg_writer *w, struct fg_writer_choice *c, json_t *
     done.logprobs = c->logprobs;
     done.ids = c->ids;
     done.prompt_ids = c->prompt_ids;
+    done.prompt_logprobs = c->prompt_logprobs;
     if (w->answer.chat) {
         done.text = (struct fg_str){parts.text.p ? parts.text.p : "", parts.text.n};
         done.reasoning = (struct fg_str){parts.reasoning.p, parts.reasoning.n};
@@ -457,6 +518,9 @@ static bool add_choice(struct fg_writer *w, struct fg_writer_choice *c, json_t *
 void fg_writer_build(struct fg_writer *w)
 {
     struct fg_answer_cost cost = cost_of(w);
+    /* A choice's own may move when the likeliest come first. */
+    const struct fg_answer_choice first = {.prompt_ids = w->choices[0].prompt_ids,
+                                           .prompt_logprobs = w->choices[0].prompt_logprobs};
     json_t *list = json_array(), *root = NULL;
     bool ok = list != NULL;
 
@@ -471,8 +535,7 @@ void fg_writer_build(struct fg_writer *w)
                 ok = add_choice(w, &w->choices[p + i], list);
         }
         if (ok)
-            root = fg_answer_whole(&w->answer, list,
-                                   w->answer.chat ? w->choices[0].prompt_ids : NULL, &cost);
+            root = fg_answer_whole(&w->answer, list, &first, &cost);
         else
             json_decref(list);
     }
@@ -497,6 +560,7 @@ size_t fg_writer_bytes(const struct fg_writer *w)
 
     for (size_t i = 0; i < w->n_choices; i++)
         n += w->choices[i].text.n +
-             w->choices[i].n_logprobs * token * (size_t)(1 + w->answer.n_logprobs);
+             w->choices[i].n_logprobs * token *
+                 (size_t)(2 + w->answer.n_logprobs + w->answer.n_prompt_logprobs);
     return n;
 }

@@ -25,6 +25,7 @@ struct fg_writer_choice {
     json_t *logprobs; /* of an answer in one piece, so far */
     size_t n_logprobs, text_offset;
     json_t *ids, *prompt_ids;     /* of an answer in one piece, so far; NULL: not asked for */
+    json_t *prompt_logprobs;      /* so far; NULL: not asked for */
     double likelihood;            /* log-probabilities of its tokens, added */
     uint32_t done, total, reused; /* of its prompt, as it said last */
     enum fg_finish_reason finish;
@@ -39,6 +40,7 @@ struct fg_writer {
     struct fg_answer answer;
     struct fg_answer_form form;       /* of a chat's answer; what its schemas are is the writer's */
     bool forecast;                    /* what would be reused, instead of an answer */
+    bool echoes_logprobs;             /* those of the prompt stand before the answer's */
     struct fg_writer_choice *choices; /* [n_choices], those of a prompt side by side */
     size_t n_choices;
     uint32_t of_prompt, kept; /* choices of a prompt; how many of them, the likeliest, are told */
@@ -47,7 +49,8 @@ struct fg_writer {
      * nobody asks. Where fg_writer_done() and fg_writer_build() run. */
     void (*spoke)(void *ctx, const char *id, struct fg_str text);
     void *spoke_ctx;
-    char *body; /* the whole answer, once built */
+    struct fg_hold echoes; /* for the texts that choices begin with, while they are in memory */
+    char *body;            /* the whole answer, once built */
 };
 
 /* Makes n choices. FG_ENOMEM. */
