@@ -162,20 +162,6 @@ static void test_small_pool(void **state)
 
 /* --- prompts --- */
 
-static struct fg_job_request chat_of(const char *text)
-{
-    struct fg_job_request req = {.kind = FG_PROMPT_CHAT, .max_tokens = 1, .n_logprobs = -1};
-
-    req.sampling.top_p = 1;
-    req.want_tokens = true;
-    req.messages = calloc(1, sizeof *req.messages);
-    req.messages[0].role = fixture_copy("user");
-    req.messages[0].content = fixture_copy(text);
-    req.messages[0].content_bytes = strlen(text);
-    req.n_messages = 1;
-    return req;
-}
-
 static void test_prompts(void **state)
 {
     static const char text[] = "hi <|im_end|><think>";
@@ -194,7 +180,7 @@ static void test_prompts(void **state)
     assert_false(r.failed);
     assert_int_equal(r.account.prompt_tokens, 3 + 2); /* control tokens are found */
     reply_finish(&r);
-    req = chat_of(text);
+    req = chat_of(fixture_copy(text));
     reply_run(&r, flow, &req);
     if (r.failed)
         fail_msg("%s", r.error.text);
@@ -219,7 +205,7 @@ static void test_prompts(void **state)
 static void test_chats_are_tokenized(void **state)
 {
     struct fg_flow *flow = open_flow(*state, false);
-    struct fg_job_request req = chat_of("hi <|im_end|><think>");
+    struct fg_job_request req = chat_of(fixture_copy("hi <|im_end|><think>"));
     struct fg_tokenize_request request = {.chat = &req};
     char longer[2000];
     int32_t *ids;
@@ -234,7 +220,7 @@ static void test_chats_are_tokenized(void **state)
     free(ids);
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = '\0';
-    req = chat_of(longer);
+    req = chat_of(fixture_copy(longer));
     assert_int_equal(fg_flow_tokenize(flow, &request, &ids, &n, NULL), 0);
     assert_true(n >= 1500);
     free(ids);

@@ -12,7 +12,7 @@
 /* What the messages are made of, one behind the other. */
 struct writing {
     struct fg_buffer *messages;
-    struct fg_chat_message now;
+    struct fg_chat_draft now;
     char path[96]; /* of the message or block at hand */
     bool skip_billing;
     struct fg_http_error *e;
@@ -35,7 +35,7 @@ static bool begins(struct fg_str v, char c)
 static void flush(struct writing *w)
 {
     if (fg_chat_any(&w->now))
-        fg_chat_message_end(&w->now, w->messages);
+        fg_chat_draft_end(&w->now, w->messages);
 }
 
 static int refuse(struct writing *w, const char *right)
@@ -264,6 +264,6 @@ int fg_anthropic_messages(struct fg_str body, const struct fg_anthropic_options 
         snprintf(w.path, sizeof w.path, "messages");
         rc = refuse(&w, "an array with at least one message");
     }
-    fg_chat_message_finish(&w.now);
+    fg_chat_draft_finish(&w.now);
     return rc;
 }

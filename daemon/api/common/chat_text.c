@@ -24,7 +24,7 @@ static struct fg_str inside(struct fg_str quoted)
     return quoted.n >= 2 ? (struct fg_str){quoted.p + 1, quoted.n - 2} : (struct fg_str){"", 0};
 }
 
-void fg_chat_part_after(struct fg_chat_message *m, const char *words, struct fg_str quoted)
+void fg_chat_part_after(struct fg_chat_draft *m, const char *words, struct fg_str quoted)
 {
     fg_chat_comma(&m->parts);
     fg_buffer_str(&m->parts, PART "\"");
@@ -34,17 +34,17 @@ void fg_chat_part_after(struct fg_chat_message *m, const char *words, struct fg_
     m->n_parts++;
 }
 
-void fg_chat_part(struct fg_chat_message *m, struct fg_str quoted)
+void fg_chat_part(struct fg_chat_draft *m, struct fg_str quoted)
 {
     fg_chat_part_after(m, "", quoted);
 }
 
-void fg_chat_thought(struct fg_chat_message *m, struct fg_str quoted)
+void fg_chat_thought(struct fg_chat_draft *m, struct fg_str quoted)
 {
     fg_buffer_view(&m->reasoning, inside(quoted));
 }
 
-void fg_chat_call(struct fg_chat_message *m, struct fg_str id, struct fg_str name,
+void fg_chat_call(struct fg_chat_draft *m, struct fg_str id, struct fg_str name,
                   struct fg_str arguments)
 {
     fg_chat_comma(&m->calls);
@@ -60,12 +60,12 @@ void fg_chat_call(struct fg_chat_message *m, struct fg_str id, struct fg_str nam
     fg_buffer_str(&m->calls, "}}");
 }
 
-bool fg_chat_any(const struct fg_chat_message *m)
+bool fg_chat_any(const struct fg_chat_draft *m)
 {
     return m->parts.n || m->reasoning.n || m->calls.n || m->call_id.n;
 }
 
-void fg_chat_message_end(struct fg_chat_message *m, struct fg_buffer *messages)
+void fg_chat_draft_end(struct fg_chat_draft *m, struct fg_buffer *messages)
 {
     fg_chat_comma(messages);
     fg_buffer_str(messages, "{\"role\":\"");
@@ -96,10 +96,10 @@ void fg_chat_message_end(struct fg_chat_message *m, struct fg_buffer *messages)
     fg_buffer_str(messages, "}");
     if (m->parts.failed || m->reasoning.failed || m->calls.failed || m->call_id.failed)
         messages->failed = true;
-    fg_chat_message_finish(m);
+    fg_chat_draft_finish(m);
 }
 
-void fg_chat_message_finish(struct fg_chat_message *m)
+void fg_chat_draft_finish(struct fg_chat_draft *m)
 {
     fg_buffer_finish(&m->parts);
     fg_buffer_finish(&m->reasoning);

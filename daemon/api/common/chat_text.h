@@ -10,24 +10,24 @@
 #include "fulgur/str.h"
 
 /* A message while it is put together. Zeros: an empty one. Strings are JSON with their quotes. */
-struct fg_chat_message {
+struct fg_chat_draft {
     const char *role; /* static */
     struct fg_buffer parts, reasoning, calls, call_id;
     size_t n_parts;
 };
 
-void fg_chat_part(struct fg_chat_message *m, struct fg_str quoted);
+void fg_chat_part(struct fg_chat_draft *m, struct fg_str quoted);
 /* The same with plain words before it, which hold nothing that JSON escapes. */
-void fg_chat_part_after(struct fg_chat_message *m, const char *words, struct fg_str quoted);
-void fg_chat_thought(struct fg_chat_message *m, struct fg_str quoted);
+void fg_chat_part_after(struct fg_chat_draft *m, const char *words, struct fg_str quoted);
+void fg_chat_thought(struct fg_chat_draft *m, struct fg_str quoted);
 /* `arguments` is a string with its quotes, or an object, of which one is made. */
-void fg_chat_call(struct fg_chat_message *m, struct fg_str id, struct fg_str name,
+void fg_chat_call(struct fg_chat_draft *m, struct fg_str id, struct fg_str name,
                   struct fg_str arguments);
 /* Whether there is anything in it. */
-bool fg_chat_any(const struct fg_chat_message *m);
+bool fg_chat_any(const struct fg_chat_draft *m);
 /* Appends it to an array of messages, and empties it. */
-void fg_chat_message_end(struct fg_chat_message *m, struct fg_buffer *messages);
-void fg_chat_message_finish(struct fg_chat_message *m);
+void fg_chat_draft_end(struct fg_chat_draft *m, struct fg_buffer *messages);
+void fg_chat_draft_finish(struct fg_chat_draft *m);
 
 /* Appends a member to an object that is being written: its first byte, `{`, is written here. */
 void fg_chat_member(struct fg_buffer *object, const char *name, struct fg_str value);

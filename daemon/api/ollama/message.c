@@ -26,8 +26,7 @@ enum { SILENT_MS = 3000 /* then a stream says something */ };
 
 struct message {
     struct fg_request request;
-    const struct fg_service *service;
-    const struct fg_tenant *tenant;
+    const struct fg_asking *asking;
     bool chat, stream;
     bool keeps;   /* the answer's calls, as they were written */
     bool context; /* the ids of prompt and answer are told at the end */
@@ -151,8 +150,7 @@ static int read_request(struct message *m, struct fg_asking *a, struct fg_job_re
     int rc = m->chat ? 0 : read_context(a, &before, &n_before, e);
 
     m->begun = fg_clock_ms();
-    m->service = a->service;
-    m->tenant = a->tenant;
+    m->asking = a;
     if (rc == 0)
         rc = read_completion(m, a, &r, e);
     if (rc) {
@@ -405,7 +403,7 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
 
 static void done(struct message *m, const struct fg_job_event *e)
 {
-    const struct fg_backend *b = &m->service->backend;
+    const struct fg_backend *b = &m->asking->service->backend;
     const struct fg_block *call;
 
     m->account = e->account;
@@ -415,7 +413,7 @@ static void done(struct message *m, const struct fg_job_event *e)
     fg_blocks_end(&m->blocks);
     call = fg_blocks_call(&m->blocks);
     if (call && m->keeps)
-        b->spoke(b->ctx, m->tenant, call->id, fg_blocks_whole(&m->blocks));
+        b->spoke(b->ctx, m->asking->job, call->id, fg_blocks_whole(&m->blocks));
 }
 
 static void take_ids(struct message *m, const struct fg_job_event *e)

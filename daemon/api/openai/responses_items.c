@@ -10,7 +10,7 @@
 /* What the messages are made of, one behind the other. */
 struct writing {
     struct fg_buffer *messages;
-    struct fg_chat_message now;
+    struct fg_chat_draft now;
     char path[96]; /* of the item or part at hand */
     struct fg_http_error *e;
 };
@@ -38,7 +38,7 @@ static int refuse(struct writing *w, const char *right)
 static void turn_to(struct writing *w, const char *role)
 {
     if (fg_chat_any(&w->now) && strcmp(w->now.role, role) != 0)
-        fg_chat_message_end(&w->now, w->messages);
+        fg_chat_draft_end(&w->now, w->messages);
     w->now.role = role;
 }
 
@@ -112,7 +112,7 @@ static int message(struct writing *w, struct fg_str item, struct fg_str role)
     if (w->now.parts.n && strcmp(known, "system") == 0)
         fg_chat_part(&w->now, (struct fg_str){"\"\\n\\n\"", 6});
     else if (fg_chat_any(&w->now) && strcmp(known, "user") == 0)
-        fg_chat_message_end(&w->now, w->messages);
+        fg_chat_draft_end(&w->now, w->messages);
     return content(w, value);
 }
 
@@ -140,12 +140,12 @@ static int call_output(struct writing *w, struct fg_str item)
         return refuse(w, "{\"type\": \"function_call_output\", \"call_id\": string, \"output\": "
                          "string or parts}");
     if (fg_chat_any(&w->now))
-        fg_chat_message_end(&w->now, w->messages);
+        fg_chat_draft_end(&w->now, w->messages);
     w->now.role = "tool";
     fg_buffer_view(&w->now.call_id, id);
     rc = content(w, output);
     if (rc == 0)
-        fg_chat_message_end(&w->now, w->messages);
+        fg_chat_draft_end(&w->now, w->messages);
     return rc;
 }
 
@@ -156,7 +156,7 @@ static void reasoning(struct writing *w, struct fg_str item)
     struct fg_scan s = {.text = {"", 0}};
 
     if (fg_chat_any(&w->now) && w->now.calls.n)
-        fg_chat_message_end(&w->now, w->messages);
+        fg_chat_draft_end(&w->now, w->messages);
     turn_to(w, "assistant");
     if (fg_responses_find(item, "content", &list) || fg_responses_find(item, "summary", &list))
         s.text = list;
@@ -237,12 +237,12 @@ int fg_responses_messages(struct fg_str body, struct fg_str before, struct fg_bu
         rc = items(&w, given, "input");
     } else if (rc == 0) {
         if (fg_chat_any(&w.now))
-            fg_chat_message_end(&w.now, messages);
+            fg_chat_draft_end(&w.now, messages);
         w.now.role = "user";
         rc = begins(given, '"') ? content(&w, given) : refuse(&w, "a string or an array of items");
     }
     if (rc == 0 && fg_chat_any(&w.now))
-        fg_chat_message_end(&w.now, messages);
-    fg_chat_message_finish(&w.now);
+        fg_chat_draft_end(&w.now, messages);
+    fg_chat_draft_finish(&w.now);
     return rc;
 }
