@@ -111,7 +111,6 @@ static void add_qwen35_keys(struct maker *k, const char *arch)
         {"ssm.time_step_rank", m->n_head_v},
         {"ssm.inner_size", m->n_head_v * m->delta_dim},
         {"nextn_predict_layers", m->n_left_out},
-        {"expert_feed_forward_length", m->n_ff},
         {"expert_shared_feed_forward_length", m->n_ff_shared},
     };
     char key[96];
@@ -140,6 +139,7 @@ static void add_keys(struct maker *k, const char *arch)
         {"rope.dimension_count", m->rope_dim},
         {"expert_count", m->n_expert},
         {"expert_used_count", m->n_expert_used},
+        {"expert_feed_forward_length", m->n_ff},
     };
     char key[96];
 
