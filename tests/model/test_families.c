@@ -167,6 +167,8 @@ static void variants_refused(void **state)
                    "key 'llama.use_parallel_residual': is true");
     hparams_refuse(with_bool(mixtral(), "llama.expert_weights_norm", false), FG_EUNSUPPORTED,
                    "key 'llama.expert_weights_norm': is false");
+    hparams_refuse(with_f32(mixtral(), "llama.router_logit_softcapping", 30), FG_EUNSUPPORTED,
+                   "key 'llama.router_logit_softcapping'");
     hparams_refuse(with_u32(mixtral(), "llama.expert_gating_func", 2), FG_EUNSUPPORTED,
                    "key 'llama.expert_gating_func'");
 }

@@ -451,9 +451,10 @@ static void tensors_of_wrong_shape_or_type(void **state)
 static void tensors_unsupported(void **state)
 {
     static const char *const names[] = {
-        "blk.0.attn_qkv.bias",      "blk.2.ffn_down.bias",      "output.bias",
-        "blk.1.attn_q_norm.weight", "blk.0.attn_k_norm.weight", "blk.0.ffn_up_shexp.weight",
-        "rope_factors_long.weight",
+        "blk.0.attn_qkv.bias",        "blk.2.ffn_down.bias",      "output.bias",
+        "blk.1.attn_q_norm.weight",   "blk.0.attn_k_norm.weight", "blk.0.ffn_up_shexp.weight",
+        "rope_factors_long.weight",   "blk.0.attn_sinks.weight",  "blk.1.post_ffw_norm.weight",
+        "blk.2.attn_sub_norm.weight", "blk.0.attn_output.scale",
     };
     const uint64_t eight = 8;
     float factors[8] = {1, 2, 3, 4, 5, 6, 0, 8};

@@ -100,6 +100,8 @@ static int refuse_more(const struct fg_keys *s)
     if (!rc)
         rc = fg_key_refuse_bool(s, "use_parallel_residual", false);
     if (!rc)
+        rc = fg_key_refuse_bool(s, "expert_weights_norm", true);
+    if (!rc)
         rc = fg_key_u32(s, (struct fg_u32_key){"attention.sliding_window", 0, UINT32_MAX, 0, true},
                         &window);
     if (rc || window == 0)
@@ -124,6 +126,8 @@ int fg_keys_refuse_variants_but(const struct fg_keys *s, unsigned own)
         {"attention.clamp_kqv", {0, 0}, 0},
         {"attention.max_alibi_bias", {0, 0}, 0},
         {"attention.temperature_scale", {0, 0}, 0},
+        {"attention.output_scale", {1, 0}, 0},
+        {"router_logit_softcapping", {0, 0}, 0},
         {"attention.q_lora_rank", {0, 0}, 0},
         {"attention.kv_lora_rank", {0, 0}, 0},
         {"attention.shared_kv_layers", {0, 0}, 0},

@@ -65,7 +65,7 @@ int fg_keys_rope(const struct fg_keys *k, bool needed, struct fg_heads *heads,
 
 /* Experts, all layers alike: their number, how many of them a token takes, their width, which is
  * that of the key, or what `n_ff` holds where the key is optional; keys_experts.c. Errors of
- * fg_key_u32(), FG_EUNSUPPORTED. */
+ * fg_key_u32(). */
 int fg_keys_experts(const struct fg_keys *k, uint32_t n_layer, struct fg_block_shape *s);
 /* Whether gate and up of the layer's experts are one tensor. */
 bool fg_keys_fused_experts(const struct fg_keys *k, uint32_t layer);

@@ -18,7 +18,7 @@ int fg_keys_experts(const struct fg_keys *k, uint32_t n_layer, struct fg_block_s
         rc = fg_key_u32(
             k, (struct fg_u32_key){"expert_feed_forward_length", 1, FG_MAX_FF, n_layer, optional},
             &s->moe.n_ff);
-    return rc ? rc : fg_key_refuse_bool(k, "expert_weights_norm", true);
+    return rc;
 }
 
 bool fg_keys_fused_experts(const struct fg_keys *k, uint32_t layer)
