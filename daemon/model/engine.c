@@ -65,7 +65,8 @@ static int alloc_tables(struct fg_engine *e, struct fg_err *err)
     e->slot_used = calloc(e->opt.n_seq, sizeof *e->slot_used);
     if (!e->inv_freq || !e->page_refs || !e->free_pages || !e->slot_used)
         return fg_fail(err, FG_ENOMEM, "out of memory for the page tables");
-    fg_rope_frequencies(e->hp.rope_dim, e->hp.rope_freq_base, e->hp.rope_factors, e->inv_freq);
+    e->rope_magnitude = fg_rope_frequencies(e->hp.rope_dim, e->hp.rope_freq_base,
+                                            e->hp.rope_factors, &e->hp.rope_scaling, e->inv_freq);
     for (uint32_t i = 0; i < e->opt.n_pages; i++)
         e->free_pages[e->n_free++] = e->opt.n_pages - 1 - i;
     return 0;

@@ -18,8 +18,8 @@ static void fill_token(struct fg_engine *e, uint32_t row, int32_t id, uint32_t p
     tokens[row] = (struct fg_token_row){(uint32_t)id, pos, slot, 0};
     for (uint32_t i = 0; e->memory.page_bytes && i < half; i++) {
         double angle = pos * e->inv_freq[i];
-        rope[(row * half + i) * 2] = (float)cos(angle);
-        rope[(row * half + i) * 2 + 1] = (float)sin(angle);
+        rope[(row * half + i) * 2] = (float)(e->rope_magnitude * cos(angle));
+        rope[(row * half + i) * 2 + 1] = (float)(e->rope_magnitude * sin(angle));
     }
 }
 

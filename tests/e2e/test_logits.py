@@ -94,6 +94,20 @@ class Logits(unittest.TestCase):
     def test_m1_b(self):
         self.golden("m1-b")
 
+    def test_plain_families(self):
+        """Splits and restores of those; their bits on each driver are test_logit_hashes.py's."""
+        for name in ("qwen2-a", "llama-b"):
+            model, tokens = VECTORS / f"{name}.gguf", VECTORS / f"{name}.tokens.i32"
+            whole, _ = self.run_eval(model, tokens, "--kv", "f16")
+            for split in ("1", "random:5"):
+                got, _ = self.run_eval(model, tokens, "--kv", "f16", "--split", split)
+                self.assertEqual(got, whole, f"{name}, split {split}")
+            cache = self.path("cache-" + name)
+            for want in (0, 128):
+                got, printed = self.run_eval(model, tokens, "--kv", "f16", "--cache-dir", cache, "--split", "100")
+                self.assertIn(f"restored {want} of 150 tokens", printed, name)
+                self.assertEqual(got, whole[want * (len(whole) // 150):], name)
+
     @unittest.skipUnless(SMOL, "FG_TEST_SMOLLM2 does not name SmolLM2-135M-Instruct.Q4_1.gguf")
     def test_smollm2(self):
         cases = json.loads((VECTORS / "smollm2.json").read_text())

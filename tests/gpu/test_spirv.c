@@ -40,6 +40,7 @@ static const struct {
     {"delta_gate", "ssss", "", {32}},
     {"head_gate", "ss", "", {16}},
     {"row_gate", "ss", "", {12}},
+    {"bias", "ss", "", {12}},
     {"best", "ss", "", {20}},
     {"moe_route", "sssss", "", {16}},
     {"moe_group", "sss", "", {12}},

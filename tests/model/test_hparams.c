@@ -9,49 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hparams_lab.h"
 #include "tiny_model.h"
 
 static const float ones[512] = {1, 1, 1, 1, 1, 1, 1, 1};
-
-/* Opens what the writer holds, destroys the writer, and expects the parameters to be sound. */
-static struct fg_gguf *accept(struct gguf_writer *w, struct fg_hparams *hp)
-{
-    struct fg_gguf *g;
-    struct fg_err err = {0};
-    int rc;
-
-    assert_int_equal(gguf_writer_open(w, &g, &err), 0);
-    gguf_writer_destroy(w);
-    rc = fg_hparams_init(hp, g, &err);
-    if (rc)
-        print_error("%s\n", err.text);
-    assert_int_equal(rc, 0);
-    assert_non_null(hp->blocks);
-    return g;
-}
-
-static void refuse(struct gguf_writer *w, int code, const char *text)
-{
-    struct fg_gguf *g;
-    struct fg_hparams hp;
-    struct fg_err err = {0};
-    int rc;
-
-    rc = gguf_writer_open(w, &g, &err);
-    if (rc)
-        print_error("%s\n", err.text);
-    assert_int_equal(rc, 0);
-    gguf_writer_destroy(w);
-    rc = fg_hparams_init(&hp, g, &err);
-    if (rc != code || !strstr(err.text, text))
-        print_error("got %d '%s', wanted %d '%s'\n", rc, rc ? err.text : "", code, text);
-    assert_int_equal(rc, code);
-    assert_int_equal(err.code, code);
-    assert_non_null(strstr(err.text, text));
-    assert_null(strchr(err.text, '\n'));
-    assert_int_equal(fg_hparams_init(&hp, g, NULL), code);
-    fg_gguf_close(g);
-}
 
 static struct gguf_writer *minimax(void)
 {
@@ -65,45 +26,6 @@ static struct gguf_writer *llama(void)
     struct tiny_model m = tiny_llama();
 
     return tiny_model_write(&m);
-}
-
-static struct gguf_writer *without(struct gguf_writer *w, const char *key)
-{
-    gguf_writer_drop_key(w, key);
-    return w;
-}
-
-static struct gguf_writer *with_u32(struct gguf_writer *w, const char *key, uint32_t v)
-{
-    gguf_writer_drop_key(w, key);
-    gguf_writer_u32(w, key, v);
-    return w;
-}
-
-static struct gguf_writer *with_f32(struct gguf_writer *w, const char *key, float v)
-{
-    gguf_writer_drop_key(w, key);
-    gguf_writer_f32(w, key, v);
-    return w;
-}
-
-static struct gguf_writer *with_i32s(struct gguf_writer *w, const char *key, const int32_t *v,
-                                     uint64_t n)
-{
-    gguf_writer_drop_key(w, key);
-    gguf_writer_i32_array(w, key, v, n);
-    return w;
-}
-
-/* Replaces a tensor by one of another shape or type; the product of ne is at most 512. */
-static struct gguf_writer *with_tensor(struct gguf_writer *w, const char *name, enum fg_dtype type,
-                                       uint64_t a, uint64_t b)
-{
-    const uint64_t ne[] = {a, b};
-
-    gguf_writer_drop_tensor(w, name);
-    gguf_writer_tensor(w, name, type, 2, ne, ones);
-    return w;
 }
 
 /* What the keys said of all layers alike, as the blocks have it; the last softmax layer's heads. */
@@ -240,7 +162,7 @@ static void llama_and_its_defaults(void **state)
     gguf_writer_drop_key(w, "llama.expert_count");
     gguf_writer_drop_key(w, "llama.expert_used_count");
     gguf_writer_str(w, "llama.rope.scaling.type", "none");
-    g = accept(w, &hp);
+    g = hparams_accept(w, &hp);
     assert_string_equal(fg_hparams_family(&hp), "llama");
     struct flat f = flat_of(&hp);
     assert_int_equal(hp.n_layer, 3);
@@ -282,7 +204,7 @@ static void every_type_and_tied_or_not(void **state)
             m[k].tied = i % 2 == 0;
             w = tiny_model_write(&m[k]);
             gguf_writer_tensor(w, "something.else", FG_F32, 1, (uint64_t[]){3}, ones);
-            g = accept(w, &hp);
+            g = hparams_accept(w, &hp);
             assert_int_equal(hp.tied_output, i % 2 == 0);
             fg_hparams_finish(&hp);
             fg_gguf_close(g);
@@ -302,27 +224,28 @@ static void recurrent_layers(void **state)
     (void)state;
     m.n_layer = 9;
     m.recurrent = NULL;
-    g = accept(tiny_model_write(&m), &hp);
+    g = hparams_accept(tiny_model_write(&m), &hp);
     for (int i = 0; i < 9; i++)
         assert_int_equal(flat_of(&hp).recurrent[i], i != 7);
     fg_hparams_finish(&hp);
     fg_gguf_close(g);
     m.recurrent = odd;
-    g = accept(tiny_model_write(&m), &hp);
+    g = hparams_accept(tiny_model_write(&m), &hp);
     assert_memory_equal(flat_of(&hp).recurrent, odd, 9);
     fg_hparams_finish(&hp);
     fg_gguf_close(g);
     w = with_i32s(minimax(), "minimax-01.attention.recurrent_layers", as_ints, 4);
-    g = accept(w, &hp);
+    g = hparams_accept(w, &hp);
     assert_true(flat_of(&hp).recurrent[0] == 1 && flat_of(&hp).recurrent[3] == 0);
     fg_hparams_finish(&hp);
     fg_gguf_close(g);
-    refuse(with_i32s(minimax(), "minimax-01.attention.recurrent_layers", as_ints, 3), FG_EFORMAT,
-           "key 'minimax-01.attention.recurrent_layers': has 3 elements, it must have "
-           "block_count, 4");
+    hparams_refuse(with_i32s(minimax(), "minimax-01.attention.recurrent_layers", as_ints, 3),
+                   FG_EFORMAT,
+                   "key 'minimax-01.attention.recurrent_layers': has 3 elements, it must have "
+                   "block_count, 4");
     w = without(minimax(), "minimax-01.attention.recurrent_layers");
-    refuse(with_u32(w, "minimax-01.block_count", 1), FG_EUNSUPPORTED,
-           "key 'minimax-01.block_count': is 1");
+    hparams_refuse(with_u32(w, "minimax-01.block_count", 1), FG_EUNSUPPORTED,
+                   "key 'minimax-01.block_count': is 1");
 }
 
 static void arrays_for_each_layer(void **state)
@@ -330,17 +253,18 @@ static void arrays_for_each_layer(void **state)
     static const int32_t same[] = {2, 2, 2}, mixed[] = {2, 2, 1}, minus[] = {-2, -2, -2};
     const char *key = "llama.attention.head_count_kv";
     struct fg_hparams hp;
-    struct fg_gguf *g = accept(with_i32s(llama(), key, same, 3), &hp);
+    struct fg_gguf *g = hparams_accept(with_i32s(llama(), key, same, 3), &hp);
 
     (void)state;
     assert_int_equal(flat_of(&hp).n_head_kv, 2);
     fg_hparams_finish(&hp);
     fg_gguf_close(g);
-    refuse(with_i32s(llama(), key, mixed, 3), FG_EUNSUPPORTED,
-           "key 'llama.attention.head_count_kv': layer 0 has 2 and layer 2 has 1");
-    refuse(with_i32s(llama(), key, same, 2), FG_EFORMAT, "an array of 2, wanted a u32 or one for");
-    refuse(with_i32s(llama(), key, same, 0), FG_EFORMAT, "an array of 0");
-    refuse(with_i32s(llama(), key, minus, 3), FG_EFORMAT, "head_count_kv': is -2");
+    hparams_refuse(with_i32s(llama(), key, mixed, 3), FG_EUNSUPPORTED,
+                   "key 'llama.attention.head_count_kv': layer 0 has 2 and layer 2 has 1");
+    hparams_refuse(with_i32s(llama(), key, same, 2), FG_EFORMAT,
+                   "an array of 2, wanted a u32 or one for");
+    hparams_refuse(with_i32s(llama(), key, same, 0), FG_EFORMAT, "an array of 0");
+    hparams_refuse(with_i32s(llama(), key, minus, 3), FG_EFORMAT, "head_count_kv': is -2");
 }
 
 static void numbers_out_of_range(void **state)
@@ -380,14 +304,14 @@ static void numbers_out_of_range(void **state)
 
         snprintf(key, sizeof key, "minimax-01.%s", rows[i].key);
         snprintf(text, sizeof text, "key '%s': %s", key, rows[i].text);
-        refuse(with_u32(minimax(), key, rows[i].v), FG_EFORMAT, text);
+        hparams_refuse(with_u32(minimax(), key, rows[i].v), FG_EFORMAT, text);
     }
     for (size_t k = 0; k < 3; k++)
         for (size_t i = 0; i < 4; i++) {
             char text[128];
 
             snprintf(text, sizeof text, "key '%s': is ", floats[k]);
-            refuse(with_f32(minimax(), floats[k], bad[i]), FG_EFORMAT, text);
+            hparams_refuse(with_f32(minimax(), floats[k], bad[i]), FG_EFORMAT, text);
         }
 }
 
@@ -413,10 +337,10 @@ static void keys_missing(void **state)
         char text[128];
 
         snprintf(text, sizeof text, "key '%s': it is missing", required[i]);
-        refuse(without(minimax(), required[i]), FG_EFORMAT, text);
+        hparams_refuse(without(minimax(), required[i]), FG_EFORMAT, text);
     }
-    refuse(with_f32(minimax(), "minimax-01.block_count", 4), FG_EFORMAT,
-           "key 'minimax-01.block_count': found f32, wanted a u32");
+    hparams_refuse(with_f32(minimax(), "minimax-01.block_count", 4), FG_EFORMAT,
+                   "key 'minimax-01.block_count': found f32, wanted a u32");
 }
 
 static void models_unsupported(void **state)
@@ -426,38 +350,34 @@ static void models_unsupported(void **state)
     (void)state;
     gguf_writer_drop_key(w, "general.architecture");
     gguf_writer_str(w, "general.architecture", "qwen\n3");
-    refuse(w, FG_EUNSUPPORTED,
-           "'qwen?3' is not supported; minimax-01, llama, qwen35 and qwen35moe are");
-    refuse(with_u32(minimax(), "minimax-01.attention.value_length", 16), FG_EUNSUPPORTED,
-           "key 'minimax-01.attention.value_length': is 16, but key_length is 32");
+    hparams_refuse(
+        w, FG_EUNSUPPORTED,
+        "'qwen?3' is not supported; minimax-01, llama, qwen2, qwen3, qwen3moe, qwen35 and "
+        "qwen35moe are");
+    hparams_refuse(with_u32(minimax(), "minimax-01.attention.value_length", 16), FG_EUNSUPPORTED,
+                   "key 'minimax-01.attention.value_length': is 16, but key_length is 32");
     w = with_u32(minimax(), "minimax-01.attention.value_length", 31);
-    refuse(with_u32(w, "minimax-01.attention.key_length", 31), FG_EUNSUPPORTED,
-           "key 'minimax-01.attention.key_length': is 31; only even");
-    refuse(with_u32(llama(), "llama.expert_count", 8), FG_EUNSUPPORTED,
-           "key 'llama.expert_count': is 8; experts are not supported in llama files");
-    w = llama();
-    gguf_writer_str(w, "llama.rope.scaling.type", "linear");
-    refuse(w, FG_EUNSUPPORTED, "key 'llama.rope.scaling.type': rope scaling is not supported");
-    refuse(with_f32(llama(), "llama.rope.scaling.factor", 4), FG_EUNSUPPORTED,
-           "key 'llama.rope.scaling.factor'");
-    refuse(with_u32(llama(), "llama.attention.sliding_window", 4096), FG_EUNSUPPORTED,
-           "key 'llama.attention.sliding_window': is set, which is not supported");
-    refuse(with_f32(llama(), "llama.residual_scale", 0.5f), FG_EUNSUPPORTED,
-           "key 'llama.residual_scale'");
-    refuse(with_f32(llama(), "llama.logit_scale", NAN), FG_EUNSUPPORTED, "key 'llama.logit_scale'");
+    hparams_refuse(with_u32(w, "minimax-01.attention.key_length", 31), FG_EUNSUPPORTED,
+                   "key 'minimax-01.attention.key_length': is 31; only even");
+    hparams_refuse(with_f32(llama(), "llama.residual_scale", 0.5f), FG_EUNSUPPORTED,
+                   "key 'llama.residual_scale'");
+    hparams_refuse(with_f32(llama(), "llama.logit_scale", NAN), FG_EUNSUPPORTED,
+                   "key 'llama.logit_scale'");
 }
 
 static void neutral_variants_pass(void **state)
 {
-    struct gguf_writer *w = with_u32(llama(), "llama.attention.sliding_window", 0);
+    struct gguf_writer *w = llama();
     struct fg_hparams hp;
     struct fg_gguf *g;
 
     (void)state;
     with_f32(w, "llama.logit_scale", 1);
     with_f32(w, "llama.rope.scaling.factor", 1);
+    with_u32(w, "llama.attention.sliding_window", 65536); /* the context */
+    with_bool(w, "llama.attention.causal", true);
     with_u32(w, "split.count", 1);
-    g = accept(w, &hp);
+    g = hparams_accept(w, &hp);
     fg_hparams_finish(&hp);
     fg_gguf_close(g);
 }
@@ -479,54 +399,62 @@ static void tensors_missing(void **state)
         snprintf(text, sizeof text, "tensor '%s': it is missing", name);
         w = minimax();
         gguf_writer_drop_tensor(w, name);
-        refuse(w, FG_EFORMAT, text);
+        hparams_refuse(w, FG_EFORMAT, text);
     }
     for (size_t i = 0; i < sizeof dense / sizeof dense[0]; i++) {
         snprintf(name, sizeof name, "blk.1.%s.weight", dense[i]);
         snprintf(text, sizeof text, "tensor '%s': it is missing", name);
         w = llama();
         gguf_writer_drop_tensor(w, name);
-        refuse(w, FG_EFORMAT, text);
+        hparams_refuse(w, FG_EFORMAT, text);
     }
     w = minimax();
     gguf_writer_drop_tensor(w, "token_embd.weight");
-    refuse(w, FG_EFORMAT, "tensor 'token_embd.weight': it is missing");
+    hparams_refuse(w, FG_EFORMAT, "tensor 'token_embd.weight': it is missing");
     w = minimax();
     gguf_writer_drop_tensor(w, "output_norm.weight");
-    refuse(w, FG_EFORMAT, "tensor 'output_norm.weight': it is missing; one of shape [64, 1, 1]");
+    hparams_refuse(w, FG_EFORMAT,
+                   "tensor 'output_norm.weight': it is missing; one of shape [64, 1, 1]");
 }
 
 static void tensors_of_wrong_shape_or_type(void **state)
 {
     (void)state;
-    refuse(with_tensor(minimax(), "blk.3.attn_k.weight", FG_F32, 64, 8), FG_EFORMAT,
-           "tensor 'blk.3.attn_k.weight': its shape is [64, 8, 1, 1], it must be [64, 64, 1, 1]");
-    refuse(with_tensor(minimax(), "blk.0.attn_norm_2.weight", FG_F32, 64, 1), FG_EFORMAT,
-           "tensor 'blk.0.attn_norm_2.weight': its shape is [64, 1, 1, 1], it must be [128, 1, 1");
-    refuse(with_tensor(minimax(), "blk.1.ffn_down_exps.weight", FG_F32, 96, 4), FG_EFORMAT,
-           "its shape is [96, 4, 1, 1], it must be [96, 64, 4, 1]");
-    refuse(with_tensor(minimax(), "output.weight", FG_F32, 64, 8), FG_EFORMAT,
-           "tensor 'output.weight': its shape is [64, 8, 1, 1], it must be [64, 96, 1, 1]");
-    refuse(with_tensor(minimax(), "token_embd.weight", FG_F32, 32, 8), FG_EFORMAT,
-           "tensor 'token_embd.weight': its shape is [32, 8, 1, 1], it must be [64, 8, 1, 1]");
-    refuse(with_tensor(minimax(), "blk.0.ffn_norm.weight", FG_F16, 64, 1), FG_EUNSUPPORTED,
-           "tensor 'blk.0.ffn_norm.weight': its type is F16, it must be F32");
-    refuse(with_u32(minimax(), "minimax-01.attention.head_count_kv", 4), FG_EFORMAT,
-           "tensor 'blk.3.attn_k.weight': its shape is [64, 64, 1, 1], it must be [64, 128, 1, 1]");
-    refuse(with_tensor(llama(), "blk.2.ffn_up.weight", FG_F32, 64, 2), FG_EFORMAT,
-           "tensor 'blk.2.ffn_up.weight': its shape is [64, 2, 1, 1], it must be [64, 96, 1, 1]");
-    refuse(with_tensor(llama(), "rope_freqs.weight", FG_F32, 16, 1), FG_EFORMAT,
-           "tensor 'rope_freqs.weight': its shape is [16, 1, 1, 1], it must be [8, 1, 1, 1]");
-    refuse(with_tensor(llama(), "rope_freqs.weight", FG_F16, 8, 1), FG_EUNSUPPORTED,
-           "tensor 'rope_freqs.weight': its type is F16");
+    hparams_refuse(
+        with_tensor(minimax(), "blk.3.attn_k.weight", FG_F32, 64, 8), FG_EFORMAT,
+        "tensor 'blk.3.attn_k.weight': its shape is [64, 8, 1, 1], it must be [64, 64, 1, 1]");
+    hparams_refuse(
+        with_tensor(minimax(), "blk.0.attn_norm_2.weight", FG_F32, 64, 1), FG_EFORMAT,
+        "tensor 'blk.0.attn_norm_2.weight': its shape is [64, 1, 1, 1], it must be [128, 1, 1");
+    hparams_refuse(with_tensor(minimax(), "blk.1.ffn_down_exps.weight", FG_F32, 96, 4), FG_EFORMAT,
+                   "its shape is [96, 4, 1, 1], it must be [96, 64, 4, 1]");
+    hparams_refuse(with_tensor(minimax(), "output.weight", FG_F32, 64, 8), FG_EFORMAT,
+                   "tensor 'output.weight': its shape is [64, 8, 1, 1], it must be [64, 96, 1, 1]");
+    hparams_refuse(
+        with_tensor(minimax(), "token_embd.weight", FG_F32, 32, 8), FG_EFORMAT,
+        "tensor 'token_embd.weight': its shape is [32, 8, 1, 1], it must be [64, 8, 1, 1]");
+    hparams_refuse(with_tensor(minimax(), "blk.0.ffn_norm.weight", FG_F16, 64, 1), FG_EUNSUPPORTED,
+                   "tensor 'blk.0.ffn_norm.weight': its type is F16, it must be F32");
+    hparams_refuse(
+        with_u32(minimax(), "minimax-01.attention.head_count_kv", 4), FG_EFORMAT,
+        "tensor 'blk.3.attn_k.weight': its shape is [64, 64, 1, 1], it must be [64, 128, 1, 1]");
+    hparams_refuse(
+        with_tensor(llama(), "blk.2.ffn_up.weight", FG_F32, 64, 2), FG_EFORMAT,
+        "tensor 'blk.2.ffn_up.weight': its shape is [64, 2, 1, 1], it must be [64, 96, 1, 1]");
+    hparams_refuse(
+        with_tensor(llama(), "rope_freqs.weight", FG_F32, 16, 1), FG_EFORMAT,
+        "tensor 'rope_freqs.weight': its shape is [16, 1, 1, 1], it must be [8, 1, 1, 1]");
+    hparams_refuse(with_tensor(llama(), "rope_freqs.weight", FG_F16, 8, 1), FG_EUNSUPPORTED,
+                   "tensor 'rope_freqs.weight': its type is F16");
 }
 
 static void tensors_unsupported(void **state)
 {
     static const char *const names[] = {
-        "blk.0.attn_q.bias",        "blk.2.ffn_down.bias",      "output.bias",
-        "blk.1.attn_q_norm.weight", "blk.0.attn_k_norm.weight", "blk.0.ffn_up_shexp.weight",
-        "rope_factors_long.weight",
+        "blk.0.attn_qkv.bias",        "blk.2.ffn_down.bias",      "output.bias",
+        "blk.1.attn_q_norm.weight",   "blk.0.attn_k_norm.weight", "blk.0.ffn_up_shexp.weight",
+        "rope_factors_long.weight",   "blk.0.attn_sinks.weight",  "blk.1.post_ffw_norm.weight",
+        "blk.2.attn_sub_norm.weight", "blk.0.attn_output.scale",
     };
     const uint64_t eight = 8;
     float factors[8] = {1, 2, 3, 4, 5, 6, 0, 8};
@@ -536,14 +464,14 @@ static void tensors_unsupported(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(text, sizeof text, "tensor '%s': ", names[i]);
-        refuse(with_tensor(llama(), names[i], FG_F32, 8, 1), FG_EUNSUPPORTED, text);
-        refuse(with_tensor(minimax(), names[i], FG_F32, 8, 1), FG_EUNSUPPORTED, text);
+        hparams_refuse(with_tensor(llama(), names[i], FG_F32, 8, 1), FG_EUNSUPPORTED, text);
+        hparams_refuse(with_tensor(minimax(), names[i], FG_F32, 8, 1), FG_EUNSUPPORTED, text);
     }
-    refuse(with_tensor(minimax(), "rope_freqs.weight", FG_F32, 8, 1), FG_EUNSUPPORTED,
-           "tensor 'rope_freqs.weight': rotary factors are supported in llama files only");
+    hparams_refuse(with_tensor(minimax(), "rope_freqs.weight", FG_F32, 8, 1), FG_EUNSUPPORTED,
+                   "tensor 'rope_freqs.weight': rotary factors are supported in llama files only");
     w = llama();
     gguf_writer_tensor(w, "rope_freqs.weight", FG_F32, 1, &eight, factors);
-    refuse(w, FG_EFORMAT, "tensor 'rope_freqs.weight': element 6 is 0");
+    hparams_refuse(w, FG_EFORMAT, "tensor 'rope_freqs.weight': element 6 is 0");
 }
 
 static void vocabulary_must_agree(void **state)
@@ -553,10 +481,11 @@ static void vocabulary_must_agree(void **state)
 
     (void)state;
     gguf_writer_str_array(w, "tokenizer.ggml.tokens", tokens, 2);
-    refuse(w, FG_EFORMAT,
-           "key 'tokenizer.ggml.tokens': has 2 elements, but token_embd.weight has 96 rows");
-    refuse(with_u32(minimax(), "tokenizer.ggml.tokens", 1), FG_EFORMAT,
-           "key 'tokenizer.ggml.tokens': found u32, wanted an array of strings");
+    hparams_refuse(
+        w, FG_EFORMAT,
+        "key 'tokenizer.ggml.tokens': has 2 elements, but token_embd.weight has 96 rows");
+    hparams_refuse(with_u32(minimax(), "tokenizer.ggml.tokens", 1), FG_EFORMAT,
+                   "key 'tokenizer.ggml.tokens': found u32, wanted an array of strings");
 }
 
 int main(void)

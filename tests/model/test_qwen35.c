@@ -229,7 +229,7 @@ static void keys_refused(void **state)
     gguf_writer_i32_array(w, "qwen35.rope.dimension_sections", negative, 4);
     refuse(w, FG_EFORMAT, "key 'qwen35.rope.dimension_sections': it must be at most 4 numbers");
     w = dense();
-    gguf_writer_str(w, "qwen35.rope.scaling.type", "yarn");
+    gguf_writer_str(w, "qwen35.rope.scaling.type", "longrope");
     refuse(w, FG_EUNSUPPORTED, "key 'qwen35.rope.scaling.type'");
     refuse(with_bool(dense(), "qwen35.attention.causal", false), FG_EUNSUPPORTED,
            "key 'qwen35.attention.causal': is false");

@@ -54,6 +54,8 @@ static void add_vector(struct maker *k, const char *name, const struct fg_tensor
         s = (struct spread){-1, 0.999f};
     else if (strcmp(row->name, "ssm_dt.bias") == 0)
         s = (struct spread){-1, 2};
+    else if (row->bare && strncmp(row->name, "attn_", 5) == 0)
+        s = (struct spread){0, 0.5f}; /* biases */
     add(k, name, FG_F32, row->ne, s);
 }
 
@@ -84,9 +86,11 @@ static void add_table(struct maker *k, int layer, const struct fg_tensor_table *
     }
 }
 
-static bool is_llama(const struct tiny_model *m)
+/* All layers alike, of families/plain_layers.h. */
+static bool is_plain(const struct tiny_model *m)
 {
-    return m->family == &fg_llama;
+    return m->family == &fg_llama || m->family == &fg_qwen2 || m->family == &fg_qwen3 ||
+           m->family == &fg_qwen3moe;
 }
 
 static bool is_qwen35(const struct tiny_model *m)
@@ -107,7 +111,6 @@ static void add_qwen35_keys(struct maker *k, const char *arch)
         {"ssm.time_step_rank", m->n_head_v},
         {"ssm.inner_size", m->n_head_v * m->delta_dim},
         {"nextn_predict_layers", m->n_left_out},
-        {"expert_feed_forward_length", m->n_ff},
         {"expert_shared_feed_forward_length", m->n_ff_shared},
     };
     char key[96];
@@ -136,6 +139,7 @@ static void add_keys(struct maker *k, const char *arch)
         {"rope.dimension_count", m->rope_dim},
         {"expert_count", m->n_expert},
         {"expert_used_count", m->n_expert_used},
+        {"expert_feed_forward_length", m->n_ff},
     };
     char key[96];
 
@@ -147,10 +151,10 @@ static void add_keys(struct maker *k, const char *arch)
     snprintf(key, sizeof key, "%s.attention.layer_norm_rms_epsilon", arch);
     gguf_writer_f32(k->w, key, 1e-5f);
     snprintf(key, sizeof key, "%s.rope.freq_base", arch);
-    gguf_writer_f32(k->w, key, is_llama(m) ? 10000.0f : 1e7f);
+    gguf_writer_f32(k->w, key, is_plain(m) ? 10000.0f : 1e7f);
     if (is_qwen35(m))
         add_qwen35_keys(k, arch);
-    if (is_llama(m) || is_qwen35(m))
+    if (is_plain(m) || is_qwen35(m))
         return;
     snprintf(key, sizeof key, "%s.residual_scale", arch);
     gguf_writer_f32(k->w, key, 3.5565588f);

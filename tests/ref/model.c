@@ -18,6 +18,7 @@ enum { BATCH = 64 }; /* tokens that go through a layer together */
 struct block {
     const struct fg_block_shape *s;
     const float *norm, *gate_norm, *q_norm, *k_norm;
+    const float *q_bias, *k_bias, *v_bias, *output_bias; /* or NULL */
     struct fg_ref_matrix q, k, v, qkv, attn_gate, attn_output, alpha, beta;
     struct fg_ref_matrix router, gate, up, down; /* rows of all experts one after the other */
     struct fg_ref_matrix shared_router, shared_gate, shared_up, shared_down;
@@ -100,6 +101,10 @@ static void open_softmax(struct fg_ref_model *m, struct block *b)
     b->attn_output = matrix(m, b->s->layer, "attn_output"); /* rows come as tokens do */
     b->q_norm = vector(m, b->s->layer, "attn_q_norm");
     b->k_norm = vector(m, b->s->layer, "attn_k_norm");
+    b->q_bias = vector(m, b->s->layer, "attn_q.bias.");
+    b->k_bias = vector(m, b->s->layer, "attn_k.bias.");
+    b->v_bias = vector(m, b->s->layer, "attn_v.bias.");
+    b->output_bias = vector(m, b->s->layer, "attn_output.bias.");
 }
 
 static int open_delta(struct fg_ref_model *m, struct block *b)
@@ -271,6 +276,8 @@ void fg_ref_model_destroy(struct fg_ref_model *m)
 {
     if (!m)
         return;
+    void *const rows[] = {m->x,       m->n,     m->qkv, m->o,    m->attn_gate, m->router,
+                          m->ff_gate, m->ff_up, m->y,   m->rope, m->weights,   m->experts};
     for (uint32_t i = 0; m->blocks && i < m->hp.n_blocks; i++) {
         free(m->blocks[i].k_rows);
         free(m->blocks[i].v_rows);
@@ -279,18 +286,8 @@ void fg_ref_model_destroy(struct fg_ref_model *m)
         fg_ref_delta_finish(&m->blocks[i].delta);
     }
     free(m->blocks);
-    free(m->x);
-    free(m->n);
-    free(m->qkv);
-    free(m->o);
-    free(m->attn_gate);
-    free(m->router);
-    free(m->ff_gate);
-    free(m->ff_up);
-    free(m->y);
-    free(m->rope);
-    free(m->weights);
-    free(m->experts);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        free(rows[i]);
     fg_hparams_finish(&m->hp);
     free(m);
 }
@@ -359,6 +356,9 @@ static void softmax_attention(struct fg_ref_model *m, const struct block *l, uin
     fg_ref_matmul(&l->q, x, n, NULL, m->qkv, ld);
     fg_ref_matmul(&l->k, x, n, NULL, l->k_rows + m->length * kv, kv);
     fg_ref_matmul(&l->v, x, n, NULL, l->v_rows + m->length * kv, kv);
+    fg_ref_bias(m->qkv, l->q_bias, ld, n);
+    fg_ref_bias(l->k_rows + m->length * kv, l->k_bias, kv, n);
+    fg_ref_bias(l->v_rows + m->length * kv, l->v_bias, kv, n);
     for (uint32_t t = 0; t < n; t++) {
         size_t pos = m->length + t;
         float *q = m->qkv + t * ld, *o = m->o + t * width, *k = l->k_rows + pos * kv,
@@ -455,13 +455,12 @@ static void one_expert(struct fg_ref_model *m, const struct block *l, uint32_t c
     uint32_t n_expert = l->s->moe.n_expert;
     struct fg_ref_matrix gate = fg_ref_expert(&l->gate, n_expert, chosen);
     struct fg_ref_matrix down = fg_ref_expert(&l->down, n_expert, chosen);
-    struct fg_ref_matrix up = l->s->moe.fused ? gate : fg_ref_expert(&l->up, n_expert, chosen);
+    struct fg_ref_matrix up =
+        fg_ref_expert(l->s->moe.fused ? &gate : &l->up, l->s->moe.fused ? 2 : n_expert,
+                      l->s->moe.fused ? 1 : chosen);
 
-    if (l->s->moe.fused) { /* the gate's rows, then up's */
-        gate.n_rows = up.n_rows = l->s->moe.n_ff;
-        up.rows = (const char *)up.rows + gate.n_rows * fg_dtype_row_bytes(up.type, up.k);
-    }
-
+    if (l->s->moe.fused) /* the gate's rows, then up's */
+        gate = fg_ref_expert(&gate, 2, 0);
     fg_ref_matmul(&gate, (struct fg_ref_rows){n, 0}, 1, NULL, m->ff_gate, 0);
     fg_ref_matmul(&up, (struct fg_ref_rows){n, 0}, 1, NULL, m->ff_up, 0);
     fg_ref_swiglu(m->ff_gate, m->ff_up, l->s->moe.n_ff);
@@ -523,6 +522,7 @@ static void run_block(struct fg_ref_model *m, struct block *b, uint32_t n)
             lightning_attention(m, b, n);
         fg_ref_matmul(&b->attn_output, (struct fg_ref_rows){m->o, heads_width(b)}, n, &residual,
                       m->x, m->hp.n_embd);
+        fg_ref_bias(m->x, b->output_bias, m->hp.n_embd, n);
     }
 }
 
@@ -536,7 +536,7 @@ static void run_batch(struct fg_ref_model *m, const int32_t *tokens, uint32_t n,
     for (uint32_t t = 0; t < n; t++) {
         fg_ref_embed(&m->embd, (uint32_t)tokens[t], m->x + t * width);
         fg_ref_rope_table(m->length + t, hp->rope_dim, hp->rope_freq_base, hp->rope_factors,
-                          m->rope + (size_t)t * hp->rope_dim);
+                          &hp->rope_scaling, m->rope + (size_t)t * hp->rope_dim);
     }
     for (uint32_t i = 0; i < hp->n_blocks; i++)
         run_block(m, &m->blocks[i], n);

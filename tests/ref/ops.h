@@ -74,6 +74,8 @@ void fg_ref_silu_rows(float *x, size_t n);
 void fg_ref_rope(float *x, size_t head_dim, size_t rope_dim, bool neox, const float *cos_sin);
 /* One head before its rotation: the RMS norm of x[d], by four partial sums. */
 void fg_ref_head_norm(float *x, const float *w, size_t d, float eps);
+/* x[i] = x[i] + b[i] in each row of n; b may be NULL: nothing is added. */
+void fg_ref_bias(float *x, const float *b, size_t n, size_t n_rows);
 /* x[i] = x[i] * sigmoid(g[i]) */
 void fg_ref_sigmoid_rows(float *x, const float *g, size_t n);
 /* x[i] = x[i] * sigmoid(s) */

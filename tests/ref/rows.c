@@ -84,6 +84,12 @@ void fg_ref_head_norm(float *x, const float *w, size_t d, float eps)
         x[i] = fg_ref_flush((x[i] * r) * w[i]);
 }
 
+void fg_ref_bias(float *x, const float *b, size_t n, size_t n_rows)
+{
+    for (size_t i = 0; b && i < n * n_rows; i++)
+        x[i] = fg_ref_flush(x[i] + b[i % n]);
+}
+
 void fg_ref_sigmoid_rows(float *x, const float *g, size_t n)
 {
     for (size_t i = 0; i < n; i++)

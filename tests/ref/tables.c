@@ -5,16 +5,39 @@
 
 #include <math.h>
 
-void fg_ref_rope_table(uint32_t pos, uint32_t rope_dim, float base, const float *factors,
-                       float *cos_sin)
+/* YaRN's part of frequency i that is not divided: a ramp between two whole indices, those of the
+ * frequencies that turn beta_fast and beta_slow times. */
+static double yarn_keeps(const struct fg_rope_scaling *s, uint32_t rope_dim, float base, uint32_t i)
 {
+    const double two_pi = 6.283185307179586, log_base = log((double)base);
+    double low = rope_dim * log(s->n_ctx / (s->beta_fast * two_pi)) / (2 * log_base);
+    double high = rope_dim * log(s->n_ctx / (s->beta_slow * two_pi)) / (2 * log_base), ramp;
+
+    low = floor(low) < 0 ? 0 : floor(low);
+    high = ceil(high) > rope_dim - 1.0 ? rope_dim - 1.0 : ceil(high);
+    ramp = (i - low) / (high - low < 0.001 ? 0.001 : high - low);
+    ramp = ramp < 0 ? 0 : ramp > 1 ? 1 : ramp;
+    return s->mix * (1 - ramp);
+}
+
+void fg_ref_rope_table(uint32_t pos, uint32_t rope_dim, float base, const float *factors,
+                       const struct fg_rope_scaling *scaling, float *cos_sin)
+{
+    double factor = scaling->factor == 0 ? 1 : (double)scaling->factor;
+    double magnitude = scaling->magnitude == 0 ? 1 : (double)scaling->magnitude;
+
+    if (scaling->yarn && factor > 1)
+        magnitude = magnitude * (1 + 0.1 * log(factor));
     for (uint32_t i = 0; i < rope_dim / 2; i++) {
-        double freq = pow((double)base, -2.0 * i / rope_dim);
+        double freq = pow((double)base, -2.0 * i / rope_dim), keep = 0;
 
         if (factors)
             freq = freq / (double)factors[i];
-        cos_sin[2 * i] = (float)cos(pos * freq);
-        cos_sin[2 * i + 1] = (float)sin(pos * freq);
+        if (scaling->yarn)
+            keep = yarn_keeps(scaling, rope_dim, base, i);
+        freq = freq / factor * (1 - keep) + freq * keep;
+        cos_sin[2 * i] = (float)(magnitude * cos(pos * freq));
+        cos_sin[2 * i + 1] = (float)(magnitude * sin(pos * freq));
     }
 }
 

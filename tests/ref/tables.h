@@ -5,10 +5,12 @@
 
 #include <stdint.h>
 
-/* cos_sin[rope_dim / 2][2] of position `pos`: angle = pos * (base^(-2i / rope_dim) / factors[i]);
- * factors may be NULL: no division. */
+#include "ops/rope_scaling.h"
+
+/* cos_sin[rope_dim / 2][2] of position `pos`: angle = pos * (base^(-2i / rope_dim) / factors[i]),
+ * scaled; factors may be NULL: no division. */
 void fg_ref_rope_table(uint32_t pos, uint32_t rope_dim, float base, const float *factors,
-                       float *cos_sin);
+                       const struct fg_rope_scaling *scaling, float *cos_sin);
 /* The decay rate of head h of n_head in layer l of n_layer: s_h * ((1 - l / (n_layer - 1)) + 1e-5).
  */
 double fg_ref_slope(uint32_t head, uint32_t n_head, uint32_t layer, uint32_t n_layer);

@@ -163,6 +163,26 @@ static void test_q35moe_b(void **state)
     check_golden("q35moe-b", FG_KV_F16, 1e-6, 0x03a13b0581a3057c);
 }
 
+static void test_plain_families(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t f32, f16;
+    } rows[] = {
+        {"qwen2-a", 0x9635698ec0290375, 0xadb458b09b2d3783},
+        {"qwen3-a", 0xa298d4670d513c39, 0xf17d0d904099d7f8},
+        {"qwen3moe-a", 0xe040a62d0431402d, 0xebac0ea09596688e},
+        {"llama-a", 0xcfc301f01c13c129, 0x9822c85a50d77bb9},
+        {"llama-b", 0xee666d2dc7b593b4, 0x9f053558c467b174},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        check_golden(rows[i].name, FG_KV_F32, 1e-10, rows[i].f32);
+        check_golden(rows[i].name, FG_KV_F16, 1e-6, rows[i].f16);
+    }
+}
+
 /* Tokens in pieces, and after a reset, give the bits of all at once. */
 static void test_pieces(void **state)
 {
@@ -411,13 +431,13 @@ static void test_smollm2_f16(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_m1_a_f32),    cmocka_unit_test(test_m1_a_f16),
-        cmocka_unit_test(test_m1_b_f32),    cmocka_unit_test(test_m1_b_f16),
-        cmocka_unit_test(test_q35_a),       cmocka_unit_test(test_q35moe_b),
-        cmocka_unit_test(test_pieces),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_softplus),    cmocka_unit_test(test_long_softmax),
-        cmocka_unit_test(test_slopes),      cmocka_unit_test(test_smollm2_f32),
-        cmocka_unit_test(test_smollm2_f16),
+        cmocka_unit_test(test_m1_a_f32),       cmocka_unit_test(test_m1_a_f16),
+        cmocka_unit_test(test_m1_b_f32),       cmocka_unit_test(test_m1_b_f16),
+        cmocka_unit_test(test_q35_a),          cmocka_unit_test(test_q35moe_b),
+        cmocka_unit_test(test_plain_families), cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_softplus),
+        cmocka_unit_test(test_long_softmax),   cmocka_unit_test(test_slopes),
+        cmocka_unit_test(test_smollm2_f32),    cmocka_unit_test(test_smollm2_f16),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

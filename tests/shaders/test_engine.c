@@ -199,6 +199,35 @@ static void test_llama_odd(void **state)
     check_model(*state, &m, UNMIXED, FG_KV_F16, "llama, odd", 140);
 }
 
+/* Biases of q, k and v, which are one product or three; heads that do not divide the width. */
+static void test_qwen2(void **state)
+{
+    struct tiny_model m = tiny_llama();
+
+    m.family = &fg_qwen2;
+    m.head_dim = 24, m.rope_dim = 24;
+    m.seed = 12;
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "qwen2", 140);
+    m.n_layer = 2;
+    m.n_embd = m.n_ff = 256;
+    m.n_head = 8, m.head_dim = 32, m.rope_dim = 32;
+    check_model(*state, &m, MIXED, FG_KV_F32, "qwen2, mixed", 70);
+}
+
+static void test_qwen3moe(void **state)
+{
+    struct tiny_model m = tiny_llama();
+
+    m.family = &fg_qwen3moe;
+    m.n_layer = 2;
+    m.n_expert = 5, m.n_expert_used = 3;
+    m.matrix = FG_Q8_0;
+    m.seed = 13;
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "qwen3moe", 140);
+    m.family = &fg_llama;
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "llama with experts", 100);
+}
+
 /* --- several sequences --- */
 
 enum { SEQS = 4 };
@@ -255,7 +284,8 @@ static void test_qwen35(void **state)
     struct tiny_model m = tiny_qwen35();
 
     check_model(*state, &m, UNMIXED, FG_KV_F16, "qwen35", 200);
-    /* Heads of 64 and more of v than of k, in whole tiles; one KV head of 128; tied; more left out. */
+    /* Heads of 64 and more of v than of k, in whole tiles; one KV head of 128; tied; more left out.
+     */
     m.n_layer = 5;
     m.n_head = 3, m.n_head_kv = 1, m.head_dim = 128, m.rope_dim = 32;
     m.n_head_k = 1, m.n_head_v = 3, m.delta_dim = 64;
@@ -320,6 +350,8 @@ static void test_company(void **state)
     check_company(*state, tiny_model_write(&minimax), FG_KV_F16, "minimax in company");
     llama.seed = 21;
     check_company(*state, tiny_model_write(&llama), FG_KV_F16, "llama in company");
+    llama.family = &fg_qwen2;
+    check_company(*state, tiny_model_write(&llama), FG_KV_F16, "qwen2 in company");
     qwen.seed = 22;
     check_company(*state, tiny_model_write(&qwen), FG_KV_F16, "qwen35 in company");
 }
@@ -402,6 +434,8 @@ int main(void)
         cmocka_unit_test(test_llama),
         cmocka_unit_test(test_llama_mixed),
         cmocka_unit_test(test_llama_odd),
+        cmocka_unit_test(test_qwen2),
+        cmocka_unit_test(test_qwen3moe),
         cmocka_unit_test(test_qwen35),
         cmocka_unit_test(test_qwen35moe),
         cmocka_unit_test(test_qwen35_mixed),

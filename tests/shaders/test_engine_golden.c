@@ -100,15 +100,24 @@ static void test_q35moe_b(void **state)
     check_golden(*state, "q35moe-b", FG_KV_F16, 1e-6);
 }
 
+/* Biases, norms of heads, experts, and each kind of rotary scaling. */
+static void test_plain_families(void **state)
+{
+    static const char *const names[] = {"qwen2-a", "qwen3-a", "qwen3moe-a", "llama-a", "llama-b"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        check_golden(*state, names[i], FG_KV_F32, 1e-10);
+        check_golden(*state, names[i], FG_KV_F16, 1e-6);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_m1_a_f32),
-        cmocka_unit_test(test_m1_a_f16),
-        cmocka_unit_test(test_m1_b_f32),
-        cmocka_unit_test(test_m1_b_f16),
-        cmocka_unit_test(test_q35_a),
-        cmocka_unit_test(test_q35moe_b),
+        cmocka_unit_test(test_m1_a_f32),       cmocka_unit_test(test_m1_a_f16),
+        cmocka_unit_test(test_m1_b_f32),       cmocka_unit_test(test_m1_b_f16),
+        cmocka_unit_test(test_q35_a),          cmocka_unit_test(test_q35moe_b),
+        cmocka_unit_test(test_plain_families),
     };
 
     return cmocka_run_group_tests(tests, pair_open_device, pair_close_device);

@@ -65,7 +65,7 @@ struct problem {
     uint32_t ld;
     const float *rope;
     const uint32_t *table;
-    bool gated;                  /* and normed */
+    bool gated; /* and normed */
     const float *q_norm, *k_norm;
 };
 
@@ -131,12 +131,13 @@ static void check_shape(struct lab *lab, const struct shape *s, enum fg_kv_type 
     float *rope = lab_alloc((size_t)TOKENS * s->rope_dim, 4);
     void *pages = malloc(page_bytes);
     char what[96];
+    float *qkv = make_rows(seed, ld);
 
     assert_non_null(pages);
     memset(pages, LAB_CANARY & 0xff, page_bytes);
-    float *qkv = make_rows(seed, ld);
     for (uint32_t t = 0; t < TOKENS; t++)
-        fg_ref_rope_table(tokens[t].pos, s->rope_dim, 10000, NULL, rope + (size_t)t * s->rope_dim);
+        fg_ref_rope_table(tokens[t].pos, s->rope_dim, 10000, NULL, &(struct fg_rope_scaling){0},
+                          rope + (size_t)t * s->rope_dim);
     struct fg_buffer *b[] = {lab_buffer(lab, qkv, (size_t)TOKENS * ld * 4),
                              lab_buffer(lab, NULL, ((size_t)TOKENS * s->n_head * s->d + 16) * 4),
                              lab_buffer(lab, NULL, page_bytes),
@@ -169,10 +170,7 @@ static void check_shape(struct lab *lab, const struct shape *s, enum fg_kv_type 
     lab_equal(what, fg_buffer_map(b[2]), pages, page_bytes / 4); /* other rows untouched too */
     for (int i = 0; i < 8; i++)
         fg_buffer_destroy(b[i]);
-    free(qkv);
-    free(rope);
-    free(table);
-    free(pages);
+    free(qkv), free(rope), free(table), free(pages);
 }
 
 static void test_rope(void **state)
@@ -189,10 +187,8 @@ static void test_rope(void **state)
 static void test_tables(void **state)
 {
     static const uint32_t heads[] = {1, 2, 3, 6, 8, 12, 64};
-    static float factors[8] = {1, 1, 1.5f, 2, 2, 4, 8, 8};
-    float *got = lab_alloc(64 * 65, 4), want[65], cos_sin[16];
+    float *got = lab_alloc(64 * 65, 4), want[65];
     struct fg_block_shape s = {.kind = &fg_lightning_block};
-    double inv_freq[8];
 
     (void)state;
     for (uint32_t n_layer = 1; n_layer <= 80; n_layer = n_layer * 3 + 1)
@@ -208,13 +204,42 @@ static void test_tables(void **state)
                     lab_equal("decay", got + h * 65, want, 65);
                 }
             }
-    for (int with = 0; with < 2; with++) {
-        fg_rope_frequencies(16, 10000, with ? factors : NULL, inv_freq);
-        fg_ref_rope_table(1, 16, 10000, with ? factors : NULL, cos_sin);
-        for (int i = 0; i < 8; i++)
-            assert_true((float)cos(inv_freq[i]) == cos_sin[2 * i]);
-    }
     free(got);
+}
+
+/* Frequencies and magnitude as the reference has them; what scaling does to the first and last. */
+static void test_frequencies(void **state)
+{
+    static const float factors[8] = {1, 1, 1.5f, 2, 2, 4, 8, 8};
+    static const struct fg_rope_scaling scalings[] = {
+        {0},
+        {.factor = 1, .magnitude = 1},
+        {.factor = 2.5f, .magnitude = 1.25f},
+        {4, 1, true, 32, 1, 1, 4096},
+        {16, 0.5f, true, 16, 2, 0.75f, 1024},
+        {4, 1, true, 32, 1, 1, 8},        /* every frequency is low */
+        {1, 1, true, 32, 1, 1, 1u << 30}, /* every one is high, and nothing is stretched */
+    };
+    double inv_freq[8], plain[8], magnitude;
+    float cos_sin[16];
+
+    (void)state;
+    fg_rope_frequencies(16, 10000, NULL, &scalings[0], plain);
+    for (size_t s = 0; s < sizeof scalings / sizeof *scalings; s++)
+        for (int with = 0; with < 2; with++) {
+            magnitude =
+                fg_rope_frequencies(16, 10000, with ? factors : NULL, &scalings[s], inv_freq);
+            fg_ref_rope_table(3, 16, 10000, with ? factors : NULL, &scalings[s], cos_sin);
+            for (int i = 0; i < 8; i++) {
+                assert_true((float)(magnitude * cos(3 * inv_freq[i])) == cos_sin[2 * i]);
+                assert_true((float)(magnitude * sin(3 * inv_freq[i])) == cos_sin[2 * i + 1]);
+            }
+            if (scalings[s].yarn && scalings[s].n_ctx == 4096 && !with) {
+                assert_true(inv_freq[0] == plain[0]);
+                assert_true(fabs(inv_freq[7] - plain[7] / 4) < 1e-12);
+                assert_true(fabs(magnitude - 1.1386294361119891) < 1e-12);
+            }
+        }
 }
 
 int main(void)
@@ -222,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rope),
         cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_frequencies),
     };
 
     return cmocka_run_group_tests(tests, lab_open, lab_close);

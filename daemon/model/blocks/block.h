@@ -19,6 +19,9 @@
 struct fg_block;
 struct fg_block_kind;
 
+/* Products of softmax attention that a bias is added to. */
+enum fg_attention_bias { FG_BIAS_Q = 1, FG_BIAS_K = 2, FG_BIAS_V = 4, FG_BIAS_OUTPUT = 8 };
+
 /* What a block is, before anything of it is loaded. Plain data. */
 struct fg_block_shape {
     const struct fg_block_kind *kind;
@@ -30,6 +33,7 @@ struct fg_block_shape {
     bool post_norm;       /* the residual is the normed input */
     bool gated_heads;     /* softmax attention: behind each head of q lies a gate on its output */
     bool normed_heads;    /* softmax attention: RMS norms on each head of q and k */
+    unsigned biases;      /* softmax attention: bits of enum fg_attention_bias */
     union {
         struct fg_heads heads; /* softmax attention */
         struct {

@@ -2,13 +2,14 @@
 #include "block.h"
 #include "base/block_tokens.h"
 
+#include "ops/bias.h"
 #include "ops/head_gate.h"
 #include "ops/matmul.h"
 #include "ops/quantize.h"
 #include "ops/softmax_attention.h"
 
 enum { QKV, QKV_MATRICES = 3, OUTPUT = 3 }; /* slots of matrices; QKV + 1, + 2 may be empty */
-enum { Q_NORM, K_NORM };                    /* of vectors */
+enum { Q_NORM, K_NORM, BIAS };              /* of vectors; BIAS + i: of the i-th matrix */
 enum { KV };                                /* of memory */
 
 static uint32_t width(const struct fg_block_shape *s)
@@ -34,10 +35,18 @@ static void tensors(const struct fg_block_shape *s, struct fg_tensor_table *t)
     fg_table_matrix(t, QKV + 1, "attn_k", s->n_embd, kv_width(s))->join = FG_JOIN_BELOW;
     fg_table_matrix(t, QKV + 2, "attn_v", s->n_embd, kv_width(s))->join = FG_JOIN_BELOW;
     fg_table_matrix(t, OUTPUT, "attn_output", width(s), s->n_embd);
-    if (!s->normed_heads)
-        return;
-    fg_table_vector(t, Q_NORM, "attn_q_norm", s->heads.head_dim);
-    fg_table_vector(t, K_NORM, "attn_k_norm", s->heads.head_dim);
+    if (s->normed_heads) {
+        fg_table_vector(t, Q_NORM, "attn_q_norm", s->heads.head_dim);
+        fg_table_vector(t, K_NORM, "attn_k_norm", s->heads.head_dim);
+    }
+    if (s->biases & FG_BIAS_Q)
+        fg_table_vector(t, BIAS + QKV, "attn_q.bias", q_width(s))->bare = true;
+    if (s->biases & FG_BIAS_K)
+        fg_table_vector(t, BIAS + QKV + 1, "attn_k.bias", kv_width(s))->bare = true;
+    if (s->biases & FG_BIAS_V)
+        fg_table_vector(t, BIAS + QKV + 2, "attn_v.bias", kv_width(s))->bare = true;
+    if (s->biases & FG_BIAS_OUTPUT)
+        fg_table_vector(t, BIAS + OUTPUT, "attn_output.bias", s->n_embd)->bare = true;
 }
 
 static void memory(const struct fg_block_shape *s, enum fg_kv_type kv, struct fg_block_memory *m)
@@ -66,13 +75,13 @@ static int check(const struct fg_block_shape *s, struct fg_err *err)
     return 0;
 }
 
-static bool record(const struct fg_block *b, const struct fg_block_run *r)
+/* A row: queries (and gates), keys, values. */
+static struct fg_view record_qkv(const struct fg_block *b, const struct fg_block_run *r)
 {
     const struct fg_block_shape *s = &b->shape;
-    uint32_t n = r->shape->n_tokens;
+    uint32_t n = r->shape->n_tokens, at = 0;
+    const uint32_t widths[QKV_MATRICES] = {q_width(s), kv_width(s), kv_width(s)};
     struct fg_view qkv = fg_activation_rows(r->a->qkv, n, q_width(s) + 2 * kv_width(s));
-    struct fg_view out = fg_activation_rows(r->a->attn, n, width(s));
-    struct fg_buffer *kv = fg_block_memory(b, r, KV);
     struct fg_operand x = fg_record_quantize(r->ops, r->n, &r->a->quantized);
 
     for (uint32_t i = 0; i < QKV_MATRICES; i++)
@@ -80,6 +89,22 @@ static bool record(const struct fg_block *b, const struct fg_block_run *r)
             fg_record_matmul(r->ops,
                              &(struct fg_matmul){.m = &b->matrices[QKV + i], .x = x, .y = qkv});
     fg_cmd_barrier(r->ops->cmd);
+    if (!(s->biases & ~(unsigned)FG_BIAS_OUTPUT))
+        return qkv;
+    for (uint32_t i = 0; i < QKV_MATRICES; at += widths[i++])
+        if (b->vectors[BIAS + QKV + i])
+            fg_record_bias(r->ops, qkv, b->vectors[BIAS + QKV + i], at, widths[i]);
+    fg_cmd_barrier(r->ops->cmd);
+    return qkv;
+}
+
+static bool record(const struct fg_block *b, const struct fg_block_run *r)
+{
+    const struct fg_block_shape *s = &b->shape;
+    struct fg_view qkv = record_qkv(b, r);
+    struct fg_view out = fg_activation_rows(r->a->attn, r->shape->n_tokens, width(s));
+    struct fg_buffer *kv = fg_block_memory(b, r, KV);
+
     fg_record_rope_kv(r->ops, &(struct fg_rope_kv){.heads = &s->heads,
                                                    .gated = s->gated_heads,
                                                    .qkv = qkv,
@@ -100,6 +125,10 @@ static bool record(const struct fg_block *b, const struct fg_block_run *r)
     if (s->gated_heads)
         fg_record_head_gate(r->ops, &s->heads, qkv, out);
     fg_block_project(b, r, OUTPUT, out);
+    if (s->biases & FG_BIAS_OUTPUT) {
+        fg_record_bias(r->ops, r->x, b->vectors[BIAS + OUTPUT], 0, s->n_embd);
+        fg_cmd_barrier(r->ops->cmd);
+    }
     return false;
 }
 

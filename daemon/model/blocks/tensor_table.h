@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FG_BLOCK_TENSORS = 16, FG_BLOCK_MATRICES = 8, FG_BLOCK_VECTORS = 4 };
+enum { FG_BLOCK_TENSORS = 16, FG_BLOCK_MATRICES = 8, FG_BLOCK_VECTORS = 8 };
 
 /* Whether a matrix becomes one with that of the row before, where both are of one type. */
 enum fg_tensor_join {

@@ -15,6 +15,9 @@ struct fg_family {
 
 extern const struct fg_family fg_minimax_01; /* minimax_01.c */
 extern const struct fg_family fg_llama;      /* llama.c */
+extern const struct fg_family fg_qwen2;      /* qwen2.c */
+extern const struct fg_family fg_qwen3;      /* qwen3.c */
+extern const struct fg_family fg_qwen3moe;   /* qwen3moe.c */
 extern const struct fg_family fg_qwen35;     /* qwen35.c */
 extern const struct fg_family fg_qwen35moe;  /* qwen35moe.c */
 

@@ -1,6 +1,7 @@
 #include "hparams.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,13 +9,25 @@
 #include "hparams_tensors.h"
 #include "model/gguf/quote.h"
 
-static const struct fg_family *const families[] = {&fg_minimax_01, &fg_llama, &fg_qwen35,
-                                                   &fg_qwen35moe};
+static const struct fg_family *const families[] = {
+    &fg_minimax_01, &fg_llama, &fg_qwen2, &fg_qwen3, &fg_qwen3moe, &fg_qwen35, &fg_qwen35moe};
 enum { FAMILIES = sizeof families / sizeof *families };
+
+/* "a, b and c are" */
+static void write_names(char *out, size_t room)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < FAMILIES && n < room; i++)
+        n += (size_t)snprintf(out + n, room - n, "%s%s", families[i]->arch,
+                              i + 2 < FAMILIES    ? ", "
+                              : i + 2 == FAMILIES ? " and "
+                                                  : " are");
+}
 
 static int find_family(const struct fg_gguf *g, const struct fg_family **out, struct fg_err *err)
 {
-    char name[FG_QUOTE_BYTES];
+    char name[FG_QUOTE_BYTES], names[256];
     struct fg_str arch;
     int rc = fg_gguf_str(g, "general.architecture", &arch, err);
 
@@ -29,10 +42,10 @@ static int find_family(const struct fg_gguf *g, const struct fg_family **out, st
             *out = families[i];
             return 0;
         }
+    write_names(names, sizeof names);
     return fg_fail(err, FG_EUNSUPPORTED,
-                   "%s: key 'general.architecture': '%s' is not supported; minimax-01, llama, "
-                   "qwen35 and qwen35moe are",
-                   fg_gguf_name(g), fg_quote(name, arch));
+                   "%s: key 'general.architecture': '%s' is not supported; %s", fg_gguf_name(g),
+                   fg_quote(name, arch), names);
 }
 
 static int read_widths(const struct fg_keys *k, struct fg_hparams *hp)

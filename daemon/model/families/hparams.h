@@ -5,6 +5,7 @@
 
 #include "model/blocks/block.h"
 #include "model/gguf/gguf.h"
+#include "ops/rope_scaling.h"
 
 struct fg_family; /* family.h */
 
@@ -17,6 +18,7 @@ struct fg_hparams {
     uint32_t n_ctx_train;
     uint32_t rope_dim; /* rotated leading dimensions of a head, even; 0: nothing is rotated */
     float rope_freq_base;
+    struct fg_rope_scaling rope_scaling;
     const float *rope_factors; /* rope_freqs.weight, divides each frequency; or NULL. In g */
     float norm_eps;
     bool tied_output; /* no output.weight: the head is token_embd */
@@ -26,8 +28,8 @@ struct fg_hparams {
 
 /* Reads and checks; every tensor that a block needs must exist with the right shape and a known
  * type, and err names the first one that does not. On success the caller ends with
- * fg_hparams_finish(). FG_EFORMAT, FG_EUNSUPPORTED (architecture, rope scaling other than none,
- * biases, sliding windows...), FG_ENOMEM. */
+ * fg_hparams_finish(). FG_EFORMAT, FG_EUNSUPPORTED (architecture, rope scaling other than linear
+ * and YaRN, sliding windows...), FG_ENOMEM. */
 int fg_hparams_init(struct fg_hparams *hp, const struct fg_gguf *g, struct fg_err *err);
 /* The same for a model of that family, whatever the file calls itself. */
 int fg_hparams_init_as(struct fg_hparams *hp, const struct fg_gguf *g,

@@ -90,6 +90,31 @@ int fg_keys_refuse_variants(const struct fg_keys *s, bool residual_scale)
     return fg_keys_refuse_variants_but(s, residual_scale ? 0 : FG_OWN_RESIDUAL_SCALE);
 }
 
+/* Those whose neutral value is no number, or another key's. */
+static int refuse_more(const struct fg_keys *s)
+{
+    const struct fg_key context = fg_key_of(s, "context_length");
+    uint32_t window = 0, most = 0;
+    int rc = fg_key_refuse_bool(s, "attention.causal", true);
+
+    if (!rc)
+        rc = fg_key_refuse_bool(s, "use_parallel_residual", false);
+    if (!rc)
+        rc = fg_key_refuse_bool(s, "expert_weights_norm", true);
+    if (!rc)
+        rc = fg_key_u32(s, (struct fg_u32_key){"attention.sliding_window", 0, UINT32_MAX, 0, true},
+                        &window);
+    if (rc || window == 0)
+        return rc;
+    rc = fg_gguf_u32(s->g, context.text, &most, NULL);
+    if (rc || window < most)
+        return fg_fail(s->err, FG_EUNSUPPORTED,
+                       "%s: key '%s.attention.sliding_window': is %" PRIu32
+                       ", which is not supported; it must be absent, 0 or at least context_length",
+                       fg_gguf_name(s->g), s->arch, window);
+    return 0;
+}
+
 int fg_keys_refuse_variants_but(const struct fg_keys *s, unsigned own)
 {
     static const struct {
@@ -97,10 +122,15 @@ int fg_keys_refuse_variants_but(const struct fg_keys *s, unsigned own)
         double neutral[2]; /* values that change nothing */
         unsigned own;      /* its bit */
     } variants[] = {
-        {"attention.sliding_window", {0, 0}, 0},
         {"attention.scale", {0, 0}, 0},
         {"attention.clamp_kqv", {0, 0}, 0},
         {"attention.max_alibi_bias", {0, 0}, 0},
+        {"attention.temperature_scale", {0, 0}, 0},
+        {"attention.output_scale", {1, 0}, 0},
+        {"router_logit_softcapping", {0, 0}, 0},
+        {"attention.q_lora_rank", {0, 0}, 0},
+        {"attention.kv_lora_rank", {0, 0}, 0},
+        {"attention.shared_kv_layers", {0, 0}, 0},
         {"attn_logit_softcapping", {0, 0}, 0},
         {"final_logit_softcapping", {0, 0}, 0},
         {"expert_shared_count", {0, 0}, FG_OWN_SHARED_COUNT},
@@ -111,8 +141,10 @@ int fg_keys_refuse_variants_but(const struct fg_keys *s, unsigned own)
         {"logit_scale", {1, 0}, 0},
         {"embedding_scale", {1, 0}, 0},
         {"residual_scale", {1, 0}, FG_OWN_RESIDUAL_SCALE},
-        {"rope.scaling.factor", {1, 0}, 0},
-        {"rope.scale_linear", {1, 0}, 0},
+        {"rope.scaling.yarn_log_multiplier", {0, 0}, 0},
+        {"rope.scaling.alpha", {0, 0}, 0},
+        {"nextn_predict_layers", {0, 0}, FG_OWN_LEFT_OUT},
+        {"interleave_moe_layer_step", {0, 1}, 0},
     };
 
     for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
@@ -135,7 +167,7 @@ int fg_keys_refuse_variants_but(const struct fg_keys *s, unsigned own)
                            "%s: key '%s': is set, which is not supported; it must be absent or %g",
                            fg_gguf_name(s->g), k.text, variants[i].neutral[0]);
     }
-    return 0;
+    return refuse_more(s);
 }
 
 int fg_key_refuse_bool(const struct fg_keys *s, const char *suffix, bool neutral)
@@ -197,29 +229,4 @@ int fg_keys_heads(const struct fg_keys *s, uint32_t n_embd, uint32_t n_layer,
                        "; only even ones are supported",
                        fg_gguf_name(s->g), s->arch, heads->head_dim);
     return 0;
-}
-
-int fg_keys_rope(const struct fg_keys *s, bool needed, struct fg_heads *heads, float *freq_base)
-{
-    struct fg_key k = fg_key_of(s, "rope.scaling.type");
-    struct fg_str scaling;
-    int rc = fg_gguf_str(s->g, k.text, &scaling, s->err);
-
-    if (rc && rc != FG_ENOTFOUND)
-        return rc;
-    if (!rc && !fg_str_is(scaling, "none"))
-        return fg_fail(s->err, FG_EUNSUPPORTED,
-                       "%s: key '%s': rope scaling is not supported; it must be absent or 'none'",
-                       fg_gguf_name(s->g), k.text);
-    heads->rope_dim = heads->head_dim;
-    rc = fg_key_u32(s, (struct fg_u32_key){"rope.dimension_count", 2, heads->head_dim, 0, !needed},
-                    &heads->rope_dim);
-    if (rc)
-        return rc;
-    if (heads->rope_dim % 2 != 0)
-        return fg_fail(s->err, FG_EFORMAT,
-                       "%s: key '%s.rope.dimension_count': is %" PRIu32 ", it must be even",
-                       fg_gguf_name(s->g), s->arch, heads->rope_dim);
-    *freq_base = 10000.0f;
-    return fg_key_f32(s, "rope.freq_base", !needed, 3.4e38f, freq_base);
 }

@@ -7,6 +7,9 @@
 #include "ops/delta_rule.h"
 #include "ops/rope_kv.h"
 
+struct fg_hparams;     /* hparams.h */
+struct fg_block_shape; /* model/blocks/block.h */
+
 struct fg_keys {
     const struct fg_gguf *g;
     const char *arch;   /* prefix of the keys */
@@ -47,7 +50,7 @@ int fg_key_f32(const struct fg_keys *k, const char *suffix, bool optional, float
  * neutral value. residual_scale: 1 where that key is one of them. FG_EUNSUPPORTED. */
 int fg_keys_refuse_variants(const struct fg_keys *k, bool residual_scale);
 /* The same but for those that the family reads itself. */
-enum { FG_OWN_RESIDUAL_SCALE = 1, FG_OWN_SHARED_COUNT = 2 };
+enum { FG_OWN_RESIDUAL_SCALE = 1, FG_OWN_SHARED_COUNT = 2, FG_OWN_LEFT_OUT = 4 };
 int fg_keys_refuse_variants_but(const struct fg_keys *k, unsigned own);
 /* A key of a bool that must be absent, or `neutral`. FG_EUNSUPPORTED, FG_EFORMAT. */
 int fg_key_refuse_bool(const struct fg_keys *k, const char *suffix, bool neutral);
@@ -55,9 +58,17 @@ int fg_key_refuse_bool(const struct fg_keys *k, const char *suffix, bool neutral
 /* Heads of softmax attention, all layers alike; rope_dim and neox are left alone. n_embd: the
  * model's width. Errors of fg_key_u32(). */
 int fg_keys_heads(const struct fg_keys *k, uint32_t n_embd, uint32_t n_layer, struct fg_heads *out);
-/* What of the heads is rotated, by which base. needed: the keys must be there. Errors as above,
- * FG_EUNSUPPORTED (scaling). */
-int fg_keys_rope(const struct fg_keys *k, bool needed, struct fg_heads *heads, float *freq_base);
+/* What of the heads is rotated, and what of the model's rotary table the keys say; keys_rope.c.
+ * needed: the keys must be there. Errors as above, FG_EUNSUPPORTED (scaling of other kinds). */
+int fg_keys_rope(const struct fg_keys *k, bool needed, struct fg_heads *heads,
+                 struct fg_hparams *hp);
+
+/* Experts, all layers alike: their number, how many of them a token takes, their width, which is
+ * that of the key, or what `n_ff` holds where the key is optional; keys_experts.c. Errors of
+ * fg_key_u32(). */
+int fg_keys_experts(const struct fg_keys *k, uint32_t n_layer, struct fg_block_shape *s);
+/* Whether gate and up of the layer's experts are one tensor. */
+bool fg_keys_fused_experts(const struct fg_keys *k, uint32_t layer);
 
 /* Heads and taps of the gated delta rule, all layers alike; keys_delta.c. Errors of fg_key_u32().
  */

@@ -55,7 +55,7 @@ static int read_common(const struct fg_keys *k, struct fg_hparams *hp, struct co
     if (!rc)
         rc = fg_keys_heads(k, hp->n_embd, n, &c->heads);
     if (!rc)
-        rc = fg_keys_rope(k, true, &c->heads, &hp->rope_freq_base);
+        rc = fg_keys_rope(k, true, &c->heads, hp);
     if (!rc)
         rc = fg_key_u32(k, (struct fg_u32_key){"expert_count", 1, FG_MAX_EXPERTS, n, false},
                         &c->n_expert);
@@ -65,7 +65,6 @@ static int read_common(const struct fg_keys *k, struct fg_hparams *hp, struct co
     if (!rc)
         rc = fg_key_f32(k, "residual_scale", false, 3.4e38f, &c->residual_scale);
     c->heads.neox = true;
-    hp->rope_dim = c->heads.rope_dim;
     return rc;
 }
 

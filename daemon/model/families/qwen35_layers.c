@@ -47,9 +47,8 @@ static int read_softmax(const struct fg_keys *k, struct fg_hparams *hp, struct f
     int rc = fg_keys_heads(k, hp->n_embd, in_file, h);
 
     if (!rc)
-        rc = fg_keys_rope(k, true, h, &hp->rope_freq_base);
+        rc = fg_keys_rope(k, true, h, hp);
     h->neox = true;
-    hp->rope_dim = h->rope_dim;
     return rc ? rc : read_sections(k);
 }
 
@@ -79,14 +78,6 @@ static bool is_recurrent(const struct common *c, uint32_t layer)
     return c->recurrent ? c->recurrent[layer] : (layer + 1) % c->interval != 0;
 }
 
-static bool is_fused(const struct fg_keys *k, uint32_t layer)
-{
-    char name[64];
-
-    snprintf(name, sizeof name, "blk.%" PRIu32 ".ffn_gate_up_exps.weight", layer);
-    return fg_gguf_tensor(k->g, name) != NULL;
-}
-
 static void add(struct fg_hparams *hp, struct fg_block_shape s, uint32_t layer, const char *norm)
 {
     s.layer = layer;
@@ -113,15 +104,13 @@ int fg_qwen35_read(const struct fg_keys *k, struct fg_hparams *hp, const struct 
     if (!rc)
         rc = read_pattern(k, hp, &c);
     if (!rc)
-        rc = fg_keys_refuse_variants_but(k, own);
-    if (!rc)
-        rc = fg_key_refuse_bool(k, "attention.causal", true);
+        rc = fg_keys_refuse_variants_but(k, own | FG_OWN_LEFT_OUT);
     if (!rc)
         rc = fg_family_blocks(k, hp);
     for (uint32_t i = 0; !rc && i < hp->n_layer; i++) {
         add(hp, is_recurrent(&c, i) ? c.delta : c.softmax, i, "attn_norm");
         if (ffn->kind == &fg_moe_block)
-            after.moe.fused = is_fused(k, i);
+            after.moe.fused = fg_keys_fused_experts(k, i);
         add(hp, after, i, "post_attention_norm");
     }
     return rc;

@@ -5,16 +5,8 @@ static int read(const struct fg_keys *k, struct fg_hparams *hp)
 {
     struct fg_block_shape ffn = {.kind = &fg_moe_block, .moe = {.shared_gate = true}};
     uint32_t n = hp->n_layer, shared = 1;
-    int rc = fg_key_u32(k, (struct fg_u32_key){"expert_count", 1, FG_MAX_EXPERTS, n, false},
-                        &ffn.moe.n_expert);
+    int rc = fg_keys_experts(k, n, &ffn);
 
-    if (!rc)
-        rc = fg_key_u32(k, (struct fg_u32_key){"expert_used_count", 1, ffn.moe.n_expert, n, false},
-                        &ffn.moe.n_used);
-    if (!rc)
-        rc =
-            fg_key_u32(k, (struct fg_u32_key){"expert_feed_forward_length", 1, FG_MAX_FF, n, false},
-                       &ffn.moe.n_ff);
     ffn.moe.n_ff_shared = ffn.moe.n_ff;
     if (!rc)
         rc = fg_key_u32(
@@ -23,8 +15,6 @@ static int read(const struct fg_keys *k, struct fg_hparams *hp)
     /* There is one, and its width is said apart. */
     if (!rc)
         rc = fg_key_u32(k, (struct fg_u32_key){"expert_shared_count", 1, 1, n, true}, &shared);
-    if (!rc)
-        rc = fg_key_refuse_bool(k, "expert_weights_norm", true);
     return rc ? rc : fg_qwen35_read(k, hp, &ffn, FG_OWN_SHARED_COUNT);
 }
 
