@@ -182,6 +182,7 @@ int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out,
         rc = fg_cache_resolve(t->flow->cache, roots.keys, roots.n, t->req.id, &key, err);
     if (rc == 0) {
         fg_spoken_forget(&t->flow->spoken, &t->req.tenant);
+        fg_constraints_forget(&t->flow->constraints, &t->req.tenant);
         /* Also where the store has nothing: the device and host memory may have what it refused,
          * or what was on its way. */
         closed = (struct fg_closed_roots){.roots = roots.keys, .n = roots.n};

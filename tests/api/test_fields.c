@@ -23,15 +23,8 @@ static char *body_with(const char *field)
 }
 
 static const char *const not_done[] = {
-    "guided_json\": {}",
-    "guided_json\": {\"type\": \"object\"}",
-    "guided_regex\": \"a+\"",
-    "guided_choice\": [\"a\"]",
-    "guided_grammar\": \"x\"",
-    "structured_outputs\": {\"regex\": \"a\"}",
-    "grammar\": \"root ::= x\"",
-    "json_schema\": {}",
-    "response_format\": {\"type\": \"json_schema\"}",
+    "guided_whitespace_pattern\": \"x\"",
+    "structural_tag\": \"x\"",
     "format\": \"json\"",
     "prompt_logprobs\": 1",
     "chat_template\": \"x\"",
