@@ -55,8 +55,6 @@ static const char *const not_done[] = {
     "samplers\": [\"top_k\"]",
     "min_keep\": 2",
     "no_repeat_ngram_size\": 3",
-    "regex\": \"a\"",
-    "ebnf\": \"a\"",
 };
 
 static void what_is_not_done_is_named(void **state)
