@@ -68,7 +68,7 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     fg_account_mark(&job->marks.admitted);
     job->caching = job->req.cache == FG_CACHE_READ_WRITE;
     job->part = 0;
-    job->brought = job->followed = job->disowned = false;
+    job->brought = job->followed = job->disowned = job->deferred = false;
     job->leader = NULL;
     job->restore = (struct fg_restore){.prefix = &job->prefix, .tokens = job->tokens, .done = true};
     if (fg_job_reads(job)) {

@@ -123,7 +123,29 @@ static int choose_again(struct fg_flow *flow, struct fg_job *job, struct fg_adju
     return rc ? rc : fg_sample_adjusted(&flow->sampler, job->logits, &again, a, id, err);
 }
 
-static int choose(struct fg_flow *flow, struct fg_job *job, int32_t *id, struct fg_err *err)
+/* Which tokens the answer's form allows. *ends: it is complete, and no text can follow. */
+static int constrain(struct fg_flow *flow, struct fg_job *job, struct fg_adjust *a, bool *ends,
+                     struct fg_err *err)
+{
+    const struct fg_constraint *c = &job->constraint;
+    size_t n = 1;
+    int rc = 0;
+
+    *ends = false;
+    if (!c->form)
+        return 0;
+    if (c->error.code)
+        return fg_fail(err, c->error.code, "%s", c->error.text);
+    rc = fg_rules_mask(&job->rules, c->mask, flow->sampler.n_vocab, a, &n, err);
+    if (rc == 0 && n == 0 && !c->mask->complete)
+        rc = fg_fail(err, FG_EINVAL, "no token of the model goes on with the answer's form");
+    *ends = rc == 0 && n == 0;
+    return rc;
+}
+
+/* *ends: there is no token to choose, the answer is over. */
+static int choose(struct fg_flow *flow, struct fg_job *job, int32_t *id, bool *ends,
+                  struct fg_err *err)
 {
     const struct fg_tokenizer *t = flow->vocabulary.tokenizer;
     struct fg_adjust a = fg_rules_adjust(&job->rules, &job->req, job->account.completion_tokens);
@@ -133,6 +155,9 @@ static int choose(struct fg_flow *flow, struct fg_job *job, int32_t *id, struct 
     a.tokens = job->tokens;
     a.n_prompt = job->n_prompt;
     a.n_tokens = job->n_tokens;
+    rc = constrain(flow, job, &a, ends, err);
+    if (rc || *ends)
+        return rc;
     if (job->n_best) {
         if (job->n_best > need && !isnan(job->best[0].logit))
             fg_sample_unban(job->best, job->n_best, a.banned, a.n_banned);
@@ -220,11 +245,18 @@ int fg_decode_next(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 
     if (job->max_new == 0)
         return end(flow, job, FG_FINISH_LENGTH, err);
-    rc = choose(flow, job, &id, err);
-    if (rc) {
-        fg_distrust(flow, job, err);
+    job->deferred = job->constraint.form && !fg_constraint_ready(&job->constraint);
+    if (job->deferred)
         return 0;
-    }
+    rc = choose(flow, job, &id, &ends, err);
+    if (rc == FG_EDEVICE)
+        fg_distrust(flow, job, err);
+    else if (rc)
+        fg_admit_fail(flow, job, err);
+    if (rc)
+        return 0;
+    if (ends)
+        return end(flow, job, FG_FINISH_STOP, err);
     note_drawn(flow, job, id);
     rc = fg_job_append(job, id, err);
     if (rc == 0) {
@@ -241,5 +273,17 @@ int fg_decode_next(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
         return end(flow, job, FG_FINISH_STOP, err);
     if (job->account.completion_tokens == job->max_new)
         return end(flow, job, FG_FINISH_LENGTH, err);
+    fg_constraint_take(&flow->constraints, job, id);
     return 0;
+}
+
+int fg_decode_deferred(struct fg_flow *flow, struct fg_err *err)
+{
+    struct fg_sched *s = &flow->sched;
+    int rc = 0;
+
+    for (uint32_t i = s->n_active; rc == 0 && i-- > 0;)
+        if (s->active[i]->deferred && fg_constraint_ready(&s->active[i]->constraint))
+            rc = fg_decode_next(flow, s->active[i], err);
+    return rc;
 }

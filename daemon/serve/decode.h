@@ -12,6 +12,8 @@ struct fg_err;
 /* All of job's tokens are computed and its logits are there: chooses the next token, or ends the
  * job, which is gone then. FG_EDEVICELOST. */
 int fg_decode_next(struct fg_flow *flow, struct fg_job *job, struct fg_err *err);
+/* The same for jobs that were put off, whose masks are there now. FG_EDEVICELOST. */
+int fg_decode_deferred(struct fg_flow *flow, struct fg_err *err);
 /* Rows of logits of a job whose prompt's log-probabilities are wanted: tokens of one step. */
 enum { FG_PROMPT_LOGITS = 16 };
 

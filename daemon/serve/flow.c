@@ -14,6 +14,7 @@
 #include "prompt.h"
 #include "prefix/verify.h"
 #include "sweep.h"
+#include "text/tools/tool_calls.h"
 
 enum { DEFAULT_MAX_JOBS = 256, OFFER_AGAIN_MS = 20 };
 
@@ -282,6 +283,9 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         rc = fg_sampler_init(&flow->sampler,
                              (uint32_t)fg_tokenizer_n_vocab(flow->vocabulary.tokenizer), err);
     if (rc == 0)
+        rc = fg_constraints_init(&flow->constraints, flow->vocabulary.tokenizer,
+                                 fg_tool_form_name(flow->info.answer_form.tools), &flow->gpu_queue, err);
+    if (rc == 0)
         rc = start_threads(flow, err);
     if (rc)
         fg_flow_destroy(flow);
@@ -309,6 +313,7 @@ void fg_flow_destroy(struct fg_flow *flow)
         fg_queue_close(&flow->gpu_queue);
         pthread_join(flow->gpu_thread, NULL);
     }
+    fg_constraints_finish(&flow->constraints);
     fg_sched_finish(&flow->sched);
     fg_sampler_finish(&flow->sampler);
     fg_vocabulary_finish(&flow->vocabulary);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/queue.h"
+#include "constraint.h"
 #include "fair.h"
 #include "flow.h"
 #include "prefix/rate.h"
@@ -56,6 +57,7 @@ struct fg_flow {
     struct fg_queue gpu_queue;                    /* of jobs; what the GPU thread sleeps on */
     pthread_t gpu_thread;
     bool threads_run;
+    struct fg_constraints constraints; /* with a thread of its own */
 
     struct fg_sched sched;
     struct fg_sampler sampler;

@@ -17,6 +17,7 @@ void fg_job_unref(struct fg_job *job)
     if (job->answering)
         fg_answer_text_finish(&job->answer);
     fg_rules_finish(&job->rules);
+    fg_constraint_finish(&job->constraint);
     fg_prefix_finish(&job->prefix);
     free(job->logits);
     free(job->tokens);

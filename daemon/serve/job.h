@@ -16,6 +16,7 @@
 #include "fulgur/error.h"
 #include "fulgur/str.h"
 #include "prefix/why.h"
+#include "text/grammar/form_kind.h"
 #include "text/tools/answer_form.h"
 
 struct fg_flow; /* the running engine: flow.h */
@@ -122,6 +123,9 @@ struct fg_job_request {
     int32_t max_tokens;   /* -1: until the context is full */
     struct fg_sampling sampling;
     struct fg_token_rules rules;
+    enum fg_form_kind form; /* that the answer is held to */
+    char *form_text;        /* form_kind.h; NULL where it has none */
+    size_t form_bytes;
     char **stop; /* UTF-8 strings; the answer ends before the first that appears */
     size_t n_stop;
     int32_t n_logprobs; /* -1: none; n >= 0: the chosen token's and the n best alternatives' */

@@ -8,6 +8,7 @@
 #include "answer.h"
 #include "base/log.h"
 #include "base/queue.h"
+#include "constraint.h"
 #include "prefix/bring.h"
 #include "prefix/explain.h"
 #include "prefix/keep.h"
@@ -52,6 +53,7 @@ struct fg_job {
     enum fg_answer_start start; /* of a chat */
     uint32_t max_new;           /* tokens to generate at most */
     struct fg_rules rules;
+    struct fg_constraint constraint;
     struct fg_prefix prefix;
 
     /* The GPU thread's. */
@@ -66,6 +68,7 @@ struct fg_job {
     bool disowned;         /* what it took, or left there, is dropped already, as bad */
     struct fg_trail trail;
     uint32_t part;   /* a boundary, in tokens, where this prompt leaves what is stored; 0: none */
+    bool deferred;   /* its next token is chosen once its mask is there */
     uint32_t span;   /* tokens in the step that runs; 0: it is not in it */
     float *logits;   /* where n_best is 0: [1 or FG_PROMPT_LOGITS][n_vocab] */
     uint32_t n_best; /* that are read; 0: all logits are */

@@ -200,6 +200,7 @@ int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out,
         rc = fg_cache_forget(t->flow->cache, &part, &gone, err);
         fg_operation_on_gpu(t->flow, end_sweep, &closed);
         forget_spoken(t->flow, &t->req.tenant);
+        fg_constraints_forget(&t->flow->constraints, &t->req.tenant);
     }
     out->blocks = gone.blocks;
     out->states = gone.states;

@@ -225,7 +225,7 @@ static bool exceeds(size_t *left, const char *text)
 
 bool fg_prompt_is_large(const struct fg_job_request *req)
 {
-    size_t n = req->text_bytes + req->n_tokens * sizeof *req->tokens, left;
+    size_t n = req->text_bytes + req->n_tokens * sizeof *req->tokens + req->form_bytes, left;
 
     for (size_t i = 0; i < req->n_messages && n <= LARGE_BYTES; i++)
         n += sizeof req->messages[i] + req->messages[i].content_bytes;
@@ -249,6 +249,8 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     uint32_t room;
     int rc = check_request(&job->req, err);
 
+    if (rc == 0)
+        rc = fg_constraint_begin(&flow->constraints, job, err);
     if (rc)
         return rc;
     rc = encode(flow, &job->req, &places, &ids, &n, err);

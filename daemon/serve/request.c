@@ -24,6 +24,7 @@ void fg_job_request_finish(struct fg_job_request *r)
     free(r->stop);
     if (r->let_go)
         r->let_go(r->held);
+    free(r->form_text);
     free(r->rules.bias);
     free(r->rules.allowed);
     free(r->rules.stop);

@@ -55,13 +55,14 @@ int fg_rules_init(struct fg_rules *r, const struct fg_job_request *req,
 
         r->longest = n > r->longest ? n : r->longest;
     }
-    return req->rules.min_tokens ? find_ends(r, req, v->tokenizer, err) : 0;
+    return req->rules.min_tokens || req->form ? find_ends(r, req, v->tokenizer, err) : 0;
 }
 
 void fg_rules_finish(struct fg_rules *r)
 {
     free(r->banned);
     free(r->bad);
+    free(r->bits);
     fg_buffer_finish(&r->said);
     *r = (struct fg_rules){0};
 }
@@ -73,7 +74,7 @@ bool fg_rules_plain(const struct fg_job_request *req)
 
     return s->presence_penalty == 0 && s->frequency_penalty == 0 &&
            (s->repetition_penalty == 0 || s->repetition_penalty == 1) && !rules->n_bias &&
-           !rules->n_allowed && !rules->n_bad_words;
+           !rules->n_allowed && !rules->n_bad_words && !req->form;
 }
 
 uint32_t fg_rules_need(const struct fg_rules *r, const struct fg_job_request *req, uint32_t n_vocab)
@@ -100,6 +101,28 @@ struct fg_adjust fg_rules_adjust(const struct fg_rules *r, const struct fg_job_r
     if (n_answer < rules->min_tokens)
         a.n_banned += r->n_ends;
     return a;
+}
+
+int fg_rules_mask(struct fg_rules *r, const struct fg_mask *mask, size_t n_vocab,
+                  struct fg_adjust *a, size_t *n, struct fg_err *err)
+{
+    size_t words = (n_vocab + 63) / 64;
+
+    if (!r->bits)
+        r->bits = malloc((words + 1) * sizeof *r->bits);
+    if (!r->bits)
+        return fg_fail(err, FG_ENOMEM, "no memory for a mask");
+    memcpy(r->bits, mask->bits, words * sizeof *r->bits);
+    *n = mask->n;
+    for (size_t i = 0; i < r->n_ends; i++) {
+        uint32_t id = (uint32_t)r->banned[r->n_suppressed + i];
+        uint64_t bit = UINT64_C(1) << id % 64;
+
+        *n -= (r->bits[id / 64] & bit) != 0;
+        r->bits[id / 64] = mask->complete ? r->bits[id / 64] | bit : r->bits[id / 64] & ~bit;
+    }
+    a->mask = r->bits;
+    return 0;
 }
 
 /* Do the last bytes of what was said, and a token's, hold a bad word that ends in the token's? */

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "fulgur/error.h"
 #include "sample.h"
+#include "text/grammar/automaton.h"
 
 struct fg_job_request;
 struct fg_tokenizer;
@@ -18,7 +19,9 @@ struct fg_vocabulary;
 struct fg_rules {
     int32_t *banned; /* what the model file suppresses; behind it what ends the answer */
     size_t n_suppressed;
-    size_t n_ends;         /* not chosen before min_tokens of the answer are there; else 0 */
+    size_t n_ends;         /* not chosen before min_tokens of the answer are there, nor before it
+                            * has its form; else 0 */
+    uint64_t *bits;        /* scratch for masks */
     int32_t *bad;          /* scratch for bad words */
     struct fg_buffer said; /* the end of the answer's bytes, where there are bad words */
     size_t longest;        /* bytes of one */
@@ -44,6 +47,11 @@ bool fg_rules_plain(const struct fg_job_request *req);
  * and the request. */
 struct fg_adjust fg_rules_adjust(const struct fg_rules *r, const struct fg_job_request *req,
                                  uint32_t n_answer);
+
+/* Adds to *a that only tokens of the mask are chosen, and what ends the answer only where it may
+ * end. *n: how many that leaves, apart from what ends it. FG_ENOMEM. */
+int fg_rules_mask(struct fg_rules *r, const struct fg_mask *mask, size_t n_vocab,
+                  struct fg_adjust *a, size_t *n, struct fg_err *err);
 
 /* Would the answer's text hold a bad word with this token? */
 bool fg_rules_bad(const struct fg_rules *r, const struct fg_job_request *req,

@@ -265,7 +265,8 @@ static uint32_t keep_allowed(struct fg_sampler *s, const struct fg_adjust *a)
         if ((uint32_t)a->allowed[i] < s->n_vocab)
             s->counts[a->allowed[i]] = 1;
     for (uint32_t i = 0; i < s->n_vocab; i++) {
-        if (c[i].logit > -INFINITY && (!a->n_allowed || s->counts[i]))
+        if (c[i].logit > -INFINITY && (!a->n_allowed || s->counts[i]) &&
+            (!a->mask || a->mask[i / 64] >> i % 64 & 1))
             c[n++] = c[i];
         s->counts[i] = 0;
     }

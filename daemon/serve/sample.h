@@ -39,6 +39,7 @@ struct fg_adjust {
     size_t n_bias;
     const int32_t *allowed; /* n_allowed 0: all */
     size_t n_allowed;
+    const uint64_t *mask;  /* by id: those that are allowed; NULL: all */
     const int32_t *banned; /* never chosen */
     size_t n_banned;
     const int32_t *tokens; /* prompt and answer, for the penalties */

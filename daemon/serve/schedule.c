@@ -258,11 +258,16 @@ static bool begin_step(struct fg_flow *flow)
 static bool between_steps(struct fg_flow *flow)
 {
     struct fg_sched *s = &flow->sched;
+    struct fg_err err = {0};
     bool busy = true;
 
     if (s->running.step && !follow_up(flow))
         return true;
     drop_canceled(flow);
+    if (fg_decode_deferred(flow, &err)) {
+        fg_admit_recover(flow, &err);
+        return true;
+    }
     fg_admit_waiting(flow);
     if (restore_some(flow))
         busy = begin_step(flow);

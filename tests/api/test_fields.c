@@ -23,15 +23,8 @@ static char *body_with(const char *field)
 }
 
 static const char *const not_done[] = {
-    "guided_json\": {}",
-    "guided_json\": {\"type\": \"object\"}",
-    "guided_regex\": \"a+\"",
-    "guided_choice\": [\"a\"]",
-    "guided_grammar\": \"x\"",
-    "structured_outputs\": {\"regex\": \"a\"}",
-    "grammar\": \"root ::= x\"",
-    "json_schema\": {}",
-    "response_format\": {\"type\": \"json_schema\"}",
+    "guided_whitespace_pattern\": \"x\"",
+    "structural_tag\": \"x\"",
     "format\": \"json\"",
     "logprobs_mode\": \"raw_logits\"",
     "chat_template\": \"x\"",
@@ -62,8 +55,6 @@ static const char *const not_done[] = {
     "samplers\": [\"top_k\"]",
     "min_keep\": 2",
     "no_repeat_ngram_size\": 3",
-    "regex\": \"a\"",
-    "ebnf\": \"a\"",
 };
 
 static void what_is_not_done_is_named(void **state)

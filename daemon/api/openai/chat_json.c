@@ -269,20 +269,58 @@ static int read_messages(const json_t *body, struct fg_str text, struct fg_job_r
     return r;
 }
 
-/* "auto" or absent: the model decides; "none": it does not see the tools. */
-static int read_tool_choice(const json_t *body, bool *hide, struct fg_http_error *e)
+/* What tool_choice says: none where it is absent, or "auto". */
+struct tool_choice {
+    bool hide;        /* the model does not see the tools */
+    bool call;        /* the answer is a call, or some */
+    const char *name; /* of that tool; NULL: of any */
+};
+
+static int read_tool_choice(const json_t *body, struct tool_choice *out, struct fg_http_error *e)
 {
     const json_t *choice = fg_json_field(body, "tool_choice");
-    const char *s = json_string_value(choice);
+    const json_t *function = json_object_get(choice, "function");
+    const char *s = json_string_value(choice), *type;
     char found[64];
 
-    *hide = s && strcmp(s, "none") == 0;
-    if (choice && !*hide && !(s && strcmp(s, "auto") == 0))
-        return fg_http_fail(e, 400, "tool_choice", "unsupported_parameter",
-                            "tool_choice: found %s, it must be \"auto\" or \"none\": a call cannot "
-                            "be forced",
-                            fg_json_found(choice, found));
-    return 0;
+    type = json_string_value(json_object_get(choice, "type"));
+    *out = (struct tool_choice){.hide = s && strcmp(s, "none") == 0,
+                                .call = s && strcmp(s, "required") == 0};
+    if (!choice || out->hide || out->call || (s && strcmp(s, "auto") == 0))
+        return 0;
+    out->call = type && strcmp(type, "function") == 0;
+    out->name = json_string_value(json_object_get(function, "name"));
+    if (out->call && out->name)
+        return 0;
+    return fg_http_fail(e, 400, "tool_choice", "unsupported_parameter",
+                        "tool_choice: found %s, it must be \"auto\", \"none\", \"required\" or "
+                        "{\"type\": \"function\", \"function\": {\"name\": string}}",
+                        fg_json_found(choice, found));
+}
+
+/* The answer is calls of these tools (a part of the body's text) and nothing else. */
+static int force_calls(const json_t *body, const struct tool_choice *choice, struct fg_str tools,
+                       struct fg_job_request *job, struct fg_http_error *e)
+{
+    struct fg_buffer text = {0};
+    bool many = !choice->name && !json_is_false(fg_json_field(body, "parallel_tool_calls"));
+
+    if (job->form)
+        return fg_http_fail(e, 400, "tool_choice", NULL,
+                            "tool_choice: another field gives the answer's form already");
+    fg_buffer_str(&text, "{\"name\": ");
+    if (choice->name)
+        fg_scan_quote((struct fg_str){choice->name, strlen(choice->name)}, &text);
+    else
+        fg_buffer_str(&text, "null");
+    fg_buffer_str(&text, many ? ", \"many\": true" : ", \"many\": false");
+    fg_buffer_str(&text, ", \"tools\": ");
+    fg_buffer_view(&text, tools);
+    fg_buffer_str(&text, "}");
+    job->form_text = text.p;
+    job->form_bytes = text.n;
+    job->form = FG_FORM_CALLS;
+    return text.failed ? fg_json_nomem(e) : 0;
 }
 
 static int read_tools(const json_t *body, struct fg_str text, struct fg_api_request *out,
@@ -290,13 +328,17 @@ static int read_tools(const json_t *body, struct fg_str text, struct fg_api_requ
 {
     struct fg_str list = {"", 0};
     const json_t *tools = fg_json_field(body, "tools"), *tool;
+    struct tool_choice choice;
     char path[32], found[64];
-    bool hide;
     size_t i;
-    int r = read_tool_choice(body, &hide, e);
+    int r = read_tool_choice(body, &choice, e);
 
-    if (r || !tools)
+    if (r || (!tools && !choice.call))
         return r;
+    if (choice.call && !(json_is_array(tools) && json_array_size(tools)))
+        return fg_http_fail(e, 400, "tool_choice", NULL,
+                            "tool_choice: found %s, it needs tools that can be called",
+                            fg_json_found(fg_json_field(body, "tool_choice"), found));
     if (!json_is_array(tools))
         return fg_http_fail(e, 400, "tools", NULL, "tools: found %s, it must be an array",
                             fg_json_found(tools, found));
@@ -312,11 +354,13 @@ static int read_tools(const json_t *body, struct fg_str text, struct fg_api_requ
                                 "string, ...}}",
                                 path);
     }
-    if (hide || !json_array_size(tools))
+    if (choice.hide || !json_array_size(tools))
         return 0;
     out->tools = true;
     (void)fg_scan_find(text, "tools", &list);
-    return copy_text(list, &out->job.tools_json, e);
+    if (choice.call)
+        r = force_calls(body, &choice, list, &out->job, e);
+    return r ? r : copy_text(list, &out->job.tools_json, e);
 }
 
 /* Variables that a template gets from elsewhere, or that would undo what the request says. */

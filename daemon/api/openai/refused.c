@@ -6,7 +6,7 @@
 #include "http/json_in.h"
 #include "request_json.h"
 
-#define FORM "absent: the answer's form is not constrained"
+#define FORM "absent: it is not done; see the fields that give an answer's form"
 #define SAMPLER "off: there is no such sampler here"
 #define TEMPLATE "absent: the model's own chat template is used; it gets chat_template_kwargs"
 #define REASON "absent: how much a model thinks is not controlled"
@@ -28,19 +28,10 @@ struct refused {
 
 static const struct refused refused[] = {
     /* the answer's form */
-    {"guided_json", NAN, NAN, NULL, true, FORM, NULL},
-    {"guided_regex", NONE, FORM, NULL},
-    {"guided_choice", NONE, FORM, NULL},
-    {"guided_grammar", NONE, FORM, NULL},
     {"guided_whitespace_pattern", NONE, FORM, NULL},
-    {"structured_outputs", NONE, FORM, NULL},
     {"structural_tag", NONE, FORM, NULL},
-    {"grammar", NONE, FORM, NULL},
     {"grammar_triggers", NONE, FORM, NULL},
-    {"json_schema", NAN, NAN, NULL, true, FORM, NULL},
     {"format", NONE, FORM, NULL},
-    {"regex", NONE, FORM, NULL},
-    {"ebnf", NONE, FORM, NULL},
     {"n_indent", ZERO, FORM, NULL},
     {"suffix", NONE, "absent: text is not inserted", NULL},
     {"audio", NAN, NAN, NULL, true, "absent: the model reads and writes text", NULL},
@@ -188,28 +179,9 @@ static int check_chat(const json_t *body, struct fg_http_error *e)
     return 0;
 }
 
-static int check_response_format(const json_t *body, struct fg_http_error *e)
-{
-    const json_t *format = fg_json_field(body, "response_format");
-    const json_t *type = json_object_get(format, "type");
-    char found[64];
-
-    if (!format)
-        return 0;
-    if (!json_is_string(type))
-        return fg_http_fail(e, 400, "response_format", NULL,
-                            "response_format: it must be {\"type\": \"text\"}");
-    if (strcmp(json_string_value(type), "text") == 0)
-        return 0;
-    return fg_http_fail(e, 400, "response_format", "unsupported_parameter",
-                        "response_format.type: found %s, it must be \"text\": the answer's form is "
-                        "not constrained",
-                        fg_json_found(type, found));
-}
-
 int fg_api_request_refuse(const json_t *body, bool chat, struct fg_http_error *e)
 {
-    int rc = check_response_format(body, e);
+    int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < sizeof refused / sizeof *refused; i++) {
         const struct refused *r = &refused[i];

@@ -276,6 +276,7 @@ int fg_api_request_parse_choice(const json_t *body, const struct fg_api_choice *
     if ((r = fg_api_request_model(body, info, e)) ||
         (r = fg_api_request_refuse(body, out->chat, e)) || (r = read_options(body, out, e)) ||
         (r = fg_api_request_rules(body, info, out, e)) ||
+        (r = fg_api_request_form(body, choice->text, out, e)) ||
         (r = fg_api_request_sampling(body, &out->job.sampling, e)) ||
         (r = read_choices(body, out, e)) || (r = read_input(body, choice, info, out, e)))
         fg_api_request_finish(out);

@@ -68,6 +68,11 @@ int fg_api_request_sampling(const json_t *body, struct fg_sampling *s, struct fg
 int fg_api_request_rules(const json_t *body, const struct fg_flow_info *info,
                          struct fg_api_request *out, struct fg_http_error *e);
 
+/* form_json.c: the form that the answer is to have; `text` is the body's. What was read stays in
+ * *out on failure. */
+int fg_api_request_form(const json_t *body, struct fg_str text, struct fg_api_request *out,
+                        struct fg_http_error *e);
+
 /* chat_json.c: `messages`, `tools`, `tool_choice` and what is said to the chat template. `text` is
  * the body's. What was read stays in *out on failure, for fg_api_request_finish. */
 int fg_api_request_chat(const json_t *body, struct fg_str text, struct fg_api_request *out,

@@ -8,11 +8,11 @@
  *     llama3       {"name": "f", "parameters": {...}}, or that behind <|python_tag|>
  *     mistral      [TOOL_CALLS][{"name": "f", "arguments": {...}}], or [TOOL_CALLS]f[ARGS]{...}
  *     harmony      <|channel|>commentary to=functions.f <|constrain|>json<|message|>{...}<|call|>
- *     gemma        ```tool_code\nf(k=1)\n```, or {"name": "f", "parameters": {...}} in a fence or
- * not deepseek     <|tool_calls_begin|><|tool_call_begin|>f<|tool_sep|>{...}<|tool_call_end|>
- *                  <|tool_calls_end|>, or function<|tool_sep|>f\n```json\n{...}\n``` inside, with
- * the bars and blanks that the vocabulary has lfm2         <|tool_call_start|>[f(k=1),
- * g()]<|tool_call_end|>
+ *     gemma        ```tool_code\nf(k=1)\n```, or {"name": "f", "parameters": {...}} so fenced
+ *     deepseek     <|tool_calls_begin|><|tool_call_begin|>f<|tool_sep|>{...}<|tool_call_end|>
+ *                  <|tool_calls_end|>, or function<|tool_sep|>f\n```json\n{...}\n``` inside,
+ *                  with the bars and blanks that its vocabulary has
+ *     lfm2         <|tool_call_start|>[f(k=1), g()]<|tool_call_end|>
  *
  * The tags may be control tokens, which have no text in an answer. Such a one is given to who reads
  * an answer's parts as its mark: one byte that is no UTF-8, so that it is never confused with what
