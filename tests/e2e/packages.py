@@ -1,5 +1,6 @@
 """Packages of the Python registry that tests use: where this Python lacks them they are installed
 into a virtual environment beside the build, and the test is run by that one's Python."""
+import fcntl
 import os
 import subprocess
 import sys
@@ -19,12 +20,14 @@ def python_with(bin_dir, package, requirement=None):
         except (OSError, subprocess.SubprocessError):
             return False
 
-    if runs(python, "-c", "import " + package):
-        return python
-    if (runs(sys.executable, "-m", "venv", "--clear", home) and
-            runs(python, "-m", "pip", "install", "-q", "--disable-pip-version-check",
-                 requirement or package)):
-        return python
+    with open(home + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests that run beside each other share it
+        if runs(python, "-c", "import " + package):
+            return python
+        if (runs(sys.executable, "-m", "venv", "--clear", home) and
+                runs(python, "-m", "pip", "install", "-q", "--disable-pip-version-check",
+                     requirement or package)):
+            return python
     return None
 
 
