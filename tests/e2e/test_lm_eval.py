@@ -1,6 +1,6 @@
 """EleutherAI's evaluation harness (lm-eval) over TCP, with the daemon's tokenizer and tasks from local data. Where the
 package is not in this Python it is installed into a virtual environment beside the build; where that cannot be done the
-test is skipped. FG_TEST_SMOLLM2 names a real model to be evaluated; else it is one of the tests'."""
+test is skipped. In a soak FG_TEST_SMOLLM2 names a real model to be evaluated; else it is one of the tests'."""
 import json
 import os
 
@@ -14,7 +14,7 @@ except ImportError:
     lm_eval = None
 
 PACKAGE = "lm_eval[api]==0.4.13"
-MODEL = os.environ.get("FG_TEST_SMOLLM2")
+MODEL = os.environ.get("FG_TEST_SMOLLM2") if e2e.soak() else None
 COMMON = """
 dataset_path: json
 dataset_kwargs: {{data_files: {{test: {data}}}}}
