@@ -33,6 +33,7 @@ struct run {
     const char *input; /* standard input; NULL: /dev/null */
     const char *args[16];
     const char *terminal; /* the path of a terminal for standard error, or NULL */
+    const char *screen;   /* one for standard output, or NULL */
     char out[8192], err[8192];
     int code; /* 128 + N: killed by signal N */
 };
@@ -76,6 +77,9 @@ static void become_program(const struct run *r, int in, int out, int err)
     }
     if (r->terminal) {
         err = open(r->terminal, O_RDWR | O_NOCTTY);
+    }
+    if (r->screen) {
+        out = open(r->screen, O_RDWR | O_NOCTTY);
     }
     dup2(in, 0);
     dup2(out, 1);
@@ -223,7 +227,8 @@ static void test_run_json(void **state)
 {
     static const struct script script = {OK, SSE, ANSWER, SCRIPT_WHOLE};
     static const char wanted[] =
-        "{\"text\":\"Hello\\u001B.\",\"finish_reason\":\"stop\",\"model\":\"tiny\","
+        "{\"text\":\"Hello\\u001B.\",\"reasoning\":\"\",\"finish_reason\":\"stop\",\"model\":"
+        "\"tiny\","
         "\"prompt_tokens\":100,\"completion_tokens\":3,\"cache\":{\"reused_tokens\":64,"
         "\"recomputed_tokens\":36,\"source\":\"vram\",\"reason\":\"\",\"diverged_at\":-1,"
         "\"queue_ms\":0.0,\"restore_ms\":1.0,\"prefill_ms\":40.0,\"first_token_ms\":50.0,\"decode_"
@@ -236,6 +241,78 @@ static void test_run_json(void **state)
     r.out[sizeof wanted - 1] = '\0'; /* the times measured here follow */
     check(&r, 0, wanted, "");
     scripted_server_finish(&r.server);
+}
+
+#define THOUGHT(text) "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"" text "\"}}]}\n\n"
+
+static void test_run_reasoning(void **state)
+{
+    static const struct script thinks = {OK, SSE, THOUGHT("We") THOUGHT("ll\\u001b.") ANSWER,
+                                         SCRIPT_WHOLE};
+    static const struct script cut = {OK, SSE, THOUGHT("Well.\\n"), SCRIPT_CUT};
+    struct run r = {.args = {"run", "hi"}};
+
+    /* A file gets the answer alone, unless asked for. */
+    (void)state;
+    serve_and_go(&r, &thinks, NULL);
+    check(&r, 0, "Hello\033.", "");
+    scripted_server_finish(&r.server);
+    r.args[2] = "--reasoning";
+    serve_and_go(&r, &thinks, NULL);
+    check(&r, 0, "[reasoning]\nWell\033.\n[end of reasoning]\nHello\033.", "");
+    scripted_server_finish(&r.server);
+    /* What is begun is ended, whatever ends it. */
+    serve_and_go(&r, &cut, NULL);
+    assert_int_equal(r.code, 1);
+    assert_string_equal(r.out, "[reasoning]\nWell.\n[end of reasoning]\n");
+    scripted_server_finish(&r.server);
+    r.args[2] = "--json";
+    serve_and_go(&r, &thinks, NULL);
+    assert_int_equal(r.code, 0);
+    assert_non_null(strstr(r.out, "\"text\":\"Hello\\u001B.\",\"reasoning\":\"Well\\u001B.\","));
+    scripted_server_finish(&r.server);
+}
+
+/* A pseudo-terminal; the test is skipped, said aloud, where there is none. */
+static int open_terminal(void)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+
+    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) {
+        print_message("SKIP: no pseudo-terminal to be had\n");
+        skip();
+    }
+    return master;
+}
+
+#define DIM(text) "\033[2m" text "\033[22m"
+
+static void test_run_reasoning_on_terminal(void **state)
+{
+    static const struct script thinks = {OK, SSE, THOUGHT("We") THOUGHT("ll\\u001b.") ANSWER,
+                                         SCRIPT_WHOLE};
+    static const char *const shown[] = {DIM("[reasoning]\r\n") DIM("We") DIM("ll.")
+                                            DIM("\r\n[end of reasoning]\r\n") "Hello.\r\n",
+                                        "Hello.\r\n"};
+    struct run r = {.args = {"run", "hi"}};
+
+    (void)state;
+    need_program();
+    for (size_t i = 0; i < 2; i++) {
+        char got[sizeof r.out] = "";
+        int master = open_terminal();
+
+        r.args[2] = i == 0 ? NULL : "--no-reasoning";
+        r.screen = ptsname(master);
+        int slave = open(r.screen, O_RDWR | O_NOCTTY); /* keeps what is written until it is read */
+        serve_and_go(&r, &thinks, NULL);
+        read_text(master, got, sizeof got, "Hello.\r\n");
+        close(slave);
+        close(master);
+        assert_int_equal(r.code, 0);
+        assert_string_equal(got, shown[i]);
+        scripted_server_finish(&r.server);
+    }
 }
 
 static void test_run_errors(void **state)
@@ -301,11 +378,7 @@ static void test_progress_bar(void **state)
 
     (void)state;
     need_program();
-    int master = posix_openpt(O_RDWR | O_NOCTTY);
-    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) {
-        print_message("SKIP: no pseudo-terminal to be had\n");
-        skip();
-    }
+    int master = open_terminal();
     r.terminal = ptsname(master);
     int slave = open(r.terminal, O_RDWR | O_NOCTTY); /* keeps what is written until it is read */
     serve_and_go(&r, &script, NULL);
@@ -576,6 +649,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_chat),
         cmocka_unit_test(test_run_options),
+        cmocka_unit_test(test_run_reasoning),
+        cmocka_unit_test(test_run_reasoning_on_terminal),
         cmocka_unit_test(test_run_raw_stdin),
         cmocka_unit_test(test_run_json),
         cmocka_unit_test(test_run_errors),
