@@ -14,14 +14,35 @@ static int canceled(struct fg_client_answer *a, int callback)
     return callback == 0 ? 0 : fg_fail(a->err, FG_ECANCELED, "canceled by the callback");
 }
 
+static void note_first_text(struct fg_client_answer *a)
+{
+    if (a->result->first_text_ms < 0) {
+        a->result->first_text_ms = fg_clock_ms() - a->started;
+    }
+}
+
+static int take_reasoning(struct fg_client_answer *a, const char *text, size_t bytes)
+{
+    if (bytes == 0) {
+        return 0;
+    }
+    note_first_text(a);
+    if (a->handler->on_reasoning) {
+        return canceled(a, a->handler->on_reasoning(a->handler->ctx, text, bytes));
+    }
+    if (a->handler->on_text) {
+        return 0;
+    }
+    int rc = fg_buffer_add_within(&a->reasoning, text, bytes, FG_CLIENT_ANSWER_MAX);
+    return rc == 0 ? 0 : fg_fail(a->err, rc, "the answer's reasoning: %s", fg_strerror(rc));
+}
+
 static int take_text(struct fg_client_answer *a, const char *text, size_t bytes)
 {
     if (bytes == 0) {
         return 0;
     }
-    if (a->result->first_text_ms < 0) {
-        a->result->first_text_ms = fg_clock_ms() - a->started;
-    }
+    note_first_text(a);
     if (a->handler->on_text) {
         return canceled(a, a->handler->on_text(a->handler->ctx, text, bytes));
     }
@@ -95,7 +116,17 @@ static int take_finish(struct fg_client_answer *a, const struct fg_client_json *
     return 0;
 }
 
-/* A completion's choice has "text", a chat's "delta": {"content"}. */
+/* What one step of a chat's answer says; 1: text and n are its content, 0: it has none. */
+static int take_delta(struct fg_client_answer *a, const struct fg_client_json *delta,
+                      const char **text, size_t *n)
+{
+    int rc = fg_client_json_string(delta, "reasoning_content", text, n);
+
+    rc = rc > 0 ? take_reasoning(a, *text, *n) : rc;
+    return rc < 0 ? rc : fg_client_json_string(delta, "content", text, n);
+}
+
+/* A completion's choice has "text", a chat's "delta": {"content", "reasoning_content"}. */
 static int take_choice(struct fg_client_answer *a, const json_t *object)
 {
     struct fg_client_json j = {object, "choices[0]", a->err};
@@ -107,7 +138,7 @@ static int take_choice(struct fg_client_answer *a, const json_t *object)
 
     if (rc == 0) {
         rc = fg_client_json_object(&j, "delta", &delta.object);
-        rc = rc > 0 ? fg_client_json_string(&delta, "content", &text, &n) : rc;
+        rc = rc > 0 ? take_delta(a, &delta, &text, &n) : rc;
     }
     if (rc > 0) {
         rc = take_text(a, text, n);

@@ -11,9 +11,10 @@ struct fg_client_answer {
     const struct fg_client_handler *handler;
     struct fg_client_result *result;
     struct fg_err *err;
-    struct fg_buffer text; /* the whole answer, when no on_text takes it */
-    double started;        /* fg_clock_ms() */
-    bool done;             /* "[DONE]" came */
+    struct fg_buffer text;      /* the whole answer, when no on_text takes it */
+    struct fg_buffer reasoning; /* all of it, when neither on_text nor on_reasoning is there */
+    double started;             /* fg_clock_ms() */
+    bool done;                  /* "[DONE]" came */
 };
 
 /* One event of the stream (a fg_client_sse_event; ctx: struct fg_client_answer). FG_EFORMAT,

@@ -100,13 +100,19 @@ int fg_client_complete(struct fg_client *client, const struct fg_client_request 
         return rc;
     }
     if (!a.handler->on_text) {
-        rc = fg_buffer_add_within(&a.text, "", 0, 0); /* an answer without text is "" */
+        /* An answer without text is "". */
+        rc = fg_buffer_add_within(&a.text, "", 0, 0);
+        if (rc == 0 && !a.handler->on_reasoning) {
+            rc = fg_buffer_add_within(&a.reasoning, "", 0, 0);
+        }
         rc = rc < 0 ? fg_fail(err, rc, "out of memory") : 0;
     }
     rc = rc < 0 ? rc : run(client, path, body, &a, err);
     free(body);
     a.result->text = a.text.p;
     a.result->text_bytes = a.text.n;
+    a.result->reasoning = a.reasoning.p;
+    a.result->reasoning_bytes = a.reasoning.n;
     a.result->total_ms = fg_clock_ms() - a.started;
     if (!result) {
         fg_client_result_finish(&own);
@@ -120,5 +126,8 @@ void fg_client_result_finish(struct fg_client_result *result)
         free(result->text);
         result->text = NULL;
         result->text_bytes = 0;
+        free(result->reasoning);
+        result->reasoning = NULL;
+        result->reasoning_bytes = 0;
     }
 }

@@ -36,6 +36,9 @@ static const char help[] =
     "  --stats        print a line on standard error: times, and what was reused (default where\n"
     "                 standard error is a terminal)\n"
     "  --no-stats     do not\n"
+    "  --reasoning    print what the model thinks, too, between the lines [reasoning] and\n"
+    "                 [end of reasoning] (default where standard output is a terminal)\n"
+    "  --no-reasoning do not\n"
     "  --json         print one JSON object at the end instead of the text\n" FG_CLI_OPTIONS_HELP
     "\n"
     "Ctrl-C cancels the answer, a second one ends the program at once.\n"
@@ -56,6 +59,8 @@ enum {
     OPT_NO_STATS,
     OPT_JSON,
     OPT_NO_STORE,
+    OPT_REASONING,
+    OPT_NO_REASONING,
 };
 
 static const struct option options[] = {
@@ -73,6 +78,8 @@ static const struct option options[] = {
     {"no-stats", no_argument, NULL, OPT_NO_STATS},
     {"json", no_argument, NULL, OPT_JSON},
     {"no-store", no_argument, NULL, OPT_NO_STORE},
+    {"reasoning", no_argument, NULL, OPT_REASONING},
+    {"no-reasoning", no_argument, NULL, OPT_NO_REASONING},
     FG_CLI_OPTIONS,
 };
 
@@ -83,7 +90,7 @@ struct command {
     const char **files; /* from.files, as many as there are arguments */
     const char *stops[MAX_STOPS];
     const char *system;
-    bool stats, json;
+    bool stats, json, reasoning;
 };
 
 static int parse_sampling(const struct fg_cli *cli, int opt, struct fg_client_request *r)
@@ -128,6 +135,8 @@ static int parse_option(struct fg_cli *cli, int opt, struct command *t)
     case OPT_STATS: t->stats = true; return -1;
     case OPT_NO_STATS: t->stats = false; return -1;
     case OPT_JSON: t->json = true; return -1;
+    case OPT_REASONING: t->reasoning = true; return -1;
+    case OPT_NO_REASONING: t->reasoning = false; return -1;
     case 'n':
     case OPT_TEMP:
     case OPT_TOP_K:
@@ -165,7 +174,8 @@ struct screen {
     bool progress;  /* standard error is a terminal */
     bool filter;    /* standard output is one */
     bool bar;       /* a bar is shown now */
-    bool line_open; /* the answer's last line has no newline yet */
+    bool line_open; /* the last line has no newline yet */
+    bool thinking;  /* the mark before reasoning is written, that behind it not yet */
     double first_s, drawn_s;
     uint64_t first_done;
 };
@@ -203,17 +213,58 @@ static int on_progress(void *ctx, const struct fg_client_progress *p)
     return 0;
 }
 
-static int on_text(void *ctx, const char *text, size_t bytes)
+static void write_text(struct screen *s, const char *text, size_t bytes)
 {
-    struct screen *s = ctx;
-
-    clear_bar(s);
     s->line_open = text[bytes - 1] != '\n';
     if (s->filter) {
         fg_cli_terminal_write(stdout, text, bytes);
     } else {
         fwrite(text, 1, bytes, stdout);
     }
+}
+
+/* Dim on a terminal, and each piece for itself: whatever ends the program leaves no dim terminal.
+ */
+static void write_dim(struct screen *s, const char *text, size_t bytes)
+{
+    fputs(s->filter ? "\033[2m" : "", stdout);
+    write_text(s, text, bytes);
+    fputs(s->filter ? "\033[22m" : "", stdout);
+}
+
+static void end_reasoning(struct screen *s)
+{
+    static const char mark[] = "\n[end of reasoning]\n";
+    size_t skip = s->line_open ? 0 : 1;
+
+    if (s->thinking) {
+        write_dim(s, mark + skip, sizeof mark - 1 - skip);
+        s->thinking = false;
+    }
+}
+
+static int on_reasoning(void *ctx, const char *text, size_t bytes)
+{
+    static const char mark[] = "\n[reasoning]\n";
+    struct screen *s = ctx;
+    size_t skip = s->line_open ? 0 : 1;
+
+    clear_bar(s);
+    if (!s->thinking) {
+        write_dim(s, mark + skip, sizeof mark - 1 - skip);
+        s->thinking = true;
+    }
+    write_dim(s, text, bytes);
+    return fflush(stdout) != 0 || ferror(stdout);
+}
+
+static int on_text(void *ctx, const char *text, size_t bytes)
+{
+    struct screen *s = ctx;
+
+    clear_bar(s);
+    end_reasoning(s);
+    write_text(s, text, bytes);
     return fflush(stdout) != 0 || ferror(stdout);
 }
 
@@ -233,10 +284,11 @@ static int print_result(const struct fg_cli *cli, const struct fg_client_result 
                       a->queue_ms, "restore_ms", a->restore_ms, "prefill_ms", a->prefill_ms,
                       "first_token_ms", a->first_token_ms, "decode_ms", a->decode_ms);
     }
-    json_t *root = json_pack("{s:o, s:s, s:s, s:I, s:I, s:o, s:f, s:f}", "text",
-                             json_stringn_nocheck(r->text, r->text_bytes), "finish_reason",
-                             fg_client_finish_name(r->finish), "model", r->model, "prompt_tokens",
-                             (json_int_t)r->prompt_tokens, "completion_tokens",
+    json_t *root = json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:o, s:f, s:f}", "text",
+                             json_stringn_nocheck(r->text, r->text_bytes), "reasoning",
+                             json_stringn_nocheck(r->reasoning, r->reasoning_bytes),
+                             "finish_reason", fg_client_finish_name(r->finish), "model", r->model,
+                             "prompt_tokens", (json_int_t)r->prompt_tokens, "completion_tokens",
                              (json_int_t)r->completion_tokens, "cache", cache, "first_text_ms",
                              r->first_text_ms, "total_ms", r->total_ms);
     int bad = !root || json_dumpf(root, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0;
@@ -260,6 +312,7 @@ static int complete(const struct fg_cli *cli, const struct command *t, struct fg
     struct screen screen = {.progress = isatty(STDERR_FILENO), .filter = isatty(STDOUT_FILENO)};
     struct fg_client_handler handler = {
         .on_text = t->json ? NULL : on_text,
+        .on_reasoning = t->reasoning && !t->json ? on_reasoning : NULL,
         .on_progress = screen.progress ? on_progress : NULL,
         .ctx = &screen,
     };
@@ -276,6 +329,7 @@ static int complete(const struct fg_cli *cli, const struct command *t, struct fg
     rc = fg_client_complete(client, &t->request, &handler, &result, &err);
     fg_cli_interrupt_finish(&interrupt);
     clear_bar(&screen);
+    end_reasoning(&screen);
     /* A file gets the answer's bytes and no more. */
     if (screen.line_open && screen.filter) {
         putchar('\n');
@@ -313,7 +367,7 @@ static int ask(const struct fg_cli *cli, struct command *t, const struct fg_cli_
 
 static int run(struct fg_cli *cli, int argc, char **argv)
 {
-    struct command t = {.stats = isatty(STDERR_FILENO)};
+    struct command t = {.stats = isatty(STDERR_FILENO), .reasoning = isatty(STDOUT_FILENO)};
     struct fg_cli_text text;
     struct fg_err err;
 

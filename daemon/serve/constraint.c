@@ -108,6 +108,22 @@ static void put(struct fg_constraints *c, struct fg_held_form *f)
     pthread_mutex_unlock(&c->lock);
 }
 
+/* Puts `now` where `old` was; not where that was let go, or never there. */
+static void replace(struct fg_constraints *c, struct fg_held_form *old, struct fg_held_form *now)
+{
+    struct fg_held_form **at = &c->held;
+
+    pthread_mutex_lock(&c->lock);
+    while (*at && *at != old)
+        at = &(*at)->next;
+    if (*at) {
+        now->next = old->next;
+        *at = ref(now);
+        unref(old);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
 void fg_constraints_forget(struct fg_constraints *c, const struct fg_tenant *tenant)
 {
     struct fg_held_form **at = &c->held;
@@ -146,15 +162,7 @@ static int renew(struct fg_constraints *all, struct fg_constraint *c)
     now = create(&old->tenant, old->kind, (struct fg_str){old->text, old->n}, automaton);
     if (!now)
         return fg_fail(&c->error, FG_ENOMEM, "no memory for the answer's form");
-    pthread_mutex_lock(&all->lock);
-    for (struct fg_held_form **at = &all->held; *at; at = &(*at)->next)
-        if (*at == old) {
-            *at = old->next;
-            unref(old);
-            break;
-        }
-    pthread_mutex_unlock(&all->lock);
-    put(all, now);
+    replace(all, old, now);
     unref(old);
     c->form = now;
     c->place = place;

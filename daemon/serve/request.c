@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/hex.h"
 #include "job.h"
 #include "operation.h"
 
@@ -50,7 +51,7 @@ int fg_job_too_long(struct fg_err *err, uint32_t context, size_t prompt, bool or
 
 const char *fg_tenant_label(const struct fg_tenant *t, char out[FG_TENANT_LABEL])
 {
-    snprintf(out, FG_TENANT_LABEL, "%02x%02x%02x%02x", t->id[0], t->id[1], t->id[2], t->id[3]);
+    fg_hex(t->id, FG_TENANT_LABEL / 2, out);
     return out;
 }
 

@@ -159,6 +159,8 @@ struct fg_client_token {
 struct fg_client_handler {
     /* The answer's text as it grows, complete UTF-8, bytes > 0; may contain NUL bytes. */
     int (*on_text)(void *ctx, const char *text, size_t bytes);
+    /* What the model thinks before it answers, likewise; it is no part of the answer's text. */
+    int (*on_reasoning)(void *ctx, const char *text, size_t bytes);
     int (*on_progress)(void *ctx, const struct fg_client_progress *progress);
     /* With request.logprobs >= 0: the tokens of the text that came last. */
     int (*on_tokens)(void *ctx, const struct fg_client_token *tokens, size_t n);
@@ -205,11 +207,14 @@ struct fg_client_result {
     struct fg_client_account account;
     char model[256]; /* the name that answered, cut to fit */
     /* Measured here, from the start of the call, in milliseconds. */
-    double first_text_ms; /* to the first text; negative: there was none */
+    double first_text_ms; /* to the first text, reasoning included; negative: there was none */
     double total_ms;
     /* The whole answer, NUL-terminated, when there was no on_text; else NULL, 0. */
     char *text;
     size_t text_bytes;
+    /* What the model thought, likewise, when there was neither on_text nor on_reasoning. */
+    char *reasoning;
+    size_t reasoning_bytes;
 };
 
 /* Runs one completion, calling `handler` (may be NULL) as it goes, and returns when it ended.

@@ -1,17 +1,6 @@
 /* The `fulgur` command as a program: its output, error lines and exit codes. */
-#include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-
-#include <cmocka.h>
-
 #include "fulgur/version.h"
-#include "scripted_server.h"
+#include "program.h"
 
 #define OK "200 OK"
 #define SSE "text/event-stream"
@@ -26,137 +15,6 @@
     "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":3,"              \
     "\"total_tokens\":103}}\n\n"                                                                   \
     "data: [DONE]\n\n"
-
-/* One run of the program. */
-struct run {
-    struct scripted_server server;
-    const char *input; /* standard input; NULL: /dev/null */
-    const char *args[16];
-    const char *terminal; /* the path of a terminal for standard error, or NULL */
-    char out[8192], err[8192];
-    int code; /* 128 + N: killed by signal N */
-};
-
-static char program[512];
-
-/* Where the program is; false, said aloud, when it was not built. */
-static int find_program(void **state)
-{
-    const char *dir = getenv("FG_BIN_DIR");
-
-    (void)state;
-#ifdef FG_TEST_CLI
-    snprintf(program, sizeof program, "%s", FG_TEST_CLI);
-#endif
-    if (dir) {
-        snprintf(program, sizeof program, "%s/fulgur", dir);
-    }
-    if (access(program, X_OK) != 0) {
-        print_message("SKIP: no fulgur command at '%s': set FG_BIN_DIR\n", program);
-        program[0] = '\0';
-    }
-    return 0;
-}
-
-static void need_program(void)
-{
-    if (!program[0]) {
-        print_message("SKIP: the fulgur command was not built\n");
-        skip();
-    }
-}
-
-/* The child's side: standard streams, environment, exec. */
-static void become_program(const struct run *r, int in, int out, int err)
-{
-    char *argv[18] = {program};
-
-    for (size_t i = 0; i < 16 && r->args[i]; i++) {
-        argv[i + 1] = (char *)r->args[i];
-    }
-    if (r->terminal) {
-        err = open(r->terminal, O_RDWR | O_NOCTTY);
-    }
-    dup2(in, 0);
-    dup2(out, 1);
-    dup2(err, 2);
-    setenv("FULGUR_SOCKET", r->server.path, 1);
-    unsetenv("FULGUR_API_KEY");
-    signal(SIGINT, SIG_DFL);
-    execv(program, argv);
-    _exit(127);
-}
-
-static int temporary(const char *content)
-{
-    int fd = memfd_create("fulgur-test", MFD_CLOEXEC);
-
-    assert_true(fd >= 0);
-    if (content) {
-        assert_int_equal(write(fd, content, strlen(content)), strlen(content));
-        lseek(fd, 0, SEEK_SET);
-    }
-    return fd;
-}
-
-/* Reads fd to its end (or to `stop_after`, a text) into out. */
-static void read_text(int fd, char *out, size_t room, const char *stop_after)
-{
-    size_t n = strlen(out);
-    ssize_t k;
-
-    while (n + 1 < room && (k = read(fd, out + n, room - 1 - n)) > 0) {
-        n += (size_t)k;
-        out[n] = '\0';
-        if (stop_after && strstr(out, stop_after)) {
-            return;
-        }
-    }
-}
-
-/* Runs the program. With `interrupt_after`, sends SIGINT once that is in its output. */
-static void go(struct run *r, const char *interrupt_after)
-{
-    int in = temporary(r->input), err = temporary(NULL), out[2], status = 0;
-
-    r->out[0] = r->err[0] = '\0';
-    assert_int_equal(pipe(out), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        close(out[0]);
-        become_program(r, in, out[1], err);
-    }
-    assert_true(pid > 0);
-    close(out[1]);
-    if (interrupt_after) {
-        read_text(out[0], r->out, sizeof r->out, interrupt_after);
-        kill(pid, SIGINT);
-    }
-    read_text(out[0], r->out, sizeof r->out, NULL);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    lseek(err, 0, SEEK_SET);
-    read_text(err, r->err, sizeof r->err, NULL);
-    r->code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    close(in);
-    close(err);
-    close(out[0]);
-}
-
-/* Runs against a server with one script; scripted_server_finish() is the caller's. */
-static void serve_and_go(struct run *r, const struct script *script, const char *interrupt_after)
-{
-    need_program();
-    scripted_server_start(&r->server, script, 1);
-    go(r, interrupt_after);
-    scripted_server_stop(&r->server);
-}
-
-static void check(const struct run *r, int code, const char *out, const char *err)
-{
-    if (r->code != code || strcmp(r->out, out) != 0 || strcmp(r->err, err) != 0) {
-        fail_msg("exit %d\nout: %s\nerr: %s", r->code, r->out, r->err);
-    }
-}
 
 static void test_run_chat(void **state)
 {
@@ -223,7 +81,8 @@ static void test_run_json(void **state)
 {
     static const struct script script = {OK, SSE, ANSWER, SCRIPT_WHOLE};
     static const char wanted[] =
-        "{\"text\":\"Hello\\u001B.\",\"finish_reason\":\"stop\",\"model\":\"tiny\","
+        "{\"text\":\"Hello\\u001B.\",\"reasoning\":\"\",\"finish_reason\":\"stop\",\"model\":"
+        "\"tiny\","
         "\"prompt_tokens\":100,\"completion_tokens\":3,\"cache\":{\"reused_tokens\":64,"
         "\"recomputed_tokens\":36,\"source\":\"vram\",\"reason\":\"\",\"diverged_at\":-1,"
         "\"queue_ms\":0.0,\"restore_ms\":1.0,\"prefill_ms\":40.0,\"first_token_ms\":50.0,\"decode_"
@@ -236,6 +95,66 @@ static void test_run_json(void **state)
     r.out[sizeof wanted - 1] = '\0'; /* the times measured here follow */
     check(&r, 0, wanted, "");
     scripted_server_finish(&r.server);
+}
+
+#define THOUGHT(text) "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"" text "\"}}]}\n\n"
+
+static void test_run_reasoning(void **state)
+{
+    static const struct script thinks = {OK, SSE, THOUGHT("We") THOUGHT("ll\\u001b.") ANSWER,
+                                         SCRIPT_WHOLE};
+    static const struct script cut = {OK, SSE, THOUGHT("Well.\\n"), SCRIPT_CUT};
+    struct run r = {.args = {"run", "hi"}};
+
+    /* A file gets the answer alone, unless asked for. */
+    (void)state;
+    serve_and_go(&r, &thinks, NULL);
+    check(&r, 0, "Hello\033.", "");
+    scripted_server_finish(&r.server);
+    r.args[2] = "--reasoning";
+    serve_and_go(&r, &thinks, NULL);
+    check(&r, 0, "[reasoning]\nWell\033.\n[end of reasoning]\nHello\033.", "");
+    scripted_server_finish(&r.server);
+    /* What is begun is ended, whatever ends it. */
+    serve_and_go(&r, &cut, NULL);
+    assert_int_equal(r.code, 1);
+    assert_string_equal(r.out, "[reasoning]\nWell.\n[end of reasoning]\n");
+    scripted_server_finish(&r.server);
+    r.args[2] = "--json";
+    serve_and_go(&r, &thinks, NULL);
+    assert_int_equal(r.code, 0);
+    assert_non_null(strstr(r.out, "\"text\":\"Hello\\u001B.\",\"reasoning\":\"Well\\u001B.\","));
+    scripted_server_finish(&r.server);
+}
+
+#define DIM(text) "\033[2m" text "\033[22m"
+
+static void test_run_reasoning_on_terminal(void **state)
+{
+    static const struct script thinks = {OK, SSE, THOUGHT("We") THOUGHT("ll\\u001b.") ANSWER,
+                                         SCRIPT_WHOLE};
+    static const char *const shown[] = {DIM("[reasoning]\r\n") DIM("We") DIM("ll.")
+                                            DIM("\r\n[end of reasoning]\r\n") "Hello.\r\n",
+                                        "Hello.\r\n"};
+    struct run r = {.args = {"run", "hi"}};
+
+    (void)state;
+    need_program();
+    for (size_t i = 0; i < 2; i++) {
+        char got[sizeof r.out] = "";
+        int master = open_terminal();
+
+        r.args[2] = i == 0 ? NULL : "--no-reasoning";
+        r.screen = ptsname(master);
+        int slave = open(r.screen, O_RDWR | O_NOCTTY); /* keeps what is written until it is read */
+        serve_and_go(&r, &thinks, NULL);
+        read_text(master, got, sizeof got, "Hello.\r\n");
+        close(slave);
+        close(master);
+        assert_int_equal(r.code, 0);
+        assert_string_equal(got, shown[i]);
+        scripted_server_finish(&r.server);
+    }
 }
 
 static void test_run_errors(void **state)
@@ -301,11 +220,7 @@ static void test_progress_bar(void **state)
 
     (void)state;
     need_program();
-    int master = posix_openpt(O_RDWR | O_NOCTTY);
-    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) {
-        print_message("SKIP: no pseudo-terminal to be had\n");
-        skip();
-    }
+    int master = open_terminal();
     r.terminal = ptsname(master);
     int slave = open(r.terminal, O_RDWR | O_NOCTTY); /* keeps what is written until it is read */
     serve_and_go(&r, &script, NULL);
@@ -576,6 +491,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_chat),
         cmocka_unit_test(test_run_options),
+        cmocka_unit_test(test_run_reasoning),
+        cmocka_unit_test(test_run_reasoning_on_terminal),
         cmocka_unit_test(test_run_raw_stdin),
         cmocka_unit_test(test_run_json),
         cmocka_unit_test(test_run_errors),

@@ -2,6 +2,7 @@
 #include <jansson.h>
 
 #include "asking.h"
+#include "base/buffer.h"
 
 static void test_stream(void **state)
 {
@@ -60,6 +61,48 @@ static void test_collected(void **state)
     fg_client_destroy(client);
     scripted_server_stop(&server);
     assert_int_equal(server.n_requests, 4);
+    scripted_server_finish(&server);
+}
+
+static int on_reasoning(void *ctx, const char *text, size_t bytes)
+{
+    struct fg_buffer *b = ctx;
+    return fg_buffer_add_within(b, text, bytes, 64);
+}
+
+static void test_reasoning(void **state)
+{
+    static const struct script script = {
+        OK, SSE,
+        CHUNK("{\"delta\":{\"role\":\"assistant\",\"reasoning_content\":null}}")
+            CHUNK("{\"delta\":{\"reasoning_content\":\"We\"}}")
+                CHUNK("{\"delta\":{\"reasoning_content\":\"ll\",\"content\":\"one\"}}") TEXT_STREAM,
+        SCRIPT_WHOLE};
+    struct fg_buffer heard = {0};
+    struct fg_client_handler handler = {.on_reasoning = on_reasoning, .ctx = &heard};
+    struct fg_client_request request;
+    struct fg_client_result result;
+    struct scripted_server server;
+
+    (void)state;
+    scripted_server_start(&server, &script, 1);
+    struct fg_client *client = client_at(server.path);
+    chat_request(&request);
+    assert_int_equal(fg_client_complete(client, &request, NULL, &result, NULL), 0);
+    assert_string_equal(result.reasoning, "Well");
+    assert_int_equal(result.reasoning_bytes, 4);
+    assert_string_equal(result.text, "oneone");
+    fg_client_result_finish(&result);
+
+    assert_int_equal(fg_client_complete(client, &request, &handler, &result, NULL), 0);
+    assert_memory_equal(heard.p, "Well", 4);
+    assert_int_equal(heard.n, 4);
+    assert_null(result.reasoning);
+    assert_string_equal(result.text, "oneone");
+    free(heard.p);
+    fg_client_result_finish(&result);
+    fg_client_destroy(client);
+    scripted_server_stop(&server);
     scripted_server_finish(&server);
 }
 
@@ -352,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stream),
         cmocka_unit_test(test_collected),
+        cmocka_unit_test(test_reasoning),
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_raw_requests),
         cmocka_unit_test(test_refused_requests),

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/block_tokens.h"
+#include "base/hex.h"
 #include "base/json_scan.h"
 #include "http/json_out.h"
 #include "http/lossy.h"
@@ -128,14 +128,11 @@ bool fg_anthropic_target(const char *target)
 
 bool fg_anthropic_id(const char *prefix, char id[FG_ANTHROPIC_ID])
 {
-    unsigned char random[12];
-    size_t n;
+    char random[25];
 
-    if (getrandom(random, sizeof random, 0) != sizeof random)
+    if (!fg_hex_random(sizeof random / 2, random))
         return false;
-    n = (size_t)snprintf(id, FG_ANTHROPIC_ID, "%.8s_", prefix);
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(id + n + 2 * i, 3, "%02x", random[i]);
+    snprintf(id, FG_ANTHROPIC_ID, "%.8s_%s", prefix, random);
     return true;
 }
 

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "api/common/blocks.h"
@@ -11,6 +10,7 @@
 #include "api/openai/dialect.h"
 #include "api/openai/request_json.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/json_scan.h"
 #include "dialect.h"
 #include "http/json_in.h"
@@ -387,16 +387,13 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
 {
     struct message *m = of(answer);
     json_t *name = fg_json_string(a->service->info.model_name);
-    unsigned char random[8];
 
     m->model = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
     json_decref(name);
     if (!m->model)
         return fg_json_nomem(e);
-    if (getrandom(random, sizeof random, 0) != sizeof random)
+    if (!fg_hex_random(sizeof m->nonce / 2, m->nonce))
         return fg_http_fail(e, 500, NULL, NULL, "no random id could be drawn");
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(m->nonce + 2 * i, 3, "%02x", random[i]);
     fg_blocks_init(&m->blocks, &m->form, m->nonce, on_block, m);
     return 0;
 }

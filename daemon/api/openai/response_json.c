@@ -2,20 +2,16 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "api/common/cache_json.h"
+#include "base/hex.h"
 #include "http/lossy.h"
 
 int fg_answer_init(struct fg_answer *a, const struct fg_flow_info *info)
 {
-    unsigned char random[12];
-
-    if (getrandom(random, sizeof random, 0) != sizeof random)
+    if (!fg_hex_random(sizeof a->nonce / 2, a->nonce))
         return FG_EIO;
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(a->nonce + 2 * i, 3, "%02x", random[i]);
     a->created = (int64_t)time(NULL);
     a->model = info->model_name;
     snprintf(a->fingerprint, sizeof a->fingerprint, "fulgur-%.12s",

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "api/common/body.h"
 #include "api/common/cache_json.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/json_scan.h"
 #include "dialect.h"
 #include "http/json_in.h"
@@ -354,13 +354,10 @@ static void on_block(void *ctx, size_t index, enum fg_block_step step, struct fg
 static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_error *e)
 {
     struct response *x = of(answer);
-    unsigned char random[12];
 
     (void)a;
-    if (getrandom(random, sizeof random, 0) != sizeof random)
+    if (!fg_hex_random(sizeof x->nonce / 2, x->nonce))
         return fg_http_fail(e, 500, NULL, NULL, "no random id could be drawn");
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(x->nonce + 2 * i, 3, "%02x", random[i]);
     snprintf(x->id, sizeof x->id, "resp_%s", x->nonce);
     x->created = (int64_t)time(NULL);
     fg_blocks_init(&x->blocks, &x->form, x->nonce, on_block, x);
