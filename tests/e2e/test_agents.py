@@ -45,6 +45,8 @@ def installed(agent):
 @unittest.skipUnless(e2e.soak(), "long; FG_TEST_SOAK=1 runs it")
 @unittest.skipUnless(e2e.has("npm") and e2e.has("node"), "node or npm is not installed")
 class Agents(e2e.TestCase):
+    COMMAND = "tee seen.txt <note.txt"
+
     def begin(self, agent, tool, arguments):
         """A daemon whose model calls the tool, and a folder with a note."""
         self.program = installed(agent)
@@ -70,7 +72,7 @@ class Agents(e2e.TestCase):
         before = len(self.jobs())
         keep = {k: os.environ[k] for k in ("PATH", "LANG", "TMPDIR") if k in os.environ}
         done = subprocess.run([self.program, *arguments], cwd=self.work, env={**keep, "HOME": self.user, **env},
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=e2e.ANSWER_S, text=True)
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=2 * e2e.ANSWER_S, text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn(REPORT, done.stdout)
         self.d.wait_for("the lines of two jobs", lambda: len(self.jobs()) >= before + 2, 60)
@@ -99,8 +101,6 @@ class Agents(e2e.TestCase):
         os.remove(os.path.join(self.work, "seen.txt"))
         return jobs
 
-    COMMAND = "tee seen.txt <note.txt"
-
     def test_codex(self):
         self.begin("codex", "exec_command", {"cmd": self.COMMAND})
         self.write(os.path.join(self.user, ".codex", "config.toml"), 'model = "m1"\nmodel_provider = "fulgur"\n'
@@ -114,7 +114,8 @@ class Agents(e2e.TestCase):
     def test_claude(self):
         self.begin("claude", "Bash", {"command": self.COMMAND, "description": "Read the note"})
         env = {"ANTHROPIC_BASE_URL": self.url, "ANTHROPIC_AUTH_TOKEN": "any", "ANTHROPIC_MODEL": "m1",
-               "ANTHROPIC_SMALL_FAST_MODEL": "m1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+               "ANTHROPIC_SMALL_FAST_MODEL": "m1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+               "API_TIMEOUT_MS": "1200000"}
         options = ("--allowedTools", "Bash", "-p")
         jobs = self.assert_note_was_read(*options, "Read the note.", **env)
         jobs += self.assert_note_was_read(*options, "Read it again.", "--continue", **env)
