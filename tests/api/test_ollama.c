@@ -143,6 +143,33 @@ static void an_answer_is_whole(void **state)
     fixture_stop(&f);
 }
 
+/* What num_predict cuts is no object: all that the model wrote is text. */
+static void a_cut_call_is_text(void **state)
+{
+    static const char written[] = "<tool_calls>\n{\"name\": \"f\", \"arguments\": {\"city\": \"Os";
+    const char *content, *reason;
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    json_t *v;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    job = post(&f, &c, CHAT,
+               "{" USER ", \"stream\": false, \"tools\": [{\"type\": \"function\", \"function\": "
+               "{\"name\": \"f\"}}]}");
+    fake_job_begun(job, NULL, 0);
+    fake_job_delta(job, written, NULL, 0);
+    fake_job_done(job, FG_FINISH_LENGTH);
+    v = answer_of(&c);
+    unpack(v, "{s:s, s:{s:s}}", "done_reason", &reason, "message", "content", &content);
+    assert_string_equal(reason, "length");
+    assert_string_equal(content, written);
+    assert_null(json_object_get(json_object_get(v, "message"), "tool_calls"));
+    json_decref(v);
+    fixture_stop(&f);
+}
+
 /* The next line of a chunked answer as JSON. */
 static json_t *line_of(struct client *c)
 {
@@ -443,11 +470,17 @@ static void the_model_is_described(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(options_are_read),       cmocka_unit_test(messages_become_a_chat),
-        cmocka_unit_test(an_answer_is_whole),     cmocka_unit_test(an_answer_is_lines),
-        cmocka_unit_test(prompts_go_on_from_ids), cmocka_unit_test(a_stream_that_fails_says_so),
-        cmocka_unit_test(who_says_nothing_loads), cmocka_unit_test(what_is_wrong_is_named),
-        cmocka_unit_test(the_model_is_described), cmocka_unit_test(calls_are_streamed),
+        cmocka_unit_test(options_are_read),
+        cmocka_unit_test(messages_become_a_chat),
+        cmocka_unit_test(an_answer_is_whole),
+        cmocka_unit_test(an_answer_is_lines),
+        cmocka_unit_test(a_cut_call_is_text),
+        cmocka_unit_test(prompts_go_on_from_ids),
+        cmocka_unit_test(a_stream_that_fails_says_so),
+        cmocka_unit_test(who_says_nothing_loads),
+        cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(the_model_is_described),
+        cmocka_unit_test(calls_are_streamed),
     };
 
     return cmocka_run_group_tests_name("api ollama", tests, NULL, NULL);

@@ -122,7 +122,8 @@ static inline int ask(const struct script *script, struct seen *seen,
                       struct fg_client_result *result, struct fg_err *err,
                       struct scripted_server *server)
 {
-    struct fg_client_handler handler = {on_text, on_progress, on_tokens, seen};
+    struct fg_client_handler handler = {
+        .on_text = on_text, .on_progress = on_progress, .on_tokens = on_tokens, .ctx = seen};
     struct fg_client_request request;
 
     scripted_server_start(server, script, 1);

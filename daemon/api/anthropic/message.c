@@ -183,7 +183,7 @@ static void on_block(void *ctx, size_t index, enum fg_block_step step, struct fg
     struct message *m = ctx;
     const struct fg_block *b = &m->blocks.list[index];
 
-    if (!m->stream || !m->request.ev)
+    if (!m->request.ev)
         return;
     start_message(m);
     switch (step) {
@@ -205,7 +205,7 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
     if (!fg_anthropic_id("msg", m->id))
         return fg_http_fail(e, 500, NULL, NULL, "no random id could be drawn");
     m->head = (struct fg_message_head){.id = m->id, .model = a->service->info.model_name};
-    fg_blocks_init(&m->blocks, &m->form, m->id + strlen("msg_"), on_block, m);
+    fg_blocks_init(&m->blocks, &m->form, m->id + strlen("msg_"), m->stream ? on_block : NULL, m);
     return 0;
 }
 

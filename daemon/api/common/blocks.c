@@ -16,7 +16,8 @@ struct fg_str fg_blocks_whole(const struct fg_blocks *b)
 
 static void tell(struct fg_blocks *b, enum fg_block_step step, struct fg_str more)
 {
-    b->fn(b->ctx, b->n - 1, step, more);
+    if (b->fn)
+        b->fn(b->ctx, b->n - 1, step, more);
 }
 
 static void end_block(struct fg_blocks *b)
@@ -57,6 +58,8 @@ static void grow(struct fg_blocks *b, enum fg_block_kind kind, struct fg_str mor
 
 const struct fg_block *fg_blocks_call(const struct fg_blocks *b)
 {
+    if (b->parts && fg_answer_parts_failed(b->parts))
+        return NULL;
     for (size_t i = 0; i < b->n; i++)
         if (b->list[i].kind == FG_BLOCK_CALL)
             return &b->list[i];
@@ -93,17 +96,24 @@ static void on_part(void *ctx, const struct fg_answer_event *e)
 void fg_blocks_init(struct fg_blocks *b, const struct fg_answer_form *form, const char *id,
                     fg_block_fn *fn, void *ctx)
 {
-    *b = (struct fg_blocks){.fn = fn, .ctx = ctx};
+    *b = (struct fg_blocks){.fn = fn, .ctx = ctx, .form = *form};
     b->parts = fg_answer_parts_create(form, id, on_part, b);
     b->failed = !b->parts;
 }
 
-void fg_blocks_finish(struct fg_blocks *b)
+static void clear_list(struct fg_blocks *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         fg_buffer_finish(&b->list[i].name);
         fg_buffer_finish(&b->list[i].text);
     }
+    b->n = 0;
+    b->open = false;
+}
+
+void fg_blocks_finish(struct fg_blocks *b)
+{
+    clear_list(b);
     free(b->list);
     fg_answer_parts_destroy(b->parts);
     fg_buffer_finish(&b->whole);
@@ -112,6 +122,7 @@ void fg_blocks_finish(struct fg_blocks *b)
 
 void fg_blocks_start(struct fg_blocks *b, enum fg_answer_start start)
 {
+    b->start = start;
     if (b->parts)
         fg_answer_parts_start(b->parts, start);
 }
@@ -126,12 +137,32 @@ void fg_blocks_push(struct fg_blocks *b, struct fg_str more)
     b->failed = b->failed || fg_answer_parts_nomem(b->parts);
 }
 
+/* The answer once more, of which calls are no part. */
+static void read_as_text(struct fg_blocks *b)
+{
+    fg_answer_parts_destroy(b->parts);
+    clear_list(b);
+    b->form.tools = FG_TOOLS_NONE;
+    b->parts = fg_answer_parts_create(&b->form, "", on_part, b);
+    b->failed = !b->parts;
+    if (b->failed)
+        return;
+    fg_answer_parts_start(b->parts, b->start);
+    fg_answer_parts_push(b->parts, fg_blocks_whole(b));
+    fg_answer_parts_end(b->parts);
+    b->failed = b->failed || fg_answer_parts_nomem(b->parts);
+}
+
 void fg_blocks_end(struct fg_blocks *b)
 {
     if (b->failed)
         return;
     fg_answer_parts_end(b->parts);
     b->failed = b->failed || fg_answer_parts_nomem(b->parts);
+    if (!b->fn && !b->failed && fg_answer_parts_failed(b->parts))
+        read_as_text(b);
+    if (b->failed)
+        return;
     if (!b->n && add(b, FG_BLOCK_TEXT))
         tell(b, FG_BLOCK_BEGINS, (struct fg_str){"", 0});
     end_block(b);

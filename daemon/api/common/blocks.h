@@ -30,12 +30,16 @@ struct fg_blocks {
     bool open;   /* the last one goes on */
     bool failed; /* out of memory: blocks are missing */
     struct fg_answer_parts *parts;
+    struct fg_answer_form form;
+    enum fg_answer_start start;
     struct fg_buffer whole;
     fg_block_fn *fn;
     void *ctx;
 };
 
-/* `form`'s schemas live as long; `id` is put into the ids of calls. */
+/* `form`'s schemas live as long; `id` is put into the ids of calls. fn: told of each block as it is
+ * written; NULL: nobody follows, and an answer with a call that is malformed or cut has no calls in
+ * the end, but the text that they were. */
 void fg_blocks_init(struct fg_blocks *b, const struct fg_answer_form *form, const char *id,
                     fg_block_fn *fn, void *ctx);
 /* Where the answer begins, before the first push. */
@@ -45,7 +49,7 @@ void fg_blocks_finish(struct fg_blocks *b);
 void fg_blocks_push(struct fg_blocks *b, struct fg_str more);
 /* The answer is complete: there is a block now, an empty text if nothing else. */
 void fg_blocks_end(struct fg_blocks *b);
-/* The first call, or NULL. */
+/* The first call, or NULL: there is none, or one of them is malformed or was cut. */
 const struct fg_block *fg_blocks_call(const struct fg_blocks *b);
 /* All that was pushed, as long as nothing more is. */
 struct fg_str fg_blocks_whole(const struct fg_blocks *b);

@@ -367,12 +367,18 @@ static void on_block(void *ctx, size_t index, enum fg_block_step step, struct fg
     struct message *m = ctx;
     const struct fg_block *b = &m->blocks.list[index];
     struct said said = {.text = {"", 0}, .thinking = {"", 0}};
+    struct fg_str arguments;
 
-    if (!m->stream || !m->request.ev)
+    if (!m->request.ev)
         return;
     if (b->kind == FG_BLOCK_CALL && step == FG_BLOCK_ENDS) {
-        said.calls = b;
-        said.n_calls = 1;
+        /* What was cut or is malformed is no object, and goes out as what the model wrote. */
+        if (fg_scan_whole(fg_block_text(&b->text), &arguments)) {
+            said.calls = b;
+            said.n_calls = 1;
+        } else {
+            said.text = fg_block_text(&b->text);
+        }
     } else if (b->kind != FG_BLOCK_CALL && step == FG_BLOCK_GROWS && more.n) {
         *(b->kind == FG_BLOCK_TEXT ? &said.text : &said.thinking) = more;
     } else {
@@ -394,7 +400,7 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
         return fg_json_nomem(e);
     if (!fg_hex_random(sizeof m->nonce / 2, m->nonce))
         return fg_http_fail(e, 500, NULL, NULL, "no random id could be drawn");
-    fg_blocks_init(&m->blocks, &m->form, m->nonce, on_block, m);
+    fg_blocks_init(&m->blocks, &m->form, m->nonce, m->stream ? on_block : NULL, m);
     return 0;
 }
 

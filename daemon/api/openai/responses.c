@@ -338,7 +338,7 @@ static void on_block(void *ctx, size_t index, enum fg_block_step step, struct fg
     const struct fg_block *b = &x->blocks.list[index];
     char id[FG_ITEM_ID];
 
-    if (!x->stream || !x->request.ev)
+    if (!x->request.ev)
         return;
     fg_item_id(x->nonce, b, index, id);
     switch (step) {
@@ -360,7 +360,7 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
         return fg_http_fail(e, 500, NULL, NULL, "no random id could be drawn");
     snprintf(x->id, sizeof x->id, "resp_%s", x->nonce);
     x->created = (int64_t)time(NULL);
-    fg_blocks_init(&x->blocks, &x->form, x->nonce, on_block, x);
+    fg_blocks_init(&x->blocks, &x->form, x->nonce, x->stream ? on_block : NULL, x);
     return 0;
 }
 
