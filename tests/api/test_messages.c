@@ -205,12 +205,10 @@ static void whole_messages(void **state)
            &role, "id", &id, "model", &model, "stop_reason", &reason, "stop_sequence", &stop,
            "usage", &usage, "content", "text", &text, "fulgur", "cache", "reused_tokens", &reused);
     assert_string_equal(type, "message");
-    assert_string_equal(role, "assistant");
-    assert_memory_equal(id, "msg_", 4);
+    assert_true(strcmp(role, "assistant") == 0 && strncmp(id, "msg_", 4) == 0);
     assert_string_equal(model, "tiny");
     assert_string_equal(reason, "end_turn");
-    assert_true(json_is_null(stop));
-    assert_string_equal(text, "Hello");
+    assert_true(json_is_null(stop) && strcmp(text, "Hello") == 0);
     expect_usage(usage, 40, 960, 0, 7);
     assert_int_equal(reused, 960);
     json_decref(v);

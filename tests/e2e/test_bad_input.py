@@ -70,7 +70,7 @@ FIELDS = [
     (text(presence_penalty=2.5), 400, "presence_penalty"),
     (text(allowed_token_ids=[VOCABULARY]), 400, "allowed_token_ids"),
     (text(stop_token_ids="x"), 400, "stop_token_ids"),
-    (text(guided_json={"uniqueItems": True}), 400, "uniqueItems"),
+    (text(guided_whitespace_pattern=" "), 400, "guided_whitespace_pattern"),
     (text(typical_p=0.5), 400, "typical_p"),
     (chat(chat_template_kwargs={"messages": []}), 400, "chat_template_kwargs"),
     (chat(reasoning_effort="high"), 400, "reasoning_effort"),
@@ -147,6 +147,7 @@ class Requests(e2e.TestCase):
             error = self.refused(path, body, status)
             self.assertEqual(error["param"], field, error)
             self.assertIn(field, error["message"])
+        self.assertIn("uniqueItems", self.refused(*text(guided_json={"uniqueItems": True}), 400)["message"])
         self.assertEqual(self.refused(*text(model="gpt-4"), 404)["code"], "model_not_found")
         self.assert_unharmed()
 
@@ -173,7 +174,7 @@ class Requests(e2e.TestCase):
         self.assert_unharmed()
 
     def test_paths(self):
-        for method, path, status in [("GET", "/", 404), ("GET", "/v1/nothing", 404),
+        for method, path, status in [("GET", "/nothing", 404), ("GET", "/v1/nothing", 404),
                                      ("GET", "/v1/models/other", 404), ("GET", TEXT, 405),
                                      ("POST", "/health", 405), ("DELETE", "/v1/models", 405)]:
             got, reply = self.d.request(method, path)
