@@ -90,7 +90,7 @@ FIELDS = [
     (chat(tools={}), 400, "tools"),
     (chat(tools=[{"type": "magic"}]), 400, "tools[0]"),
     (chat(tool_choice="required"), 400, "tool_choice"),
-    (chat(response_format={"type": "xml"}), 400, "response_format"),
+    (chat(response_format={"type": "xml"}), 400, "response_format.type"),
     (("/tokenize", {}), 400, "content"),
     (("/tokenize", {"content": 5}), 400, "content"),
     (("/detokenize", {"tokens": "x"}), 400, "tokens"),
