@@ -34,7 +34,8 @@ struct operation {
     char *query; /* or NULL */
     char who[FG_JOB_WHO];
     char id[FG_LOG_TEXT]; /* that was given, for the log; "" for none */
-    struct fg_operation_request asked;
+    struct fg_operation_request asked; /* until it is started */
+    struct fg_tenant tenant;
     struct fg_http_error error; /* why it could not be read, when rc says so */
     int rc;
     struct fg_operation *operation; /* NULL before it is started */
@@ -225,6 +226,8 @@ static void end(struct operation *x)
 
 static void on_last(struct operation *x)
 {
+    if (x->kind == FG_OPERATION_FORGET && x->last.event.kind == FG_OPERATION_DONE)
+        fg_response_forget(x->all->service->responses, &x->tenant); /* as well */
     if (x->request.ev && x->last.event.kind == FG_OPERATION_FAILED)
         on_failed(x, &x->last.event.error);
     else if (x->request.ev)
@@ -292,8 +295,6 @@ static int begin(struct operation *x)
     struct fg_err err = {0};
     int rc;
 
-    if (x->kind == FG_OPERATION_FORGET) /* conversations that are gone on with as well */
-        fg_response_forget(s->responses, &x->asked.tenant);
     rc = s->backend.start(s->backend.ctx, &x->asked, sink, x, &x->operation, &err);
     if (rc == 0)
         return 0;
@@ -366,7 +367,7 @@ void fg_operations_start(struct fg_pending_list *all, struct fg_request *r,
         fg_reply_error(r, &e);
         return;
     }
-    x->asked.tenant = caller->tenant;
+    x->tenant = x->asked.tenant = caller->tenant;
     x->asked.runs_daemon = caller->runs_daemon;
     memcpy(x->who, who, sizeof who);
     memcpy(x->asked.who, who, sizeof who);

@@ -321,6 +321,14 @@ static void some_are_not_kept(void **state)
     json_decref(ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"all\": true}", 200));
     json_decref(ask(&f, "GET", path, NULL, 404));
     json_decref(first);
+    /* One that is under way meanwhile is not kept when it ends. */
+    job = post(&f, &c, "{\"input\": \"a\"}");
+    json_decref(ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"all\": true}", 200));
+    first = finish(&c, job, FG_FINISH_STOP);
+    unpack(first, "{s:s}", "id", &id);
+    snprintf(path, sizeof path, "/v1/responses/%s", id);
+    json_decref(ask(&f, "GET", path, NULL, 404));
+    json_decref(first);
     fixture_stop(&f);
 }
 

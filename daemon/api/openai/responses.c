@@ -37,6 +37,8 @@ struct response {
     size_t n_events;
     struct fg_buffer echo;  /* what it repeats of its request */
     struct fg_buffer items; /* the conversation before it, if it stores */
+    struct fg_hold copies;  /* for these two */
+    struct fg_response_run run;
     struct fg_blocks blocks;
     uint64_t reasoning_tokens;
     bool complete, cut; /* it has ended; by max_output_tokens or the context */
@@ -106,8 +108,10 @@ static int read_response(struct fg_request *answer, struct fg_asking *a, struct 
     if (rc == 0)
         rc = fg_responses_chat(
             body, (struct fg_str){before ? before : "", before ? strlen(before) : 0}, &chat, e);
-    if (rc == 0)
+    if (rc == 0) {
         copy_text(x, body, before);
+        rc = fg_body_hold(a->body, &x->copies, x->echo.n + x->items.n, e);
+    }
     free(before);
     if (rc) {
         fg_buffer_finish(&chat);
@@ -360,6 +364,7 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
         return fg_http_fail(e, 500, NULL, NULL, "no random id could be drawn");
     snprintf(x->id, sizeof x->id, "resp_%s", x->nonce);
     x->created = (int64_t)time(NULL);
+    fg_response_begin(a->service->responses, a->tenant, &x->run);
     fg_blocks_init(&x->blocks, &x->form, x->nonce, x->stream ? on_block : NULL, x);
     return 0;
 }
@@ -417,8 +422,8 @@ static void keep(struct response *x, struct fg_str text)
         add_json(&x->items, fg_item_json(x->nonce, &x->blocks.list[i], i, false));
     }
     if (!x->items.failed)
-        fg_response_keep(x->asking->service->responses, x->asking->tenant, x->id,
-                         fg_block_text(&x->items), text);
+        fg_response_keep(x->asking->service->responses, &x->run, x->id, fg_block_text(&x->items),
+                         text);
 }
 
 static void build(struct fg_request *answer)
@@ -468,8 +473,11 @@ static void finish(struct fg_request *answer)
 
     fg_blocks_finish(&x->blocks);
     fg_tool_schemas_destroy((struct fg_tool_schemas *)x->form.schemas);
+    if (x->run.begun)
+        fg_response_end(x->asking->service->responses, &x->run);
     fg_buffer_finish(&x->echo);
     fg_buffer_finish(&x->items);
+    fg_hold_release(&x->copies);
     free(x->body);
 }
 

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 struct kept {
     TAILQ_ENTRY(kept) link;
@@ -16,6 +15,7 @@ struct kept {
 struct fg_response_store {
     pthread_mutex_t lock; /* guards what follows; held for moments only */
     TAILQ_HEAD(, kept) list;
+    TAILQ_HEAD(, fg_response_run) runs;
     size_t n, bytes;
 };
 
@@ -27,6 +27,7 @@ struct fg_response_store *fg_response_store_create(void)
         return NULL;
     pthread_mutex_init(&s->lock, NULL);
     TAILQ_INIT(&s->list);
+    TAILQ_INIT(&s->runs);
     return s;
 }
 
@@ -54,9 +55,51 @@ void fg_response_store_destroy(struct fg_response_store *s)
     free(s);
 }
 
-void fg_response_keep(struct fg_response_store *s, const struct fg_tenant *tenant, const char *id,
-                      struct fg_str items, struct fg_str response)
+void fg_response_begin(struct fg_response_store *s, const struct fg_tenant *tenant,
+                       struct fg_response_run *run)
 {
+    *run = (struct fg_response_run){.tenant = *tenant, .begun = true};
+    pthread_mutex_lock(&s->lock);
+    TAILQ_INSERT_TAIL(&s->runs, run, link);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void fg_response_end(struct fg_response_store *s, struct fg_response_run *run)
+{
+    if (!run->begun)
+        return;
+    pthread_mutex_lock(&s->lock);
+    TAILQ_REMOVE(&s->runs, run, link);
+    pthread_mutex_unlock(&s->lock);
+    run->begun = false;
+}
+
+/* What goes for `bytes` more of the tenant's, in an answer more; NULL: there is room. */
+static struct kept *next_to_go(struct fg_response_store *s, const struct fg_tenant *tenant,
+                               size_t bytes)
+{
+    struct kept *k, *oldest = NULL;
+    size_t n = 0, sum = 0;
+
+    TAILQ_FOREACH(k, &s->list, link)
+    {
+        if (!fg_same_tenant(&k->tenant, tenant))
+            continue;
+        oldest = oldest ? oldest : k;
+        n++;
+        sum += size_of(k);
+    }
+    if (oldest && (n >= FG_RESPONSES_MAX / 2 || sum + bytes > FG_RESPONSES_MAX_BYTES / 2))
+        return oldest;
+    return s->n == FG_RESPONSES_MAX || s->bytes + bytes > FG_RESPONSES_MAX_BYTES
+               ? TAILQ_FIRST(&s->list)
+               : NULL;
+}
+
+void fg_response_keep(struct fg_response_store *s, const struct fg_response_run *run,
+                      const char *id, struct fg_str items, struct fg_str response)
+{
+    struct kept *old;
     const size_t bytes = items.n + response.n + 2;
     struct kept *k;
 
@@ -65,7 +108,7 @@ void fg_response_keep(struct fg_response_store *s, const struct fg_tenant *tenan
     k = malloc(sizeof *k + bytes);
     if (!k)
         return;
-    *k = (struct kept){.tenant = *tenant, .n_items = items.n, .n_response = response.n};
+    *k = (struct kept){.tenant = run->tenant, .n_items = items.n, .n_response = response.n};
     strcpy(k->id, id);
     if (items.n)
         memcpy(k->text, items.p, items.n);
@@ -73,11 +116,13 @@ void fg_response_keep(struct fg_response_store *s, const struct fg_tenant *tenan
     memcpy(k->text + items.n + 1, response.p, response.n);
     k->text[bytes - 1] = '\0';
     pthread_mutex_lock(&s->lock);
-    while (s->n && (s->n == FG_RESPONSES_MAX || s->bytes + bytes > FG_RESPONSES_MAX_BYTES))
-        drop(s, TAILQ_FIRST(&s->list));
+    while ((old = next_to_go(s, &run->tenant, bytes)) != NULL)
+        drop(s, old);
     TAILQ_INSERT_TAIL(&s->list, k, link);
     s->n++;
     s->bytes += bytes;
+    if (run->forgotten)
+        drop(s, k);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -89,7 +134,7 @@ static struct kept *find(struct fg_response_store *s, const struct fg_tenant *te
     TAILQ_FOREACH(k, &s->list, link)
     {
         if (strlen(k->id) == id.n && memcmp(k->id, id.p, id.n) == 0 &&
-            memcmp(k->tenant.id, tenant->id, sizeof tenant->id) == 0)
+            fg_same_tenant(&k->tenant, tenant))
             return k;
     }
     return NULL;
@@ -135,12 +180,17 @@ bool fg_response_drop(struct fg_response_store *s, const struct fg_tenant *tenan
 
 void fg_response_forget(struct fg_response_store *s, const struct fg_tenant *tenant)
 {
+    struct fg_response_run *run;
     struct kept *k, *next;
 
     pthread_mutex_lock(&s->lock);
+    TAILQ_FOREACH(run, &s->runs, link)
+    {
+        run->forgotten = run->forgotten || fg_same_tenant(&run->tenant, tenant);
+    }
     for (k = TAILQ_FIRST(&s->list); k; k = next) {
         next = TAILQ_NEXT(k, link);
-        if (memcmp(k->tenant.id, tenant->id, sizeof tenant->id) == 0)
+        if (fg_same_tenant(&k->tenant, tenant))
             drop(s, k);
     }
     pthread_mutex_unlock(&s->lock);
