@@ -92,10 +92,10 @@ static const struct route routes[] = {
 static bool names(const char *path, const char *pattern, const char **rest)
 {
     size_t n = strlen(pattern);
-    bool whole = (n > 1 || !path[1]) && strncmp(path, pattern, n) == 0;
+    bool more = n > 1 && pattern[n - 1] == '/', begins = strncmp(path, pattern, n) == 0;
 
-    *rest = path + (whole ? n : 0);
-    return whole && (n > 1 && pattern[n - 1] == '/') == (**rest != '\0');
+    *rest = path + (begins ? n : 0);
+    return begins && more == (**rest != '\0');
 }
 
 /* Clients whose base URL lacks /v1 are served as well. */
