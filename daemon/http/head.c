@@ -137,8 +137,9 @@ static struct fg_span read_target(const char *line, size_t n)
 {
     const char *from = memchr(line, ' ', n), *to;
 
-    if (!from++)
+    if (!from)
         return (struct fg_span){NULL, 0};
+    from++;
     to = memchr(from, ' ', n - (size_t)(from - line));
     return to ? (struct fg_span){from, (size_t)(to - from)} : (struct fg_span){NULL, 0};
 }
