@@ -61,13 +61,22 @@ void fg_tool_call_id(enum fg_tool_form form, const char *prefix, size_t call, ch
         snprintf(out, FG_TOOL_ID, "call_%.48s_%zu", prefix, call);
 }
 
+/* Control tokens are no part of names and arguments. */
+static bool has_mark(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)s[i] >= FG_FIRST_MARK)
+            return true;
+    return false;
+}
+
 enum fg_answer_step fg_answer_tell(struct fg_answer_parts *p)
 {
     struct fg_str name = {p->name.p, p->name.n};
     struct fg_answer_event e = {.part = FG_ANSWER_CALL, .call = p->n_calls, .text = name};
     char id[FG_TOOL_ID];
 
-    if (!name.n || memchr(name.p, '\0', name.n))
+    if (!name.n || memchr(name.p, '\0', name.n) || has_mark(name.p, name.n))
         return FG_STEP_FAIL;
     if (p->bare && !fg_tool_schemas_has(p->form.schemas, name))
         return FG_STEP_FAIL;
@@ -87,7 +96,7 @@ enum fg_answer_step fg_answer_tell(struct fg_answer_parts *p)
 enum fg_answer_step fg_answer_arguments(struct fg_answer_parts *p, const char *s, size_t n)
 {
     p->argument_bytes += n;
-    if (p->argument_bytes > FG_ARGUMENTS_MAX_BYTES ||
+    if (has_mark(s, n) || p->argument_bytes > FG_ARGUMENTS_MAX_BYTES ||
         p->containers + p->json.containers > FG_ARGUMENTS_MAX_CONTAINERS)
         return FG_STEP_FAIL;
     if (!p->told)
