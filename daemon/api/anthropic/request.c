@@ -10,82 +10,46 @@
 #define LIT(text) ((struct fg_str){text, sizeof text - 1})
 
 /* Members of the body that are not a chat's of the same name. */
-enum use {
-    OURS,    /* read below */
-    NOTHING, /* changes no answer here */
-    NEVER,   /* a chat's, which this API has otherwise or not at all */
+static const struct fg_chat_row rows[] = {
+    {"messages", FG_CHAT_OWN},
+    {"system", FG_CHAT_OWN},
+    {"tools", FG_CHAT_OWN},
+    {"tool_choice", FG_CHAT_OWN},
+    {"stop_sequences", FG_CHAT_OWN},
+    {"thinking", FG_CHAT_OWN},
+    {"output_config", FG_CHAT_OWN},
+    {"output_format", FG_CHAT_OWN},
+    {"max_tokens", FG_CHAT_OWN},
+    {"chat_template_kwargs", FG_CHAT_OWN},
+    {"mcp_servers", FG_CHAT_OWN},
+    {"metadata", FG_CHAT_NOTHING},
+    {"service_tier", FG_CHAT_NOTHING},
+    {"inference_geo", FG_CHAT_NOTHING},
+    {"context_management", FG_CHAT_NOTHING},
+    {"cache_control", FG_CHAT_NOTHING},
+    {"container", FG_CHAT_NOTHING},
+    {"betas", FG_CHAT_NOTHING},
+    {"anthropic_beta", FG_CHAT_NOTHING},
+    {"anthropic_version", FG_CHAT_NOTHING},
+    {"n", FG_CHAT_NEVER},
+    {"best_of", FG_CHAT_NEVER},
+    {"echo", FG_CHAT_NEVER},
+    {"prompt", FG_CHAT_NEVER},
+    {"stop", FG_CHAT_NEVER},
+    {"logprobs", FG_CHAT_NEVER},
+    {"top_logprobs", FG_CHAT_NEVER},
+    {"stream_options", FG_CHAT_NEVER},
+    {"return_token_ids", FG_CHAT_NEVER},
+    {"response_format", FG_CHAT_NEVER},
+    {"add_generation_prompt", FG_CHAT_NEVER},
+    {"continue_final_message", FG_CHAT_NEVER},
+    {"max_completion_tokens", FG_CHAT_NEVER},
+    {"n_predict", FG_CHAT_NEVER},
+    {"num_predict", FG_CHAT_NEVER},
+    {"max_new_tokens", FG_CHAT_NEVER},
 };
 
-static const struct {
-    const char *name;
-    enum use use;
-} members[] = {
-    {"messages", OURS},
-    {"system", OURS},
-    {"tools", OURS},
-    {"tool_choice", OURS},
-    {"stop_sequences", OURS},
-    {"thinking", OURS},
-    {"output_config", OURS},
-    {"output_format", OURS},
-    {"max_tokens", OURS},
-    {"chat_template_kwargs", OURS},
-    {"mcp_servers", OURS},
-    {"metadata", NOTHING},
-    {"service_tier", NOTHING},
-    {"inference_geo", NOTHING},
-    {"context_management", NOTHING},
-    {"cache_control", NOTHING},
-    {"container", NOTHING},
-    {"betas", NOTHING},
-    {"anthropic_beta", NOTHING},
-    {"anthropic_version", NOTHING},
-    {"n", NEVER},
-    {"best_of", NEVER},
-    {"echo", NEVER},
-    {"prompt", NEVER},
-    {"stop", NEVER},
-    {"logprobs", NEVER},
-    {"top_logprobs", NEVER},
-    {"stream_options", NEVER},
-    {"return_token_ids", NEVER},
-    {"response_format", NEVER},
-    {"add_generation_prompt", NEVER},
-    {"continue_final_message", NEVER},
-    {"max_completion_tokens", NEVER},
-    {"n_predict", NEVER},
-    {"num_predict", NEVER},
-    {"max_new_tokens", NEVER},
-};
-
-static bool is_null(struct fg_str v)
-{
-    return v.n == 4 && memcmp(v.p, "null", 4) == 0;
-}
-
-/* Copies what a chat knows under the same name. */
-static int copy_members(struct fg_str body, struct fg_buffer *chat, struct fg_http_error *e)
-{
-    struct fg_scan s = {.text = body};
-
-    while (fg_scan_next(&s)) {
-        size_t i = 0, n = sizeof members / sizeof *members;
-
-        while (i < n && !fg_scan_is(s.name, members[i].name))
-            i++;
-        if (i < n && members[i].use == NEVER && !is_null(s.value))
-            return fg_http_fail(e, 400, members[i].name, "unsupported_parameter",
-                                "%s: it must be absent: /v1/messages does not know it",
-                                members[i].name);
-        if (i < n)
-            continue;
-        fg_buffer_str(chat, chat->n ? "," : "{");
-        fg_buffer_view(chat, s.name);
-        fg_buffer_str(chat, ":");
-        fg_buffer_view(chat, s.value);
-    }
-    return 0;
-}
+static const struct fg_chat_members members = {"/v1/messages", rows, sizeof rows / sizeof *rows};
 
 static int copy_limit(struct fg_str body, bool count, struct fg_buffer *chat,
                       struct fg_http_error *e)
@@ -277,10 +241,11 @@ int fg_anthropic_chat(struct fg_str body, const struct fg_anthropic_options *opt
     int rc;
 
     (void)fg_scan_whole(body, &whole);
-    if ((rc = copy_members(whole, chat, e)) || (rc = copy_limit(whole, opt->count, chat, e)) ||
-        (rc = copy_stop(whole, chat, e)) || (rc = copy_tools(whole, chat, e)) ||
-        (rc = copy_tool_choice(whole, chat, e)) || (rc = copy_thinking(whole, chat, e)) ||
-        (rc = copy_format(whole, chat, e)) || (rc = check_servers(whole, e)))
+    if ((rc = fg_chat_copy(&members, whole, chat, e)) ||
+        (rc = copy_limit(whole, opt->count, chat, e)) || (rc = copy_stop(whole, chat, e)) ||
+        (rc = copy_tools(whole, chat, e)) || (rc = copy_tool_choice(whole, chat, e)) ||
+        (rc = copy_thinking(whole, chat, e)) || (rc = copy_format(whole, chat, e)) ||
+        (rc = check_servers(whole, e)))
         return rc;
     return copy_messages(whole, opt, chat, e);
 }

@@ -1,5 +1,7 @@
 #include "chat_text.h"
 
+#include <string.h>
+
 #include "base/json_scan.h"
 
 #define PART "{\"type\":\"text\",\"text\":"
@@ -106,6 +108,40 @@ void fg_chat_draft_finish(struct fg_chat_draft *m)
     fg_buffer_finish(&m->calls);
     fg_buffer_finish(&m->call_id);
     m->n_parts = 0;
+}
+
+static bool changes_nothing(struct fg_str v)
+{
+    static const char *const off[] = {"null", "false", "0", "[]", "{}", "\"\""};
+
+    for (size_t i = 0; i < sizeof off / sizeof *off; i++)
+        if (v.n == strlen(off[i]) && memcmp(v.p, off[i], v.n) == 0)
+            return true;
+    return false;
+}
+
+int fg_chat_copy(const struct fg_chat_members *members, struct fg_str body, struct fg_buffer *chat,
+                 struct fg_http_error *e)
+{
+    struct fg_scan s = {.text = body};
+
+    while (fg_scan_next(&s)) {
+        const struct fg_chat_row *row = members->rows, *end = row + members->n;
+
+        while (row < end && !fg_scan_is(s.name, row->name))
+            row++;
+        if (row < end && row->use == FG_CHAT_NEVER && !changes_nothing(s.value))
+            return fg_http_fail(e, 400, row->name, "unsupported_parameter",
+                                "%s: it must be absent: %s does not do it", row->name,
+                                members->path);
+        if (row < end)
+            continue;
+        fg_buffer_str(chat, chat->n ? "," : "{");
+        fg_buffer_view(chat, s.name);
+        fg_buffer_str(chat, ":");
+        fg_buffer_view(chat, s.value);
+    }
+    return 0;
 }
 
 void fg_chat_tool(struct fg_buffer *tools, struct fg_str name, struct fg_str description,

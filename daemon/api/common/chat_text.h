@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "fulgur/str.h"
+#include "http/errors.h"
 
 /* A message while it is put together. Zeros: an empty one. Strings are JSON with their quotes. */
 struct fg_chat_draft {
@@ -31,6 +32,26 @@ void fg_chat_draft_finish(struct fg_chat_draft *m);
 
 /* Appends a member to an object that is being written: its first byte, `{`, is written here. */
 void fg_chat_member(struct fg_buffer *object, const char *name, struct fg_str value);
+/* What another dialect makes of a member that a chat has otherwise, or not at all. */
+enum fg_chat_use {
+    FG_CHAT_OWN,     /* the dialect reads it itself */
+    FG_CHAT_NOTHING, /* changes no answer here */
+    FG_CHAT_NEVER,   /* refused, unless its value changes nothing */
+};
+
+struct fg_chat_members {
+    const char *path; /* of the API, for messages */
+    const struct fg_chat_row {
+        const char *name;
+        enum fg_chat_use use;
+    } * rows; /* [n] */
+    size_t n;
+};
+
+/* Appends the members of the object `body` that are no rows: a chat has them under the same names.
+ * FG_EINVAL with *e filled: one is refused. */
+int fg_chat_copy(const struct fg_chat_members *members, struct fg_str body, struct fg_buffer *chat,
+                 struct fg_http_error *e);
 /* Appends an element to an array's inside. */
 void fg_chat_comma(struct fg_buffer *list);
 /* A function as OpenAI's `tools` have it; an empty description or parameters are left out. */

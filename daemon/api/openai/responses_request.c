@@ -10,98 +10,58 @@
 #define LIT(text) ((struct fg_str){text, sizeof text - 1})
 
 /* Members of the body that are not a chat's of the same name. */
-enum use {
-    OURS,    /* read below */
-    NOTHING, /* changes no answer here */
-    NEVER,   /* not known, or not done: refused */
+static const struct fg_chat_row rows[] = {
+    {"input", FG_CHAT_OWN},
+    {"instructions", FG_CHAT_OWN},
+    {"tools", FG_CHAT_OWN},
+    {"tool_choice", FG_CHAT_OWN},
+    {"max_output_tokens", FG_CHAT_OWN},
+    {"reasoning", FG_CHAT_OWN},
+    {"text", FG_CHAT_OWN},
+    {"previous_response_id", FG_CHAT_OWN},
+    {"store", FG_CHAT_OWN},
+    {"chat_template_kwargs", FG_CHAT_OWN},
+    {"metadata", FG_CHAT_NOTHING},
+    {"client_metadata", FG_CHAT_NOTHING},
+    {"include", FG_CHAT_NOTHING},
+    {"user", FG_CHAT_NOTHING},
+    {"safety_identifier", FG_CHAT_NOTHING},
+    {"prompt_cache_key", FG_CHAT_NOTHING},
+    {"prompt_cache_retention", FG_CHAT_NOTHING},
+    {"prompt_cache_options", FG_CHAT_NOTHING},
+    {"service_tier", FG_CHAT_NOTHING},
+    {"stream_options", FG_CHAT_NOTHING},
+    {"max_tool_calls", FG_CHAT_NOTHING},
+    {"parallel_tool_calls", FG_CHAT_NOTHING},
+    {"truncation", FG_CHAT_NOTHING},
+    {"background", FG_CHAT_NEVER},
+    {"conversation", FG_CHAT_NEVER},
+    {"context_management", FG_CHAT_NEVER},
+    {"prompt", FG_CHAT_NEVER},
+    {"top_logprobs", FG_CHAT_NEVER},
+    {"n", FG_CHAT_NEVER},
+    {"best_of", FG_CHAT_NEVER},
+    {"echo", FG_CHAT_NEVER},
+    {"messages", FG_CHAT_NEVER},
+    {"logprobs", FG_CHAT_NEVER},
+    {"return_token_ids", FG_CHAT_NEVER},
+    {"response_format", FG_CHAT_NEVER},
+    {"add_generation_prompt", FG_CHAT_NEVER},
+    {"continue_final_message", FG_CHAT_NEVER},
+    {"max_tokens", FG_CHAT_NEVER},
+    {"max_completion_tokens", FG_CHAT_NEVER},
+    {"n_predict", FG_CHAT_NEVER},
+    {"num_predict", FG_CHAT_NEVER},
+    {"max_new_tokens", FG_CHAT_NEVER},
 };
 
-static const struct {
-    const char *name;
-    enum use use;
-} members[] = {
-    {"input", OURS},
-    {"instructions", OURS},
-    {"tools", OURS},
-    {"tool_choice", OURS},
-    {"max_output_tokens", OURS},
-    {"reasoning", OURS},
-    {"text", OURS},
-    {"previous_response_id", OURS},
-    {"store", OURS},
-    {"chat_template_kwargs", OURS},
-    {"metadata", NOTHING},
-    {"client_metadata", NOTHING},
-    {"include", NOTHING},
-    {"user", NOTHING},
-    {"safety_identifier", NOTHING},
-    {"prompt_cache_key", NOTHING},
-    {"prompt_cache_retention", NOTHING},
-    {"prompt_cache_options", NOTHING},
-    {"service_tier", NOTHING},
-    {"stream_options", NOTHING},
-    {"max_tool_calls", NOTHING},
-    {"parallel_tool_calls", NOTHING},
-    {"truncation", NOTHING},
-    {"background", NEVER},
-    {"conversation", NEVER},
-    {"context_management", NEVER},
-    {"prompt", NEVER},
-    {"top_logprobs", NEVER},
-    {"n", NEVER},
-    {"best_of", NEVER},
-    {"echo", NEVER},
-    {"messages", NEVER},
-    {"logprobs", NEVER},
-    {"return_token_ids", NEVER},
-    {"response_format", NEVER},
-    {"add_generation_prompt", NEVER},
-    {"continue_final_message", NEVER},
-    {"max_tokens", NEVER},
-    {"max_completion_tokens", NEVER},
-    {"n_predict", NEVER},
-    {"num_predict", NEVER},
-    {"max_new_tokens", NEVER},
-};
+static const struct fg_chat_members members = {"/v1/responses", rows, sizeof rows / sizeof *rows};
 
 /* Tools that a service runs, or that are no functions. Agents send them beside functions that do
  * the same, and get along without: they are left out. */
 static const char *const left_out[] = {
     "local_shell", "shell",     "apply_patch",      "web_search", "web_search_preview",
     "custom",      "namespace", "image_generation", "tool_search"};
-
-static bool changes_nothing(struct fg_str v)
-{
-    static const char *const off[] = {"null", "false", "0", "[]", "{}", "\"\""};
-
-    for (size_t i = 0; i < sizeof off / sizeof *off; i++)
-        if (v.n == strlen(off[i]) && memcmp(v.p, off[i], v.n) == 0)
-            return true;
-    return false;
-}
-
-static int copy_members(struct fg_str body, struct fg_buffer *chat, struct fg_http_error *e)
-{
-    struct fg_scan s = {.text = body};
-
-    while (fg_scan_next(&s)) {
-        size_t i = 0, n = sizeof members / sizeof *members;
-
-        while (i < n && !fg_scan_is(s.name, members[i].name))
-            i++;
-        if (i < n && members[i].use == NEVER && !changes_nothing(s.value))
-            return fg_http_fail(e, 400, members[i].name, "unsupported_parameter",
-                                "%s: it must be absent: /v1/responses does not do it here",
-                                members[i].name);
-        if (i < n)
-            continue;
-        fg_buffer_str(chat, chat->n ? "," : "{");
-        fg_buffer_view(chat, s.name);
-        fg_buffer_str(chat, ":");
-        fg_buffer_view(chat, s.value);
-    }
-    return 0;
-}
 
 static bool is_left_out(struct fg_str type)
 {
@@ -244,7 +204,7 @@ int fg_responses_chat(struct fg_str body, struct fg_str before, struct fg_buffer
     int rc;
 
     (void)fg_scan_whole(body, &whole);
-    if ((rc = copy_members(whole, chat, e)) || (rc = copy_tools(whole, chat, e)) ||
+    if ((rc = fg_chat_copy(&members, whole, chat, e)) || (rc = copy_tools(whole, chat, e)) ||
         (rc = copy_reasoning(whole, chat, e)) || (rc = copy_format(whole, chat, e)))
         return rc;
     copy_tool_choice(whole, chat);
