@@ -381,3 +381,23 @@ void client_expect(struct client *c, int status)
     assert_int_equal(r.status, status);
     reply_free(&r);
 }
+
+struct fg_job *fixture_post(struct fixture *f, struct client *c, const char *path, const char *body)
+{
+    client_unix(c, f);
+    client_post(c, path, body);
+    return fake_backend_next(f->backend);
+}
+
+json_t *client_answer(struct client *c)
+{
+    struct reply r;
+    json_t *v;
+
+    client_read(c, &r, false);
+    assert_int_equal(r.status, 200);
+    v = reply_json(&r);
+    reply_free(&r);
+    client_close(c);
+    return v;
+}

@@ -77,6 +77,11 @@ json_t *ask(const struct fixture *f, const char *method, const char *path, const
 const char *error_message(const json_t *v);
 /* error.code, or NULL. */
 const char *error_code(const json_t *v);
+/* Posts a body on a connection of its own; the job that it makes. */
+struct fg_job *fixture_post(struct fixture *f, struct client *c, const char *path,
+                            const char *body);
+/* Reads a whole answer, which is JSON with 200, and closes the connection. */
+json_t *client_answer(struct client *c);
 /* Reads a whole answer, which has this status. */
 void client_expect(struct client *c, int status);
 /* json_unpack that must succeed. */

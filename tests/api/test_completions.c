@@ -10,9 +10,7 @@
 /* Posts on a new connection and returns the job; its answer is read from *c. */
 static struct fg_job *post(struct fixture *f, struct client *c, const char *body)
 {
-    client_unix(c, f);
-    client_post(c, "/v1/completions", body);
-    return fake_backend_next(f->backend);
+    return fixture_post(f, c, "/v1/completions", body);
 }
 
 static json_t *finish(struct client *c, struct fg_job *job, int status)

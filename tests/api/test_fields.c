@@ -125,30 +125,10 @@ static void what_changes_nothing_is_taken(void **state)
     fixture_stop(&f);
 }
 
-static struct fg_job *post(struct fixture *f, struct client *c, const char *path, const char *body)
-{
-    client_unix(c, f);
-    client_post(c, path, body);
-    return fake_backend_next(f->backend);
-}
-
-static json_t *answer(struct client *c)
-{
-    struct reply r;
-    json_t *v;
-
-    client_read(c, &r, false);
-    assert_int_equal(r.status, 200);
-    v = reply_json(&r);
-    reply_free(&r);
-    client_close(c);
-    return v;
-}
-
 static void finish(struct client *c, struct fg_job *job)
 {
     fake_job_done(job, FG_FINISH_STOP);
-    json_decref(answer(c));
+    json_decref(client_answer(c));
 }
 
 /* What is said to the chat template is for chats. */
@@ -175,7 +155,7 @@ static void templates_are_for_chats(void **state)
             strstr(json_string_value(json_object_get(json_object_get(v, "error"), "message")),
                    "no template is used"));
         json_decref(v);
-        job = post(&f, &c, CHAT, body);
+        job = fixture_post(&f, &c, CHAT, body);
         r = fake_job_request(job);
         assert_int_equal(r->variables_json != NULL, i == 0);
         if (i == 0)
@@ -209,12 +189,13 @@ static void rules_reach_the_backend(void **state)
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, TEXT,
-               "{\"prompt\": \"x\", \"min_tokens\": 3, \"stop_token_ids\": [5, 6.0], \"bad_words\":"
-               " [\"no\"], \"allowed_token_ids\": [1, 2, 5], \"logit_bias\": {\"7\": -1.5},"
-               " \"presence_penalty\": 0.5, \"frequency_penalty\": -0.25, \"repetition_penalty\":"
-               " 1.5, \"min_p\": 0.1, \"skip_special_tokens\": false, \"add_special_tokens\": "
-               "false, \"return_token_ids\": true, \"ignore_eos\": true, \"n_predict\": 9}");
+    job = fixture_post(
+        &f, &c, TEXT,
+        "{\"prompt\": \"x\", \"min_tokens\": 3, \"stop_token_ids\": [5, 6.0], \"bad_words\":"
+        " [\"no\"], \"allowed_token_ids\": [1, 2, 5], \"logit_bias\": {\"7\": -1.5},"
+        " \"presence_penalty\": 0.5, \"frequency_penalty\": -0.25, \"repetition_penalty\":"
+        " 1.5, \"min_p\": 0.1, \"skip_special_tokens\": false, \"add_special_tokens\": "
+        "false, \"return_token_ids\": true, \"ignore_eos\": true, \"n_predict\": 9}");
     r = fake_job_request(job);
     assert_int_equal(r->rules.min_tokens, 3);
     assert_int_equal(r->rules.n_stop, 2);
@@ -233,7 +214,8 @@ static void rules_reach_the_backend(void **state)
     assert_int_equal(r->max_tokens, 9);
     finish(&c, job);
     /* The stronger name counts, wherever it stands. */
-    job = post(&f, &c, TEXT, "{\"prompt\": \"x\", \"n_predict\": 3, \"max_completion_tokens\": 4}");
+    job = fixture_post(&f, &c, TEXT,
+                       "{\"prompt\": \"x\", \"n_predict\": 3, \"max_completion_tokens\": 4}");
     assert_int_equal(fake_job_request(job)->max_tokens, 4);
     assert_false(fake_job_request(job)->no_begin || fake_job_request(job)->show_control);
     finish(&c, job);
@@ -257,7 +239,7 @@ static void schemas_go_on_as_they_are(void **state)
              " {\"messages\": [{\"role\": \"user\", \"content\": \"x\"}, {\"role\": "
              "\"assistant\", \"content\": null}], \"to\\u006fls\" : %s}",
              tools);
-    job = post(&f, &c, CHAT, body);
+    job = fixture_post(&f, &c, CHAT, body);
     assert_string_equal(fake_job_request(job)->tools_json, tools);
     assert_int_equal(fake_job_request(job)->messages[1].content_bytes, 0);
     finish(&c, job);

@@ -9,13 +9,6 @@
 
 #define PATH "/inference/v1/generate"
 
-static struct fg_job *post(struct fixture *f, struct client *c, const char *path, const char *body)
-{
-    client_unix(c, f);
-    client_post(c, path, body);
-    return fake_backend_next(f->backend);
-}
-
 static json_t *answer_of(struct client *c, int status)
 {
     struct reply r;
@@ -43,11 +36,12 @@ static void tokens_in_tokens_out(void **state)
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, PATH,
-               "{\"token_ids\": [5, 6.0], \"request_id\": \"mine\", \"model\": \"tiny\", "
-               "\"cache_salt\": \"x\", \"priority\": 0, \"features\": null, \"sampling_params\": "
-               "{\"temperature\": 0.5, \"seed\": 3, \"top_k\": -1, \"logprobs\": 0, \"echo\": true,"
-               " \"stop_token_ids\": [7], \"detokenize\": false, \"prompt\": \"no\"}}");
+    job = fixture_post(
+        &f, &c, PATH,
+        "{\"token_ids\": [5, 6.0], \"request_id\": \"mine\", \"model\": \"tiny\", "
+        "\"cache_salt\": \"x\", \"priority\": 0, \"features\": null, \"sampling_params\": "
+        "{\"temperature\": 0.5, \"seed\": 3, \"top_k\": -1, \"logprobs\": 0, \"echo\": true,"
+        " \"stop_token_ids\": [7], \"detokenize\": false, \"prompt\": \"no\"}}");
     r = fake_job_request(job);
     assert_int_equal(r->kind, FG_PROMPT_TOKENS);
     assert_int_equal(r->n_tokens, 2);
@@ -92,9 +86,10 @@ static void tokens_are_streamed(void **state)
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, PATH,
-               "{\"token_ids\": [5], \"stream\": true, \"request_id\": \"s\", \"sampling_params\": "
-               "{\"max_tokens\": 4}}");
+    job = fixture_post(
+        &f, &c, PATH,
+        "{\"token_ids\": [5], \"stream\": true, \"request_id\": \"s\", \"sampling_params\": "
+        "{\"max_tokens\": 4}}");
     assert_int_equal(fake_job_request(job)->max_tokens, 4);
     fake_job_begun(job, (const int32_t[]){5}, 1);
     fake_job_delta(job, "Hello", tokens, 1);
@@ -213,7 +208,7 @@ static void prompts_have_logprobs(void **state)
     prompt[1].n_top = 2;
     fixture_start(&f, NULL, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        job = post(&f, &c, rows[i].path, rows[i].body);
+        job = fixture_post(&f, &c, rows[i].path, rows[i].body);
         assert_true(fake_job_request(job)->want_prompt);
         assert_int_equal(fake_job_request(job)->n_prompt_top, 1);
         assert_int_equal(fake_job_request(job)->n_logprobs, -1);
@@ -251,8 +246,9 @@ static void echoes_have_their_own_count(void **state)
     prompt[1].top = best;
     prompt[1].n_top = 3;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, "/v1/completions",
-               "{\"prompt\": \"ab\", \"echo\": true, \"logprobs\": 1, \"prompt_logprobs\": 3}");
+    job = fixture_post(
+        &f, &c, "/v1/completions",
+        "{\"prompt\": \"ab\", \"echo\": true, \"logprobs\": 1, \"prompt_logprobs\": 3}");
     assert_int_equal(fake_job_request(job)->n_prompt_top, 3);
     fake_job_begun(job, NULL, 0);
     fake_job_prompt(job, prompt, 2);
@@ -287,7 +283,7 @@ static void the_mode_is_passed_on(void **state)
 
         snprintf(body, sizeof body, "{\"prompt\": \"a\", \"logprobs\": 1, \"logprobs_mode\": %s}",
                  rows[i].mode);
-        job = post(&f, &c, "/v1/completions", body);
+        job = fixture_post(&f, &c, "/v1/completions", body);
         assert_int_equal(fake_job_request(job)->drawn_logprobs, rows[i].drawn);
         fake_job_done(job, FG_FINISH_STOP);
         json_decref(answer_of(&c, 200));

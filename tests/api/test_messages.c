@@ -14,9 +14,7 @@
 
 static struct fg_job *post(struct fixture *f, struct client *c, const char *body)
 {
-    client_unix(c, f);
-    client_post(c, "/v1/messages?beta=true", body);
-    return fake_backend_next(f->backend);
+    return fixture_post(f, c, "/v1/messages?beta=true", body);
 }
 
 static json_t *answer(struct client *c)

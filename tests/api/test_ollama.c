@@ -9,26 +9,6 @@
 #define GENERATE "/api/generate"
 #define USER "\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]"
 
-static struct fg_job *post(struct fixture *f, struct client *c, const char *path, const char *body)
-{
-    client_unix(c, f);
-    client_post(c, path, body);
-    return fake_backend_next(f->backend);
-}
-
-static json_t *answer_of(struct client *c)
-{
-    struct reply r;
-    json_t *v;
-
-    client_read(c, &r, false);
-    assert_int_equal(r.status, 200);
-    v = reply_json(&r);
-    reply_free(&r);
-    client_close(c);
-    return v;
-}
-
 static void options_are_read(void **state)
 {
     const struct fg_job_request *r;
@@ -38,13 +18,13 @@ static void options_are_read(void **state)
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job =
-        post(&f, &c, CHAT,
-             "{" USER ", \"model\": \"tiny:latest\", \"stream\": false, \"keep_alive\": -1, "
-             "\"format\": \"\", \"think\": false, \"options\": {\"num_predict\": 5.0, "
-             "\"temperature\": 0.5, \"top_k\": 7, \"top_p\": 0.25, \"min_p\": 0.125, \"seed\": 3, "
-             "\"stop\": [\"x\", \"\"], \"num_ctx\": 4096, \"num_gpu\": 1e400, "
-             "\"repeat_penalty\": 1.0, \"messages\": [], \"n\": 5, \"a\\u0000b\": 1}}");
+    job = fixture_post(
+        &f, &c, CHAT,
+        "{" USER ", \"model\": \"tiny:latest\", \"stream\": false, \"keep_alive\": -1, "
+        "\"format\": \"\", \"think\": false, \"options\": {\"num_predict\": 5.0, "
+        "\"temperature\": 0.5, \"top_k\": 7, \"top_p\": 0.25, \"min_p\": 0.125, \"seed\": 3, "
+        "\"stop\": [\"x\", \"\"], \"num_ctx\": 4096, \"num_gpu\": 1e400, "
+        "\"repeat_penalty\": 1.0, \"messages\": [], \"n\": 5, \"a\\u0000b\": 1}}");
     r = fake_job_request(job);
     assert_int_equal(r->kind, FG_PROMPT_CHAT);
     assert_int_equal(r->n_messages, 1);
@@ -56,7 +36,7 @@ static void options_are_read(void **state)
     assert_int_equal(r->sampling.top_k, 7);
     assert_int_equal(r->n_stop, 1);
     fake_job_done(job, FG_FINISH_STOP);
-    json_decref(answer_of(&c));
+    json_decref(client_answer(&c));
     for (int i = 0; i < 3; i++) { /* without an end */
         static const char *const rows[] = {"{" USER ", \"stream\": false}",
                                            "{" USER ", \"stream\": false, \"options\": "
@@ -64,10 +44,10 @@ static void options_are_read(void **state)
                                            "{" USER ", \"stream\": false, \"options\": "
                                            "{\"num_predict\": -2}}"};
 
-        job = post(&f, &c, CHAT, rows[i]);
+        job = fixture_post(&f, &c, CHAT, rows[i]);
         assert_int_equal(fake_job_request(job)->max_tokens, -1);
         fake_job_done(job, FG_FINISH_STOP);
-        json_decref(answer_of(&c));
+        json_decref(client_answer(&c));
     }
     fixture_stop(&f);
 }
@@ -81,12 +61,13 @@ static void messages_become_a_chat(void **state)
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, CHAT,
-               "{\"stream\": false, \"tools\": [{\"type\": \"function\", \"function\": {\"name\": "
-               "\"f\", \"x\": 1e400}}], \"messages\": [{\"role\": \"user\", \"content\": \"a\"}, "
-               "{\"role\": \"assistant\", \"thinking\": \"hm\", \"images\": null, \"tool_calls\": "
-               "[{\"function\": {\"name\": \"f\", \"arguments\": {\"n\":  1.0}}}]}, "
-               "{\"role\": \"tool\", \"content\": \"ok\", \"tool_name\": \"f\"}]}");
+    job = fixture_post(
+        &f, &c, CHAT,
+        "{\"stream\": false, \"tools\": [{\"type\": \"function\", \"function\": {\"name\": "
+        "\"f\", \"x\": 1e400}}], \"messages\": [{\"role\": \"user\", \"content\": \"a\"}, "
+        "{\"role\": \"assistant\", \"thinking\": \"hm\", \"images\": null, \"tool_calls\": "
+        "[{\"function\": {\"name\": \"f\", \"arguments\": {\"n\":  1.0}}}]}, "
+        "{\"role\": \"tool\", \"content\": \"ok\", \"tool_name\": \"f\"}]}");
     r = fake_job_request(job);
     assert_int_equal(r->n_messages, 3);
     assert_string_equal(r->messages[1].role, "assistant");
@@ -95,7 +76,7 @@ static void messages_become_a_chat(void **state)
     assert_string_equal(r->messages[2].name, "f");
     assert_non_null(strstr(r->tools_json, "1e400")); /* as it was written */
     fake_job_done(job, FG_FINISH_STOP);
-    json_decref(answer_of(&c));
+    json_decref(client_answer(&c));
     fixture_stop(&f);
 }
 
@@ -111,16 +92,17 @@ static void an_answer_is_whole(void **state)
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, CHAT,
-               "{" USER ", \"stream\": false, \"tools\": [{\"type\": \"function\", \"function\": "
-               "{\"name\": \"f\"}}]}");
+    job = fixture_post(&f, &c, CHAT,
+                       "{" USER
+                       ", \"stream\": false, \"tools\": [{\"type\": \"function\", \"function\": "
+                       "{\"name\": \"f\"}}]}");
     fake_job_begun(job, NULL, 0);
     fake_job_delta(job, "So \"", NULL, 0);
     fake_job_delta(job, "<tool_calls>\n{\"name\": \"f\", \"arguments\": {\"city\": \"Oslo\"}}\n",
                    NULL, 0);
     fake_job_delta(job, "</tool_calls>", NULL, 0);
     fake_job_done(job, FG_FINISH_STOP);
-    v = answer_of(&c);
+    v = client_answer(&c);
     unpack(v, "{s:s, s:b, s:s, s:{s:s, s:[o]}, s:I, s:I, s:i, s:I, s:i, s:I, s:{s:{s:i}}}", "model",
            &model, "done", &done, "done_reason", &reason, "message", "content", &content,
            "tool_calls", &call, "total_duration", &total_ns, "load_duration", &load_ns,
@@ -155,13 +137,14 @@ static void a_cut_call_is_text(void **state)
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, CHAT,
-               "{" USER ", \"stream\": false, \"tools\": [{\"type\": \"function\", \"function\": "
-               "{\"name\": \"f\"}}]}");
+    job = fixture_post(&f, &c, CHAT,
+                       "{" USER
+                       ", \"stream\": false, \"tools\": [{\"type\": \"function\", \"function\": "
+                       "{\"name\": \"f\"}}]}");
     fake_job_begun(job, NULL, 0);
     fake_job_delta(job, written, NULL, 0);
     fake_job_done(job, FG_FINISH_LENGTH);
-    v = answer_of(&c);
+    v = client_answer(&c);
     unpack(v, "{s:s, s:{s:s}}", "done_reason", &reason, "message", "content", &content);
     assert_string_equal(reason, "length");
     assert_string_equal(content, written);
@@ -199,7 +182,7 @@ static void an_answer_is_lines(void **state)
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, GENERATE, "{\"prompt\": \"hi\", \"system\": \"s\"}");
+    job = fixture_post(&f, &c, GENERATE, "{\"prompt\": \"hi\", \"system\": \"s\"}");
     assert_int_equal(fake_job_request(job)->n_messages, 2);
     assert_string_equal(fake_job_request(job)->messages[0].content, "s");
     fake_job_begun(job, (const int32_t[]){5, 6}, 2);
@@ -244,9 +227,9 @@ static void calls_are_streamed(void **state)
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job =
-        post(&f, &c, CHAT,
-             "{" USER ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]}");
+    job = fixture_post(&f, &c, CHAT,
+                       "{" USER
+                       ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]}");
     fake_job_begun(job, NULL, 0);
     fake_job_delta(job, "<tool_calls>\n{\"name\": \"f\", ", NULL, 0);
     fake_job_delta(job, "\"arguments\": {\"n\": 3}}\n</tool_calls>", NULL, 0);
@@ -285,7 +268,7 @@ static void a_stream_that_fails_says_so(void **state)
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, CHAT, "{" USER "}");
+    job = fixture_post(&f, &c, CHAT, "{" USER "}");
     fake_job_begun(job, NULL, 0);
     fake_job_delta(job, "x", NULL, 0);
     fake_job_fail(job, FG_EDEVICE, "it broke");
@@ -309,21 +292,22 @@ static void prompts_go_on_from_ids(void **state)
 
     (void)state;
     fixture_start(&f, NULL, NULL);
-    job = post(&f, &c, GENERATE, "{\"prompt\": \"ab\", \"context\": [5, 6.0], \"stream\": false}");
+    job = fixture_post(&f, &c, GENERATE,
+                       "{\"prompt\": \"ab\", \"context\": [5, 6.0], \"stream\": false}");
     r = fake_job_request(job);
     assert_int_equal(r->kind, FG_PROMPT_TOKENS);
     assert_int_equal(r->n_tokens, 5); /* the fake's chat: how many messages, and the last one */
     assert_true(r->tokens[0] == 5 && r->tokens[1] == 6 && r->tokens[2] == 1);
     assert_true(r->tokens[3] == 'a' && r->tokens[4] == 'b');
     fake_job_done(job, FG_FINISH_STOP);
-    json_decref(answer_of(&c));
-    job = post(&f, &c, GENERATE, "{\"prompt\": \"ab\", \"raw\": true, \"stream\": false}");
+    json_decref(client_answer(&c));
+    job = fixture_post(&f, &c, GENERATE, "{\"prompt\": \"ab\", \"raw\": true, \"stream\": false}");
     r = fake_job_request(job);
     assert_int_equal(r->kind, FG_PROMPT_TEXT);
     assert_string_equal(r->text, "ab");
     assert_int_equal(r->max_tokens, -1);
     fake_job_done(job, FG_FINISH_STOP);
-    json_decref(answer_of(&c));
+    json_decref(client_answer(&c));
     fixture_stop(&f);
 }
 
@@ -342,7 +326,7 @@ static void who_says_nothing_loads(void **state)
     (void)state;
     fixture_start(&f, NULL, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct fg_job *job = post(&f, &c, rows[i].path, rows[i].body);
+        struct fg_job *job = fixture_post(&f, &c, rows[i].path, rows[i].body);
         struct reply r;
         json_t *v;
 

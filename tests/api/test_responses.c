@@ -12,23 +12,13 @@
 
 static struct fg_job *post(struct fixture *f, struct client *c, const char *body)
 {
-    client_unix(c, f);
-    client_post(c, "/v1/responses", body);
-    return fake_backend_next(f->backend);
+    return fixture_post(f, c, "/v1/responses", body);
 }
 
 static json_t *finish(struct client *c, struct fg_job *job, enum fg_finish_reason reason)
 {
-    struct reply r;
-    json_t *v;
-
     fake_job_done(job, reason);
-    client_read(c, &r, false);
-    assert_int_equal(r.status, 200);
-    v = reply_json(&r);
-    reply_free(&r);
-    client_close(c);
-    return v;
+    return client_answer(c);
 }
 
 static const struct {
