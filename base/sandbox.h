@@ -46,8 +46,9 @@ void fg_sandbox_leave(struct fg_sandbox *s);
  * FG_EUNSUPPORTED: the machine's architecture is not known here, or the filter was refused. */
 int fg_sandbox_syscalls(struct fg_err *err);
 
-/* No dump of this process's memory is written, and its user's other processes do not look into it.
- */
+/* No dump of this process's memory is written, and its user's other processes do not look into it;
+ * where root makes a dump (gcore), no kind of memory is in it. Goes before fg_sandbox_enter(),
+ * behind which /proc is out of reach. */
 void fg_sandbox_hide_memory(void);
 
 #endif

@@ -368,9 +368,15 @@ static void test_without(void **state)
 
 static void memory_part(void)
 {
+    int filter =
+        open("/proc/self/coredump_filter", O_RDONLY); /* what kinds of memory are in a dump */
+    char bits[32] = "";
+
     NEED(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1);
+    NEED(pread(filter, bits, sizeof bits - 1, 0) > 0 && strtoul(bits, NULL, 16) != 0);
     fg_sandbox_hide_memory();
     NEED(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
+    NEED(pread(filter, bits, sizeof bits - 1, 0) > 0 && strtoul(bits, NULL, 16) == 0);
 }
 
 static void test_memory(void **state)
