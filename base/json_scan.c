@@ -71,9 +71,29 @@ static int32_t read_hex(struct fg_str t, size_t at)
     return v;
 }
 
+/* Has one of eight bytes the value 0? */
+static bool has_zero(uint64_t w)
+{
+    return ((w - 0x0101010101010101u) & ~w & 0x8080808080808080u) != 0;
+}
+
+/* Where the next quote, backslash or control character may be, eight bytes at a time. */
+static size_t skip_plain(struct fg_str t, size_t at)
+{
+    uint64_t w;
+
+    for (; t.n - at >= sizeof w; at += sizeof w) {
+        memcpy(&w, t.p + at, sizeof w);
+        if (has_zero(w ^ 0x2222222222222222u) || has_zero(w ^ 0x5c5c5c5c5c5c5c5cu) ||
+            has_zero(w & 0xe0e0e0e0e0e0e0e0u))
+            break;
+    }
+    return at;
+}
+
 static bool skip_string(struct fg_str t, size_t *at)
 {
-    for (size_t i = *at + 1; i < t.n; i++) {
+    for (size_t i = skip_plain(t, *at + 1); i < t.n; i++) {
         unsigned char c = (unsigned char)t.p[i];
 
         if (c == '"') {
@@ -82,8 +102,10 @@ static bool skip_string(struct fg_str t, size_t *at)
         }
         if (c < 0x20)
             return false;
-        if (c != '\\')
+        if (c != '\\') {
+            i = skip_plain(t, i + 1) - 1;
             continue;
+        }
         if (++i == t.n || !t.p[i] || !strchr("\"\\/bfnrtu", t.p[i]) ||
             (t.p[i] == 'u' && read_hex(t, i + 1) < 0))
             return false;

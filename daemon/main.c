@@ -3,6 +3,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -332,6 +333,14 @@ static void hide_keys(int argc, char **argv)
     }
 }
 
+/* glibc raises both by itself once a large block was freed, up to 32 and 64 MiB, and then keeps that
+ * much of what large requests took: mallopt(3). */
+static void give_back_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 int main(int argc, char **argv)
 {
     struct daemon d = {0};
@@ -340,6 +349,7 @@ int main(int argc, char **argv)
 
     if (hold_standard_files())
         return 1; /* there is nowhere to say so */
+    give_back_memory();
     /* A limit on file sizes is a full disk, also for the files that Vulkan drivers write. */
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);

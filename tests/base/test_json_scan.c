@@ -40,6 +40,38 @@ static void values_are_taken_strictly(void **state)
     free(deep);
 }
 
+/* A string is read in words of eight bytes: what ends it is found at every place of one, and in
+ * memory that ends with it. */
+static void a_string_ends_where_it_ends(void **state)
+{
+    (void)state;
+    for (size_t n = 2; n < 40; n++) {
+        char *text = malloc(n);
+
+        for (size_t at = 1; at < n; at++) {
+            struct fg_str value;
+
+            for (unsigned c = 0; c < 256; c++) {
+                bool ends = at == n - 1 && c == '"';
+                bool plain = c >= 0x20 && c != '"' && c != '\\';
+
+                memset(text, 0xe9, n);
+                text[0] = text[n - 1] = '"';
+                text[at] = (char)c;
+                assert_int_equal(fg_scan_whole((struct fg_str){text, n}, &value),
+                                 ends || (plain && at < n - 1));
+            }
+            if (at + 2 < n) { /* an escape stands for itself */
+                memset(text, 0x20, n);
+                text[0] = text[n - 1] = '"';
+                memcpy(text + at, "\\\"", 2);
+                assert_true(fg_scan_whole((struct fg_str){text, n}, &value));
+            }
+        }
+        free(text);
+    }
+}
+
 static void members_are_found_as_they_were_written(void **state)
 {
     static const char text[] =
@@ -108,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_taken_strictly),
+        cmocka_unit_test(a_string_ends_where_it_ends),
         cmocka_unit_test(members_are_found_as_they_were_written),
         cmocka_unit_test(the_same_value_has_many_texts),
     };

@@ -94,8 +94,11 @@ class Attacks(e2e.TestCase):
         for what, text in ("words", "the sea " * 7_500_000), ("one word", "a" * 60_000_000):
             message = self.refused("/v1/completions", json.dumps({"prompt": text}).encode())
             self.assertIn("at least 257 in the messages", message, what)
-        body = json.dumps({"messages": [{"role": "user", "content": "the sea " * 7_500_000}]}).encode()
-        self.assertIn("at least 257 in the messages", self.refused("/v1/chat/completions", body))
+        text = "the sea " * 7_500_000
+        messages = {"max_tokens": 1, "messages": [{"role": "user", "content": text}]}
+        for path, fields in (("/v1/chat/completions", messages), ("/v1/messages", messages),
+                             ("/v1/responses", {"input": text}), ("/api/chat", {**messages, "stream": False})):
+            self.assertIn("at least 257 in the messages", self.refused(path, json.dumps(fields).encode()), path)
         self.finish("prompts of 60 MB")
 
     def test_many_large_prompts_at_once(self):
@@ -163,7 +166,8 @@ class Attacks(e2e.TestCase):
             thread.join(0.01)
         (status, reply), = replies
         self.assertEqual(status, 400, reply[:300])
-        return json.loads(reply)["error"]["message"]
+        error = json.loads(reply)["error"]
+        return error if isinstance(error, str) else error["message"]
 
     def test_arguments_that_grow_when_parsed(self):
         calls = [{"function": {"name": "f", "arguments": "[" + "{}," * 20_000_000 + "{}]"}}]
