@@ -439,11 +439,10 @@ static int check_unwritten(struct check *c)
     return 0;
 }
 
-/* Walks the snapshot of *m. */
-static int check_snapshot(struct check *c, const struct meta *m)
+/* Sets how many pages the snapshot of *m has, which the file must have room for. */
+static int bound_pages(struct check *c, const struct meta *m)
 {
     struct stat st;
-    int rc;
 
     if (fstat(c->fd, &st) != 0)
         return fg_fail(c->err, FG_EIO, "%s", strerror(errno));
@@ -457,6 +456,16 @@ static int check_snapshot(struct check *c, const struct meta *m)
                        (uint64_t)st.st_size, m->last_page);
     if (c->file_pages > c->pages)
         c->file_pages = c->pages;
+    return 0;
+}
+
+/* Walks the snapshot of *m. */
+static int check_snapshot(struct check *c, const struct meta *m)
+{
+    int rc = bound_pages(c, m);
+
+    if (rc)
+        return rc;
     c->owned = calloc(1, c->pages / 8 + 1);
     if (!c->owned)
         return fg_fail(c->err, FG_ENOMEM, "no memory for a map of %" PRIu64 " pages", c->pages);
@@ -487,6 +496,10 @@ int fg_check_reach(int fd, void (*gap)(void *ctx, uint64_t off, const uint8_t *b
     int rc = read_metas(&c, &m, &older);
 
     *out = (struct fg_reach){0};
+    if (!rc)
+        rc = bound_pages(&c, &older);
+    if (!rc)
+        rc = bound_pages(&c, &m);
     if (rc)
         return rc;
     /* The larger one: a snapshot's last page never has a lower number than its predecessor's. */

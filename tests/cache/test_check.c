@@ -209,6 +209,38 @@ static void test_refuses_damage(void **state)
     }
 }
 
+/* Of either snapshot: no memory is asked for that the file's size does not account for. */
+static void test_reach_of_far_last_page(void **state)
+{
+    enum { LAST_PAGE = 16 + 24 + 2 * 48 }; /* in a meta page */
+    (void)state;
+
+    for (int meta = 0; meta < 2; meta++) {
+        char *dir = dir_make();
+        MDB_env *env = env_open(dir);
+        const uint64_t far = 1ull << 40;
+        struct fg_reach reach;
+        struct fg_err err = {0};
+        uint64_t s = 3;
+        MDB_stat st;
+        int fd;
+
+        churn(env, &s, 30, false);
+        churn(env, &s, 30, false);
+        assert_int_equal(mdb_env_stat(env, &st), 0);
+        mdb_env_close(env);
+        fd = open(path_in(dir, "data.mdb"), O_RDWR | O_CLOEXEC);
+        assert_int_equal(fg_check_reach(fd, NULL, NULL, &reach, &err), 0);
+        free(reach.pages);
+        assert_int_equal(pwrite(fd, &far, 8, (off_t)st.ms_psize * meta + LAST_PAGE), 8);
+        assert_int_equal(fg_check_reach(fd, NULL, NULL, &reach, &err), FG_ECORRUPT);
+        assert_null(reach.pages);
+        assert_non_null(strstr(err.text, "1099511627776"));
+        close(fd);
+        dir_remove(dir);
+    }
+}
+
 static void test_other_lmdb_format(void **state)
 {
     char *dir = dir_make();
@@ -236,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_accepts_what_lmdb_writes),
         cmocka_unit_test(test_accepts_unwritten_tail),
         cmocka_unit_test(test_refuses_damage),
+        cmocka_unit_test(test_reach_of_far_last_page),
         cmocka_unit_test(test_other_lmdb_format),
     };
 
