@@ -304,7 +304,7 @@ int fg_tune_measure(struct fg_engine *e, double seconds, double (*now)(void),
 
     /* Twice through the types: first to count. */
     for (uint32_t pass = 0; pass < 2; pass++)
-        for (uint32_t type = 0; rc == 0 && type <= FG_MXFP4; type++) {
+        for (uint32_t type = 0; rc == 0 && type < FG_DTYPE_END; type++) {
             struct job probe = {.e = e, .type = (enum fg_dtype)type};
             collect(&probe);
             if (probe.n_matrices == 0 || is_tuned(e, probe.type) || (pass == 0 && ++jobs))

@@ -67,12 +67,12 @@ struct layout {
 };
 
 static const struct layout layouts[] = {
-    {FG_F32, 32, 0, 0, 0},    {FG_F16, 16, 0, 0, 0},  {FG_BF16, 16, 0, 0, 0},
-    {FG_Q8_0, 8, 0, 8, 0},    {FG_Q4_0, 4, 0, 8, 0},  {FG_IQ4_NL, 4, 0, 8, 0},
-    {FG_Q4_1, 4, 0, 4, 0},    {FG_Q5_0, 4, 1, 8, 0},  {FG_Q5_1, 4, 1, 4, 0},
-    {FG_MXFP4, 4, 0, 16, 0},  {FG_Q2_K, 2, 0, 8, 32}, {FG_Q3_K, 2, 1, 8, 0},
-    {FG_Q4_K, 4, 0, 8, 0},    {FG_Q5_K, 4, 1, 8, 0},  {FG_Q6_K, 4, 2, 8, 64},
-    {FG_IQ4_XS, 4, 0, 16, 0},
+    {FG_F32, 32, 0, 0, 0},    {FG_F16, 16, 0, 0, 0},   {FG_BF16, 16, 0, 0, 0},
+    {FG_Q8_0, 8, 0, 8, 0},    {FG_Q4_0, 4, 0, 8, 0},   {FG_IQ4_NL, 4, 0, 8, 0},
+    {FG_Q4_1, 4, 0, 4, 0},    {FG_Q5_0, 4, 1, 8, 0},   {FG_Q5_1, 4, 1, 4, 0},
+    {FG_MXFP4, 4, 0, 16, 0},  {FG_Q2_K, 2, 0, 8, 32},  {FG_Q3_K, 2, 1, 8, 0},
+    {FG_Q4_K, 4, 0, 8, 0},    {FG_Q5_K, 4, 1, 8, 0},   {FG_Q6_K, 4, 2, 8, 64},
+    {FG_IQ4_XS, 4, 0, 16, 0}, {FG_TQ1_0, 2, 0, 64, 0}, {FG_TQ2_0, 2, 0, 64, 0},
 };
 
 /* uvec4 of one row: a plane of `bits` an element, groups of `blocks` blocks that share one. */

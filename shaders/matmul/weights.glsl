@@ -101,13 +101,19 @@
 #define FG_SCALE_BLOCKS 16
 #define FG_D_BLOCKS 0
 #define FG_SCALED 1
+#elif defined(FG_TYPE_TQ1_0) || defined(FG_TYPE_TQ2_0)
+#define FG_LOW 2
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 64
+#define FG_D_BLOCKS 0
+#define FG_SCALED 1
 #else
 #error "no weight type"
 #endif
 
-// Elements of a block in the file: of K-quants and IQ4_XS, 8 of our blocks.
+// Elements of a block in the file: of K-quants, IQ4_XS and TQ, 8 of our blocks.
 #if defined(FG_TYPE_Q2_K) || defined(FG_TYPE_Q3_K) || defined(FG_TYPE_Q4_K) || defined(FG_TYPE_Q5_K) || \
-    defined(FG_TYPE_Q6_K) || defined(FG_TYPE_IQ4_XS)
+    defined(FG_TYPE_Q6_K) || defined(FG_TYPE_IQ4_XS) || defined(FG_TYPE_TQ1_0) || defined(FG_TYPE_TQ2_0)
 #define FG_FILE_BLOCK 256
 #else
 #define FG_FILE_BLOCK 32

@@ -3,6 +3,7 @@
 //   Q3_K        the file's 12 bytes of scales of 6 bits, f16 d
 //   Q2_K        the file's 16 bytes: scale and minimum of 16 elements each;  scale_d: 4 times f16 d, f16 dmin
 //   Q6_K        the file's 16 bytes: scale of 16 elements each;              scale_d: 8 f16 d
+//   TQ1_0, TQ2_0  8 f16 d
 //   IQ4_XS      twice f16 d, the high bits of 8 scales (16 bits), the low ones (32 bits)
 #include "bits.glsl"
 
@@ -25,6 +26,9 @@
 #elif defined(FG_TYPE_Q6_K)
 #define FG_BITS(s, b) uvec4(fg_plane2(s[0], s[1], b), 0u, 0u)
 #define FG_EXPAND(q, bits, g) vec4(ivec4(fg_bits6(FG_LOW4(q, g), FG_LOW2(bits, g))) - 32)
+#elif defined(FG_TYPE_TQ1_0) || defined(FG_TYPE_TQ2_0)
+#define FG_BITS(s, b) uvec4(fg_plane2(s[0], s[1], b), 0u, 0u)
+#define FG_EXPAND(q, bits, g) vec4(ivec4(fg_bits2(FG_LOW2(bits, g))) - 1)
 #else
 #define FG_EXPAND(q, bits, g) fg_iq4(FG_LOW4(q, g))
 #endif
@@ -75,6 +79,8 @@ vec4 fg_parts(uvec4 scale, uint b)
     return vec4(int(w << 24) >> 24, int(w << 16) >> 24, 0, 0);
 }
 #define FG_PARTS(scale, b) fg_parts(scale, b)
+#elif defined(FG_TYPE_TQ1_0) || defined(FG_TYPE_TQ2_0)
+#define FG_SCALE(scale, scale_d, b) fg_pick_half(scale, b >> 3)
 #else
 float fg_scale_xs(uvec4 scale, uint b)
 {

@@ -6,6 +6,8 @@
 //   Q5_K    d, dmin, scales 12, h 32, q 128        q alike; h: byte i, bit b
 //   Q6_K    q 128, h 64, scales 16, d              q: byte 64 (b / 4) + 32 (b % 2) + i, nibble (b / 2) % 2
 //                                                  h: byte 32 (b / 4) + i, bits 2 (b % 4) on
+//   TQ2_0   q 64, d                               q: as of Q2_K
+//   TQ1_0   q 52, d                               five trits a byte, or four in the last four bytes
 //   IQ4_XS  d, high scales 2, low scales 4, q 128  q: 16 bytes from 16 b on, low nibbles, then high ones
 #include "nibbles.glsl"
 
@@ -27,6 +29,14 @@
 #define BYTES 210u
 #define LOW_AT 0u
 #define HIGH_AT 128u
+#define D_AT 208u
+#elif defined(FG_TYPE_TQ1_0)
+#define BYTES 54u
+#define D_AT 52u
+#elif defined(FG_TYPE_TQ2_0)
+#define BYTES 66u
+#define LOW_AT 0u
+#define D_AT 64u
 #else
 #define BYTES 136u
 #define LOW_AT 8u
@@ -72,9 +82,32 @@ uvec4 pairs_64(uint o, uint b)
     return uvec4(pairs_of(q, s), pairs_of(q + 16u, s), pairs_of(q, s + 2u), pairs_of(q + 16u, s + 2u));
 }
 
+#if defined(FG_TYPE_TQ1_0)
+// Of half h = 0..15 of the 8 blocks, as 2 bits each. A byte is its trits times 256 / 243, rounded up, so that each
+// multiplication by 3 brings the next one above the byte. Bytes 0..31 hold elements i, 32 + i, .. 128 + i, the next 16
+// elements 160 + i, 176 + i, .., the last 4 elements 240 + i, 244 + i, ..
+uint trits_of(uint o, uint h)
+{
+    uint w = 0u;
+    for (uint i = 0u; i < 16u; i++) {
+        uint from = h < 10u ? 16u * (h & 1u) + i : h < 15u ? 32u + i : 48u + (i & 3u);
+        uint nth = h < 10u ? h / 2u : h < 15u ? h - 10u : i / 4u;
+        uint v = read8(o + from);
+        for (uint n = 0u; n < nth; n++)
+            v = (v * 3u) & 255u;
+        w |= (v * 3u >> 8) << (2u * i);
+    }
+    return w;
+}
+#endif
+
 void repack_quants(uint o, uint group)
 {
-#if FG_LOW == 2
+#if defined(FG_TYPE_TQ1_0)
+    for (uint i = 0u; i < 4u; i++)
+        put_quants(4u * group + i, uvec4(trits_of(o, 4u * i), trits_of(o, 4u * i + 1u), trits_of(o, 4u * i + 2u),
+                                         trits_of(o, 4u * i + 3u)));
+#elif FG_LOW == 2
     for (uint i = 0u; i < 4u; i++)
         put_quants(4u * group + i, pairs_64(o + LOW_AT, 2u * i));
 #else
@@ -108,6 +141,17 @@ uvec4 read128(uint o)
     return uvec4(read32(o), read32(o + 4u), read32(o + 8u), read32(o + 12u));
 }
 
+#if defined(D_AT)
+// A row of f16, d of each group, from uvec4 `first` of the row's scales on. Those of two groups share a word: the
+// first one writes it.
+void put_d(uint first, uint o, uint group)
+{
+    uint next = group + 1u < FG_GROUPS(8, p.n_blocks) ? read16(o + D_AT + BYTES) : 0u;
+    if ((group & 1u) == 0u)
+        weights[scale_row + (first + group / 8u) * 32u][group / 2u & 3u] = read16(o + D_AT) | (next << 16);
+}
+#endif
+
 void repack_scales(uint o, uint group)
 {
 #if defined(FG_TYPE_Q4_K) || defined(FG_TYPE_Q5_K)
@@ -118,18 +162,14 @@ void repack_scales(uint o, uint group)
     // Two invocations fill a uvec4, each its own components.
     weights[scale_row + (group >> 1) * 32u][2u * (group & 1u)] = read32(o);
     weights[scale_row + (group >> 1) * 32u][2u * (group & 1u) + 1u] = read32(o + 4u);
-#else
-    uint n_groups = FG_GROUPS(FG_SCALE_BLOCKS, p.n_blocks);
-#if defined(FG_TYPE_Q2_K)
+#elif defined(FG_TYPE_TQ1_0) || defined(FG_TYPE_TQ2_0)
+    put_d(0u, o, group);
+#elif defined(FG_TYPE_Q2_K)
     put_scales(group, read128(o));
-    weights[scale_row + (n_groups + group / 4u) * 32u][group & 3u] = read32(o + 80u);
+    weights[scale_row + (FG_GROUPS(8, p.n_blocks) + group / 4u) * 32u][group & 3u] = read32(o + 80u);
 #else
     put_scales(group, read128(o + 192u));
-    // The f16 of two groups share a word: the first one writes it.
-    uint next = group + 1u < n_groups ? read16(o + 208u + BYTES) : 0u;
-    if ((group & 1u) == 0u)
-        weights[scale_row + (n_groups + group / 8u) * 32u][group / 2u & 3u] = read16(o + 208u) | (next << 16);
-#endif
+    put_d(FG_GROUPS(8, p.n_blocks), o, group);
 #endif
 }
 

@@ -19,7 +19,7 @@ static int clamp_round(float v, int lo, int hi)
 {
     float r = rintf(v);
 
-    return r < (float)lo ? lo : r > (float)hi ? hi : (int)r;
+    return r<(float)lo ? lo : r>(float) hi ? hi : (int)r;
 }
 
 /* d as stored, and as the quants divide by it: after rounding to f16. */
@@ -257,6 +257,23 @@ static void quantize_iq4_xs(const float *src, uint8_t *dst)
     }
 }
 
+/* TQ1_0 and TQ2_0: whole multiples -1, 0, 1. */
+static void quantize_tq(const float *src, bool five, uint8_t *dst)
+{
+    float d = store_f16(dst + (five ? 52 : 64), fabsf(extreme(src, 256)));
+
+    for (int k = 0; !five && k < 256; k++)
+        put_bits(dst + k / 128 * 32 + k % 32, k / 32 % 4 * 2, in_steps(src[k], d, -1, 1) + 1);
+    for (int i = 0; five && i < 52; i++) {
+        int n = i < 48 ? 5 : 4, width = i < 32 ? 32 : i < 48 ? 16 : 4, v = 0;
+        int first = i < 32 ? i : i < 48 ? 128 + i : 192 + i;
+
+        for (int t = 0; t < 5; t++)
+            v = 3 * v + (t < n ? in_steps(src[first + t * width], d, -1, 1) + 1 : 0);
+        dst[i] = (uint8_t)((v * 256 + 242) / 243); /* above all: its trits are the first digits */
+    }
+}
+
 static void quantize(enum fg_dtype type, const float *src, uint8_t *out)
 {
     uint16_t h;
@@ -281,6 +298,8 @@ static void quantize(enum fg_dtype type, const float *src, uint8_t *out)
     case FG_Q5_K: quantize_q45_k(src, true, out); break;
     case FG_Q6_K: quantize_q36_k(src, true, out); break;
     case FG_IQ4_XS: quantize_iq4_xs(src, out); break;
+    case FG_TQ1_0: quantize_tq(src, true, out); break;
+    case FG_TQ2_0: quantize_tq(src, false, out); break;
     }
 }
 

@@ -112,12 +112,15 @@ static void types_and_sizes(void **state)
         const char *name;
         uint32_t elems, bytes;
     } want[] = {
-        {FG_F32, "F32", 1, 4},           {FG_F16, "F16", 1, 2},       {FG_BF16, "BF16", 1, 2},
-        {FG_Q8_0, "Q8_0", 32, 34},       {FG_Q4_0, "Q4_0", 32, 18},   {FG_Q4_1, "Q4_1", 32, 20},
-        {FG_Q5_0, "Q5_0", 32, 22},       {FG_Q5_1, "Q5_1", 32, 24},   {FG_IQ4_NL, "IQ4_NL", 32, 18},
-        {FG_MXFP4, "MXFP4", 32, 17},     {FG_Q2_K, "Q2_K", 256, 84},  {FG_Q3_K, "Q3_K", 256, 110},
-        {FG_Q4_K, "Q4_K", 256, 144},     {FG_Q5_K, "Q5_K", 256, 176}, {FG_Q6_K, "Q6_K", 256, 210},
-        {FG_IQ4_XS, "IQ4_XS", 256, 136},
+        {FG_F32, "F32", 1, 4},         {FG_F16, "F16", 1, 2},
+        {FG_BF16, "BF16", 1, 2},       {FG_Q8_0, "Q8_0", 32, 34},
+        {FG_Q4_0, "Q4_0", 32, 18},     {FG_Q4_1, "Q4_1", 32, 20},
+        {FG_Q5_0, "Q5_0", 32, 22},     {FG_Q5_1, "Q5_1", 32, 24},
+        {FG_IQ4_NL, "IQ4_NL", 32, 18}, {FG_MXFP4, "MXFP4", 32, 17},
+        {FG_Q2_K, "Q2_K", 256, 84},    {FG_Q3_K, "Q3_K", 256, 110},
+        {FG_Q4_K, "Q4_K", 256, 144},   {FG_Q5_K, "Q5_K", 256, 176},
+        {FG_Q6_K, "Q6_K", 256, 210},   {FG_IQ4_XS, "IQ4_XS", 256, 136},
+        {FG_TQ1_0, "TQ1_0", 256, 54},  {FG_TQ2_0, "TQ2_0", 256, 66},
     };
     int known = 0;
 
@@ -132,7 +135,8 @@ static void types_and_sizes(void **state)
     }
     for (uint32_t t = 0; t < 1000; t++)
         known += fg_dtype_known(t);
-    assert_int_equal(known, 16);
+    assert_int_equal(known, sizeof want / sizeof want[0]);
+    assert_false(fg_dtype_known(FG_DTYPE_END));
     assert_false(fg_dtype_known(UINT32_MAX));
     assert_int_equal(fg_dtype_row_bytes(FG_Q8_0, 33), 0);
     assert_int_equal(fg_dtype_row_bytes(FG_Q8_0, UINT64_MAX - 31), 0);
@@ -215,6 +219,8 @@ static void quantizers_stay_within_half_a_step(void **state)
         {FG_Q5_K, 1.0f / 31 + 0.04f},
         {FG_Q6_K, 1.0f / 32 + 0.01f},
         {FG_IQ4_XS, 14.0f / 127 + 0.03f},
+        {FG_TQ1_0, 0.5f + 0.001f},
+        {FG_TQ2_0, 0.5f + 0.001f},
     };
     float src[256], dst[256];
     uint8_t packed[1024];

@@ -17,9 +17,9 @@ enum { ROWS = 37, K = 3 * 256, TOKENS = 67 };
 static unsigned char rows[ROWS * K * 4];
 static float x[TOKENS * K], y[TOKENS * ROWS];
 
-static const enum fg_dtype types[] = {FG_F32,  FG_F16,    FG_BF16,   FG_Q8_0, FG_Q4_0, FG_Q4_1,
-                                      FG_Q5_0, FG_Q5_1,   FG_Q2_K,   FG_Q3_K, FG_Q4_K, FG_Q5_K,
-                                      FG_Q6_K, FG_IQ4_NL, FG_IQ4_XS, FG_MXFP4};
+static const enum fg_dtype types[] = {FG_F32,  FG_F16,    FG_BF16,   FG_Q8_0,  FG_Q4_0,  FG_Q4_1,
+                                      FG_Q5_0, FG_Q5_1,   FG_Q2_K,   FG_Q3_K,  FG_Q4_K,  FG_Q5_K,
+                                      FG_Q6_K, FG_IQ4_NL, FG_IQ4_XS, FG_MXFP4, FG_TQ1_0, FG_TQ2_0};
 enum { TYPES = sizeof types / sizeof types[0] };
 
 static uint32_t draw(uint32_t *seed)
@@ -69,6 +69,8 @@ static void random_block(enum fg_dtype type, unsigned char *p, uint32_t *seed)
         break;
     case FG_Q3_K: put_half(p + 108, seed); break;
     case FG_Q6_K: put_half(p + 208, seed); break;
+    case FG_TQ1_0: put_half(p + 52, seed); break;
+    case FG_TQ2_0: put_half(p + 64, seed); break;
     case FG_MXFP4: p[0] = (unsigned char)(124 + draw(seed) % 6); break;
     }
 }

@@ -119,6 +119,21 @@ static int plane4_q6(const unsigned char *p, size_t b, size_t i)
     return bits(p + 64 * (b / 4) + 32 * (b % 2) + i, 4 * (b / 2 % 2), 4);
 }
 
+/* Trit e of 256: powers of 3 that run over a byte. */
+static int trit(const unsigned char *p, size_t e)
+{
+    static const int power[] = {1, 3, 9, 27, 81};
+    int v;
+
+    if (e < 160)
+        v = p[e % 32] * power[e / 32];
+    else if (e < 240)
+        v = p[32 + e % 16] * power[(e - 160) / 16];
+    else
+        v = p[48 + e % 4] * power[(e - 240) / 4];
+    return (v & 255) * 3 / 256;
+}
+
 /* Types with blocks of 256; p is the block, b which of its 8 parts. */
 static void load_256(enum fg_dtype type, const unsigned char *p, size_t b, struct fg_ref_block *o)
 {
@@ -142,6 +157,8 @@ static void load_256(enum fg_dtype type, const unsigned char *p, size_t b, struc
             q = plane4_q6(p, b, i) + 16 * plane2(p + 128, b, i) - 32;
             q *= (int8_t)p[192 + n];
             break;
+        case FG_TQ1_0: q = trit(p, 32 * b + i) - 1; break;
+        case FG_TQ2_0: q = plane2(p, b, i) - 1; break;
         default: q = (int)iq4(nibble(p + 8 + 16 * b, (int)i)); break; /* IQ4_XS */
         }
         o->q[i] = (float)q;
@@ -158,6 +175,8 @@ static void load_256(enum fg_dtype type, const unsigned char *p, size_t b, struc
         o->m = -(half(p + 2) * (float)scale_6bit(p + 4, b, 1));
         break;
     case FG_Q6_K: o->d = half(p + 208); break;
+    case FG_TQ1_0: o->d = half(p + 52); break;
+    case FG_TQ2_0: o->d = half(p + 64); break;
     default: /* IQ4_XS */
         q = bits(p + 4, 4 * b, 4) + 16 * bits(p + 2, 2 * b, 2) - 32;
         o->d = half(p) * (float)q;

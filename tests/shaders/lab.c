@@ -16,8 +16,8 @@
 #include <string.h>
 
 const enum fg_dtype lab_types[LAB_TYPES] = {
-    FG_F32,  FG_F16,  FG_BF16, FG_Q8_0, FG_Q4_0, FG_Q4_1,   FG_Q5_0,   FG_Q5_1,
-    FG_Q2_K, FG_Q3_K, FG_Q4_K, FG_Q5_K, FG_Q6_K, FG_IQ4_NL, FG_IQ4_XS, FG_MXFP4};
+    FG_F32,  FG_F16,  FG_BF16, FG_Q8_0, FG_Q4_0,   FG_Q4_1,   FG_Q5_0,  FG_Q5_1,  FG_Q2_K,
+    FG_Q3_K, FG_Q4_K, FG_Q5_K, FG_Q6_K, FG_IQ4_NL, FG_IQ4_XS, FG_MXFP4, FG_TQ1_0, FG_TQ2_0};
 
 static void check(int rc, const struct fg_err *err)
 {
@@ -201,7 +201,14 @@ static uint16_t random_half(uint64_t *seed)
 /* Where the f16 of a quantized block lie: from `first` on, so many. */
 static void halves_of(enum fg_dtype type, size_t *first, size_t *n)
 {
-    *first = type == FG_Q2_K ? 80 : type == FG_Q3_K ? 108 : type == FG_Q6_K ? 208 : 0;
+    switch (type) {
+    case FG_Q2_K: *first = 80; break;
+    case FG_Q3_K: *first = 108; break;
+    case FG_Q6_K: *first = 208; break;
+    case FG_TQ1_0: *first = 52; break;
+    case FG_TQ2_0: *first = 64; break;
+    default: *first = 0; break;
+    }
     *n = 1;
     if (type == FG_Q4_1 || type == FG_Q5_1 || type == FG_Q2_K || type == FG_Q4_K || type == FG_Q5_K)
         *n = 2;
@@ -294,6 +301,8 @@ uint64_t lab_tile_bytes(enum fg_dtype type, size_t k)
     case FG_Q4_K: return 32 * row * (blocks + blocks / 8);
     case FG_Q5_K: return 32 * row * (blocks + blocks / 4 + blocks / 8);
     case FG_Q6_K: return 32 * row * (blocks + blocks / 2 + blocks / 8 + (blocks + 63) / 64);
+    case FG_TQ1_0:
+    case FG_TQ2_0: return 32 * row * (blocks / 2 + (blocks + 63) / 64);
     }
     return 0;
 }

@@ -73,7 +73,7 @@ float lab_canary(void);
 
 /* --- weights --- */
 
-enum { LAB_TYPES = 16 };
+enum { LAB_TYPES = 18 };
 extern const enum fg_dtype lab_types[LAB_TYPES];
 /* Random raw rows: quants of all values, scales positive, negative, zero and denormal. Freed by the
  * caller. */

@@ -75,6 +75,12 @@ static void test_iq4_xs(void **state)
     check_256(*state, FG_IQ4_XS);
 }
 
+static void test_tq(void **state)
+{
+    check_256(*state, FG_TQ1_0);
+    check_256(*state, FG_TQ2_0);
+}
+
 /* Matrices whose rows do not fit one binding: 2 tiles a part, the last part ragged. */
 static void test_split_rows(void **state)
 {
@@ -121,11 +127,12 @@ static void test_split_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_q5),     cmocka_unit_test(test_iq4_nl),
-        cmocka_unit_test(test_mxfp4),  cmocka_unit_test(test_q2_k),
-        cmocka_unit_test(test_q3_k),   cmocka_unit_test(test_q4_k),
-        cmocka_unit_test(test_q5_k),   cmocka_unit_test(test_q6_k),
-        cmocka_unit_test(test_iq4_xs), cmocka_unit_test(test_split_rows),
+        cmocka_unit_test(test_q5),         cmocka_unit_test(test_iq4_nl),
+        cmocka_unit_test(test_mxfp4),      cmocka_unit_test(test_q2_k),
+        cmocka_unit_test(test_q3_k),       cmocka_unit_test(test_q4_k),
+        cmocka_unit_test(test_q5_k),       cmocka_unit_test(test_q6_k),
+        cmocka_unit_test(test_iq4_xs),     cmocka_unit_test(test_tq),
+        cmocka_unit_test(test_split_rows),
     };
 
     return cmocka_run_group_tests(tests, lab_open, lab_close);

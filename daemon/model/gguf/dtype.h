@@ -23,16 +23,20 @@ enum fg_dtype {
     FG_IQ4_NL = 20,
     FG_IQ4_XS = 23,
     FG_BF16 = 30,
+    FG_TQ1_0 = 34,
+    FG_TQ2_0 = 35,
     FG_MXFP4 = 39,
 };
+
+enum { FG_DTYPE_END = 40 }; /* above every type */
 
 enum { FG_DTYPE_MAX_ELEMS = 256 }; /* of a block */
 
 /* True for the types that weights may have. Any uint32 from a file may be passed. */
 bool fg_dtype_known(uint32_t type);
 const char *fg_dtype_name(enum fg_dtype type);
-/* Elements in a block: 256 for the K-quants and IQ4_XS, 32 for the other quantized types, 1 for the
- * rest. */
+/* Elements in a block: 256 for the K-quants, IQ4_XS and TQ, 32 for the other quantized types, 1 for
+ * the rest. */
 uint32_t fg_dtype_block_elems(enum fg_dtype type);
 uint32_t fg_dtype_block_bytes(enum fg_dtype type);
 /* Bytes of a row of n elements; 0 when n is not a multiple of the block or the size overflows. */

@@ -162,6 +162,34 @@ static void expand_iq4_xs(const unsigned char *p, float *dst)
     }
 }
 
+/* Element i of 32 * 5, 16 * 5 and 4 * 4: a byte is its trits times 256 / 243, rounded up. */
+static int tq1_trit(const unsigned char *p, int i)
+{
+    int width = i < 160 ? 32 : i < 240 ? 16 : 4, from = i < 160 ? 0 : i < 240 ? 160 : 240;
+    unsigned char v = p[from / 5 + (i - from) % width];
+
+    for (int n = (i - from) / width; n > 0; n--)
+        v = (unsigned char)(3 * v);
+    return 3 * v >> 8;
+}
+
+static void expand_tq1_0(const unsigned char *p, float *dst)
+{
+    float d = load_f16(p + 52);
+
+    for (int i = 0; i < 256; i++)
+        dst[i] = (float)(tq1_trit(p, i) - 1) * d;
+}
+
+static void expand_tq2_0(const unsigned char *p, float *dst)
+{
+    float d = load_f16(p + 64);
+
+    for (int b = 0; b < 8; b++)
+        for (int i = 0; i < 32; i++)
+            dst[32 * b + i] = (float)((p[b / 4 * 32 + i] >> 2 * (b % 4) & 3) - 1) * d;
+}
+
 /* One block. */
 static void expand(enum fg_dtype type, const unsigned char *p, float *dst)
 {
@@ -184,6 +212,8 @@ static void expand(enum fg_dtype type, const unsigned char *p, float *dst)
     case FG_Q5_K: expand_q45_k(p, p + 16, p + 48, dst); break;
     case FG_Q6_K: expand_q6_k(p, dst); break;
     case FG_IQ4_XS: expand_iq4_xs(p, dst); break;
+    case FG_TQ1_0: expand_tq1_0(p, dst); break;
+    case FG_TQ2_0: expand_tq2_0(p, dst); break;
     }
 }
 
