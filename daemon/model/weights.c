@@ -1,5 +1,6 @@
 #include "weights.h"
 
+#include "gguf/grid.h"
 #include "ops/ops.h"
 #include "shaders/repack/params.h"
 
@@ -67,12 +68,15 @@ struct layout {
 };
 
 static const struct layout layouts[] = {
-    {FG_F32, 32, 0, 0, 0},    {FG_F16, 16, 0, 0, 0},   {FG_BF16, 16, 0, 0, 0},
-    {FG_Q8_0, 8, 0, 8, 0},    {FG_Q4_0, 4, 0, 8, 0},   {FG_IQ4_NL, 4, 0, 8, 0},
-    {FG_Q4_1, 4, 0, 4, 0},    {FG_Q5_0, 4, 1, 8, 0},   {FG_Q5_1, 4, 1, 4, 0},
-    {FG_MXFP4, 4, 0, 16, 0},  {FG_Q2_K, 2, 0, 8, 32},  {FG_Q3_K, 2, 1, 8, 0},
-    {FG_Q4_K, 4, 0, 8, 0},    {FG_Q5_K, 4, 1, 8, 0},   {FG_Q6_K, 4, 2, 8, 64},
-    {FG_IQ4_XS, 4, 0, 16, 0}, {FG_TQ1_0, 2, 0, 64, 0}, {FG_TQ2_0, 2, 0, 64, 0},
+    {FG_F32, 32, 0, 0, 0},     {FG_F16, 16, 0, 0, 0},   {FG_BF16, 16, 0, 0, 0},
+    {FG_Q8_0, 8, 0, 8, 0},     {FG_Q4_0, 4, 0, 8, 0},   {FG_IQ4_NL, 4, 0, 8, 0},
+    {FG_Q4_1, 4, 0, 4, 0},     {FG_Q5_0, 4, 1, 8, 0},   {FG_Q5_1, 4, 1, 4, 0},
+    {FG_MXFP4, 4, 0, 16, 0},   {FG_Q2_K, 2, 0, 8, 32},  {FG_Q3_K, 2, 1, 8, 0},
+    {FG_Q4_K, 4, 0, 8, 0},     {FG_Q5_K, 4, 1, 8, 0},   {FG_Q6_K, 4, 2, 8, 64},
+    {FG_IQ4_XS, 4, 0, 16, 0},  {FG_TQ1_0, 2, 0, 64, 0}, {FG_TQ2_0, 2, 0, 64, 0},
+    {FG_IQ1_S, 0, 1, 8, 64},   {FG_IQ1_M, 0, 1, 8, 16}, {FG_IQ2_XXS, 2, 0, 64, 0},
+    {FG_IQ2_XS, 2, 0, 16, 64}, {FG_IQ2_S, 2, 0, 8, 64}, {FG_IQ3_XXS, 2, 1, 64, 0},
+    {FG_IQ3_S, 2, 1, 8, 0},
 };
 
 /* uvec4 of one row: a plane of `bits` an element, groups of `blocks` blocks that share one. */
@@ -106,7 +110,9 @@ static int size_parts(struct fg_matrix *m, const struct fg_device_info *d,
     uint32_t tile_rows = fg_matrix_tile_rows(m);
     uint32_t tiles = (m->n_rows + tile_rows - 1) / tile_rows;
     uint64_t quant_bytes = quants * 32 * 16, tile_bytes = quant_bytes + scales * 32 * 16;
-    uint64_t most = d->max_storage_range / tile_bytes; /* tiles of a part */
+    uint64_t grid_bytes = (uint64_t)fg_grid_of(m->type).n * 4; /* in front, an entry a word */
+    uint64_t range = d->max_storage_range > grid_bytes ? d->max_storage_range - grid_bytes : 0;
+    uint64_t most = range / tile_bytes; /* tiles of a part */
     bool moe = m->n_experts > 1;
     uint64_t unit = moe ? tiles : 1, units = moe ? m->n_experts : tiles;
     uint64_t a_part = most / unit;
@@ -115,8 +121,8 @@ static int size_parts(struct fg_matrix *m, const struct fg_device_info *d,
         return fg_fail(
             err, FG_EUNSUPPORTED,
             "%.*s: %llu bytes of one piece exceed the largest binding of %s (%llu bytes)",
-            (int)t->name.n, t->name.p, (unsigned long long)(unit * tile_bytes), d->name,
-            (unsigned long long)d->max_storage_range);
+            (int)t->name.n, t->name.p, (unsigned long long)(grid_bytes + unit * tile_bytes),
+            d->name, (unsigned long long)d->max_storage_range);
     m->n_parts = (uint32_t)((units + a_part - 1) / a_part);
     m->parts = calloc(m->n_parts, sizeof *m->parts);
     if (!m->parts)
@@ -131,8 +137,8 @@ static int size_parts(struct fg_matrix *m, const struct fg_device_info *d,
         part->n_rows = m->n_rows - part->row0;
         if (!moe && u1 < units)
             part->n_rows = (uint32_t)(u1 - u0) * tile_rows;
-        part->scale_at = (uint32_t)(n_tiles * quant_bytes / 16);
-        part->bytes = n_tiles * tile_bytes;
+        part->scale_at = (uint32_t)((grid_bytes + n_tiles * quant_bytes) / 16);
+        part->bytes = grid_bytes + n_tiles * tile_bytes;
         m->bytes += part->bytes;
     }
     return 0;
@@ -188,6 +194,22 @@ static int create_parts(struct fg_matrix *m, struct fg_device *d,
         rc = fg_buffer_create(d, m->parts[i].bytes, FG_BUFFER_DEVICE, what, &m->parts[i].buffer,
                               err);
     return rc;
+}
+
+/* The grid of the matrix's type, which each part begins with. */
+static int upload_grid(struct fg_uploader *u, const struct fg_matrix *m,
+                       const struct fg_matrix_part *part, struct fg_err *err)
+{
+    struct fg_grid grid = fg_grid_of(m->type);
+    uint32_t *words = fg_buffer_map(u->staging);
+
+    if (grid.n == 0)
+        return 0;
+    for (uint32_t i = 0; i < grid.n; i++)
+        words[i] = fg_grid_nibbles(&grid, i);
+    fg_cmd_begin(u->cmd);
+    fg_cmd_copy(u->cmd, u->staging, 0, part->buffer, 0, grid.n * 4);
+    return fg_cmd_run(u->cmd, err);
 }
 
 /* A part of a matrix that rows go to. */
@@ -294,7 +316,8 @@ int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_m
     rc = fg_pipeline_get(u->device, name, spec, &repack, err);
     if (rc == 0)
         rc = create_parts(m, u->device, from, err);
-    for (uint32_t i = 0; rc == 0 && i < m->n_parts; i++)
+    for (uint32_t i = 0; rc == 0 && i < m->n_parts; i++) {
+        rc = upload_grid(u, m, &m->parts[i], err);
         for (uint32_t j = 0, first = 0; rc == 0 && j < from->n; j++) {
             const struct target to = {u, m, &m->parts[i], repack};
             uint32_t n_rows = source_rows(from, j);
@@ -307,6 +330,7 @@ int fg_matrix_init(struct fg_matrix *m, struct fg_uploader *u, const struct fg_m
             if (!m->gated)
                 first += n_rows;
         }
+    }
     if (rc)
         fg_matrix_finish(m);
     return rc;

@@ -24,6 +24,13 @@ const char *fg_type_suffix(enum fg_dtype type)
     case FG_MXFP4: return "mxfp4";
     case FG_TQ1_0: return "tq1_0";
     case FG_TQ2_0: return "tq2_0";
+    case FG_IQ1_S: return "iq1_s";
+    case FG_IQ1_M: return "iq1_m";
+    case FG_IQ2_XXS: return "iq2_xxs";
+    case FG_IQ2_XS: return "iq2_xs";
+    case FG_IQ2_S: return "iq2_s";
+    case FG_IQ3_XXS: return "iq3_xxs";
+    case FG_IQ3_S: return "iq3_s";
     }
     return "unknown";
 }

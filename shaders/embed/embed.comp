@@ -42,7 +42,7 @@ void main()
     if (b >= p.n_blocks || row >= p.n_rows)
         return;
     uint tile = row / 32u, r = row % 32u;
-    uint quant_row = tile * FG_QUANTS(p.n_blocks) * 32u + r;
+    uint quant_row = uint(FG_GRID) + tile * FG_QUANTS(p.n_blocks) * 32u + r;
 #if FG_QW
     uvec4 q[FG_QW];
     for (uint w = 0u; w < FG_QW; w++)
@@ -53,7 +53,6 @@ void main()
     for (uint w = 0u; w < FG_SW; w++)
         held[w] = FG_WEIGHT(quant_row +
                             FG_SLICE_WORD(p.n_blocks, b / FG_C_SLICE_BLOCKS, w) * 32u);
-    uvec4 bits = FG_BITS(held, b);
 #endif
 #if FG_SCALED != 0
     uint scale_row = p.scale_at + tile * FG_SCALES(p.n_blocks) * 32u + r;
@@ -63,13 +62,16 @@ void main()
     uvec4 scale_d = FG_WEIGHT(scale_row + (FG_GROUPS(FG_SCALE_BLOCKS, p.n_blocks) +
                                            b / FG_D_BLOCKS) * 32u);
 #endif
+#if FG_SW
+    uvec4 bits = FG_BITS(held, scale, b);
+#endif
 #if FG_SCALED == 1
-    float d = FG_SCALE(scale, scale_d, b);
+    float d = FG_SCALE(held, scale, scale_d, b);
 #elif FG_SCALED != 0
-    vec2 dm = FG_SCALE(scale, scale_d, b);
+    vec2 dm = FG_SCALE(held, scale, scale_d, b);
 #endif
 #ifdef FG_PARTS
-    vec4 parts = FG_PARTS(scale, b);
+    vec4 parts = FG_PARTS(scale, scale_d, b);
 #endif
     uint at = t * (p.ldy / 4u) + b * 8u;
     FG_STORE(0)

@@ -5,7 +5,7 @@
 #ifdef FG_PARTS
     vec4 parts[ROWS];
     [[unroll]] for (uint j = 0u; j < ROWS; j++)
-        parts[j] = FG_PARTS(scale[j], b);
+        parts[j] = FG_PARTS(scale[j], scale_d[j], b);
 #define FG_VALUES(j, g) fg_mul4(FG_EXPAND(q[j], bits[j], g), parts[j][(g) / 4])
 #else
 #define FG_VALUES(j, g) FG_EXPAND(q[j], bits[j], g)

@@ -6,7 +6,7 @@
 #ifdef FG_PARTS
     ivec4 parts[ROWS];
     [[unroll]] for (uint j = 0u; j < ROWS; j++)
-        parts[j] = ivec4(FG_PARTS(scale[j], b));
+        parts[j] = ivec4(FG_PARTS(scale[j], scale_d[j], b));
 #endif
     uvec4 x_word[TOKENS * 2];
     [[unroll]] for (uint i = 0u; i < TOKENS * 2u; i++)

@@ -9,5 +9,5 @@
 #if FG_SW
     uvec4 bits[ROWS];
     [[unroll]] for (uint j = 0u; j < ROWS; j++)
-        bits[j] = FG_BITS(held[j], b);
+        bits[j] = FG_BITS(held[j], scale[j], b);
 #endif

@@ -206,7 +206,7 @@ void main()
     tile = tile_ok ? tile : 0u;
     if (!place(n_tiles))
         return;
-    quant_row = tile * FG_QUANTS(p.n_blocks) * 32u + lane;
+    quant_row = uint(FG_GRID) + tile * FG_QUANTS(p.n_blocks) * 32u + lane;
 #if FG_SCALED != 0
     scale_row = p.scale_at + tile * FG_SCALES(p.n_blocks) * 32u + lane;
 #endif

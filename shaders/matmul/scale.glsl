@@ -2,11 +2,11 @@
 // x_sum or min_sum.
     [[unroll]] for (uint j = 0u; j < ROWS; j++) {
 #if FG_SCALED == 1
-        float d = FG_SCALE(scale[j], scale_d[j], b);
+        float d = FG_SCALE(held[j], scale[j], scale_d[j], b);
         [[unroll]] for (uint t = 0u; t < TOKENS; t++)
             acc[t * ROWS + j] = fg_madd(acc[t * ROWS + j], d, sum[t * ROWS + j]);
 #elif FG_SCALED != 0
-        vec2 dm = FG_SCALE(scale[j], scale_d[j], b);
+        vec2 dm = FG_SCALE(held[j], scale[j], scale_d[j], b);
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
 #if FG_SCALED == 2
             float minimum = x_sum[t];

@@ -1,16 +1,17 @@
 // A block of 32 weights of one row, in registers, and its expansion. Device layout of a matrix of R
 // rows and nb blocks a row (made by repack.comp; the same table is in daemon/model/weights.c):
+//   grid:   uvec4 [FG_GRID], of types that have one
 //   quants: uvec4 [R/32 tiles][FG_QUANTS(nb)][32 rows]
 //   scales: uvec4 [R/32 tiles][FG_SCALES(nb)][32 rows], from scale_at on (quantized types only)
 // FG_TYPE_* is set by the variant table in CMake, FG_TEXEL where the device reads texel buffers faster than
 // storage buffers.
 //
 // The quants of a row are planes, one after the other: first the low bits, then the high ones.
-//   FG_LOW    bits of an element in the low plane: 2, 4, 8, 16 or 32
+//   FG_LOW    bits of an element in the low plane: 0, 2, 4, 8, 16 or 32
 //   FG_HIGH   bits in the high plane: 0, 1 or 2
 // So are its scales:
 //   FG_SCALE_BLOCKS  blocks whose scales share a uvec4; 0 for none
-//   FG_D_BLOCKS      K-quants whose d does not fit there: blocks whose d share a uvec4; else 0
+//   FG_D_BLOCKS      types whose d does not fit there: blocks whose d share a uvec4; else 0
 // and a block is scaled in one of these ways:
 //   FG_SCALED  0: not at all;  1: d * sum;  2: d * sum + m * (sum of x);
 //              3: d * sum + m * (sum of each element's own minimum times x)
@@ -107,12 +108,64 @@
 #define FG_SCALE_BLOCKS 64
 #define FG_D_BLOCKS 0
 #define FG_SCALED 1
+#elif defined(FG_TYPE_IQ1_S)
+#define FG_LOW 0
+#define FG_HIGH 1
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 64
+#define FG_SCALED 1
+#define FG_GRID 512
+#elif defined(FG_TYPE_IQ1_M)
+#define FG_LOW 0
+#define FG_HIGH 1
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 16
+#define FG_SCALED 1
+#define FG_GRID 512
+#elif defined(FG_TYPE_IQ2_XXS)
+#define FG_LOW 2
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 64
+#define FG_D_BLOCKS 0
+#define FG_SCALED 1
+#define FG_GRID 64
+#elif defined(FG_TYPE_IQ2_XS)
+#define FG_LOW 2
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 16
+#define FG_D_BLOCKS 64
+#define FG_SCALED 1
+#define FG_GRID 128
+#elif defined(FG_TYPE_IQ2_S)
+#define FG_LOW 2
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 64
+#define FG_SCALED 1
+#define FG_GRID 256
+#elif defined(FG_TYPE_IQ3_XXS)
+#define FG_LOW 2
+#define FG_HIGH 1
+#define FG_SCALE_BLOCKS 64
+#define FG_D_BLOCKS 0
+#define FG_SCALED 1
+#define FG_GRID 64
+#elif defined(FG_TYPE_IQ3_S)
+#define FG_LOW 2
+#define FG_HIGH 1
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 0
+#define FG_SCALED 1
+#define FG_GRID 128
 #else
 #error "no weight type"
 #endif
+#ifndef FG_GRID
+#define FG_GRID 0
+#endif
 
-// Elements of a block in the file: of K-quants, IQ4_XS and TQ, 8 of our blocks.
-#if defined(FG_TYPE_Q2_K) || defined(FG_TYPE_Q3_K) || defined(FG_TYPE_Q4_K) || defined(FG_TYPE_Q5_K) || \
+// Elements of a block in the file: of K-quants, IQ4_XS, TQ and those with a grid, 8 of our blocks.
+#if FG_GRID || defined(FG_TYPE_Q2_K) || defined(FG_TYPE_Q3_K) || defined(FG_TYPE_Q4_K) || defined(FG_TYPE_Q5_K) || \
     defined(FG_TYPE_Q6_K) || defined(FG_TYPE_IQ4_XS) || defined(FG_TYPE_TQ1_0) || defined(FG_TYPE_TQ2_0)
 #define FG_FILE_BLOCK 256
 #else
@@ -182,14 +235,18 @@ vec2 fg_pick_halves(uvec4 v, uint i)
 
 // Each family defines, with q the block's own words, s the slice's, scale and scale_d the groups'; an argument
 // that a type does not have is not looked at:
-//   FG_BITS(s, b)             uvec4: what of s belongs to block b (where FG_SW is not 0)
+//   FG_BITS(s, scale, b)      uvec4: what of s and scale belongs to block b's elements (where FG_SW is not 0)
 //   FG_EXPAND(q, bits, g)     vec4: elements 4g .. 4g+3 of a block; g is a literal 0..7
 //   FG_PACKED(q, bits, g)     uint: the same elements as signed bytes, before their factors; for FG_DOT
-//   FG_SCALE(scale, scale_d, b)  block b's d (float), or d and m (vec2)
-//   FG_PARTS(scale, b)        where defined, vec4: integer factors of the block's two halves, then their
+//   FG_SCALE(s, scale, scale_d, b)  block b's d (float), or d and m (vec2)
+//   FG_PARTS(scale, scale_d, b)  where defined, vec4: integer factors of the block's two halves, then their
 //                             integer minima; FG_EXPAND's elements are multiplied by the former
 #if FG_LOW >= 16
 #include "weights_plain.glsl"
+#elif FG_GRID
+#ifndef FG_WEIGHTS_WRITTEN
+#include "weights_grid.glsl"
+#endif
 #elif FG_FILE_BLOCK == 256
 #include "weights_256.glsl"
 #else

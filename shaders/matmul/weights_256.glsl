@@ -12,22 +12,22 @@
 #define FG_LOW2(bits, g) (bits[(g) / 4] >> (8 * ((g) % 4)))
 
 #if defined(FG_TYPE_Q2_K)
-#define FG_BITS(s, b) uvec4(fg_plane2(s[0], s[1], b), 0u, 0u)
+#define FG_BITS(s, scale, b) uvec4(fg_plane2(s[0], s[1], b), 0u, 0u)
 #define FG_EXPAND(q, bits, g) vec4(fg_bits2(FG_LOW2(bits, g)))
 #elif defined(FG_TYPE_Q3_K)
-#define FG_BITS(s, b) uvec4(fg_plane2(s[0], s[1], b), fg_plane1(s[2], b), 0u)
+#define FG_BITS(s, scale, b) uvec4(fg_plane2(s[0], s[1], b), fg_plane1(s[2], b), 0u)
 #define FG_EXPAND(q, bits, g) vec4(ivec4(fg_bits3(FG_LOW2(bits, g), bits.z >> (4 * (g)))) - 4)
 #elif defined(FG_TYPE_Q4_K)
 #define FG_EXPAND(q, bits, g) vec4(fg_nibbles(FG_LOW4(q, g)))
 #define FG_PACKED(q, bits, g) fg_spread4(FG_LOW4(q, g))
 #elif defined(FG_TYPE_Q5_K)
-#define FG_BITS(s, b) uvec4(fg_plane1(s[0], b), 0u, 0u, 0u)
+#define FG_BITS(s, scale, b) uvec4(fg_plane1(s[0], b), 0u, 0u, 0u)
 #define FG_EXPAND(q, bits, g) vec4(fg_bits5(FG_LOW4(q, g), bits.x >> (4 * (g))))
 #elif defined(FG_TYPE_Q6_K)
-#define FG_BITS(s, b) uvec4(fg_plane2(s[0], s[1], b), 0u, 0u)
+#define FG_BITS(s, scale, b) uvec4(fg_plane2(s[0], s[1], b), 0u, 0u)
 #define FG_EXPAND(q, bits, g) vec4(ivec4(fg_bits6(FG_LOW4(q, g), FG_LOW2(bits, g))) - 32)
 #elif defined(FG_TYPE_TQ1_0) || defined(FG_TYPE_TQ2_0)
-#define FG_BITS(s, b) uvec4(fg_plane2(s[0], s[1], b), 0u, 0u)
+#define FG_BITS(s, scale, b) uvec4(fg_plane2(s[0], s[1], b), 0u, 0u)
 #define FG_EXPAND(q, bits, g) vec4(ivec4(fg_bits2(FG_LOW2(bits, g))) - 1)
 #else
 #define FG_EXPAND(q, bits, g) fg_iq4(FG_LOW4(q, g))
@@ -45,24 +45,24 @@ vec2 fg_scale_6bit(uvec4 scale, uint b)
     vec2 d = fg_pick_halves(scale, 0u);
     return vec2(fg_mul(d.x, float(sc_m.x)), -fg_mul(d.y, float(sc_m.y)));
 }
-#define FG_SCALE(scale, scale_d, b) fg_scale_6bit(scale, b)
+#define FG_SCALE(s, scale, scale_d, b) fg_scale_6bit(scale, b)
 #elif defined(FG_TYPE_Q2_K)
 vec2 fg_scale_min(uvec4 scale_d, uint b)
 {
     vec2 d = fg_pick_halves(scale_d, b >> 3);
     return vec2(d.x, -d.y);
 }
-#define FG_SCALE(scale, scale_d, b) fg_scale_min(scale_d, b)
+#define FG_SCALE(s, scale, scale_d, b) fg_scale_min(scale_d, b)
 vec4 fg_parts(uvec4 scale, uint b)
 {
     uint w = fg_pick(scale, b >> 1) >> (16u * (b & 1u));
     return vec4(uvec4(w, w >> 8, w >> 4, w >> 12) & 15u);
 }
-#define FG_PARTS(scale, b) fg_parts(scale, b)
+#define FG_PARTS(scale, scale_d, b) fg_parts(scale, b)
 #elif defined(FG_TYPE_Q3_K)
 // Scale i = 0..15: its low nibble in byte i % 8 (high half: i >= 8), its high bits in byte 8 + i % 4, bits
 // 2 (i / 4) on.
-#define FG_SCALE(scale, scale_d, b) fg_pick_half(scale, 6u)
+#define FG_SCALE(s, scale, scale_d, b) fg_pick_half(scale, 6u)
 vec4 fg_parts(uvec4 scale, uint b)
 {
     uint low = mix(scale.x, scale.y, (b & 2u) != 0u) >> (16u * (b & 1u) + (b & 4u));
@@ -70,17 +70,17 @@ vec4 fg_parts(uvec4 scale, uint b)
     uvec2 sc = (uvec2(low, low >> 8) & 15u) | (uvec2(high << 4, high >> 4) & 48u);
     return vec4(ivec4(sc, 0u, 0u) - ivec4(32, 32, 0, 0));
 }
-#define FG_PARTS(scale, b) fg_parts(scale, b)
+#define FG_PARTS(scale, scale_d, b) fg_parts(scale, b)
 #elif defined(FG_TYPE_Q6_K)
-#define FG_SCALE(scale, scale_d, b) fg_pick_half(scale_d, b >> 3)
+#define FG_SCALE(s, scale, scale_d, b) fg_pick_half(scale_d, b >> 3)
 vec4 fg_parts(uvec4 scale, uint b)
 {
     uint w = fg_pick(scale, b >> 1) >> (16u * (b & 1u));
     return vec4(int(w << 24) >> 24, int(w << 16) >> 24, 0, 0);
 }
-#define FG_PARTS(scale, b) fg_parts(scale, b)
+#define FG_PARTS(scale, scale_d, b) fg_parts(scale, b)
 #elif defined(FG_TYPE_TQ1_0) || defined(FG_TYPE_TQ2_0)
-#define FG_SCALE(scale, scale_d, b) fg_pick_half(scale, b >> 3)
+#define FG_SCALE(s, scale, scale_d, b) fg_pick_half(scale, b >> 3)
 #else
 float fg_scale_xs(uvec4 scale, uint b)
 {
@@ -89,5 +89,5 @@ float fg_scale_xs(uvec4 scale, uint b)
     uint ls = ((v.y >> (4u * i)) & 15u) | (((v.x >> (16u + 2u * i)) & 3u) << 4);
     return fg_mul(fg_f16_bits(v.x & 0xffffu), float(int(ls) - 32));
 }
-#define FG_SCALE(scale, scale_d, b) fg_scale_xs(scale, b)
+#define FG_SCALE(s, scale, scale_d, b) fg_scale_xs(scale, b)
 #endif

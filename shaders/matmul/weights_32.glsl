@@ -3,7 +3,7 @@
 #include "bits.glsl"
 
 #if FG_HIGH == 1
-#define FG_BITS(s, b) uvec4(fg_plane1(s[0], b), 0u, 0u, 0u)
+#define FG_BITS(s, scale, b) uvec4(fg_plane1(s[0], b), 0u, 0u, 0u)
 #endif
 
 // Elements 4g .. 4g+3 lie in half of a word.
@@ -40,9 +40,9 @@ float fg_scale_e(uvec4 scale, uint b)
     uint e = (fg_pick(scale, b >> 2) >> (8u * (b & 3u))) & 255u;
     return mix(uintBitsToFloat((e - 1u) << 23), 0.0, e < 28u);
 }
-#define FG_SCALE(scale, scale_d, b) fg_scale_e(scale, b)
+#define FG_SCALE(s, scale, scale_d, b) fg_scale_e(scale, b)
 #elif FG_SCALED == 1
-#define FG_SCALE(scale, scale_d, b) fg_pick_half(scale, b)
+#define FG_SCALE(s, scale, scale_d, b) fg_pick_half(scale, b)
 #else
-#define FG_SCALE(scale, scale_d, b) fg_pick_halves(scale, b)
+#define FG_SCALE(s, scale, scale_d, b) fg_pick_halves(scale, b)
 #endif

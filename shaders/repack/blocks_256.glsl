@@ -42,6 +42,8 @@
 #define LOW_AT 8u
 #endif
 
+#include "group_scales.glsl"
+
 // 2 bits, from `shift` on, of each of 16 bytes from o on.
 uint pairs_of(uint o, uint shift)
 {
@@ -136,22 +138,6 @@ void repack_quants(uint o, uint group)
 #endif
 }
 
-uvec4 read128(uint o)
-{
-    return uvec4(read32(o), read32(o + 4u), read32(o + 8u), read32(o + 12u));
-}
-
-#if defined(D_AT)
-// A row of f16, d of each group, from uvec4 `first` of the row's scales on. Those of two groups share a word: the
-// first one writes it.
-void put_d(uint first, uint o, uint group)
-{
-    uint next = group + 1u < FG_GROUPS(8, p.n_blocks) ? read16(o + D_AT + BYTES) : 0u;
-    if ((group & 1u) == 0u)
-        weights[scale_row + (first + group / 8u) * 32u][group / 2u & 3u] = read16(o + D_AT) | (next << 16);
-}
-#endif
-
 void repack_scales(uint o, uint group)
 {
 #if defined(FG_TYPE_Q4_K) || defined(FG_TYPE_Q5_K)
@@ -159,9 +145,7 @@ void repack_scales(uint o, uint group)
 #elif defined(FG_TYPE_Q3_K)
     put_scales(group, uvec4(read32(o + 96u), read32(o + 100u), read32(o + 104u), read16(o + 108u)));
 #elif defined(FG_TYPE_IQ4_XS)
-    // Two invocations fill a uvec4, each its own components.
-    weights[scale_row + (group >> 1) * 32u][2u * (group & 1u)] = read32(o);
-    weights[scale_row + (group >> 1) * 32u][2u * (group & 1u) + 1u] = read32(o + 4u);
+    put_half_scales(0u, o, group);
 #elif defined(FG_TYPE_TQ1_0) || defined(FG_TYPE_TQ2_0)
     put_d(0u, o, group);
 #elif defined(FG_TYPE_Q2_K)

@@ -47,6 +47,8 @@ void put_scales(uint i, uvec4 v)
 // void repack(uint group): blocks 8 * group .. 8 * group + 7 of the row.
 #if FG_LOW >= 16
 #include "plain.glsl"
+#elif FG_GRID
+#include "blocks_grid.glsl"
 #elif FG_FILE_BLOCK == 256
 #include "blocks_256.glsl"
 #else
@@ -63,7 +65,7 @@ void main()
     at = p.src_at + row * p.row_bytes;
     live = row < p.n_rows;
     r = row % p.tile_rows + p.slot0;
-    quant_row = tile * FG_QUANTS(p.n_blocks) * 32u + r;
+    quant_row = uint(FG_GRID) + tile * FG_QUANTS(p.n_blocks) * 32u + r;
 #if FG_SCALED != 0
     scale_row = p.scale_at + tile * FG_SCALES(p.n_blocks) * 32u + r;
 #endif

@@ -1,5 +1,6 @@
 /* gguf_quantize(): simple roundings to every type, for models that tests make up. */
 #include "gguf_writer.h"
+#include "quantize_grid.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -300,6 +301,13 @@ static void quantize(enum fg_dtype type, const float *src, uint8_t *out)
     case FG_IQ4_XS: quantize_iq4_xs(src, out); break;
     case FG_TQ1_0: quantize_tq(src, true, out); break;
     case FG_TQ2_0: quantize_tq(src, false, out); break;
+    case FG_IQ1_S:
+    case FG_IQ1_M:
+    case FG_IQ2_XXS:
+    case FG_IQ2_XS:
+    case FG_IQ2_S:
+    case FG_IQ3_XXS:
+    case FG_IQ3_S: gguf_quantize_grid(type, src, out); break;
     }
 }
 

@@ -112,15 +112,31 @@ static void types_and_sizes(void **state)
         const char *name;
         uint32_t elems, bytes;
     } want[] = {
-        {FG_F32, "F32", 1, 4},         {FG_F16, "F16", 1, 2},
-        {FG_BF16, "BF16", 1, 2},       {FG_Q8_0, "Q8_0", 32, 34},
-        {FG_Q4_0, "Q4_0", 32, 18},     {FG_Q4_1, "Q4_1", 32, 20},
-        {FG_Q5_0, "Q5_0", 32, 22},     {FG_Q5_1, "Q5_1", 32, 24},
-        {FG_IQ4_NL, "IQ4_NL", 32, 18}, {FG_MXFP4, "MXFP4", 32, 17},
-        {FG_Q2_K, "Q2_K", 256, 84},    {FG_Q3_K, "Q3_K", 256, 110},
-        {FG_Q4_K, "Q4_K", 256, 144},   {FG_Q5_K, "Q5_K", 256, 176},
-        {FG_Q6_K, "Q6_K", 256, 210},   {FG_IQ4_XS, "IQ4_XS", 256, 136},
-        {FG_TQ1_0, "TQ1_0", 256, 54},  {FG_TQ2_0, "TQ2_0", 256, 66},
+        {FG_F32, "F32", 1, 4},
+        {FG_F16, "F16", 1, 2},
+        {FG_BF16, "BF16", 1, 2},
+        {FG_Q8_0, "Q8_0", 32, 34},
+        {FG_Q4_0, "Q4_0", 32, 18},
+        {FG_Q4_1, "Q4_1", 32, 20},
+        {FG_Q5_0, "Q5_0", 32, 22},
+        {FG_Q5_1, "Q5_1", 32, 24},
+        {FG_IQ4_NL, "IQ4_NL", 32, 18},
+        {FG_MXFP4, "MXFP4", 32, 17},
+        {FG_Q2_K, "Q2_K", 256, 84},
+        {FG_Q3_K, "Q3_K", 256, 110},
+        {FG_Q4_K, "Q4_K", 256, 144},
+        {FG_Q5_K, "Q5_K", 256, 176},
+        {FG_Q6_K, "Q6_K", 256, 210},
+        {FG_IQ4_XS, "IQ4_XS", 256, 136},
+        {FG_TQ1_0, "TQ1_0", 256, 54},
+        {FG_TQ2_0, "TQ2_0", 256, 66},
+        {FG_IQ1_S, "IQ1_S", 256, 50},
+        {FG_IQ1_M, "IQ1_M", 256, 56},
+        {FG_IQ2_XXS, "IQ2_XXS", 256, 66},
+        {FG_IQ2_XS, "IQ2_XS", 256, 74},
+        {FG_IQ2_S, "IQ2_S", 256, 82},
+        {FG_IQ3_XXS, "IQ3_XXS", 256, 98},
+        {FG_IQ3_S, "IQ3_S", 256, 110},
     };
     int known = 0;
 
@@ -239,6 +255,34 @@ static void quantizers_stay_within_half_a_step(void **state)
     }
 }
 
+/* Too coarse for a bound of each element; zeros would be 0.58 off. */
+static void quantizers_of_grids_stay_near(void **state)
+{
+    static const struct {
+        enum fg_dtype type;
+        float most; /* root mean square of the error against values in [-1, 1) */
+    } want[] = {{FG_IQ1_S, 0.29f}, {FG_IQ1_M, 0.29f},   {FG_IQ2_XXS, 0.21f}, {FG_IQ2_XS, 0.2f},
+                {FG_IQ2_S, 0.16f}, {FG_IQ3_XXS, 0.13f}, {FG_IQ3_S, 0.08f}};
+    float src[256], dst[256];
+    uint8_t packed[128];
+    uint32_t x = 7;
+
+    (void)state;
+    for (int i = 0; i < 256; i++) {
+        x = x * 1664525 + 1013904223;
+        src[i] = (float)(x >> 8) * 0x1p-23f - 1;
+    }
+    for (size_t t = 0; t < sizeof want / sizeof want[0]; t++) {
+        double wrong = 0;
+
+        gguf_quantize(want[t].type, src, packed, 256);
+        fg_dtype_expand(want[t].type, packed, dst, 256);
+        for (int i = 0; i < 256; i++)
+            wrong += (double)(src[i] - dst[i]) * (src[i] - dst[i]);
+        assert_true(sqrt(wrong / 256) <= (double)want[t].most);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +293,7 @@ int main(void)
         cmocka_unit_test(plain_types_expand),
         cmocka_unit_test(blocks_expand),
         cmocka_unit_test(quantizers_stay_within_half_a_step),
+        cmocka_unit_test(quantizers_of_grids_stay_near),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

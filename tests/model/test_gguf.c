@@ -419,9 +419,9 @@ static void tensors_refused(void **state)
     char name[66];
 
     (void)state;
-    tensor_refused("t", 16, 1, ok, FG_EUNSUPPORTED,
-                   "tensor 't': type 16 (IQ2_XXS) is not supported; F32, F16, BF16, Q8_0, Q4_0, "
-                   "Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0 and MXFP4 are");
+    tensor_refused("t", 15, 1, ok, FG_EUNSUPPORTED,
+                   "tensor 't': type 15 (Q8_K) is not supported; F32, F16, BF16, Q8_0, Q4_0, "
+                   "Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ1 to IQ4, TQ1_0, TQ2_0 and MXFP4 are");
     tensor_refused("t", 4000000000u, 1, ok, FG_EUNSUPPORTED,
                    "tensor 't': type 4000000000 (unknown)");
     tensor_refused("t", 0, 0, ok, FG_EFORMAT, "tensor 't': the number of dimensions is 0");

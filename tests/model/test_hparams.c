@@ -185,9 +185,11 @@ static void llama_and_its_defaults(void **state)
 
 static void every_type_and_tied_or_not(void **state)
 {
-    static const enum fg_dtype types[] = {
-        FG_F32,  FG_F16,  FG_BF16, FG_Q8_0, FG_Q4_0,   FG_Q4_1,   FG_Q5_0,  FG_Q5_1,  FG_Q2_K,
-        FG_Q3_K, FG_Q4_K, FG_Q5_K, FG_Q6_K, FG_IQ4_NL, FG_IQ4_XS, FG_MXFP4, FG_TQ1_0, FG_TQ2_0};
+    static const enum fg_dtype types[] = {FG_F32,     FG_F16,    FG_BF16,  FG_Q8_0,    FG_Q4_0,
+                                          FG_Q4_1,    FG_Q5_0,   FG_Q5_1,  FG_Q2_K,    FG_Q3_K,
+                                          FG_Q4_K,    FG_Q5_K,   FG_Q6_K,  FG_IQ4_NL,  FG_IQ4_XS,
+                                          FG_MXFP4,   FG_TQ1_0,  FG_TQ2_0, FG_IQ1_S,   FG_IQ1_M,
+                                          FG_IQ2_XXS, FG_IQ2_XS, FG_IQ2_S, FG_IQ3_XXS, FG_IQ3_S};
 
     (void)state;
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {

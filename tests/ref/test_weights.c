@@ -17,9 +17,10 @@ enum { ROWS = 37, K = 3 * 256, TOKENS = 67 };
 static unsigned char rows[ROWS * K * 4];
 static float x[TOKENS * K], y[TOKENS * ROWS];
 
-static const enum fg_dtype types[] = {FG_F32,  FG_F16,    FG_BF16,   FG_Q8_0,  FG_Q4_0,  FG_Q4_1,
-                                      FG_Q5_0, FG_Q5_1,   FG_Q2_K,   FG_Q3_K,  FG_Q4_K,  FG_Q5_K,
-                                      FG_Q6_K, FG_IQ4_NL, FG_IQ4_XS, FG_MXFP4, FG_TQ1_0, FG_TQ2_0};
+static const enum fg_dtype types[] = {
+    FG_F32,   FG_F16,   FG_BF16,    FG_Q8_0,   FG_Q4_0,   FG_Q4_1,    FG_Q5_0,  FG_Q5_1,  FG_Q2_K,
+    FG_Q3_K,  FG_Q4_K,  FG_Q5_K,    FG_Q6_K,   FG_IQ4_NL, FG_IQ4_XS,  FG_MXFP4, FG_TQ1_0, FG_TQ2_0,
+    FG_IQ1_S, FG_IQ1_M, FG_IQ2_XXS, FG_IQ2_XS, FG_IQ2_S,  FG_IQ3_XXS, FG_IQ3_S};
 enum { TYPES = sizeof types / sizeof types[0] };
 
 static uint32_t draw(uint32_t *seed)
@@ -55,7 +56,17 @@ static void random_block(enum fg_dtype type, unsigned char *p, uint32_t *seed)
     case FG_Q4_0:
     case FG_Q5_0:
     case FG_IQ4_NL:
-    case FG_IQ4_XS: put_half(p, seed); break;
+    case FG_IQ4_XS:
+    case FG_IQ1_S:
+    case FG_IQ2_XXS:
+    case FG_IQ2_XS:
+    case FG_IQ2_S:
+    case FG_IQ3_XXS:
+    case FG_IQ3_S: put_half(p, seed); break;
+    case FG_IQ1_M: /* an f16 of 2^-4 to 2^-2, in nibbles: its high one here, the others are any */
+        p[55] = (unsigned char)((p[55] & 15) | 0x20);
+        p[53] = (unsigned char)(p[53] | 0xc0);
+        break;
     case FG_Q4_1:
     case FG_Q5_1:
     case FG_Q4_K:

@@ -1,5 +1,6 @@
 #include "weights.h"
 #include "canon.h"
+#include "weights_grid.h"
 
 #include <string.h>
 
@@ -206,6 +207,8 @@ void fg_ref_load_block(enum fg_dtype type, const unsigned char *row, size_t k, s
     default:
         if (elems == FG_REF_BLOCK)
             load_32(type, p, out);
+        else if (fg_ref_has_grid(type))
+            fg_ref_load_grid(type, p, b % 8, out);
         else
             load_256(type, p, b % (elems / FG_REF_BLOCK), out);
         break;

@@ -16,8 +16,14 @@
 #include <string.h>
 
 const enum fg_dtype lab_types[LAB_TYPES] = {
-    FG_F32,  FG_F16,  FG_BF16, FG_Q8_0, FG_Q4_0,   FG_Q4_1,   FG_Q5_0,  FG_Q5_1,  FG_Q2_K,
-    FG_Q3_K, FG_Q4_K, FG_Q5_K, FG_Q6_K, FG_IQ4_NL, FG_IQ4_XS, FG_MXFP4, FG_TQ1_0, FG_TQ2_0};
+    FG_F32,   FG_F16,   FG_BF16,    FG_Q8_0,   FG_Q4_0,   FG_Q4_1,    FG_Q5_0,  FG_Q5_1,  FG_Q2_K,
+    FG_Q3_K,  FG_Q4_K,  FG_Q5_K,    FG_Q6_K,   FG_IQ4_NL, FG_IQ4_XS,  FG_MXFP4, FG_TQ1_0, FG_TQ2_0,
+    FG_IQ1_S, FG_IQ1_M, FG_IQ2_XXS, FG_IQ2_XS, FG_IQ2_S,  FG_IQ3_XXS, FG_IQ3_S};
+
+bool lab_few_shapes(enum fg_dtype type)
+{
+    return type == FG_TQ1_0 || type == FG_TQ2_0 || lab_grid_bytes(type) > 0;
+}
 
 static void check(int rc, const struct fg_err *err)
 {
@@ -212,7 +218,7 @@ static void halves_of(enum fg_dtype type, size_t *first, size_t *n)
     *n = 1;
     if (type == FG_Q4_1 || type == FG_Q5_1 || type == FG_Q2_K || type == FG_Q4_K || type == FG_Q5_K)
         *n = 2;
-    if (type == FG_MXFP4)
+    if (type == FG_MXFP4 || type == FG_IQ1_M)
         *n = 0;
 }
 
@@ -224,6 +230,13 @@ static uint8_t random_exponent(uint64_t *seed)
     case 1: return 28;
     default: return (uint8_t)(112 + lab_below(seed, 18));
     }
+}
+
+/* The f16 of an IQ1_M block: its nibbles are the highest of four times 16 bits, ascending. */
+static void put_scattered_half(uint16_t h, uint8_t *scales)
+{
+    for (int i = 0; i < 4; i++)
+        scales[2 * i + 1] = (uint8_t)((scales[2 * i + 1] & 15) | (h >> 4 * i & 15) << 4);
 }
 
 static void random_block(uint64_t *seed, enum fg_dtype type, uint8_t *out)
@@ -240,6 +253,8 @@ static void random_block(uint64_t *seed, enum fg_dtype type, uint8_t *out)
     }
     if (type == FG_MXFP4)
         out[0] = random_exponent(seed);
+    if (type == FG_IQ1_M)
+        put_scattered_half(random_half(seed), out + 48);
 }
 
 void *lab_rows(uint64_t *seed, enum fg_dtype type, size_t n_rows, size_t k)
@@ -302,9 +317,30 @@ uint64_t lab_tile_bytes(enum fg_dtype type, size_t k)
     case FG_Q5_K: return 32 * row * (blocks + blocks / 4 + blocks / 8);
     case FG_Q6_K: return 32 * row * (blocks + blocks / 2 + blocks / 8 + (blocks + 63) / 64);
     case FG_TQ1_0:
-    case FG_TQ2_0: return 32 * row * (blocks / 2 + (blocks + 63) / 64);
+    case FG_TQ2_0:
+    case FG_IQ2_XXS: return 32 * row * (blocks / 2 + (blocks + 63) / 64);
+    case FG_IQ1_S: return 32 * row * (blocks / 4 + blocks / 8 + (blocks + 63) / 64);
+    case FG_IQ1_M: return 32 * row * (blocks / 4 + blocks / 8 + (blocks + 15) / 16);
+    case FG_IQ2_XS: return 32 * row * (blocks / 2 + (blocks + 15) / 16 + (blocks + 63) / 64);
+    case FG_IQ2_S: return 32 * row * (blocks / 2 + blocks / 8 + (blocks + 63) / 64);
+    case FG_IQ3_XXS: return 32 * row * (blocks / 2 + blocks / 4 + (blocks + 63) / 64);
+    case FG_IQ3_S: return 32 * row * (blocks / 2 + blocks / 4 + blocks / 8);
     }
     return 0;
+}
+
+uint64_t lab_grid_bytes(enum fg_dtype type)
+{
+    switch (type) {
+    case FG_IQ1_S:
+    case FG_IQ1_M: return 2048 * 4;
+    case FG_IQ2_XXS:
+    case FG_IQ3_XXS: return 256 * 4;
+    case FG_IQ2_XS:
+    case FG_IQ3_S: return 512 * 4;
+    case FG_IQ2_S: return 1024 * 4;
+    default: return 0;
+    }
 }
 
 uint32_t lab_group(const uint32_t *experts, uint32_t n_pairs, uint32_t n_expert,

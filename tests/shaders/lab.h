@@ -73,8 +73,11 @@ float lab_canary(void);
 
 /* --- weights --- */
 
-enum { LAB_TYPES = 18 };
+enum { LAB_TYPES = 25 };
 extern const enum fg_dtype lab_types[LAB_TYPES];
+/* True for types that differ from others in how a block is expanded and in nothing else: a shape or
+ * two will do for them. */
+bool lab_few_shapes(enum fg_dtype type);
 /* Random raw rows: quants of all values, scales positive, negative, zero and denormal. Freed by the
  * caller. */
 void *lab_rows(uint64_t *seed, enum fg_dtype type, size_t n_rows, size_t k);
@@ -88,8 +91,9 @@ struct lab_weights {
 /* A matrix on the device. */
 void lab_upload(struct lab *lab, const struct lab_weights *w, struct fg_matrix *m);
 
-/* Bytes on the device of 32 rows of k elements. */
+/* Bytes on the device of 32 rows of k elements, and of the grid in front of a part's tiles. */
 uint64_t lab_tile_bytes(enum fg_dtype type, size_t k);
+uint64_t lab_grid_bytes(enum fg_dtype type);
 
 /* --- experts --- */
 

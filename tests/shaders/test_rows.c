@@ -81,7 +81,8 @@ static void test_embed(void **state)
                 continue;
             check_embed(lab, type, ks[k], 0, &seed);
             if (ks[k] == 352 || ks[k] == 2304) /* 2 tiles a part */
-                check_embed(lab, type, ks[k], 3 * lab_tile_bytes(type, ks[k]) - 16, &seed);
+                check_embed(lab, type, ks[k],
+                            lab_grid_bytes(type) + 3 * lab_tile_bytes(type, ks[k]) - 16, &seed);
         }
     /* Without the device's own f16 expansion. */
     uint32_t native = lab->ops.native_f16;

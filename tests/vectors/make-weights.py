@@ -15,7 +15,8 @@ from gguf.quants import dequantize
 # type: where the f16 of a block lie
 TYPES = {T.Q8_0: [0], T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.IQ4_NL: [0], T.MXFP4: [],
          T.Q2_K: [80, 82], T.Q3_K: [108], T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208], T.IQ4_XS: [0],
-         T.TQ1_0: [52], T.TQ2_0: [64]}
+         T.TQ1_0: [52], T.TQ2_0: [64], T.IQ1_S: [0], T.IQ1_M: [], T.IQ2_XXS: [0], T.IQ2_XS: [0], T.IQ2_S: [0],
+         T.IQ3_XXS: [0], T.IQ3_S: [0]}
 
 rng = np.random.default_rng(1)
 for kind, halves in TYPES.items():
@@ -26,5 +27,9 @@ for kind, halves in TYPES.items():
         raw[:, at:at + 2] = rng.uniform(-1, 1, (n, 1)).astype("<f2").view(np.uint8)
     if kind == T.MXFP4:
         raw[:, 0] = [28, 131]  # the least exponent that fulgur does not take for 0, and an ordinary one
+    if kind == T.IQ1_M:  # the nibbles of its f16 top those of four 16-bit numbers
+        d = rng.uniform(-1, 1, n).astype("<f2").view(np.uint16)
+        for i in range(4):
+            raw[:, 49 + 2 * i] = (raw[:, 49 + 2 * i] & 15) | ((d >> (4 * i)) & 15) << 4
     values = dequantize(raw, kind).astype("<f4")
     sys.stdout.buffer.write(struct.pack("<II", kind, n) + raw.tobytes() + values.tobytes())

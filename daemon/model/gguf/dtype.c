@@ -18,6 +18,9 @@ static const struct shape shapes[] = {
     {FG_MXFP4, 32, 17, "MXFP4"},     {FG_Q2_K, 256, 84, "Q2_K"},   {FG_Q3_K, 256, 110, "Q3_K"},
     {FG_Q4_K, 256, 144, "Q4_K"},     {FG_Q5_K, 256, 176, "Q5_K"},  {FG_Q6_K, 256, 210, "Q6_K"},
     {FG_IQ4_XS, 256, 136, "IQ4_XS"}, {FG_TQ1_0, 256, 54, "TQ1_0"}, {FG_TQ2_0, 256, 66, "TQ2_0"},
+    {FG_IQ1_S, 256, 50, "IQ1_S"},    {FG_IQ1_M, 256, 56, "IQ1_M"}, {FG_IQ2_XXS, 256, 66, "IQ2_XXS"},
+    {FG_IQ2_XS, 256, 74, "IQ2_XS"},  {FG_IQ2_S, 256, 82, "IQ2_S"}, {FG_IQ3_XXS, 256, 98, "IQ3_XXS"},
+    {FG_IQ3_S, 256, 110, "IQ3_S"},
 };
 
 static const struct shape *shape_of(uint32_t type)

@@ -1,5 +1,6 @@
 /* Blocks of every type to f32. The layouts are ggml's (block_q4_0 and its like). */
 #include "dtype.h"
+#include "grid.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -214,6 +215,13 @@ static void expand(enum fg_dtype type, const unsigned char *p, float *dst)
     case FG_IQ4_XS: expand_iq4_xs(p, dst); break;
     case FG_TQ1_0: expand_tq1_0(p, dst); break;
     case FG_TQ2_0: expand_tq2_0(p, dst); break;
+    case FG_IQ1_S:
+    case FG_IQ1_M:
+    case FG_IQ2_XXS:
+    case FG_IQ2_XS:
+    case FG_IQ2_S:
+    case FG_IQ3_XXS:
+    case FG_IQ3_S: fg_grid_expand(type, p, dst); break;
     }
 }
 
