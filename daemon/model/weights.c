@@ -68,15 +68,15 @@ struct layout {
 };
 
 static const struct layout layouts[] = {
-    {FG_F32, 32, 0, 0, 0},     {FG_F16, 16, 0, 0, 0},   {FG_BF16, 16, 0, 0, 0},
-    {FG_Q8_0, 8, 0, 8, 0},     {FG_Q4_0, 4, 0, 8, 0},   {FG_IQ4_NL, 4, 0, 8, 0},
-    {FG_Q4_1, 4, 0, 4, 0},     {FG_Q5_0, 4, 1, 8, 0},   {FG_Q5_1, 4, 1, 4, 0},
-    {FG_MXFP4, 4, 0, 16, 0},   {FG_Q2_K, 2, 0, 8, 32},  {FG_Q3_K, 2, 1, 8, 0},
-    {FG_Q4_K, 4, 0, 8, 0},     {FG_Q5_K, 4, 1, 8, 0},   {FG_Q6_K, 4, 2, 8, 64},
-    {FG_IQ4_XS, 4, 0, 16, 0},  {FG_TQ1_0, 2, 0, 64, 0}, {FG_TQ2_0, 2, 0, 64, 0},
-    {FG_IQ1_S, 0, 1, 8, 64},   {FG_IQ1_M, 0, 1, 8, 16}, {FG_IQ2_XXS, 2, 0, 64, 0},
-    {FG_IQ2_XS, 2, 0, 16, 64}, {FG_IQ2_S, 2, 0, 8, 64}, {FG_IQ3_XXS, 2, 1, 64, 0},
-    {FG_IQ3_S, 2, 1, 8, 0},
+    {FG_F32, 32, 0, 0, 0},     {FG_F16, 16, 0, 0, 0},        {FG_BF16, 16, 0, 0, 0},
+    {FG_Q8_0, 8, 0, 8, 0},     {FG_Q4_0, 4, 0, 8, 0},        {FG_IQ4_NL, 4, 0, 8, 0},
+    {FG_Q4_1, 4, 0, 4, 0},     {FG_Q5_0, 4, 1, 8, 0},        {FG_Q5_1, 4, 1, 4, 0},
+    {FG_MXFP4, 4, 0, 16, 0},   {FG_NVFP4, 4, 0, 8, 1 << 24}, {FG_Q2_K, 2, 0, 8, 32},
+    {FG_Q3_K, 2, 1, 8, 0},     {FG_Q4_K, 4, 0, 8, 0},        {FG_Q5_K, 4, 1, 8, 0},
+    {FG_Q6_K, 4, 2, 8, 64},    {FG_IQ4_XS, 4, 0, 16, 0},     {FG_TQ1_0, 2, 0, 64, 0},
+    {FG_TQ2_0, 2, 0, 64, 0},   {FG_IQ1_S, 0, 1, 8, 64},      {FG_IQ1_M, 0, 1, 8, 16},
+    {FG_IQ2_XXS, 2, 0, 64, 0}, {FG_IQ2_XS, 2, 0, 16, 64},    {FG_IQ2_S, 2, 0, 8, 64},
+    {FG_IQ3_XXS, 2, 1, 64, 0}, {FG_IQ3_S, 2, 1, 8, 0},
 };
 
 /* uvec4 of one row: a plane of `bits` an element, groups of `blocks` blocks that share one. */
@@ -226,6 +226,7 @@ struct raw_rows {
     uint64_t row_bytes;
     uint32_t n_rows, row0; /* row0: of the matrix whose first tile in the part is tile0 */
     uint32_t tile0, slot0; /* slot0: the first row of each tile that they take */
+    float scale;
 };
 
 static int upload_rows(const struct target *to, const struct raw_rows *r, struct fg_err *err)
@@ -248,7 +249,8 @@ static int upload_rows(const struct target *to, const struct raw_rows *r, struct
                                   .scale_at = to->part->scale_at,
                                   .src_at = (uint32_t)offset,
                                   .tile_rows = fg_matrix_tile_rows(to->m),
-                                  .slot0 = r->slot0};
+                                  .slot0 = r->slot0,
+                                  .scale = r->scale};
     struct fg_bind binds[] = {{import ? import : u->staging, 0, (offset + bytes + 3) / 4 * 4},
                               {to->part->buffer, 0, 0}};
     fg_cmd_begin(u->cmd);
@@ -261,6 +263,13 @@ static int upload_rows(const struct target *to, const struct raw_rows *r, struct
     if (rc == 0 && u->progress)
         u->progress(u->progress_ctx, u->done, u->all);
     return rc;
+}
+
+/* What an expert's elements are multiplied by, as the shaders of NVFP4 want it: their numbers are
+ * 2^10 times larger. */
+static float scale_of(const struct fg_tensor *t, uint32_t expert)
+{
+    return (t->scales ? t->scales[expert] : 1) * 0x1p-10f;
 }
 
 /* What a tensor gives to a matrix. */
@@ -296,7 +305,8 @@ static int upload_part(const struct target *to, const struct given *g, struct fg
                                          .n_rows = r1 - r < step ? r1 - r : step,
                                          .row0 = r - part->row0,
                                          .tile0 = e * tiles,
-                                         .slot0 = g->slot0};
+                                         .slot0 = g->slot0,
+                                         .scale = scale_of(t, part->expert0 + e)};
             rc = upload_rows(to, &raw, err);
         }
     }

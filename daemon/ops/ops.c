@@ -22,6 +22,7 @@ const char *fg_type_suffix(enum fg_dtype type)
     case FG_IQ4_NL: return "iq4_nl";
     case FG_IQ4_XS: return "iq4_xs";
     case FG_MXFP4: return "mxfp4";
+    case FG_NVFP4: return "nvfp4";
     case FG_TQ1_0: return "tq1_0";
     case FG_TQ2_0: return "tq2_0";
     case FG_IQ1_S: return "iq1_s";

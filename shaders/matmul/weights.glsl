@@ -108,6 +108,12 @@
 #define FG_SCALE_BLOCKS 64
 #define FG_D_BLOCKS 0
 #define FG_SCALED 1
+#elif defined(FG_TYPE_NVFP4)
+#define FG_LOW 4
+#define FG_HIGH 0
+#define FG_SCALE_BLOCKS 8
+#define FG_D_BLOCKS 0x1000000 // one uvec4 a row
+#define FG_SCALED 1
 #elif defined(FG_TYPE_IQ1_S)
 #define FG_LOW 0
 #define FG_HIGH 1
@@ -168,6 +174,8 @@
 #if FG_GRID || defined(FG_TYPE_Q2_K) || defined(FG_TYPE_Q3_K) || defined(FG_TYPE_Q4_K) || defined(FG_TYPE_Q5_K) || \
     defined(FG_TYPE_Q6_K) || defined(FG_TYPE_IQ4_XS) || defined(FG_TYPE_TQ1_0) || defined(FG_TYPE_TQ2_0)
 #define FG_FILE_BLOCK 256
+#elif defined(FG_TYPE_NVFP4)
+#define FG_FILE_BLOCK 64
 #else
 #define FG_FILE_BLOCK 32
 #endif
@@ -239,7 +247,7 @@ vec2 fg_pick_halves(uvec4 v, uint i)
 //   FG_EXPAND(q, bits, g)     vec4: elements 4g .. 4g+3 of a block; g is a literal 0..7
 //   FG_PACKED(q, bits, g)     uint: the same elements as signed bytes, before their factors; for FG_DOT
 //   FG_SCALE(s, scale, scale_d, b)  block b's d (float), or d and m (vec2)
-//   FG_PARTS(scale, scale_d, b)  where defined, vec4: integer factors of the block's two halves, then their
+//   FG_PARTS(scale, scale_d, b)  where defined, vec4: whole factors of the block's two halves, then their
 //                             integer minima; FG_EXPAND's elements are multiplied by the former
 #if FG_LOW >= 16
 #include "weights_plain.glsl"

@@ -1,5 +1,6 @@
-// Quantized types whose blocks in the file are of 32 elements. Layouts of scales, ascending:
+// Quantized types whose blocks in the file are of 32 elements, or of 64. Layouts of scales, ascending:
 //   Q8_0, Q4_0, Q5_0, IQ4_NL  8 f16 d;  Q4_1, Q5_1  4 times f16 d, f16 m;  MXFP4  16 bytes e
+//   NVFP4  16 bytes, unsigned e4m3 of 16 elements each;  scale_d: the tensor's scale * 2^-10 (f32)
 #include "bits.glsl"
 
 #if FG_HIGH == 1
@@ -41,6 +42,21 @@ float fg_scale_e(uvec4 scale, uint b)
     return mix(uintBitsToFloat((e - 1u) << 23), 0.0, e < 28u);
 }
 #define FG_SCALE(s, scale, scale_d, b) fg_scale_e(scale, b)
+#elif defined(FG_TYPE_NVFP4)
+// 2^9 times the number of 4 bits of exponent and 3 of mantissa: whole. All ones, 0x7f, are 0 (ggml's reading).
+float fg_ue4m3(uint w)
+{
+    uint e = (w >> 3) & 15u, m = w & 7u;
+    uint v = mix((m | 8u) << (max(e, 1u) - 1u), m, e == 0u);
+    return float(mix(v, 0u, w == 127u));
+}
+vec4 fg_parts(uvec4 scale, uint b)
+{
+    uint w = fg_pick(scale, b >> 1) >> (16u * (b & 1u));
+    return vec4(fg_ue4m3(w & 255u), fg_ue4m3((w >> 8) & 255u), 0.0, 0.0);
+}
+#define FG_PARTS(scale, scale_d, b) fg_parts(scale, b)
+#define FG_SCALE(s, scale, scale_d, b) uintBitsToFloat(scale_d.x)
 #elif FG_SCALED == 1
 #define FG_SCALE(s, scale, scale_d, b) fg_pick_half(scale, b)
 #else

@@ -16,7 +16,8 @@ struct fg_repack_push {
     FG_ABI_U32 src_at;   /* byte offset of the first row in the source */
     FG_ABI_U32 tile_rows; /* rows that go to one tile: 32, or 16 of each of two matrices */
     FG_ABI_U32 slot0;    /* where in a tile they begin: 0, or 16 */
+    FG_ABI_F32 scale;    /* NVFP4: what the rows' elements are multiplied by, * 2^-10 */
 };
-FG_SIZE_IS(fg_repack_push, 40)
+FG_SIZE_IS(fg_repack_push, 44)
 
 #endif

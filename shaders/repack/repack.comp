@@ -49,6 +49,8 @@ void put_scales(uint i, uvec4 v)
 #include "plain.glsl"
 #elif FG_GRID
 #include "blocks_grid.glsl"
+#elif FG_FILE_BLOCK == 64
+#include "blocks_64.glsl"
 #elif FG_FILE_BLOCK == 256
 #include "blocks_256.glsl"
 #else

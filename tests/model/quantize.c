@@ -139,6 +139,34 @@ static void quantize_mxfp4(const float *src, uint8_t *dst)
     put_nearest(src, e2m1, ldexpf(1, e - 128), dst + 1);
 }
 
+/* The unsigned e4m3 that is nearest above v, which it then is: what it scales is not clipped. */
+static uint8_t e4m3_above(float *v)
+{
+    for (int e = 0; e < 127; e++) {
+        float f = (float)(e >> 3 ? (8 + (e & 7)) << ((e >> 3) - 1) : e) * 0x1p-9f;
+
+        if (f >= *v || e == 126) {
+            *v = f;
+            return (uint8_t)e;
+        }
+    }
+    return 0;
+}
+
+static void quantize_nvfp4(const float *src, uint8_t *dst)
+{
+    for (int n = 0; n < 4; n++) {
+        float padded[32] = {0}, d = fabsf(extreme(src + 16 * n, 16)) / 6;
+        uint8_t pairs[16] = {0}; /* i and i + 16: here of 16 elements and zeros */
+
+        memcpy(padded, src + 16 * n, 16 * sizeof *src);
+        dst[n] = e4m3_above(&d);
+        put_nearest(padded, e2m1, d / 2, pairs);
+        for (int i = 0; i < 8; i++)
+            dst[4 + 8 * n + i] = (uint8_t)((pairs[i] & 15) | pairs[8 + i] << 4);
+    }
+}
+
 /* --- blocks of 256 --- */
 
 /* Scales of n parts as integers of at most `most` times one f16, which it returns. */
@@ -293,6 +321,7 @@ static void quantize(enum fg_dtype type, const float *src, uint8_t *out)
     case FG_Q5_1: quantize_from_least(src, 31, out); break;
     case FG_IQ4_NL: put_nearest(src, iq4, store_f16(out, extreme(src, 32) / -127), out + 2); break;
     case FG_MXFP4: quantize_mxfp4(src, out); break;
+    case FG_NVFP4: quantize_nvfp4(src, out); break;
     case FG_Q2_K: quantize_q2_k(src, out); break;
     case FG_Q3_K: quantize_q36_k(src, false, out); break;
     case FG_Q4_K: quantize_q45_k(src, false, out); break;

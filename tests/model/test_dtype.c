@@ -122,6 +122,7 @@ static void types_and_sizes(void **state)
         {FG_Q5_1, "Q5_1", 32, 24},
         {FG_IQ4_NL, "IQ4_NL", 32, 18},
         {FG_MXFP4, "MXFP4", 32, 17},
+        {FG_NVFP4, "NVFP4", 64, 36},
         {FG_Q2_K, "Q2_K", 256, 84},
         {FG_Q3_K, "Q3_K", 256, 110},
         {FG_Q4_K, "Q4_K", 256, 144},
@@ -228,8 +229,9 @@ static void quantizers_stay_within_half_a_step(void **state)
         {FG_Q5_0, 1.0f / 16 + 0.001f},
         {FG_Q5_1, 1.0f / 31 + 0.002f},
         {FG_IQ4_NL, 14.0f / 127 + 0.001f}, /* the same at 113 of 127 */
-        {FG_MXFP4, 1.0f / 3},              /* from 4 to 6 of at worst 12 */
-        {FG_Q2_K, 1.0f / 3 + 0.2f},        /* here and below the scales are coarse, too */
+        {FG_NVFP4, 1.0f / 3},
+        {FG_MXFP4, 1.0f / 3},       /* from 4 to 6 of at worst 12 */
+        {FG_Q2_K, 1.0f / 3 + 0.2f}, /* here and below the scales are coarse, too */
         {FG_Q3_K, 1.0f / 4 + 0.05f},
         {FG_Q4_K, 1.0f / 15 + 0.04f},
         {FG_Q5_K, 1.0f / 31 + 0.04f},

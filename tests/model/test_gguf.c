@@ -399,6 +399,44 @@ static void metadata_refused(void **state)
     free(key);
 }
 
+/* NVFP4's scales: a tensor of the same name, one for each matrix. */
+static void scales_are_linked(void **state)
+{
+    const uint64_t ne[] = {64, 3, 2}, two = 2, one = 1, three = 3;
+    const float scales[] = {0.5f, -3}, infinite[] = {1, INFINITY};
+    static const float zeros[64 * 3 * 2];
+    struct gguf_writer *w = gguf_writer_create();
+    struct fg_gguf *g;
+
+    (void)state;
+    gguf_writer_tensor(w, "a.scale", FG_F32, 1, &two, scales);
+    gguf_writer_tensor(w, "a.weight", FG_NVFP4, 3, ne, zeros);
+    gguf_writer_tensor(w, "b.scale", FG_F32, 1, &one, scales + 1);
+    gguf_writer_tensor(w, "b.weight", FG_NVFP4, 2, ne, zeros);
+    gguf_writer_tensor(w, "c.weight", FG_NVFP4, 2, ne, zeros);
+    gguf_writer_tensor(w, "d.scale", FG_F32, 1, &one, scales);
+    gguf_writer_tensor(w, "d.weight", FG_Q8_0, 2, ne, zeros);
+    g = opened(w);
+    assert_memory_equal(fg_gguf_tensor(g, "a.weight")->scales, scales, sizeof scales);
+    assert_true(fg_gguf_tensor(g, "b.weight")->scales[0] == -3);
+    assert_null(fg_gguf_tensor(g, "c.weight")->scales);
+    assert_null(fg_gguf_tensor(g, "d.weight")->scales);
+    fg_gguf_close(g);
+
+    w = gguf_writer_create();
+    gguf_writer_tensor(w, "a.weight", FG_NVFP4, 3, ne, zeros);
+    gguf_writer_tensor(w, "a.scale", FG_F32, 1, &three, zeros);
+    refuse(w, FG_EFORMAT, "tensor 'a.scale': it must be of F32 with 2 elements");
+    w = gguf_writer_create();
+    gguf_writer_tensor(w, "a.weight", FG_NVFP4, 2, ne, zeros);
+    gguf_writer_tensor(w, "a.scale", FG_F16, 1, &one, zeros);
+    refuse(w, FG_EFORMAT, "tensor 'a.scale': it must be of F32 with 1 elements");
+    w = gguf_writer_create();
+    gguf_writer_tensor(w, "a.weight", FG_NVFP4, 3, ne, zeros);
+    gguf_writer_tensor(w, "a.scale", FG_F32, 1, &two, infinite);
+    refuse(w, FG_EFORMAT, "tensor 'a.scale': element 1 is not finite");
+}
+
 /* One tensor whose info is wrong, behind one that is right. */
 static void tensor_refused(const char *name, uint32_t type, uint32_t n_dims, const uint64_t *ne,
                            int code, const char *text)
@@ -421,7 +459,7 @@ static void tensors_refused(void **state)
     (void)state;
     tensor_refused("t", 15, 1, ok, FG_EUNSUPPORTED,
                    "tensor 't': type 15 (Q8_K) is not supported; F32, F16, BF16, Q8_0, Q4_0, "
-                   "Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ1 to IQ4, TQ1_0, TQ2_0 and MXFP4 are");
+                   "Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ1 to IQ4, TQ1_0, TQ2_0, MXFP4 and NVFP4 are");
     tensor_refused("t", 4000000000u, 1, ok, FG_EUNSUPPORTED,
                    "tensor 't': type 4000000000 (unknown)");
     tensor_refused("t", 0, 0, ok, FG_EFORMAT, "tensor 't': the number of dimensions is 0");
@@ -536,6 +574,7 @@ int main(void)
         cmocka_unit_test(files_that_are_no_files),
         cmocka_unit_test(headers_refused),
         cmocka_unit_test(metadata_refused),
+        cmocka_unit_test(scales_are_linked),
         cmocka_unit_test(tensors_refused),
         cmocka_unit_test(layout_refused),
         cmocka_unit_test(opening_leaves_the_data_alone),

@@ -185,11 +185,11 @@ static void llama_and_its_defaults(void **state)
 
 static void every_type_and_tied_or_not(void **state)
 {
-    static const enum fg_dtype types[] = {FG_F32,     FG_F16,    FG_BF16,  FG_Q8_0,    FG_Q4_0,
-                                          FG_Q4_1,    FG_Q5_0,   FG_Q5_1,  FG_Q2_K,    FG_Q3_K,
-                                          FG_Q4_K,    FG_Q5_K,   FG_Q6_K,  FG_IQ4_NL,  FG_IQ4_XS,
-                                          FG_MXFP4,   FG_TQ1_0,  FG_TQ2_0, FG_IQ1_S,   FG_IQ1_M,
-                                          FG_IQ2_XXS, FG_IQ2_XS, FG_IQ2_S, FG_IQ3_XXS, FG_IQ3_S};
+    static const enum fg_dtype types[] = {
+        FG_F32,     FG_F16,    FG_BF16,  FG_Q8_0,    FG_Q4_0,  FG_Q4_1,  FG_Q5_0,
+        FG_Q5_1,    FG_Q2_K,   FG_Q3_K,  FG_Q4_K,    FG_Q5_K,  FG_Q6_K,  FG_IQ4_NL,
+        FG_IQ4_XS,  FG_MXFP4,  FG_NVFP4, FG_TQ1_0,   FG_TQ2_0, FG_IQ1_S, FG_IQ1_M,
+        FG_IQ2_XXS, FG_IQ2_XS, FG_IQ2_S, FG_IQ3_XXS, FG_IQ3_S};
 
     (void)state;
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
@@ -201,7 +201,7 @@ static void every_type_and_tied_or_not(void **state)
             struct fg_gguf *g;
 
             m[k].matrix = types[i];
-            if (fg_dtype_block_elems(types[i]) == 256)
+            if (fg_dtype_block_elems(types[i]) > 32)
                 m[k].n_embd = m[k].n_ff = 256, m[k].n_head = 256 / m[k].head_dim;
             m[k].tied = i % 2 == 0;
             w = tiny_model_write(&m[k]);

@@ -61,7 +61,14 @@ static void add_vector(struct maker *k, const char *name, const struct fg_tensor
 
 static void add_matrix(struct maker *k, const char *name, enum fg_dtype type, const uint64_t ne[3])
 {
+    const uint64_t n[] = {ne[2], 1, 1};
+    char scale[FG_TENSOR_NAME + 8];
+
     add(k, name, type, ne, (struct spread){0, sqrtf(3.0f / (float)ne[0])});
+    if (type != FG_NVFP4)
+        return;
+    snprintf(scale, sizeof scale, "%.*s.scale", (int)(strlen(name) - strlen(".weight")), name);
+    add(k, scale, FG_F32, n, (struct spread){1, 0.5f});
 }
 
 static enum fg_dtype matrix_type(struct maker *k)

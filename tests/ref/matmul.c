@@ -30,7 +30,7 @@ static void load_tile(const struct fg_ref_matrix *w, size_t row0, size_t b, stru
 
         fg_ref_load_block(w->type, (const unsigned char *)w->rows + (row0 + r) * row_bytes, w->k, b,
                           &block);
-        tile->d[r] = block.d;
+        tile->d[r] = w->scales ? block.d * *w->scales : block.d;
         tile->m[r] = block.m;
         for (size_t i = 0; i < FG_REF_BLOCK; i++)
             tile->w[i][r / 4][r % 4] = block.q[i];
@@ -121,7 +121,7 @@ static void multiply_tile(const struct fg_ref_matrix *w, size_t row0, const floa
 {
     size_t n_blocks = (w->k + FG_REF_BLOCK - 1) / FG_REF_BLOCK;
     enum fg_ref_form form = fg_ref_form(w->type);
-    bool int8 = w->int8 && form != FG_REF_PLAIN;
+    bool int8 = w->int8 && form != FG_REF_PLAIN && w->type != FG_NVFP4;
     float acc[TOKENS][TILE];
     struct tile tile;
 
@@ -181,6 +181,8 @@ void fg_ref_embed(const struct fg_ref_matrix *w, uint32_t id, float *y)
 
         if (i == 0)
             fg_ref_load_block(w->type, row, w->k, k / FG_REF_BLOCK, &block);
+        if (i == 0 && w->scales)
+            block.d = block.d * *w->scales;
         y[k] = block.q[i];
         if (form != FG_REF_PLAIN)
             y[k] = block.d * y[k];

@@ -34,7 +34,8 @@ struct fg_ref_matrix {
     enum fg_dtype type;
     const void *rows; /* [n_rows] rows of fg_dtype_row_bytes(type, k), any alignment */
     size_t k, n_rows;
-    bool int8; /* the mode int8, where the type is quantized */
+    bool int8;           /* the mode int8, where the type is quantized */
+    const float *scales; /* NVFP4: of each expert; NULL: 1 */
 };
 
 struct fg_ref_rows {

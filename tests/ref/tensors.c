@@ -26,7 +26,7 @@ struct fg_ref_matrix fg_ref_tensor_matrix(const struct fg_gguf *g, int64_t layer
 
     if (!t)
         return (struct fg_ref_matrix){0};
-    return (struct fg_ref_matrix){t->type, t->data, t->ne[0], t->ne[1] * t->ne[2], int8};
+    return (struct fg_ref_matrix){t->type, t->data, t->ne[0], t->ne[1] * t->ne[2], int8, t->scales};
 }
 
 const float *fg_ref_tensor_vector(const struct fg_gguf *g, int64_t layer, const char *name)
@@ -41,6 +41,8 @@ struct fg_ref_matrix fg_ref_expert(const struct fg_ref_matrix *all, size_t n_exp
     struct fg_ref_matrix w = *all;
 
     w.n_rows = all->n_rows / n_expert;
+    if (w.scales)
+        w.scales += e;
     w.rows = (const char *)all->rows + e * w.n_rows * fg_dtype_row_bytes(w.type, w.k);
     return w;
 }

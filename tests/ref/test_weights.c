@@ -18,9 +18,9 @@ static unsigned char rows[ROWS * K * 4];
 static float x[TOKENS * K], y[TOKENS * ROWS];
 
 static const enum fg_dtype types[] = {
-    FG_F32,   FG_F16,   FG_BF16,    FG_Q8_0,   FG_Q4_0,   FG_Q4_1,    FG_Q5_0,  FG_Q5_1,  FG_Q2_K,
-    FG_Q3_K,  FG_Q4_K,  FG_Q5_K,    FG_Q6_K,   FG_IQ4_NL, FG_IQ4_XS,  FG_MXFP4, FG_TQ1_0, FG_TQ2_0,
-    FG_IQ1_S, FG_IQ1_M, FG_IQ2_XXS, FG_IQ2_XS, FG_IQ2_S,  FG_IQ3_XXS, FG_IQ3_S};
+    FG_F32,   FG_F16,   FG_BF16,  FG_Q8_0,    FG_Q4_0,   FG_Q4_1,   FG_Q5_0,    FG_Q5_1,  FG_Q2_K,
+    FG_Q3_K,  FG_Q4_K,  FG_Q5_K,  FG_Q6_K,    FG_IQ4_NL, FG_IQ4_XS, FG_MXFP4,   FG_NVFP4, FG_TQ1_0,
+    FG_TQ2_0, FG_IQ1_S, FG_IQ1_M, FG_IQ2_XXS, FG_IQ2_XS, FG_IQ2_S,  FG_IQ3_XXS, FG_IQ3_S};
 enum { TYPES = sizeof types / sizeof types[0] };
 
 static uint32_t draw(uint32_t *seed)
@@ -82,6 +82,10 @@ static void random_block(enum fg_dtype type, unsigned char *p, uint32_t *seed)
     case FG_Q6_K: put_half(p + 208, seed); break;
     case FG_TQ1_0: put_half(p + 52, seed); break;
     case FG_TQ2_0: put_half(p + 64, seed); break;
+    case FG_NVFP4:
+        for (int i = 0; i < 4; i++)
+            p[i] = (unsigned char)(0x30 + draw(seed) % 16);
+        break;
     case FG_MXFP4: p[0] = (unsigned char)(124 + draw(seed) % 6); break;
     }
 }
@@ -101,7 +105,7 @@ static void check_type(enum fg_dtype type)
     size_t k = fg_dtype_block_elems(type) == 1 ? K - 9 : K, bytes = fg_dtype_row_bytes(type, k);
     uint32_t seed = 2 + (uint32_t)type;
     struct fg_ref_residual residual = {x, K, 0.75f};
-    struct fg_ref_matrix w = {type, rows, k, ROWS, false};
+    struct fg_ref_matrix w = {type, rows, k, ROWS, false, NULL};
     double wrong = 0, all = 0;
 
     for (size_t i = 0; i < TOKENS * K; i++)
@@ -141,7 +145,7 @@ static void mxfp4_scales_end(void **state)
 {
     unsigned char block[17];
     float v[32], embd[32];
-    struct fg_ref_matrix w = {FG_MXFP4, block, 32, 1, false};
+    struct fg_ref_matrix w = {FG_MXFP4, block, 32, 1, false, NULL};
 
     (void)state;
     memset(block, 0x77, sizeof block); /* the value 12 */

@@ -87,6 +87,28 @@ static void load_32(enum fg_dtype type, const unsigned char *p, struct fg_ref_bl
         o->d = p[0] < 28 ? 0 : fg_ref_float((uint32_t)(p[0] - 1) << 23);
 }
 
+/* The number of 4 bits of exponent and 3 of mantissa, times 2^9; 127 stands for 0. */
+static int ue4m3(int v)
+{
+    int e = v >> 3 & 15, m = v & 7;
+
+    if (v == 127)
+        return 0;
+    return e == 0 ? m : (8 + m) << (e - 1);
+}
+
+/* NVFP4, half b of 64 elements. */
+static void load_nvfp4(const unsigned char *p, size_t b, struct fg_ref_block *o)
+{
+    o->d = 0x1p-10f;
+    for (size_t i = 0; i < FG_REF_BLOCK; i++) {
+        size_t n = 2 * b + i / 16; /* of 4 scales */
+        int q = bits(p + 4 + 8 * n + i % 8, i % 16 / 8 * 4, 4);
+
+        o->q[i] = e2m1(q) * (float)ue4m3(p[n]);
+    }
+}
+
 /* Scale (which = 0) or minimum (1) of block b, of the 12 bytes of Q4_K and Q5_K. */
 static int scale_6bit(const unsigned char *p, size_t b, size_t which)
 {
@@ -207,6 +229,8 @@ void fg_ref_load_block(enum fg_dtype type, const unsigned char *row, size_t k, s
     default:
         if (elems == FG_REF_BLOCK)
             load_32(type, p, out);
+        else if (type == FG_NVFP4)
+            load_nvfp4(p, b % 2, out);
         else if (fg_ref_has_grid(type))
             fg_ref_load_grid(type, p, b % 8, out);
         else

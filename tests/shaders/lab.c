@@ -16,13 +16,20 @@
 #include <string.h>
 
 const enum fg_dtype lab_types[LAB_TYPES] = {
-    FG_F32,   FG_F16,   FG_BF16,    FG_Q8_0,   FG_Q4_0,   FG_Q4_1,    FG_Q5_0,  FG_Q5_1,  FG_Q2_K,
-    FG_Q3_K,  FG_Q4_K,  FG_Q5_K,    FG_Q6_K,   FG_IQ4_NL, FG_IQ4_XS,  FG_MXFP4, FG_TQ1_0, FG_TQ2_0,
-    FG_IQ1_S, FG_IQ1_M, FG_IQ2_XXS, FG_IQ2_XS, FG_IQ2_S,  FG_IQ3_XXS, FG_IQ3_S};
+    FG_F32,   FG_F16,   FG_BF16,  FG_Q8_0,    FG_Q4_0,   FG_Q4_1,   FG_Q5_0,    FG_Q5_1,  FG_Q2_K,
+    FG_Q3_K,  FG_Q4_K,  FG_Q5_K,  FG_Q6_K,    FG_IQ4_NL, FG_IQ4_XS, FG_MXFP4,   FG_NVFP4, FG_TQ1_0,
+    FG_TQ2_0, FG_IQ1_S, FG_IQ1_M, FG_IQ2_XXS, FG_IQ2_XS, FG_IQ2_S,  FG_IQ3_XXS, FG_IQ3_S};
+
+const float *lab_scales(enum fg_dtype type)
+{
+    static const float scales[LAB_SCALES] = {0.7f, 1.3f, -0.01f, 3e-5f, 77.7f, 1.0f, 0.1f, 1e-3f};
+
+    return type == FG_NVFP4 ? scales : NULL;
+}
 
 bool lab_few_shapes(enum fg_dtype type)
 {
-    return type == FG_TQ1_0 || type == FG_TQ2_0 || lab_grid_bytes(type) > 0;
+    return type == FG_NVFP4 || type == FG_TQ1_0 || type == FG_TQ2_0 || lab_grid_bytes(type) > 0;
 }
 
 static void check(int rc, const struct fg_err *err)
@@ -218,7 +225,7 @@ static void halves_of(enum fg_dtype type, size_t *first, size_t *n)
     *n = 1;
     if (type == FG_Q4_1 || type == FG_Q5_1 || type == FG_Q2_K || type == FG_Q4_K || type == FG_Q5_K)
         *n = 2;
-    if (type == FG_MXFP4 || type == FG_IQ1_M)
+    if (type == FG_MXFP4 || type == FG_NVFP4 || type == FG_IQ1_M)
         *n = 0;
 }
 
@@ -285,7 +292,8 @@ void lab_upload(struct lab *lab, const struct lab_weights *w, struct fg_matrix *
                           .n_dims = 3,
                           .ne = {w->k, w->n_rows, n_experts, 1},
                           .data = w->rows,
-                          .size = n_experts * w->n_rows * fg_dtype_row_bytes(w->type, w->k)};
+                          .size = n_experts * w->n_rows * fg_dtype_row_bytes(w->type, w->k),
+                          .scales = lab_scales(w->type)};
     struct fg_tensor other = t;
     struct fg_matrix_source from = {
         .t = {&t, &other}, .n = w->second ? 2 : 1, .gated = w->second != NULL};
@@ -311,6 +319,7 @@ uint64_t lab_tile_bytes(enum fg_dtype type, size_t k)
     case FG_IQ4_NL: return 32 * row * (blocks + (blocks + 7) / 8);
     case FG_MXFP4:
     case FG_IQ4_XS: return 32 * row * (blocks + (blocks + 15) / 16);
+    case FG_NVFP4: return 32 * row * (blocks + (blocks + 7) / 8 + 1);
     case FG_Q2_K: return 32 * row * (blocks / 2 + blocks / 8 + (blocks + 31) / 32);
     case FG_Q3_K: return 32 * row * (blocks / 2 + blocks / 4 + blocks / 8);
     case FG_Q4_K: return 32 * row * (blocks + blocks / 8);

@@ -73,8 +73,11 @@ float lab_canary(void);
 
 /* --- weights --- */
 
-enum { LAB_TYPES = 25 };
+enum { LAB_TYPES = 26 };
 extern const enum fg_dtype lab_types[LAB_TYPES];
+/* The scales that lab_upload() gives to the experts of NVFP4's tensors; of other types NULL. */
+enum { LAB_SCALES = 8 };
+const float *lab_scales(enum fg_dtype type);
 /* True for types that differ from others in how a block is expanded and in nothing else: a shape or
  * two will do for them. */
 bool lab_few_shapes(enum fg_dtype type);

@@ -39,7 +39,8 @@ void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type, uint32
         x[i] = lab_wide(seed, -10, 4); /* what lies past k as well: it meets zero weights */
     for (size_t i = 0; i < (size_t)MOST_TOKENS * p->ldr; i++)
         r[i] = lab_wide(seed, -10, 4);
-    w = (struct fg_ref_matrix){type, p->raw, k, rows, lab->ops.numerics == FG_NUMERICS_INT8};
+    w = (struct fg_ref_matrix){
+        type, p->raw, k, rows, lab->ops.numerics == FG_NUMERICS_INT8, lab_scales(type)};
     residual = (struct fg_ref_residual){r, p->ldr, p->alpha};
     for (int i = 0; i < 2; i++) {
         p->want[i] = lab_alloc((size_t)MOST_TOKENS * rows, sizeof(float));
@@ -59,8 +60,8 @@ void *problem_gate(struct problem *p, struct lab *lab, uint64_t *seed)
 {
     void *second = lab_rows(seed, p->type, p->rows, p->k);
     float *up = lab_alloc((size_t)MOST_TOKENS * p->rows, sizeof *up);
-    struct fg_ref_matrix w = {p->type, second, p->k, p->rows,
-                              lab->ops.numerics == FG_NUMERICS_INT8};
+    struct fg_ref_matrix w = {
+        p->type, second, p->k, p->rows, lab->ops.numerics == FG_NUMERICS_INT8, lab_scales(p->type)};
 
     fg_ref_matmul(&w, (struct fg_ref_rows){fg_buffer_map(p->x), p->ldx}, MOST_TOKENS, NULL, up,
                   p->rows);

@@ -148,9 +148,10 @@ static void test_half_probe(void **state)
     uint32_t zeros[4] = {0}, wrong;
     struct fg_buffer *out = lab_buffer(lab, zeros, sizeof zeros);
 
-    lab_dispatch(
-        lab, &(struct lab_dispatch){
-                 .shader = "self_test_half", .buffers = &out, .n = 1, .groups = {65536 / 64, 1, 1}});
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "self_test_half",
+                                             .buffers = &out,
+                                             .n = 1,
+                                             .groups = {65536 / 64, 1, 1}});
     wrong = *(const uint32_t *)fg_buffer_map(out);
     print_message("unpackHalf2x16: %u values differ\n", wrong);
     assert_true(wrong <= 65536);
@@ -178,7 +179,7 @@ static uint64_t self_test_product(enum fg_dtype type, bool int8)
     static float x[FG_SELF_TEST_TOKENS * FG_SELF_TEST_K],
         y[FG_SELF_TEST_TOKENS * FG_SELF_TEST_ROWS];
     static uint8_t raw[FG_SELF_TEST_ROWS * FG_SELF_TEST_K * 2];
-    struct fg_ref_matrix w = {type, raw, FG_SELF_TEST_K, FG_SELF_TEST_ROWS, int8};
+    struct fg_ref_matrix w = {type, raw, FG_SELF_TEST_K, FG_SELF_TEST_ROWS, int8, NULL};
 
     assert_true(FG_SELF_TEST_ROWS * fg_dtype_row_bytes(type, FG_SELF_TEST_K) <= sizeof raw);
     fg_self_test_matmul_inputs(type, raw, x);

@@ -55,8 +55,9 @@ static void product(const struct problem *p, const void *raw, uint32_t expert, c
                     float *y)
 {
     size_t bytes = p->s.rows * fg_dtype_row_bytes(p->type, p->s.k);
+    const float *scales = lab_scales(p->type);
     struct fg_ref_matrix w = {p->type, (const char *)raw + expert * bytes, p->s.k, p->s.rows,
-                              false};
+                              false,   scales ? scales + expert : NULL};
 
     fg_ref_matmul(&w, (struct fg_ref_rows){x, 0}, 1, NULL, y, 0);
 }

@@ -26,7 +26,8 @@ static void upload(struct lab *lab, struct problem *p, const uint32_t rows[TENSO
                                   .n_dims = 2,
                                   .ne = {p->k, rows[i], 1, 1},
                                   .data = data,
-                                  .size = rows[i] * row_bytes};
+                                  .size = rows[i] * row_bytes,
+                                  .scales = lab_scales(p->type)};
         from.t[i] = &t[i];
         data += t[i].size;
     }

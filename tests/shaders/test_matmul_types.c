@@ -49,6 +49,13 @@ static void test_mxfp4(void **state)
     check_32(*state, FG_MXFP4);
 }
 
+static void test_nvfp4(void **state)
+{
+    static const uint32_t rows = 33, k = 832; /* 26 blocks: of the last group two */
+
+    problem_check_type(*state, FG_NVFP4, &rows, 1, &k, 1);
+}
+
 static void test_q2_k(void **state)
 {
     check_256(*state, FG_Q2_K);
@@ -150,13 +157,14 @@ static void test_split_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_q5),     cmocka_unit_test(test_iq4_nl),
-        cmocka_unit_test(test_mxfp4),  cmocka_unit_test(test_q2_k),
-        cmocka_unit_test(test_q3_k),   cmocka_unit_test(test_q4_k),
-        cmocka_unit_test(test_q5_k),   cmocka_unit_test(test_q6_k),
-        cmocka_unit_test(test_iq4_xs), cmocka_unit_test(test_tq),
-        cmocka_unit_test(test_iq1),    cmocka_unit_test(test_iq2),
-        cmocka_unit_test(test_iq3),    cmocka_unit_test(test_split_rows),
+        cmocka_unit_test(test_q5),         cmocka_unit_test(test_iq4_nl),
+        cmocka_unit_test(test_mxfp4),      cmocka_unit_test(test_q2_k),
+        cmocka_unit_test(test_q3_k),       cmocka_unit_test(test_q4_k),
+        cmocka_unit_test(test_q5_k),       cmocka_unit_test(test_q6_k),
+        cmocka_unit_test(test_iq4_xs),     cmocka_unit_test(test_nvfp4),
+        cmocka_unit_test(test_tq),         cmocka_unit_test(test_iq1),
+        cmocka_unit_test(test_iq2),        cmocka_unit_test(test_iq3),
+        cmocka_unit_test(test_split_rows),
     };
 
     return cmocka_run_group_tests(tests, lab_open, lab_close);

@@ -26,7 +26,7 @@ static void set_mode(struct lab *lab, enum fg_numerics mode)
 
 static bool is_plain(enum fg_dtype type)
 {
-    return type == FG_F32 || type == FG_F16 || type == FG_BF16;
+    return type == FG_F32 || type == FG_F16 || type == FG_BF16 || type == FG_NVFP4;
 }
 
 /* --- int8: activations --- */

@@ -32,7 +32,7 @@ static void check_embed(struct lab *lab, enum fg_dtype type, uint32_t k, uint64_
     uint32_t ld = fg_round_up(k, 32) + 32;
     struct fg_token_row tokens[TOKENS] = {0};
     void *raw = lab_rows(seed, type, VOCAB, k);
-    struct fg_ref_matrix w = {type, raw, k, VOCAB, false};
+    struct fg_ref_matrix w = {type, raw, k, VOCAB, false, lab_scales(type)};
     float *want = lab_alloc(fg_round_up(k, 32), 4);
     const float *got;
     char what[64];

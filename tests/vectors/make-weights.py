@@ -16,7 +16,8 @@ from gguf.quants import dequantize
 TYPES = {T.Q8_0: [0], T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.IQ4_NL: [0], T.MXFP4: [],
          T.Q2_K: [80, 82], T.Q3_K: [108], T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208], T.IQ4_XS: [0],
          T.TQ1_0: [52], T.TQ2_0: [64], T.IQ1_S: [0], T.IQ1_M: [], T.IQ2_XXS: [0], T.IQ2_XS: [0], T.IQ2_S: [0],
-         T.IQ3_XXS: [0], T.IQ3_S: [0]}
+         T.IQ3_XXS: [0], T.IQ3_S: [0],
+         T.NVFP4: []}
 
 rng = np.random.default_rng(1)
 for kind, halves in TYPES.items():
@@ -31,5 +32,7 @@ for kind, halves in TYPES.items():
         d = rng.uniform(-1, 1, n).astype("<f2").view(np.uint16)
         for i in range(4):
             raw[:, 49 + 2 * i] = (raw[:, 49 + 2 * i] & 15) | ((d >> (4 * i)) & 15) << 4
+    if kind == T.NVFP4:
+        raw[0, :4] = [0, 7, 0x7f, 0xff]  # 0, the greatest without an exponent, what counts as 0, the greatest
     values = dequantize(raw, kind).astype("<f4")
     sys.stdout.buffer.write(struct.pack("<II", kind, n) + raw.tobytes() + values.tobytes())

@@ -33,23 +33,25 @@ enum fg_dtype {
     FG_TQ1_0 = 34,
     FG_TQ2_0 = 35,
     FG_MXFP4 = 39,
+    FG_NVFP4 = 40,
 };
 
-enum { FG_DTYPE_END = 40 }; /* above every type */
+enum { FG_DTYPE_END = 41 }; /* above every type */
 
 enum { FG_DTYPE_MAX_ELEMS = 256 }; /* of a block */
 
 /* True for the types that weights may have. Any uint32 from a file may be passed. */
 bool fg_dtype_known(uint32_t type);
 const char *fg_dtype_name(enum fg_dtype type);
-/* Elements in a block: 256 for the K-quants, IQ4_XS and TQ, 32 for the other quantized types, 1 for
- * the rest. */
+/* Elements in a block: 256 for the K-quants, IQ but IQ4_NL and TQ, 64 for NVFP4, 32 for the other
+ * quantized types, 1 for the rest. */
 uint32_t fg_dtype_block_elems(enum fg_dtype type);
 uint32_t fg_dtype_block_bytes(enum fg_dtype type);
 /* Bytes of a row of n elements; 0 when n is not a multiple of the block or the size overflows. */
 uint64_t fg_dtype_row_bytes(enum fg_dtype type, uint64_t n);
-/* Expands n elements (a multiple of the block) from src (any alignment) to dst. Every value is
- * rounded once at most (docs/numerics.md says why). Any thread. */
+/* Expands n elements (of NVFP4 without its tensor's scale) (a multiple of the block) from src (any
+ * alignment) to dst. Every value is rounded once at most (docs/numerics.md says why). Any thread.
+ */
 void fg_dtype_expand(enum fg_dtype type, const void *src, float *dst, uint64_t n);
 
 float fg_f16_to_f32(uint16_t h);

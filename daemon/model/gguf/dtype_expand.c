@@ -71,6 +71,29 @@ static float mxfp4_scale(unsigned char e)
     return e < 28 ? 0 : float_of_bits((uint32_t)(e - 1) << 23);
 }
 
+/* An unsigned number of 4 bits of exponent and 3 of mantissa, halved for table values that are
+ * doubled. ggml takes 0x7f for 0. */
+static float nvfp4_scale(unsigned char v)
+{
+    int e = v >> 3 & 15, m = v & 7;
+
+    if (v == 0x7f)
+        return 0;
+    return (float)(e ? (8 + m) << (e - 1) : m) * 0x1p-10f;
+}
+
+/* Four scales, then 8 bytes for the 16 elements of each. */
+static void expand_nvfp4(const unsigned char *p, float *dst)
+{
+    for (int n = 0; n < 4; n++, dst += 16)
+        for (int i = 0; i < 8; i++) {
+            unsigned char q = p[4 + 8 * n + i];
+
+            dst[i] = (float)e2m1_values[q & 15] * nvfp4_scale(p[n]);
+            dst[8 + i] = (float)e2m1_values[q >> 4] * nvfp4_scale(p[n]);
+        }
+}
+
 /* --- blocks of 256: eight groups b of 32, i the element in its group --- */
 
 static void expand_q2_k(const unsigned char *p, float *dst)
@@ -207,6 +230,7 @@ static void expand(enum fg_dtype type, const unsigned char *p, float *dst)
         break;
     case FG_IQ4_NL: expand_table(p + 2, iq4_values, load_f16(p), dst); break;
     case FG_MXFP4: expand_table(p + 1, e2m1_values, mxfp4_scale(p[0]), dst); break;
+    case FG_NVFP4: expand_nvfp4(p, dst); break;
     case FG_Q2_K: expand_q2_k(p, dst); break;
     case FG_Q3_K: expand_q3_k(p, dst); break;
     case FG_Q4_K: expand_q45_k(p, NULL, p + 16, dst); break;

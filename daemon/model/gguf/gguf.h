@@ -28,6 +28,9 @@ struct fg_tensor {
     uint64_t ne[4]; /* elements; ne[0] is the row length (k), unused ones are 1 */
     const void *data;
     uint64_t size; /* bytes of data: rows x fg_dtype_row_bytes(type, ne[0]) */
+    /* NVFP4, where the file has such a tensor beside it: what the elements of each of the ne[2]
+     * matrices are multiplied by. Else NULL. */
+    const float *scales;
 };
 
 /* Maps and validates `path`; where it is the first part of a split model (key split.count), the

@@ -107,6 +107,9 @@ int fg_gguf_read_tensors(struct fg_gguf_reader *r, struct fg_gguf *g);
 /* Sorts g->by_name, whose entries are set. */
 void fg_gguf_sort_names(struct fg_gguf *g);
 
+/* Gives tensors of NVFP4 their scales: those of `name.weight` are the tensor `name.scale`. */
+int fg_gguf_link_scales(struct fg_gguf *g, struct fg_err *err);
+
 /* Maps and validates one file, as fg_gguf_open() without the other parts. */
 int fg_gguf_open_file(const char *path, struct fg_gguf **out, struct fg_err *err);
 

@@ -222,6 +222,8 @@ int fg_gguf_open(const char *path, struct fg_gguf **out, struct fg_err *err)
 
     if (!rc && fg_gguf_find(*out, "split.count"))
         rc = open_parts(*out, path, err);
+    if (!rc)
+        rc = fg_gguf_link_scales(*out, err);
     if (rc) {
         fg_gguf_close(*out);
         *out = NULL;

@@ -16,7 +16,7 @@ static const char *foreign_name(uint32_t type)
 {
     static const char *const names[] = {
         [9] = "Q8_1", [15] = "Q8_K", [24] = "I8",  [25] = "I16",
-        [26] = "I32", [27] = "I64",  [28] = "F64", [40] = "NVFP4",
+        [26] = "I32", [27] = "I64",  [28] = "F64",
     };
 
     if (type < sizeof names / sizeof names[0] && names[type])
@@ -61,8 +61,8 @@ static int read_type(struct fg_gguf_reader *r, struct fg_tensor *t)
     if (!fg_dtype_known(type))
         return fg_gguf_refuse(r, FG_EUNSUPPORTED,
                               "type %" PRIu32 " (%s) is not supported; F32, F16, BF16, Q8_0, Q4_0, "
-                              "Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ1 to IQ4, TQ1_0, TQ2_0 "
-                              "and MXFP4 are",
+                              "Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ1 to IQ4, TQ1_0, TQ2_0, "
+                              "MXFP4 and NVFP4 are",
                               type, foreign_name(type));
     t->type = (enum fg_dtype)type;
     return 0;
