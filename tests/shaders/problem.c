@@ -132,6 +132,8 @@ void problem_check_type(struct lab *lab, enum fg_dtype type, const uint32_t *row
     uint32_t turn = 0;
 
     variants_init(&v, lab, type, false, (MOST_ROWS + 31) / 32 * 32 * 1024 * 4);
+    if (lab_few_shapes(type))
+        variants_thin(&v, type, 2);
     for (size_t r = 0; r < n_rows; r++)
         for (size_t k = 0; k < n_ks; k++) {
             struct problem p;

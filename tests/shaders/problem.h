@@ -31,7 +31,8 @@ void problem_finish(struct problem *p);
 /* The first n_counts token counts (1, 2, 3, 4, 5, 17, 64) with one variant. */
 void problem_check(struct problem *p, struct lab *lab, const struct fg_tiling *t, bool residual,
                    int n_counts);
-/* All n_rows x n_ks shapes of a type (those that it allows) in every variant; rows up to 200. */
+/* All n_rows x n_ks shapes of a type (those that it allows) in every variant, or where few shapes
+ * will do in every second one; rows up to 200. */
 void problem_check_type(struct lab *lab, enum fg_dtype type, const uint32_t *rows, size_t n_rows,
                         const uint32_t *ks, size_t n_ks);
 /* The default tilings and the found way to expand f16, for the next test. */

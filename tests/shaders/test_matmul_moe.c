@@ -192,12 +192,14 @@ static void test_moe(void **state)
         struct variants v;
 
         variants_init(&v, lab, type, true, 1 << 20);
-        variants_keep(&v, type == FG_Q4_1 ? 1 : 4);
         if (lab_few_shapes(type)) {
+            variants_thin(&v, type, 8);
             check_shape(lab, type, shapes[3], false, &v, &seed);
-            check_shape(lab, type, shapes[2], true, &v, &seed);
+            if (type == FG_NVFP4)
+                check_shape(lab, type, shapes[2], true, &v, &seed);
             continue;
         }
+        variants_keep(&v, type == FG_Q4_1 ? 1 : 4);
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
             check_shape(lab, type, shapes[s], false, &v, &seed);
         for (size_t s = 1; s < 4; s++)

@@ -64,9 +64,14 @@ void variants_init(struct variants *v, const struct lab *lab, enum fg_dtype type
 
 void variants_keep(struct variants *v, uint32_t n)
 {
-    uint32_t kept = 0;
+    variants_thin(v, (enum fg_dtype)0, n);
+}
 
-    for (uint32_t i = 0; i < v->n; i += n)
+void variants_thin(struct variants *v, enum fg_dtype type, uint32_t n)
+{
+    uint32_t kept = 0, last = v->n - 1;
+
+    for (uint32_t i = (uint32_t)type % n < last ? (uint32_t)type % n : last; i < v->n; i += n)
         v->list[kept++] = v->list[i];
     v->n = kept;
 }

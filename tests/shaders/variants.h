@@ -17,6 +17,8 @@ void variants_init(struct variants *v, const struct lab *lab, enum fg_dtype type
                    uint64_t texel_bytes);
 /* Leaves every n-th of them, from the first on. */
 void variants_keep(struct variants *v, uint32_t n);
+/* Leaves every n-th, for each type from another one on: several types see them all. */
+void variants_thin(struct variants *v, enum fg_dtype type, uint32_t n);
 /* "f16 r4t1.sg8.tex, 8 lanes, 1 slices" */
 const char *variant_name(enum fg_dtype type, const struct fg_tiling *t, char buf[96]);
 
