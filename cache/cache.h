@@ -139,6 +139,13 @@ void fg_cache_drop_below(struct fg_cache *c, const struct fg_key *keys, uint32_t
  * eviction: the first block counts as the most recently used. Written with a later batch. */
 void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n);
 
+/* The block `key`, and the state at its end, are not evicted before so many seconds have passed,
+ * and so nothing that they continue is, also where they are put later (the last 256 such keys are
+ * remembered). What is so held is evicted only when nothing else is left to go. Where all of it
+ * together would take more than half of the budget, it is not held. Until the cache is closed. Any
+ * thread; memory only. */
+void fg_cache_hold(struct fg_cache *c, const struct fg_key *key, uint32_t seconds);
+
 /* A record to be stored. */
 struct fg_cache_put {
     const struct fg_key *key; /* of the block; a state: of the block at whose end it is */

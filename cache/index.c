@@ -1,3 +1,4 @@
+#include "hold.h"
 #include "index.h"
 
 #include <stdlib.h>
@@ -91,6 +92,12 @@ static double value_of(const struct fg_index *ix, const struct fg_entry *e, enum
                            fg_index_cost(ix, kind, e->bytes[kind]), ix->clock - e->use[kind]);
 }
 
+/* The heap's order: what is held goes last. */
+static double order_of(const struct fg_index *ix, const struct fg_entry *e, enum fg_kind kind)
+{
+    return value_of(ix, e, kind) + (fg_held(ix, e) ? FG_HOLD_RAISE : 0);
+}
+
 /* Among equals the least recently used goes first. */
 static bool before(const struct fg_heap_slot *a, const struct fg_heap_slot *b)
 {
@@ -138,7 +145,7 @@ static void heap_fix(struct fg_index *ix, size_t i)
 static void heap_add(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind)
 {
     /* fg_index_get made room for every entry's two records. */
-    e->value[kind] = value_of(ix, e, kind);
+    e->value[kind] = order_of(ix, e, kind);
     heap_place(ix, ix->heap_n, (struct fg_heap_slot){e, kind});
     ix->heap_n++;
     heap_fix(ix, ix->heap_n - 1);
@@ -232,6 +239,7 @@ struct fg_entry *fg_index_get(struct fg_index *ix, const struct fg_key *key)
     e->next = ix->buckets[b];
     ix->buckets[b] = e;
     ix->n_entries++;
+    fg_hold_begin(ix, e);
     return e;
 }
 
@@ -248,6 +256,7 @@ static void free_entry(struct fg_index *ix, struct fg_entry *e)
         at = &(*at)->next;
     *at = e->next;
     ix->n_entries--;
+    fg_hold_end(ix, e);
     free(e);
 }
 
@@ -310,6 +319,8 @@ void fg_index_store(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, 
     ix->n[kind]++;
     ix->bytes[kind] += bytes;
     ix->cost += fg_index_cost(ix, kind, bytes);
+    if (e->hold_until)
+        fg_hold_count(ix, e);
     update(ix, e);
 }
 
@@ -340,8 +351,14 @@ static void renew(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind)
 {
     if (e->heap_pos[kind] == SIZE_MAX)
         return;
-    e->value[kind] = value_of(ix, e, kind);
+    e->value[kind] = order_of(ix, e, kind);
     heap_fix(ix, e->heap_pos[kind]);
+}
+
+void fg_index_renew(struct fg_index *ix, struct fg_entry *e)
+{
+    for (enum fg_kind k = 0; k < FG_KINDS; k++)
+        renew(ix, e, k);
 }
 
 void fg_index_describe(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind,
@@ -386,9 +403,14 @@ void fg_index_use(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, ui
     renew(ix, e, kind);
 }
 
-/* Values fall at different rates as time passes: in order again often enough, seldom enough. */
+/* Values fall at different rates as time passes: in order again often enough, seldom enough. So do
+ * holds. */
 static bool out_of_order(const struct fg_index *ix)
 {
+    enum { HOLDS_S = 15 };
+
+    if (ix->held_pages && ix->now - ix->ordered_at >= HOLDS_S)
+        return true;
     return !ix->by_use &&
            (ix->epoch != ix->policy.epoch || ix->clock - ix->ordered > FG_POLICY_TURN / 64);
 }
@@ -396,11 +418,12 @@ static bool out_of_order(const struct fg_index *ix)
 static void renew_all(struct fg_index *ix)
 {
     for (size_t i = 0; i < ix->heap_n; i++)
-        ix->heap[i].e->value[ix->heap[i].kind] = value_of(ix, ix->heap[i].e, ix->heap[i].kind);
+        ix->heap[i].e->value[ix->heap[i].kind] = order_of(ix, ix->heap[i].e, ix->heap[i].kind);
     for (size_t i = ix->heap_n / 2; i-- > 0;)
         heap_down(ix, i);
     ix->epoch = ix->policy.epoch;
     ix->ordered = ix->clock;
+    ix->ordered_at = ix->now;
 }
 
 struct fg_entry *fg_index_least(struct fg_index *ix, enum fg_kind *kind)
@@ -413,7 +436,7 @@ struct fg_entry *fg_index_least(struct fg_index *ix, enum fg_kind *kind)
         double value;
 
         *kind = ix->heap[0].kind;
-        value = value_of(ix, e, *kind);
+        value = order_of(ix, e, *kind);
         if (value <= e->value[*kind])
             return e;
         e->value[*kind] = value;
@@ -425,8 +448,12 @@ struct fg_entry *fg_index_least(struct fg_index *ix, enum fg_kind *kind)
 void fg_index_evicted(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind)
 {
     struct fg_entry *on = kind == FG_KIND_STATE ? e : e->parent;
+    double value = e->value[kind];
 
-    fg_policy_evicted(&ix->policy, e->value[kind], ix->clock);
+    /* What bytes cost is told by what they serve, not by who asked for them. */
+    fg_policy_evicted(&ix->policy, value > FG_HOLD_RAISE / 2 ? value - FG_HOLD_RAISE : value,
+                      ix->clock);
+    fg_hold_end(ix, e);
     if (on && (kind == FG_KIND_STATE || e->bare) && !(kind == FG_KIND_BLOCK && has_state(on)))
         on->bare = true;
 }

@@ -1,5 +1,5 @@
 /* The store's records in memory: what is stored or queued, who continues whom, and a heap of what
- * may be evicted, least value (policy.h) first. Derived from the meta records at open; about 190
+ * may be evicted, least value (policy.h) first. Derived from the meta records at open; about 200
  * bytes a record. Not thread-safe: guarded by fg_cache.mu. */
 #ifndef FG_CACHE_INDEX_H
 #define FG_CACHE_INDEX_H
@@ -34,11 +34,20 @@ struct fg_entry {
     struct fg_item *item[FG_KINDS]; /* queued or being written: the put, which can be read */
     uint8_t flags[FG_KINDS];
     bool touched[FG_KINDS]; /* `use` is newer than the stored one */
+    /* hold.h: until when it is held, and what counts for it; 0: it is not. */
+    uint32_t hold_until, hold_pages;
 };
 
 struct fg_heap_slot {
     struct fg_entry *e;
     enum fg_kind kind;
+};
+
+/* A hold of what is not put yet. */
+enum { FG_HOLD_WISHES = 256 };
+struct fg_hold_wish {
+    struct fg_key key;
+    uint32_t until;
 };
 
 struct fg_index {
@@ -54,6 +63,12 @@ struct fg_index {
     uint64_t ordered; /* when the heap was put in order, and the policy's epoch then */
     uint32_t epoch;
     bool by_use; /* least recently used first instead: to compare with */
+    /* hold.h. The owner sets the time, in seconds, and what all holds may take. */
+    uint32_t now;
+    uint64_t hold_bytes, held_pages;
+    uint32_t holds_swept, ordered_at;
+    struct fg_hold_wish wishes[FG_HOLD_WISHES];
+    size_t n_wishes;
 };
 
 int fg_index_init(struct fg_index *ix); /* 0 or FG_ENOMEM */
@@ -85,6 +100,8 @@ void fg_index_describe(struct fg_index *ix, struct fg_entry *e, enum fg_kind kin
 /* The same of a record that was stored before, and its uses. */
 void fg_index_recall(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind,
                      const struct fg_record *r);
+/* What the entry's records are worth, or its hold, has changed. */
+void fg_index_renew(struct fg_index *ix, struct fg_entry *e);
 /* A request was served by the record: what becomes of its like is learnt from that. */
 void fg_index_count_use(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind);
 /* The record of the least value that may go; NULL when there is none. A state may go when stored; a

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 static void add_victim(struct fg_cache *c, struct fg_batch *b, struct fg_entry *e,
                        enum fg_kind kind, bool drop, bool forced)
 {
@@ -215,6 +217,7 @@ static void take_touches(struct fg_cache *c, struct fg_batch *b)
 
 void fg_plan(struct fg_cache *c, struct fg_batch *b)
 {
+    c->ix.now = (uint32_t)fg_clock_seconds(); /* by which holds end */
     b->n_puts = b->n_victims = b->deleted = 0;
     b->bytes = b->cost = 0;
     b->flushes = b->task = NULL;

@@ -16,7 +16,7 @@ static const struct {
     [FG_AT_BLOCK] = {0.1, 0.2},      [FG_AT_SPACING] = {0.1, 0.5},
     [FG_AT_PROMPT_END] = {0.3, 0.3}, [FG_AT_ANSWER_END] = {0.5, 0.2},
     [FG_AT_USER_START] = {0.3, 0.3}, [FG_AT_SYSTEM_END] = {0.5, 0.8},
-    [FG_AT_BRANCH] = {0.6, 0.8},
+    [FG_AT_BRANCH] = {0.6, 0.8},     [FG_AT_HINT] = {0.6, 0.8},
 };
 #define BELIEF_WEIGHT 4.0
 #define BELIEF_WAIT 0.5
@@ -141,6 +141,8 @@ bool fg_policy_admits(const struct fg_policy *p, enum fg_boundary kind, double s
 {
     double turns = now > p->level_at ? (double)(now - p->level_at) / (double)FG_POLICY_TURN : 0;
 
+    if (kind == FG_AT_HINT)
+        return true;
     return fg_policy_chance(p, kind, 0) * seconds > (double)bytes * WRITE_SECONDS &&
            fg_policy_value(p, kind, 0, seconds, bytes, 0) > p->level - turns;
 }

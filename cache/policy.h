@@ -33,6 +33,7 @@ enum fg_boundary {
     FG_AT_USER_START, /* where the last message of the user, or its last part, begins */
     FG_AT_SYSTEM_END, /* behind the system prompt and the tools */
     FG_AT_BRANCH,     /* where a prompt left one that was seen before */
+    FG_AT_HINT,       /* where a client said that it will come again */
     FG_BOUNDARIES
 };
 
@@ -73,7 +74,8 @@ double fg_policy_chance(const struct fg_policy *p, enum fg_boundary kind, uint32
 double fg_policy_value(const struct fg_policy *p, enum fg_boundary kind, uint32_t uses,
                        double seconds, uint64_t bytes, uint64_t age);
 /* Is a new record worth its bytes? It has to be worth more than what was evicted last, which counts
- * half after each turn without evictions, and to save more than writing it costs. */
+ * half after each turn without evictions, and to save more than writing it costs. What a client
+ * asked for is, whatever it saves. */
 bool fg_policy_admits(const struct fg_policy *p, enum fg_boundary kind, double seconds,
                       uint64_t bytes, uint64_t now);
 /* What the clock advances when `bytes` are put under a budget of `max_bytes`; at least 1. */

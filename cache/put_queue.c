@@ -2,6 +2,7 @@
 #include "batch.h"
 #include "gone.h"
 #include "handle.h"
+#include "hold.h"
 #include "plan.h"
 
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <time.h>
 
 #include "base/blob.h"
+#include "base/clock.h"
 
 void fg_put_queue_push(struct fg_cache *c, struct fg_item *it)
 {
@@ -387,6 +389,14 @@ void fg_cache_touch(struct fg_cache *c, const struct fg_key *keys, uint32_t n)
         c->writer.kick = true;
         pthread_cond_signal(&c->writer.work);
     }
+    pthread_mutex_unlock(&c->mu);
+}
+
+void fg_cache_hold(struct fg_cache *c, const struct fg_key *key, uint32_t seconds)
+{
+    pthread_mutex_lock(&c->mu);
+    c->ix.now = (uint32_t)fg_clock_seconds();
+    fg_hold(&c->ix, key, c->ix.now + seconds);
     pthread_mutex_unlock(&c->mu);
 }
 

@@ -139,6 +139,7 @@ static void publish_sizes(struct fg_cache *c)
     c->ix.psize = c->store.psize;
     /* What is left takes the trees' inner pages, the free list and pages that wait to be reused. */
     c->target = c->opt.max_bytes - c->opt.max_bytes / 8;
+    c->ix.hold_bytes = c->opt.max_bytes / 2;
     if (c->target > c->opt.max_bytes / 2 + 16 * (uint64_t)c->store.psize)
         c->target -= 16 * (uint64_t)c->store.psize;
     pthread_mutex_unlock(&c->mu);
