@@ -222,6 +222,8 @@ static int end(struct fg_flow *flow, struct fg_job *job, enum fg_finish_reason f
     free(text);
     job->account.saved_ms =
         1e3 * fg_rate_seconds(&flow->prefill_rate, 0, job->account.reused_tokens);
+    if (!job->caching) /* it was, maybe, and failed */
+        job->account.written_tokens = job->account.written_long_tokens = 0;
     fg_account_mark(&job->marks.ended);
     job->finish = finish;
     fg_ending_done(flow, job);

@@ -204,7 +204,9 @@ void fg_job_progress(struct fg_job *job)
     struct fg_job_event e = {.kind = FG_EVENT_PROGRESS,
                              .done = done,
                              .total = job->n_prompt,
-                             .reused = job->account.reused_tokens};
+                             .reused = job->account.reused_tokens,
+                             .written = job->account.written_tokens,
+                             .written_long = job->account.written_long_tokens};
 
     /* A job that begins again says nothing until it is where it was. */
     if (!job->req.want_progress || (job->told && done < job->told))

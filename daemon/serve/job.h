@@ -100,6 +100,23 @@ struct fg_token_rules {
     uint32_t min_tokens; /* before so many, no token, text or stop string ends the answer */
 };
 
+/* Where a client says that its prompt will be asked for again, and for how long what is kept there
+ * is to stay. Changes nothing but what the caches hold. */
+enum { FG_HINTS = 5 };
+enum fg_hint_place {
+    FG_HINT_CONTENT, /* of a chat: behind `at` bytes of a message's content */
+    FG_HINT_MESSAGE, /* behind a message */
+    FG_HINT_TOOL,    /* behind a tool */
+    FG_HINT_PROMPT,  /* at the prompt's end */
+};
+struct fg_cache_hint {
+    enum fg_hint_place place;
+    size_t index; /* of the message, of the tool */
+    size_t at;
+    uint32_t seconds;
+};
+enum { FG_HINT_LONG_S = 3600 }; /* what stays so long is told apart in what was written */
+
 /* Who asks, for the log: tenant=..., and what `from` says: uid=... or peer=..., at most 63 bytes.
  * Returns out. */
 enum { FG_JOB_WHO = 80 };
@@ -118,6 +135,8 @@ struct fg_job_request {
     char *tools_json, *variables_json;
     bool no_answer_header; /* FG_PROMPT_CHAT: the prompt ends with the last message */
     bool continue_final;   /* FG_PROMPT_CHAT: that message has no end, and the answer goes on */
+    struct fg_cache_hint hints[FG_HINTS];
+    size_t n_hints;
     struct fg_tenant tenant;
     char who[FG_JOB_WHO]; /* who asks, for the log: fg_tenant_who() */
     int32_t max_tokens;   /* -1: until the context is full */
@@ -195,6 +214,9 @@ struct fg_job_account {
     uint32_t prompt_tokens, completion_tokens;
     uint32_t reused_tokens;     /* prompt tokens restored, not computed */
     uint32_t recomputed_tokens; /* prompt tokens computed */
+    /* Prompt tokens left in the caches that were not there: whole blocks. Of these, before a hint of
+     * FG_HINT_LONG_S or more. */
+    uint32_t written_tokens, written_long_tokens;
     enum fg_cache_source source;
     double queue_ms, restore_ms, prefill_ms, first_token_ms, decode_ms;
     double saved_ms; /* what computing the reused tokens would have taken, as measured so far; 0
@@ -219,6 +241,7 @@ struct fg_job_event {
     enum fg_answer_start start; /* BEGUN: where a chat's answer begins */
     uint32_t done, total;       /* PROGRESS: prompt tokens in place of all */
     uint32_t reused;            /* PROGRESS: of `done`, how many were restored */
+    uint32_t written, written_long; /* PROGRESS: as the account will say */
     const char *text; /* DELTA: complete UTF-8, with `marks` theirs too, may be empty while a stop
                          string is undecided */
     size_t text_bytes;

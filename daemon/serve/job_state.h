@@ -50,6 +50,10 @@ struct fg_job {
      * start of the last user message, and of its last part: others are likely to part there. 0:
      * none. */
     uint32_t bounds[FG_BOUNDS];
+    /* What the request's hints say: boundaries in tokens, as above; 0: there is no such place. */
+    struct {
+        uint32_t at, seconds;
+    } hints[FG_HINTS];
     enum fg_answer_start start; /* of a chat */
     uint32_t max_new;           /* tokens to generate at most */
     struct fg_rules rules;

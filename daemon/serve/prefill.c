@@ -2,6 +2,7 @@
  * pieces that end where blocks and states are to be kept. */
 #include "follow.h"
 #include "flow_state.h"
+#include "hints.h"
 #include "job_state.h"
 #include "prefill.h"
 #include "prefix/verify.h"
@@ -54,6 +55,7 @@ static void settle(struct fg_flow *flow, struct fg_job *job)
         job->account.source = job->restore.store_records ? FG_SOURCE_STORE
                               : job->restore.ram_records ? FG_SOURCE_RAM
                                                          : FG_SOURCE_VRAM;
+    fg_hints_settle(flow, job);
     if (job->account.source == FG_SOURCE_STORE && !job->followed)
         fg_rate_add(&flow->restore_rate, n, 0, (job->marks.restored - job->marks.admitted) / 1e3);
     explain(flow, job);
@@ -107,12 +109,14 @@ static bool worth_a_state(const struct fg_flow *flow, uint32_t at, uint32_t last
            fg_store_admits(r, last, at / FG_BLOCK_TOKENS, FG_AT_SPACING);
 }
 
-/* The boundary at `at` whose state is kept for good: where prompts part or are likely to, where the
+/* The boundary at `at` whose state is kept for good: where a client wants one, where prompts part or are likely to, where the
  * prompt ends (and the last one that leaves a token to compute, should the same prompt come again),
  * and where it is worth it. FG_AT_BLOCK: none. */
 static enum fg_boundary boundary_at(const struct fg_flow *flow, const struct fg_job *job,
                                     uint32_t at, uint32_t last)
 {
+    if (fg_hints_at(job, at))
+        return FG_AT_HINT;
     if (at == job->part || fg_follow_wants_state(flow, job, at))
         return FG_AT_BRANCH;
     if (at == job->bounds[0])

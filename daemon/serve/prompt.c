@@ -79,8 +79,53 @@ static void free_messages(struct fg_chat_message *messages, size_t n)
 struct chat_places {
     size_t bounds[FG_BOUNDS]; /* tokens before the first turn, before the last user message, and
                                * before its last part; 0: there is none */
+    size_t hints[FG_HINTS];   /* tokens before those of the request that lie in the chat; 0 */
     enum fg_answer_start start;
 };
+
+/* Those of the request that lie in the chat; from[i] is the one that mark i is of. */
+static size_t marks_of(const struct fg_job_request *req, struct fg_chat_mark marks[FG_HINTS],
+                       size_t from[FG_HINTS])
+{
+    static const enum fg_chat_mark_kind kinds[] = {[FG_HINT_CONTENT] = FG_CHAT_MARK_CONTENT,
+                                                   [FG_HINT_MESSAGE] = FG_CHAT_MARK_TURN,
+                                                   [FG_HINT_TOOL] = FG_CHAT_MARK_TOOL};
+    size_t n = 0;
+
+    for (size_t i = 0; i < req->n_hints; i++) {
+        const struct fg_cache_hint *h = &req->hints[i];
+
+        if (h->place == FG_HINT_PROMPT)
+            continue;
+        from[n] = i;
+        marks[n++] = (struct fg_chat_mark){kinds[h->place], h->index, h->at};
+    }
+    return n;
+}
+
+static size_t tokens_before(const struct fg_vocabulary *v, const int32_t *ids, size_t n,
+                            size_t place)
+{
+    return place == FG_CHAT_NOWHERE ? 0 : fg_tokenizer_tokens_before(v->tokenizer, ids, n, place);
+}
+
+/* NULL: out of memory. */
+static struct fg_chat_message *messages_of(const struct fg_job_request *req)
+{
+    struct fg_chat_message *messages = calloc(req->n_messages, sizeof *messages);
+
+    for (size_t i = 0; messages && i < req->n_messages; i++) {
+        const struct fg_job_message *m = &req->messages[i];
+
+        messages[i].role = text_view(m->role);
+        messages[i].content = view(m->content, m->content_bytes);
+        messages[i].last_part = m->last_part;
+        messages[i].name = text_view(m->name);
+        messages[i].calls = text_view(m->calls_json);
+        messages[i].extra = text_view(m->extra_json);
+    }
+    return messages;
+}
 
 /* places NULL: it is not to be computed, and may be longer than the context. */
 static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req,
@@ -92,6 +137,8 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req,
                                    .add_generation_prompt = !req->no_answer_header,
                                    .continue_final = req->continue_final,
                                    .now = (int64_t)time(NULL)};
+    struct fg_chat_mark marks[FG_HINTS];
+    size_t from[FG_HINTS];
     struct fg_chat_text text = {0};
     int rc;
 
@@ -99,24 +146,16 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req,
         return fg_fail(err, FG_EUNSUPPORTED, "this model cannot chat: %s", v->chat_err.text);
     if (req->n_messages == 0)
         return fg_fail(err, FG_EINVAL, "messages is empty; a chat needs at least one");
-    messages = calloc(req->n_messages, sizeof *messages);
+    messages = messages_of(req);
     if (!messages)
         return fg_fail(err, FG_ENOMEM, "no memory for %zu messages", req->n_messages);
-    for (size_t i = 0; i < req->n_messages; i++) {
-        const struct fg_job_message *m = &req->messages[i];
-
-        messages[i].role = text_view(m->role);
-        messages[i].content = view(m->content, m->content_bytes);
-        messages[i].last_part = m->last_part;
-        messages[i].name = text_view(m->name);
-        messages[i].calls = text_view(m->calls_json);
-        messages[i].extra = text_view(m->extra_json);
-    }
     chat.messages = messages;
     chat.tools = text_view(req->tools_json);
     chat.variables = text_view(req->variables_json);
     find_spoken(flow, req, messages);
     chat.form = &v->form;
+    chat.marks = marks;
+    chat.n_marks = places ? marks_of(req, marks, from) : 0;
     rc = fg_chat_render(v->chat, &chat, &text, err);
     free_messages(messages, req->n_messages);
     if (rc)
@@ -126,12 +165,11 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req,
     rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, places ? flow->context : 0, ids, n, err);
     if (rc == 0 && places) {
         places->start = text.start;
-        if (text.head_end != FG_CHAT_NOWHERE)
-            places->bounds[0] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.head_end);
-        if (text.last_user != FG_CHAT_NOWHERE)
-            places->bounds[1] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.last_user);
-        if (text.last_part != FG_CHAT_NOWHERE)
-            places->bounds[2] = fg_tokenizer_tokens_before(v->tokenizer, *ids, *n, text.last_part);
+        places->bounds[0] = tokens_before(v, *ids, *n, text.head_end);
+        places->bounds[1] = tokens_before(v, *ids, *n, text.last_user);
+        places->bounds[2] = tokens_before(v, *ids, *n, text.last_part);
+        for (size_t i = 0; i < chat.n_marks; i++)
+            places->hints[from[i]] = tokens_before(v, *ids, *n, text.marks[i]);
     }
     fg_chat_text_finish(&text);
     return rc;
@@ -241,6 +279,26 @@ bool fg_prompt_is_large(const struct fg_job_request *req)
     return false;
 }
 
+static uint32_t boundary(size_t tokens)
+{
+    return (uint32_t)tokens / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
+}
+
+static void take_places(struct fg_job *job, const struct chat_places *places)
+{
+    for (int i = 0; i < FG_BOUNDS; i++)
+        job->bounds[i] = boundary(places->bounds[i]);
+    for (size_t i = 0; i < job->req.n_hints; i++) {
+        const struct fg_cache_hint *h = &job->req.hints[i];
+
+        /* The last boundary that leaves a token to compute, should the same prompt come again. */
+        job->hints[i].at =
+            boundary(h->place == FG_HINT_PROMPT ? job->n_prompt - 1 : places->hints[i]);
+        job->hints[i].seconds = h->seconds;
+    }
+    job->start = places->start;
+}
+
 int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
     struct chat_places places = {.bounds = {0}};
@@ -266,9 +324,7 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     if (job->req.want_prompt)
         job->req.cache = FG_CACHE_NONE; /* all of it is computed */
     job->n_tokens = job->cap_tokens = job->n_prompt = (uint32_t)n;
-    for (int i = 0; i < FG_BOUNDS; i++)
-        job->bounds[i] = (uint32_t)places.bounds[i] / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
-    job->start = places.start;
+    take_places(job, &places);
     job->account.prompt_tokens = job->n_prompt;
     room = flow->context - job->n_prompt;
     job->max_new = job->req.max_tokens >= 0 && (uint32_t)job->req.max_tokens < room

@@ -78,6 +78,8 @@ void fake_job_progress(struct fg_job *job, uint32_t done, uint32_t total, uint32
     struct fg_job_event e = {
         .kind = FG_EVENT_PROGRESS, .done = done, .total = total, .reused = reused};
 
+    if (job->request.cache == FG_CACHE_READ_WRITE && total / 64 * 64 > reused)
+        e.written = total / 64 * 64 - reused;
     emit(job, &e);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/common/chat_text.h"
+#include "api/common/hint_json.h"
 #include "base/json_scan.h"
 #include "http/json_in.h"
 #include "request.h"
@@ -15,6 +16,7 @@ struct writing {
     struct fg_chat_draft now;
     char path[96]; /* of the message or block at hand */
     bool skip_billing;
+    struct fg_anthropic_hints *hints;
     struct fg_http_error *e;
 };
 
@@ -57,12 +59,37 @@ static int refuse_block(struct writing *w, struct fg_str type, const char *taken
 
 static int text_block(struct writing *w, struct fg_str block)
 {
-    struct fg_str text;
+    struct fg_str text, control;
+    int rc;
 
     if (!fg_anthropic_find(block, "text", &text) || !begins(text, '"'))
         return refuse(w, "{\"type\": \"text\", \"text\": string}");
+    rc = fg_anthropic_hint(w->hints, block, w->path, &control, w->e);
     fg_chat_part(&w->now, text);
-    return 0;
+    if (control.n)
+        fg_chat_part_member(&w->now, FG_HINT_ANTHROPIC, control);
+    return rc;
+}
+
+/* A block that is no part of a text: where its message ends. */
+static int whole_block(struct writing *w, struct fg_str block)
+{
+    struct fg_str control;
+    int rc = fg_anthropic_hint(w->hints, block, w->path, &control, w->e);
+
+    if (control.n)
+        fg_chat_hint(&w->now, FG_HINT_ANTHROPIC, control);
+    return rc;
+}
+
+static int no_hint(struct writing *w, struct fg_str block)
+{
+    struct fg_str control;
+
+    return fg_anthropic_find(block, FG_HINT_ANTHROPIC, &control)
+               ? fg_http_fail(w->e, 400, w->path, NULL,
+                              "%s.cache_control: it must be absent: thinking takes none", w->path)
+               : 0;
 }
 
 /* The client says who pays, with a number that changes: a prompt that began with it would never be
@@ -76,7 +103,7 @@ static bool is_billing(struct fg_str text)
 static int plain_content(struct writing *w, struct fg_str content, const char *before)
 {
     struct fg_scan s = {.text = content};
-    struct fg_str type, text;
+    struct fg_str type, text, control;
     char path[sizeof w->path];
     int rc = 0;
 
@@ -95,8 +122,12 @@ static int plain_content(struct writing *w, struct fg_str content, const char *b
             rc = refuse_block(w, type, "text");
         else if (!fg_anthropic_find(s.value, "text", &text) || !begins(text, '"'))
             rc = refuse(w, "{\"type\": \"text\", \"text\": string}");
-        else if (i || !w->skip_billing || !is_billing(text))
+        else if ((rc = fg_anthropic_hint(w->hints, s.value, w->path, &control, w->e)) == 0 &&
+                 (i || !w->skip_billing || !is_billing(text))) {
             fg_chat_part_after(&w->now, i ? "" : before, text);
+            if (control.n)
+                fg_chat_part_member(&w->now, FG_HINT_ANTHROPIC, control);
+        }
     }
     memcpy(w->path, path, sizeof path);
     return rc;
@@ -119,6 +150,8 @@ static int tool_result(struct writing *w, struct fg_str block)
     else if (failed)
         fg_chat_part_after(&w->now, "Error", (struct fg_str){"\"\"", 2});
     if (rc == 0)
+        rc = whole_block(w, block);
+    if (rc == 0)
         flush(w);
     w->now.role = "user";
     return rc;
@@ -140,12 +173,12 @@ static int assistant_block(struct writing *w, struct fg_str type, struct fg_str 
     if (fg_scan_is(type, "text"))
         return text_block(w, block);
     if (fg_scan_is(type, "redacted_thinking"))
-        return 0; /* nobody here can read it */
+        return no_hint(w, block); /* nobody here can read it */
     if (fg_scan_is(type, "thinking")) {
         if (!fg_anthropic_find(block, "thinking", &input) || !begins(input, '"'))
             return refuse(w, "{\"type\": \"thinking\", \"thinking\": string, ...}");
         fg_chat_thought(&w->now, input);
-        return 0;
+        return no_hint(w, block);
     }
     if (!fg_scan_is(type, "tool_use"))
         return refuse_block(w, type, "text, thinking, redacted_thinking, tool_use");
@@ -155,7 +188,7 @@ static int assistant_block(struct writing *w, struct fg_str type, struct fg_str 
         return refuse(w, "{\"type\": \"tool_use\", \"id\": string, \"name\": string, \"input\": "
                          "object}");
     fg_chat_call(&w->now, id, name, input);
-    return 0;
+    return whole_block(w, block);
 }
 
 static int message_blocks(struct writing *w, struct fg_str content, size_t number)
@@ -240,9 +273,10 @@ static bool is_begun(struct fg_str message)
 }
 
 int fg_anthropic_messages(struct fg_str body, const struct fg_anthropic_options *opt,
-                          struct fg_buffer *messages, bool *goes_on, struct fg_http_error *e)
+                          struct fg_anthropic_hints *hints, struct fg_buffer *messages,
+                          bool *goes_on, struct fg_http_error *e)
 {
-    struct writing w = {.messages = messages, .e = e};
+    struct writing w = {.messages = messages, .hints = hints, .e = e};
     struct fg_str list, system;
     struct fg_scan s = {.text = {"", 0}};
     size_t n = 0;

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/block_tokens.h"
 #include "base/hex.h"
 #include "base/json_scan.h"
 #include "http/json_out.h"
@@ -15,12 +14,11 @@
 
 json_t *fg_message_usage(const struct fg_message_cost *c)
 {
-    uint32_t whole = c->writes ? c->prompt / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS : 0;
-    uint32_t created = whole > c->reused ? whole - c->reused : 0;
-
-    return json_pack("{s:I, s:I, s:I, s:I}", "input_tokens",
-                     (json_int_t)c->prompt - c->reused - created, "cache_creation_input_tokens",
-                     (json_int_t)created, "cache_read_input_tokens", (json_int_t)c->reused,
+    return json_pack("{s:I, s:I, s:{s:I, s:I}, s:I, s:I}", "input_tokens",
+                     (json_int_t)c->prompt - c->reused - c->written, "cache_creation_input_tokens",
+                     (json_int_t)c->written, "cache_creation", "ephemeral_5m_input_tokens",
+                     (json_int_t)c->written - c->written_long, "ephemeral_1h_input_tokens",
+                     (json_int_t)c->written_long, "cache_read_input_tokens", (json_int_t)c->reused,
                      "output_tokens", (json_int_t)c->output);
 }
 

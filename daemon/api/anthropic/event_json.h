@@ -13,12 +13,13 @@
 /* What a message costs. Zeros: it is not known yet. */
 struct fg_message_cost {
     uint32_t prompt, reused; /* tokens */
+    uint32_t written;        /* left in the cache; of these, written_long for an hour */
+    uint32_t written_long;
     uint32_t output;
-    bool writes; /* the prompt is left in the cache */
 };
 
-/* {"input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"}: the
- * first three are disjoint, and the prompt together. */
+/* {"input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens", ...}:
+ * the first three are disjoint, and the prompt together; the third is told apart once more. */
 json_t *fg_message_usage(const struct fg_message_cost *cost);
 
 /* What every message has; takes over `content` (NULL: that is left out) and `usage`. `stop_reason`:

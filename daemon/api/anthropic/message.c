@@ -78,8 +78,7 @@ static int read_request(struct message *m, struct fg_asking *a, struct fg_job_re
     rc = fg_openai_form(a, &r, &m->form, e);
     if (rc)
         return rc;
-    m->cost.writes = job->cache == FG_CACHE_READ_WRITE;
-    m->keeps = m->cost.writes && !job->show_control;
+    m->keeps = job->cache == FG_CACHE_READ_WRITE && !job->show_control;
     m->stream = a->stream = r.stream && !m->count;
     job->want_progress = m->stream; /* tells what the prompt costs */
     if (m->count)
@@ -219,6 +218,8 @@ static void done(struct message *m, const struct fg_job_event *e)
     m->account = e->account;
     m->cost.prompt = e->account.prompt_tokens;
     m->cost.reused = e->account.reused_tokens;
+    m->cost.written = e->account.written_tokens;
+    m->cost.written_long = e->account.written_long_tokens;
     if (m->count)
         return;
     fg_blocks_end(&m->blocks);
@@ -251,6 +252,8 @@ static bool event(struct fg_request *answer, size_t i, const struct fg_job_event
     case FG_EVENT_PROGRESS:
         m->cost.prompt = e->total;
         m->cost.reused = e->reused;
+        m->cost.written = e->written;
+        m->cost.written_long = e->written_long;
         start_message(m);
         break;
     case FG_EVENT_DELTA: fg_blocks_push(&m->blocks, (struct fg_str){e->text, e->text_bytes}); break;

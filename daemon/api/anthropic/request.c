@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/common/chat_text.h"
+#include "api/common/hint_json.h"
 #include "base/json_scan.h"
 #include "http/json_in.h"
 
@@ -26,7 +27,7 @@ static const struct fg_chat_row rows[] = {
     {"service_tier", FG_CHAT_NOTHING},
     {"inference_geo", FG_CHAT_NOTHING},
     {"context_management", FG_CHAT_NOTHING},
-    {"cache_control", FG_CHAT_NOTHING},
+    {"cache_control", FG_CHAT_OWN},
     {"container", FG_CHAT_NOTHING},
     {"betas", FG_CHAT_NOTHING},
     {"anthropic_beta", FG_CHAT_NOTHING},
@@ -50,6 +51,52 @@ static const struct fg_chat_row rows[] = {
 };
 
 static const struct fg_chat_members members = {"/v1/messages", rows, sizeof rows / sizeof *rows};
+
+int fg_anthropic_hint(struct fg_anthropic_hints *hints, struct fg_str block, const char *path,
+                      struct fg_str *value, struct fg_http_error *e)
+{
+    enum { SHORTER_S = 300 };
+    uint32_t seconds = 0;
+    char field[128];
+    int rc;
+
+    if (!fg_anthropic_find(block, FG_HINT_ANTHROPIC, value))
+        return 0;
+    snprintf(field, sizeof field, "%s%s" FG_HINT_ANTHROPIC, path, *path ? "." : "");
+    rc = fg_hint_check(*value, FG_HINT_ANTHROPIC, field, &seconds, e);
+    if (rc == 0 && hints->shorter && seconds > SHORTER_S)
+        rc = fg_http_fail(e, 400, field, NULL,
+                          "%s.ttl: found \"1h\", it must not come after one of \"5m\"; they count "
+                          "in the order tools, system, messages",
+                          field);
+    hints->shorter = hints->shorter || seconds <= SHORTER_S;
+    hints->n++;
+    return rc;
+}
+
+static int check_number(const struct fg_anthropic_hints *hints, struct fg_http_error *e)
+{
+    enum { MOST = 4 };
+
+    return hints->n <= MOST
+               ? 0
+               : fg_http_fail(e, 400, FG_HINT_ANTHROPIC, NULL,
+                              "A maximum of %d blocks with cache_control may be provided. Found "
+                              "%zu.",
+                              MOST, hints->n);
+}
+
+/* Of the body: where the prompt ends. */
+static int copy_hint(struct fg_str body, struct fg_anthropic_hints *hints, struct fg_buffer *chat,
+                     struct fg_http_error *e)
+{
+    struct fg_str value;
+    int rc = fg_anthropic_hint(hints, body, "", &value, e);
+
+    if (value.n)
+        fg_chat_member(chat, FG_HINT_ANTHROPIC, value);
+    return rc;
+}
 
 static int copy_limit(struct fg_str body, bool count, struct fg_buffer *chat,
                       struct fg_http_error *e)
@@ -87,9 +134,10 @@ static int copy_stop(struct fg_str body, struct fg_buffer *chat, struct fg_http_
     return 0;
 }
 
-static int one_tool(struct fg_str tool, size_t i, struct fg_buffer *tools, struct fg_http_error *e)
+static int one_tool(struct fg_str tool, size_t i, struct fg_anthropic_hints *hints,
+                    struct fg_buffer *tools, struct fg_http_error *e)
 {
-    struct fg_str type, name, description, schema;
+    struct fg_str type, name, description, schema, control;
     char path[32];
 
     snprintf(path, sizeof path, "tools[%zu]", i);
@@ -105,11 +153,20 @@ static int one_tool(struct fg_str tool, size_t i, struct fg_buffer *tools, struc
                             "%s: it must be {\"name\": string, \"description\": string, "
                             "\"input_schema\": object}",
                             path);
+    if (fg_anthropic_hint(hints, tool, path, &control, e))
+        return FG_EINVAL;
     fg_chat_tool(tools, name, description, schema);
+    if (control.n && !tools->failed) {
+        tools->n--; /* its bracket */
+        fg_buffer_str(tools, ",\"" FG_HINT_ANTHROPIC "\":");
+        fg_buffer_view(tools, control);
+        fg_buffer_str(tools, "}");
+    }
     return 0;
 }
 
-static int copy_tools(struct fg_str body, struct fg_buffer *chat, struct fg_http_error *e)
+static int copy_tools(struct fg_str body, struct fg_anthropic_hints *hints, struct fg_buffer *chat,
+                      struct fg_http_error *e)
 {
     struct fg_buffer tools = {0};
     struct fg_str list;
@@ -122,7 +179,7 @@ static int copy_tools(struct fg_str body, struct fg_buffer *chat, struct fg_http
         return fg_http_fail(e, 400, "tools", NULL, "tools: it must be an array");
     s.text = list;
     for (size_t i = 0; rc == 0 && fg_scan_next(&s); i++)
-        rc = one_tool(s.value, i, &tools, e);
+        rc = one_tool(s.value, i, hints, &tools, e);
     if (rc == 0) {
         fg_buffer_str(chat, chat->n ? ",\"tools\":[" : "{\"tools\":[");
         fg_buffer_add(chat, tools.p, tools.n);
@@ -218,12 +275,17 @@ static int check_servers(struct fg_str body, struct fg_http_error *e)
 }
 
 static int copy_messages(struct fg_str body, const struct fg_anthropic_options *opt,
-                         struct fg_buffer *chat, struct fg_http_error *e)
+                         struct fg_anthropic_hints *hints, struct fg_buffer *chat,
+                         struct fg_http_error *e)
 {
     struct fg_buffer messages = {0};
     bool goes_on = false;
-    int rc = fg_anthropic_messages(body, opt, &messages, &goes_on, e);
+    int rc = fg_anthropic_messages(body, opt, hints, &messages, &goes_on, e);
 
+    if (rc == 0)
+        rc = copy_hint(body, hints, chat, e);
+    if (rc == 0)
+        rc = check_number(hints, e);
     if (rc == 0) {
         fg_buffer_str(chat, ",\"messages\":[");
         fg_buffer_add(chat, messages.p, messages.n);
@@ -237,15 +299,16 @@ static int copy_messages(struct fg_str body, const struct fg_anthropic_options *
 int fg_anthropic_chat(struct fg_str body, const struct fg_anthropic_options *opt,
                       struct fg_buffer *chat, struct fg_http_error *e)
 {
+    struct fg_anthropic_hints hints = {.n = 0};
     struct fg_str whole = {"", 0};
     int rc;
 
     (void)fg_scan_whole(body, &whole);
     if ((rc = fg_chat_copy(&members, whole, chat, e)) ||
         (rc = copy_limit(whole, opt->count, chat, e)) || (rc = copy_stop(whole, chat, e)) ||
-        (rc = copy_tools(whole, chat, e)) || (rc = copy_tool_choice(whole, chat, e)) ||
+        (rc = copy_tools(whole, &hints, chat, e)) || (rc = copy_tool_choice(whole, chat, e)) ||
         (rc = copy_thinking(whole, chat, e)) || (rc = copy_format(whole, chat, e)) ||
         (rc = check_servers(whole, e)))
         return rc;
-    return copy_messages(whole, opt, chat, e);
+    return copy_messages(whole, opt, &hints, chat, e);
 }

@@ -41,6 +41,32 @@ void fg_chat_part(struct fg_chat_draft *m, struct fg_str quoted)
     fg_chat_part_after(m, "", quoted);
 }
 
+void fg_chat_part_member(struct fg_chat_draft *m, const char *name, struct fg_str value)
+{
+    if (m->parts.failed)
+        return;
+    if (!m->parts.n) {
+        fg_chat_hint(m, name, value);
+        return;
+    }
+    m->parts.n--; /* its bracket */
+    fg_buffer_str(&m->parts, ",\"");
+    fg_buffer_str(&m->parts, name);
+    fg_buffer_str(&m->parts, "\":");
+    fg_buffer_view(&m->parts, value);
+    fg_buffer_str(&m->parts, "}");
+    m->hinted = true;
+}
+
+void fg_chat_hint(struct fg_chat_draft *m, const char *name, struct fg_str value)
+{
+    fg_buffer_clear(&m->hint);
+    fg_buffer_str(&m->hint, ",\"");
+    fg_buffer_str(&m->hint, name);
+    fg_buffer_str(&m->hint, "\":");
+    fg_buffer_view(&m->hint, value);
+}
+
 void fg_chat_thought(struct fg_chat_draft *m, struct fg_str quoted)
 {
     fg_buffer_view(&m->reasoning, inside(quoted));
@@ -77,7 +103,8 @@ void fg_chat_draft_end(struct fg_chat_draft *m, struct fg_buffer *messages)
         fg_buffer_str(messages, ",\"tool_call_id\":");
         fg_buffer_add(messages, m->call_id.p, m->call_id.n);
     }
-    if (m->n_parts == 1 && !m->parts.failed) { /* a string takes less than a list */
+    fg_buffer_add(messages, m->hint.p, m->hint.n);
+    if (m->n_parts == 1 && !m->hinted && !m->parts.failed) { /* a string takes less than a list */
         fg_buffer_str(messages, ",\"content\":");
         fg_buffer_add(messages, m->parts.p + sizeof PART - 1, m->parts.n - sizeof PART);
     } else if (m->parts.n || !m->calls.n) {
@@ -96,7 +123,8 @@ void fg_chat_draft_end(struct fg_chat_draft *m, struct fg_buffer *messages)
         fg_buffer_str(messages, "]");
     }
     fg_buffer_str(messages, "}");
-    if (m->parts.failed || m->reasoning.failed || m->calls.failed || m->call_id.failed)
+    if (m->parts.failed || m->reasoning.failed || m->calls.failed || m->call_id.failed ||
+        m->hint.failed)
         messages->failed = true;
     fg_chat_draft_finish(m);
 }
@@ -107,7 +135,9 @@ void fg_chat_draft_finish(struct fg_chat_draft *m)
     fg_buffer_finish(&m->reasoning);
     fg_buffer_finish(&m->calls);
     fg_buffer_finish(&m->call_id);
+    fg_buffer_finish(&m->hint);
     m->n_parts = 0;
+    m->hinted = false;
 }
 
 static bool changes_nothing(struct fg_str v)

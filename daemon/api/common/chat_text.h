@@ -14,12 +14,18 @@
 struct fg_chat_draft {
     const char *role; /* static */
     struct fg_buffer parts, reasoning, calls, call_id;
+    struct fg_buffer hint; /* a member of the message */
     size_t n_parts;
+    bool hinted; /* one of the parts has another member */
 };
 
 void fg_chat_part(struct fg_chat_draft *m, struct fg_str quoted);
 /* The same with plain words before it, which hold nothing that JSON escapes. */
 void fg_chat_part_after(struct fg_chat_draft *m, const char *words, struct fg_str quoted);
+/* A further member of the part that was added last, or where there is none, of the message. */
+void fg_chat_part_member(struct fg_chat_draft *m, const char *name, struct fg_str value);
+/* A further member of the message; the last one counts. */
+void fg_chat_hint(struct fg_chat_draft *m, const char *name, struct fg_str value);
 void fg_chat_thought(struct fg_chat_draft *m, struct fg_str quoted);
 /* `arguments` is a string with its quotes, or an object, of which one is made. */
 void fg_chat_call(struct fg_chat_draft *m, struct fg_str id, struct fg_str name,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/common/hint_json.h"
 #include "base/json_scan.h"
 #include "http/json_in.h"
 #include "request_json.h"
@@ -163,7 +164,7 @@ static int copy_text(struct fg_str part, char **out, struct fg_http_error *e)
 static bool is_ours(struct fg_str name)
 {
     return fg_scan_is(name, "role") || fg_scan_is(name, "content") || fg_scan_is(name, "name") ||
-           fg_scan_is(name, "tool_calls");
+           fg_scan_is(name, "tool_calls") || fg_hint_is(name);
 }
 
 /* What the template gets of the message as it was written: calls, and members that are of no
@@ -358,9 +359,13 @@ static int read_tools(const json_t *body, struct fg_str text, struct fg_api_requ
         return 0;
     out->tools = true;
     (void)fg_scan_find(text, "tools", &list);
+    if (fg_hint_strip_tools(list, &out->job.tools_json))
+        return fg_json_nomem(e);
+    if (out->job.tools_json)
+        list = (struct fg_str){out->job.tools_json, strlen(out->job.tools_json)};
     if (choice.call)
         r = force_calls(body, &choice, list, &out->job, e);
-    return r ? r : copy_text(list, &out->job.tools_json, e);
+    return r || out->job.tools_json ? r : copy_text(list, &out->job.tools_json, e);
 }
 
 /* Variables that a template gets from elsewhere, or that would undo what the request says. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/common/completion.h"
+#include "api/common/hint_json.h"
 #include "http/json_in.h"
 
 enum { MAX_CHOICES = 128 };
@@ -278,7 +279,8 @@ int fg_api_request_parse_choice(const json_t *body, const struct fg_api_choice *
         (r = fg_api_request_rules(body, info, out, e)) ||
         (r = fg_api_request_form(body, choice->text, out, e)) ||
         (r = fg_api_request_sampling(body, &out->job.sampling, e)) ||
-        (r = read_choices(body, out, e)) || (r = read_input(body, choice, info, out, e)))
+        (r = read_choices(body, out, e)) || (r = read_input(body, choice, info, out, e)) ||
+        (r = fg_hint_read(body, &out->job, e)))
         fg_api_request_finish(out);
     out->job.sampling.seed += choice->number;
     return r;

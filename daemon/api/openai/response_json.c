@@ -26,10 +26,11 @@ static const char *finish_name(enum fg_finish_reason finish)
 
 static json_t *usage_json(const struct fg_answer_cost *c)
 {
-    return json_pack("{s:I, s:I, s:I, s:{s:I}}", "prompt_tokens", (json_int_t)c->prompt_tokens,
+    return json_pack("{s:I, s:I, s:I, s:{s:I, s:I}}", "prompt_tokens", (json_int_t)c->prompt_tokens,
                      "completion_tokens", (json_int_t)c->completion_tokens, "total_tokens",
                      (json_int_t)(c->prompt_tokens + c->completion_tokens), "prompt_tokens_details",
-                     "cached_tokens", (json_int_t)c->cached_tokens);
+                     "cached_tokens", (json_int_t)c->cached_tokens, "cache_write_tokens",
+                     (json_int_t)c->written_tokens);
 }
 
 /* What every answer and chunk begins with. Takes over `choices`. */

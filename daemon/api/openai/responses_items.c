@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/common/chat_text.h"
+#include "api/common/hint_json.h"
 #include "base/json_scan.h"
 #include "http/json_in.h"
 #include "responses_request.h"
@@ -70,6 +71,22 @@ static int refuse_part(struct writing *w, struct fg_str part)
     return refuse(w, "{\"type\": \"input_text\" or \"output_text\", \"text\": string}");
 }
 
+/* Where the part says that its end comes again. */
+static int hint(struct writing *w, struct fg_str part)
+{
+    struct fg_str value;
+    uint32_t seconds = 0;
+    char path[sizeof w->path + 32];
+    int rc;
+
+    if (!fg_responses_find(part, FG_HINT_OPENAI, &value))
+        return 0;
+    snprintf(path, sizeof path, "%s." FG_HINT_OPENAI, w->path);
+    rc = fg_hint_check(value, FG_HINT_OPENAI, path, &seconds, w->e);
+    fg_chat_part_member(&w->now, FG_HINT_OPENAI, value);
+    return rc;
+}
+
 /* A string, or a list of parts. */
 static int content(struct writing *w, struct fg_str content)
 {
@@ -89,6 +106,8 @@ static int content(struct writing *w, struct fg_str content)
         if (!is_text(s.value, &text))
             return refuse_part(w, s.value);
         fg_chat_part(&w->now, text);
+        if (hint(w, s.value))
+            return FG_EINVAL;
     }
     return 0;
 }

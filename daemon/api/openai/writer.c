@@ -453,6 +453,7 @@ static struct fg_answer_cost cost_of(const struct fg_writer *w)
         if (i % w->of_prompt == 0) {
             cost.prompt_tokens += a->prompt_tokens;
             cost.cached_tokens += a->reused_tokens;
+            cost.written_tokens += a->written_tokens;
         }
     }
     return cost;

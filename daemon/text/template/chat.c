@@ -251,53 +251,6 @@ static void take_text(const struct fg_jinja_result *r, size_t from, size_t to,
     }
 }
 
-/* Where the last part of a message begins, when the template wrote its content in one piece, maybe
- * without the blanks around it. */
-static size_t find_part(const struct fg_jinja_result *r, const struct fg_chat_message *m,
-                        size_t message)
-{
-    for (size_t i = 0; i < r->n_spans; i++) {
-        const struct fg_jinja_span *s = &r->spans[i];
-        size_t skip = 0;
-
-        if (!fg_chat_of_content(s, message))
-            continue;
-        while (s->length < m->content.n && skip < m->content.n &&
-               fg_chat_is_blank(m->content.p[skip]) && m->content.p[skip] != r->text[s->offset])
-            skip++;
-        if (m->last_part < skip || m->last_part - skip > s->length ||
-            m->content.n - skip < s->length ||
-            memcmp(m->content.p + skip, r->text + s->offset, s->length) != 0)
-            return FG_CHAT_NOWHERE;
-        return s->offset + m->last_part - skip;
-    }
-    return FG_CHAT_NOWHERE;
-}
-
-/* Places where it is worth to keep a state, in the result. A template that writes no turns has
- * none. */
-static void find_places(const struct fg_jinja_result *r, const struct fg_chat_request *request,
-                        struct fg_chat_text *t)
-{
-    size_t user = FG_CHAT_NOWHERE;
-
-    for (size_t i = 0; i < request->n_messages; i++)
-        if (is(request->messages[i].role, "user"))
-            user = i;
-    for (size_t i = 0; i < r->n_turns; i++) {
-        const struct fg_jinja_range *turn = &r->turns[i];
-
-        if (turn->message >= request->n_messages)
-            continue;
-        if (t->head_end == FG_CHAT_NOWHERE && !is(request->messages[turn->message].role, "system"))
-            t->head_end = turn->offset;
-        if (turn->message == user && t->last_user == FG_CHAT_NOWHERE)
-            t->last_user = turn->offset;
-    }
-    if (user != FG_CHAT_NOWHERE && request->messages[user].last_part > 0)
-        t->last_part = find_part(r, &request->messages[user], user);
-}
-
 /* A place in the result, in the text of which `bytes` were taken and words put in. */
 static size_t move_place(size_t place, size_t bytes, const struct fg_chat_words_list *words)
 {
@@ -350,6 +303,9 @@ static void compose(const struct fg_jinja_result *r, size_t bytes,
     t->head_end = move_place(t->head_end, bytes, words);
     t->last_user = move_place(t->last_user, bytes, words);
     t->last_part = move_place(t->last_part, bytes, words);
+    t->first_end = move_place(t->first_end, bytes, words);
+    for (size_t i = 0; i < FG_CHAT_MARKS; i++)
+        t->marks[i] = move_place(t->marks[i], bytes, words);
 }
 
 /* Behind what the last message says; or all of the message that goes on. */
@@ -419,8 +375,7 @@ int fg_chat_render(const struct fg_chat *c, const struct fg_chat_request *reques
     size_t bytes;
     int rc = check(&p->wants, request, err);
 
-    *out = (struct fg_chat_text){
-        .head_end = FG_CHAT_NOWHERE, .last_user = FG_CHAT_NOWHERE, .last_part = FG_CHAT_NOWHERE};
+    *out = (struct fg_chat_text){.n_content = 0};
     if (rc)
         return rc;
     rc = fg_chat_run(c, p, request, &r, &why);
@@ -431,7 +386,8 @@ int fg_chat_render(const struct fg_chat *c, const struct fg_chat_request *reques
         rc = find_final(&r, request->n_messages - 1, &bytes, err);
     if (rc == 0) {
         rc = fg_chat_find_words(c, p, request, &r, &words);
-        find_places(&r, request, out);
+        if (rc == 0)
+            rc = fg_chat_find_places(c, p, request, &r, out);
         compose(&r, bytes, &form, &words, out);
         if (rc || out->text.failed)
             rc = fg_fail(err, FG_ENOMEM, "no memory for a chat");

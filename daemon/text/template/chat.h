@@ -60,6 +60,19 @@ struct fg_chat_message {
     struct fg_str extra;   /* a JSON object: further members, given to the template; or empty */
 };
 
+/* A place in a chat that somebody wants to know in its text. */
+enum { FG_CHAT_MARKS = 8 };
+enum fg_chat_mark_kind {
+    FG_CHAT_MARK_CONTENT, /* behind `at` bytes of a message's content */
+    FG_CHAT_MARK_TURN,    /* behind all that is written of a message */
+    FG_CHAT_MARK_TOOL,    /* behind a tool */
+};
+struct fg_chat_mark {
+    enum fg_chat_mark_kind kind;
+    size_t index; /* of the message, of the tool */
+    size_t at;
+};
+
 struct fg_chat_request {
     const struct fg_chat_message *messages;
     size_t n_messages;          /* at least 1 */
@@ -68,6 +81,8 @@ struct fg_chat_request {
     bool add_generation_prompt; /* end with the header of the answer */
     bool continue_final;        /* end with the content of the last message, which goes on */
     int64_t now;                /* seconds since 1970, for the template's clock */
+    const struct fg_chat_mark *marks;
+    size_t n_marks; /* FG_CHAT_MARKS at most */
     /* How the model answers, its vocabulary looked at too; NULL: as the template tells it. */
     const struct fg_answer_form *form;
 };
@@ -85,9 +100,12 @@ struct fg_chat_text {
     size_t n_content;
     size_t content_cap;
     size_t head_end; /* where the first turn that is not of the system begins, or FG_CHAT_NOWHERE */
+    size_t first_end; /* where that turn ends, or FG_CHAT_NOWHERE */
     size_t last_user; /* where the last user message begins, or FG_CHAT_NOWHERE */
     size_t last_part; /* where its last part does; FG_CHAT_NOWHERE: it has one part, or none is */
-    enum fg_answer_start start; /* where the answer begins */
+    size_t marks[FG_CHAT_MARKS]; /* of the request's; FG_CHAT_NOWHERE: the template has no such
+                                  * place, or does not tell it */
+    enum fg_answer_start start;  /* where the answer begins */
 };
 
 /* Renders, within fg_jinja_default_limits. An answer that is known as it was spoken is written so

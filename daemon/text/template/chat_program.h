@@ -44,6 +44,11 @@ int fg_chat_run(const struct fg_chat *c, const struct fg_chat_program *p,
 /* Finds out what the program wants. FG_ENOMEM. */
 int fg_chat_probe(const struct fg_chat *c, struct fg_chat_program *p);
 
+/* The places of `out` in the result, as they are before words are put in. FG_ENOMEM. */
+int fg_chat_find_places(const struct fg_chat *c, const struct fg_chat_program *p,
+                        const struct fg_chat_request *request, const struct fg_jinja_result *r,
+                        struct fg_chat_text *out);
+
 /* Whether a span of output came from that message's content. */
 bool fg_chat_of_content(const struct fg_jinja_span *s, size_t message);
 
