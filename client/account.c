@@ -82,10 +82,36 @@ static int read_diverged(const struct fg_client_json *j, struct fg_client_accoun
     rc = rc < 0 ? rc : read_text(&d, "before", a->before, sizeof a->before);
     rc = rc < 0 ? rc : read_text(&d, "prompt", a->prompt, sizeof a->prompt);
     rc = rc < 0 ? rc : read_text(&d, "stored", a->stored, sizeof a->stored);
+    rc = rc < 0 ? rc : read_text(&d, "rule", a->rule, sizeof a->rule);
     if (rc == 0) {
         a->diverged_at = (int64_t)token;
     }
     return rc;
+}
+
+/* As many names as there is room for. */
+static void read_repaired(const json_t *object, struct fg_client_account *a)
+{
+    const json_t *names = json_object_get(object, "repaired"), *name;
+    size_t i, n = 0;
+
+    json_array_foreach(names, i, name)
+    {
+        size_t bytes = json_string_length(name);
+
+        if (n + bytes + 3 > sizeof a->repaired) {
+            break;
+        }
+        if (n) {
+            memcpy(a->repaired + n, ", ", 2);
+            n += 2;
+        }
+        if (bytes) {
+            memcpy(a->repaired + n, json_string_value(name), bytes);
+        }
+        n += bytes;
+        a->repaired[n] = '\0';
+    }
 }
 
 int fg_client_account_read(const json_t *object, struct fg_client_account *out, struct fg_err *err)
@@ -99,5 +125,6 @@ int fg_client_account_read(const json_t *object, struct fg_client_account *out, 
     rc = rc < 0 ? rc : read_source(&j, &out->source);
     rc = rc < 0 ? rc : read_times(&j, out);
     rc = rc < 0 ? rc : read_text(&j, "reason", out->reason, sizeof out->reason);
+    read_repaired(object, out);
     return rc < 0 ? rc : read_diverged(&j, out);
 }

@@ -12,6 +12,7 @@ enum option_id {
     OPT_ALIAS = 256,
     OPT_ANY_MODEL,
     OPT_KEEP_BILLING,
+    OPT_REPAIR_RULES,
     OPT_CORS,
     OPT_QUEUE,
     OPT_CHAT_TEMPLATE,
@@ -51,6 +52,7 @@ static const struct option options[] = {
     {"alias", required_argument, NULL, OPT_ALIAS},
     {"any-model", no_argument, NULL, OPT_ANY_MODEL},
     {"keep-billing-header", no_argument, NULL, OPT_KEEP_BILLING},
+    {"repair-rules", required_argument, NULL, OPT_REPAIR_RULES},
     {"cors", required_argument, NULL, OPT_CORS},
     {"queue", required_argument, NULL, OPT_QUEUE},
     {"chat-template", required_argument, NULL, OPT_CHAT_TEMPLATE},
@@ -383,12 +385,18 @@ static int set_numerics(struct fg_config *c, struct fg_err *err)
 }
 
 /* Read here: later the process may open no files that it does not need. */
-static int set_chat_template(struct fg_config *c, struct fg_err *err)
+static int set_text(struct fg_config *c, int id, struct fg_err *err)
 {
     struct fg_err why = {0};
-    int rc = fg_chat_template_read(optarg, &c->chat_template, &why);
+    bool rules = id == OPT_REPAIR_RULES;
+    int rc;
 
-    return rc ? fg_fail(err, rc, "--chat-template: %.400s", why.text) : 0;
+    if (rules)
+        fg_repair_destroy(c->repair); /* of several the last one counts */
+    rc = rules ? fg_repair_read(optarg, &c->repair, &why)
+               : fg_chat_template_read(optarg, &c->chat_template, &why);
+    return rc ? fg_fail(err, rc, "--%s: %.400s", rules ? "repair-rules" : "chat-template", why.text)
+              : 0;
 }
 
 static int set(struct fg_config *c, int id, struct fg_err *err)
@@ -404,7 +412,8 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
     case OPT_KEEP_BILLING: c->keep_billing = true; return 0;
     case OPT_CORS: return add_origin(c, optarg, err);
     case OPT_QUEUE: return set_number(&c->queue, "queue", optarg, (struct range){1, 65536, 1}, err);
-    case OPT_CHAT_TEMPLATE: return set_chat_template(c, err);
+    case OPT_CHAT_TEMPLATE:
+    case OPT_REPAIR_RULES: return set_text(c, id, err);
     case OPT_DEVICE: return set_string(&c->device, "device", optarg, err);
     case OPT_KV:
     case OPT_SANDBOX:
@@ -528,28 +537,6 @@ static int resolve(struct fg_config *c, struct fg_err *err)
     return 0;
 }
 
-void fg_config_flow_options(const struct fg_config *c, struct fg_flow_options *out)
-{
-    *out = (struct fg_flow_options){.model_path = c->model,
-                                    .model_name = c->alias,
-                                    .chat_template = {c->chat_template.p, c->chat_template.n},
-                                    .device = c->device,
-                                    .kv_type = c->kv_type,
-                                    .numerics = c->numerics,
-                                    .tune = c->tune ? FG_TUNE_ONCE : FG_TUNE_NEVER,
-                                    .n_ctx = c->ctx,
-                                    .n_seq = c->parallel,
-                                    .n_batch = c->batch,
-                                    .max_jobs = c->queue,
-                                    .cache_dir = c->cache_dir,
-                                    .cache_bytes = c->cache_bytes,
-                                    .vram_bytes = c->vram_bytes,
-                                    .ram_bytes = c->ram_bytes,
-                                    .cache_write_budget = c->cache_write_budget,
-                                    .import_keys = c->import_keys,
-                                    .n_import_keys = c->n_import_keys};
-}
-
 /* An eighth of the machine's memory. */
 static uint64_t default_ram(void)
 {
@@ -585,6 +572,7 @@ void fg_config_finish(struct fg_config *c)
     free(c->alias);
     free(c->device);
     fg_buffer_finish(&c->chat_template);
+    fg_repair_destroy(c->repair);
     free(c->cache_dir);
     free(c->pipeline_dir);
     free(c->socket);

@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "model/engine.h"
+#include "text/repair/repair.h"
 
 enum { FG_MAX_API_KEYS = 1024, FG_MAX_IMPORT_KEYS = 1024, FG_MAX_TENANT_NAME = 64 };
 
@@ -36,6 +37,7 @@ struct fg_config {
     bool json; /* of the plan, of the tuning */
     char *model, *device;
     struct fg_buffer chat_template; /* the text of --chat-template */
+    struct fg_repair *repair;       /* the rules of --repair-rules, or NULL */
     char *alias;                    /* the first that was given */
     struct fg_config_list aliases;  /* the others */
     bool keep_billing;              /* the line that says who pays stays in prompts */

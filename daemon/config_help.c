@@ -11,6 +11,8 @@ static const char help_text[] =
     "      --any-model        requests may name any model, and get this one\n"
     "      --keep-billing-header  the first system block of Claude Code, which says who pays,\n"
     "                         stays in the prompt\n"
+    "      --repair-rules F   move lines of prompts that change with every request, like the time\n"
+    "                         of day, or leave them out: docs/repair-rules.md\n"
     "      --chat-template T  how conversations become prompts: a file, or one of the names "
     "chatml\n"
     "                         and minimax-m1 (default: the template in the model's file)\n"

@@ -41,6 +41,22 @@ static void print_text(const char *label, const char *text)
     puts("\"");
 }
 
+/* As it stands in a file of rules. */
+static void print_rule(const char *rule)
+{
+    puts("That is inside of a line that changes. This rule moves it out of the way, in the file of\n"
+         "fulgurd --repair-rules (docs/repair-rules.md):\n");
+    while (*rule) {
+        size_t n = strcspn(rule, "\n");
+
+        printf("    ");
+        fg_cli_terminal_write(stdout, rule, n);
+        puts("");
+        rule += n + (rule[n] == '\n');
+    }
+    puts("");
+}
+
 static void print_ms(const char *label, double ms)
 {
     if (ms < 0) {
@@ -59,11 +75,19 @@ static void print(const struct fg_client_forecast *f)
            fg_client_source_name(a->source));
     printf("%-12s %llu tokens\n", "recomputed", (unsigned long long)a->recomputed_tokens);
     printf("%-12s %s\n", "reason", *a->reason ? a->reason : "-");
+    if (*a->repaired) {
+        printf("%-12s by ", "repaired");
+        fg_cli_terminal_write(stdout, a->repaired, strlen(a->repaired));
+        puts("");
+    }
     if (a->diverged_at >= 0) {
         printf("%-12s token %lld\n", "diverged at", (long long)a->diverged_at);
         print_text("after", a->before);
         print_text("the prompt", a->prompt);
         print_text("stored", a->stored);
+    }
+    if (*a->rule) {
+        print_rule(a->rule);
     }
     print_ms("restore", a->restore_ms);
     print_ms("prefill", a->prefill_ms);

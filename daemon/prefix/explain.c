@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_TOKENS = 12 };
+#include "text/repair/repair.h"
+
+enum { TEXT_TOKENS = 12, LINE_TOKENS = 96 /* of a line, before and behind where prompts part */ };
 
 /* The tokens' text, as much as fits in whole tokens; from the end when `tail`. */
 static uint32_t text_of(const struct fg_tokenizer *t, const int32_t *tokens, uint32_t n, bool tail,
@@ -59,6 +61,99 @@ static void begin_nearest(const struct fg_prefix_cache *r, const struct fg_expla
     fg_cache_on_reader(r->cache, &e->call);
 }
 
+/* A line in which prompts part. */
+struct parting {
+    struct fg_buffer text;
+    size_t at; /* bytes before */
+};
+
+static const char *line_end(const char *piece, size_t bytes)
+{
+    return bytes ? memchr(piece, '\n', bytes) : NULL;
+}
+
+/* Appends tokens up to the end of a line. */
+static void add_line(const struct fg_tokenizer *t, const int32_t *tokens, uint32_t n,
+                     struct fg_buffer *out)
+{
+    const char *end = NULL;
+
+    for (uint32_t i = 0; i < n && !end && !fg_tokenizer_is_control(t, tokens[i]); i++) {
+        size_t bytes;
+        const char *piece = fg_tokenizer_piece(t, tokens[i], &bytes);
+
+        end = line_end(piece, bytes);
+        fg_buffer_add(out, piece, end ? (size_t)(end - piece) : bytes);
+    }
+}
+
+/* The beginning of the line that token `at` is in; false where it is longer than is looked at. */
+static bool begin_line(const struct fg_tokenizer *t, const struct fg_explain_prompt *p, uint32_t at,
+                       struct parting *line)
+{
+    uint32_t from = at;
+    const char *end;
+
+    while (from > 0 && at - from < LINE_TOKENS && !fg_tokenizer_is_control(t, p->tokens[from - 1])) {
+        size_t bytes;
+        const char *piece = fg_tokenizer_piece(t, p->tokens[--from], &bytes);
+
+        if (line_end(piece, bytes))
+            break;
+    }
+    for (uint32_t i = from; i < at; i++) {
+        size_t bytes;
+        const char *piece = fg_tokenizer_piece(t, p->tokens[i], &bytes);
+
+        fg_buffer_add(&line->text, piece, bytes);
+    }
+    if (line->text.failed || at - from >= LINE_TOKENS)
+        return false;
+    end = line->text.n ? memrchr(line->text.p, '\n', line->text.n) : NULL;
+    if (end) {
+        size_t skip = (size_t)(end - line->text.p) + 1;
+
+        memmove(line->text.p, line->text.p + skip, line->text.n - skip);
+        line->text.n -= skip;
+    }
+    line->at = line->text.n;
+    return true;
+}
+
+static bool suggest_for(const struct fg_tokenizer *t, const int32_t *rest, uint32_t n,
+                        enum fg_repair_where where, struct parting *line, struct fg_buffer *rule)
+{
+    line->text.n = line->at;
+    fg_buffer_clear(rule);
+    add_line(t, rest, least(n, LINE_TOKENS), &line->text);
+    return !line->text.failed && line->text.p &&
+           fg_repair_suggest((struct fg_str){line->text.p, line->text.n}, line->at, where, rule) &&
+           !rule->failed && rule->n <= FG_WHY_RULE;
+}
+
+/* A rule for the line in which the prompt parts from `stored`, n tokens, where it is one that
+ * changes with time in both. */
+static void suggest(const struct fg_tokenizer *t, const struct fg_explain_prompt *p,
+                    const int32_t *stored, uint32_t n, struct fg_cache_why *why)
+{
+    uint32_t at = (uint32_t)why->diverged_at;
+    enum fg_repair_where where =
+        at < p->head_end ? FG_REPAIR_SYSTEM : FG_REPAIR_FIRST_MESSAGE;
+    struct parting line = {.at = 0};
+    struct fg_buffer rule = {0}, other = {0};
+
+    if (at < p->first_end && begin_line(t, p, at, &line) &&
+        suggest_for(t, stored, n, where, &line, &other) &&
+        suggest_for(t, p->tokens + at, p->n_tokens - at, where, &line, &rule) &&
+        rule.n == other.n && memcmp(rule.p, other.p, rule.n) == 0) {
+        memcpy(why->rule, rule.p, rule.n);
+        why->rule_bytes = (uint32_t)rule.n;
+    }
+    fg_buffer_finish(&line.text);
+    fg_buffer_finish(&rule);
+    fg_buffer_finish(&other);
+}
+
 /* Fills where and how the prompt parts from `stored`, a block behind the found ones. */
 static void tell(const struct fg_tokenizer *t, const struct fg_explain_prompt *p, uint32_t common,
                  const int32_t *stored, struct fg_cache_why *why)
@@ -71,6 +166,7 @@ static void tell(const struct fg_tokenizer *t, const struct fg_explain_prompt *p
         text_of(t, p->tokens + at, least(p->n_tokens - at, TEXT_TOKENS), false, why->prompt);
     why->stored_bytes = text_of(t, stored + common, least(FG_BLOCK_TOKENS - common, TEXT_TOKENS),
                                 false, why->stored);
+    suggest(t, p, stored + common, FG_BLOCK_TOKENS - common, why);
 }
 
 /* A state behind one of the blocks that were found but not restored: what became of it. */

@@ -42,7 +42,7 @@ static inline const char *fg_reason_name(enum fg_cache_reason reason)
     return "unknown";
 }
 
-enum { FG_WHY_TEXT = 128 };
+enum { FG_WHY_TEXT = 128, FG_WHY_RULE = 320 };
 
 struct fg_cache_why {
     enum fg_cache_reason reason;
@@ -51,6 +51,10 @@ struct fg_cache_why {
      * prompt's that agrees the longest. A dozen tokens each, not NUL-terminated. */
     char before[FG_WHY_TEXT], prompt[FG_WHY_TEXT], stored[FG_WHY_TEXT];
     uint32_t before_bytes, prompt_bytes, stored_bytes;
+    /* A rule that would have moved the line in which it does, as it stands in a file of rules
+     * (text/repair/); none: no bytes. */
+    char rule[FG_WHY_RULE];
+    uint32_t rule_bytes;
 };
 
 #endif

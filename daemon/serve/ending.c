@@ -11,6 +11,8 @@ bool fg_ending_done(struct fg_flow *flow, struct fg_job *job)
     struct fg_explain_prompt p = {.prefix = &job->prefix,
                                   .tokens = job->tokens,
                                   .n_tokens = job->n_prompt,
+                                  .head_end = job->head_end,
+                                  .first_end = job->first_end,
                                   .found = job->explanation.found};
 
     if (job->explains && fg_explain_pending(&job->explanation))

@@ -285,6 +285,7 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         flow->runner.prefix_cache.rate = &flow->prefill_rate;
         flow->runner.prefix_cache.wake = &flow->gpu_queue;
         measure(flow, opt);
+        flow->repair = opt->repair;
         rc = fg_vocabulary_init(&flow->vocabulary, flow->runner.gguf, flow->n_vocab,
                                 opt->chat_template, err);
     }

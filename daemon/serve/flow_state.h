@@ -28,6 +28,7 @@ struct fg_text_thread {
 struct fg_flow {
     struct fg_runner runner; /* the GPU thread's once it runs */
     struct fg_vocabulary vocabulary;
+    const struct fg_repair *repair; /* or NULL */
     struct fg_host_tier *host; /* the runner's */
     struct fg_cache *cache;    /* or NULL */
     struct fg_spoken spoken;

@@ -5,7 +5,7 @@
 
 bool fg_hints_at(const struct fg_job *job, uint32_t at)
 {
-    for (size_t i = 0; i < job->req.n_hints; i++)
+    for (size_t i = 0; i < job->n_hints; i++)
         if (job->hints[i].at && job->hints[i].at == at)
             return true;
     return false;
@@ -24,7 +24,7 @@ void fg_hints_settle(const struct fg_flow *flow, struct fg_job *job)
 
     if (!job->caching)
         return;
-    for (size_t i = 0; i < job->req.n_hints; i++) {
+    for (size_t i = 0; i < job->n_hints; i++) {
         uint32_t at = job->hints[i].at, seconds = job->hints[i].seconds;
 
         if (at && seconds && cache)

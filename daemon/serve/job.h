@@ -137,6 +137,7 @@ struct fg_job_request {
     bool continue_final;   /* FG_PROMPT_CHAT: that message has no end, and the answer goes on */
     struct fg_cache_hint hints[FG_HINTS];
     size_t n_hints;
+    bool billing_left_out; /* who pays was said in the prompt, and is not any more */
     struct fg_tenant tenant;
     char who[FG_JOB_WHO]; /* who asks, for the log: fg_tenant_who() */
     int32_t max_tokens;   /* -1: until the context is full */
@@ -209,6 +210,8 @@ static inline const char *fg_source_name(enum fg_cache_source source)
     return "none";
 }
 
+enum { FG_REPAIRED_NAMES = 32 };
+
 /* What a job cost and what was reused. Times in milliseconds. */
 struct fg_job_account {
     uint32_t prompt_tokens, completion_tokens;
@@ -217,6 +220,9 @@ struct fg_job_account {
     /* Prompt tokens left in the caches that were not there: whole blocks. Of these, before a hint of
      * FG_HINT_LONG_S or more. */
     uint32_t written_tokens, written_long_tokens;
+    /* The rules by which the prompt was repaired; names live as long as the flow. */
+    const char *repaired[FG_REPAIRED_NAMES];
+    uint32_t n_repaired;
     enum fg_cache_source source;
     double queue_ms, restore_ms, prefill_ms, first_token_ms, decode_ms;
     double saved_ms; /* what computing the reused tokens would have taken, as measured so far; 0

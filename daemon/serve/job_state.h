@@ -18,7 +18,7 @@
 
 struct fg_flow;
 
-enum { FG_BOUNDS = 3 /* named places in a chat */ };
+enum { FG_BOUNDS = 3 /* named places in a chat */, FG_PLACES = 9 /* others */ };
 
 /* A token that was chosen and not told yet. */
 struct fg_fresh {
@@ -50,10 +50,14 @@ struct fg_job {
      * start of the last user message, and of its last part: others are likely to part there. 0:
      * none. */
     uint32_t bounds[FG_BOUNDS];
-    /* What the request's hints say: boundaries in tokens, as above; 0: there is no such place. */
+    /* What the request's hints say, and where lines were moved behind a text: boundaries in tokens,
+     * as above; 0: there is no such place. What is kept there stays so many seconds. */
     struct {
         uint32_t at, seconds;
-    } hints[FG_HINTS];
+    } hints[FG_PLACES];
+    size_t n_hints;
+    uint32_t head_end, first_end; /* of a chat: tokens before its first turn that is not of the
+                                   * system, and before that one's end; 0: unknown */
     enum fg_answer_start start; /* of a chat */
     uint32_t max_new;           /* tokens to generate at most */
     struct fg_rules rules;

@@ -9,6 +9,7 @@
 #include "flow_state.h"
 #include "job_state.h"
 #include "prompt.h"
+#include "repairs.h"
 #include "text/tools/tool_schemas.h"
 
 enum { LARGE_BYTES = 1 << 16 /* which take a few milliseconds */ };
@@ -77,15 +78,22 @@ static void free_messages(struct fg_chat_message *messages, size_t n)
 
 /* Where a chat's parts lie. */
 struct chat_places {
+    bool whole; /* it is not to be computed, may be longer than the context, and nobody asks */
     size_t bounds[FG_BOUNDS]; /* tokens before the first turn, before the last user message, and
                                * before its last part; 0: there is none */
-    size_t hints[FG_HINTS];   /* tokens before those of the request that lie in the chat; 0 */
+    size_t head_end, first_end; /* tokens before the first turn, and before its end; 0 */
+    /* Tokens before what the request's hints name, and before what was moved; 0. */
+    size_t marks[FG_CHAT_MARKS];
+    uint32_t seconds[FG_CHAT_MARKS]; /* that what is kept there is to stay */
+    size_t n_marks;
+    uint32_t repaired; /* by which rules: fg_repair_name() */
     enum fg_answer_start start;
 };
+_Static_assert(FG_CHAT_MARKS + 1 == FG_PLACES, "those, and the prompt's end");
 
-/* Those of the request that lie in the chat; from[i] is the one that mark i is of. */
-static size_t marks_of(const struct fg_job_request *req, struct fg_chat_mark marks[FG_HINTS],
-                       size_t from[FG_HINTS])
+/* The hints of the request that lie in the chat, as marks. */
+static size_t marks_of(const struct fg_job_request *req, struct fg_chat_mark marks[FG_CHAT_MARKS],
+                       uint32_t seconds[FG_CHAT_MARKS])
 {
     static const enum fg_chat_mark_kind kinds[] = {[FG_HINT_CONTENT] = FG_CHAT_MARK_CONTENT,
                                                    [FG_HINT_MESSAGE] = FG_CHAT_MARK_TURN,
@@ -97,7 +105,7 @@ static size_t marks_of(const struct fg_job_request *req, struct fg_chat_mark mar
 
         if (h->place == FG_HINT_PROMPT)
             continue;
-        from[n] = i;
+        seconds[n] = h->seconds;
         marks[n++] = (struct fg_chat_mark){kinds[h->place], h->index, h->at};
     }
     return n;
@@ -127,18 +135,57 @@ static struct fg_chat_message *messages_of(const struct fg_job_request *req)
     return messages;
 }
 
-/* places NULL: it is not to be computed, and may be longer than the context. */
+static void find_places(const struct fg_vocabulary *v, const struct fg_chat_text *text,
+                        const int32_t *ids, size_t n, struct chat_places *places)
+{
+    places->start = text->start;
+    places->head_end = places->bounds[0] = tokens_before(v, ids, n, text->head_end);
+    places->bounds[1] = tokens_before(v, ids, n, text->last_user);
+    places->bounds[2] = tokens_before(v, ids, n, text->last_part);
+    places->first_end = tokens_before(v, ids, n, text->first_end);
+    for (size_t i = 0; i < places->n_marks; i++)
+        places->marks[i] = tokens_before(v, ids, n, text->marks[i]);
+}
+
+/* Renders the messages, after the rules for them. */
+static int render_chat(struct fg_flow *flow, const struct fg_job_request *req,
+                       struct chat_places *places, struct fg_chat_text *text, struct fg_err *err)
+{
+    const struct fg_vocabulary *v = &flow->vocabulary;
+    struct fg_chat_mark marks[FG_CHAT_MARKS];
+    struct fg_repairs repairs = {
+        .messages = messages_of(req), .n = req->n_messages, .marks = marks};
+    struct fg_chat_request chat = {.messages = repairs.messages,
+                                   .n_messages = req->n_messages,
+                                   .tools = text_view(req->tools_json),
+                                   .variables = text_view(req->variables_json),
+                                   .add_generation_prompt = !req->no_answer_header,
+                                   .continue_final = req->continue_final,
+                                   .now = (int64_t)time(NULL),
+                                   .form = &v->form,
+                                   .marks = marks};
+    int rc;
+
+    if (!repairs.messages)
+        return fg_fail(err, FG_ENOMEM, "no memory for %zu messages", req->n_messages);
+    repairs.n_marks = marks_of(req, marks, places->seconds);
+    find_spoken(flow, req, repairs.messages);
+    rc = fg_repairs_apply(flow->repair, &repairs);
+    chat.n_marks = places->n_marks = repairs.n_marks;
+    places->repaired = repairs.applied;
+    if (rc)
+        rc = fg_fail(err, rc, "no memory for a chat");
+    else
+        rc = fg_chat_render(v->chat, &chat, text, err);
+    fg_repairs_finish(&repairs);
+    free_messages(repairs.messages, req->n_messages);
+    return rc;
+}
+
 static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req,
                        struct chat_places *places, int32_t **ids, size_t *n, struct fg_err *err)
 {
     const struct fg_vocabulary *v = &flow->vocabulary;
-    struct fg_chat_message *messages;
-    struct fg_chat_request chat = {.n_messages = req->n_messages,
-                                   .add_generation_prompt = !req->no_answer_header,
-                                   .continue_final = req->continue_final,
-                                   .now = (int64_t)time(NULL)};
-    struct fg_chat_mark marks[FG_HINTS];
-    size_t from[FG_HINTS];
     struct fg_chat_text text = {0};
     int rc;
 
@@ -146,31 +193,14 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req,
         return fg_fail(err, FG_EUNSUPPORTED, "this model cannot chat: %s", v->chat_err.text);
     if (req->n_messages == 0)
         return fg_fail(err, FG_EINVAL, "messages is empty; a chat needs at least one");
-    messages = messages_of(req);
-    if (!messages)
-        return fg_fail(err, FG_ENOMEM, "no memory for %zu messages", req->n_messages);
-    chat.messages = messages;
-    chat.tools = text_view(req->tools_json);
-    chat.variables = text_view(req->variables_json);
-    find_spoken(flow, req, messages);
-    chat.form = &v->form;
-    chat.marks = marks;
-    chat.n_marks = places ? marks_of(req, marks, from) : 0;
-    rc = fg_chat_render(v->chat, &chat, &text, err);
-    free_messages(messages, req->n_messages);
+    rc = render_chat(flow, req, places, &text, err);
     if (rc)
         return rc;
     struct fg_chat_spans spans = {
         .text = {text.text.p, text.text.n}, .content = text.content, .n_content = text.n_content};
-    rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, places ? flow->context : 0, ids, n, err);
-    if (rc == 0 && places) {
-        places->start = text.start;
-        places->bounds[0] = tokens_before(v, *ids, *n, text.head_end);
-        places->bounds[1] = tokens_before(v, *ids, *n, text.last_user);
-        places->bounds[2] = tokens_before(v, *ids, *n, text.last_part);
-        for (size_t i = 0; i < chat.n_marks; i++)
-            places->hints[from[i]] = tokens_before(v, *ids, *n, text.marks[i]);
-    }
+    rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, places->whole ? 0 : flow->context, ids, n, err);
+    if (rc == 0 && !places->whole)
+        find_places(v, &text, *ids, *n, places);
     fg_chat_text_finish(&text);
     return rc;
 }
@@ -284,19 +314,36 @@ static uint32_t boundary(size_t tokens)
     return (uint32_t)tokens / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS;
 }
 
+static void add_hint(struct fg_job *job, size_t tokens, uint32_t seconds)
+{
+    job->hints[job->n_hints].at = boundary(tokens);
+    job->hints[job->n_hints++].seconds = seconds;
+}
+
 static void take_places(struct fg_job *job, const struct chat_places *places)
 {
     for (int i = 0; i < FG_BOUNDS; i++)
         job->bounds[i] = boundary(places->bounds[i]);
-    for (size_t i = 0; i < job->req.n_hints; i++) {
-        const struct fg_cache_hint *h = &job->req.hints[i];
-
-        /* The last boundary that leaves a token to compute, should the same prompt come again. */
-        job->hints[i].at =
-            boundary(h->place == FG_HINT_PROMPT ? job->n_prompt - 1 : places->hints[i]);
-        job->hints[i].seconds = h->seconds;
-    }
+    for (size_t i = 0; i < places->n_marks; i++)
+        add_hint(job, places->marks[i], places->seconds[i]);
+    /* The last boundary that leaves a token to compute, should the same prompt come again. */
+    for (size_t i = 0; i < job->req.n_hints; i++)
+        if (job->req.hints[i].place == FG_HINT_PROMPT && job->n_hints < FG_PLACES)
+            add_hint(job, job->n_prompt - 1, job->req.hints[i].seconds);
+    job->head_end = (uint32_t)places->head_end;
+    job->first_end = (uint32_t)places->first_end;
     job->start = places->start;
+}
+
+static void name_repairs(const struct fg_flow *flow, struct fg_job *job, uint32_t applied)
+{
+    struct fg_job_account *a = &job->account;
+
+    if (job->req.billing_left_out)
+        applied |= FG_REPAIR_BILLING_BIT;
+    for (unsigned bit = 0; bit < FG_REPAIRED_NAMES; bit++)
+        if (applied >> bit & 1)
+            a->repaired[a->n_repaired++] = fg_repair_name(flow->repair, bit);
 }
 
 int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
@@ -325,6 +372,7 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
         job->req.cache = FG_CACHE_NONE; /* all of it is computed */
     job->n_tokens = job->cap_tokens = job->n_prompt = (uint32_t)n;
     take_places(job, &places);
+    name_repairs(flow, job, places.repaired);
     job->account.prompt_tokens = job->n_prompt;
     room = flow->context - job->n_prompt;
     job->max_new = job->req.max_tokens >= 0 && (uint32_t)job->req.max_tokens < room
@@ -351,8 +399,10 @@ int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *r, 
                                               (r->parse_special ? FG_ENCODE_PARSE_SPECIAL : 0) |
                                               (r->add_special ? FG_ENCODE_ADD_SPECIAL : 0)};
 
+    struct chat_places places = {.whole = true};
+
     if (r->chat)
-        return encode_chat(flow, r->chat, NULL, ids, n, err);
+        return encode_chat(flow, r->chat, &places, ids, n, err);
     return fg_tokenizer_encode(flow->vocabulary.tokenizer, view(r->text, r->bytes), how, ids, n,
                                err);
 }

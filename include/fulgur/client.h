@@ -197,6 +197,10 @@ struct fg_client_account {
      * tokens each. */
     int64_t diverged_at;
     char before[512], prompt[512], stored[512];
+    /* A rule for `fulgurd --repair-rules` that would have moved the line in which it does, lines
+     * with their ends; "": none. */
+    char rule[512];
+    char repaired[512]; /* the rules by which the prompt was repaired, with commas; "": none */
 };
 
 struct fg_client_result {

@@ -164,6 +164,7 @@ static void billing_line_stays_where_it_is_asked_for(void **state)
         fixture_start(&f, NULL, i ? &keep : NULL);
         job = post(&f, &c, body);
         assert_int_equal(fake_job_request(job)->n_messages, i ? 2 : 1);
+        assert_int_equal(fake_job_request(job)->billing_left_out, !i);
         assert_string_equal(fake_job_request(job)->messages[0].role, i ? "system" : "user");
         assert_string_equal(fake_job_request(job)->variables_json, "{\"enable_thinking\":false}");
         json_decref(finish(&c, job, FG_FINISH_STOP));

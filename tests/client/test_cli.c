@@ -367,7 +367,8 @@ static void test_explain(void **state)
         OK, JSON,
         "{\"prompt_tokens\":2000,\"fulgur\":{\"cache\":{\"reused_tokens\":1024,"
         "\"recomputed_tokens\":976,\"source\":\"store\",\"reason\":\"diverged\",\"diverged\":{"
-        "\"token\":1100,\"before\":\"on\\nMonday\",\"prompt\":\" we\",\"stored\":\" \\u001bthey\"},"
+        "\"token\":1100,\"before\":\"on\\nMonday\",\"prompt\":\" we\",\"stored\":\" \\u001bthey\","
+        "\"rule\":\"[line-on]\\nmatch = ^on .*$\\n\"},\"repaired\":[\"a\",\"nonce\"],"
         "\"restore_ms\":12.5,\"prefill_ms\":null,\"first_token_ms\":null,\"saved_ms\":800}}}",
         SCRIPT_WHOLE};
     static const struct script refused = {
@@ -381,10 +382,15 @@ static void test_explain(void **state)
           "reused       1024 tokens (store)\n"
           "recomputed   976 tokens\n"
           "reason       diverged\n"
+          "repaired     by a, nonce\n"
           "diverged at  token 1100\n"
           "  after        \"on Monday\"\n"
           "  the prompt   \" we\"\n"
           "  stored       \"  they\"\n"
+          "That is inside of a line that changes. This rule moves it out of the way, in the file of\n"
+          "fulgurd --repair-rules (docs/repair-rules.md):\n\n"
+          "    [line-on]\n"
+          "    match = ^on .*$\n\n"
           "restore      12 ms\n"
           "prefill      not measured yet\n"
           "first token  not measured yet\n"

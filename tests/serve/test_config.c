@@ -11,6 +11,7 @@
 
 /* It belongs to the executable, not to a library. */
 #include "config.c"
+#include "config_flow.c"
 
 #define PARSE(c, err, ...) parse_words(c, err, (char *[]){"fulgurd", __VA_ARGS__, NULL})
 
@@ -425,11 +426,43 @@ static void test_sandbox(void **state)
     assert_string_equal(err.text, "--sandbox is `yes`; it must be off, on or require");
 }
 
+/* Read while the options are: a wrong file is no reason to load a model. */
+static void test_repair_rules(void **state)
+{
+    char path[] = "/tmp/fg_rulesXXXXXX";
+    int fd = mkstemp(path);
+    struct fg_flow_options flow;
+    struct fg_config c;
+    struct fg_err err;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "[a]\nwhere = system\nmatch = x\naction = omit\n") > 0);
+    assert_int_equal(PARSE(&c, &err, "-m", "a.gguf", "--repair-rules", path), 0);
+    fg_config_flow_options(&c, &flow);
+    assert_string_equal(fg_repair_name(flow.repair, 1), "a");
+    fg_config_finish(&c);
+    assert_int_equal(PARSE(&c, &err, "-m", "a.gguf"), 0);
+    fg_config_flow_options(&c, &flow);
+    assert_null(flow.repair); /* nothing is repaired unless it is asked for */
+    fg_config_finish(&c);
+    /* Of several the last one counts. */
+    assert_int_equal(PARSE(&c, &err, "-m", "a", "--repair-rules", path, "--repair-rules", "/none"),
+                     FG_ENOTFOUND);
+    assert_true(dprintf(fd, "what\n") > 0);
+    assert_int_equal(PARSE(&c, &err, "-m", "a.gguf", "--repair-rules", path), FG_EINVAL);
+    assert_non_null(strstr(err.text, "--repair-rules: /tmp/fg_rules"));
+    assert_non_null(strstr(err.text, ": line 5: it is none of"));
+    close(fd);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_defaults, set_up),
         cmocka_unit_test_setup(test_plan, set_up),
+        cmocka_unit_test_setup(test_repair_rules, set_up),
         cmocka_unit_test_setup(test_tune, set_up),
         cmocka_unit_test_setup(test_all, set_up),
         cmocka_unit_test_setup(test_refusals, set_up),

@@ -99,6 +99,19 @@ static bool is_billing(struct fg_str text)
     return text.n >= sizeof BILLING - 1 && memcmp(text.p, BILLING, sizeof BILLING - 1) == 0;
 }
 
+bool fg_anthropic_bills(struct fg_str body, const struct fg_anthropic_options *opt)
+{
+    struct fg_str whole = {"", 0}, system, text;
+    struct fg_scan s = {.text = {"", 0}};
+
+    (void)fg_scan_whole(body, &whole);
+    if (opt->keep_billing || !fg_anthropic_find(whole, "system", &system) || !begins(system, '['))
+        return false;
+    s.text = system;
+    return fg_scan_next(&s) && begins(s.value, '{') && fg_anthropic_find(s.value, "text", &text) &&
+           is_billing(text);
+}
+
 /* A list of text blocks, or a string, as parts of the message at hand. */
 static int plain_content(struct writing *w, struct fg_str content, const char *before)
 {

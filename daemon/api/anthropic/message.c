@@ -64,6 +64,7 @@ static int read_request(struct message *m, struct fg_asking *a, struct fg_job_re
                                              .keep_billing = a->service->keep_billing};
     struct fg_buffer chat = {0};
     struct fg_api_request r;
+    bool bills = fg_anthropic_bills(fg_body_text(a->body), &opt);
     int rc = fg_anthropic_chat(fg_body_text(a->body), &opt, &chat, e);
 
     if (rc) {
@@ -74,6 +75,7 @@ static int read_request(struct message *m, struct fg_asking *a, struct fg_job_re
     if (rc)
         return rc;
     *job = r.job;
+    job->billing_left_out = bills;
     m->asking = a;
     rc = fg_openai_form(a, &r, &m->form, e);
     if (rc)

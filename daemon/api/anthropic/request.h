@@ -15,6 +15,8 @@ struct fg_anthropic_options {
     bool keep_billing; /* a first system block that says who pays stays in the prompt */
 };
 
+/* The first block of `system` says who pays, and is left out. */
+bool fg_anthropic_bills(struct fg_str body, const struct fg_anthropic_options *opt);
 /* Appends the chat that `body`, a JSON object that was parsed, asks for. FG_EINVAL with *e
  * filled. */
 int fg_anthropic_chat(struct fg_str body, const struct fg_anthropic_options *opt,

@@ -6,19 +6,32 @@ static json_t *diverged_json(const struct fg_cache_why *why)
 {
     if (why->diverged_at < 0)
         return json_null();
-    return json_pack("{s:I, s:o, s:o, s:o}", "token", (json_int_t)why->diverged_at, "before",
+    return json_pack("{s:I, s:o, s:o, s:o, s:o*}", "token", (json_int_t)why->diverged_at, "before",
                      fg_json_stringn(why->before, why->before_bytes), "prompt",
                      fg_json_stringn(why->prompt, why->prompt_bytes), "stored",
-                     fg_json_stringn(why->stored, why->stored_bytes));
+                     fg_json_stringn(why->stored, why->stored_bytes), "rule",
+                     why->rule_bytes ? fg_json_stringn(why->rule, why->rule_bytes) : NULL);
+}
+
+static json_t *repaired_json(const struct fg_job_account *a)
+{
+    json_t *names = json_array();
+
+    for (uint32_t i = 0; i < a->n_repaired; i++)
+        if (json_array_append_new(names, json_string(a->repaired[i])) < 0) {
+            json_decref(names);
+            return NULL;
+        }
+    return names;
 }
 
 /* What an answer and a forecast have in common. */
 static json_t *reuse_json(const struct fg_job_account *a)
 {
-    return json_pack("{s:I, s:I, s:s, s:s, s:o}", "reused_tokens", (json_int_t)a->reused_tokens,
+    return json_pack("{s:I, s:I, s:s, s:s, s:o, s:o}", "reused_tokens", (json_int_t)a->reused_tokens,
                      "recomputed_tokens", (json_int_t)a->recomputed_tokens, "source",
                      fg_source_name(a->source), "reason", fg_reason_name(a->why.reason), "diverged",
-                     diverged_json(&a->why));
+                     diverged_json(&a->why), "repaired", repaired_json(a));
 }
 
 /* Estimates need measurements: null before there are any. */
