@@ -276,7 +276,7 @@ int fg_constraints_init(struct fg_constraints *c, const struct fg_tokenizer *t, 
     c->tokenizer = t;
     c->calls = calls;
     c->wake = wake;
-    rc = fg_token_trie_create(t, &c->trie, err);
+    rc = fg_token_trie_create(t, NULL, &c->trie, err);
     if (rc)
         return rc;
     c->runs = pthread_create(&c->thread, NULL, run, c) == 0;

@@ -125,6 +125,22 @@ ANSWERS = [
     (10, 0, "<|tool_call_start|>[f(a='it\\'s', b={'k': (1, True)}), g()]<|tool_call_end|>"),
 ]
 
+# Forms that an answer may be held to: the kind's number in fuzz_grammar.c, its text.
+PERSON = {"type": "object", "required": ["name", "age"], "additionalProperties": False, "properties": {
+    "name": {"type": "string", "maxLength": 9}, "age": {"type": "integer", "minimum": -5, "maximum": 120},
+    "tags": {"type": "array", "minItems": 1, "maxItems": 3, "items": {"enum": ["a", "\u00e9", None, 1.5]}},
+    "when": {"type": "string", "format": "date"}, "mail": {"type": ["string", "null"], "pattern": "^[a-z]+@x$"}}}
+TREE = {"$ref": "#/$defs/node", "$defs": {"node": {"type": "object", "properties": {
+    "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}, "x": {"const": [1, {"a": True}]}},
+    "additionalProperties": {"type": "number", "exclusiveMinimum": 0.5, "maximum": 2.75}}}}
+MERGED = {"allOf": [{"type": "object", "properties": {"a": {"type": "string"}}}, {"required": ["a"]}], "nullable": True,
+          "patternProperties": {"^x": {"prefixItems": [{"type": "boolean"}], "items": {"oneOf": [{}, True]}}}}
+FORMS = [*((0, json.dumps(v)) for v in (PERSON, TREE, MERGED, {"type": "array"}, {"minLength": 2, "maxLength": 4}, True)),
+         (1, 'root ::= ("a" | [^x-z\\n]{2,3} item*)? end # so\nitem ::= "(" root ")" | .\nend ::= [0-9]+ | "\\u20ac"'),
+         (1, 'root ::= expr\nexpr ::= term (("+" | "-") term)*\nterm ::= [0-9]{1,3} | "(" expr ")"'),
+         (2, r"^(foo|bar)(\.[a-z]+)*$"), (2, r"[^\W_]{2,}?\s*(?:\u20ac|\x41|.)+|\d{1,3}"), (2, "(a|ab)(c|bcd)(d*)"),
+         (3, json.dumps(["yes", "no", "yesterday", "\u00e9\u20ac", "\U0001f600"]))]
+
 
 def seeds():
     yield "gguf", gguf_seeds()
@@ -150,6 +166,7 @@ def seeds():
     yield "head", [b"\4GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k\r\nContent-Length: 12\r\n\r\n",
                    b"\0POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n", b"\2a\r\n0123456789\r\n0\r\n\r\n"]
     yield "http", http_seeds()
+    yield "grammar", [bytes([kind]) + text.encode() + b"\xff" + bytes(range(7, 250, 11)) for kind, text in FORMS]
     yield "store", [b"\0", b"\1\0\x20\0", b"\0" + struct.pack("<HHB", 2, 16, 3) + b"\xff\xff\xff\xff",
                     b"\0" + struct.pack("<HHB", 0, 40, 7) + b"\1" * 8 + struct.pack("<HHB", 1, 40, 7) + b"\1" * 8]
 

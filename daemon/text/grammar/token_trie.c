@@ -23,16 +23,31 @@ static int compare(const void *a, const void *b)
     return x->id < y->id ? -1 : 1;
 }
 
-static size_t list(const struct fg_tokenizer *t, struct piece *pieces)
+struct fg_str fg_token_trie_bytes(const struct fg_token_trie *trie, int32_t id)
 {
-    size_t n_vocab = fg_tokenizer_n_vocab(t), n = 0;
+    struct fg_str bytes = {"", 0};
 
-    for (size_t i = 0; i < n_vocab; i++) {
-        struct piece piece = {.id = (int32_t)i};
+    for (const struct fg_detok_mark *m = trie->marks; m && m->mark; m++)
+        if (m->token == id)
+            return (struct fg_str){&m->mark, 1};
+    if (fg_tokenizer_is_control(trie->tokenizer, id))
+        return bytes;
+    bytes.p = fg_tokenizer_piece(trie->tokenizer, id, &bytes.n);
+    for (size_t i = 0; i < bytes.n; i++)
+        if ((unsigned char)bytes.p[i] >= FG_TRIE_FIRST_MARK)
+            return (struct fg_str){"", 0};
+    return bytes;
+}
 
-        piece.p = fg_tokenizer_piece(t, piece.id, &piece.n);
-        if (piece.n && !fg_tokenizer_is_control(t, piece.id))
-            pieces[n++] = piece;
+static size_t list(const struct fg_token_trie *trie, struct piece *pieces)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < trie->n_vocab; i++) {
+        struct fg_str bytes = fg_token_trie_bytes(trie, (int32_t)i);
+
+        if (bytes.n)
+            pieces[n++] = (struct piece){bytes.p, bytes.n, (int32_t)i};
     }
     qsort(pieces, n, sizeof *pieces, compare);
     return n;
@@ -78,8 +93,8 @@ static int fill(struct fg_token_trie *trie, const struct piece *pieces, size_t n
     return ok ? 0 : FG_ENOMEM;
 }
 
-int fg_token_trie_create(const struct fg_tokenizer *t, struct fg_token_trie **out,
-                         struct fg_err *err)
+int fg_token_trie_create(const struct fg_tokenizer *t, const struct fg_detok_mark *marks,
+                         struct fg_token_trie **out, struct fg_err *err)
 {
     size_t n_vocab = fg_tokenizer_n_vocab(t), n = 0;
     struct fg_token_trie *trie = calloc(1, sizeof *trie);
@@ -89,7 +104,9 @@ int fg_token_trie_create(const struct fg_tokenizer *t, struct fg_token_trie **ou
     *out = NULL;
     if (rc == 0) {
         trie->n_vocab = n_vocab;
-        n = list(t, pieces);
+        trie->tokenizer = t;
+        trie->marks = marks;
+        n = list(trie, pieces);
         for (size_t i = 0; i < n; i++)
             if (pieces[i].n > trie->deepest)
                 trie->deepest = (uint32_t)pieces[i].n;
