@@ -60,22 +60,38 @@ static void check_choice(struct fg_str form, struct fg_str text)
     json_decref(list);
 }
 
+/* Sets within sets are another language there. */
+static bool reads_alike(struct fg_str form)
+{
+    static const char *const sets[] = {"[:", "[.", "[="};
+
+    for (size_t i = 0; i < 3; i++)
+        if (form.n && memmem(form.p, form.n, sets[i], 2))
+            return false;
+    return true;
+}
+
 /* Another reader of regular expressions agrees, where it takes the expression at all. */
 static void check_regex(struct fg_str form, struct fg_str text)
 {
-    static const uint32_t options = PCRE2_UTF | PCRE2_NO_AUTO_CAPTURE | PCRE2_DOLLAR_ENDONLY |
-                                    PCRE2_ALT_BSUX | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_DUPNAMES;
+    static const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_NO_AUTO_CAPTURE |
+                                    PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX |
+                                    PCRE2_ALLOW_EMPTY_CLASS | PCRE2_DUPNAMES;
     struct fg_buffer whole = {0};
     pcre2_code *code;
     pcre2_match_data *match;
     pcre2_match_context *context = pcre2_match_context_create(NULL);
+    pcre2_compile_context *how = pcre2_compile_context_create(NULL);
     PCRE2_SIZE at;
     int error, n;
 
+    pcre2_set_compile_extra_options(how, PCRE2_EXTRA_ALT_BSUX);
     fg_buffer_str(&whole, "^(?:");
     fg_buffer_view(&whole, form);
     fg_buffer_str(&whole, ")$");
-    code = pcre2_compile((PCRE2_SPTR)whole.p, whole.n, options, &error, &at, NULL);
+    code = reads_alike(form)
+               ? pcre2_compile((PCRE2_SPTR)whole.p, whole.n, options, &error, &at, how)
+               : NULL;
     fg_buffer_finish(&whole);
     if (code) {
         match = pcre2_match_data_create_from_pattern(code, NULL);
@@ -86,6 +102,7 @@ static void check_regex(struct fg_str form, struct fg_str text)
         pcre2_match_data_free(match);
     }
     pcre2_match_context_free(context);
+    pcre2_compile_context_free(how);
     pcre2_code_free(code);
 }
 

@@ -102,6 +102,7 @@ static const struct form_case {
      "[^\\W_]{2,}?\\s*(?:\\u20ac|.)+|\\d{1,3}",
      {"1", "123", "ab1", "ab \xe2\x82\xac"},
      {"", "a", "_a"}},
+    {FG_FORM_REGEX, "[^\\s]", {"a", "\xc3\xa9"}, {" ", "\xc2\x85", "\x1c"}},
     {FG_FORM_REGEX, "", {""}, {"a", " "}},
     {FG_FORM_REGEX, "a*", {"", "a", "aaaa"}, {"b", "aab"}},
     {FG_FORM_CHOICE,
@@ -146,6 +147,34 @@ static void test_texts(void **state)
             if (accepts(a, cases[i].bad[k]))
                 fail_msg("%s: takes %s", cases[i].text, cases[i].bad[k]);
         fg_automaton_destroy(a);
+    }
+}
+
+static void test_refusals(void **state)
+{
+    static const struct form_case refused[] = {
+        {FG_FORM_REGEX, "a{2}{3}", {"nothing to repeat"}, {NULL}},
+        {FG_FORM_REGEX, "a+{3}", {"nothing to repeat"}, {NULL}},
+        {FG_FORM_CHOICE, "[]", {"not empty"}, {NULL}},
+        {FG_FORM_CHOICE, "[\"a\", \"\"]", {"not empty"}, {NULL}},
+        {FG_FORM_JSON_SCHEMA, "{\"enum\": []}", {"no text can match"}, {NULL}},
+        {FG_FORM_JSON_SCHEMA,
+         "{\"minItems\": 2, \"maxItems\": 1, \"type\": \"array\"}",
+         {"no text can match"},
+         {NULL}},
+        {FG_FORM_GBNF, "root ::= root", {"no text can match"}, {NULL}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        struct fg_form form = {.kind = refused[i].kind, .text = view(refused[i].text)};
+        struct fg_grammar *g = NULL;
+        struct fg_err err = {0};
+
+        assert_int_equal(fg_form_compile(&form, &g, &err), FG_EINVAL);
+        assert_null(g);
+        if (!strstr(err.text, refused[i].good[0]))
+            fail_msg("%s: %s", refused[i].text, err.text);
     }
 }
 
@@ -265,9 +294,9 @@ static void test_marks(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts), cmocka_unit_test(test_masks),
-                                       cmocka_unit_test(test_masks_of_text),
-                                       cmocka_unit_test(test_marks)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_texts), cmocka_unit_test(test_refusals), cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_masks_of_text), cmocka_unit_test(test_marks)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

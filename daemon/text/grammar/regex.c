@@ -100,6 +100,14 @@ static void add_blanks(struct fg_chars *c)
         fg_chars_add(c, blanks[i][0], blanks[i][1]);
 }
 
+/* What others take for blanks: those of \s and more, which are in neither of \s and \S. */
+static void add_doubtful_blanks(struct fg_chars *c)
+{
+    fg_chars_add(c, 0x1c, 0x1f);
+    fg_chars_add(c, 0x85, 0x85);
+    fg_chars_add(c, 0xfeff, 0xfeff);
+}
+
 /* \d and its kin; *ascii: the set is one of ASCII characters. False: it is none of them. */
 static bool add_class(struct fg_chars *out, int letter, bool *ascii)
 {
@@ -116,10 +124,8 @@ static bool add_class(struct fg_chars *out, int letter, bool *ascii)
     case 's': add_blanks(c); break;
     default: return false;
     }
-    if (letter == 'S') { /* what others take for blanks is neither */
-        fg_chars_add(c, 0x1c, 0x1f);
-        fg_chars_add(c, 0x85, 0x85);
-        fg_chars_add(c, 0xfeff, 0xfeff);
+    if (letter == 'S') {
+        add_doubtful_blanks(c);
         fg_chars_invert(c, FG_LAST_CHAR);
     } else if (letter < 'a') {
         fg_chars_invert(c, 0x7f);
@@ -201,6 +207,8 @@ static int read_set(struct reader *r, fg_expr *out)
     uint32_t first, last;
 
     while (!take(r, ']')) {
+        if (inverted && r->at + 1 < r->text.n && memcmp(r->text.p + r->at, "\\s", 2) == 0)
+            add_doubtful_blanks(&set);
         int rc = peek(r) < 0 ? refuse(r, FG_EINVAL, "a ] is missing")
                              : set_element(r, &set, &first, &single, &ascii);
         bool range;
@@ -351,7 +359,7 @@ static int read_quantifier(struct reader *r, fg_expr *e)
     take(r, '?'); /* lazy: the same texts match */
     if (peek(r) == '+')
         return refuse(r, FG_EUNSUPPORTED, "possessive quantifiers are not done");
-    if (peek(r) == '*' || peek(r) == '?')
+    if (peek(r) == '*' || peek(r) == '?' || read_counts(r, &least, &most))
         return refuse(r, FG_EINVAL, "there is nothing to repeat");
     return 0;
 }
