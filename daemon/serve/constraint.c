@@ -6,6 +6,7 @@
 #include "fair.h"
 #include "job_state.h"
 #include "text/grammar/form.h"
+#include "vocabulary.h"
 
 enum { MAX_HELD = 32 };
 #define MAX_HELD_BYTES ((size_t)128 << 20)
@@ -16,6 +17,8 @@ struct fg_held_form {
     struct fg_held_form *next; /* in the list, which has a reference */
     struct fg_tenant tenant;
     enum fg_form_kind kind;
+    bool chat;
+    enum fg_answer_start start; /* of a chat's answer */
     char *text;
     size_t n;
     struct fg_automaton *automaton; /* the thread's */
@@ -38,11 +41,11 @@ static struct fg_held_form *ref(struct fg_held_form *f)
 }
 
 /* Takes over the automaton, also where it fails. */
-static struct fg_held_form *create(const struct fg_tenant *tenant, enum fg_form_kind kind,
-                                   struct fg_str text, struct fg_automaton *automaton)
+static struct fg_held_form *create(const struct fg_tenant *tenant, const struct fg_form *form,
+                                   struct fg_automaton *automaton)
 {
     struct fg_held_form *f = calloc(1, sizeof *f);
-    char *copy = malloc(text.n + 1);
+    char *copy = malloc(form->text.n + 1);
 
     if (!f || !copy) {
         free(f);
@@ -50,13 +53,15 @@ static struct fg_held_form *create(const struct fg_tenant *tenant, enum fg_form_
         fg_automaton_destroy(automaton);
         return NULL;
     }
-    if (text.n)
-        memcpy(copy, text.p, text.n);
+    if (form->text.n)
+        memcpy(copy, form->text.p, form->text.n);
     atomic_init(&f->refs, 1);
     f->tenant = *tenant;
-    f->kind = kind;
+    f->kind = form->kind;
+    f->chat = form->turn.form != NULL;
+    f->start = form->turn.start;
     f->text = copy;
-    f->n = text.n;
+    f->n = form->text.n;
     f->automaton = automaton;
     atomic_init(&f->bytes, fg_automaton_bytes(automaton));
     return f;
@@ -64,14 +69,21 @@ static struct fg_held_form *create(const struct fg_tenant *tenant, enum fg_form_
 
 /* --- the list; under the lock --- */
 
-static struct fg_held_form *find(struct fg_constraints *c, const struct fg_job_request *req)
+static bool is_same(const struct fg_held_form *f, const struct fg_tenant *tenant,
+                    const struct fg_form *form)
+{
+    return f->kind == form->kind && f->n == form->text.n && fg_same_tenant(&f->tenant, tenant) &&
+           f->chat == (form->turn.form != NULL) && f->start == form->turn.start &&
+           (!f->n || memcmp(f->text, form->text.p, f->n) == 0);
+}
+
+static struct fg_held_form *find(struct fg_constraints *c, const struct fg_tenant *tenant,
+                                 const struct fg_form *form)
 {
     for (struct fg_held_form **at = &c->held; *at; at = &(*at)->next) {
         struct fg_held_form *f = *at;
 
-        if (f->kind != req->form || f->n != req->form_bytes ||
-            !fg_same_tenant(&f->tenant, &req->tenant) ||
-            (f->n && memcmp(f->text, req->form_text, f->n) != 0))
+        if (!is_same(f, tenant, form))
             continue;
         *at = f->next;
         f->next = c->held;
@@ -149,6 +161,7 @@ void fg_constraints_forget(struct fg_constraints *c, const struct fg_tenant *ten
 static int renew(struct fg_constraints *all, struct fg_constraint *c)
 {
     struct fg_held_form *old = c->form, *now;
+    struct fg_form form = {.kind = old->kind, .text = {old->text, old->n}};
     struct fg_automaton *automaton;
     uint32_t place = FG_PLACE_NOWHERE;
     int rc = fg_automaton_renew(old->automaton, &automaton, &c->error);
@@ -159,7 +172,9 @@ static int renew(struct fg_constraints *all, struct fg_constraint *c)
         fg_automaton_destroy(automaton);
         return rc;
     }
-    now = create(&old->tenant, old->kind, (struct fg_str){old->text, old->n}, automaton);
+    form.turn.form = old->chat ? &all->vocabulary->form : NULL;
+    form.turn.start = old->start;
+    now = create(&old->tenant, &form, automaton);
     if (!now)
         return fg_fail(&c->error, FG_ENOMEM, "no memory for the answer's form");
     replace(all, old, now);
@@ -171,13 +186,11 @@ static int renew(struct fg_constraints *all, struct fg_constraint *c)
 
 static int find_mask(struct fg_constraints *all, struct fg_constraint *c)
 {
-    size_t n = 0;
-    const char *piece = fg_tokenizer_piece(all->tokenizer, c->token, &n);
     int rc = fg_automaton_full(c->form->automaton) ? renew(all, c) : 0;
 
     if (rc == 0 && c->token >= 0)
-        rc = fg_automaton_walk(c->form->automaton, c->place, (struct fg_str){piece, n}, &c->place,
-                               &c->error);
+        rc = fg_automaton_walk(c->form->automaton, c->place,
+                               fg_token_trie_bytes(all->trie, c->token), &c->place, &c->error);
     if (rc == 0)
         rc = fg_automaton_mask(c->form->automaton, c->place, &c->mask, &c->error);
     atomic_store(&c->form->bytes, fg_automaton_bytes(c->form->automaton));
@@ -225,34 +238,49 @@ void fg_constraint_take(struct fg_constraints *all, struct fg_job *job, int32_t 
         ask(all, job, token);
 }
 
+/* The request's form, compiled anew; the caller's reference. */
+static int compile(struct fg_constraints *all, const struct fg_job_request *req,
+                   const struct fg_form *wanted, struct fg_held_form **out, struct fg_err *err)
+{
+    struct fg_automaton *automaton;
+    struct fg_grammar *g;
+    int rc = fg_form_compile(wanted, &g, err);
+
+    if (rc == 0)
+        rc = fg_automaton_create(g, all->trie, &automaton, err);
+    if (rc)
+        return rc == FG_EFULL ? err->code = FG_EINVAL : rc;
+    *out = create(&req->tenant, wanted, automaton);
+    if (!*out)
+        return fg_fail(err, FG_ENOMEM, "no memory for the answer's form");
+    if (req->cache == FG_CACHE_READ_WRITE) /* others leave nothing behind */
+        put(all, *out);
+    return 0;
+}
+
 int fg_constraint_begin(struct fg_constraints *all, struct fg_job *job, struct fg_err *err)
 {
     struct fg_job_request *req = &job->req;
-    struct fg_form wanted = {req->form, {req->form_text, req->form_bytes}, all->calls};
-    struct fg_automaton *automaton;
+    const struct fg_answer_form *turns = &all->vocabulary->form;
+    struct fg_form wanted = {
+        req->form, {req->form_text, req->form_bytes}, {NULL, FG_STARTS_ANYHOW}};
     struct fg_held_form *form;
-    struct fg_grammar *g;
     int rc;
 
+    if (req->kind == FG_PROMPT_CHAT)
+        wanted.turn = (struct fg_turn){turns, job->start};
+    if (req->form == FG_FORM_GUARDED && turns->tools == FG_TOOLS_NONE)
+        req->form = FG_FORM_NONE; /* no answer of this model has calls */
     if (req->form == FG_FORM_NONE)
         return 0;
     pthread_mutex_lock(&all->lock);
-    form = find(all, req);
+    form = find(all, &req->tenant, &wanted);
     if (form)
         ref(form);
     pthread_mutex_unlock(&all->lock);
-    if (!form) {
-        rc = fg_form_compile(&wanted, &g, err);
-        if (rc == 0)
-            rc = fg_automaton_create(g, all->trie, &automaton, err);
-        if (rc)
-            return rc == FG_EFULL ? err->code = FG_EINVAL : rc;
-        form = create(&req->tenant, req->form, wanted.text, automaton);
-        if (!form)
-            return fg_fail(err, FG_ENOMEM, "no memory for the answer's form");
-        if (req->cache == FG_CACHE_READ_WRITE) /* others leave nothing behind */
-            put(all, form);
-    }
+    rc = form ? 0 : compile(all, req, &wanted, &form, err);
+    if (rc)
+        return rc;
     job->constraint.job = job;
     job->constraint.form = form;
     job->constraint.place = FG_PLACE_START;
@@ -266,17 +294,16 @@ void fg_constraint_finish(struct fg_constraint *c)
     c->form = NULL;
 }
 
-int fg_constraints_init(struct fg_constraints *c, const struct fg_tokenizer *t, const char *calls,
+int fg_constraints_init(struct fg_constraints *c, const struct fg_vocabulary *v,
                         struct fg_queue *wake, struct fg_err *err)
 {
     int rc;
 
     fg_queue_init(&c->queue);
     pthread_mutex_init(&c->lock, NULL);
-    c->tokenizer = t;
-    c->calls = calls;
+    c->vocabulary = v;
     c->wake = wake;
-    rc = fg_token_trie_create(t, NULL, &c->trie, err);
+    rc = fg_token_trie_create(v->tokenizer, v->marks, &c->trie, err);
     if (rc)
         return rc;
     c->runs = pthread_create(&c->thread, NULL, run, c) == 0;

@@ -14,6 +14,7 @@
 #include "text/grammar/automaton.h"
 
 struct fg_held_form;
+struct fg_vocabulary;
 
 /* Of a job, which it belongs to; zero-initialized: none. */
 struct fg_constraint {
@@ -32,17 +33,16 @@ struct fg_constraints {
     struct fg_queue queue; /* of constraints */
     pthread_t thread;
     bool runs;
-    struct fg_queue *wake;      /* when a mask is there */
-    struct fg_token_trie *trie; /* of the model's vocabulary */
-    const struct fg_tokenizer *tokenizer;
-    const char *calls;         /* the name of the model's tool form */
-    pthread_mutex_t lock;      /* guards the list */
-    struct fg_held_form *held; /* last used first */
+    struct fg_queue *wake; /* when a mask is there */
+    const struct fg_vocabulary *vocabulary;
+    struct fg_token_trie *trie; /* of it */
+    pthread_mutex_t lock;       /* guards the list */
+    struct fg_held_form *held;  /* last used first */
 };
 
-/* Starts the thread; the tokenizer, `calls` and `wake` outlive it. FG_ENOMEM. On failure and
- * otherwise it ends with fg_constraints_finish(), once no job is left. */
-int fg_constraints_init(struct fg_constraints *c, const struct fg_tokenizer *t, const char *calls,
+/* Starts the thread; the vocabulary and `wake` outlive it. FG_ENOMEM. On failure and otherwise it
+ * ends with fg_constraints_finish(), once no job is left. */
+int fg_constraints_init(struct fg_constraints *c, const struct fg_vocabulary *v,
                         struct fg_queue *wake, struct fg_err *err);
 void fg_constraints_finish(struct fg_constraints *c);
 
@@ -50,7 +50,8 @@ void fg_constraints_finish(struct fg_constraints *c);
 void fg_constraints_forget(struct fg_constraints *c, const struct fg_tenant *tenant);
 
 /* Compiles the form of a job's request, or finds it, and asks for the first mask; does nothing
- * where there is none. A text thread's. FG_EINVAL (what is wrong with it), FG_ENOMEM. */
+ * where there is none. Where the answer to a chat starts is known. A text thread's. FG_EINVAL (what
+ * is wrong with it), FG_ENOMEM. */
 int fg_constraint_begin(struct fg_constraints *c, struct fg_job *job, struct fg_err *err);
 /* Is a mask, or an error, there? */
 static inline bool fg_constraint_ready(const struct fg_constraint *c)

@@ -236,18 +236,6 @@ static int start_threads(struct fg_flow *flow, struct fg_err *err)
     return 0;
 }
 
-/* The form of calls that an answer can be held to, or NULL: a form's text does not hold control
- * tokens, so that none can be written where the tags are such. */
-static const char *forced_calls(const struct fg_answer_form *form)
-{
-    const struct fg_answer_form calls = {.tools = form->tools};
-
-    for (size_t i = 0; i < FG_FORM_TAGS; i++)
-        if (form->control >> i & 1 && fg_answer_form_tag(&calls, i))
-            return NULL;
-    return fg_tool_form_name(form->tools);
-}
-
 int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, struct fg_err *err)
 {
     struct fg_flow *flow = calloc(1, sizeof *flow);
@@ -296,8 +284,7 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         rc = fg_sampler_init(&flow->sampler,
                              (uint32_t)fg_tokenizer_n_vocab(flow->vocabulary.tokenizer), err);
     if (rc == 0)
-        rc = fg_constraints_init(&flow->constraints, flow->vocabulary.tokenizer,
-                                 forced_calls(&flow->info.answer_form), &flow->gpu_queue, err);
+        rc = fg_constraints_init(&flow->constraints, &flow->vocabulary, &flow->gpu_queue, err);
     if (rc == 0)
         rc = start_threads(flow, err);
     if (rc)

@@ -354,8 +354,6 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     uint32_t room;
     int rc = check_request(&job->req, err);
 
-    if (rc == 0)
-        rc = fg_constraint_begin(&flow->constraints, job, err);
     if (rc)
         return rc;
     rc = encode(flow, &job->req, &places, &ids, &n, err);
@@ -373,6 +371,9 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     job->n_tokens = job->cap_tokens = job->n_prompt = (uint32_t)n;
     take_places(job, &places);
     name_repairs(flow, job, places.repaired);
+    rc = fg_constraint_begin(&flow->constraints, job, err);
+    if (rc)
+        return rc;
     job->account.prompt_tokens = job->n_prompt;
     room = flow->context - job->n_prompt;
     job->max_new = job->req.max_tokens >= 0 && (uint32_t)job->req.max_tokens < room

@@ -95,9 +95,10 @@ def strings(name, values):
 
 
 class Vocabulary:
-    def __init__(self, text):
+    def __init__(self, text, controls=(ACT, REPORT), template=TEMPLATE):
         merges = learn_merges(text, 600)
-        self.controls = [START, END, ACT, REPORT]
+        self.controls = [START, END, *controls]
+        self.template = template
         self.merges = [" ".join(pair) for pair in merges]
         learned = dict.fromkeys("".join(pair) for pair in merges)
         self.tokens = [*self.controls, *LETTERS.values(), *learned]
@@ -127,7 +128,7 @@ class Vocabulary:
                     struct.pack(f"<IQ{len(kinds)}i", 5, len(kinds), *kinds)),
                 key("tokenizer.ggml.eos_token_id", U32, struct.pack("<I", 1)),
                 key("tokenizer.ggml.add_bos_token", BOOL, b"\0"),
-                key("tokenizer.chat_template", STRING, string(TEMPLATE))]
+                key("tokenizer.chat_template", STRING, string(self.template))]
 
 
 def tensors(vocabulary):
@@ -153,6 +154,15 @@ def make(path, call, report, text, context=131072):
     written = json.dumps({"name": call[0], "arguments": call[1]})
     vocabulary.write(ACT, f"<tool_call>\n{written}\n</tool_call>")
     vocabulary.write(REPORT, report)
+    write(path, vocabulary, context)
+
+
+def make_even(path, template, controls=()):
+    """A model of that chat template to which all tokens are equally likely, the control tokens among them."""
+    write(path, Vocabulary("", controls, template), 4096)
+
+
+def write(path, vocabulary, context):
     keys = [key("general.architecture", STRING, string("llama")), key("general.name", STRING, string("scripted"))]
     for name, value in {"block_count": 1, "context_length": context, "embedding_length": WIDTH,
                         "feed_forward_length": 32, "attention.head_count": WIDTH // HEAD,

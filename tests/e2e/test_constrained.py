@@ -1,9 +1,11 @@
 """Answers of a given form: at temperature 1, from a model that has learnt nothing, every whole answer
 is of the form; with the caches and without them it is the same one."""
 import json
+import os
 import re
 
 import e2e
+import scripted_model
 
 try:
     import jsonschema
@@ -141,6 +143,80 @@ class Constrained(e2e.TestCase):
             status, body = self.d.request("POST", "/v1/chat/completions", chat(**fields))
             self.assertEqual(status, 400, (fields, body))
             self.assertTrue(re.search(what, body), (fields, body))
+
+
+TEMPLATE = """\
+{%%- if tools %%}{{- 'Tools: ' + (tools | tojson) + '\\nA call: %s\\n' }}{%% endif %%}
+{%%- for message in messages %%}{{- message.role + ': ' + (message.content or '') + '\\n' }}{%% endfor %%}
+{%%- if add_generation_prompt %%}{{- '%s' }}{%% endif %%}"""
+DEEPSEEK = [f"<\uff5ctool\u2581{name}\uff5c>" for name in ("calls\u2581begin", "calls\u2581end", "call\u2581begin",
+                                                         "call\u2581end", "sep")]
+HARMONY = ["<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|call|>", "<|return|>", "<|constrain|>"]
+# The form; what the template shows of a call; the tags that are control tokens.
+FORMS = [("hermes", "<tool_call>", []), ("hermes", "<tool_call>", ["<tool_call>", "</tool_call>"]),
+         ("minimax_xml", "<minimax:tool_call>", ["<minimax:tool_call>", "</minimax:tool_call>"]),
+         ("qwen_xml", "<tool_call><function=f>", ["<tool_call>", "</tool_call>"]),
+         ("llama3", "<|python_tag|>", ["<|python_tag|>"]), ("mistral", "[TOOL_CALLS]", ["[TOOL_CALLS]"]),
+         ("mistral", "[TOOL_CALLS]", ["[TOOL_CALLS]", "[ARGS]"]), ("harmony", "<|channel|>commentary", HARMONY),
+         ("gemma", "```tool_call", []), ("deepseek", DEEPSEEK[0], DEEPSEEK),
+         ("lfm2", "<|tool_call_start|>", ["<|tool_call_start|>", "<|tool_call_end|>"])]
+
+
+class Calls(e2e.TestCase):
+    """Calls in each form that models write them in, from models to which all tokens are equally likely."""
+
+    def start(self, number):
+        form, shown, controls = FORMS[number]
+        path = os.path.join(self.home, f"{number}.gguf")
+        header = "<|start|>assistant" if form == "harmony" else "assistant: "
+        scripted_model.make_even(path, TEMPLATE % (shown, header), controls)
+        return self.daemon(path, "--ctx", "2048").start()
+
+    def ask(self, d, **fields):
+        reply = d.post("/v1/chat/completions", chat(tools=[TOOL, OTHER], **fields))
+        return reply["choices"][0]
+
+    def check(self, choice, names):
+        """How many calls there are; the arguments are what the tools take."""
+        self.assertEqual(choice["finish_reason"], "tool_calls", choice)
+        self.assertFalse(choice["message"].get("content"), choice)
+        for call in choice["message"]["tool_calls"]:
+            self.assertIn(call["function"]["name"], names)
+            arguments = json.loads(call["function"]["arguments"])
+            if call["function"]["name"] == "stop":
+                self.assertEqual(arguments, {})
+            else:
+                self.assertTrue(0 <= arguments["id"] <= 50 and set(arguments) <= {"id", "deep"}, choice)
+        return len(choice["message"]["tool_calls"])
+
+    def test_forced(self):
+        for number, (form, _, _) in enumerate(FORMS):
+            d = self.start(number)
+            for seed in range(3):
+                with self.subTest(form=form, seed=seed):
+                    one = self.ask(d, seed=seed, tool_choice={"type": "function", "function": {"name": "look_up"}})
+                    self.assertEqual(self.check(one, {"look_up"}), 1)
+                    some = self.ask(d, seed=seed, tool_choice="required", max_tokens=1500)
+                    self.assertGreaterEqual(self.check(some, {"look_up", "stop"}), 1)
+                    single = self.ask(d, seed=seed, tool_choice="required", parallel_tool_calls=False)
+                    self.assertEqual(self.check(single, {"look_up", "stop"}), 1)
+            d.finish()
+
+    def test_guarded(self):
+        """A call that the model begins by itself is held to a strict tool; here it is made to begin one."""
+        strict = [{**t, "function": {**t["function"], "strict": True}} for t in (TOOL, OTHER)]
+        for number in (1, 5, 6, 9, 10):
+            form, shown, controls = FORMS[number]
+            d = self.start(number)
+            begin = str(2 + controls.index(shown))
+            for seed in range(3):
+                with self.subTest(form=form, seed=seed):
+                    choice = d.post("/v1/chat/completions", chat(
+                        tools=strict, seed=seed, logit_bias={begin: 100}, parallel_tool_calls=False))["choices"][0]
+                    self.assertEqual(self.check(choice, {"look_up", "stop"}), 1)
+            free = d.post("/v1/chat/completions", chat(tools=strict, seed=1, max_tokens=40, logit_bias={begin: -100}))
+            self.assertFalse(free["choices"][0]["message"].get("tool_calls"))
+            d.finish()
 
 
 if __name__ == "__main__":

@@ -299,16 +299,13 @@ static int read_tool_choice(const json_t *body, struct tool_choice *out, struct 
                         fg_json_found(choice, found));
 }
 
-/* The answer is calls of these tools (a part of the body's text) and nothing else. */
-static int force_calls(const json_t *body, const struct tool_choice *choice, struct fg_str tools,
-                       struct fg_job_request *job, struct fg_http_error *e)
+/* The answer is of that form of calls of these tools (a part of the body's text). */
+static int set_calls(const json_t *body, const struct tool_choice *choice, struct fg_str tools,
+                     struct fg_job_request *job, struct fg_http_error *e)
 {
     struct fg_buffer text = {0};
     bool many = !choice->name && !json_is_false(fg_json_field(body, "parallel_tool_calls"));
 
-    if (job->form)
-        return fg_http_fail(e, 400, "tool_choice", NULL,
-                            "tool_choice: another field gives the answer's form already");
     fg_buffer_str(&text, "{\"name\": ");
     if (choice->name)
         fg_scan_quote((struct fg_str){choice->name, strlen(choice->name)}, &text);
@@ -320,8 +317,21 @@ static int force_calls(const json_t *body, const struct tool_choice *choice, str
     fg_buffer_str(&text, "}");
     job->form_text = text.p;
     job->form_bytes = text.n;
-    job->form = FG_FORM_CALLS;
+    job->form = choice->call ? FG_FORM_CALLS : FG_FORM_GUARDED;
     return text.failed ? fg_json_nomem(e) : 0;
+}
+
+/* Where the model need not call: a strict tool's arguments are held to its parameters, and the
+ * calls to one where there is to be no other. Another form of the answer has no calls at all. */
+static bool guards_calls(const json_t *body, const json_t *tools, const struct fg_job_request *job)
+{
+    bool guards = json_is_false(fg_json_field(body, "parallel_tool_calls"));
+    const json_t *tool;
+    size_t i;
+
+    json_array_foreach(tools, i, tool) guards =
+        guards || json_is_true(json_object_get(json_object_get(tool, "function"), "strict"));
+    return guards && !job->form;
 }
 
 static int read_tools(const json_t *body, struct fg_str text, struct fg_api_request *out,
@@ -363,8 +373,11 @@ static int read_tools(const json_t *body, struct fg_str text, struct fg_api_requ
         return fg_json_nomem(e);
     if (out->job.tools_json)
         list = (struct fg_str){out->job.tools_json, strlen(out->job.tools_json)};
-    if (choice.call)
-        r = force_calls(body, &choice, list, &out->job, e);
+    if (choice.call && out->job.form)
+        return fg_http_fail(e, 400, "tool_choice", NULL,
+                            "tool_choice: another field gives the answer's form already");
+    if (choice.call || guards_calls(body, tools, &out->job))
+        r = set_calls(body, &choice, list, &out->job, e);
     return r || out->job.tools_json ? r : copy_text(list, &out->job.tools_json, e);
 }
 

@@ -64,7 +64,9 @@ fg_expr fg_expr_char(struct fg_exprs *x, uint32_t c, enum fg_char_form form)
     const char *known = c && c < 0x80 ? strchr(escaped, (int)c) : NULL;
     char text[8];
 
-    if (form == FG_CHARS_PLAIN || (c >= 0x20 && !known))
+    if (form == FG_CHARS_IN_TAGS && (c == '<' || c == '\n'))
+        return FG_EXPR_NEVER;
+    if (form != FG_CHARS_IN_JSON || (c >= 0x20 && !known))
         return fg_expr_code_points(x, c, c);
     if (known)
         snprintf(text, sizeof text, "\\%c", letters[known - escaped]);
@@ -75,8 +77,10 @@ fg_expr fg_expr_char(struct fg_exprs *x, uint32_t c, enum fg_char_form form)
 
 fg_expr fg_expr_chars(struct fg_exprs *x, struct fg_chars *c, enum fg_char_form form)
 {
-    static const uint32_t parts[][2] = {
-        {0x20, 0x21}, {0x23, 0x5b}, {0x5d, FG_LAST_CHAR}}; /* not escaped in JSON */
+    static const uint32_t json[][2] = {
+        {0x20, 0x21}, {0x23, 0x5b}, {0x5d, FG_LAST_CHAR}}; /* not escaped */
+    static const uint32_t tags[][2] = {{0, '\n' - 1}, {'\n' + 1, '<' - 1}, {'<' + 1, FG_LAST_CHAR}};
+    const uint32_t(*parts)[2] = form == FG_CHARS_IN_JSON ? json : tags;
     fg_expr all = FG_EXPR_NEVER;
 
     if (c->full && !x->error)
@@ -96,7 +100,7 @@ fg_expr fg_expr_chars(struct fg_exprs *x, struct fg_chars *c, enum fg_char_form 
             if (low <= high)
                 all = fg_expr_alt(x, all, fg_expr_code_points(x, low, high));
         }
-        for (uint32_t ch = first; ch <= last && ch <= '\\'; ch++)
+        for (uint32_t ch = first; form == FG_CHARS_IN_JSON && ch <= last && ch <= '\\'; ch++)
             if (ch < 0x20 || ch == '"' || ch == '\\')
                 all = fg_expr_alt(x, all, fg_expr_char(x, ch, form));
     }

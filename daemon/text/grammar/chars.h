@@ -25,7 +25,12 @@ void fg_chars_sort(struct fg_chars *c);
 /* All others, up to `most`. */
 void fg_chars_invert(struct fg_chars *c, uint32_t most);
 
-enum fg_char_form { FG_CHARS_PLAIN, FG_CHARS_IN_JSON };
+enum fg_char_form {
+    FG_CHARS_PLAIN,
+    FG_CHARS_IN_JSON,
+    FG_CHARS_IN_TAGS, /* plain, without < and line feed, of which tags and what is around them are
+                       * made: such characters match nothing */
+};
 
 /* One of them. In a JSON string: quotes, backslashes and control characters are escaped, others
  * stand for themselves. */

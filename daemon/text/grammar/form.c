@@ -58,13 +58,19 @@ static int read_calls(struct fg_exprs *x, const struct fg_form *form, fg_expr *o
                       struct fg_err *err)
 {
     json_t *calls = parse(form->text, err);
-    int rc = calls ? fg_calls_read(x, form->calls, calls, out, err) : FG_EINVAL;
+    int rc = FG_EINVAL;
 
+    if (calls && !form->turn.form)
+        rc = fg_fail(err, FG_EUNSUPPORTED, "only answers to chats have calls");
+    else if (calls && form->kind == FG_FORM_CALLS)
+        rc = fg_calls_read(x, &form->turn, calls, out, err);
+    else if (calls)
+        rc = fg_calls_guard(x, &form->turn, calls, out, err);
     json_decref(calls);
     return rc;
 }
 
-static int read_form(struct fg_exprs *x, const struct fg_form *form, fg_expr *out,
+static int read_text(struct fg_exprs *x, const struct fg_form *form, fg_expr *out,
                      struct fg_err *err)
 {
     switch (form->kind) {
@@ -73,10 +79,23 @@ static int read_form(struct fg_exprs *x, const struct fg_form *form, fg_expr *ou
     case FG_FORM_REGEX: return fg_regex_read(x, form->text, FG_CHARS_PLAIN, true, out, err);
     case FG_FORM_CHOICE: return read_choice(x, form->text, out, err);
     case FG_FORM_GBNF: return fg_gbnf_read(x, form->text, out, err);
-    case FG_FORM_CALLS: return read_calls(x, form, out, err);
-    case FG_FORM_NONE: break;
+    default: return fg_fail(err, FG_EINVAL, "there is no form");
     }
-    return fg_fail(err, FG_EINVAL, "there is no form");
+}
+
+static int read_form(struct fg_exprs *x, const struct fg_form *form, fg_expr *out,
+                     struct fg_err *err)
+{
+    fg_expr begin = FG_EXPR_EMPTY;
+    int rc;
+
+    if (form->kind == FG_FORM_CALLS || form->kind == FG_FORM_GUARDED)
+        return read_calls(x, form, out, err);
+    rc = read_text(x, form, out, err);
+    if (rc == 0 && form->turn.form)
+        rc = fg_turn_begin(x, &form->turn, &begin, err);
+    *out = fg_expr_seq(x, begin, *out);
+    return rc;
 }
 
 int fg_form_compile(const struct fg_form *form, struct fg_grammar **out, struct fg_err *err)

@@ -6,11 +6,15 @@
 #include "fulgur/str.h"
 #include "form_kind.h"
 #include "grammar.h"
+#include "turn.h"
 
 struct fg_form {
     enum fg_form_kind kind;
     struct fg_str text; /* form_kind.h */
-    const char *calls;  /* the name of the model's tool form, for FG_FORM_CALLS; or NULL */
+    /* Of an answer to a chat: its turn, with what the model writes before the form begins; the
+     * form of its calls is told by it too. turn.form NULL: the text is of the form from its start
+     * on. */
+    struct fg_turn turn;
 };
 
 /* Takes milliseconds. On success *out is the caller's until fg_grammar_destroy(). FG_EINVAL:

@@ -415,21 +415,32 @@ static void add_any(struct fg_schema_reader *r)
     fg_expr_set_rule(r->x, r->value, all);
 }
 
+int fg_schema_reader_init(struct fg_schema_reader *r, struct fg_exprs *x, const json_t *schema,
+                          struct fg_err *err)
+{
+    *r = (struct fg_schema_reader){.x = x, .root = schema, .err = err};
+    r->rules = json_object();
+    r->made = json_array();
+    if (!r->rules || !r->made || json_array_append_new(r->made, json_object()) < 0)
+        return r->rc = fg_fail(err, FG_ENOMEM, "no memory for a JSON schema");
+    add_blanks(r);
+    add_any(r);
+    return r->rc;
+}
+
+void fg_schema_reader_finish(struct fg_schema_reader *r)
+{
+    json_decref(r->rules);
+    json_decref(r->made);
+}
+
 int fg_json_schema_read(struct fg_exprs *x, const json_t *schema, fg_expr *out, struct fg_err *err)
 {
-    struct fg_schema_reader r = {.x = x, .root = schema, .err = err};
+    struct fg_schema_reader r;
 
     *out = FG_EXPR_NEVER;
-    r.rules = json_object();
-    r.made = json_array();
-    if (!r.rules || !r.made || json_array_append_new(r.made, json_object()) < 0) {
-        r.rc = fg_fail(err, FG_ENOMEM, "no memory for a JSON schema");
-    } else {
-        add_blanks(&r);
-        add_any(&r);
+    if (fg_schema_reader_init(&r, x, schema, err) == 0)
         *out = fg_schema_value(&r, schema);
-    }
-    json_decref(r.rules);
-    json_decref(r.made);
+    fg_schema_reader_finish(&r);
     return r.rc;
 }

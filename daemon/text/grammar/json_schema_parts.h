@@ -20,6 +20,10 @@ struct fg_schema_reader {
     struct fg_err *err;
 };
 
+/* Ends with fg_schema_reader_finish(), also where it fails: FG_ENOMEM. */
+int fg_schema_reader_init(struct fg_schema_reader *r, struct fg_exprs *x, const json_t *schema,
+                          struct fg_err *err);
+void fg_schema_reader_finish(struct fg_schema_reader *r);
 /* Notes a failure, unless there was one before. FG_EXPR_NEVER. */
 __attribute__((format(printf, 3, 4))) fg_expr fg_schema_fail(struct fg_schema_reader *r, int code,
                                                              const char *fmt, ...);
@@ -47,6 +51,8 @@ fg_expr fg_schema_array(struct fg_schema_reader *r, const json_t *schema);
 fg_expr fg_schema_string(struct fg_schema_reader *r, const json_t *schema);
 fg_expr fg_schema_number(struct fg_schema_reader *r, const json_t *schema, bool whole);
 
+/* The regular expression of a `format`; NULL: it is not done. */
+const char *fg_schema_format(const char *name);
 /* One character of a JSON string, escaped or not; text as a JSON string has it, without quotes. */
 fg_expr fg_schema_char(struct fg_exprs *x);
 fg_expr fg_schema_text(struct fg_exprs *x, struct fg_str text);

@@ -116,20 +116,23 @@ static fg_expr pattern(struct fg_schema_reader *r, const json_t *v, bool whole, 
     return rc ? fg_schema_fail(r, rc, "%s: %.300s", keyword, err.text) : out;
 }
 
+const char *fg_schema_format(const char *name)
+{
+    for (size_t i = 0; name && i < sizeof formats / sizeof *formats; i++)
+        if (strcmp(name, formats[i].name) == 0)
+            return formats[i].pattern;
+    return NULL;
+}
+
 static fg_expr format(struct fg_schema_reader *r, const char *name)
 {
+    const char *p = fg_schema_format(name);
     fg_expr out = FG_EXPR_NEVER;
 
-    for (size_t i = 0; name && i < sizeof formats / sizeof *formats; i++) {
-        const char *p = formats[i].pattern;
-
-        if (strcmp(name, formats[i].name) != 0)
-            continue;
-        (void)fg_regex_read(r->x, (struct fg_str){p, strlen(p)}, FG_CHARS_IN_JSON, true, &out,
-                            NULL);
-        return out;
-    }
-    return fg_schema_fail(r, FG_EUNSUPPORTED, "format \"%.40s\" is not done", name ? name : "");
+    if (!p)
+        return fg_schema_fail(r, FG_EUNSUPPORTED, "format \"%.40s\" is not done", name ? name : "");
+    (void)fg_regex_read(r->x, (struct fg_str){p, strlen(p)}, FG_CHARS_IN_JSON, true, &out, NULL);
+    return out;
 }
 
 fg_expr fg_schema_string(struct fg_schema_reader *r, const json_t *schema)

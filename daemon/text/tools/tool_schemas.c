@@ -19,11 +19,25 @@ static bool is_string_type(const json_t *type)
     return false;
 }
 
-/* Any schema that a string may be valid for, as far as its types tell. */
-static bool takes_string(const json_t *schema, int depth)
+/* What a reference into the root names; NULL: nothing. */
+static const json_t *follow(const json_t *root, const char *ref)
+{
+    if (strncmp(ref, "#/", 2) != 0)
+        return NULL;
+    for (ref += 2; root && *ref; ref += strspn(ref, "/")) {
+        size_t n = strcspn(ref, "/");
+
+        root = json_object_getn(root, ref, n);
+        ref += n;
+    }
+    return root;
+}
+
+static bool takes_string(const json_t *root, const json_t *schema, int depth)
 {
     static const char *const choices[] = {"anyOf", "oneOf", "allOf"};
     const json_t *type = json_object_get(schema, "type"), *list, *one;
+    const char *ref = json_string_value(json_object_get(schema, "$ref"));
     size_t i;
 
     if (type)
@@ -33,14 +47,25 @@ static bool takes_string(const json_t *schema, int depth)
         json_array_foreach(list, i, one) if (json_is_string(one)) return true;
         return false;
     }
+    one = json_object_get(schema, "const");
+    if (one)
+        return json_is_string(one);
+    one = ref && depth < 8 ? follow(root, ref) : NULL;
+    if (one)
+        return takes_string(root, one, depth + 1);
     for (size_t k = 0; depth < 8 && k < sizeof choices / sizeof *choices; k++) {
         list = json_object_get(schema, choices[k]);
         if (!json_is_array(list))
             continue;
-        json_array_foreach(list, i, one) if (takes_string(one, depth + 1)) return true;
+        json_array_foreach(list, i, one) if (takes_string(root, one, depth + 1)) return true;
         return false;
     }
     return true;
+}
+
+bool fg_tool_schema_takes_string(const json_t *root, const json_t *schema)
+{
+    return takes_string(root, schema, 0);
 }
 
 static int add_tool(json_t *tools, const json_t *function)
@@ -52,7 +77,8 @@ static int add_tool(json_t *tools, const json_t *function)
 
     json_object_keylen_foreach(json_object_get(parameters, "properties"), key, n, schema)
     {
-        if (!takes_string(schema, 0) && json_object_setn_new(known, key, n, json_true()) < 0)
+        if (!takes_string(parameters, schema, 0) &&
+            json_object_setn_new(known, key, n, json_true()) < 0)
             break;
     }
     if (!json_is_string(name)) {

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <jansson.h>
 
 #include "fulgur/str.h"
 
@@ -18,5 +19,8 @@ bool fg_tool_schemas_has(const struct fg_tool_schemas *s, struct fg_str tool);
 /* Whether the parameter's value is JSON; false: a string, which a parameter that is not described
  * is too. */
 bool fg_tool_schemas_json(const struct fg_tool_schemas *s, struct fg_str tool, struct fg_str name);
+/* The same of one schema, a part of `root`, the parameters of the tool: may a string be valid for
+ * it, as far as its types tell? */
+bool fg_tool_schema_takes_string(const json_t *root, const json_t *schema);
 
 #endif

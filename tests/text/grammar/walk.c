@@ -80,9 +80,10 @@ static json_t *answer(const json_t *line)
 {
     const json_t *accept = json_object_get(line, "accept"), *v,
                  *text = json_object_get(line, "text");
+    static const struct fg_answer_form hermes = {.tools = FG_TOOLS_HERMES};
     struct fg_form form = {kind_of(json_string_value(json_object_get(line, "kind"))),
                            {json_string_value(text), json_string_length(text)},
-                           "hermes"};
+                           {&hermes, FG_STARTS_ANYHOW}};
     json_t *walks = json_array(), *accepted = json_array();
     struct fg_automaton *a = NULL;
     struct fg_grammar *g;

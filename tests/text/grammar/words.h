@@ -53,8 +53,10 @@ static const char *const words_pieces[] = {
     "\": {\"",  "<tool",        "_call>", "</",       "yes",      "no",       "yesterday",
     "\xed\xa0", "\xc0\x80",     "\xf5!",
 };
-/* Control tokens: the first of them are tags where a test says so. */
-static const char *const words_controls[] = {"<s>", "</s>", "<|open|>", "<|close|>", "<|pad|>"};
+/* Control tokens: behind the first two those that may be tags. */
+static const char *const words_controls[] = {"<s>",    "</s>",   "<|t0|>", "<|t1|>", "<|t2|>",
+                                             "<|t3|>", "<|t4|>", "<|t5|>", "<|t6|>", "<|t7|>",
+                                             "<|t8|>", "<|t9|>", "<|t10|>"};
 
 enum {
     WORDS_PIECES = sizeof words_pieces / sizeof *words_pieces,
