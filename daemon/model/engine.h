@@ -104,9 +104,9 @@ struct fg_step_span {
     uint32_t n;        /* 1 .. n_batch */
     uint32_t n_logits; /* logits wanted for the last n_logits tokens, 0..n */
     float *logits;     /* [n_logits][n_vocab] out, the caller's */
-    /* Instead of logits (n_logits is 0 then): the n_best best of the last token, descending, the
-     * lower id first on a tie; only they leave the device. 0..FG_BEST_MOST, at most n_choices. When
-     * any of the logits is NaN or +infinity, best[0].logit is NaN. */
+    /* The n_best best of the last token, descending, the lower id first on a tie: 0..FG_BEST_MOST,
+     * at most n_choices. Where n_logits is 0 only they leave the device; else it is 1, and the
+     * logits come too. When any of the logits is NaN or +infinity, best[0].logit is NaN. */
     uint32_t n_best;
     struct fg_best *best; /* [n_best] out, the caller's */
 };

@@ -26,7 +26,7 @@ static int check_pieces(struct fg_engine *e, const struct fg_step_span *p, uint3
             return fg_fail(err, FG_EINVAL, "piece %u: %u tokens, %u logits", i, p[i].n,
                            p[i].n_logits);
         if (p[i].n_best > FG_BEST_MOST || p[i].n_best > fg_best_choices(e) ||
-            (p[i].n_best && (!p[i].best || p[i].n_logits)))
+            (p[i].n_best && (!p[i].best || p[i].n_logits > 1)))
             return fg_fail(err, FG_EINVAL, "piece %u: the %u best, %u logits", i, p[i].n_best,
                            p[i].n_logits);
         if (!p[i].seq->state_ready)
@@ -97,7 +97,7 @@ static void record_head(struct fg_engine *e, const struct fg_step_span *p, uint3
     fg_record_matmul(&e->ops, &(struct fg_matmul){.m = head, .x = x, .y = logits});
     fg_cmd_barrier(e->ops.cmd);
     for (uint32_t i = 0; i < rows; i++)
-        if (piece_of(p, from + i, &at)->n_best == 0)
+        if (piece_of(p, from + i, &at)->n_logits)
             fg_cmd_copy(e->ops.cmd, e->s.logits, i * bytes, e->s.readback, i * bytes, bytes);
     logits.k = fg_best_choices(e);
     if (k)
@@ -116,7 +116,7 @@ static void deliver(struct fg_engine *e, const struct fg_step_span *pieces, uint
     for (uint32_t i = 0; i < rows; i++) {
         const struct fg_step_span *p = piece_of(pieces, from + i, &at);
         const uint32_t *row = best + 2 * (size_t)i * (k + 1);
-        if (p->n_best == 0)
+        if (p->n_logits)
             memcpy(p->logits + (size_t)at * e->hp.n_vocab,
                    (float *)fg_buffer_map(e->s.readback) + (size_t)i * e->hp.n_vocab,
                    (size_t)e->hp.n_vocab * 4);

@@ -46,6 +46,7 @@ static bool fits(const struct fg_flow *flow, const struct fg_job *job)
 static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
 {
     struct fg_prefix_cache *r = &flow->runner.prefix_cache;
+    bool wants_logits;
     int rc;
 
     rc = fg_rules_init(&job->rules, &job->req, &flow->vocabulary, err);
@@ -54,10 +55,12 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     job->n_best = job->req.n_logprobs < 0 && !job->req.want_prompt
                       ? fg_rules_need(&job->rules, &job->req, flow->sampler.n_vocab)
                       : 0;
-    if (!job->n_best && !job->logits)
+    job->spare_logits = job->n_best && job->req.form;
+    wants_logits = !job->n_best || job->spare_logits;
+    if (wants_logits && !job->logits)
         job->logits = malloc((job->req.want_prompt ? FG_PROMPT_LOGITS : 1) * (size_t)flow->n_vocab *
                              sizeof *job->logits);
-    if (!job->n_best && !job->logits)
+    if (wants_logits && !job->logits)
         return fg_fail(err, FG_ENOMEM, "no memory for the logits");
     rc = fg_seq_create(r->engine, &job->seq, err);
     if (rc)

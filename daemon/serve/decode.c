@@ -73,7 +73,7 @@ uint32_t fg_decode_rows(const struct fg_job *job, uint32_t from, uint32_t n, boo
 {
     if (job->req.want_prompt && from + n <= job->n_prompt)
         return n;
-    return ends && !job->n_best;
+    return ends && (!job->n_best || job->spare_logits);
 }
 
 void fg_decode_prompt(const struct fg_flow *flow, struct fg_job *job, uint32_t from)
@@ -158,11 +158,14 @@ static int choose(struct fg_flow *flow, struct fg_job *job, int32_t *id, bool *e
     rc = constrain(flow, job, &a, ends, err);
     if (rc || *ends)
         return rc;
-    if (job->n_best) {
+    if (job->n_best && !job->constraint.form) {
         if (job->n_best > need && !isnan(job->best[0].logit))
             fg_sample_unban(job->best, job->n_best, a.banned, a.n_banned);
         return fg_sample_best(&flow->sampler, job->best, &job->req.sampling, a.index, id, err);
     }
+    if (job->n_best &&
+        fg_sample_few(&flow->sampler, job->best, job->n_best, &job->req.sampling, &a, id))
+        return 0;
     if (!a.n_banned && fg_rules_plain(&job->req))
         return fg_sample(&flow->sampler, job->logits, &job->req.sampling, a.index, id, err);
     rc = fg_sample_adjusted(&flow->sampler, job->logits, &job->req.sampling, &a, id, err);

@@ -78,8 +78,9 @@ struct fg_job {
     uint32_t part;   /* a boundary, in tokens, where this prompt leaves what is stored; 0: none */
     bool deferred;   /* its next token is chosen once its mask is there */
     uint32_t span;   /* tokens in the step that runs; 0: it is not in it */
-    float *logits;   /* where n_best is 0: [1 or FG_PROMPT_LOGITS][n_vocab] */
-    uint32_t n_best; /* that are read; 0: all logits are */
+    float *logits;     /* where they are read: [1 or FG_PROMPT_LOGITS][n_vocab] */
+    uint32_t n_best;   /* that are read; 0: all logits are */
+    bool spare_logits; /* all logits are read beside them, for tokens that are not among them */
     struct fg_best best[FG_BEST_MOST];
     struct fg_answer_text answer;
     bool answering; /* answer was initialized */

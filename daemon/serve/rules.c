@@ -67,21 +67,30 @@ void fg_rules_finish(struct fg_rules *r)
     *r = (struct fg_rules){0};
 }
 
-bool fg_rules_plain(const struct fg_job_request *req)
+/* Are logits changed, or tokens looked at apart from a mask? */
+static bool adjusts(const struct fg_job_request *req)
 {
     const struct fg_sampling *s = &req->sampling;
     const struct fg_token_rules *rules = &req->rules;
 
-    return s->presence_penalty == 0 && s->frequency_penalty == 0 &&
-           (s->repetition_penalty == 0 || s->repetition_penalty == 1) && !rules->n_bias &&
-           !rules->n_allowed && !rules->n_bad_words && !req->form;
+    return s->presence_penalty != 0 || s->frequency_penalty != 0 ||
+           (s->repetition_penalty != 0 && s->repetition_penalty != 1) || rules->n_bias ||
+           rules->n_allowed || rules->n_bad_words;
+}
+
+bool fg_rules_plain(const struct fg_job_request *req)
+{
+    return !adjusts(req) && !req->form;
 }
 
 uint32_t fg_rules_need(const struct fg_rules *r, const struct fg_job_request *req, uint32_t n_vocab)
 {
-    uint32_t n = fg_rules_plain(req) ? fg_sample_needs(&req->sampling, n_vocab) : 0;
+    uint32_t n = adjusts(req) ? 0 : fg_sample_needs(&req->sampling, n_vocab);
     size_t n_banned = r->n_suppressed + r->n_ends;
 
+    /* How many a mask leaves of them is not known. */
+    if (n && req->form)
+        return FG_BEST_MOST < n_vocab ? FG_BEST_MOST : 0;
     /* Those that must not be chosen may be the best ones. */
     return n && n + n_banned <= FG_BEST_MOST && n + n_banned < n_vocab ? n + (uint32_t)n_banned : 0;
 }
@@ -122,6 +131,7 @@ int fg_rules_mask(struct fg_rules *r, const struct fg_mask *mask, size_t n_vocab
         r->bits[id / 64] = mask->complete ? r->bits[id / 64] | bit : r->bits[id / 64] & ~bit;
     }
     a->mask = r->bits;
+    a->n_mask = *n + (mask->complete ? r->n_ends : 0);
     return 0;
 }
 

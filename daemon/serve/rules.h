@@ -36,7 +36,8 @@ void fg_rules_finish(struct fg_rules *r);
 /* Does the token end the answer? */
 bool fg_rules_end(const struct fg_job_request *req, const struct fg_tokenizer *t, int32_t token);
 
-/* How many of the best tokens choosing needs to see at most, as fg_sample_needs(). */
+/* How many of the best tokens choosing needs to see at most, as fg_sample_needs(); with a form, how
+ * many it looks at first. */
 uint32_t fg_rules_need(const struct fg_rules *r, const struct fg_job_request *req,
                        uint32_t n_vocab);
 

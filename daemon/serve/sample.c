@@ -352,6 +352,64 @@ int fg_sample_best(struct fg_sampler *s, const struct fg_best *best, const struc
     return 0;
 }
 
+/* Those of the best that may be chosen, ranked, at the front; returns how many. */
+static uint32_t keep_best(struct fg_sampler *s, const struct fg_best *best, uint32_t n_best,
+                          const struct fg_adjust *a)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < n_best; i++) {
+        uint32_t id = (uint32_t)best[i].id;
+        bool banned = !(best[i].logit > -INFINITY) || !(a->mask[id / 64] >> id % 64 & 1);
+
+        for (size_t b = 0; !banned && b < a->n_banned; b++)
+            banned = a->banned[b] == best[i].id;
+        if (!banned)
+            s->cand[n++] = (struct fg_candidate){.id = best[i].id, .logit = best[i].logit};
+    }
+    return n;
+}
+
+static void order_by_id(struct fg_candidate *c, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++) {
+        struct fg_candidate x = c[i];
+        uint32_t k = i;
+
+        for (; k > 0 && c[k - 1].id > x.id; k--)
+            c[k] = c[k - 1];
+        c[k] = x;
+    }
+}
+
+bool fg_sample_few(struct fg_sampler *s, const struct fg_best *best, uint32_t n_best,
+                   const struct fg_sampling *p, const struct fg_adjust *a, int32_t *token)
+{
+    uint32_t need = fg_sample_needs(p, s->n_vocab), n = 0;
+    bool all, ranked;
+    double max;
+
+    s->n_drawn = 0;
+    if (!isnan(best[0].logit))
+        n = keep_best(s, best, n_best, a);
+    if (!n)
+        return false;
+    *token = s->cand[0].id;
+    if (!(p->temperature > 0))
+        return true;
+    /* With as many as top_k takes, or fewer, there is no ranking: the order is another one, and
+     * whether there are more has to be known. */
+    all = n == a->n_mask;
+    ranked = n > need;
+    if (!ranked && !all)
+        return false;
+    max = s->cand[0].logit;
+    if (!ranked)
+        order_by_id(s->cand, n);
+    *token = draw(s, ranked ? need : n, ranked, max, p, a->index);
+    return true;
+}
+
 static bool likelier(float v, int32_t id, const struct fg_token_logprob *than)
 {
     return v > than->logprob || (v == than->logprob && id < than->token);

@@ -40,6 +40,7 @@ struct fg_adjust {
     const int32_t *allowed; /* n_allowed 0: all */
     size_t n_allowed;
     const uint64_t *mask;  /* by id: those that are allowed; NULL: all */
+    size_t n_mask;         /* how many these are, at least as many as may be chosen */
     const int32_t *banned; /* never chosen */
     size_t n_banned;
     const int32_t *tokens; /* prompt and answer, for the penalties */
@@ -59,6 +60,11 @@ uint32_t fg_sample_needs(const struct fg_sampling *p, uint32_t n_vocab);
  * ranks them. FG_EDEVICE as there. */
 int fg_sample_best(struct fg_sampler *s, const struct fg_best *best, const struct fg_sampling *p,
                    uint64_t index, int32_t *token, struct fg_err *err);
+/* The token that fg_sample_adjusted() would choose of a mask, from the n_best best alone: no
+ * penalties, no bias, all are `allowed`, and fg_sample_needs() is not 0. False: they do not tell,
+ * or a logit is NaN or +infinity. */
+bool fg_sample_few(struct fg_sampler *s, const struct fg_best *best, uint32_t n_best,
+                   const struct fg_sampling *p, const struct fg_adjust *a, int32_t *token);
 /* Takes the banned ones from n of the best; returns how many stay. */
 uint32_t fg_sample_unban(struct fg_best *best, uint32_t n, const int32_t *banned, size_t n_banned);
 

@@ -65,7 +65,7 @@ static uint32_t check_step(struct fg_engine *e, const struct fg_step_span *spans
 
         CHECK(p->seq->e == e && !p->seq->lacks_state);
         CHECK(p->n >= 1 && p->n_logits <= p->n && (p->logits || !p->n_logits));
-        CHECK(p->n_best <= FG_BEST_MOST && (!p->n_best || (p->best && !p->n_logits)));
+        CHECK(p->n_best <= FG_BEST_MOST && (!p->n_best || (p->best && p->n_logits <= 1)));
         for (uint32_t j = 0; j < i; j++)
             CHECK(spans[j].seq != p->seq);
         for (uint32_t j = 0; j < p->n; j++)

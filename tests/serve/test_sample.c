@@ -326,6 +326,22 @@ static void test_check(void **state)
     }
 }
 
+/* The n best of the logits, as the device ranks them. */
+static void rank(const float *logits, int32_t n_vocab, struct fg_best *best, uint32_t n)
+{
+    for (uint32_t b = 0; b < n; b++) {
+        best[b] = (struct fg_best){-1, -INFINITY};
+        for (int32_t i = 0; i < n_vocab; i++) {
+            bool taken = false;
+
+            for (uint32_t j = 0; j < b; j++)
+                taken = taken || best[j].id == i;
+            if (!taken && (best[b].id < 0 || logits[i] > best[b].logit))
+                best[b] = (struct fg_best){i, logits[i]};
+        }
+    }
+}
+
 /* From the device's best alone: the same token as from all logits, for every setting. */
 static void best_are_enough(void **state)
 {
@@ -351,20 +367,7 @@ static void best_are_enough(void **state)
         for (int i = 0; i < VOCAB; i++)
             logits[i] = (float)(fg_sample_random(seed++, 0) % 40) / 8;
         assert_int_equal(n, p.temperature > 0 ? (uint32_t)p.top_k : 1);
-        for (uint32_t b = 0; b < n; b++) {
-            float top = -INFINITY;
-
-            for (int32_t i = 0; i < VOCAB; i++) {
-                bool taken = false;
-
-                for (uint32_t j = 0; j < b; j++)
-                    taken = taken || best[j].id == i;
-                if (!taken && logits[i] > top) {
-                    top = logits[i];
-                    best[b] = (struct fg_best){i, top};
-                }
-            }
-        }
+        rank(logits, VOCAB, best, n);
         assert_int_equal(fg_sample(&s, logits, &p, (uint64_t)round, &want, &err), 0);
         assert_int_equal(fg_sample_best(&s, best, &p, (uint64_t)round, &got, &err), 0);
         assert_int_equal(got, want);
@@ -379,6 +382,62 @@ static void best_are_enough(void **state)
     all.top_k = 40;
     assert_int_equal(fg_sample_needs(&all, 40), 0);
     assert_int_equal(fg_sample_needs(&all, 41), 40);
+    fg_sampler_finish(&s);
+}
+
+/* Under a mask: the few best tell the same token as all logits do, or say that they do not. */
+static void few_under_a_mask(void **state)
+{
+    enum { VOCAB = 200, BEST = 20 };
+    struct fg_sampler s;
+    struct fg_err err;
+    float logits[VOCAB];
+    uint64_t seed = 5;
+    int told = 0, untold = 0, all_told = 0;
+
+    (void)state;
+    assert_int_equal(fg_sampler_init(&s, VOCAB, &err), 0);
+    for (int round = 0; round < 3000; round++) {
+        struct fg_sampling p = {.temperature = round % 4 ? 0.4f * (float)(round % 4) : 0,
+                                .top_k = 1 + round % 9,
+                                .top_p = round % 3 ? 0.3f * (float)(round % 3 + 1) : 1,
+                                .min_p = round % 7 ? 0 : 0.05f,
+                                .seed = (uint64_t)round};
+        const int32_t banned[] = {round % VOCAB, (round * 7) % VOCAB};
+        uint64_t mask[(VOCAB + 63) / 64] = {0};
+        struct fg_adjust a = {.mask = mask,
+                              .banned = banned,
+                              .n_banned = round % 2 ? 2 : 0,
+                              .index = (uint64_t)round};
+        /* From all tokens to a few of them. */
+        uint64_t share = (uint64_t[]){1, 2, 10, 40, 100}[round % 5];
+        struct fg_best best[BEST];
+        int32_t want, got;
+        int rc;
+
+        for (int i = 0; i < VOCAB; i++) {
+            logits[i] = (float)(fg_sample_random(seed++, 0) % 60) / 8;
+            if (fg_sample_random(seed++, 1) % 11 == 0)
+                logits[i] = -INFINITY;
+            if (fg_sample_random(seed++, 2) % share == 0) {
+                mask[i / 64] |= UINT64_C(1) << i % 64;
+                a.n_mask++;
+            }
+        }
+        rank(logits, VOCAB, best, BEST);
+        rc = fg_sample_adjusted(&s, logits, &p, &a, &want, &err);
+        if (!fg_sample_few(&s, best, BEST, &p, &a, &got)) {
+            untold++;
+            continue;
+        }
+        assert_int_equal(rc, 0);
+        assert_int_equal(got, want);
+        told++;
+        all_told += a.n_mask <= (size_t)p.top_k;
+        best[0].logit = NAN;
+        assert_false(fg_sample_few(&s, best, BEST, &p, &a, &got));
+    }
+    assert_true(told > 1000 && untold > 100 && all_told > 10);
     fg_sampler_finish(&s);
 }
 
@@ -467,13 +526,14 @@ static void banned_and_none_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(adjusted),         cmocka_unit_test(banned_and_none_left),
-        cmocka_unit_test(best_are_enough),  cmocka_unit_test(test_random),
-        cmocka_unit_test(test_greedy),      cmocka_unit_test(test_bad_logits),
-        cmocka_unit_test(test_temperature), cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_seeds),       cmocka_unit_test(test_against_sort),
-        cmocka_unit_test(test_logprobs),    cmocka_unit_test(test_ranks),
-        cmocka_unit_test(test_drawn),       cmocka_unit_test(test_check),
+        cmocka_unit_test(adjusted),          cmocka_unit_test(banned_and_none_left),
+        cmocka_unit_test(best_are_enough),   cmocka_unit_test(few_under_a_mask),
+        cmocka_unit_test(test_random),       cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_bad_logits),   cmocka_unit_test(test_temperature),
+        cmocka_unit_test(test_filters),      cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_against_sort), cmocka_unit_test(test_logprobs),
+        cmocka_unit_test(test_ranks),        cmocka_unit_test(test_drawn),
+        cmocka_unit_test(test_check),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

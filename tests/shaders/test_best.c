@@ -108,7 +108,8 @@ static void test_rows(void **state)
                                sizes[s] == 63 ? FG_HEAD_ROWS : 1 + (uint32_t)s % 3, ks[i]);
 }
 
-/* Three sequences in a step: one wants the best, one logits of its last two, one other best. */
+/* Sequences in a step: one wants the best, one logits of its last two, one the best and the
+ * logits. */
 static void test_step(void **state)
 {
     struct lab *lab = *state;
@@ -123,11 +124,12 @@ static void test_step(void **state)
     int32_t *tokens = pair_tokens(&p, 20, 6);
     float *reference = pair_reference(&p, tokens, 20);
     float *logits = lab_alloc((size_t)2 * p.vocab, sizeof *logits);
+    float *spare = lab_alloc(p.vocab, sizeof *spare);
     struct fg_step_span pieces[] = {
         {.tokens = tokens, .n = 20, .n_best = 8, .best = got[0]},
         {.tokens = tokens, .n = 20, .n_logits = 2, .logits = logits},
         {.tokens = tokens, .n = 19},
-        {.tokens = tokens, .n = 7, .n_best = 1, .best = got[1]},
+        {.tokens = tokens, .n = 7, .n_best = 1, .best = got[1], .n_logits = 1, .logits = spare},
     };
 
     for (int i = 0; i < 4; i++)
@@ -140,9 +142,10 @@ static void test_step(void **state)
         assert_true(got[0][b].id == want[b].id && got[0][b].logit == want[b].logit);
     find_best(reference + 6 * p.vocab, p.vocab, 1, want);
     assert_true(got[1][0].id == want[0].id && got[1][0].logit == want[0].logit);
+    lab_equal("logits of the same token", spare, reference + 6 * p.vocab, p.vocab);
     /* Refused, and nothing grows. */
     const struct fg_step_span wrong[] = {
-        {pieces[2].seq, tokens, 1, 1, logits, 1, got[0]},
+        {pieces[2].seq, tokens, 2, 2, logits, 1, got[0]},
         {pieces[2].seq, tokens, 1, 0, NULL, FG_BEST_MOST + 1, got[0]},
         {pieces[2].seq, tokens, 1, 0, NULL, 1, NULL},
     };
@@ -154,6 +157,7 @@ static void test_step(void **state)
     free(tokens);
     free(reference);
     free(logits);
+    free(spare);
     pair_finish(&p);
 }
 
