@@ -100,6 +100,16 @@ class Constrained(e2e.TestCase):
             self.assert_same_answer(again, plain)
             self.assertGreater(e2e.cache_of(again)["reused_tokens"], 0)
 
+    def test_best_alone(self):
+        """The device's best, where they tell the token, tell the one that all logits do: these are read where their
+        log-probabilities are asked for."""
+        forms = [{"guided_json": PERSON}, {"guided_regex": "[a-z]{30}"}, {"guided_choice": ["yes", "no", "yesterday"]}]
+        for form in forms:
+            for options in ({"temperature": 0}, {"top_k": 1}, {"top_k": 5}, {"top_k": 40, "top_p": 0.8}):
+                for seed in range(3):
+                    asked = {**form, **options, "seed": seed, "max_tokens": 60}
+                    self.assertEqual(self.text(**asked), self.text(**asked, logprobs=True), asked)
+
     def test_together(self):
         """Streams with forms and without, at the same time, are what they are alone."""
         asked = [{"guided_json": PERSON, "seed": 1}, {"seed": 2, "max_tokens": 40}, {"guided_regex": "[ab]{20}", "seed": 3},
