@@ -18,7 +18,7 @@ int fg_cache_keep_file(struct fg_cache *c, const char *name)
     pthread_mutex_lock(&c->mu);
     while (c->handover.phase != FG_PHASE_OPEN)
         pthread_cond_wait(&c->handover.turned, &c->mu);
-    fd = openat(c->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    fd = openat(c->dir_fd, name, FG_OPEN_READ);
     n = fd >= 0 ? read(fd, f.bytes, sizeof f.bytes) : -1;
     if (n < 0) {
         rc = fg_errno_code(errno);

@@ -21,7 +21,7 @@
 static int measure(struct fg_cache *c, uint64_t *used, uint64_t *file, struct fg_err *err)
 {
     struct fg_reach reach;
-    int fd = openat(c->dir_fd, FG_DATA_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc;
+    int fd = openat(c->dir_fd, FG_DATA_FILE, FG_OPEN_READ), rc;
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) != 0) {

@@ -10,6 +10,10 @@
 #define FG_COMPACT_FILE "data.mdb.compact"
 #define FG_RESERVE_FILE "reserve"
 
+/* How a file is opened to be read, whatever lies in its place: O_NONBLOCK, or a pipe would be waited
+ * for. */
+#define FG_OPEN_READ (O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+
 struct fg_cache;
 
 /* dir_fd, lock_fd, ours; *earlier gets the directory's format when it is an earlier one, else 0. */

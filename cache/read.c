@@ -111,7 +111,7 @@ static void tokens_in_guard(void *ctx)
 {
     struct guarded_read *x = ctx;
     struct fg_record meta;
-    struct look r;
+    struct look r = {.end = 0};
     int rc = begin(&r, x->c, x->err);
 
     x->rc = rc;

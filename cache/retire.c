@@ -68,7 +68,7 @@ static void read_keys(void *ctx)
 /* The number of keys. What cannot be read is only not remembered. */
 static uint64_t remember(struct fg_cache *c)
 {
-    int fd = openat(c->dir_fd, FG_DATA_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(c->dir_fd, FG_DATA_FILE, FG_OPEN_READ);
     bool sound = fd >= 0 && fg_check_file(fd, true, NULL, NULL) == 0;
     struct remembered x = {.c = c};
 

@@ -70,7 +70,7 @@ void fg_store_catch_asserts(struct fg_cache *c, MDB_env *env)
 /* Whether there is a file to open, and whether LMDB may see it. */
 static int check_data_file(struct fg_cache *c, bool deep, uint64_t *size, struct fg_err *err)
 {
-    int fd = openat(c->dir_fd, FG_DATA_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc = 0;
+    int fd = openat(c->dir_fd, FG_DATA_FILE, FG_OPEN_READ), rc = 0;
     struct stat st;
 
     *size = 0;

@@ -333,10 +333,12 @@ static void hide_keys(int argc, char **argv)
     }
 }
 
-/* glibc raises both by itself once a large block was freed, up to 32 and 64 MiB, and then keeps that
- * much of what large requests took: mallopt(3). */
+/* glibc raises the thresholds by itself once a large block was freed, up to 32 and 64 MiB, and then
+ * keeps that much of what large requests took; and an arena for each thread keeps what was freed in
+ * it: mallopt(3). */
 static void give_back_memory(void)
 {
+    (void)mallopt(M_ARENA_MAX, 2);
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
     (void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }

@@ -141,7 +141,7 @@ static struct fg_budget *new_budget(const struct fg_http *http, size_t total)
 /* A body that is one long string is there three times while it is parsed and copied. */
 static struct fg_budget *new_made(const struct fg_http *http)
 {
-    return fg_budget_create(4 * http->max_body + MADE_LEAST, 3 * http->max_body + MADE_LEAST);
+    return fg_budget_create(3 * http->max_body + MADE_LEAST, 3 * http->max_body + MADE_LEAST);
 }
 
 int fg_http_create(const struct fg_http_options *opt, struct fg_http **out, struct fg_err *err)

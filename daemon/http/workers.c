@@ -1,11 +1,13 @@
 #include "workers.h"
 
+#include <malloc.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "event_queue.h"
 
-enum { THREADS = 3, SLOW_THREADS = 2 };
+enum { THREADS = 3, SLOW_THREADS = 2, TRIM_S = 1 };
 
 struct list {
     struct fg_link *first, **last;
@@ -21,7 +23,11 @@ struct fg_workers {
     pthread_t threads[THREADS];
     unsigned n_threads;
     struct fg_event_queue done;
-    unsigned n_posted; /* and not done; the loop's */
+    /* The loop's. */
+    unsigned n_posted; /* and not done */
+    struct event *turn;
+    bool trims; /* its turn is awaited, or it is posted */
+    struct fg_work trim;
 };
 
 static void append(struct list *l, struct fg_link *item)
@@ -85,6 +91,48 @@ static void *work_main(void *arg)
     return NULL;
 }
 
+/* What large texts were made to lies in small pieces, of which allocators keep most when they are
+ * freed. It takes milliseconds for each 100 MB: not on the loop. */
+static void run_trim(struct fg_work *work)
+{
+    (void)work;
+    (void)malloc_trim(0);
+}
+
+static void await_trim(struct fg_workers *ws)
+{
+    const struct timeval tv = {.tv_sec = TRIM_S};
+
+    ws->trims = event_add(ws->turn, &tv) == 0;
+}
+
+static void trimmed(struct fg_work *work)
+{
+    struct fg_workers *ws = (struct fg_workers *)((char *)work - offsetof(struct fg_workers, trim));
+
+    ws->trims = false;
+    if (ws->n_posted) /* it frees more */
+        await_trim(ws);
+}
+
+static void post(struct fg_workers *ws, struct fg_work *work, bool slow)
+{
+    ws->n_posted++;
+    pthread_mutex_lock(&ws->lock);
+    append(slow ? &ws->slow : &ws->quick, &work->link);
+    pthread_cond_signal(&ws->filled);
+    pthread_mutex_unlock(&ws->lock);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    struct fg_workers *ws = arg;
+
+    (void)fd;
+    (void)what;
+    post(ws, &ws->trim, true);
+}
+
 static void on_done(void *ctx, struct fg_link *item)
 {
     struct fg_workers *ws = ctx;
@@ -108,7 +156,11 @@ int fg_workers_create(struct event_base *base, struct fg_workers **out, struct f
     ws->slow.last = &ws->slow.first;
     ws->done.deliver = on_done;
     ws->done.ctx = ws;
+    ws->trim = (struct fg_work){.run = run_trim, .done = trimmed};
     rc = fg_event_queue_init(&ws->done, base, err);
+    ws->turn = rc ? NULL : evtimer_new(base, on_turn, ws);
+    if (rc == 0 && !ws->turn)
+        rc = fg_fail(err, FG_ENOMEM, "no memory for the API's workers");
     while (rc == 0 && ws->n_threads < THREADS) {
         if (pthread_create(&ws->threads[ws->n_threads], NULL, work_main, ws) == 0)
             ws->n_threads++;
@@ -134,6 +186,8 @@ void fg_workers_destroy(struct fg_workers *ws)
         fg_event_queue_wait(&ws->done);
     for (unsigned i = 0; i < ws->n_threads; i++)
         pthread_join(ws->threads[i], NULL);
+    if (ws->turn)
+        event_free(ws->turn);
     fg_event_queue_finish(&ws->done);
     pthread_cond_destroy(&ws->filled);
     pthread_mutex_destroy(&ws->lock);
@@ -142,11 +196,9 @@ void fg_workers_destroy(struct fg_workers *ws)
 
 void fg_workers_post(struct fg_workers *ws, struct fg_work *work, bool slow)
 {
-    ws->n_posted++;
-    pthread_mutex_lock(&ws->lock);
-    append(slow ? &ws->slow : &ws->quick, &work->link);
-    pthread_cond_signal(&ws->filled);
-    pthread_mutex_unlock(&ws->lock);
+    if (slow && !ws->trims)
+        await_trim(ws);
+    post(ws, work, slow);
 }
 
 void fg_workers_do(struct fg_work *work)

@@ -26,7 +26,7 @@ int fg_workers_create(struct event_base *base, struct fg_workers **out, struct f
 void fg_workers_destroy(struct fg_workers *ws);
 
 /* `slow`: may take seconds. A thread is kept for what is not, so that it never waits for what is.
- */
+ * The memory that slow ones free goes back to the system, once a second. */
 void fg_workers_post(struct fg_workers *ws, struct fg_work *work, bool slow);
 /* Does it at once, on this thread. */
 void fg_workers_do(struct fg_work *work);

@@ -240,6 +240,33 @@ static void test_what_is_there_is_refused(void **state)
 
 /* --- what others may write to --- */
 
+/* Nobody waits for who would write into it. */
+static void test_pipe_in_its_place(void **state)
+{
+    struct place p = place_make();
+    struct fg_cache_options opt = {.dir = p.dir, .max_bytes = 16 * MIB};
+    struct chain *ch = chain_make(1, 0, BLOCKS);
+    struct fg_cache *c;
+    struct fg_err err = {0};
+    const char *path;
+    (void)state;
+
+    c = cache_open(p.dir, 16 * MIB);
+    put_blocks(c, ch, 0, BLOCKS / 2, BYTES);
+    fg_cache_flush(c);
+    path = path_in(p.dir, "data.mdb");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    fg_report_damage(c, "so that it is opened anew");
+    put_blocks(c, ch, BLOCKS / 2, BLOCKS / 2, BYTES);
+    fg_cache_flush(c);
+    fg_cache_close(c);
+    assert_int_equal(fg_cache_open(&opt, &c, &err), FG_EINVAL);
+    assert_non_null(strstr(err.text, "is not a regular file"));
+    free(ch);
+    place_finish(&p);
+}
+
 static void test_others_may_write(void **state)
 {
     static const struct {
@@ -394,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_what_is_there_is_refused),
         cmocka_unit_test(test_files_beside_are_restored),
         cmocka_unit_test(test_kept_when_the_store_is_back),
+        cmocka_unit_test(test_pipe_in_its_place),
         cmocka_unit_test(test_others_may_write),
         cmocka_unit_test(test_another_owner),
     };
