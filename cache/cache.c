@@ -4,6 +4,7 @@
 #include "handle.h"
 #include "put_queue.h"
 #include "reader.h"
+#include "sift.h"
 #include "store.h"
 #include "writer.h"
 
@@ -105,11 +106,14 @@ int fg_cache_open(const struct fg_cache_options *opt, struct fg_cache **out, str
         destroy(c);
         return rc;
     }
-    fg_cache_logf(c, FG_CACHE_LOG_INFO, "event=open dir=%s blocks=%llu states=%llu bytes=%llu",
-                  c->opt.dir, (unsigned long long)c->ix.n[FG_KIND_BLOCK],
-                  (unsigned long long)c->ix.n[FG_KIND_STATE],
-                  (unsigned long long)(c->ix.bytes[FG_KIND_BLOCK] + c->ix.bytes[FG_KIND_STATE]));
+    fg_cache_logf(
+        c, FG_CACHE_LOG_INFO, "event=open dir=%s blocks=%llu states=%llu documents=%llu bytes=%llu",
+        c->opt.dir, (unsigned long long)c->ix.n[FG_KIND_BLOCK],
+        (unsigned long long)c->ix.n[FG_KIND_STATE], (unsigned long long)c->ix.n[FG_KIND_DOCUMENT],
+        (unsigned long long)(c->ix.bytes[FG_KIND_BLOCK] + c->ix.bytes[FG_KIND_STATE] +
+                             c->ix.bytes[FG_KIND_DOCUMENT]));
     fg_reserve_take(c);
+    fg_sift_expired(c); /* the writer has them removed first */
     rc = fg_writer_start(c, err);
     if (!rc)
         rc = fg_reader_start(c, err);
@@ -139,8 +143,10 @@ void fg_cache_stats(struct fg_cache *c, struct fg_cache_stats *out)
     pthread_mutex_lock(&c->mu);
     out->blocks = c->ix.n[FG_KIND_BLOCK];
     out->states = c->ix.n[FG_KIND_STATE];
+    out->documents = c->ix.n[FG_KIND_DOCUMENT];
     out->block_bytes = c->ix.bytes[FG_KIND_BLOCK];
     out->state_bytes = c->ix.bytes[FG_KIND_STATE];
+    out->document_bytes = c->ix.bytes[FG_KIND_DOCUMENT];
     out->queued_bytes = c->queue.bytes;
     pthread_mutex_unlock(&c->mu);
     out->evicted = atomic_load(&c->count[FG_N_EVICTED]);
@@ -152,5 +158,6 @@ void fg_cache_stats(struct fg_cache *c, struct fg_cache_stats *out)
     out->write_errors = atomic_load(&c->count[FG_N_WRITE_ERRORS]);
     out->hits_blocks = atomic_load(&c->count[FG_N_HIT_BLOCKS]);
     out->hits_states = atomic_load(&c->count[FG_N_HIT_STATES]);
+    out->hits_documents = atomic_load(&c->count[FG_N_HIT_DOCUMENTS]);
     out->bytes_written = atomic_load(&c->count[FG_N_WRITTEN]);
 }

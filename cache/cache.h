@@ -38,6 +38,8 @@ struct fg_cache_options {
      * budget counts them. When they are used up, records are dropped and counted; the log says so.
      */
     uint64_t write_budget;
+    /* Seconds since 1970, for the time that documents live; NULL: the system's clock. */
+    uint64_t (*now)(void);
 };
 
 /* Opens or creates. Unknown or older formats are refused by name, never silently deleted. A damaged
@@ -76,6 +78,7 @@ bool fg_cache_has_state(struct fg_cache *c, const struct fg_key *key);
 struct fg_cache_fetch {
     struct fg_key key;
     bool is_state;                   /* the state at the end of the block, not the block */
+    bool is_document;                /* document.h's; `bytes` is a result */
     int32_t tokens[FG_BLOCK_TOKENS]; /* the block's: what the record must be stored for */
     uint64_t bytes;                  /* of the payload */
     struct fg_ticket ticket;
@@ -233,9 +236,12 @@ struct fg_cache_part {
     size_t n_roots;
     const struct fg_key *key;
     bool before;
+    /* Documents of this tenant go as well: all of them where `key` is NULL; else those that were
+     * said on what is removed, or of which it is no longer known. NULL: none. */
+    const uint8_t *tenant;
 };
 struct fg_cache_forgotten {
-    uint64_t blocks, states, bytes; /* payloads */
+    uint64_t blocks, states, documents, bytes; /* payloads */
 };
 /* Removes it. Returns when it is no longer in the data file: freed pages are overwritten and synced
  * (docs/disk-format.md), copies of damaged files are deleted. A kill in between is made up for at

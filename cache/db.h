@@ -13,6 +13,8 @@ enum fg_db {
     FG_DB_BLOCK_DATA,
     FG_DB_STATE_DATA,
     FG_DB_ROOTS,
+    FG_DB_DOCUMENTS,
+    FG_DB_DOCUMENT_DATA,
     FG_DBS
 };
 
@@ -22,11 +24,16 @@ static inline MDB_val fg_key_val(const struct fg_key *key)
 }
 static inline enum fg_db fg_meta_db(enum fg_kind k)
 {
-    return k == FG_KIND_BLOCK ? FG_DB_BLOCKS : FG_DB_STATES;
+    static const enum fg_db of[FG_KINDS] = {FG_DB_BLOCKS, FG_DB_STATES, FG_DB_DOCUMENTS};
+
+    return of[k];
 }
 static inline enum fg_db fg_data_db(enum fg_kind k)
 {
-    return k == FG_KIND_BLOCK ? FG_DB_BLOCK_DATA : FG_DB_STATE_DATA;
+    static const enum fg_db of[FG_KINDS] = {FG_DB_BLOCK_DATA, FG_DB_STATE_DATA,
+                                            FG_DB_DOCUMENT_DATA};
+
+    return of[k];
 }
 
 #endif

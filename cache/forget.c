@@ -9,8 +9,11 @@
 #include "put_queue.h"
 #include "roots.h"
 #include "scrub.h"
+#include "sift.h"
 #include "tree.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Where the removal begins: the block, or with `before` the first one that leads to nothing else.
@@ -70,6 +73,60 @@ static void collect_strays(struct fg_cache *c, struct fg_batch *b)
                 collect(c, b, e, true, &uncounted);
 }
 
+/* Does the document hang on what is removed, or is that no longer known? mu held. */
+static bool goes(struct fg_cache *c, const struct fg_cache_part *p, const struct fg_key *top,
+                 const struct fg_sifted *d)
+{
+    const struct fg_key *root = &d->on;
+
+    if (!p->key)
+        return true;
+    for (const struct fg_entry *e = fg_index_find(&c->ix, &d->on); e; e = e->parent) {
+        if (memcmp(&e->key, top, sizeof *top) == 0)
+            return true;
+        root = &e->key;
+    }
+    for (size_t i = 0; i < p->n_roots; i++)
+        if (memcmp(&p->roots[i], root, sizeof *root) == 0)
+            return false;
+    return !fg_roots_know(c, root);
+}
+
+/* The tenant's documents that go, while the index still knows what they hang on. */
+static int find_documents(struct fg_cache *c, const struct fg_cache_part *p,
+                          const struct fg_key *top, struct fg_sift *s)
+{
+    size_t n = 0;
+    int rc;
+
+    *s = (struct fg_sift){.tenant = p->tenant, .most = SIZE_MAX};
+    rc = p->tenant ? fg_sift_run(c, s) : 0;
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&c->mu);
+    for (size_t i = 0; i < s->n; i++)
+        if (goes(c, p, top, &s->rows[i]))
+            s->rows[n++] = s->rows[i];
+    s->n = n;
+    pthread_mutex_unlock(&c->mu);
+    return 0;
+}
+
+/* Adds documents as victims until the batch is full, and takes them from the list. mu held. */
+static void collect_documents(struct fg_cache *c, struct fg_batch *b, struct fg_sift *s,
+                              struct fg_cache_forgotten *out)
+{
+    while (s->n && b->n_victims < FG_BATCH_VICTIMS) {
+        struct fg_entry *e = fg_index_find(&c->ix, &s->rows[--s->n].key);
+
+        if (!e || !(e->flags[FG_KIND_DOCUMENT] & FG_REC_STORED))
+            continue;
+        out->documents++;
+        out->bytes += e->bytes[FG_KIND_DOCUMENT];
+        fg_plan_forget(c, b, e, FG_KIND_DOCUMENT);
+    }
+}
+
 /* Fills the batch with what is still there to go. mu held. */
 static void fill(struct fg_cache *c, struct fg_batch *b, const struct fg_cache_part *p,
                  const struct fg_key *top, struct fg_cache_forgotten *out)
@@ -91,9 +148,39 @@ static void fill(struct fg_cache *c, struct fg_batch *b, const struct fg_cache_p
     fg_remains_plan(c, b); /* of whom is not known any more; nobody misses them */
 }
 
+/* Removes the records; the documents are a list that is used up. */
+static int remove_records(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f,
+                          const struct fg_key *top, struct fg_sift *documents)
+{
+    const struct fg_cache_part *p = &f->part;
+    int rc;
+
+    for (;;) {
+        struct fg_cache_forgotten more = {0};
+
+        pthread_mutex_lock(&c->mu);
+        fill(c, b, p, top, &more);
+        collect_documents(c, b, documents, &more);
+        pthread_mutex_unlock(&c->mu);
+        if (b->n_victims == 0)
+            return 0;
+        rc = fg_reserve_commit(c, b, FG_COMMIT_CHORES | FG_COMMIT_MARK);
+        pthread_mutex_lock(&c->mu);
+        fg_plan_settle_chores(c, b, rc == 0);
+        pthread_mutex_unlock(&c->mu);
+        if (rc)
+            return rc;
+        f->out.blocks += more.blocks;
+        f->out.states += more.states;
+        f->out.documents += more.documents;
+        f->out.bytes += more.bytes;
+    }
+}
+
 static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f)
 {
     const struct fg_cache_part *p = &f->part;
+    struct fg_sift documents = {0};
     struct fg_key top = {{0}};
     struct fg_entry *e;
     int rc;
@@ -107,24 +194,12 @@ static int remove_all(struct fg_cache *c, struct fg_batch *b, struct fg_forget *
         if (!e)
             return MDB_NOTFOUND;
     }
-    for (;;) {
-        struct fg_cache_forgotten more = {0};
-
-        pthread_mutex_lock(&c->mu);
-        fill(c, b, p, &top, &more);
-        pthread_mutex_unlock(&c->mu);
-        if (b->n_victims == 0)
-            break;
-        rc = fg_reserve_commit(c, b, FG_COMMIT_CHORES | FG_COMMIT_MARK);
-        pthread_mutex_lock(&c->mu);
-        fg_plan_settle_chores(c, b, rc == 0);
-        pthread_mutex_unlock(&c->mu);
-        if (rc)
-            return rc;
-        f->out.blocks += more.blocks;
-        f->out.states += more.states;
-        f->out.bytes += more.bytes;
-    }
+    rc = find_documents(c, p, &top, &documents);
+    if (!rc)
+        rc = remove_records(c, b, f, &top, &documents);
+    free(documents.rows);
+    if (rc)
+        return rc;
     b->roots = p->key ? NULL : p->roots;
     b->n_roots = p->key ? 0 : p->n_roots;
     rc = fg_reserve_commit(c, b, FG_COMMIT_MARK);
@@ -152,10 +227,11 @@ void fg_forget_run(struct fg_cache *c, struct fg_batch *b, struct fg_forget *f)
                         mdb_strerror(rc));
     else
         f->rc = fg_scrub(c, f->err);
-    fg_cache_logf(c, f->rc && f->rc != FG_ENOTFOUND ? FG_CACHE_LOG_ERROR : FG_CACHE_LOG_INFO,
-                  "event=forget dir=%s blocks=%llu states=%llu bytes=%llu result=\"%s\"",
-                  c->opt.dir, (unsigned long long)f->out.blocks, (unsigned long long)f->out.states,
-                  (unsigned long long)f->out.bytes, fg_strerror(f->rc));
+    fg_cache_logf(
+        c, f->rc && f->rc != FG_ENOTFOUND ? FG_CACHE_LOG_ERROR : FG_CACHE_LOG_INFO,
+        "event=forget dir=%s blocks=%llu states=%llu documents=%llu bytes=%llu result=\"%s\"",
+        c->opt.dir, (unsigned long long)f->out.blocks, (unsigned long long)f->out.states,
+        (unsigned long long)f->out.documents, (unsigned long long)f->out.bytes, fg_strerror(f->rc));
 }
 
 int fg_cache_forget(struct fg_cache *c, const struct fg_cache_part *part,

@@ -33,8 +33,9 @@ enum fg_counter {
     FG_N_ORPHAN,
     FG_N_BUDGET,
     FG_N_WRITE_ERRORS,
-    FG_N_HIT_BLOCKS,
+    FG_N_HIT_BLOCKS, /* as the kinds are ordered */
     FG_N_HIT_STATES,
+    FG_N_HIT_DOCUMENTS,
     FG_N_WRITTEN,
     FG_COUNTERS
 };

@@ -86,6 +86,9 @@ static double value_of(const struct fg_index *ix, const struct fg_entry *e, enum
         return 0;
     if (kind == FG_KIND_STATE)
         return state_value(ix, e);
+    if (kind == FG_KIND_DOCUMENT)
+        return fg_policy_value(&ix->policy, FG_AT_DOCUMENT, e->uses[kind], FG_DOCUMENT_SECONDS,
+                               fg_index_cost(ix, kind, e->bytes[kind]), ix->clock - e->use[kind]);
     if (e->bare)
         return FG_POLICY_NOTHING;
     return fg_policy_value(&ix->policy, FG_AT_BLOCK, e->uses[kind], (double)e->seconds,
@@ -144,7 +147,7 @@ static void heap_fix(struct fg_index *ix, size_t i)
 
 static void heap_add(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind)
 {
-    /* fg_index_get made room for every entry's two records. */
+    /* fg_index_get made room for every entry's records. */
     e->value[kind] = order_of(ix, e, kind);
     heap_place(ix, ix->heap_n, (struct fg_heap_slot){e, kind});
     ix->heap_n++;
@@ -167,7 +170,7 @@ static bool may_go(const struct fg_entry *e, enum fg_kind kind)
 {
     if (e->flags[kind] != FG_REC_STORED)
         return false;
-    return kind == FG_KIND_STATE || (e->children == 0 && e->flags[FG_KIND_STATE] == 0);
+    return kind != FG_KIND_BLOCK || (e->children == 0 && e->flags[FG_KIND_STATE] == 0);
 }
 
 static void update(struct fg_index *ix, struct fg_entry *e)
@@ -234,7 +237,8 @@ struct fg_entry *fg_index_get(struct fg_index *ix, const struct fg_key *key)
     if (!e)
         return NULL;
     e->key = *key;
-    e->heap_pos[FG_KIND_BLOCK] = e->heap_pos[FG_KIND_STATE] = SIZE_MAX;
+    for (enum fg_kind k = 0; k < FG_KINDS; k++)
+        e->heap_pos[k] = SIZE_MAX;
     b = bucket_of(ix, key);
     e->next = ix->buckets[b];
     ix->buckets[b] = e;
@@ -245,7 +249,8 @@ struct fg_entry *fg_index_get(struct fg_index *ix, const struct fg_key *key)
 
 static bool needed(const struct fg_entry *e)
 {
-    return e->refs || e->children || e->flags[FG_KIND_BLOCK] || e->flags[FG_KIND_STATE];
+    return e->refs || e->children || e->flags[FG_KIND_BLOCK] || e->flags[FG_KIND_STATE] ||
+           e->flags[FG_KIND_DOCUMENT];
 }
 
 static void free_entry(struct fg_index *ix, struct fg_entry *e)
@@ -344,7 +349,11 @@ void fg_index_flag(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind, u
 
 static enum fg_boundary boundary_of(const struct fg_entry *e, enum fg_kind kind)
 {
-    return kind == FG_KIND_BLOCK ? FG_AT_BLOCK : (enum fg_boundary)e->boundary;
+    switch (kind) {
+    case FG_KIND_STATE: return (enum fg_boundary)e->boundary;
+    case FG_KIND_DOCUMENT: return FG_AT_DOCUMENT;
+    default: return FG_AT_BLOCK;
+    }
 }
 
 static void renew(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind)
@@ -366,7 +375,7 @@ void fg_index_describe(struct fg_index *ix, struct fg_entry *e, enum fg_kind kin
 {
     if (kind == FG_KIND_BLOCK)
         e->seconds = (float)seconds;
-    else
+    else if (kind == FG_KIND_STATE)
         e->boundary = (uint8_t)at;
     e->uses[kind] = 0;
     fg_policy_put(&ix->policy, boundary_of(e, kind));
@@ -378,7 +387,7 @@ void fg_index_recall(struct fg_index *ix, struct fg_entry *e, enum fg_kind kind,
 {
     if (kind == FG_KIND_BLOCK)
         e->seconds = (float)r->micros * 1e-6f;
-    else
+    else if (kind == FG_KIND_STATE)
         e->boundary = r->boundary < FG_BOUNDARIES ? (uint8_t)r->boundary : FG_AT_SPACING;
     e->uses[kind] = r->uses < UINT8_MAX ? (uint8_t)r->uses : UINT8_MAX;
     fg_policy_recall(&ix->policy, boundary_of(e, kind), e->uses[kind]);
@@ -462,8 +471,8 @@ void fg_index_reset(struct fg_index *ix)
 {
     for (size_t i = 0; i < ix->n_buckets; i++) {
         for (struct fg_entry *e = ix->buckets[i]; e; e = e->next) {
-            fg_index_unstore(ix, e, FG_KIND_BLOCK);
-            fg_index_unstore(ix, e, FG_KIND_STATE);
+            for (enum fg_kind k = 0; k < FG_KINDS; k++)
+                fg_index_unstore(ix, e, k);
             if (e->parent && !e->flags[FG_KIND_BLOCK])
                 detach(ix, e);
         }

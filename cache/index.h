@@ -1,5 +1,5 @@
 /* The store's records in memory: what is stored or queued, who continues whom, and a heap of what
- * may be evicted, least value (policy.h) first. Derived from the meta records at open; about 200
+ * may be evicted, least value (policy.h) first. Derived from the meta records at open; about 250
  * bytes a record. Not thread-safe: guarded by fg_cache.mu. */
 #ifndef FG_CACHE_INDEX_H
 #define FG_CACHE_INDEX_H
@@ -13,8 +13,8 @@ enum fg_rec_flag {
     FG_REC_WRITING = 4, /* in the writer's current batch */
 };
 
-/* One key: a block, the state at its end, both; or neither, while something stored continues it.
- * The root of a model's keys is such an entry: what first blocks continue. */
+/* One key: a block, the state at its end, both; or neither, while something stored continues it; or
+ * a document. The root of a model's keys is such an entry: what first blocks continue. */
 struct fg_item;
 struct fg_entry {
     struct fg_key key;

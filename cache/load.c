@@ -189,7 +189,7 @@ static int add_record(struct fg_cache *c, const struct fg_load_row *row)
     fg_index_store(&c->ix, e, kind, row->bytes);
     if (c->clock < row->use)
         c->clock = row->use;
-    if (kind == FG_KIND_STATE)
+    if (kind != FG_KIND_BLOCK)
         return 0;
     parent = fg_index_get(&c->ix, &row->parent);
     if (!parent)

@@ -72,6 +72,8 @@ static bool rooted(struct fg_cache *c, const struct fg_item *it)
 {
     struct fg_entry *on = it->e;
 
+    if (it->kind == FG_KIND_DOCUMENT)
+        return true;
     if (it->kind == FG_KIND_BLOCK) {
         on = fg_index_find(&c->ix, &it->rec.parent);
         if (on)

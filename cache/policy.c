@@ -17,6 +17,7 @@ static const struct {
     [FG_AT_PROMPT_END] = {0.3, 0.3}, [FG_AT_ANSWER_END] = {0.5, 0.2},
     [FG_AT_USER_START] = {0.3, 0.3}, [FG_AT_SYSTEM_END] = {0.5, 0.8},
     [FG_AT_BRANCH] = {0.6, 0.8},     [FG_AT_HINT] = {0.6, 0.8},
+    [FG_AT_DOCUMENT] = {0.5, 0.8},
 };
 #define BELIEF_WEIGHT 4.0
 #define BELIEF_WAIT 0.5

@@ -34,6 +34,7 @@ enum fg_boundary {
     FG_AT_SYSTEM_END, /* behind the system prompt and the tools */
     FG_AT_BRANCH,     /* where a prompt left one that was seen before */
     FG_AT_HINT,       /* where a client said that it will come again */
+    FG_AT_DOCUMENT,   /* no state: a document (document.h) */
     FG_BOUNDARIES
 };
 
@@ -45,6 +46,9 @@ enum {
 
 /* Ticks of the clock in a turn. */
 #define FG_POLICY_TURN (1ull << 32)
+/* What a document is taken to save, whatever is in it: its client's next request is computed anew
+ * or refused without it. For its bytes that is more than blocks save. */
+#define FG_DOCUMENT_SECONDS 1.0
 /* Values of what can never serve are about this. */
 #define FG_POLICY_NOTHING (-1e9)
 

@@ -51,7 +51,7 @@ static void note_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_
 static void log_corrupt(struct fg_cache *c, enum fg_kind kind)
 {
     fg_cache_logf(c, FG_CACHE_LOG_WARN, "event=corrupt_record dir=%s kind=%s action=dropped",
-                  c->opt.dir, kind == FG_KIND_BLOCK ? "block" : "state");
+                  c->opt.dir, fg_kind_name(kind));
 }
 
 void fg_report_corrupt(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key, bool forced)
@@ -94,7 +94,6 @@ static bool take_out(struct fg_cache *c, struct fg_entry *e, enum fg_kind kind)
 
     if (!put && !(e->flags[kind] & FG_REC_STORED))
         return false;
-    note_corrupt(c, kind, &e->key);
     fg_index_unstore(&c->ix, e, kind);
     if (put && e->flags[kind] & FG_REC_WRITING) {
         put->wrong = true;
@@ -115,9 +114,27 @@ void fg_cache_drop(struct fg_cache *c, const struct fg_key *key, bool is_state)
     insist_on_drop(c, kind, key);
     e = fg_index_find(&c->ix, key);
     news = e && take_out(c, e, kind);
+    if (news)
+        note_corrupt(c, kind, key);
     pthread_mutex_unlock(&c->mu);
     if (news)
         log_corrupt(c, kind);
+}
+
+bool fg_put_queue_remove(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key)
+{
+    struct fg_entry *e;
+    bool there;
+
+    pthread_mutex_lock(&c->mu);
+    e = fg_index_find(&c->ix, key);
+    there = e && (e->item[kind] || e->flags[kind] & FG_REC_STORED);
+    if (there) {
+        insist_on_drop(c, kind, key);
+        take_out(c, e, kind);
+    }
+    pthread_mutex_unlock(&c->mu);
+    return there;
 }
 
 static struct fg_entry *deepest(struct fg_entry *e)
@@ -144,6 +161,8 @@ static uint64_t drop_children(struct fg_cache *c, struct fg_entry *top)
         for (enum fg_kind kind = FG_KINDS; kind-- > 0;) {
             bool had = take_out(c, e, kind);
 
+            if (had)
+                note_corrupt(c, kind, &e->key);
             n += had;
             drops = drops || had;
             if (drops)
@@ -255,18 +274,29 @@ static int enqueue(struct fg_cache *c, struct fg_item *it)
     return 0;
 }
 
+int fg_put_queue_put(struct fg_cache *c, struct fg_item *it)
+{
+    int rc;
+
+    it->op = FG_OP_PUT;
+    pthread_mutex_lock(&c->mu);
+    rc = enqueue(c, it);
+    pthread_mutex_unlock(&c->mu);
+    if (rc)
+        fg_put_queue_free(it);
+    return rc == FG_ENOTFOUND ? 0 : rc;
+}
+
 int fg_cache_put(struct fg_cache *c, const struct fg_cache_put *p)
 {
     uint64_t bytes = p->blob ? fg_blob_bytes(p->blob) : 0;
     struct fg_item *it;
-    int rc;
 
     if (bytes == 0 || (!p->is_state && !p->parent))
         return FG_EINVAL;
     it = calloc(1, sizeof *it);
     if (!it)
         return FG_ENOMEM;
-    it->op = FG_OP_PUT;
     it->kind = p->is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
     it->key = *p->key;
     it->blob = fg_blob_ref(p->blob);
@@ -282,12 +312,7 @@ int fg_cache_put(struct fg_cache *c, const struct fg_cache_put *p)
         if (p->seconds >= 4294)
             it->rec.micros = UINT32_MAX;
     }
-    pthread_mutex_lock(&c->mu);
-    rc = enqueue(c, it);
-    pthread_mutex_unlock(&c->mu);
-    if (rc)
-        fg_put_queue_free(it);
-    return rc == FG_ENOTFOUND ? 0 : rc;
+    return fg_put_queue_put(c, it);
 }
 
 /* mu held. So much may be written today. */
@@ -397,6 +422,17 @@ void fg_cache_hold(struct fg_cache *c, const struct fg_key *key, uint32_t second
     pthread_mutex_lock(&c->mu);
     c->ix.now = (uint32_t)fg_clock_seconds();
     fg_hold(&c->ix, key, c->ix.now + seconds);
+    pthread_mutex_unlock(&c->mu);
+}
+
+void fg_put_queue_touch(struct fg_cache *c, const struct fg_key *key, enum fg_kind kind)
+{
+    struct fg_entry *e;
+
+    pthread_mutex_lock(&c->mu);
+    e = fg_index_find(&c->ix, key);
+    if (e)
+        touch(c, e, kind);
     pthread_mutex_unlock(&c->mu);
 }
 

@@ -41,7 +41,13 @@ struct fg_put_queue {
 };
 
 void fg_put_queue_push(struct fg_cache *c, struct fg_item *it); /* mu held; kicks */
-void fg_put_queue_free(struct fg_item *it);                     /* and its payload */
+/* Queues a put that is filled in but for `op`, and takes it over. What fg_cache_put() says. */
+int fg_put_queue_put(struct fg_cache *c, struct fg_item *it);
+/* Notes a use of a record. */
+void fg_put_queue_touch(struct fg_cache *c, const struct fg_key *key, enum fg_kind kind);
+/* A record is to go that is right: a miss from now on. False: there is none. */
+bool fg_put_queue_remove(struct fg_cache *c, enum fg_kind kind, const struct fg_key *key);
+void fg_put_queue_free(struct fg_item *it); /* and its payload */
 /* Pushes an item of the caller's stack and waits until the writer is done with it. */
 void fg_put_queue_wait(struct fg_cache *c, struct fg_item *it);
 /* mu held: queues a DROP; without memory the record stays as it is. */

@@ -1,6 +1,7 @@
 /* What the reader's thread does in the store: records into blobs, tokens of neighbours. */
 #include "read.h"
 #include "dir.h"
+#include "document.h"
 #include "handle.h"
 #include "put_queue.h"
 #include "reader.h"
@@ -12,6 +13,11 @@
 
 #include "base/blob.h"
 #include "guard.h"
+
+static enum fg_kind kind_of(const struct fg_cache_fetch *f)
+{
+    return f->is_document ? FG_KIND_DOCUMENT : f->is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
+}
 
 /* A look into the store: a snapshot, for no longer than a piece takes. */
 struct look {
@@ -72,7 +78,7 @@ static int corrupt(struct look *r, enum fg_kind kind, const struct fg_key *key, 
 {
     fg_report_corrupt(r->c, kind, key, forced);
     return fg_fail(err, FG_ECORRUPT, "%s/%s: a %s %s; it is dropped", r->c->opt.dir, FG_DATA_FILE,
-                   kind == FG_KIND_BLOCK ? "block" : "state", why);
+                   fg_kind_name(kind), why);
 }
 
 static int get_meta(struct look *r, enum fg_kind kind, const struct fg_key *key,
@@ -139,7 +145,7 @@ int fg_read_tokens(struct fg_cache *c, const struct fg_key *keys, size_t n, int3
  * into the store; else a miss. */
 static int take_queued(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_err *err)
 {
-    enum fg_kind kind = f->is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
+    enum fg_kind kind = kind_of(f);
     const struct fg_entry *e;
     const struct fg_item *it;
     bool stored;
@@ -149,6 +155,8 @@ static int take_queued(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_e
     e = fg_index_find(&c->ix, &f->key);
     it = e ? e->item[kind] : NULL;
     stored = e && e->flags[kind] & FG_REC_STORED;
+    if (it && f->is_document)
+        f->bytes = it->rec.bytes;
     if (it &&
         (it->rec.bytes != f->bytes || memcmp(it->rec.tokens, f->tokens, sizeof f->tokens) != 0))
         rc = fg_fail(err, FG_ENOTFOUND, "the key is queued for other tokens, or in another size");
@@ -161,23 +169,26 @@ static int take_queued(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_e
 }
 
 /* Is it the record that was asked for? */
-static int compare(struct look *r, const struct fg_cache_fetch *f, const struct fg_record *meta,
+static int compare(struct look *r, struct fg_cache_fetch *f, const struct fg_record *meta,
                    struct fg_err *err)
 {
+    if (f->is_document && fg_document_expired(r->c, meta))
+        return fg_fail(err, FG_ENOTFOUND, "the document is too old"); /* the writer removes it */
     if (memcmp(meta->tokens, f->tokens, sizeof meta->tokens) != 0)
         return fg_fail(err, FG_ENOTFOUND, "the key is stored for other tokens");
     if (f->pieces && meta->stamp != f->stamp)
         return fg_fail(err, FG_ENOTFOUND, "the record went while it was read");
+    if (f->is_document && !f->pieces && meta->bytes <= FG_DOCUMENT_MAX)
+        f->bytes = meta->bytes;
     if (meta->bytes != f->bytes)
-        return corrupt(r, f->is_state ? FG_KIND_STATE : FG_KIND_BLOCK, &f->key, true, err,
-                       "has another size than was asked for");
+        return corrupt(r, kind_of(f), &f->key, true, err, "has another size than was asked for");
     return 0;
 }
 
 /* One more piece into `f->blob`. */
 static int read_piece(struct look *r, struct fg_cache_fetch *f, struct fg_err *err)
 {
-    enum fg_kind kind = f->is_state ? FG_KIND_STATE : FG_KIND_BLOCK;
+    enum fg_kind kind = kind_of(f);
     uint8_t at[FG_PIECE_KEY_BYTES];
     MDB_val k = {sizeof at, at}, v;
     struct fg_record_piece p;
@@ -231,7 +242,7 @@ int fg_read_piece(struct fg_cache *c, struct fg_cache_fetch *f, struct fg_err *e
     if (!rc && (f->pieces || !f->blob))
         rc = run_guarded(&x, piece_in_guard);
     if (!rc)
-        fg_count(c, f->is_state ? FG_N_HIT_STATES : FG_N_HIT_BLOCKS, 1);
+        fg_count(c, (enum fg_counter)(FG_N_HIT_BLOCKS + (int)kind_of(f)), 1);
     return rc;
 }
 

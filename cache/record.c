@@ -29,8 +29,15 @@ _Static_assert(M_SUM + 8 == FG_META_BYTES, "the checksum ends the meta record");
 _Static_assert(H_SUM + 16 == FG_HEAD_BYTES, "the checksum ends the header");
 _Static_assert((16 + FG_HEAD_BYTES) % 64 == 0, "payloads begin at a multiple of 64 bytes");
 
-static const char value_magic[FG_KINDS][9] = {"FGKVBLK4", "FGSTATE4"};
+static const char value_magic[FG_KINDS][9] = {"FGKVBLK4", "FGSTATE4", "FGDOCUM5"};
 static const char format_magic[9] = "fulgurkv";
+
+const char *fg_kind_name(enum fg_kind kind)
+{
+    static const char *const names[FG_KINDS] = {"block", "state", "document"};
+
+    return names[kind];
+}
 
 uint32_t fg_load_u32(const uint8_t *p)
 {

@@ -12,7 +12,10 @@
 
 struct fg_blob;
 
-enum fg_kind { FG_KIND_BLOCK, FG_KIND_STATE, FG_KINDS };
+enum fg_kind { FG_KIND_BLOCK, FG_KIND_STATE, FG_KIND_DOCUMENT, FG_KINDS };
+
+/* For the log and errors. */
+const char *fg_kind_name(enum fg_kind kind);
 
 enum {
     FG_META_BYTES = 320, /* of a meta record */
@@ -20,12 +23,13 @@ enum {
     FG_RECORD_PIECE =
         (4 << 20) - 16 - FG_HEAD_BYTES, /* of the payload, in each piece but the last */
     FG_PIECE_KEY_BYTES = 20,
-    FG_FORMAT_VERSION = 4,
+    FG_FORMAT_VERSION = 5,
     FG_FORMAT_BYTES = 24,
     FG_CLOCK_BYTES = 16,
 };
 
-/* What a meta record holds. A state has no index, parent and micros, a block no boundary: zeros. */
+/* What a meta record holds. A state has no index, parent and micros, a block no boundary, a
+ * document neither micros nor boundary: zeros. */
 struct fg_record {
     uint64_t bytes;    /* of the payload */
     uint64_t use;      /* logical clock of the last use */
@@ -33,9 +37,12 @@ struct fg_record {
     uint32_t uses;     /* how often it served, 255 at most */
     uint32_t micros;   /* of prefill, to compute the block */
     uint32_t boundary; /* enum fg_boundary: what the state marks */
-    uint32_t index;
+    uint32_t index;    /* of a document: seconds since 1970 when it was put */
+    /* Of a document: the last whole block of what it was said on, or its root. */
     struct fg_key parent;
-    int32_t tokens[FG_BLOCK_TOKENS]; /* the block's; of a state: of the block at whose end it is */
+    /* The block's; of a state: of the block at whose end it is; of a document: whose it is, and its
+     * name (document.h). */
+    int32_t tokens[FG_BLOCK_TOKENS];
 };
 
 /* A piece of a record: what its header says. */

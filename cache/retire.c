@@ -57,7 +57,7 @@ static void read_keys(void *ctx)
     if (mdb_env_set_maxdbs(env, FG_DBS) == 0 &&
         mdb_env_open(env, c->opt.dir, MDB_RDONLY | MDB_NOLOCK, 0600) == 0 &&
         mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0) {
-        for (enum fg_kind kind = 0; kind < FG_KINDS; kind++)
+        for (enum fg_kind kind = 0; kind <= FG_KIND_STATE; kind++)
             if (note_keys(c, txn, kind, &x->n) != 0)
                 break;
         mdb_txn_abort(txn);

@@ -18,8 +18,8 @@
 
 enum { SPARE_PAGES = 64 };
 
-static const char *const db_names[FG_DBS] = {"meta",       "blocks",     "states",
-                                             "block_data", "state_data", "roots"};
+static const char *const db_names[FG_DBS] = {"meta",       "blocks", "states",    "block_data",
+                                             "state_data", "roots",  "documents", "document_data"};
 
 bool fg_mdb_damaged(int rc)
 {

@@ -10,6 +10,7 @@
 #include "reopen.h"
 #include "reserve.h"
 #include "scrub.h"
+#include "sift.h"
 #include "store.h"
 
 #include <signal.h>
@@ -274,6 +275,7 @@ static void *writer_main(void *arg)
         c->writer.kick = false;
         pthread_mutex_unlock(&c->mu);
         mend_store(c);
+        fg_sift_expired(c);
         pthread_mutex_lock(&c->mu);
         fg_plan(c, b);
         pthread_mutex_unlock(&c->mu);

@@ -30,6 +30,7 @@ struct fg_writer {
     unsigned untold; /* FG_UNTOLD_*: whoever asks next for one of these is told instead */
     bool unscrubbed; /* what was forgotten is not overwritten yet */
     struct fg_retry scrub; /* of that */
+    uint64_t sift_at;      /* fg_sift_expired(): not before */
 };
 
 int fg_writer_start(struct fg_cache *c, struct fg_err *err);

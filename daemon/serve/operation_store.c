@@ -195,7 +195,10 @@ int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out,
         /* Also where the store has nothing: the device and host memory may have what it refused,
          * or what was on its way. */
         closed = (struct fg_closed_roots){.roots = roots.keys, .n = roots.n};
-        part = (struct fg_cache_part){roots.keys, roots.n, t->req.id ? &key : NULL, t->req.before};
+        part = (struct fg_cache_part){.roots = roots.keys,
+                                      .n_roots = roots.n,
+                                      .key = t->req.id ? &key : NULL,
+                                      .before = t->req.before};
         fg_operation_on_gpu(t->flow, begin_sweep, &closed);
         rc = fg_cache_forget(t->flow->cache, &part, &gone, err);
         fg_operation_on_gpu(t->flow, end_sweep, &closed);

@@ -13,13 +13,16 @@
 #define FG_CACHE_METRICS(X)                                                                        \
     X(blocks, COUNT, OWNER, "KV blocks of 64 tokens that are stored")                              \
     X(states, COUNT, OWNER, "Lightning-attention states that are stored")                          \
+    X(documents, COUNT, OWNER, "Texts of calls and responses that are stored")                     \
     X(block_bytes, BYTES, OWNER, "Contents of the blocks")                                         \
     X(state_bytes, BYTES, OWNER, "Contents of the states")                                         \
+    X(document_bytes, BYTES, OWNER, "Contents of the documents")                                   \
     X(file_bytes, BYTES, OWNER, "The data file")                                                   \
     X(max_bytes, BYTES, ALL, "What the data file may grow to")                                     \
     X(queued_bytes, BYTES, OWNER, "Waiting to be written, or being written")                       \
     X(hits_blocks, COUNT, OWNER, "Blocks that were read, since the start")                         \
     X(hits_states, COUNT, OWNER, "States that were read, since the start")                         \
+    X(hits_documents, COUNT, OWNER, "Documents that were read, since the start")                   \
     X(bytes_written, BYTES, OWNER, "Written, since the start")                                     \
     X(evicted, COUNT, OWNER, "Records removed to keep within `max_bytes`")                         \
     X(dropped_corrupt, COUNT, OWNER,                                                               \

@@ -288,7 +288,8 @@ static void test_payload_rots_while_open(void **state)
     struct chain *ch = chain_make(1, 0, BLOCKS);
     char *dir = make_store(ch);
     struct log_count log = {.word = "event=corrupt_record"};
-    struct fg_cache_options opt = {dir, BUDGET_MIB * MIB, log_counter, &log, 0};
+    struct fg_cache_options opt = {
+        .dir = dir, .max_bytes = BUDGET_MIB * MIB, .log = log_counter, .log_ctx = &log};
     struct fg_cache *c;
     struct fg_err err;
     (void)state;
@@ -318,7 +319,8 @@ static void test_value_header_rots_while_open(void **state)
     struct chain *ch = chain_make(1, 0, BLOCKS);
     char *dir = make_store(ch);
     struct log_count log = {.word = "event=damaged"};
-    struct fg_cache_options opt = {dir, BUDGET_MIB * MIB, log_counter, &log, 0};
+    struct fg_cache_options opt = {
+        .dir = dir, .max_bytes = BUDGET_MIB * MIB, .log = log_counter, .log_ctx = &log};
     struct fg_cache *c;
     struct fg_err err;
     off_t at;

@@ -104,7 +104,7 @@ static void test_unknown_versions_are_refused(void **state)
     assert_int_equal(stat(path_in(dir, "data.mdb"), &before), 0);
     assert_int_equal(try_open(dir, &err), FG_EFORMAT);
     assert_non_null(strstr(err.text, "format 9"));
-    assert_non_null(strstr(err.text, "format 4"));
+    assert_non_null(strstr(err.text, "format 5"));
     assert_non_null(strstr(err.text, dir));
     write_file(path_in(dir, "lock"), "fulgur-cache 12\n");
     assert_int_equal(try_open(dir, &err), FG_EFORMAT);
@@ -264,7 +264,8 @@ static void test_copies_are_stores(void **state)
 static int fill_disk(const char *dir, void (*relieve)(const char *))
 {
     struct log_count log = {.word = "event=write_"};
-    struct fg_cache_options opt = {dir, 64 * MIB, log_counter, &log, 0};
+    struct fg_cache_options opt = {
+        .dir = dir, .max_bytes = 64 * MIB, .log = log_counter, .log_ctx = &log};
     struct chain *ch = chain_make(1, 0, 300);
     struct fg_cache *c;
     struct fg_err err;

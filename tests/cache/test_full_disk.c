@@ -129,7 +129,8 @@ static void relieve(const struct disk *d)
 static int live_on_full_disk(const struct disk *d)
 {
     struct log_count log = {.word = "event=write_"};
-    struct fg_cache_options opt = {d->dir, BUDGET_MIB * MIB, log_counter, &log, 0};
+    struct fg_cache_options opt = {
+        .dir = d->dir, .max_bytes = BUDGET_MIB * MIB, .log = log_counter, .log_ctx = &log};
     struct fg_cache_stats s;
     struct fg_cache *c;
     struct fg_err err;

@@ -79,7 +79,8 @@ static void test_failing_to_open_is_not_tried_always(void **state)
 {
     char *dir = dir_make(), data[4200], away[4200];
     struct log_count log = {.word = "event=reopen_failed"};
-    struct fg_cache_options opt = {dir, 16 * MIB, log_counter, &log, 0};
+    struct fg_cache_options opt = {
+        .dir = dir, .max_bytes = 16 * MIB, .log = log_counter, .log_ctx = &log};
     struct chain *ch = chain_make(1, 0, BLOCKS);
     struct fg_cache *c;
     struct fg_err err;

@@ -133,7 +133,8 @@ static void replace_under(const struct way *way, enum op op)
 {
     struct place p = place_make();
     struct log_count log = {.word = "event=replaced"};
-    struct fg_cache_options opt = {p.dir, 16 * MIB, log_counter, &log, 0};
+    struct fg_cache_options opt = {
+        .dir = p.dir, .max_bytes = 16 * MIB, .log = log_counter, .log_ctx = &log};
     struct chain *ch = chain_make(1, 0, BLOCKS), *other = chain_make(2, 0, BLOCKS);
     struct fg_cache *c;
     struct fg_err err;
@@ -205,7 +206,8 @@ static void test_what_is_there_is_refused(void **state)
 {
     struct place p = place_make();
     struct log_count log = {.word = "event=reopen_failed"};
-    struct fg_cache_options opt = {p.dir, 16 * MIB, log_counter, &log, 0};
+    struct fg_cache_options opt = {
+        .dir = p.dir, .max_bytes = 16 * MIB, .log = log_counter, .log_ctx = &log};
     struct chain *ch = chain_make(1, 0, BLOCKS);
     struct fg_cache *c, *taken;
     struct fg_err err;

@@ -261,14 +261,14 @@ static void test_cache(void **state)
           "\"file_bytes\":5,\"max_bytes\":9007199254740993,\"queued_bytes\":7,\"evicted\":8,"
           "\"dropped_corrupt\":9,\"dropped_full\":10,\"dropped_queue\":11,\"write_errors\":12,"
           "\"hits_blocks\":13,\"hits_states\":14,\"bytes_written\":15,\"dropped_budget\":16,"
-          "\"dropped_orphan\":17}");
+          "\"dropped_orphan\":17,\"documents\":18,\"document_bytes\":19,\"hits_documents\":20}");
     assert_int_equal(fg_client_cache_stats(p.client, &s, &p.err), 0);
     assert_string_equal(s.dir, "/var/cache/f");
-    const uint64_t got[] = {s.blocks,          s.states,       s.block_bytes,   s.state_bytes,
-                            s.file_bytes,      s.max_bytes,    s.queued_bytes,  s.evicted,
-                            s.dropped_corrupt, s.dropped_full, s.dropped_queue, s.write_errors,
-                            s.hits_blocks,     s.hits_states,  s.bytes_written, s.dropped_budget,
-                            s.dropped_orphan};
+    const uint64_t got[] = {s.blocks,          s.states,       s.block_bytes,    s.state_bytes,
+                            s.file_bytes,      s.max_bytes,    s.queued_bytes,   s.evicted,
+                            s.dropped_corrupt, s.dropped_full, s.dropped_queue,  s.write_errors,
+                            s.hits_blocks,     s.hits_states,  s.bytes_written,  s.dropped_budget,
+                            s.dropped_orphan,  s.documents,    s.document_bytes, s.hits_documents};
     for (size_t i = 0; i < sizeof got / sizeof got[0]; i++) {
         assert_int_equal(got[i], i == 5 ? 9007199254740993 : i + 1);
     }
