@@ -27,6 +27,7 @@ enum option_id {
     OPT_VRAM_SIZE,
     OPT_RAM_SIZE,
     OPT_NO_CACHE,
+    OPT_NO_CACHE_TEXTS,
     OPT_SOCKET,
     OPT_TCP,
     OPT_API_KEY,
@@ -68,6 +69,7 @@ static const struct option options[] = {
     {"ram-size", required_argument, NULL, OPT_RAM_SIZE},
     {"cache-write-budget", required_argument, NULL, OPT_CACHE_WRITE_BUDGET},
     {"no-cache", no_argument, NULL, OPT_NO_CACHE},
+    {"no-cache-texts", no_argument, NULL, OPT_NO_CACHE_TEXTS},
     {"socket", required_argument, NULL, OPT_SOCKET},
     {"tcp", required_argument, NULL, OPT_TCP},
     {"api-key", required_argument, NULL, OPT_API_KEY},
@@ -433,6 +435,7 @@ static int set(struct fg_config *c, int id, struct fg_err *err)
         return strcmp(optarg, "0") == 0 ? 0
                                         : set_size(&c->ram_bytes, "ram-size", optarg, 1 << 20, err);
     case OPT_NO_CACHE: c->use_cache = false; return 0;
+    case OPT_NO_CACHE_TEXTS: c->no_cache_texts = true; return 0;
     case OPT_SOCKET: return set_string(&c->socket, "socket", optarg, err);
     case OPT_TCP: return set_string(&c->tcp, "tcp", optarg, err);
     case OPT_API_KEY: return set_key(c, optarg, err);
@@ -541,12 +544,9 @@ static int resolve(struct fg_config *c, struct fg_err *err)
 static uint64_t default_ram(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
-    uint64_t most = UINT64_C(4) << 30, share;
+    uint64_t most = UINT64_C(4) << 30, share = (uint64_t)pages * (uint64_t)bytes / 8;
 
-    if (pages <= 0 || bytes <= 0)
-        return 0;
-    share = (uint64_t)pages * (uint64_t)bytes / 8;
-    return share < most ? share : most;
+    return pages <= 0 || bytes <= 0 ? 0 : share < most ? share : most;
 }
 
 int fg_config_init(struct fg_config *c, int argc, char **argv, struct fg_err *err)

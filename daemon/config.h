@@ -55,6 +55,7 @@ struct fg_config {
     uint64_t vram_bytes;         /* of the cache on the device; 0: what fits */
     uint64_t ram_bytes;          /* of the cache in host memory; 0: none */
     uint64_t cache_write_budget; /* a day; 0: any number */
+    bool no_cache_texts;         /* of calls and responses, on disk */
     char *socket, *tcp;
     char **api_keys; /* [n_api_keys], none of them empty */
     size_t n_api_keys;

@@ -19,6 +19,7 @@ void fg_config_flow_options(const struct fg_config *c, struct fg_flow_options *o
                                     .vram_bytes = c->vram_bytes,
                                     .ram_bytes = c->ram_bytes,
                                     .cache_write_budget = c->cache_write_budget,
+                                    .no_cache_texts = c->no_cache_texts,
                                     .import_keys = c->import_keys,
                                     .n_import_keys = c->n_import_keys};
 }

@@ -206,8 +206,9 @@ json_t *fg_operation_result_json(enum fg_operation_kind kind, const struct fg_op
         return json_pack("{s:s, s:I, s:I}", "id", r->id, "tokens", (json_int_t)r->tokens,
                          "prompt_tokens", (json_int_t)r->prompt_tokens);
     case FG_OPERATION_FORGET:
-        return json_pack("{s:I, s:I, s:I}", "blocks", (json_int_t)r->blocks, "states",
-                         (json_int_t)r->states, "bytes", (json_int_t)r->bytes);
+        return json_pack("{s:I, s:I, s:I, s:I}", "blocks", (json_int_t)r->blocks, "states",
+                         (json_int_t)r->states, "documents", (json_int_t)r->documents, "bytes",
+                         (json_int_t)r->bytes);
     case FG_OPERATION_COMPACT:
         return json_pack("{s:I, s:I}", "before", (json_int_t)r->before, "after",
                          (json_int_t)r->after);

@@ -11,7 +11,6 @@
 #include "http/json_in.h"
 #include "http/json_out.h"
 #include "http/stream.h"
-#include "openai/responses_store.h"
 #include "operation_json.h"
 
 #define PACK "application/octet-stream"
@@ -33,7 +32,7 @@ struct operation {
     struct fg_body *body;
     char *query; /* or NULL */
     char who[FG_JOB_WHO];
-    char id[FG_LOG_TEXT]; /* that was given, for the log; "" for none */
+    char id[FG_LOG_TEXT];              /* that was given, for the log; "" for none */
     struct fg_operation_request asked; /* until it is started */
     struct fg_tenant tenant;
     struct fg_http_error error; /* why it could not be read, when rc says so */
@@ -226,8 +225,6 @@ static void end(struct operation *x)
 
 static void on_last(struct operation *x)
 {
-    if (x->kind == FG_OPERATION_FORGET && x->last.event.kind == FG_OPERATION_DONE)
-        fg_response_forget(x->all->service->responses, &x->tenant); /* as well */
     if (x->request.ev && x->last.event.kind == FG_OPERATION_FAILED)
         on_failed(x, &x->last.event.error);
     else if (x->request.ev)

@@ -15,6 +15,7 @@
 #include "ollama/dialect.h"
 #include "openai/dialect.h"
 #include "openai/responses.h"
+#include "openai/responses_kept.h"
 #include "operations.h"
 #include "tokens.h"
 

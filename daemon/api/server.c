@@ -10,7 +10,6 @@
 #include "common/pending.h"
 #include "http/server.h"
 #include "ollama/dialect.h"
-#include "openai/responses_store.h"
 #include "operations.h"
 #include "routes.h"
 
@@ -125,9 +124,6 @@ static int set_up(struct fg_api *api, const struct fg_api_options *opt, struct f
     if (!api->version || !api->drained || (opt->sandbox && !api->sandbox))
         return fg_fail(err, FG_ENOMEM, "no memory for the API");
     api->callers.backend = &s->backend; /* the caller's may go */
-    s->responses = fg_response_store_create();
-    if (!s->responses)
-        return fg_fail(err, FG_ENOMEM, "no memory for the API");
     rc = fg_workers_create(opt->base, &s->workers, err);
     if (rc == 0)
         rc = fg_completions_create(s, opt->base, &api->ends.completions, err);
@@ -166,7 +162,6 @@ void fg_api_destroy(struct fg_api *api)
     if (api->drained)
         event_free(api->drained);
     fg_callers_finish(&api->callers);
-    fg_response_store_destroy(api->service.responses);
     free(api->version);
     free(api->sandbox);
     free(api);

@@ -38,9 +38,16 @@ struct fg_backend {
     void (*info)(void *ctx, struct fg_flow_info *out);
     void (*tenant)(void *ctx, const char *who, struct fg_tenant *out);
 
-    /* Keeps a job's answer as the model wrote it, by the id of its first tool call, so that its
-     * tenant's later prompts hold it in the same words. Before release(). */
-    void (*spoke)(void *ctx, const struct fg_job *job, const char *id, struct fg_str text);
+    /* As fg_flow_keep(), once the job is DONE and before release(). What is kept as a call is found
+     * in the tenant's later prompts, which then hold the model's own words. */
+    void (*keep)(void *ctx, const struct fg_job *job, enum fg_document_kind kind, const char *id,
+                 struct fg_str text);
+    /* A copy of what was kept, malloc'd; false: there is none (any more). Drops it; false likewise.
+     * Both may wait for the disk: not for the event loop. */
+    bool (*recall)(void *ctx, const struct fg_tenant *tenant, enum fg_document_kind kind,
+                   struct fg_str id, struct fg_str *text);
+    bool (*drop)(void *ctx, const struct fg_tenant *tenant, enum fg_document_kind kind,
+                 struct fg_str id);
 
     /* May take seconds for a long text, on the caller's thread: not for the event loop. *ids and
      * *text are malloc'd, the caller's. FG_EINVAL, FG_EUNSUPPORTED (chats), FG_ENOMEM. */

@@ -40,9 +40,22 @@ static void tenant(void *ctx, const char *who, struct fg_tenant *out)
     fg_flow_tenant(ctx, who, out);
 }
 
-static void spoke(void *ctx, const struct fg_job *job, const char *id, struct fg_str text)
+static void keep(void *ctx, const struct fg_job *job, enum fg_document_kind kind, const char *id,
+                 struct fg_str text)
 {
-    fg_flow_spoke(ctx, job, id, text);
+    fg_flow_keep(ctx, job, kind, id, text);
+}
+
+static bool recall(void *ctx, const struct fg_tenant *tenant, enum fg_document_kind kind,
+                   struct fg_str id, struct fg_str *text)
+{
+    return fg_flow_recall(ctx, tenant, kind, id, text);
+}
+
+static bool drop(void *ctx, const struct fg_tenant *tenant, enum fg_document_kind kind,
+                 struct fg_str id)
+{
+    return fg_flow_drop(ctx, tenant, kind, id);
 }
 
 static int tokenize(void *ctx, const struct fg_tokenize_request *request, int32_t **ids, size_t *n,
@@ -96,7 +109,9 @@ void fg_backend_local(struct fg_flow *flow, struct fg_backend *out)
                                .jobs = jobs,
                                .info = info,
                                .tenant = tenant,
-                               .spoke = spoke,
+                               .keep = keep,
+                               .recall = recall,
+                               .drop = drop,
                                .tokenize = tokenize,
                                .detokenize = detokenize,
                                .cache_stats = cache_stats,

@@ -97,13 +97,17 @@ static int open_cache(struct fg_flow *flow, const struct fg_flow_options *opt, s
                                      .max_bytes = opt->cache_bytes,
                                      .write_budget = opt->cache_write_budget,
                                      .log = log_cache};
+    int rc;
 
     if (!opt->cache_dir)
         return 0;
     flow->cache_dir = strdup(opt->cache_dir);
     if (!flow->cache_dir)
         return fg_fail(err, FG_ENOMEM, "no memory for the cache's path");
-    return fg_cache_open(&cache, &flow->cache, err);
+    rc = fg_cache_open(&cache, &flow->cache, err);
+    for (int i = 0; rc == 0 && !opt->no_cache_texts && i < FG_DOCUMENT_KINDS; i++)
+        fg_documents_store_in(&flow->documents[i], flow->cache);
+    return rc;
 }
 
 /* The file's name without directories and .gguf. */
@@ -250,7 +254,8 @@ int fg_flow_create(const struct fg_flow_options *opt, struct fg_flow **out, stru
         flow->texts[i].flow = flow;
         fg_queue_init(&flow->texts[i].queue);
     }
-    fg_spoken_init(&flow->spoken);
+    fg_documents_init(&flow->documents[FG_DOCUMENT_CALL], "call", FG_CALLS_BYTES);
+    fg_documents_init(&flow->documents[FG_DOCUMENT_RESPONSE], "response", FG_RESPONSES_BYTES);
     fg_queue_init(&flow->gpu_queue);
     fg_sched_init(&flow->sched, &flow->gpu_queue);
     /* First what is quick to fail. */
@@ -323,7 +328,8 @@ void fg_flow_destroy(struct fg_flow *flow)
     fg_queue_finish(&flow->gpu_queue);
     for (size_t i = 0; i < FG_TEXT_THREADS; i++)
         fg_queue_finish(&flow->texts[i].queue);
-    fg_spoken_finish(&flow->spoken);
+    for (int i = 0; i < FG_DOCUMENT_KINDS; i++)
+        fg_documents_finish(&flow->documents[i]);
     pthread_cond_destroy(&flow->operations_changed);
     pthread_mutex_destroy(&flow->lock);
     fg_signers_finish(&flow->signers);

@@ -35,6 +35,7 @@ struct fg_flow_options {
     uint64_t vram_bytes;         /* of KV pages and saved states on the device; 0: what fits */
     uint64_t ram_bytes;          /* of records in host memory; 0: none */
     uint64_t cache_write_budget; /* bytes written to it within 24 hours; 0: any number */
+    bool no_cache_texts;         /* what documents.h keeps is not written to it */
     const struct fg_pack_public *import_keys; /* whose packs are taken beside the store's own */
     size_t n_import_keys;
     uint32_t max_jobs; /* unfinished jobs, waiting ones included, as fair.h has it; 0: 256 */

@@ -7,6 +7,7 @@
 
 #include "base/queue.h"
 #include "constraint.h"
+#include "documents.h"
 #include "fair.h"
 #include "flow.h"
 #include "prefix/rate.h"
@@ -14,7 +15,6 @@
 #include "sample.h"
 #include "schedule.h"
 #include "signers.h"
-#include "spoken.h"
 #include "tenant.h"
 #include "vocabulary.h"
 
@@ -31,7 +31,7 @@ struct fg_flow {
     const struct fg_repair *repair; /* or NULL */
     struct fg_host_tier *host; /* the runner's */
     struct fg_cache *cache;    /* or NULL */
-    struct fg_spoken spoken;
+    struct fg_documents documents[FG_DOCUMENT_KINDS];
     char *cache_dir;
     uint8_t model[16], numerics[16]; /* the file's fingerprint, the engine's numerics id */
     uint8_t secret[FG_SECRET_BYTES]; /* of the tenants */

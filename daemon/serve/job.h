@@ -48,6 +48,14 @@ struct fg_tenant {
     uint8_t id[16];
 };
 
+/* Texts that are kept for later requests (documents.h). */
+enum fg_document_kind {
+    FG_DOCUMENT_CALL,     /* an answer as the model wrote it, by the id of its first tool call */
+    FG_DOCUMENT_RESPONSE, /* one that others may go on from; the API's bytes */
+    FG_DOCUMENT_KINDS
+};
+enum { FG_DOCUMENT_BYTES = 16 << 20 }; /* what is larger is not kept */
+
 static inline bool fg_same_tenant(const struct fg_tenant *a, const struct fg_tenant *b)
 {
     return memcmp(a, b, sizeof *a) == 0;
@@ -280,10 +288,15 @@ uint64_t fg_job_id(const struct fg_job *job);
  * secret (tenant.h). `who` is not kept and not logged. Any thread. */
 void fg_flow_tenant(const struct fg_flow *flow, const char *who, struct fg_tenant *out);
 
-/* Keeps what the model wrote where it called tools, under the id of the first call, unless the
- * tenant has had something forgotten since the job was submitted. Any thread. */
-void fg_flow_spoke(struct fg_flow *flow, const struct fg_job *job, const char *id,
-                   struct fg_str text);
+/* Keeps a text of a job that is DONE for its tenant's later requests, unless what it has read was
+ * forgotten since the job was submitted. Memory only; any thread. */
+void fg_flow_keep(struct fg_flow *flow, const struct fg_job *job, enum fg_document_kind kind,
+                  const char *id, struct fg_str text);
+/* As fg_documents_find() and fg_documents_drop(). */
+bool fg_flow_recall(struct fg_flow *flow, const struct fg_tenant *tenant,
+                    enum fg_document_kind kind, struct fg_str id, struct fg_str *text);
+bool fg_flow_drop(struct fg_flow *flow, const struct fg_tenant *tenant, enum fg_document_kind kind,
+                  struct fg_str id);
 
 /* Text to ids and back, without a job; run on the caller's thread, safe beside everything. ids and
  * text are malloc'd, the caller's. The request: backend.h. */

@@ -59,6 +59,7 @@ struct fg_operation_result {
     char id[33];                      /* FIND, IMPORT: of the last stored block */
     uint32_t tokens, prompt_tokens;   /* FIND: how many are stored, and of how many; IMPORT */
     uint64_t blocks, states, bytes;   /* FORGET: removed; EXPORT, IMPORT: in the pack */
+    uint64_t documents;               /* FORGET */
     char signer[FG_PACK_PUBLIC_TEXT]; /* IMPORT: who signed the pack; "": nobody */
     /* VERIFY, records: equal; others, which were dropped; that did not verify, dropped as well;
      * that went meanwhile; blocks of prefixes that are longer than the context. */

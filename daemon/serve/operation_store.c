@@ -169,15 +169,20 @@ static void end_sweep(struct fg_flow *flow, void *roots)
     fg_sweep_end(flow, roots);
 }
 
-/* What the jobs that there were so far have said or will. */
-static void forget_spoken(struct fg_flow *flow, const struct fg_tenant *tenant)
+/* What the jobs that there were so far have said or will. `key`: where it goes through that block.
+ */
+static void forget_documents(struct fg_flow *flow, const struct fg_tenant *tenant,
+                             const struct fg_key *key)
 {
-    struct fg_spoken_job last = {.tenant = *tenant};
+    struct fg_documents_forgotten what = {.tenant = *tenant, .part = key != NULL};
 
+    if (key)
+        what.key = *key;
     pthread_mutex_lock(&flow->lock);
-    last.id = flow->next_id;
+    what.id = flow->next_id;
     pthread_mutex_unlock(&flow->lock);
-    fg_spoken_forget(&flow->spoken, &last);
+    for (int i = 0; i < FG_DOCUMENT_KINDS; i++)
+        fg_documents_forget(&flow->documents[i], &what);
 }
 
 int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out, struct fg_err *err)
@@ -187,6 +192,7 @@ int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out,
     struct fg_operation_roots roots;
     struct fg_closed_roots closed;
     struct fg_key key;
+    const struct fg_key *only = t->req.id && !t->req.before ? &key : NULL;
     int rc = fg_operation_roots(t, &roots, err);
 
     if (rc == 0 && t->req.id)
@@ -198,15 +204,18 @@ int fg_operation_forget(struct fg_operation *t, struct fg_operation_result *out,
         part = (struct fg_cache_part){.roots = roots.keys,
                                       .n_roots = roots.n,
                                       .key = t->req.id ? &key : NULL,
-                                      .before = t->req.before};
+                                      .before = t->req.before,
+                                      .tenant = t->req.tenant.id};
         fg_operation_on_gpu(t->flow, begin_sweep, &closed);
+        forget_documents(t->flow, &t->req.tenant, only); /* what is put now is put before */
         rc = fg_cache_forget(t->flow->cache, &part, &gone, err);
         fg_operation_on_gpu(t->flow, end_sweep, &closed);
-        forget_spoken(t->flow, &t->req.tenant);
+        forget_documents(t->flow, &t->req.tenant, only); /* by jobs that came meanwhile, too */
         fg_constraints_forget(&t->flow->constraints, &t->req.tenant);
     }
     out->blocks = gone.blocks;
     out->states = gone.states;
+    out->documents = gone.documents;
     out->bytes = gone.bytes;
     fg_operation_roots_finish(&roots);
     return rc;

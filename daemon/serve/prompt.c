@@ -57,7 +57,7 @@ static void find_spoken(struct fg_flow *flow, const struct fg_job_request *req,
         struct fg_str id, text;
 
         if (!m->calls.n || !fg_tool_calls_id(m->calls, &id) ||
-            !fg_spoken_find(&flow->spoken, &req->tenant, id, &text))
+            !fg_flow_recall(flow, &req->tenant, FG_DOCUMENT_CALL, id, &text))
             continue;
         if (!schemas && req->tools_json) /* by which the values were told */
             schemas = fg_tool_schemas_create(text_view(req->tools_json));
@@ -385,12 +385,25 @@ int fg_prompt_prepare(struct fg_flow *flow, struct fg_job *job, struct fg_err *e
     return fg_prefix_extend(&job->prefix, job->tokens, job->n_tokens, err);
 }
 
-void fg_flow_spoke(struct fg_flow *flow, const struct fg_job *job, const char *id,
-                   struct fg_str text)
+void fg_flow_keep(struct fg_flow *flow, const struct fg_job *job, enum fg_document_kind kind,
+                  const char *id, struct fg_str text)
 {
-    const struct fg_spoken_job by = {.tenant = job->req.tenant, .id = job->id};
+    const struct fg_document_job by = {
+        .tenant = job->req.tenant, .id = job->id, .prefix = &job->prefix};
 
-    fg_spoken_keep(&flow->spoken, &by, id, text);
+    fg_documents_keep(&flow->documents[kind], &by, id, text);
+}
+
+bool fg_flow_recall(struct fg_flow *flow, const struct fg_tenant *tenant,
+                    enum fg_document_kind kind, struct fg_str id, struct fg_str *text)
+{
+    return fg_documents_find(&flow->documents[kind], tenant, id, text);
+}
+
+bool fg_flow_drop(struct fg_flow *flow, const struct fg_tenant *tenant, enum fg_document_kind kind,
+                  struct fg_str id)
+{
+    return fg_documents_drop(&flow->documents[kind], tenant, id);
 }
 
 int fg_flow_tokenize(struct fg_flow *flow, const struct fg_tokenize_request *r, int32_t **ids,

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "cache/cache.h"
+#include "fake_documents.h"
 #include "fake_operation.h"
 
 struct fg_job {
@@ -237,6 +238,7 @@ void fake_backend_destroy(struct fake_backend *b)
         fg_job_request_finish(&job->request);
         free(job);
     }
+    fake_documents_finish();
     pthread_cond_destroy(&b->changed);
     pthread_mutex_destroy(&b->lock);
     free(b);
@@ -259,6 +261,7 @@ static int fake_submit(void *ctx, struct fg_job_request *request, fg_job_sink *s
     *job = j;
     pthread_mutex_lock(&b->lock);
     j->id = ++b->n_jobs;
+    fake_documents_submitted(j->id);
     j->next = b->jobs;
     b->jobs = j;
     pthread_cond_broadcast(&b->changed);
@@ -454,11 +457,15 @@ static void fake_info(void *ctx, struct fg_flow_info *out)
     };
 }
 
-static void fake_spoke(void *ctx, const struct fg_job *job, const char *id, struct fg_str text)
+static void fake_keep(void *ctx, const struct fg_job *job, enum fg_document_kind kind,
+                      const char *id, struct fg_str text)
 {
     struct fake_backend *b = ctx;
 
-    (void)job;
+    assert_true(job->ended);
+    fake_documents_keep(&job->request.tenant, job->id, kind, id, text);
+    if (kind != FG_DOCUMENT_CALL)
+        return;
     pthread_mutex_lock(&b->lock);
     snprintf(b->spoken, sizeof b->spoken, "%s %.*s", id, (int)text.n, text.p);
     pthread_mutex_unlock(&b->lock);
@@ -477,6 +484,7 @@ static void fake_tenant(void *ctx, const char *who, struct fg_tenant *out)
     size_t n = strlen(who);
 
     (void)ctx;
+    fake_documents_on_loop(); /* which is who asks */
     memset(out, 0, sizeof *out);
     memcpy(out->id, who, n < sizeof out->id ? n : sizeof out->id);
 }
@@ -544,7 +552,9 @@ void fake_backend_table(struct fake_backend *b, struct fg_backend *out)
                                .jobs = fake_jobs,
                                .info = fake_info,
                                .tenant = fake_tenant,
-                               .spoke = fake_spoke,
+                               .keep = fake_keep,
+                               .recall = fake_documents_recall,
+                               .drop = fake_documents_drop,
                                .tokenize = fake_tokenize,
                                .detokenize = fake_detokenize,
                                .cache_stats = fake_cache_stats};

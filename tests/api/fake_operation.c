@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "fake_backend.h"
+#include "fake_documents.h"
 #include "serve/operation.h"
 
 struct fg_operation {
@@ -126,12 +127,15 @@ static void finish(struct fg_operation *t)
     } else if (t->req.kind == FG_OPERATION_LIST) {
         list(t, &e.result);
     } else {
+        if (t->req.kind == FG_OPERATION_FORGET && !t->req.id)
+            fake_documents_forget();
         memcpy(e.result.id, "abcdef", 7);
         memcpy(e.result.signer, "ed25519:4567", 13);
         e.result.tokens = 128;
         e.result.prompt_tokens = 150;
         e.result.blocks = 11;
         e.result.states = 12;
+        e.result.documents = 18;
         e.result.bytes = 13;
         e.result.before = 16;
         e.result.after = 17;

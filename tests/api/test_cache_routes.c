@@ -83,14 +83,16 @@ static void test_find(void **state)
 static void test_forget(void **state)
 {
     struct fixture f;
-    int blocks, states, bytes;
+    int blocks, states, documents, bytes;
     unsigned before;
     json_t *v;
     (void)state;
 
     start(&f);
     v = ask(&f, "POST", "/v1/fulgur/cache/forget", "{\"id\": \"12ab\", \"before\": true}", 200);
-    unpack(v, "{s:i, s:i, s:i}", "blocks", &blocks, "states", &states, "bytes", &bytes);
+    unpack(v, "{s:i, s:i, s:i, s:i}", "blocks", &blocks, "states", &states, "documents", &documents,
+           "bytes", &bytes);
+    assert_int_equal(documents, 18);
     assert_int_equal(blocks, 11);
     assert_int_equal(states, 12);
     assert_int_equal(bytes, 13);

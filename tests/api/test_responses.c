@@ -1,4 +1,5 @@
 /* /v1/responses: items on their way in, items and events on their way out, and what is kept. */
+#include "fake_documents.h"
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -281,6 +282,65 @@ static void conversations_go_on(void **state)
     fixture_stop(&f);
 }
 
+/* What is kept is no response: as if it were not there. */
+static void damaged_is_a_miss(void **state)
+{
+    char body[256], path[128];
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    const char *id, *code;
+    json_t *first, *v;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    job = post(&f, &c, "{\"input\": \"one\"}");
+    first = finish(&c, job, FG_FINISH_STOP);
+    unpack(first, "{s:s}", "id", &id);
+    fake_documents_damage();
+    snprintf(path, sizeof path, "/v1/responses/%s", id);
+    json_decref(ask(&f, "GET", path, NULL, 404));
+    snprintf(body, sizeof body, "{\"previous_response_id\": \"%s\", \"input\": \"two\"}", id);
+    v = ask(&f, "POST", "/v1/responses", body, 404);
+    unpack(v, "{s:{s:s}}", "error", "code", &code);
+    assert_string_equal(code, "previous_response_not_found");
+    json_decref(v);
+    json_decref(first);
+    fixture_stop(&f);
+}
+
+/* A streamed response is kept as it was told at the end. */
+static void streamed_is_kept(void **state)
+{
+    char path[128];
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    struct reply head;
+    const char *id;
+    json_t *v = NULL, *kept;
+
+    (void)state;
+    fixture_start(&f, NULL, NULL);
+    job = post(&f, &c, "{\"input\": \"hi\", \"stream\": true}");
+    fake_job_delta(job, "Hi", NULL, 0);
+    fake_job_done(job, FG_FINISH_STOP);
+    client_read_head(&c, &head);
+    reply_free(&head);
+    for (int i = 0; i < 9; i++) {
+        json_decref(v);
+        v = next_event(&c, i < 4 ? events[i] : i < 8 ? events[i + (i > 4)] : events[13], i);
+    }
+    unpack(v, "{s:{s:s}}", "response", "id", &id);
+    snprintf(path, sizeof path, "/v1/responses/%s", id);
+    kept = ask(&f, "GET", path, NULL, 200);
+    assert_true(json_equal(kept, json_object_get(v, "response")));
+    json_decref(kept);
+    json_decref(v);
+    client_close(&c);
+    fixture_stop(&f);
+}
+
 /* Nothing where the request is to leave nothing, or says so; and what was forgotten is gone. */
 static void some_are_not_kept(void **state)
 {
@@ -371,7 +431,8 @@ int main(void)
         cmocka_unit_test(requests_become_chats), cmocka_unit_test(whole_responses),
         cmocka_unit_test(streams_are_events),    cmocka_unit_test(conversations_go_on),
         cmocka_unit_test(some_are_not_kept),     cmocka_unit_test(wrong_requests_are_named),
-        cmocka_unit_test(reasoning_is_an_item),
+        cmocka_unit_test(reasoning_is_an_item),  cmocka_unit_test(damaged_is_a_miss),
+        cmocka_unit_test(streamed_is_kept),
     };
 
     return cmocka_run_group_tests_name("api responses", tests, NULL, NULL);

@@ -95,13 +95,14 @@ def strings(name, values):
 
 
 class Vocabulary:
-    def __init__(self, text, controls=(ACT, REPORT), template=TEMPLATE):
+    def __init__(self, text, controls=(ACT, REPORT), template=TEMPLATE, pre="gpt-2", added=()):
+        self.pre, self.added = pre, list(added)
         merges = learn_merges(text, 600)
         self.controls = [START, END, *controls]
         self.template = template
         self.merges = [" ".join(pair) for pair in merges]
         learned = dict.fromkeys("".join(pair) for pair in merges)
-        self.tokens = [*self.controls, *LETTERS.values(), *learned]
+        self.tokens = [*self.controls, *self.added, *LETTERS.values(), *learned]
         self.next = {}
 
     def write(self, start, text):
@@ -118,10 +119,24 @@ class Vocabulary:
             i += n
         self.next[at] = self.tokens.index(END)
 
+    def write_words(self, start, words):
+        """The same in tokens that the tokenizer makes of that text again: each of the words, which are all different,
+        is one of its own."""
+        at, place = self.tokens.index(start), {t: i for i, t in enumerate(self.tokens)}
+        for word in words:
+            token = word if word in self.added else letters(word)
+            if token not in place:
+                place[token] = len(self.tokens)
+                self.tokens.append(token)
+            if at in self.next:
+                raise ValueError(f"{word!r} comes after what came before")
+            self.next[at] = at = place[token]
+        self.next[at] = self.tokens.index(END)
+
     def keys(self):
-        kinds = [3 if t in self.controls else 1 for t in self.tokens]
+        kinds = [3 if t in self.controls else 4 if t in self.added else 1 for t in self.tokens]
         return [key("tokenizer.ggml.model", STRING, string("gpt2")),
-                key("tokenizer.ggml.pre", STRING, string("gpt-2")),
+                key("tokenizer.ggml.pre", STRING, string(self.pre)),
                 strings("tokenizer.ggml.tokens", self.tokens),
                 strings("tokenizer.ggml.merges", self.merges),
                 key("tokenizer.ggml.token_type", ARRAY,
@@ -153,6 +168,16 @@ def make(path, call, report, text, context=131072):
     vocabulary = Vocabulary(text)
     written = json.dumps({"name": call[0], "arguments": call[1]})
     vocabulary.write(ACT, f"<tool_call>\n{written}\n</tool_call>")
+    vocabulary.write(REPORT, report)
+    write(path, vocabulary, context)
+
+
+def make_long(path, words, report, text, context=131072):
+    """The same with a call of many tokens, {"name":"note","arguments":{"text": "WORDS"}}, which the tokenizer reads as
+    the model wrote them, and which no template would write in this way."""
+    vocabulary = Vocabulary(text, pre="llama-bpe", added=("<tool_call>", "</tool_call>"))
+    vocabulary.write_words(ACT, ["<tool_call>", "\n", '{"', "name", '":"', "note", '","', "arguments", '":{"', "text",
+                                 '":', ' "', *words, '"}}\n', "</tool_call>"])
     vocabulary.write(REPORT, report)
     write(path, vocabulary, context)
 

@@ -132,12 +132,12 @@ static void test_all(void **state)
     (void)state;
     assert_int_equal(PARSE(&c, &err, "--model=b.gguf", "--device", "1", "--ctx", "4096", "--kv",
                            "f32", "--numerics", "int8", "--parallel", "8", "--batch", "256",
-                           "--cache-dir", "/c", "--cache-size", "1.5G", "--cache-write-budget",
-                           "50G", "--vram-size", "6G", "--ram-size", "3G", "--socket", "/s",
-                           "--tcp", "127.0.0.1:80", "--api-key", "k", "--alias", "m", "--log-level",
-                           "debug", "--max-body", "2M", "--tenant", "our.team-1_A", "--alias", "m2",
-                           "--any-model", "--cors", "https://a.example:1", "--cors", "*", "--queue",
-                           "7"),
+                           "--cache-dir", "/c", "--cache-size", "1.5G", "--no-cache-texts",
+                           "--cache-write-budget", "50G", "--vram-size", "6G", "--ram-size", "3G",
+                           "--socket", "/s", "--tcp", "127.0.0.1:80", "--api-key", "k", "--alias",
+                           "m", "--log-level", "debug", "--max-body", "2M", "--tenant",
+                           "our.team-1_A", "--alias", "m2", "--any-model", "--cors",
+                           "https://a.example:1", "--cors", "*", "--queue", "7"),
                      0);
     assert_string_equal(c.model, "b.gguf");
     assert_string_equal(c.device, "1");
@@ -148,6 +148,7 @@ static void test_all(void **state)
     assert_int_equal(c.batch, 256);
     assert_string_equal(c.cache_dir, "/c");
     assert_true(c.cache_bytes == UINT64_C(3) << 29);
+    assert_true(c.no_cache_texts);
     assert_true(c.cache_write_budget == UINT64_C(50) << 30);
     assert_true(c.vram_bytes == UINT64_C(6) << 30);
     assert_true(c.ram_bytes == UINT64_C(3) << 30);

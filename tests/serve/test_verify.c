@@ -503,9 +503,12 @@ static void pace(void *ctx, uint64_t step)
 static bool spoke(struct env *env, const struct reply *r, const char *id)
 {
     struct fg_str text = {.p = NULL};
+    struct fg_documents *calls = &env->flow->documents[FG_DOCUMENT_CALL];
+    const struct fg_document_job by = {.tenant = r->job->req.tenant, .id = r->job->id};
+    const struct fg_str its = {id, strlen(id)};
 
-    fg_flow_spoke(env->flow, r->job, id, (struct fg_str){id, strlen(id)});
-    fg_spoken_find(&env->flow->spoken, &r->job->req.tenant, (struct fg_str){id, strlen(id)}, &text);
+    fg_documents_keep(calls, &by, id, its);
+    fg_documents_find(calls, &by.tenant, its, &text);
     free((char *)text.p);
     return text.p != NULL;
 }

@@ -228,7 +228,7 @@ static void done(struct message *m, const struct fg_job_event *e)
     m->cost.output = e->account.completion_tokens;
     call = fg_blocks_call(&m->blocks);
     if (call && m->keeps)
-        b->spoke(b->ctx, m->asking->job, call->id, fg_blocks_whole(&m->blocks));
+        b->keep(b->ctx, m->asking->job, FG_DOCUMENT_CALL, call->id, fg_blocks_whole(&m->blocks));
     if (e->stop && e->stop <= m->n_stop) {
         m->head.stop_reason = "stop_sequence";
         m->head.stop_sequence = m->stop[e->stop - 1];

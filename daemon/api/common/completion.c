@@ -172,6 +172,7 @@ static void on_last(struct part *c, const struct fg_job_event *e)
         fg_http_error_from(&error, &e->error, s->draining);
         x->dialect->fail(x->answer, &error);
     } else {
+        x->asking.job = c->job;
         x->dialect->event(x->answer, (size_t)(c - x->parts), e);
     }
     if (!x->answer->ev)
@@ -298,8 +299,6 @@ static int submit_part(struct fg_completion *x, struct part *c)
         return FG_EINVAL;
     }
     x->n_running++;
-    if (c == x->parts)
-        x->asking.job = c->job;
     return 0;
 }
 
@@ -444,7 +443,7 @@ void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
     fg_request_keep(x->answer, r, on_lost, x);
     x->work.run = read_body;
     x->work.done = on_read;
-    fg_service_work(all->service, &x->work, x->asking.body_bytes);
+    fg_service_work(all->service, &x->work, dialect->waits ? SIZE_MAX : x->asking.body_bytes);
 }
 
 int fg_completions_create(struct fg_service *service, struct event_base *base,

@@ -20,7 +20,7 @@ struct fg_asking {
     size_t body_bytes;
     json_t *json;             /* the body; a dialect may write it anew (fg_body_rewrite) */
     size_t n;                 /* jobs that it asks for */
-    const struct fg_job *job; /* the first, once it is submitted */
+    const struct fg_job *job; /* the one that was done last, or is being told to be */
     bool stream;
 };
 
@@ -28,6 +28,7 @@ struct fg_asking {
  * handed to these functions is that first member. `i` is the number of a job. */
 struct fg_dialect {
     size_t bytes; /* of an answer, which begins zeroed */
+    bool waits;   /* reading a request may wait for the disk: not on the loop, however small */
 
     /* Reads the request and its first job, and sets a->n and a->stream. FG_EINVAL with *e filled.
      * Any thread, as is `more`, which reads job i, from 1 on. */

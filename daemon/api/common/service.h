@@ -8,19 +8,16 @@
 #include "http/workers.h"
 #include "serve/backend.h"
 
-struct fg_response_store;
-
 struct fg_service {
     struct fg_backend backend;
     struct fg_flow_info info; /* the backend's */
     struct fg_workers *workers;
-    struct fg_response_store *responses; /* any thread */
-    const char *version;                 /* shown by the status */
-    const char *sandbox;                 /* the same, or NULL */
-    bool keep_billing;                   /* Claude Code's billing line stays in prompts */
-    bool draining;                       /* no more jobs */
-    bool closing;                        /* the loop no longer runs */
-    void (*ended)(void *ctx);            /* a job or an operation has come to its end */
+    const char *version;      /* shown by the status */
+    const char *sandbox;      /* the same, or NULL */
+    bool keep_billing;        /* Claude Code's billing line stays in prompts */
+    bool draining;            /* no more jobs */
+    bool closing;             /* the loop no longer runs */
+    void (*ended)(void *ctx); /* a job or an operation has come to its end */
     void *ended_ctx;
 };
 

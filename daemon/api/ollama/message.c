@@ -416,7 +416,7 @@ static void done(struct message *m, const struct fg_job_event *e)
     fg_blocks_end(&m->blocks);
     call = fg_blocks_call(&m->blocks);
     if (call && m->keeps)
-        b->spoke(b->ctx, m->asking->job, call->id, fg_blocks_whole(&m->blocks));
+        b->keep(b->ctx, m->asking->job, FG_DOCUMENT_CALL, call->id, fg_blocks_whole(&m->blocks));
 }
 
 static void take_ids(struct message *m, const struct fg_job_event *e)

@@ -79,7 +79,7 @@ static void on_spoke(void *ctx, const char *id, struct fg_str text)
     const struct fg_writer *w = ctx;
     const struct fg_backend *b = &w->asking->service->backend;
 
-    b->spoke(b->ctx, w->asking->job, id, text);
+    b->keep(b->ctx, w->asking->job, FG_DOCUMENT_CALL, id, text);
 }
 
 int fg_openai_form(const struct fg_asking *a, const struct fg_api_request *r,

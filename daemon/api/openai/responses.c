@@ -18,8 +18,8 @@
 #include "http/stream.h"
 #include "request_json.h"
 #include "responses_json.h"
+#include "responses_kept.h"
 #include "responses_request.h"
-#include "responses_store.h"
 #include "text/tools/tool_schemas.h"
 
 enum { SILENT_MS = 3000 /* then a stream gets a comment */ };
@@ -38,7 +38,6 @@ struct response {
     struct fg_buffer echo;  /* what it repeats of its request */
     struct fg_buffer items; /* the conversation before it, if it stores */
     struct fg_hold copies;  /* for these two */
-    struct fg_response_run run;
     struct fg_blocks blocks;
     uint64_t reasoning_tokens;
     bool complete, cut; /* it has ended; by max_output_tokens or the context */
@@ -54,12 +53,14 @@ static struct response *of(struct fg_request *answer)
 
 /* --- the request --- */
 
-/* The conversation that it goes on with: *before is the caller's, or NULL. */
-static int read_previous(struct fg_str body, const struct fg_asking *a, char **before,
-                         struct fg_http_error *e)
+/* The conversation that it goes on with. before->text is the caller's, or NULL. */
+static int read_previous(struct fg_str body, const struct fg_asking *a,
+                         struct fg_kept_response *before, struct fg_http_error *e)
 {
     struct fg_str whole = {"", 0}, id;
     struct fg_str bare;
+
+    *before = (struct fg_kept_response){.items = ""};
 
     (void)fg_scan_whole(body, &whole);
     if (!fg_responses_find(whole, "previous_response_id", &id))
@@ -68,12 +69,11 @@ static int read_previous(struct fg_str body, const struct fg_asking *a, char **b
         return fg_http_fail(e, 400, "previous_response_id", NULL,
                             "previous_response_id: it must be a string");
     bare = (struct fg_str){id.p + 1, id.n - 2};
-    *before = fg_response_items(a->service->responses, a->tenant, bare);
-    return *before ? 0
-                   : fg_http_fail(e, 404, "previous_response_id", "previous_response_not_found",
-                                  "previous_response_id: found %.*s, which is not kept here (any "
-                                  "more)",
-                                  (int)(id.n < 80 ? id.n : 80), id.p);
+    if (fg_responses_recall(a->service, a->tenant, bare, before))
+        return 0;
+    return fg_http_fail(e, 404, "previous_response_id", "previous_response_not_found",
+                        "previous_response_id: found %.*s, which is not kept here (any more)",
+                        (int)(id.n < 80 ? id.n : 80), id.p);
 }
 
 static bool says_no(struct fg_str body, const char *name)
@@ -88,10 +88,10 @@ static bool says_no(struct fg_str body, const char *name)
 static void copy_text(struct response *x, struct fg_str body, const char *before)
 {
     fg_responses_echo(body, &x->echo);
-    x->stores = !says_no(body, "store") && body.n <= FG_RESPONSES_MAX_BYTES / 4;
+    x->stores = !says_no(body, "store") && body.n <= FG_DOCUMENT_BYTES;
     if (!x->stores)
         return;
-    fg_buffer_str(&x->items, before ? before : "");
+    fg_buffer_str(&x->items, before);
     fg_responses_input(body, &x->items);
 }
 
@@ -102,17 +102,16 @@ static int read_response(struct fg_request *answer, struct fg_asking *a, struct 
     struct fg_str body = fg_body_text(a->body);
     struct fg_buffer chat = {0};
     struct fg_api_request r;
-    char *before = NULL;
+    struct fg_kept_response before;
     int rc = read_previous(body, a, &before, e);
 
     if (rc == 0)
-        rc = fg_responses_chat(
-            body, (struct fg_str){before ? before : "", before ? strlen(before) : 0}, &chat, e);
+        rc = fg_responses_chat(body, (struct fg_str){before.items, strlen(before.items)}, &chat, e);
     if (rc == 0) {
-        copy_text(x, body, before);
+        copy_text(x, body, before.items);
         rc = fg_body_hold(a->body, &x->copies, x->echo.n + x->items.n, e);
     }
-    free(before);
+    free(before.text);
     if (rc) {
         fg_buffer_finish(&chat);
         return rc;
@@ -223,17 +222,24 @@ static void send_event(struct response *x, const char *name, json_t *members)
     send_text(x, name, &data);
 }
 
+static void keep(struct response *x, struct fg_str text);
+
+/* Keeps the response as well, where it is complete. */
 static void send_response(struct response *x, const char *name, const struct fg_http_error *failed)
 {
     struct fg_buffer data = {0};
     char head[128];
+    size_t at;
 
     if (!x->request.ev)
         return;
     snprintf(head, sizeof head, "{\"type\":\"%s\",\"sequence_number\":%zu,\"response\":", name,
              x->n_events++);
     fg_buffer_str(&data, head);
+    at = data.n;
     add_response(x, failed, &data);
+    if (!data.failed)
+        keep(x, (struct fg_str){data.p + at, data.n - at});
     fg_buffer_str(&data, "}");
     send_text(x, name, &data);
 }
@@ -364,7 +370,6 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
         return fg_http_fail(e, 500, NULL, NULL, "no random id could be drawn");
     snprintf(x->id, sizeof x->id, "resp_%s", x->nonce);
     x->created = (int64_t)time(NULL);
-    fg_response_begin(a->service->responses, a->tenant, &x->run);
     fg_blocks_init(&x->blocks, &x->form, x->nonce, x->stream ? on_block : NULL, x);
     return 0;
 }
@@ -389,7 +394,7 @@ static void done(struct response *x, const struct fg_job_event *e)
     x->complete = true;
     call = fg_blocks_call(&x->blocks);
     if (call && x->keeps)
-        b->spoke(b->ctx, x->asking->job, call->id, fg_blocks_whole(&x->blocks));
+        b->keep(b->ctx, x->asking->job, FG_DOCUMENT_CALL, call->id, fg_blocks_whole(&x->blocks));
 }
 
 static bool event(struct fg_request *answer, size_t i, const struct fg_job_event *e)
@@ -422,8 +427,8 @@ static void keep(struct response *x, struct fg_str text)
         add_json(&x->items, fg_item_json(x->nonce, &x->blocks.list[i], i, false));
     }
     if (!x->items.failed)
-        fg_response_keep(x->asking->service->responses, &x->run, x->id, fg_block_text(&x->items),
-                         text);
+        fg_responses_keep(x->asking->service, x->asking->job, x->id, fg_block_text(&x->items),
+                          text);
 }
 
 static void build(struct fg_request *answer)
@@ -443,12 +448,7 @@ static void build(struct fg_request *answer)
 static void end(struct fg_request *answer)
 {
     struct response *x = of(answer);
-    struct fg_buffer out = {0};
 
-    add_response(x, NULL, &out);
-    if (!out.failed)
-        keep(x, (struct fg_str){out.p, out.n});
-    fg_buffer_finish(&out);
     send_response(x, x->cut ? "response.incomplete" : "response.completed", NULL);
     if (answer->ev)
         fg_stream_end(answer);
@@ -473,8 +473,6 @@ static void finish(struct fg_request *answer)
 
     fg_blocks_finish(&x->blocks);
     fg_tool_schemas_destroy((struct fg_tool_schemas *)x->form.schemas);
-    if (x->run.begun)
-        fg_response_end(x->asking->service->responses, &x->run);
     fg_buffer_finish(&x->echo);
     fg_buffer_finish(&x->items);
     fg_hold_release(&x->copies);
@@ -482,6 +480,7 @@ static void finish(struct fg_request *answer)
 }
 
 const struct fg_dialect fg_openai_response = {.bytes = sizeof(struct response),
+                                              .waits = true,
                                               .read = read_response,
                                               .start = start,
                                               .begin = begin,
@@ -493,31 +492,3 @@ const struct fg_dialect fg_openai_response = {.bytes = sizeof(struct response),
                                               .send = send_whole,
                                               .fail = fail,
                                               .finish = finish};
-
-/* --- what was kept --- */
-
-void fg_responses_kept(const struct fg_service *s, const struct fg_tenant *tenant,
-                       struct fg_request *r, const char *id)
-{
-    const struct fg_str name = {id, strlen(id)};
-    struct fg_http_error e;
-    char *text;
-
-    if (fg_request_method(r) == EVHTTP_REQ_DELETE) {
-        if (fg_response_drop(s->responses, tenant, name)) {
-            fg_reply_json(r, 200,
-                          json_pack("{s:o, s:s, s:b}", "id", fg_json_string(id), "object",
-                                    "response", "deleted", 1));
-            return;
-        }
-    } else {
-        text = fg_response_text(s->responses, tenant, name);
-        if (text) {
-            fg_reply_text(r, 200, text);
-            return;
-        }
-    }
-    fg_http_fail(&e, 404, NULL, "response_not_found",
-                 "%.64s: there is no such response here (any more)", id);
-    fg_reply_error(r, &e);
-}
