@@ -9,6 +9,7 @@
 #include <event2/bufferevent.h>
 
 #include "conn.h"
+#include "json_in.h"
 #include "json_out.h"
 #include "server.h"
 
@@ -136,11 +137,18 @@ static void send_whole(struct fg_request *r, int status, struct evbuffer *out)
 void fg_reply_text(struct fg_request *r, int status, char *body)
 {
     struct evbuffer *out = evbuffer_new();
-    size_t n = body ? strlen(body) : 0;
+    struct fg_http_error nomem;
+    size_t n;
     char length[24];
 
     if (!body || !out)
         status = 500;
+    if (!body) {
+        fg_json_nomem(&nomem);
+        body =
+            fg_request_error(r, &nomem); /* which is small; where there is not even that, nothing */
+    }
+    n = body ? strlen(body) : 0;
     fg_reply_common(r, "application/json");
     if (fg_request_is_head(r)) {
         snprintf(length, sizeof length, "%zu", n);

@@ -55,7 +55,8 @@ struct fg_body *fg_request_take_body(struct fg_request *r);
 
 /* --- whole answers; each ends the request --- */
 
-/* Takes over `root`; NULL (out of memory) answers 500 without a body. HEAD gets headers only. */
+/* Takes over `root`; NULL (out of memory) answers 500 with the error that says so. HEAD gets
+ * headers only. */
 void fg_reply_json(struct fg_request *r, int status, json_t *root);
 /* The same for JSON that is text already (malloc'd; taken over). */
 void fg_reply_text(struct fg_request *r, int status, char *body);

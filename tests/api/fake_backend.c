@@ -1,5 +1,6 @@
 #include "fake_backend.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -120,7 +121,7 @@ void fake_job_stopped(struct fg_job *job, enum fg_finish_reason finish, size_t s
                     .reused_tokens = 960,
                     .recomputed_tokens = 40,
                     .source = FG_SOURCE_STORE,
-                    .queue_ms = 0.5,
+                    .queue_ms = job->b->opt.no_time ? (double)NAN : 0.5,
                     .restore_ms = 1.25,
                     .prefill_ms = 20.5,
                     .first_token_ms = 25,

@@ -12,6 +12,7 @@ struct fake_options {
     bool automatic;      /* jobs run by themselves */
     bool fail_on_cancel; /* a canceled job ends by itself */
     bool no_store;
+    bool no_time;        /* an account's is not a number, which no JSON can be made of */
     bool slow_tokenizer; /* texts wait for fake_tokenizer_let_go() */
     int busy;            /* FG_EBUSY for every submit */
 };

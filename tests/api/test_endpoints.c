@@ -461,6 +461,43 @@ static void old_clients_and_continue_work(void **state)
     fixture_stop(&f);
 }
 
+/* An answer that cannot be put together is an error in its API's form, with a text. */
+static void no_memory_is_an_error(void **state)
+{
+    static const struct fake_options no_time = {.no_time = true};
+    static const struct {
+        const char *path, *body;
+    } asked[] = {
+        {"/v1/chat/completions", "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}"},
+        {"/v1/messages",
+         "{\"max_tokens\": 5, \"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}"},
+    };
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, &no_time, NULL);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        const char *message, *type;
+        struct client c;
+        struct fg_job *job = fixture_post(&f, &c, asked[i].path, asked[i].body);
+        struct reply r;
+        json_t *v;
+
+        fake_job_delta(job, "Hi", NULL, 0);
+        fake_job_done(job, FG_FINISH_STOP);
+        client_read(&c, &r, false);
+        assert_int_equal(r.status, 500);
+        v = json_loads(r.body, 0, NULL);
+        unpack(v, "{s:{s:s, s:s}}", "error", "message", &message, "type", &type);
+        assert_string_equal(message, "out of memory");
+        assert_string_equal(type, i ? "api_error" : "server_error");
+        json_decref(v);
+        reply_free(&r);
+        client_close(&c);
+    }
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +514,7 @@ int main(void)
         cmocka_unit_test(head_and_options_have_no_body),
         cmocka_unit_test(connections_are_kept_and_pipelined),
         cmocka_unit_test(old_clients_and_continue_work),
+        cmocka_unit_test(no_memory_is_an_error),
     };
 
     return cmocka_run_group_tests_name("api endpoints", tests, NULL, NULL);
