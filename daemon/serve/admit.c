@@ -66,7 +66,7 @@ static int start(struct fg_flow *flow, struct fg_job *job, struct fg_err *err)
     if (rc)
         return rc;
     if (!job->answering)
-        fg_answer_text_init(&job->answer, &flow->vocabulary, &job->req);
+        fg_answer_text_init(&job->answer, &flow->vocabulary, &job->req, job->start);
     job->answering = true;
     fg_account_mark(&job->marks.admitted);
     job->caching = job->req.cache == FG_CACHE_READ_WRITE;

@@ -201,6 +201,7 @@ static int push(struct fg_flow *flow, struct fg_job *job, int32_t id, bool *ends
         *ends = true; /* it has no text */
     else if (rc == 0)
         rc = fg_answer_text_push(&job->answer, id, early, &job->fresh.text, ends, err);
+    job->account.reasoning_tokens = fg_answer_text_reasoning(&job->answer);
     job->fresh.id = id;
     job->fresh.there = rc == 0;
     return rc;

@@ -223,6 +223,7 @@ enum { FG_REPAIRED_NAMES = 32 };
 /* What a job cost and what was reused. Times in milliseconds. */
 struct fg_job_account {
     uint32_t prompt_tokens, completion_tokens;
+    uint32_t reasoning_tokens;  /* of a chat's completion_tokens; tags among them */
     uint32_t reused_tokens;     /* prompt tokens restored, not computed */
     uint32_t recomputed_tokens; /* prompt tokens computed */
     /* Prompt tokens left in the caches that were not there: whole blocks. Of these, before a hint of

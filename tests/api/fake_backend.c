@@ -118,6 +118,7 @@ void fake_job_stopped(struct fg_job *job, enum fg_finish_reason finish, size_t s
         .stop = stop,
         .account = {.prompt_tokens = 1000,
                     .completion_tokens = 7,
+                    .reasoning_tokens = 4,
                     .reused_tokens = 960,
                     .recomputed_tokens = 40,
                     .source = FG_SOURCE_STORE,

@@ -289,6 +289,7 @@ static void calls_are_kept_as_they_were_written(void **state)
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
         struct fg_job *job;
         const char *id;
+        int reasoning;
         json_t *v;
 
         fixture_start(&f, NULL, NULL);
@@ -296,7 +297,9 @@ static void calls_are_kept_as_they_were_written(void **state)
         job = post(&f, &c, body);
         fake_job_delta(job, text, NULL, 0);
         v = finish(&c, job, FG_FINISH_STOP);
-        unpack(v, "{s:[{s:{s:[{s:s}]}}]}", "choices", "message", "tool_calls", "id", &id);
+        unpack(v, "{s:[{s:{s:[{s:s}]}}], s:{s:{s:i}}}", "choices", "message", "tool_calls", "id",
+               &id, "usage", "completion_tokens_details", "reasoning_tokens", &reasoning);
+        assert_int_equal(reasoning, 4); /* as the backend counts */
         snprintf(want, sizeof want, "%s %s", id, text);
         fake_backend_spoken(f.backend, kept);
         assert_string_equal(kept, i == 0 ? want : "");

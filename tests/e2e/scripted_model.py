@@ -182,6 +182,13 @@ def make_long(path, words, report, text, context=131072):
     write(path, vocabulary, context)
 
 
+def make_thinking(path, thought, words, text, context=131072):
+    """A model that thinks, in tokens that are words, before it says the others; <think> and </think> are tokens."""
+    vocabulary = Vocabulary(text, pre="llama-bpe", added=("<think>", "</think>"))
+    vocabulary.write_words(REPORT, ["<think>", *thought, "</think>", *words])
+    write(path, vocabulary, context)
+
+
 def make_even(path, template, controls=()):
     """A model of that chat template to which all tokens are equally likely, the control tokens among them."""
     write(path, Vocabulary("", controls, template), 4096)

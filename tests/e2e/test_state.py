@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import string
-import unittest
 
 import e2e
 import scripted_model

@@ -24,13 +24,17 @@ static const char *finish_name(enum fg_finish_reason finish)
     return finish == FG_FINISH_STOP ? "stop" : "length";
 }
 
-static json_t *usage_json(const struct fg_answer_cost *c)
+static json_t *usage_json(const struct fg_answer *a, const struct fg_answer_cost *c)
 {
-    return json_pack("{s:I, s:I, s:I, s:{s:I, s:I}}", "prompt_tokens", (json_int_t)c->prompt_tokens,
-                     "completion_tokens", (json_int_t)c->completion_tokens, "total_tokens",
+    json_t *of_chat =
+        a->chat ? json_pack("{s:I}", "reasoning_tokens", (json_int_t)c->reasoning_tokens) : NULL;
+
+    return json_pack("{s:I, s:I, s:I, s:{s:I, s:I}, s:o*}", "prompt_tokens",
+                     (json_int_t)c->prompt_tokens, "completion_tokens",
+                     (json_int_t)c->completion_tokens, "total_tokens",
                      (json_int_t)(c->prompt_tokens + c->completion_tokens), "prompt_tokens_details",
                      "cached_tokens", (json_int_t)c->cached_tokens, "cache_write_tokens",
-                     (json_int_t)c->written_tokens);
+                     (json_int_t)c->written_tokens, "completion_tokens_details", of_chat);
 }
 
 /* What every answer and chunk begins with. Takes over `choices`. */
@@ -133,7 +137,7 @@ json_t *fg_answer_choice_json(const struct fg_answer *a, const struct fg_answer_
 json_t *fg_answer_whole(const struct fg_answer *a, json_t *choices,
                         const struct fg_answer_choice *first, const struct fg_answer_cost *cost)
 {
-    json_t *root = with(envelope(a, choices), "usage", usage_json(cost));
+    json_t *root = with(envelope(a, choices), "usage", usage_json(a, cost));
 
     if (a->bare)
         root = with(root, "kv_transfer_params", json_null());
@@ -192,7 +196,7 @@ json_t *fg_answer_chunk_finish(const struct fg_answer *a, const struct fg_answer
 
 json_t *fg_answer_chunk_usage(const struct fg_answer *a, const struct fg_answer_cost *cost)
 {
-    return with(with(envelope(a, json_array()), "usage", usage_json(cost)), "fulgur",
+    return with(with(envelope(a, json_array()), "usage", usage_json(a, cost)), "fulgur",
                 fg_cache_json(cost->account));
 }
 

@@ -59,6 +59,7 @@ json_t *fg_answer_choice_json(const struct fg_answer *a, const struct fg_answer_
 /* What all of an answer's choices cost together. */
 struct fg_answer_cost {
     uint64_t prompt_tokens, completion_tokens, cached_tokens, written_tokens;
+    uint64_t reasoning_tokens;
     const struct fg_job_account *account; /* of the first */
 };
 

@@ -39,7 +39,6 @@ struct response {
     struct fg_buffer items; /* the conversation before it, if it stores */
     struct fg_hold copies;  /* for these two */
     struct fg_blocks blocks;
-    uint64_t reasoning_tokens;
     bool complete, cut; /* it has ended; by max_output_tokens or the context */
     struct fg_job_account account;
     struct fg_answer_form form; /* its schemas are this one's */
@@ -147,7 +146,7 @@ static json_t *error_of(const struct fg_http_error *failed)
 /* All but the items and what is repeated. */
 static json_t *frame(const struct response *x, const struct fg_http_error *failed)
 {
-    json_t *usage = x->complete ? fg_response_usage(&x->account, x->reasoning_tokens) : json_null();
+    json_t *usage = x->complete ? fg_response_usage(&x->account) : json_null();
     json_t *cut =
         x->complete && x->cut ? json_pack("{s:s}", "reason", "max_output_tokens") : json_null();
 
@@ -379,8 +378,6 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
 static void push(struct response *x, const struct fg_job_event *e)
 {
     fg_blocks_push(&x->blocks, (struct fg_str){e->text, e->text_bytes});
-    if (x->blocks.n && x->blocks.list[x->blocks.n - 1].kind == FG_BLOCK_REASONING)
-        x->reasoning_tokens++;
 }
 
 static void done(struct response *x, const struct fg_job_event *e)

@@ -51,12 +51,12 @@ json_t *fg_item_json(const char *nonce, const struct fg_block *b, size_t index, 
                      begins ? json_string("") : fg_item_text(&b->text));
 }
 
-json_t *fg_response_usage(const struct fg_job_account *a, uint64_t reasoning)
+json_t *fg_response_usage(const struct fg_job_account *a)
 {
     return json_pack(
         "{s:I, s:{s:I, s:I}, s:I, s:{s:I}, s:I}", "input_tokens", (json_int_t)a->prompt_tokens,
-        "input_tokens_details", "cached_tokens", (json_int_t)a->reused_tokens,
-        "cache_write_tokens", (json_int_t)a->written_tokens, "output_tokens",
-        (json_int_t)a->completion_tokens, "output_tokens_details", "reasoning_tokens",
-        (json_int_t)reasoning, "total_tokens", (json_int_t)a->prompt_tokens + a->completion_tokens);
+        "input_tokens_details", "cached_tokens", (json_int_t)a->reused_tokens, "cache_write_tokens",
+        (json_int_t)a->written_tokens, "output_tokens", (json_int_t)a->completion_tokens,
+        "output_tokens_details", "reasoning_tokens", (json_int_t)a->reasoning_tokens,
+        "total_tokens", (json_int_t)a->prompt_tokens + a->completion_tokens);
 }

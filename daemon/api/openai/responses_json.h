@@ -20,6 +20,6 @@ json_t *fg_item_part(const struct fg_block *block, struct fg_str text);
 /* A block's text, as items have it. */
 json_t *fg_item_text(const struct fg_buffer *text);
 
-json_t *fg_response_usage(const struct fg_job_account *account, uint64_t reasoning_tokens);
+json_t *fg_response_usage(const struct fg_job_account *account);
 
 #endif

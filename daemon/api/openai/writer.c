@@ -450,6 +450,7 @@ static struct fg_answer_cost cost_of(const struct fg_writer *w)
         const struct fg_job_account *a = &w->choices[i].account;
 
         cost.completion_tokens += a->completion_tokens;
+        cost.reasoning_tokens += a->reasoning_tokens;
         if (i % w->of_prompt == 0) {
             cost.prompt_tokens += a->prompt_tokens;
             cost.cached_tokens += a->reused_tokens;
