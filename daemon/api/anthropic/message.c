@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/common/block_answer.h"
 #include "api/common/body.h"
 #include "api/common/cache_json.h"
 #include "api/openai/dialect.h"
@@ -14,26 +15,19 @@
 #include "http/json_out.h"
 #include "http/stream.h"
 #include "request.h"
-#include "text/tools/tool_schemas.h"
 
 enum { SILENT_MS = 3000 /* then a stream says something */ };
 
 struct message {
-    struct fg_request request;
-    const struct fg_asking *asking;
-    bool count, stream;
-    bool keeps;   /* the answer's calls, as they were written */
+    struct fg_block_answer answer;
+    bool count;
     bool started; /* message_start is out */
     double sent;  /* when something last went out; fg_clock_ms() */
     char id[FG_ANTHROPIC_ID];
     char **stop; /* the stop strings, [n_stop] */
     size_t n_stop;
-    struct fg_blocks blocks;
     struct fg_message_cost cost;
     struct fg_message_head head;
-    struct fg_job_account account; /* once it is done */
-    struct fg_answer_form form;    /* its schemas are this one's */
-    char *body;                    /* the whole answer, once built */
 };
 
 static struct message *of(struct fg_request *answer)
@@ -76,13 +70,11 @@ static int read_request(struct message *m, struct fg_asking *a, struct fg_job_re
         return rc;
     *job = r.job;
     job->billing_left_out = bills;
-    m->asking = a;
-    rc = fg_openai_form(a, &r, &m->form, e);
+    rc = fg_openai_form(a, &r, &m->answer.form, &m->answer.schemas, e);
     if (rc)
         return rc;
-    m->keeps = job->cache == FG_CACHE_READ_WRITE && !job->show_control;
-    m->stream = a->stream = r.stream && !m->count;
-    job->want_progress = m->stream; /* tells what the prompt costs */
+    fg_block_answer_read(&m->answer, a, job, r.stream && !m->count);
+    job->want_progress = m->answer.stream; /* tells what the prompt costs */
     if (m->count)
         job->mode = FG_MODE_FORECAST;
     return copy_stops(m, job, e);
@@ -126,7 +118,7 @@ static void nomem(struct message *m)
     struct fg_http_error e;
 
     fg_json_nomem(&e);
-    fail(&m->request, &e);
+    fail(&m->answer.request, &e);
 }
 
 /* Takes over `event`. */
@@ -135,9 +127,9 @@ static void send_event(struct message *m, json_t *event)
     const char *name = json_string_value(json_object_get(event, "type"));
     char *data = fg_json_dump(event);
 
-    if (m->request.ev && data)
-        fg_stream_named(&m->request, name, data);
-    else if (m->request.ev)
+    if (m->answer.request.ev && data)
+        fg_stream_named(&m->answer.request, name, data);
+    else if (m->answer.request.ev)
         nomem(m);
     free(data);
     json_decref(event);
@@ -148,7 +140,7 @@ static void begin(struct fg_request *answer)
 {
     struct message *m = of(answer);
 
-    if (!answer->ev || !m->stream || answer->started)
+    if (!answer->ev || !m->answer.stream || answer->started)
         return;
     fg_stream_start(answer, FG_STREAM_EVENTS);
     m->sent = fg_clock_ms();
@@ -157,8 +149,8 @@ static void begin(struct fg_request *answer)
 /* The first event: what the prompt costs is known. */
 static void start_message(struct message *m)
 {
-    begin(&m->request);
-    if (m->started || !m->request.ev)
+    begin(&m->answer.request);
+    if (m->started || !m->answer.request.ev)
         return;
     m->started = true;
     send_event(m, json_pack("{s:s, s:o}", "type", "message_start", "message",
@@ -182,9 +174,9 @@ static void keep_alive(struct fg_request *answer)
 static void on_block(void *ctx, size_t index, enum fg_block_step step, struct fg_str more)
 {
     struct message *m = ctx;
-    const struct fg_block *b = &m->blocks.list[index];
+    const struct fg_block *b = &m->answer.blocks.list[index];
 
-    if (!m->request.ev)
+    if (!m->answer.request.ev)
         return;
     start_message(m);
     switch (step) {
@@ -193,7 +185,7 @@ static void on_block(void *ctx, size_t index, enum fg_block_step step, struct fg
     case FG_BLOCK_ENDS:
         if (b->kind == FG_BLOCK_REASONING)
             send_event(m, fg_event_signature(index));
-        if (m->request.ev)
+        if (m->answer.request.ev)
             send_event(m, fg_event_block_stop(index));
         break;
     }
@@ -206,7 +198,7 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
     if (!fg_anthropic_id("msg", m->id))
         return fg_http_fail(e, 500, NULL, NULL, "no random id could be drawn");
     m->head = (struct fg_message_head){.id = m->id, .model = a->service->info.model_name};
-    fg_blocks_init(&m->blocks, &m->form, m->id + strlen("msg_"), m->stream ? on_block : NULL, m);
+    fg_block_answer_start(&m->answer, m->id + strlen("msg_"), on_block, m);
     return 0;
 }
 
@@ -214,21 +206,17 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
 
 static void done(struct message *m, const struct fg_job_event *e)
 {
-    const struct fg_backend *b = &m->asking->service->backend;
     const struct fg_block *call;
 
-    m->account = e->account;
+    m->answer.account = e->account;
     m->cost.prompt = e->account.prompt_tokens;
     m->cost.reused = e->account.reused_tokens;
     m->cost.written = e->account.written_tokens;
     m->cost.written_long = e->account.written_long_tokens;
     if (m->count)
         return;
-    fg_blocks_end(&m->blocks);
     m->cost.output = e->account.completion_tokens;
-    call = fg_blocks_call(&m->blocks);
-    if (call && m->keeps)
-        b->keep(b->ctx, m->asking->job, FG_DOCUMENT_CALL, call->id, fg_blocks_whole(&m->blocks));
+    call = fg_block_answer_done(&m->answer, e);
     if (e->stop && e->stop <= m->n_stop) {
         m->head.stop_reason = "stop_sequence";
         m->head.stop_sequence = m->stop[e->stop - 1];
@@ -248,7 +236,7 @@ static bool event(struct fg_request *answer, size_t i, const struct fg_job_event
         return true;
     switch (e->kind) {
     case FG_EVENT_BEGUN:
-        fg_blocks_start(&m->blocks, e->start);
+        fg_blocks_start(&m->answer.blocks, e->start);
         begin(answer);
         break;
     case FG_EVENT_PROGRESS:
@@ -258,14 +246,16 @@ static bool event(struct fg_request *answer, size_t i, const struct fg_job_event
         m->cost.written_long = e->written_long;
         start_message(m);
         break;
-    case FG_EVENT_DELTA: fg_blocks_push(&m->blocks, (struct fg_str){e->text, e->text_bytes}); break;
+    case FG_EVENT_DELTA:
+        fg_blocks_push(&m->answer.blocks, (struct fg_str){e->text, e->text_bytes});
+        break;
     case FG_EVENT_DONE: done(m, e); break;
     case FG_EVENT_PROMPT:
     case FG_EVENT_FAILED: break;
     }
-    if (m->blocks.failed && answer->ev)
+    if (m->answer.blocks.failed && answer->ev)
         nomem(m);
-    return !m->blocks.failed;
+    return !m->answer.blocks.failed;
 }
 
 static void end(struct fg_request *answer)
@@ -275,23 +265,18 @@ static void end(struct fg_request *answer)
     start_message(m);
     if (answer->ev)
         send_event(m, fg_event_message_delta(&m->head, fg_message_usage(&m->cost),
-                                             fg_cache_json(&m->account)));
+                                             fg_cache_json(&m->answer.account)));
     if (answer->ev)
         send_event(m, json_pack("{s:s}", "type", "message_stop"));
     if (answer->ev)
         fg_stream_end(answer);
 }
 
-static size_t size(const struct fg_request *answer)
-{
-    return ((const struct message *)answer)->blocks.whole.n;
-}
-
 /* All but the content. */
 static char *frame(struct message *m)
 {
     json_t *root = fg_message_json(&m->head, NULL, fg_message_usage(&m->cost));
-    json_t *fulgur = fg_cache_json(&m->account);
+    json_t *fulgur = fg_cache_json(&m->answer.account);
     char *text = NULL;
 
     if (root && fulgur && json_object_set(root, "fulgur", fulgur) == 0)
@@ -312,9 +297,9 @@ static char *whole(struct message *m)
     fg_buffer_add(&out, text, strlen(text) - 1); /* without its last bracket */
     free(text);
     fg_buffer_str(&out, ",\"content\":[");
-    for (size_t i = 0; i < m->blocks.n; i++) {
+    for (size_t i = 0; i < m->answer.blocks.n; i++) {
         fg_buffer_str(&out, i ? "," : "");
-        fg_message_block(&m->blocks.list[i], &out);
+        fg_message_block(&m->answer.blocks.list[i], &out);
     }
     fg_buffer_str(&out, "]}");
     if (!out.failed)
@@ -329,24 +314,12 @@ static void build(struct fg_request *answer)
     json_t *count;
 
     if (!m->count) {
-        m->body = whole(m);
+        m->answer.body = whole(m);
         return;
     }
-    count = json_pack("{s:I}", "input_tokens", (json_int_t)m->account.prompt_tokens);
-    m->body = fg_json_dump(count);
+    count = json_pack("{s:I}", "input_tokens", (json_int_t)m->answer.account.prompt_tokens);
+    m->answer.body = fg_json_dump(count);
     json_decref(count);
-}
-
-static void send_whole(struct fg_request *answer)
-{
-    struct message *m = of(answer);
-
-    if (!m->body) {
-        nomem(m);
-        return;
-    }
-    fg_reply_text(answer, 200, m->body);
-    m->body = NULL;
 }
 
 static void finish(struct fg_request *answer)
@@ -356,16 +329,14 @@ static void finish(struct fg_request *answer)
     for (size_t i = 0; i < m->n_stop; i++)
         free(m->stop[i]);
     free(m->stop);
-    fg_blocks_finish(&m->blocks);
-    fg_tool_schemas_destroy((struct fg_tool_schemas *)m->form.schemas);
-    free(m->body);
+    fg_block_answer_finish(answer);
 }
 
 #define ANTHROPIC(how)                                                                             \
     {                                                                                              \
         .bytes = sizeof(struct message), .read = how, .start = start, .begin = begin,              \
-        .keep_alive = keep_alive, .event = event, .end = end, .size = size, .build = build,        \
-        .send = send_whole, .fail = fail, .finish = finish                                         \
+        .keep_alive = keep_alive, .event = event, .end = end, .size = fg_block_answer_size,        \
+        .build = build, .send = fg_block_answer_send, .fail = fail, .finish = finish               \
     }
 
 const struct fg_dialect fg_anthropic_message = ANTHROPIC(read_message);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "api/common/blocks.h"
+#include "api/common/block_answer.h"
 #include "api/common/body.h"
 #include "api/common/cache_json.h"
 #include "api/openai/dialect.h"
@@ -18,28 +18,21 @@
 #include "http/lossy.h"
 #include "http/stream.h"
 #include "request.h"
-#include "text/tools/tool_schemas.h"
 
 #define LINES "application/x-ndjson"
 
 enum { SILENT_MS = 3000 /* then a stream says something */ };
 
 struct message {
-    struct fg_request request;
-    const struct fg_asking *asking;
-    bool chat, stream;
-    bool keeps;   /* the answer's calls, as they were written */
+    struct fg_block_answer answer;
+    bool chat;
     bool context; /* the ids of prompt and answer are told at the end */
     struct fg_ollama_request asked;
     double begun, sent;   /* fg_clock_ms(): the request, and what last went out */
     char *model;          /* as JSON */
     char nonce[17];       /* in the ids of calls */
     struct fg_buffer ids; /* int32_t */
-    struct fg_blocks blocks;
-    struct fg_answer_form form; /* its schemas are this one's */
     enum fg_finish_reason finish;
-    struct fg_job_account account; /* once it is done */
-    char *body;                    /* the whole answer, once built */
 };
 
 /* What one line says; empty where it says nothing of a kind. */
@@ -150,7 +143,6 @@ static int read_request(struct message *m, struct fg_asking *a, struct fg_job_re
     int rc = m->chat ? 0 : read_context(a, &before, &n_before, e);
 
     m->begun = fg_clock_ms();
-    m->asking = a;
     if (rc == 0)
         rc = read_completion(m, a, &r, e);
     if (rc) {
@@ -159,9 +151,8 @@ static int read_request(struct message *m, struct fg_asking *a, struct fg_job_re
     }
     *job = r.job;
     if (!m->asked.load && !m->asked.raw) /* a raw answer is text */
-        rc = fg_openai_form(a, &r, &m->form, e);
-    m->keeps = job->cache == FG_CACHE_READ_WRITE && !job->show_control;
-    m->stream = a->stream = r.stream;
+        rc = fg_openai_form(a, &r, &m->answer.form, &m->answer.schemas, e);
+    fg_block_answer_read(&m->answer, a, job, r.stream);
     m->context = !m->chat && !m->asked.raw && !m->asked.load;
     job->want_tokens = m->context;
     if (m->asked.load)
@@ -249,7 +240,7 @@ static void add_ids(struct fg_buffer *out, const struct fg_buffer *ids)
 /* What it cost. */
 static void add_end(struct fg_buffer *out, const struct message *m)
 {
-    const struct fg_job_account *a = &m->account;
+    const struct fg_job_account *a = &m->answer.account;
     const char *reason = m->asked.load ? "load" : m->finish == FG_FINISH_LENGTH ? "length" : "stop";
     json_t *fulgur = m->asked.load ? NULL : fg_cache_json(a);
     char *cache = fg_json_dump(fulgur);
@@ -327,14 +318,14 @@ static void nomem(struct message *m)
     struct fg_http_error e;
 
     fg_json_nomem(&e);
-    fail(&m->request, &e);
+    fail(&m->answer.request, &e);
 }
 
 static void begin(struct fg_request *answer)
 {
     struct message *m = of(answer);
 
-    if (!answer->ev || !m->stream || answer->started)
+    if (!answer->ev || !m->answer.stream || answer->started)
         return;
     fg_stream_start(answer, LINES);
     m->sent = fg_clock_ms();
@@ -344,10 +335,10 @@ static void send_line(struct message *m, const struct said *said)
 {
     char *line = line_of(m, said);
 
-    begin(&m->request);
-    if (m->request.ev && line)
-        fg_stream_line(&m->request, line);
-    else if (m->request.ev)
+    begin(&m->answer.request);
+    if (m->answer.request.ev && line)
+        fg_stream_line(&m->answer.request, line);
+    else if (m->answer.request.ev)
         nomem(m);
     free(line);
     m->sent = fg_clock_ms();
@@ -365,11 +356,11 @@ static void keep_alive(struct fg_request *answer)
 static void on_block(void *ctx, size_t index, enum fg_block_step step, struct fg_str more)
 {
     struct message *m = ctx;
-    const struct fg_block *b = &m->blocks.list[index];
+    const struct fg_block *b = &m->answer.blocks.list[index];
     struct said said = {.text = {"", 0}, .thinking = {"", 0}};
     struct fg_str arguments;
 
-    if (!m->request.ev)
+    if (!m->answer.request.ev)
         return;
     if (b->kind == FG_BLOCK_CALL && step == FG_BLOCK_ENDS) {
         /* What was cut or is malformed is no object, and goes out as what the model wrote. */
@@ -400,23 +391,17 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
         return fg_json_nomem(e);
     if (!fg_hex_random(sizeof m->nonce / 2, m->nonce))
         return fg_http_fail(e, 500, NULL, NULL, "no random id could be drawn");
-    fg_blocks_init(&m->blocks, &m->form, m->nonce, m->stream ? on_block : NULL, m);
+    fg_block_answer_start(&m->answer, m->nonce, on_block, m);
     return 0;
 }
 
 static void done(struct message *m, const struct fg_job_event *e)
 {
-    const struct fg_backend *b = &m->asking->service->backend;
-    const struct fg_block *call;
-
-    m->account = e->account;
     m->finish = e->finish;
     if (m->asked.load)
-        return;
-    fg_blocks_end(&m->blocks);
-    call = fg_blocks_call(&m->blocks);
-    if (call && m->keeps)
-        b->keep(b->ctx, m->asking->job, FG_DOCUMENT_CALL, call->id, fg_blocks_whole(&m->blocks));
+        m->answer.account = e->account;
+    else
+        (void)fg_block_answer_done(&m->answer, e);
 }
 
 static void take_ids(struct message *m, const struct fg_job_event *e)
@@ -438,19 +423,19 @@ static bool event(struct fg_request *answer, size_t i, const struct fg_job_event
     switch (e->kind) {
     case FG_EVENT_BEGUN:
         begin(answer);
-        fg_blocks_start(&m->blocks, e->start);
+        fg_blocks_start(&m->answer.blocks, e->start);
         take_ids(m, e);
         break;
     case FG_EVENT_DELTA:
         take_ids(m, e);
-        fg_blocks_push(&m->blocks, (struct fg_str){e->text, e->text_bytes});
+        fg_blocks_push(&m->answer.blocks, (struct fg_str){e->text, e->text_bytes});
         break;
     case FG_EVENT_DONE: done(m, e); break;
     case FG_EVENT_PROGRESS:
     case FG_EVENT_PROMPT:
     case FG_EVENT_FAILED: break;
     }
-    if (!m->blocks.failed && !m->ids.failed)
+    if (!m->answer.blocks.failed && !m->ids.failed)
         return true;
     if (answer->ev)
         nomem(m);
@@ -464,19 +449,14 @@ static void end(struct fg_request *answer)
         fg_stream_end(answer);
 }
 
-static size_t size(const struct fg_request *answer)
-{
-    return ((const struct message *)answer)->blocks.whole.n;
-}
-
 static void build(struct fg_request *answer)
 {
     struct message *m = of(answer);
     struct said said = {.text = {"", 0}, .thinking = {"", 0}, .done = true};
     struct fg_buffer text = {0}, thinking = {0};
 
-    for (size_t i = 0; i < m->blocks.n; i++) {
-        const struct fg_block *b = &m->blocks.list[i];
+    for (size_t i = 0; i < m->answer.blocks.n; i++) {
+        const struct fg_block *b = &m->answer.blocks.list[i];
 
         if (b->kind != FG_BLOCK_CALL)
             fg_buffer_view(b->kind == FG_BLOCK_TEXT ? &text : &thinking, fg_block_text(&b->text));
@@ -485,24 +465,12 @@ static void build(struct fg_request *answer)
         said.text = (struct fg_str){text.p, text.n};
     if (thinking.n)
         said.thinking = (struct fg_str){thinking.p, thinking.n};
-    said.calls = m->blocks.list;
-    said.n_calls = m->blocks.n;
+    said.calls = m->answer.blocks.list;
+    said.n_calls = m->answer.blocks.n;
     if (!text.failed && !thinking.failed)
-        m->body = line_of(m, &said);
+        m->answer.body = line_of(m, &said);
     fg_buffer_finish(&text);
     fg_buffer_finish(&thinking);
-}
-
-static void send_whole(struct fg_request *answer)
-{
-    struct message *m = of(answer);
-
-    if (!m->body) {
-        nomem(m);
-        return;
-    }
-    fg_reply_text(answer, 200, m->body);
-    m->body = NULL;
 }
 
 static void finish(struct fg_request *answer)
@@ -511,16 +479,14 @@ static void finish(struct fg_request *answer)
 
     free(m->model);
     fg_buffer_finish(&m->ids);
-    fg_blocks_finish(&m->blocks);
-    fg_tool_schemas_destroy((struct fg_tool_schemas *)m->form.schemas);
-    free(m->body);
+    fg_block_answer_finish(answer);
 }
 
 #define OLLAMA(how)                                                                                \
     {                                                                                              \
         .bytes = sizeof(struct message), .read = how, .start = start, .begin = begin,              \
-        .keep_alive = keep_alive, .event = event, .end = end, .size = size, .build = build,        \
-        .send = send_whole, .fail = fail, .finish = finish                                         \
+        .keep_alive = keep_alive, .event = event, .end = end, .size = fg_block_answer_size,        \
+        .build = build, .send = fg_block_answer_send, .fail = fail, .finish = finish               \
     }
 
 const struct fg_dialect fg_ollama_chat = OLLAMA(read_chat);

@@ -83,7 +83,8 @@ static void on_spoke(void *ctx, const char *id, struct fg_str text)
 }
 
 int fg_openai_form(const struct fg_asking *a, const struct fg_api_request *r,
-                   struct fg_answer_form *form, struct fg_http_error *e)
+                   struct fg_answer_form *form, struct fg_tool_schemas **schemas,
+                   struct fg_http_error *e)
 {
     *form = a->service->info.answer_form;
     if (r->reasoning_as_text)
@@ -92,9 +93,10 @@ int fg_openai_form(const struct fg_asking *a, const struct fg_api_request *r,
         form->tools = FG_TOOLS_NONE;
         return 0;
     }
-    form->schemas =
+    *schemas =
         fg_tool_schemas_create((struct fg_str){r->job.tools_json, strlen(r->job.tools_json)});
-    return form->schemas ? 0 : fg_json_nomem(e);
+    form->schemas = *schemas;
+    return *schemas ? 0 : fg_json_nomem(e);
 }
 
 static void set_up(struct fg_writer *w, const struct fg_asking *a, const struct fg_api_request *r)
@@ -134,7 +136,7 @@ static int read_first(struct fg_writer *w, struct fg_asking *a, struct fg_job_re
         return rc;
     a->stream = r.stream;
     set_up(w, a, &r);
-    rc = fg_openai_form(a, &r, &w->form, e);
+    rc = fg_openai_form(a, &r, &w->form, &w->schemas, e);
     if (rc)
         return rc;
     if (fg_writer_init(w, a->n))

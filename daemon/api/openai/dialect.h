@@ -6,6 +6,7 @@
 
 struct fg_api_request;
 struct fg_buffer;
+struct fg_tool_schemas;
 
 extern const struct fg_dialect fg_openai_text;     /* /v1/completions */
 extern const struct fg_dialect fg_openai_chat;     /* /v1/chat/completions */
@@ -18,9 +19,10 @@ extern const struct fg_dialect fg_openai_explain;  /* a body of either, "message
 int fg_openai_read_as_chat(struct fg_asking *a, struct fg_buffer *text, struct fg_api_request *out,
                            struct fg_http_error *e);
 
-/* How the answer to a request is read. *form's schemas are the caller's, also on failure. FG_EINVAL
- * with *e filled. */
+/* How the answer to a request is read. *schemas, to which the form leads, are the caller's; NULL:
+ * there are none. FG_EINVAL with *e filled. */
 int fg_openai_form(const struct fg_asking *a, const struct fg_api_request *r,
-                   struct fg_answer_form *form, struct fg_http_error *e);
+                   struct fg_answer_form *form, struct fg_tool_schemas **schemas,
+                   struct fg_http_error *e);
 
 #endif

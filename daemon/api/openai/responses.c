@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "api/common/block_answer.h"
 #include "api/common/body.h"
 #include "api/common/cache_json.h"
 #include "base/clock.h"
@@ -20,15 +21,11 @@
 #include "responses_json.h"
 #include "responses_kept.h"
 #include "responses_request.h"
-#include "text/tools/tool_schemas.h"
 
 enum { SILENT_MS = 3000 /* then a stream gets a comment */ };
 
 struct response {
-    struct fg_request request;
-    const struct fg_asking *asking;
-    bool stream;
-    bool keeps;  /* the answer's calls, as they were written */
+    struct fg_block_answer answer;
     bool stores; /* the answer, so that another may go on with it */
     bool started;
     double sent; /* when something last went out; fg_clock_ms() */
@@ -38,11 +35,7 @@ struct response {
     struct fg_buffer echo;  /* what it repeats of its request */
     struct fg_buffer items; /* the conversation before it, if it stores */
     struct fg_hold copies;  /* for these two */
-    struct fg_blocks blocks;
-    bool complete, cut; /* it has ended; by max_output_tokens or the context */
-    struct fg_job_account account;
-    struct fg_answer_form form; /* its schemas are this one's */
-    char *body;                 /* the whole answer, once built */
+    bool complete, cut;     /* it has ended; by max_output_tokens or the context */
 };
 
 static struct response *of(struct fg_request *answer)
@@ -119,13 +112,11 @@ static int read_response(struct fg_request *answer, struct fg_asking *a, struct 
     if (rc)
         return rc;
     *job = r.job;
-    x->asking = a;
-    rc = fg_openai_form(a, &r, &x->form, e);
+    rc = fg_openai_form(a, &r, &x->answer.form, &x->answer.schemas, e);
     if (rc)
         return rc;
-    x->keeps = job->cache == FG_CACHE_READ_WRITE && !job->show_control;
     x->stores = x->stores && job->cache == FG_CACHE_READ_WRITE;
-    x->stream = a->stream = r.stream;
+    fg_block_answer_read(&x->answer, a, job, r.stream);
     return x->echo.failed || x->items.failed ? fg_json_nomem(e) : 0;
 }
 
@@ -146,7 +137,7 @@ static json_t *error_of(const struct fg_http_error *failed)
 /* All but the items and what is repeated. */
 static json_t *frame(const struct response *x, const struct fg_http_error *failed)
 {
-    json_t *usage = x->complete ? fg_response_usage(&x->account) : json_null();
+    json_t *usage = x->complete ? fg_response_usage(&x->answer.account) : json_null();
     json_t *cut =
         x->complete && x->cut ? json_pack("{s:s}", "reason", "max_output_tokens") : json_null();
 
@@ -154,8 +145,8 @@ static json_t *frame(const struct response *x, const struct fg_http_error *faile
                      "response", "created_at", (json_int_t)x->created, "status",
                      status_of(x, failed), "completed_at", "error", error_of(failed),
                      "incomplete_details", cut, "model",
-                     fg_json_string(x->asking->service->info.model_name), "usage", usage, "fulgur",
-                     x->complete ? fg_cache_json(&x->account) : NULL);
+                     fg_json_string(x->answer.asking->service->info.model_name), "usage", usage,
+                     "fulgur", x->complete ? fg_cache_json(&x->answer.account) : NULL);
 }
 
 /* Takes over `json`. */
@@ -179,9 +170,9 @@ static void add_response(const struct response *x, const struct fg_http_error *f
         return;
     out->n--; /* its last bracket */
     fg_buffer_str(out, ",\"output\":[");
-    for (size_t i = 0; x->complete && i < x->blocks.n; i++) {
+    for (size_t i = 0; x->complete && i < x->answer.blocks.n; i++) {
         fg_buffer_str(out, i ? "," : "");
-        add_json(out, fg_item_json(x->nonce, &x->blocks.list[i], i, false));
+        add_json(out, fg_item_json(x->nonce, &x->answer.blocks.list[i], i, false));
     }
     fg_buffer_str(out, "]");
     fg_buffer_add(out, x->echo.p, x->echo.n);
@@ -196,7 +187,7 @@ static void nomem(struct response *x);
 static void send_text(struct response *x, const char *name, struct fg_buffer *data)
 {
     if (!data->failed)
-        fg_stream_named(&x->request, name, data->p);
+        fg_stream_named(&x->answer.request, name, data->p);
     else
         nomem(x);
     fg_buffer_finish(data);
@@ -208,7 +199,7 @@ static void send_event(struct response *x, const char *name, json_t *members)
 {
     struct fg_buffer data = {0};
 
-    if (!x->request.ev) {
+    if (!x->answer.request.ev) {
         json_decref(members);
         return;
     }
@@ -230,7 +221,7 @@ static void send_response(struct response *x, const char *name, const struct fg_
     char head[128];
     size_t at;
 
-    if (!x->request.ev)
+    if (!x->answer.request.ev)
         return;
     snprintf(head, sizeof head, "{\"type\":\"%s\",\"sequence_number\":%zu,\"response\":", name,
              x->n_events++);
@@ -262,17 +253,17 @@ static void fail(struct fg_request *answer, const struct fg_http_error *e)
 /* There may be no memory to say so in. */
 static void nomem(struct response *x)
 {
-    if (x->request.ev && x->request.started)
-        fg_request_abort(&x->request);
-    else if (x->request.ev)
-        fg_reply_text(&x->request, 500, NULL);
+    if (x->answer.request.ev && x->answer.request.started)
+        fg_request_abort(&x->answer.request);
+    else if (x->answer.request.ev)
+        fg_reply_text(&x->answer.request, 500, NULL);
 }
 
 static void begin(struct fg_request *answer)
 {
     struct response *x = of(answer);
 
-    if (!answer->ev || !x->stream || x->started)
+    if (!answer->ev || !x->answer.stream || x->started)
         return;
     x->started = true;
     fg_stream_start(answer, FG_STREAM_EVENTS);
@@ -292,7 +283,7 @@ static void keep_alive(struct fg_request *answer)
 
 static void begin_item(struct response *x, size_t index, const char *id)
 {
-    const struct fg_block *b = &x->blocks.list[index];
+    const struct fg_block *b = &x->answer.blocks.list[index];
 
     send_event(x, "response.output_item.added",
                json_pack("{s:I, s:o}", "output_index", (json_int_t)index, "item",
@@ -324,7 +315,7 @@ static json_t *text_event(const struct fg_block *b, const char *id, size_t index
 
 static void end_item(struct response *x, size_t index, const char *id)
 {
-    const struct fg_block *b = &x->blocks.list[index];
+    const struct fg_block *b = &x->answer.blocks.list[index];
     bool call = b->kind == FG_BLOCK_CALL;
     json_t *done = text_event(b, id, index, call ? "arguments" : "text", fg_item_text(&b->text));
 
@@ -344,10 +335,10 @@ static void end_item(struct response *x, size_t index, const char *id)
 static void on_block(void *ctx, size_t index, enum fg_block_step step, struct fg_str more)
 {
     struct response *x = ctx;
-    const struct fg_block *b = &x->blocks.list[index];
+    const struct fg_block *b = &x->answer.blocks.list[index];
     char id[FG_ITEM_ID];
 
-    if (!x->request.ev)
+    if (!x->answer.request.ev)
         return;
     fg_item_id(x->nonce, b, index, id);
     switch (step) {
@@ -369,7 +360,7 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
         return fg_http_fail(e, 500, NULL, NULL, "no random id could be drawn");
     snprintf(x->id, sizeof x->id, "resp_%s", x->nonce);
     x->created = (int64_t)time(NULL);
-    fg_blocks_init(&x->blocks, &x->form, x->nonce, x->stream ? on_block : NULL, x);
+    fg_block_answer_start(&x->answer, x->nonce, on_block, x);
     return 0;
 }
 
@@ -377,21 +368,14 @@ static int start(struct fg_request *answer, struct fg_asking *a, struct fg_http_
 
 static void push(struct response *x, const struct fg_job_event *e)
 {
-    fg_blocks_push(&x->blocks, (struct fg_str){e->text, e->text_bytes});
+    fg_blocks_push(&x->answer.blocks, (struct fg_str){e->text, e->text_bytes});
 }
 
 static void done(struct response *x, const struct fg_job_event *e)
 {
-    const struct fg_backend *b = &x->asking->service->backend;
-    const struct fg_block *call;
-
-    fg_blocks_end(&x->blocks);
-    x->account = e->account;
+    (void)fg_block_answer_done(&x->answer, e);
     x->cut = e->finish == FG_FINISH_LENGTH;
     x->complete = true;
-    call = fg_blocks_call(&x->blocks);
-    if (call && x->keeps)
-        b->keep(b->ctx, x->asking->job, FG_DOCUMENT_CALL, call->id, fg_blocks_whole(&x->blocks));
 }
 
 static bool event(struct fg_request *answer, size_t i, const struct fg_job_event *e)
@@ -404,14 +388,14 @@ static bool event(struct fg_request *answer, size_t i, const struct fg_job_event
     if (e->kind != FG_EVENT_FAILED)
         begin(answer);
     if (e->kind == FG_EVENT_BEGUN)
-        fg_blocks_start(&x->blocks, e->start);
+        fg_blocks_start(&x->answer.blocks, e->start);
     else if (e->kind == FG_EVENT_DELTA)
         push(x, e);
     else if (e->kind == FG_EVENT_DONE)
         done(x, e);
-    if (x->blocks.failed)
+    if (x->answer.blocks.failed)
         nomem(x);
-    return !x->blocks.failed;
+    return !x->answer.blocks.failed;
 }
 
 /* Keeps it, so that another request may go on with it. */
@@ -419,13 +403,13 @@ static void keep(struct response *x, struct fg_str text)
 {
     if (!x->stores || !x->complete)
         return;
-    for (size_t i = 0; i < x->blocks.n; i++) {
+    for (size_t i = 0; i < x->answer.blocks.n; i++) {
         fg_buffer_str(&x->items, x->items.n ? "," : "");
-        add_json(&x->items, fg_item_json(x->nonce, &x->blocks.list[i], i, false));
+        add_json(&x->items, fg_item_json(x->nonce, &x->answer.blocks.list[i], i, false));
     }
     if (!x->items.failed)
-        fg_responses_keep(x->asking->service, x->asking->job, x->id, fg_block_text(&x->items),
-                          text);
+        fg_responses_keep(x->answer.asking->service, x->answer.asking->job, x->id,
+                          fg_block_text(&x->items), text);
 }
 
 static void build(struct fg_request *answer)
@@ -439,7 +423,7 @@ static void build(struct fg_request *answer)
         return;
     }
     keep(x, (struct fg_str){out.p, out.n});
-    x->body = out.p;
+    x->answer.body = out.p;
 }
 
 static void end(struct fg_request *answer)
@@ -451,29 +435,14 @@ static void end(struct fg_request *answer)
         fg_stream_end(answer);
 }
 
-static size_t size(const struct fg_request *answer)
-{
-    return ((const struct response *)answer)->blocks.whole.n;
-}
-
-static void send_whole(struct fg_request *answer)
-{
-    struct response *x = of(answer);
-
-    fg_reply_text(answer, 200, x->body); /* NULL: 500 */
-    x->body = NULL;
-}
-
 static void finish(struct fg_request *answer)
 {
     struct response *x = of(answer);
 
-    fg_blocks_finish(&x->blocks);
-    fg_tool_schemas_destroy((struct fg_tool_schemas *)x->form.schemas);
     fg_buffer_finish(&x->echo);
     fg_buffer_finish(&x->items);
     fg_hold_release(&x->copies);
-    free(x->body);
+    fg_block_answer_finish(answer);
 }
 
 const struct fg_dialect fg_openai_response = {.bytes = sizeof(struct response),
@@ -484,8 +453,8 @@ const struct fg_dialect fg_openai_response = {.bytes = sizeof(struct response),
                                               .keep_alive = keep_alive,
                                               .event = event,
                                               .end = end,
-                                              .size = size,
+                                              .size = fg_block_answer_size,
                                               .build = build,
-                                              .send = send_whole,
+                                              .send = fg_block_answer_send,
                                               .fail = fail,
                                               .finish = finish};

@@ -43,7 +43,7 @@ void fg_writer_finish(struct fg_writer *w)
         fg_answer_parts_destroy(c->parts);
         free(c->first_call);
     }
-    fg_tool_schemas_destroy((struct fg_tool_schemas *)w->form.schemas);
+    fg_tool_schemas_destroy(w->schemas);
     fg_hold_release(&w->echoes);
     free(w->choices);
     free(w->answer.request_id);

@@ -38,7 +38,8 @@ struct fg_writer {
     struct fg_request request; /* the first member: api/common/dialect.h */
     const struct fg_asking *asking;
     struct fg_answer answer;
-    struct fg_answer_form form;       /* of a chat's answer; what its schemas are is the writer's */
+    struct fg_answer_form form;       /* of a chat's answer */
+    struct fg_tool_schemas *schemas;  /* which it leads to, or NULL */
     bool forecast;                    /* what would be reused, instead of an answer */
     bool echoes_logprobs;             /* those of the prompt stand before the answer's */
     struct fg_writer_choice *choices; /* [n_choices], those of a prompt side by side */
