@@ -24,7 +24,7 @@ enum answered_by { AT_ONCE, TOKENS, COMPLETION, OPERATION, KEPT, NEVER };
 struct route {
     const char *path; /* with a `/` at the end: and whatever follows */
     bool post;        /* POST, else GET and HEAD */
-    bool remove;      /* and DELETE */
+    bool remove;      /* and DELETE, beside either */
     enum answered_by by;
     void (*answer)(const struct fg_service *s, const struct fg_caller *caller, struct fg_request *r,
                    const char *rest); /* AT_ONCE */
@@ -69,7 +69,7 @@ static const struct route routes[] = {
     {.path = "/api/push", .post = true, .by = NEVER, .why = ONE_MODEL},
     {.path = "/api/create", .post = true, .by = NEVER, .why = ONE_MODEL},
     {.path = "/api/copy", .post = true, .by = NEVER, .why = ONE_MODEL},
-    {.path = "/api/delete", .post = true, .by = NEVER, .why = ONE_MODEL},
+    {.path = "/api/delete", .post = true, .remove = true, .by = NEVER, .why = ONE_MODEL},
     {.path = "/api/blobs/", .post = true, .by = NEVER, .why = ONE_MODEL},
     {.path = "/v1/embeddings", .post = true, .by = NEVER, .why = NO_EMBEDDINGS},
     {.path = "/", .by = AT_ONCE, .answer = fg_route_root, .open = true},
@@ -129,9 +129,9 @@ static int check_media(const struct fg_request *r, struct fg_http_error *e)
 
 static const char *allowed(const struct route *route)
 {
-    return route->post     ? "POST, OPTIONS"
-           : route->remove ? "GET, HEAD, DELETE, OPTIONS"
-                           : "GET, HEAD, OPTIONS";
+    if (route->post)
+        return route->remove ? "POST, DELETE, OPTIONS" : "POST, OPTIONS";
+    return route->remove ? "GET, HEAD, DELETE, OPTIONS" : "GET, HEAD, OPTIONS";
 }
 
 /* What the method calls for; false: *e says why not. */

@@ -1,6 +1,7 @@
 #include "errors.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "lossy.h"
 
@@ -80,8 +81,16 @@ static const char *error_type(int status)
 
 json_t *fg_http_error_json(const struct fg_http_error *e)
 {
-    json_t *error =
-        json_pack("{s:o, s:s, s:o, s:s?}", "message", fg_json_string(e->message), "type",
+    static const char too_long[] = "context_length_exceeded";
+    char message[sizeof e->message + 32];
+    json_t *error;
+
+    /* Libraries hand on no more than the message, and what is built on them looks for this word in
+     * it to shorten a conversation. */
+    snprintf(message, sizeof message, "%s%s", e->message,
+             e->code && strcmp(e->code, too_long) == 0 ? " (context_length_exceeded)" : "");
+    error =
+        json_pack("{s:o, s:s, s:o, s:s?}", "message", fg_json_string(message), "type",
                   error_type(e->status), "param",
                   e->param[0] ? fg_json_string(e->param) : json_null(), "code", e->code);
 

@@ -160,16 +160,21 @@ void client_get(struct client *c, const char *path)
     assert_true(client_send(c, head, (size_t)n));
 }
 
-void client_post(struct client *c, const char *path, const char *body)
+static void send_body(struct client *c, const char *method, const char *path, const char *body)
 {
     char head[256];
     int n = snprintf(head, sizeof head,
-                     "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                     "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                      "Content-Length: %zu\r\n\r\n",
-                     path, strlen(body));
+                     method, path, strlen(body));
 
     assert_true(client_send(c, head, (size_t)n));
     assert_true(client_send(c, body, strlen(body)));
+}
+
+void client_post(struct client *c, const char *path, const char *body)
+{
+    send_body(c, "POST", path, body);
 }
 
 /* False at the end of the stream. */
@@ -349,7 +354,7 @@ json_t *ask(const struct fixture *f, const char *method, const char *path, const
     if (strcmp(method, "GET") == 0)
         client_get(&c, path);
     else
-        client_post(&c, path, body);
+        send_body(&c, method, path, body);
     client_read(&c, &r, false);
     if (r.status != status)
         fail_msg("%s %s: status %d, expected %d: %s\n%s", method, path, r.status, status,

@@ -323,7 +323,7 @@ static void a_small_context_is_told(void **state)
     assert_string_equal(error_message(v),
                         "This model's maximum context length is 4096 tokens. However, you requested"
                         " 4107 tokens (4097 in the messages, 10 in the completion). Please reduce "
-                        "the length of the messages or completion.");
+                        "the length of the messages or completion. (context_length_exceeded)");
     json_decref(v);
     free(body);
     fixture_stop(&f);

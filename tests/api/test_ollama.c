@@ -411,6 +411,14 @@ static void what_is_wrong_is_named(void **state)
             fail_msg("%s %s: %s", wrong[i].path, wrong[i].body, words ? words : "no words");
         json_decref(v);
     }
+    for (int i = 0; i < 2; i++) { /* Ollama's own method, and POST */
+        json_t *v = ask(&f, i ? "POST" : "DELETE", "/api/delete", "{\"model\": \"x\"}", 501);
+
+        assert_non_null(strstr(json_string_value(json_object_get(v, "error")), "fulgur pull"));
+        json_decref(v);
+    }
+    json_decref(ask(&f, "GET", "/api/delete", NULL, 405));
+    json_decref(ask(&f, "DELETE", "/api/copy", "{}", 405));
     assert_int_equal(fake_backend_submitted(f.backend), 0);
     fixture_stop(&f);
 }

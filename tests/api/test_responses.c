@@ -397,6 +397,8 @@ static const struct {
     {"{\"input\": [{\"type\": \"function_call_output\", \"output\": \"x\"}]}",
      "input[0]: it must be", 400},
     {"{\"input\": \"a\", \"background\": true}", "background: it must be absent", 400},
+    {"{\"input\": \"a\", \"store\": \"false\"}", "store: found \"false\"", 400},
+    {"{\"input\": \"a\", \"store\": 0}", "store: found 0", 400},
     {"{\"input\": \"a\", \"n\": 2}", "n: it must be absent", 400},
     {"{\"input\": \"a\", \"max_output_tokens\": 0}", "max_output_tokens: found 0", 400},
     {"{\"input\": \"a\", \"temperature\": \"x\"}", "temperature: found", 400},

@@ -193,6 +193,17 @@ static int copy_format(struct fg_str body, struct fg_buffer *chat, struct fg_htt
     return 0;
 }
 
+/* Neither "false" nor 0 is a wish: what is kept against it would be kept unseen. */
+static int check_store(struct fg_str body, struct fg_http_error *e)
+{
+    struct fg_str store;
+
+    if (!fg_responses_find(body, "store", &store) || store.p[0] == 't' || store.p[0] == 'f')
+        return 0;
+    return fg_http_fail(e, 400, "store", NULL, "store: found %.*s, it must be true or false",
+                        (int)(store.n < 40 ? store.n : 40), store.p);
+}
+
 int fg_responses_chat(struct fg_str body, struct fg_str before, struct fg_buffer *chat,
                       struct fg_http_error *e)
 {
@@ -201,7 +212,7 @@ int fg_responses_chat(struct fg_str body, struct fg_str before, struct fg_buffer
     int rc;
 
     (void)fg_scan_whole(body, &whole);
-    if ((rc = fg_chat_copy(&members, whole, chat, e)) || (rc = copy_tools(whole, chat, e)) ||
+    if ((rc = check_store(whole, e)) || (rc = fg_chat_copy(&members, whole, chat, e)) || (rc = copy_tools(whole, chat, e)) ||
         (rc = copy_reasoning(whole, chat, e)) || (rc = copy_format(whole, chat, e)))
         return rc;
     copy_tool_choice(whole, chat);
