@@ -32,7 +32,7 @@ LONG = "word " * 3000  # more tokens than the daemon's context
 
 class Case(e2e.TestCase):
     """One daemon for all tests of a class. NAME: of FLOORS; CALL: the tool that the model calls, where there are any."""
-    NAME = None
+    NAME, KEY, OPTIONS = None, KEY, ()
     CALL = ("get_weather", CITY)
     calls = 0
 
@@ -44,7 +44,8 @@ class Case(e2e.TestCase):
         words = os.path.join(os.path.dirname(os.path.dirname(e2e.Paths.vectors)), "docs", "architecture.md")
         with open(words, encoding="utf-8") as f:
             scripted_model.make(path, cls.CALL, SAID, f.read())
-        cls.d = e2e.Daemon(folder.name, path, "--ctx", "2048", "--tcp", "127.0.0.1:0", "--api-key", KEY)
+        cls.d = e2e.Daemon(folder.name, path, "--ctx", "2048", "--tcp", "127.0.0.1:0", "--api-key", cls.KEY,
+                           *cls.OPTIONS)
         cls.addClassCleanup(cls.d.finish)
         cls.d.start()
         cls.host = f"http://127.0.0.1:{cls.d.port()}"
@@ -124,6 +125,7 @@ class NodeCase(Case):
             with self.subTest(line["name"]):
                 self.assertNotIn("error", line, line.get("error"))
         return len(lines) - 1
+
 
 def main(name, package=None, module=None, requirement=None, small=False):
     """Runs the suite, in the virtual environment of its package where it has one; says how many calls it made. Suites
