@@ -158,6 +158,43 @@ static void holds_have_half_of_the_room(void **state)
     fg_index_finish(&ix);
 }
 
+/* A store with room for some prompts: whether the first of many is still there. */
+static bool first_of_many_stays(bool held)
+{
+    enum { PROMPTS = 20, BLOCKS = 4, BYTES = 20000 };
+    char *dir = dir_make();
+    struct fg_cache *c = cache_open(dir, MIB);
+    struct chain *first = chain_make(1, 0, BLOCKS);
+    bool there;
+
+    if (held) /* before it is put, as serving does */
+        fg_cache_hold(c, &first->keys[BLOCKS - 1], 300);
+    put_blocks(c, first, 0, BLOCKS, BYTES);
+    assert_int_equal(put_state(c, first, BLOCKS - 1, BYTES), 0);
+    fg_cache_flush(c);
+    for (uint64_t i = 2; i < PROMPTS; i++) {
+        struct chain *other = chain_make(i, 0, BLOCKS);
+
+        put_blocks(c, other, 0, BLOCKS, BYTES);
+        assert_int_equal(put_state(c, other, BLOCKS - 1, BYTES), 0);
+        fg_cache_flush(c);
+        free(other);
+    }
+    assert_true(stats(c).evicted > 0);
+    there = find(c, first, BLOCKS, true) == BLOCKS;
+    fg_cache_close(c);
+    free(first);
+    dir_remove(dir);
+    return there;
+}
+
+static void in_a_store(void **state)
+{
+    (void)state;
+    assert_false(first_of_many_stays(false));
+    assert_true(first_of_many_stays(true));
+}
+
 static void what_a_client_asked_for_is_admitted(void **state)
 {
     struct fg_policy p;
@@ -176,6 +213,7 @@ int main(void)
         cmocka_unit_test(a_hold_ends),
         cmocka_unit_test(a_hold_waits_for_its_record),
         cmocka_unit_test(holds_have_half_of_the_room),
+        cmocka_unit_test(in_a_store),
         cmocka_unit_test(what_a_client_asked_for_is_admitted),
     };
 

@@ -73,6 +73,9 @@ class Anthropic(e2e.TestCase):
         first = self.client.messages.create(**options)
         self.assertEqual(first.usage.cache_read_input_tokens, 0)
         self.assertGreater(first.usage.cache_creation_input_tokens, 64)
+        created = first.usage.cache_creation
+        self.assertEqual((created.ephemeral_5m_input_tokens, created.ephemeral_1h_input_tokens),
+                         (first.usage.cache_creation_input_tokens, 0))
         n = self.client.messages.count_tokens(**{k: v for k, v in options.items()
                                                  if k not in ("max_tokens", "extra_body")}).input_tokens
         self.assertEqual(n, self.prompt_of(first.usage))

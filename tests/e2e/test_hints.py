@@ -106,11 +106,12 @@ class Hints(e2e.TestCase):
         d = self.start(*MODELS[0])
         n, whole = self.common(d)
 
-        def ask(rest, **more):
-            parts = [{"type": "text", "text": FIRST, "prompt_cache_breakpoint": {"mode": "explicit"}},
-                     {"type": "text", "text": rest}]
+        def ask(rest, marked=True, **more):
+            parts = [{"type": "text", "text": FIRST}, {"type": "text", "text": rest}]
+            if marked:
+                parts[0]["prompt_cache_breakpoint"] = {"mode": "explicit"}
             return d.post("/v1/chat/completions", {
-                "max_tokens": 6, "temperature": 0, "messages": [{"role": "system", "content": parts},
+                "max_tokens": 6, "temperature": 0, "logprobs": True, "top_logprobs": 5, "messages": [{"role": "system", "content": parts},
                                                                 {"role": "user", "content": "Who?"}], **more})
 
         first = ask(OTHER, prompt_cache_key="house", prompt_cache_options={"ttl": "30m"})
@@ -121,8 +122,9 @@ class Hints(e2e.TestCase):
         details = second["usage"]["prompt_tokens_details"]
         self.assertEqual(details["cached_tokens"], n // e2e.BLOCK * e2e.BLOCK)
         self.assertEqual(details["cache_write_tokens"], whole // e2e.BLOCK * e2e.BLOCK - details["cached_tokens"])
-        self.assertEqual(second["choices"][0]["message"],
-                         ask("Another " + OTHER, cache=False)["choices"][0]["message"])
+        # The same to the last bit of the log-probabilities: from the state, computed, and without the hint.
+        self.assertEqual(second["choices"], ask("Another " + OTHER, cache=False)["choices"])
+        self.assertEqual(second["choices"], ask("Another " + OTHER, marked=False, cache=False)["choices"])
         reply = d.post("/v1/responses", {"max_output_tokens": 4, "input": "Who?", "prompt_cache_retention": "24h"})
         self.assertIn("cache_write_tokens", reply["usage"]["input_tokens_details"])
         self.assertEqual(d.terminate(), 0)

@@ -37,12 +37,16 @@ static void check(const struct fg_chat_text *t)
     HOLDS(t->head_end == FG_CHAT_NOWHERE || t->head_end <= t->text.n);
     HOLDS(t->last_user == FG_CHAT_NOWHERE || t->last_user <= t->text.n);
     HOLDS(t->last_part == FG_CHAT_NOWHERE || t->last_part <= t->text.n);
+    HOLDS(t->first_end == FG_CHAT_NOWHERE || t->first_end <= t->text.n);
+    for (size_t i = 0; i < FG_CHAT_MARKS; i++)
+        HOLDS(t->marks[i] == FG_CHAT_NOWHERE || t->marks[i] <= t->text.n);
 }
 
 static void render(const struct fg_chat *c, struct input *in)
 {
     struct fg_chat_message messages[MESSAGES];
-    struct fg_chat_request request = {.messages = messages};
+    struct fg_chat_mark marks[FG_CHAT_MARKS];
+    struct fg_chat_request request = {.messages = messages, .marks = marks};
     struct fg_chat_text text;
     struct fg_err err = {0};
     const uint8_t *p;
@@ -60,6 +64,11 @@ static void render(const struct fg_chat *c, struct input *in)
         *m = (struct fg_chat_message){.role = role(which), .content = view(p, n)};
         m->last_part = n ? part % (n + 1) : 0;
         m->name = which & 0x40 ? m->content : (struct fg_str){"f", 1};
+        if (request.n_marks < FG_CHAT_MARKS)
+            marks[request.n_marks++] = (struct fg_chat_mark){
+                .kind = (enum fg_chat_mark_kind)(part % 3),
+                .index = (which + part) % MESSAGES,
+                .at = m->last_part};
     }
     if (fg_chat_render(c, &request, &text, &err)) {
         HOLDS(err.text[0]);

@@ -16,7 +16,8 @@ CHAT = {"model": "m", "messages": [
     "tools": [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}],
     "tool_choice": "auto", "stream": True, "stream_options": {"include_usage": True}, "fulgur": {"progress": True},
     "temperature": 0.5, "top_p": 0.9, "top_k": 40, "min_p": 0.1, "seed": 7, "stop": ["\n\n", "END"],
-    "max_tokens": 16, "logprobs": True, "top_logprobs": 3}
+    "max_tokens": 16, "logprobs": True, "top_logprobs": 3,
+    "prompt_cache_options": {"mode": "implicit", "ttl": "30m"}, "prompt_cache_retention": "24h"}
 TEXT = {"prompt": [1, 2, 999], "logprobs": 2, "echo": False, "n": 1, "cache": False, "store": True,
         "ignore_eos": True, "response_format": {"type": "text"}, "logit_bias": {}, "max_tokens": None}
 MESSAGE = {"max_tokens": 9, "system": [{"type": "text", "text": "x-anthropic-billing-header: 1"}], "messages": [
@@ -167,6 +168,9 @@ def seeds():
                    b"\0POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n", b"\2a\r\n0123456789\r\n0\r\n\r\n"]
     yield "http", http_seeds()
     yield "grammar", [bytes([kind]) + text.encode() + b"\xff" + bytes(range(7, 250, 11)) for kind, text in FORMS]
+    rules = (b"# c\n[a]\nwhere = system\nmatch = ^Now: .*$\naction = move\n"
+             b"[b]\nwhere = first_message\nmatch = x+\naction = omit\n\0")
+    yield "repair", [b"\5" + rules + b"One\nNow: 10:15\nxx x\n", b"\11[a]\n\0Today is May 5, 2026", b"\5[a]\nwhere = all\n\0"]
     yield "store", [b"\0", b"\1\0\x20\0", b"\0" + struct.pack("<HHB", 2, 16, 3) + b"\xff\xff\xff\xff",
                     b"\0" + struct.pack("<HHB", 0, 40, 7) + b"\1" * 8 + struct.pack("<HHB", 1, 40, 7) + b"\1" * 8]
 
