@@ -44,8 +44,9 @@ static void print_text(const char *label, const char *text)
 /* As it stands in a file of rules. */
 static void print_rule(const char *rule)
 {
-    puts("That is inside of a line that changes. This rule moves it out of the way, in the file of\n"
-         "fulgurd --repair-rules (docs/repair-rules.md):\n");
+    puts(
+        "That is inside of a line that changes. This rule moves it out of the way, in the file of\n"
+        "fulgurd --repair-rules (docs/repair-rules.md):\n");
     while (*rule) {
         size_t n = strcspn(rule, "\n");
 

@@ -94,7 +94,8 @@ static bool begin_line(const struct fg_tokenizer *t, const struct fg_explain_pro
     uint32_t from = at;
     const char *end;
 
-    while (from > 0 && at - from < LINE_TOKENS && !fg_tokenizer_is_control(t, p->tokens[from - 1])) {
+    while (from > 0 && at - from < LINE_TOKENS &&
+           !fg_tokenizer_is_control(t, p->tokens[from - 1])) {
         size_t bytes;
         const char *piece = fg_tokenizer_piece(t, p->tokens[--from], &bytes);
 
@@ -137,8 +138,7 @@ static void suggest(const struct fg_tokenizer *t, const struct fg_explain_prompt
                     const int32_t *stored, uint32_t n, struct fg_cache_why *why)
 {
     uint32_t at = (uint32_t)why->diverged_at;
-    enum fg_repair_where where =
-        at < p->head_end ? FG_REPAIR_SYSTEM : FG_REPAIR_FIRST_MESSAGE;
+    enum fg_repair_where where = at < p->head_end ? FG_REPAIR_SYSTEM : FG_REPAIR_FIRST_MESSAGE;
     struct parting line = {.at = 0};
     struct fg_buffer rule = {0}, other = {0};
 

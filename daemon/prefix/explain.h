@@ -16,10 +16,10 @@ struct fg_explain_prompt {
     uint32_t n_tokens;
     uint32_t head_end, first_end; /* of a chat: tokens before its first turn that is not of the
                                    * system, and before that one's end; 0: unknown */
-    uint32_t found;  /* leading blocks that are somewhere */
-    uint32_t reused; /* of those, how many were (or would be) restored */
-    bool corrupt;    /* the way to more ended at a record that did not verify */
-    bool busy;       /* or at one that the store could not give */
+    uint32_t found;               /* leading blocks that are somewhere */
+    uint32_t reused;              /* of those, how many were (or would be) restored */
+    bool corrupt;                 /* the way to more ended at a record that did not verify */
+    bool busy;                    /* or at one that the store could not give */
 };
 
 /* What is being found out about a prompt; the caller's memory. Zeros: nothing. */

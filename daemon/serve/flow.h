@@ -18,10 +18,10 @@ struct fg_repair;
 struct fg_flow_options {
     const char *model_path; /* a GGUF file */
     const char *model_name; /* the name that requests use; NULL: the file's name without .gguf */
-    struct fg_str chat_template; /* in the place of the file's; empty: the file's own */
+    struct fg_str chat_template;    /* in the place of the file's; empty: the file's own */
     const struct fg_repair *repair; /* rules for prompts, which outlive the flow; NULL: none */
-    const char *device;          /* see fg_device_open(); NULL: the best one */
-    const char *pipeline_dir;    /* where the pipeline cache is kept, or NULL */
+    const char *device;             /* see fg_device_open(); NULL: the best one */
+    const char *pipeline_dir;       /* where the pipeline cache is kept, or NULL */
     enum fg_kv_type kv_type;
     enum fg_numerics numerics;
     enum fg_tune tune;

@@ -32,7 +32,6 @@ void fg_hints_settle(const struct fg_flow *flow, struct fg_job *job)
         if (seconds >= FG_HINT_LONG_S && at > furthest)
             furthest = at;
     }
-    a->written_tokens =
-        behind(job->n_prompt / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS, a->reused_tokens);
+    a->written_tokens = behind(job->n_prompt / FG_BLOCK_TOKENS * FG_BLOCK_TOKENS, a->reused_tokens);
     a->written_long_tokens = behind(furthest, a->reused_tokens);
 }

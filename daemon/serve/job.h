@@ -226,8 +226,8 @@ struct fg_job_account {
     uint32_t reasoning_tokens;  /* of a chat's completion_tokens; tags among them */
     uint32_t reused_tokens;     /* prompt tokens restored, not computed */
     uint32_t recomputed_tokens; /* prompt tokens computed */
-    /* Prompt tokens left in the caches that were not there: whole blocks. Of these, before a hint of
-     * FG_HINT_LONG_S or more. */
+    /* Prompt tokens left in the caches that were not there: whole blocks. Of these, before a hint
+     * of FG_HINT_LONG_S or more. */
     uint32_t written_tokens, written_long_tokens;
     /* The rules by which the prompt was repaired; names live as long as the flow. */
     const char *repaired[FG_REPAIRED_NAMES];
@@ -253,9 +253,9 @@ struct fg_job_event {
     enum fg_event_kind kind;
     const int32_t *prompt; /* BEGUN, with want_tokens or want_prompt: [n_prompt] */
     size_t n_prompt;
-    enum fg_answer_start start; /* BEGUN: where a chat's answer begins */
-    uint32_t done, total;       /* PROGRESS: prompt tokens in place of all */
-    uint32_t reused;            /* PROGRESS: of `done`, how many were restored */
+    enum fg_answer_start start;     /* BEGUN: where a chat's answer begins */
+    uint32_t done, total;           /* PROGRESS: prompt tokens in place of all */
+    uint32_t reused;                /* PROGRESS: of `done`, how many were restored */
     uint32_t written, written_long; /* PROGRESS: as the account will say */
     const char *text; /* DELTA: complete UTF-8, with `marks` theirs too, may be empty while a stop
                          string is undecided */

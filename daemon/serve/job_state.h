@@ -58,8 +58,8 @@ struct fg_job {
     size_t n_hints;
     uint32_t head_end, first_end; /* of a chat: tokens before its first turn that is not of the
                                    * system, and before that one's end; 0: unknown */
-    enum fg_answer_start start; /* of a chat */
-    uint32_t max_new;           /* tokens to generate at most */
+    enum fg_answer_start start;   /* of a chat */
+    uint32_t max_new;             /* tokens to generate at most */
     struct fg_rules rules;
     struct fg_constraint constraint;
     struct fg_prefix prefix;
@@ -75,9 +75,9 @@ struct fg_job {
     bool anew;             /* it takes nothing from the caches: what it took was bad (distrust.h) */
     bool disowned;         /* what it took, or left there, is dropped already, as bad */
     struct fg_trail trail;
-    uint32_t part;   /* a boundary, in tokens, where this prompt leaves what is stored; 0: none */
-    bool deferred;   /* its next token is chosen once its mask is there */
-    uint32_t span;   /* tokens in the step that runs; 0: it is not in it */
+    uint32_t part;     /* a boundary, in tokens, where this prompt leaves what is stored; 0: none */
+    bool deferred;     /* its next token is chosen once its mask is there */
+    uint32_t span;     /* tokens in the step that runs; 0: it is not in it */
     float *logits;     /* where they are read: [1 or FG_PROMPT_LOGITS][n_vocab] */
     uint32_t n_best;   /* that are read; 0: all logits are */
     bool spare_logits; /* all logits are read beside them, for tokens that are not among them */

@@ -79,8 +79,8 @@ static void free_messages(struct fg_chat_message *messages, size_t n)
 /* Where a chat's parts lie. */
 struct chat_places {
     bool whole; /* it is not to be computed, may be longer than the context, and nobody asks */
-    size_t bounds[FG_BOUNDS]; /* tokens before the first turn, before the last user message, and
-                               * before its last part; 0: there is none */
+    size_t bounds[FG_BOUNDS];   /* tokens before the first turn, before the last user message, and
+                                 * before its last part; 0: there is none */
     size_t head_end, first_end; /* tokens before the first turn, and before its end; 0 */
     /* Tokens before what the request's hints name, and before what was moved; 0. */
     size_t marks[FG_CHAT_MARKS];
@@ -198,7 +198,8 @@ static int encode_chat(struct fg_flow *flow, const struct fg_job_request *req,
         return rc;
     struct fg_chat_spans spans = {
         .text = {text.text.p, text.text.n}, .content = text.content, .n_content = text.n_content};
-    rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, places->whole ? 0 : flow->context, ids, n, err);
+    rc = fg_tokenizer_encode_chat(v->tokenizer, &spans, places->whole ? 0 : flow->context, ids, n,
+                                  err);
     if (rc == 0 && !places->whole)
         find_places(v, &text, *ids, *n, places);
     fg_chat_text_finish(&text);

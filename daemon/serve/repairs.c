@@ -14,8 +14,7 @@ static bool is(struct fg_str s, const char *text)
 static void mark_moved(struct fg_repairs *r, size_t message, const struct fg_repaired *text)
 {
     if (text->moved < text->text.n && text->moved > 0 && r->n_marks < FG_CHAT_MARKS)
-        r->marks[r->n_marks++] =
-            (struct fg_chat_mark){FG_CHAT_MARK_CONTENT, message, text->moved};
+        r->marks[r->n_marks++] = (struct fg_chat_mark){FG_CHAT_MARK_CONTENT, message, text->moved};
 }
 
 static int apply(const struct fg_repair *rules, enum fg_repair_where where, size_t message,

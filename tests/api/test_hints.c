@@ -49,16 +49,17 @@ static void anthropic(void **state)
                                        {FG_HINT_CONTENT, 0, 8, 3600},
                                        {FG_HINT_CONTENT, 1, 3, 300},
                                        {FG_HINT_PROMPT, 0, 0, 300}};
-    static const struct hint blocks[] = {{FG_HINT_CONTENT, 2, 2, 300}, {FG_HINT_MESSAGE, 1, 0, 300},
-                                         {FG_HINT_MESSAGE, 2, 0, 300}};
+    static const struct hint blocks[] = {
+        {FG_HINT_CONTENT, 2, 2, 300}, {FG_HINT_MESSAGE, 1, 0, 300}, {FG_HINT_MESSAGE, 2, 0, 300}};
 
     (void)state;
     expect_hints("/v1/messages",
                  "{\"max_tokens\": 5, \"tools\": [{\"name\": \"a\", " SCHEMA
-                 "}, {\"name\": \"b\", " SCHEMA ", " HOUR "}], \"system\": [" TEXT(
-                     "You ") ", " MARKED("are.", HOUR) ", " TEXT("Be brief.")
-                     "], " EPHEMERAL ", \"messages\": [{\"role\": \"user\", \"content\": [" MARKED(
-                         "one", EPHEMERAL) ", " TEXT("two") "]}]}",
+                 "}, {\"name\": \"b\", " SCHEMA ", " HOUR
+                 "}], \"system\": [" TEXT("You ") ", " MARKED("are.", HOUR) ", " TEXT(
+                     "Be brief.") "], " EPHEMERAL
+                                  ", \"messages\": [{\"role\": \"user\", \"content\": [" MARKED(
+                                      "one", EPHEMERAL) ", " TEXT("two") "]}]}",
                  want, 4);
     /* A call and what came of it have their place where their message ends. */
     expect_hints(
@@ -82,10 +83,13 @@ static void anthropic(void **state)
 static void openai(void **state)
 {
     static const struct hint one[] = {{FG_HINT_CONTENT, 1, 3, 1800}};
-    static const struct hint two[] = {{FG_HINT_CONTENT, 1, 3, 43200}, {FG_HINT_CONTENT, 1, 6, 1800},
+    static const struct hint two[] = {{FG_HINT_CONTENT, 1, 3, 43200},
+                                      {FG_HINT_CONTENT, 1, 6, 1800},
                                       {FG_HINT_PROMPT, 0, 0, 43200}};
-    static const struct hint last[] = {{FG_HINT_CONTENT, 1, 2, 1800}, {FG_HINT_CONTENT, 1, 3, 1800},
-                                       {FG_HINT_CONTENT, 1, 4, 1800}, {FG_HINT_CONTENT, 1, 5, 1800},
+    static const struct hint last[] = {{FG_HINT_CONTENT, 1, 2, 1800},
+                                       {FG_HINT_CONTENT, 1, 3, 1800},
+                                       {FG_HINT_CONTENT, 1, 4, 1800},
+                                       {FG_HINT_CONTENT, 1, 5, 1800},
                                        {FG_HINT_PROMPT, 0, 0, 86400}};
     static const struct hint tool[] = {{FG_HINT_TOOL, 0, 0, 300}, {FG_HINT_MESSAGE, 1, 0, 3600}};
 
@@ -185,8 +189,9 @@ static const struct {
      "\"x\"}]}",
      "tools[0].cache_control: found the string"},
     {"/v1/messages",
-     "{\"max_tokens\": 5, \"system\": [" MARKED("x", "\"cache_control\": true")
-     "], \"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}",
+     "{\"max_tokens\": 5, \"system\": [" MARKED(
+         "x",
+         "\"cache_control\": true") "], \"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}",
      "system[0].cache_control: found true"},
     {"/v1/chat/completions", CHAT(MARKED("x", "\"prompt_cache_breakpoint\": {}"), ""),
      "messages[1].content[0].prompt_cache_breakpoint: found an object"},

@@ -65,10 +65,10 @@ static void render(const struct fg_chat *c, struct input *in)
         m->last_part = n ? part % (n + 1) : 0;
         m->name = which & 0x40 ? m->content : (struct fg_str){"f", 1};
         if (request.n_marks < FG_CHAT_MARKS)
-            marks[request.n_marks++] = (struct fg_chat_mark){
-                .kind = (enum fg_chat_mark_kind)(part % 3),
-                .index = (which + part) % MESSAGES,
-                .at = m->last_part};
+            marks[request.n_marks++] =
+                (struct fg_chat_mark){.kind = (enum fg_chat_mark_kind)(part % 3),
+                                      .index = (which + part) % MESSAGES,
+                                      .at = m->last_part};
     }
     if (fg_chat_render(c, &request, &text, &err)) {
         HOLDS(err.text[0]);

@@ -17,10 +17,10 @@ static void parts_and_turns(void **state)
 {
     struct fg_chat_message messages[] = {say("system", " one two "), say("user", "three"),
                                          say("assistant", "four"), say("user", "five")};
-    const struct fg_chat_mark marks[] = {
-        {FG_CHAT_MARK_CONTENT, 0, 4}, {FG_CHAT_MARK_CONTENT, 0, 0}, {FG_CHAT_MARK_CONTENT, 0, 9},
-        {FG_CHAT_MARK_TURN, 2, 0},    {FG_CHAT_MARK_CONTENT, 3, 4}, {FG_CHAT_MARK_TURN, 9, 0},
-        {FG_CHAT_MARK_CONTENT, 9, 0}, {FG_CHAT_MARK_TOOL, 0, 0}};
+    const struct fg_chat_mark marks[] = {{FG_CHAT_MARK_CONTENT, 0, 4}, {FG_CHAT_MARK_CONTENT, 0, 0},
+                                         {FG_CHAT_MARK_CONTENT, 0, 9}, {FG_CHAT_MARK_TURN, 2, 0},
+                                         {FG_CHAT_MARK_CONTENT, 3, 4}, {FG_CHAT_MARK_TURN, 9, 0},
+                                         {FG_CHAT_MARK_CONTENT, 9, 0}, {FG_CHAT_MARK_TOOL, 0, 0}};
     struct fg_chat_request r = {
         .messages = messages, .n_messages = 4, .marks = marks, .n_marks = FG_CHAT_MARKS};
     struct fg_chat *chat = chat_of(view(TURNS));

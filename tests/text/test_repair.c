@@ -37,10 +37,9 @@ static void expect(const struct fg_repair *r, enum fg_repair_where where, const 
 
 static void lines_are_moved_and_left_out(void **state)
 {
-    struct fg_repair *r =
-        rules_of("# what changes\n\n" RULE("time", "system", "^Now: .*$", "move") RULE(
-            "nonce", "system", "nonce=[0-9a-f]+", "omit") RULE("user", "first_message",
-                                                              "^Date .*$", "omit"));
+    struct fg_repair *r = rules_of("# what changes\n\n" RULE("time", "system", "^Now: .*$", "move")
+                                       RULE("nonce", "system", "nonce=[0-9a-f]+", "omit")
+                                           RULE("user", "first_message", "^Date .*$", "omit"));
 
     (void)state;
     assert_string_equal(fg_repair_name(r, 0), "billing-header");
@@ -88,8 +87,8 @@ static void places_move_with_the_text(void **state)
 /* As much as a message may ask for, and no more. */
 static void work_is_bounded(void **state)
 {
-    struct fg_repair *r = rules_of(RULE("slow", "system", "^(a+)+$", "omit")
-                                       RULE("line", "system", "^x$", "omit"));
+    struct fg_repair *r =
+        rules_of(RULE("slow", "system", "^(a+)+$", "omit") RULE("line", "system", "^x$", "omit"));
     size_t n = FG_REPAIR_MAX_LINE + 1;
     char *text = malloc(64 << 10), want[128];
     const char *two;
@@ -187,7 +186,8 @@ static void the_example(void **state)
     expect(r, FG_REPAIR_SYSTEM, "Today's date: 2026-11-29\nx", "x\nToday's date: 2026-11-29", 2);
     expect(r, FG_REPAIR_SYSTEM, "Today’s date is Sunday.\nx", "x\nToday’s date is Sunday.", 2);
     expect(r, FG_REPAIR_SYSTEM, "The current time is 10:15\nx", "x\nThe current time is 10:15", 4);
-    expect(r, FG_REPAIR_SYSTEM, " - Current date (UTC): now\nx", "x\n - Current date (UTC): now", 4);
+    expect(r, FG_REPAIR_SYSTEM, " - Current date (UTC): now\nx", "x\n - Current date (UTC): now",
+           4);
     expect(r, FG_REPAIR_SYSTEM, "Timestamp: 1764400000\nx", "x\nTimestamp: 1764400000", 8);
     expect(r, FG_REPAIR_SYSTEM, "Session ID: 3f2a-9911\nx", "x", 16);
     expect(r, FG_REPAIR_SYSTEM, "nonce: 77\nx", "x", 32);
@@ -209,9 +209,9 @@ static const struct {
     {"session:| 8f3e",
      "[line-session]\nwhere = system\nmatch = ^\\Qsession: \\E.*$\naction = move\n"},
     {"You are |a pirate", NULL},
-    {"12:1|5", NULL},              /* nothing before it by which to know it */
-    {"a\\E b c 1|2", NULL},        /* it cannot be quoted */
-    {"Name: 12|", NULL},           /* the prompt's line ends */
+    {"12:1|5", NULL},       /* nothing before it by which to know it */
+    {"a\\E b c 1|2", NULL}, /* it cannot be quoted */
+    {"Name: 12|", NULL},    /* the prompt's line ends */
 };
 
 static void rules_are_suggested(void **state)
@@ -243,9 +243,12 @@ static void rules_are_suggested(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines_are_moved_and_left_out), cmocka_unit_test(places_move_with_the_text),
-        cmocka_unit_test(work_is_bounded),              cmocka_unit_test(wrong_files_are_refused),
-        cmocka_unit_test(the_example),                  cmocka_unit_test(rules_are_suggested),
+        cmocka_unit_test(lines_are_moved_and_left_out),
+        cmocka_unit_test(places_move_with_the_text),
+        cmocka_unit_test(work_is_bounded),
+        cmocka_unit_test(wrong_files_are_refused),
+        cmocka_unit_test(the_example),
+        cmocka_unit_test(rules_are_suggested),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

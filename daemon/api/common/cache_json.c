@@ -28,10 +28,11 @@ static json_t *repaired_json(const struct fg_job_account *a)
 /* What an answer and a forecast have in common. */
 static json_t *reuse_json(const struct fg_job_account *a)
 {
-    return json_pack("{s:I, s:I, s:s, s:s, s:o, s:o}", "reused_tokens", (json_int_t)a->reused_tokens,
-                     "recomputed_tokens", (json_int_t)a->recomputed_tokens, "source",
-                     fg_source_name(a->source), "reason", fg_reason_name(a->why.reason), "diverged",
-                     diverged_json(&a->why), "repaired", repaired_json(a));
+    return json_pack("{s:I, s:I, s:s, s:s, s:o, s:o}", "reused_tokens",
+                     (json_int_t)a->reused_tokens, "recomputed_tokens",
+                     (json_int_t)a->recomputed_tokens, "source", fg_source_name(a->source),
+                     "reason", fg_reason_name(a->why.reason), "diverged", diverged_json(&a->why),
+                     "repaired", repaired_json(a));
 }
 
 /* Estimates need measurements: null before there are any. */

@@ -215,9 +215,8 @@ static int read_retention(const json_t *body, uint32_t *whole, struct fg_http_er
         return fg_http_fail(e, 400, key, NULL, "%s: found %s, it must be a string", key,
                             fg_json_found(k, found));
     if (v && !is(v, "in_memory") && !is(v, "in-memory") && !is(v, "24h"))
-        return fg_http_fail(e, 400, name, NULL,
-                            "%s: found %s, it must be \"in_memory\" or \"24h\"", name,
-                            fg_json_found(v, found));
+        return fg_http_fail(e, 400, name, NULL, "%s: found %s, it must be \"in_memory\" or \"24h\"",
+                            name, fg_json_found(v, found));
     if (is(v, "24h"))
         *whole = 24 * HOUR;
     return 0;

@@ -103,9 +103,9 @@ static int set_match(struct reading *f, struct fg_str pattern)
         return REFUSE(f, f->line, "match was there before");
     if (pattern.n == 0 || pattern.n > FG_REPAIR_MAX_PATTERN)
         return REFUSE(f, f->line, "a pattern has 1 to %d bytes", FG_REPAIR_MAX_PATTERN);
-    f->rule->code = pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n,
-                                  PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_UTF_CHECK, &code,
-                                  &at, NULL);
+    f->rule->code =
+        pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n,
+                      PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_UTF_CHECK, &code, &at, NULL);
     if (!f->rule->code) {
         pcre2_get_error_message(code, text, sizeof text);
         return REFUSE(f, f->line, "match: at its byte %zu: %s", (size_t)at, (const char *)text);

@@ -25,12 +25,12 @@ static bool is_blank(char c)
 static bool is_named(struct fg_str word)
 {
     static const char *const names[] = {
-        "jan",      "feb",   "mar",   "apr",       "jun",     "jul",      "aug",      "sep",
-        "oct",      "nov",   "dec",   "january",   "february", "march",   "april",    "may",
-        "june",     "july",  "august", "september", "october", "november", "december", "mon",
-        "tue",      "wed",   "thu",   "fri",       "sat",     "sun",      "monday",   "tuesday",
-        "wednesday", "thursday", "friday", "saturday", "sunday", "am",    "pm",       "utc",
-        "gmt"};
+        "jan",      "feb",      "mar",    "apr",     "jun",       "jul",       "aug",
+        "sep",      "oct",      "nov",    "dec",     "january",   "february",  "march",
+        "april",    "may",      "june",   "july",    "august",    "september", "october",
+        "november", "december", "mon",    "tue",     "wed",       "thu",       "fri",
+        "sat",      "sun",      "monday", "tuesday", "wednesday", "thursday",  "friday",
+        "saturday", "sunday",   "am",     "pm",      "utc",       "gmt"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == word.n && strncasecmp(names[i], word.p, word.n) == 0)
