@@ -29,5 +29,7 @@ int bench_kernels(int argc, char **argv);
 int bench_restore(int argc, char **argv);
 /* Large states written to a store, restored and evicted: rates, and whether it ages. */
 int bench_store(int argc, char **argv);
+/* Answers that are held to a form, beside free ones. */
+int bench_forms(int argc, char **argv);
 
 #endif

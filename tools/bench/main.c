@@ -16,6 +16,8 @@ int main(int argc, char **argv)
         return bench_restore(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "store") == 0)
         return bench_store(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "forms") == 0)
+        return bench_forms(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "cache-policy") == 0)
         return policy_command(argc - 1, argv + 1);
     return bench_rates(n > 0 ? self : argv[0], argc, argv);

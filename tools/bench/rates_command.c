@@ -22,6 +22,7 @@ static const char usage[] =
     "  --llama-args A  more arguments for it, with blanks between: \"-ngl 0\", \"-ngl 99 -fa on\"\n"
     "       fulgur-bench kernels [MODEL] [OPTION]...  each kernel against the device's rates\n"
     "       fulgur-bench restore MODEL [OPTION]...    a stored prefix against its prefill\n"
+    "       fulgur-bench forms MODEL [OPTION]...      answers of a given form beside free ones\n"
     "       fulgur-bench cache-policy [OPTION]...     what cache policies save, simulated\n";
 
 static int set_format(struct rates_options *o, const char *text)
