@@ -6,6 +6,8 @@
 #include "job.h"
 #include "vocabulary.h"
 
+enum { FORM_SPARES = 3 /* each one costs the device time */ };
+
 static bool among(const int32_t *ids, size_t n, int32_t id)
 {
     for (size_t i = 0; i < n; i++)
@@ -88,9 +90,11 @@ uint32_t fg_rules_need(const struct fg_rules *r, const struct fg_job_request *re
     uint32_t n = adjusts(req) ? 0 : fg_sample_needs(&req->sampling, n_vocab);
     size_t n_banned = r->n_suppressed + r->n_ends;
 
-    /* How many a mask leaves of them is not known. */
-    if (n && req->form)
-        return FG_BEST_MOST < n_vocab ? FG_BEST_MOST : 0;
+    /* How many a mask leaves of them is not known; most often the best ones are of the form. */
+    if (n && req->form) {
+        n = n + FORM_SPARES < FG_BEST_MOST ? n + FORM_SPARES : FG_BEST_MOST;
+        return n < n_vocab ? n : 0;
+    }
     /* Those that must not be chosen may be the best ones. */
     return n && n + n_banned <= FG_BEST_MOST && n + n_banned < n_vocab ? n + (uint32_t)n_banned : 0;
 }

@@ -117,7 +117,8 @@ static size_t characters(const char *s)
 /* guarded: `stop` is not strict. */
 static void check_arguments(const char *name, const json_t *v, bool guarded)
 {
-    const json_t *id = json_object_get(v, "id"), *q = json_object_get(v, "q");
+    const json_t *id = json_object_get(v, "id"), *q = json_object_get(v, "q"),
+                 *at = json_object_get(v, "at");
     const char *op = json_string_value(json_object_get(v, "op"));
     const char *when = json_string_value(json_object_get(v, "when"));
 
@@ -133,7 +134,7 @@ static void check_arguments(const char *name, const json_t *v, bool guarded)
     assert_true(!json_object_get(v, "op") ||
                 (op && (strcmp(op, "<=") == 0 || strcmp(op, "is") == 0)));
     assert_true(!json_object_get(v, "when") || (when && strlen(when) == 10 && when[4] == '-'));
-    assert_true(!json_object_get(v, "at") || json_array_size(json_object_get(v, "at")) <= 2);
+    assert_true(!at || (json_is_array(at) && json_array_size(at) <= 2));
     assert_true(!json_object_get(v, "free") || json_is_string(json_object_get(v, "free")));
 }
 
