@@ -1,6 +1,6 @@
-/* Forms of answers: any schema, grammar, regular expression or list of choices, and answers to it.
- * The first byte chooses the form; its text ends with a byte FF; what follows chooses among the
- * tokens that are allowed. */
+/* Forms of answers: any schema, grammar, regular expression, list of choices or tools, and answers
+ * to it. The first byte chooses the form, the second how the model writes calls; the form's text
+ * ends with a byte FF; what follows chooses among the tokens that are allowed. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "fuzz.h"
 
@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "text/grammar/form.h"
+#include "text/tools/tool_calls.h"
 #include "../text/grammar/words.h"
 
 enum {
@@ -18,14 +19,16 @@ enum {
     MOST_TOKENS = 24,
 };
 
-static const enum fg_form_kind kinds[] = {FG_FORM_JSON_SCHEMA, FG_FORM_GBNF, FG_FORM_REGEX,
-                                          FG_FORM_CHOICE};
+static const enum fg_form_kind kinds[] = {FG_FORM_JSON_SCHEMA, FG_FORM_GBNF,  FG_FORM_REGEX,
+                                          FG_FORM_CHOICE,      FG_FORM_CALLS, FG_FORM_GUARDED};
 
 static struct words words;
+static struct fg_token_trie *trie; /* of them, with a mark for each tag */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+    static struct fg_detok_mark marks[FG_FORM_TAGS + 1];
     struct fg_err err = {0};
 
     (void)argc;
@@ -33,6 +36,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     if (!words_create(&words, &err))
         fprintf(stderr, "%s\n", err.text);
     HOLDS(words.trie);
+    for (int i = 0; i < FG_FORM_TAGS; i++)
+        marks[i] = (struct fg_detok_mark){WORDS_CONTROL + 2 + i, (char)(FG_FIRST_MARK + i)};
+    HOLDS(fg_token_trie_create(words.tokenizer, marks, &trie, &err) == 0);
     return 0;
 }
 
@@ -106,8 +112,31 @@ static void check_regex(struct fg_str form, struct fg_str text)
     pcre2_code_free(code);
 }
 
-static void check_whole(enum fg_form_kind kind, struct fg_str form, struct fg_str text)
+/* What is forced is read as calls and nothing else, with arguments that are an object. */
+static void check_calls(const struct fg_turn *turn, struct fg_str text)
 {
+    struct fg_tool_answer a;
+    const json_t *call;
+    size_t i;
+
+    HOLDS(fg_tool_answer_read(&a, turn->form, turn->start, text, "id"));
+    HOLDS(!a.malformed && !a.text.n && json_array_size(a.calls) > 0);
+    json_array_foreach(a.calls, i, call)
+    {
+        const json_t *s = json_object_get(json_object_get(call, "function"), "arguments");
+
+        check_json((struct fg_str){json_string_value(s), json_string_length(s)});
+    }
+    fg_tool_answer_finish(&a);
+}
+
+static void check_whole(const struct fg_form *f, struct fg_str text)
+{
+    enum fg_form_kind kind = f->kind;
+    struct fg_str form = f->text;
+
+    if (kind == FG_FORM_CALLS)
+        check_calls(&f->turn, text);
     if (kind == FG_FORM_JSON_SCHEMA)
         check_json(text);
     else if (kind == FG_FORM_CHOICE)
@@ -126,14 +155,13 @@ static int32_t choose(struct fg_automaton *a, uint32_t place, uint8_t byte)
     if (fg_automaton_mask(a, place, &mask, &err) || !mask->n)
         return -1;
     left = byte % mask->n;
-    for (size_t id = 0; id < words.trie->n_vocab; id++)
+    for (size_t id = 0; id < trie->n_vocab; id++)
         if (mask->bits[id / 64] >> id % 64 & 1 && left-- == 0)
             return (int32_t)id;
     return -1;
 }
 
-static void answer(struct fg_automaton *a, enum fg_form_kind kind, struct fg_str form,
-                   struct input *in)
+static void answer(struct fg_automaton *a, const struct fg_form *form, struct input *in)
 {
     struct fg_buffer said = {0};
     uint32_t place = FG_PLACE_START;
@@ -141,7 +169,7 @@ static void answer(struct fg_automaton *a, enum fg_form_kind kind, struct fg_str
     bool limit = false;
 
     for (int i = 0; i < MOST_TOKENS; i++) {
-        const char *wrong = words_check(a, words.trie, place, &limit);
+        const char *wrong = words_check(a, trie, place, &limit);
         struct fg_str bytes;
         int32_t id;
 
@@ -152,11 +180,11 @@ static void answer(struct fg_automaton *a, enum fg_form_kind kind, struct fg_str
         if (limit)
             break;
         if (fg_automaton_accepts(a, place))
-            check_whole(kind, form, (struct fg_str){said.n ? said.p : "", said.n});
+            check_whole(form, (struct fg_str){said.n ? said.p : "", said.n});
         id = in->n ? choose(a, place, (uint8_t)take(in, 1)) : -1;
         if (id < 0)
             break;
-        bytes = fg_token_trie_bytes(words.trie, id);
+        bytes = fg_token_trie_bytes(trie, id);
         HOLDS(fg_automaton_walk(a, place, bytes, &place, &err) == 0);
         HOLDS(place != FG_PLACE_NOWHERE);
         fg_buffer_view(&said, bytes);
@@ -168,20 +196,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct input in = {data, n};
     struct fg_form form = {.kind = kinds[take(&in, 1) % (sizeof kinds / sizeof *kinds)]};
+    unsigned how = (unsigned)take(&in, 1);
+    struct fg_answer_form turns = {.tools = (enum fg_tool_form)(how % (FG_TOOLS_LFM2 + 1)),
+                                   .reasoning = FG_REASONING_THINK};
     clock_t begun = clock();
     struct fg_automaton *a = NULL;
     struct fg_grammar *g = NULL;
     struct fg_err err = {0};
     int rc;
 
+    if (turns.tools == FG_TOOLS_HARMONY)
+        turns.reasoning = FG_REASONING_HARMONY;
+    if (how & 0x40)
+        turns.control = (1 << FG_FORM_TAGS) - 1;
+    if (form.kind == FG_FORM_CALLS || form.kind == FG_FORM_GUARDED)
+        form.turn = (struct fg_turn){&turns, how & 0x80 ? FG_STARTS_REASONING : FG_STARTS_ANYHOW};
     form.text.p = (const char *)take_until(&in, 0xff, &form.text.n);
     rc = fg_form_compile(&form, &g, &err);
     HOLDS(rc == 0 || (rc == FG_EINVAL && err.text[0]));
     if (rc == 0)
-        rc = fg_automaton_create(g, words.trie, &a, &err);
+        rc = fg_automaton_create(g, trie, &a, &err);
     HOLDS(rc == 0 || rc == FG_EINVAL || rc == FG_EFULL);
     if (rc == 0)
-        answer(a, form.kind, form.text, &in);
+        answer(a, &form, &in);
     fg_automaton_destroy(a);
     HOLDS((clock() - begun) / CLOCKS_PER_SEC < MOST_SECONDS);
     return 0;

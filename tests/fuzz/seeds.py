@@ -140,6 +140,10 @@ FORMS = [*((0, json.dumps(v)) for v in (PERSON, TREE, MERGED, {"type": "array"},
          (1, 'root ::= ("a" | [^x-z\\n]{2,3} item*)? end # so\nitem ::= "(" root ")" | .\nend ::= [0-9]+ | "\\u20ac"'),
          (1, 'root ::= expr\nexpr ::= term (("+" | "-") term)*\nterm ::= [0-9]{1,3} | "(" expr ")"'),
          (2, r"^(foo|bar)(\.[a-z]+)*$"), (2, r"[^\W_]{2,}?\s*(?:\u20ac|\x41|.)+|\d{1,3}"), (2, "(a|ab)(c|bcd)(d*)"),
+         *((kind, json.dumps({"name": None, "many": kind == 5, "tools": [
+             {"function": {"name": "f", "strict": True, "parameters": {**PERSON, "properties": {
+                 **PERSON["properties"], "op": {"enum": ["<", "is"]}}}}}, {"function": {"name": "stop"}}]}))
+           for kind in (4, 5)),
          (3, json.dumps(["yes", "no", "yesterday", "\u00e9\u20ac", "\U0001f600"]))]
 
 
@@ -167,7 +171,8 @@ def seeds():
     yield "head", [b"\4GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k\r\nContent-Length: 12\r\n\r\n",
                    b"\0POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n", b"\2a\r\n0123456789\r\n0\r\n\r\n"]
     yield "http", http_seeds()
-    yield "grammar", [bytes([kind]) + text.encode() + b"\xff" + bytes(range(7, 250, 11)) for kind, text in FORMS]
+    yield "grammar", [bytes([kind, how]) + text.encode() + b"\xff" + bytes(range(7, 250, 11)) for kind, text in FORMS
+                      for how in (range(1, 256, 7) if kind > 3 else [0])]
     rules = (b"# c\n[a]\nwhere = system\nmatch = ^Now: .*$\naction = move\n"
              b"[b]\nwhere = first_message\nmatch = x+\naction = omit\n\0")
     yield "repair", [b"\5" + rules + b"One\nNow: 10:15\nxx x\n", b"\11[a]\n\0Today is May 5, 2026", b"\5[a]\nwhere = all\n\0"]

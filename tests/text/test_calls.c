@@ -488,6 +488,7 @@ static void test_masks(void **state)
 static void test_refusals(void **state)
 {
     struct fg_answer_form form = {.tools = FG_TOOLS_NONE}, gemma = {.tools = FG_TOOLS_GEMMA},
+                          qwen = {.tools = FG_TOOLS_QWEN_XML},
                           harmony = {.tools = FG_TOOLS_HARMONY, .reasoning = FG_REASONING_HARMONY};
     const struct {
         enum fg_form_kind kind;
@@ -499,6 +500,10 @@ static void test_refusals(void **state)
         {FG_FORM_CALLS, &harmony, CALLS("null", "true"), "cannot be forced"},
         {FG_FORM_CALLS, &gemma, CALLS("\"go\"", "true"), "no such tool"},
         {FG_FORM_GUARDED, &gemma, CALLS("null", "true"), "strict"},
+        {FG_FORM_CALLS, &qwen, "{\"tools\": [{\"function\": {\"name\": \"a>b\"}}]}", "such a name"},
+        {FG_FORM_CALLS, &qwen,
+         "{\"tools\": [{\"function\": {\"name\": \"f\", \"parameters\": {\"anyOf\": [{}]}}}]}",
+         "as a whole"},
     };
 
     (void)state;

@@ -8,6 +8,8 @@
 #include "text/tools/answer_tags.h"
 #include "until.h"
 
+enum { MAX_NAME = 80 /* bytes of a tool's */ };
+
 /* A tool that may be called: its name, and its arguments as the form writes them. */
 struct tool {
     struct fg_str name;
@@ -56,6 +58,26 @@ static int read_arguments(struct reader *r, const json_t *parameters, fg_expr *o
     return rc;
 }
 
+/* Names that the reader of answers takes. One that is no string of JSON ends with what follows it;
+ * DeepSeek's may stand behind the word `function`. */
+static bool is_name(const struct fg_answer_form *form, struct fg_str name)
+{
+    if (name.n > MAX_NAME || memchr(name.p, '\0', name.n))
+        return false;
+    if (fg_call_writing(form, NULL)->quoted)
+        return true;
+    if (form->tools == FG_TOOLS_DEEPSEEK && name.n == 8 && memcmp(name.p, "function", 8) == 0)
+        return false;
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        bool letter = ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9');
+
+        if (!letter && !memchr("_-.:/", c, 5))
+            return false;
+    }
+    return true;
+}
+
 /* guarded: only a tool that is `strict` has a schema. */
 static int read_tool(struct reader *r, const json_t *function, bool guarded)
 {
@@ -70,6 +92,10 @@ static int read_tool(struct reader *r, const json_t *function, bool guarded)
     if (!json_string_length(name))
         return fg_fail(r->err, FG_EINVAL, "a tool has no name");
     tool->name = (struct fg_str){json_string_value(name), json_string_length(name)};
+    if (!is_name(r->turn->form, tool->name))
+        return fg_fail(r->err, FG_EUNSUPPORTED,
+                       "tool \"%.64s\": such a name is not done in this form of calls",
+                       tool->name.p);
     if (!strict || !json_is_object(parameters) || !json_object_size(parameters))
         parameters = NULL;
     rc = read_arguments(r, parameters, &tool->arguments, &why);
