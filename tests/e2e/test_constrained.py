@@ -212,6 +212,19 @@ class Calls(e2e.TestCase):
                     self.assertEqual(self.check(single, {"look_up", "stop"}), 1)
             d.finish()
 
+    def test_thoughts(self):
+        """A form begins behind the thought that the prompt has begun, and in Harmony's last message."""
+        path = os.path.join(self.home, "think.gguf")
+        scripted_model.make_even(path, TEMPLATE % ("<tool_call>", "assistant: <think>"), ["<think>", "</think>"])
+        for d, end in ((self.daemon(path, "--ctx", "1024").start(), 3), (self.start(7), 5)):
+            for seed in range(6):
+                choice = d.post("/v1/chat/completions", chat(
+                    guided_regex="[ab]{5}", seed=seed, logit_bias={str(end): 9}))["choices"][0]
+                if choice["finish_reason"] == "stop":
+                    self.assertRegex(choice["message"]["content"], "^[ab]{5}$", choice)
+            self.assertEqual(choice["finish_reason"], "stop")
+            d.finish()
+
     def test_guarded(self):
         """A call that the model begins by itself is held to a strict tool; here it is made to begin one."""
         strict = [{**t, "function": {**t["function"], "strict": True}} for t in (TOOL, OTHER)]

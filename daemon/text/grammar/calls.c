@@ -22,7 +22,8 @@ struct reader {
     struct tool *tools;
     size_t n;
     bool many;
-    fg_expr any_text; /* of a value in tags, and the tag behind it; made once */
+    fg_expr any_text;   /* of a value in tags, and the tag behind it; made once */
+    fg_expr any_object; /* of JSON; FG_EXPR_NEVER: not made yet */
     struct fg_err *err;
 };
 
@@ -52,9 +53,13 @@ static int read_arguments(struct reader *r, const json_t *parameters, fg_expr *o
         return fg_call_values_read(r->x, &values, parameters, out, err);
     if (parameters)
         return fg_json_schema_read(r->x, parameters, out, err);
+    *out = r->any_object;
+    if (*out != FG_EXPR_NEVER)
+        return 0;
     any = json_pack("{s:s}", "type", "object");
     rc = any ? fg_json_schema_read(r->x, any, out, err) : FG_ENOMEM;
     json_decref(any);
+    r->any_object = *out;
     return rc;
 }
 
