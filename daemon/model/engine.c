@@ -60,13 +60,17 @@ static int create_memories(struct fg_engine *e, struct fg_err *err)
 static int alloc_tables(struct fg_engine *e, struct fg_err *err)
 {
     e->inv_freq = calloc(e->hp.rope_dim / 2 + 1, sizeof *e->inv_freq);
+    e->inv_freq_local = calloc(e->hp.rope_dim / 2 + 1, sizeof *e->inv_freq_local);
     e->page_refs = calloc(e->opt.n_pages + 1u, sizeof *e->page_refs);
     e->free_pages = calloc(e->opt.n_pages + 1u, sizeof *e->free_pages);
     e->slot_used = calloc(e->opt.n_seq, sizeof *e->slot_used);
-    if (!e->inv_freq || !e->page_refs || !e->free_pages || !e->slot_used)
+    if (!e->inv_freq || !e->inv_freq_local || !e->page_refs || !e->free_pages || !e->slot_used)
         return fg_fail(err, FG_ENOMEM, "out of memory for the page tables");
     e->rope_magnitude = fg_rope_frequencies(e->hp.rope_dim, e->hp.rope_freq_base,
                                             e->hp.rope_factors, &e->hp.rope_scaling, e->inv_freq);
+    if (e->hp.rope_freq_base_local > 0)
+        fg_rope_frequencies(e->hp.rope_dim, e->hp.rope_freq_base_local, NULL,
+                            &(struct fg_rope_scaling){.factor = 1}, e->inv_freq_local);
     for (uint32_t i = 0; i < e->opt.n_pages; i++)
         e->free_pages[e->n_free++] = e->opt.n_pages - 1 - i;
     return 0;
@@ -248,6 +252,7 @@ void fg_engine_destroy(struct fg_engine *e)
     free(e->saved);
     free(e->saved_after);
     free(e->inv_freq);
+    free(e->inv_freq_local);
     free(e->page_refs);
     free(e->free_pages);
     free(e->slot_used);

@@ -41,7 +41,8 @@ struct fg_engine {
     struct fg_buffer **saved;     /* [n_states] */
     uint64_t *saved_after;        /* [n_states] submissions that the slot was last copied by */
     double *inv_freq;             /* [rope_dim / 2] */
-    double rope_magnitude;        /* of cos and sin */
+    double *inv_freq_local;       /* the same of the second table */
+    double rope_magnitude;        /* of cos and sin of the first */
     uint16_t *page_refs;          /* [n_pages] */
     uint32_t *free_pages, n_free; /* a stack */
     bool *slot_used;              /* [n_seq] */

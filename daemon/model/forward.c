@@ -47,8 +47,10 @@ void fg_record_layers(struct fg_engine *e, const struct fg_step_shape *shape, ui
     bool normed = false;
 
     *layers = 0;
-    fg_record_embed(&e->ops,
-                    &(struct fg_embed){.m = &e->embd, .tokens = e->s.tables.tokens, .y = r.x});
+    fg_record_embed(&e->ops, &(struct fg_embed){.m = &e->embd,
+                                                .tokens = e->s.tables.tokens,
+                                                .y = r.x,
+                                                .scale = e->hp.embd_scale});
     fg_cmd_barrier(e->ops.cmd);
     for (uint32_t i = 0; i < e->hp.n_blocks; i++) {
         const struct fg_block *b = &e->blocks[i];

@@ -25,8 +25,10 @@ double fg_rope_frequencies(uint32_t rope_dim, float base, const float *factors,
     double magnitude = s->magnitude > 0 ? (double)s->magnitude : 1;
 
     if (s->yarn) {
-        low = fmax(0, floor(index_of(s, rope_dim, base, s->beta_fast)));
-        high = fmin(rope_dim - 1.0, ceil(index_of(s, rope_dim, base, s->beta_slow)));
+        low = index_of(s, rope_dim, base, s->beta_fast);
+        high = index_of(s, rope_dim, base, s->beta_slow);
+        low = fmax(0, s->fractional ? low : floor(low));
+        high = fmin(rope_dim - 1.0, s->fractional ? high : ceil(high));
     }
     for (uint32_t i = 0; i < rope_dim / 2; i++) {
         double keep = s->yarn ? kept(s, low, high, i) : 0;

@@ -23,10 +23,12 @@ static int make_tables(struct fg_engine *e, struct fg_step *s, struct fg_err *er
     const struct {
         const struct fg_buffer *of;
         struct fg_buffer **out;
-    } all[] = {{e->s.tables.tokens, &s->tables.tokens}, {e->s.tables.rope, &s->tables.rope},
-               {e->s.tables.table, &s->tables.table},   {e->s.tables.chunks, &s->tables.chunks},
-               {e->s.tables.groups, &s->tables.groups}, {e->s.tables.index, &s->tables.index},
-               {e->s.readback, &s->readback},           {e->s.best_readback, &s->best_readback}};
+    } all[] = {
+        {e->s.tables.tokens, &s->tables.tokens},         {e->s.tables.rope, &s->tables.rope},
+        {e->s.tables.rope_local, &s->tables.rope_local}, {e->s.tables.table, &s->tables.table},
+        {e->s.tables.chunks, &s->tables.chunks},         {e->s.tables.groups, &s->tables.groups},
+        {e->s.tables.index, &s->tables.index},           {e->s.readback, &s->readback},
+        {e->s.best_readback, &s->best_readback}};
     int rc = 0;
 
     s->owns_tables = true;

@@ -9,18 +9,30 @@
 #include "ops/softmax_attention.h"
 #include "shaders/lib/rows.h"
 
-/* Rows of one token: id, position, slot; cos and sin of its angles, in double, rounded once. */
+/* cos and sin of a token's angles, in double, rounded once. */
+static void fill_angles(float *to, const double *inv_freq, uint32_t half, uint32_t pos,
+                        double magnitude)
+{
+    for (uint32_t i = 0; i < half; i++) {
+        double angle = pos * inv_freq[i];
+        to[2 * i] = (float)(magnitude * cos(angle));
+        to[2 * i + 1] = (float)(magnitude * sin(angle));
+    }
+}
+
+/* Rows of one token: id, position, slot; its angles. */
 static void fill_token(struct fg_engine *e, uint32_t row, int32_t id, uint32_t pos, uint32_t slot)
 {
     struct fg_token_row *tokens = fg_buffer_map(e->s.tables.tokens);
     float *rope = fg_buffer_map(e->s.tables.rope);
     uint32_t half = e->hp.rope_dim / 2;
     tokens[row] = (struct fg_token_row){(uint32_t)id, pos, slot, 0};
-    for (uint32_t i = 0; e->memory.page_bytes && i < half; i++) {
-        double angle = pos * e->inv_freq[i];
-        rope[(row * half + i) * 2] = (float)(e->rope_magnitude * cos(angle));
-        rope[(row * half + i) * 2 + 1] = (float)(e->rope_magnitude * sin(angle));
-    }
+    if (!e->memory.page_bytes)
+        return;
+    fill_angles(rope + (size_t)row * 2 * half, e->inv_freq, half, pos, e->rope_magnitude);
+    rope = fg_buffer_map(e->s.tables.rope_local);
+    if (e->hp.rope_freq_base_local > 0)
+        fill_angles(rope + (size_t)row * 2 * half, e->inv_freq_local, half, pos, 1);
 }
 
 /* Pieces of one token come first, so that they form their own groups. */

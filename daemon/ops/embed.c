@@ -25,7 +25,8 @@ void fg_record_embed(struct fg_ops *o, const struct fg_embed *a)
                                      .n_blocks = m->n_blocks,
                                      .scale_at = part->scale_at,
                                      .row0 = part->row0,
-                                     .n_rows = part->n_rows};
+                                     .n_rows = part->n_rows,
+                                     .scale = a->scale};
         const struct fg_bind binds[] = {
             {part->buffer, 0, 0}, {a->tokens, 0, 0}, {a->y.buffer, 0, 0}};
         fg_ops_dispatch(o, &key,

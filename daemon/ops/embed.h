@@ -1,4 +1,4 @@
-/* y[t] = row tokens[t].id of a matrix. */
+/* y[t] = scale * row tokens[t].id of a matrix. */
 #ifndef FG_OPS_EMBED_H
 #define FG_OPS_EMBED_H
 
@@ -10,6 +10,7 @@ struct fg_embed {
     const struct fg_matrix *m;
     struct fg_buffer *tokens; /* of struct fg_step_tables */
     struct fg_view y;
+    float scale;
 };
 void fg_record_embed(struct fg_ops *o, const struct fg_embed *a);
 

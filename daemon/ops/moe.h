@@ -6,10 +6,11 @@
 #include "ops.h"
 #include "view.h"
 
-/* The n_used best experts of each row of logits, by softmax, grouped by expert for products. Ends
- * with a barrier. */
+/* The n_used best experts of each row of logits, grouped by expert for products: by softmax, or
+ * where there is a bias of the choice, by sigmoid plus that. Ends with a barrier. */
 struct fg_moe_route {
     struct fg_view logits;                 /* [tokens][n_expert] */
+    struct fg_buffer *bias;                /* [n_expert], or NULL */
     struct fg_buffer *experts, *weights;   /* [tokens][n_used] out, in rank order */
     const struct fg_expert_groups *groups; /* out; n_pairs = tokens * n_used */
 };

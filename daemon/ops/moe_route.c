@@ -5,16 +5,14 @@
 void fg_record_moe_route(struct fg_ops *o, const struct fg_moe_route *a)
 {
     const struct fg_expert_groups *g = a->groups;
-    const struct fg_kernel_key key = {.base = "moe_route"};
+    const struct fg_kernel_key key = {.base = a->bias ? "moe_route.biased" : "moe_route"};
     struct fg_route_push push = {a->logits.rows, g->n_expert, g->n_used, a->logits.stride};
-    const struct fg_bind binds[] = {{a->logits.buffer, 0, 0},
-                                    {a->experts, 0, 0},
-                                    {a->weights, 0, 0},
-                                    {g->pairs, 0, 0},
-                                    {g->pair_tiles, 0, 0}};
+    const struct fg_bind binds[] = {{a->logits.buffer, 0, 0}, {a->experts, 0, 0},
+                                    {a->weights, 0, 0},       {g->pairs, 0, 0},
+                                    {g->pair_tiles, 0, 0},    {a->bias, 0, 0}};
     fg_ops_dispatch(o, &key,
                     &(struct fg_ops_call){.binds = binds,
-                                          .n_binds = 5,
+                                          .n_binds = a->bias ? 6 : 5,
                                           .push = &push,
                                           .push_bytes = sizeof push,
                                           .groups = {(a->logits.rows + 7) / 8, 1, 1}});

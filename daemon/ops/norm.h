@@ -14,4 +14,21 @@ struct fg_norm {
 };
 void fg_record_norm(struct fg_ops *o, const struct fg_norm *a);
 
+/* The same in place, of n columns from `at` on in each row. */
+struct fg_norm_part {
+    struct fg_view x;
+    uint32_t at, n;
+    struct fg_buffer *w; /* [n] */
+    float eps;
+};
+void fg_record_norm_part(struct fg_ops *o, const struct fg_norm_part *a);
+
+/* x = alpha * x + rmsnorm(n) * w, for each row; x and n of one stride. */
+struct fg_norm_add {
+    struct fg_view n, x; /* of x.k columns */
+    struct fg_buffer *w; /* [x.k] */
+    float alpha, eps;
+};
+void fg_record_norm_add(struct fg_ops *o, const struct fg_norm_add *a);
+
 #endif

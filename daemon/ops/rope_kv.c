@@ -34,7 +34,7 @@ void fg_record_rope_kv(struct fg_ops *o, const struct fg_rope_kv *a)
                                     {a->rotated, 0, 0},
                                     {a->kv, 0, 0},
                                     {a->tables->tokens, 0, 0},
-                                    {a->tables->rope, 0, 0},
+                                    {a->angles, 0, 0},
                                     {a->tables->table, 0, 0},
                                     {a->q_norm ? a->q_norm : a->tables->tokens, 0, 0},
                                     {a->q_norm ? a->k_norm : a->tables->tokens, 0, 0}};

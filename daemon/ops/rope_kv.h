@@ -21,6 +21,7 @@ struct fg_rope_kv {
     struct fg_buffer *kv;      /* pages */
     struct fg_buffer *q_norm, *k_norm; /* RMS norms [head_dim] of each head, or NULL: none */
     float eps;                         /* of those norms */
+    struct fg_buffer *angles;          /* rope or rope_local of the tables */
     const struct fg_step_tables *tables;
 };
 void fg_record_rope_kv(struct fg_ops *o, const struct fg_rope_kv *a);

@@ -14,6 +14,8 @@ struct fg_rope_scaling {
                                    and low */
     float mix;                  /* yarn: how much of that is applied, usually 1 */
     uint32_t n_ctx;             /* yarn: positions of the first training */
+    bool fractional; /* yarn: the ramp between high and low ends where it does, not at whole indices
+                      */
 };
 
 #endif

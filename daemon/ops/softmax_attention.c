@@ -1,6 +1,5 @@
 #include "softmax_attention.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #include "shaders/softmax_attention/params.h"
@@ -59,6 +58,17 @@ static struct fg_kernel_key kernel_for(const struct fg_ops *o, const struct fg_h
                                   .spec = {tokens, *heads, h->head_dim, 0, o->native_f16}};
 }
 
+static uint32_t window_of(const struct fg_softmax_attention *a)
+{
+    return a->window && a->window < FG_C_NO_WINDOW ? a->window : FG_C_NO_WINDOW;
+}
+
+/* Without sinks anything may stand for them. */
+static struct fg_buffer *sinks_of(const struct fg_softmax_attention *a)
+{
+    return a->sinks ? a->sinks : a->tables->tokens;
+}
+
 /* Of the step's groups. */
 struct range {
     uint32_t first, n, tokens; /* tokens of each */
@@ -79,15 +89,17 @@ static void record_groups(struct fg_ops *o, const struct fg_softmax_attention *a
                                   .max_pages = a->tables->max_pages,
                                   .n_segments = r.n_segments,
                                   .group0 = r.first,
-                                  .scale = (float)(1.0 / sqrt((double)h->head_dim))};
+                                  .scale = a->scale,
+                                  .window = window_of(a),
+                                  .sinks = a->sinks != NULL};
     const struct fg_bind binds[] = {{a->rotated, 0, 0},       {a->kv, 0, 0},
                                     {a->out.buffer, 0, 0},    {a->tables->tokens, 0, 0},
                                     {a->tables->table, 0, 0}, {a->tables->groups, 0, 0},
-                                    {a->partial, 0, 0}};
+                                    {a->partial, 0, 0},       {sinks_of(a), 0, 0}};
     fg_ops_dispatch(
         o, &key,
         &(struct fg_ops_call){.binds = binds,
-                              .n_binds = 7,
+                              .n_binds = 8,
                               .push = &push,
                               .push_bytes = sizeof push,
                               .groups = {h->n_head / heads, r.n, r.n_segments ? r.n_segments : 1}});
@@ -103,12 +115,14 @@ static void record_merge(struct fg_ops *o, const struct fg_softmax_attention *a,
                                  .n_head = h->n_head,
                                  .head_dim = h->head_dim,
                                  .ldo = a->out.stride,
-                                 .n_segments = n_segments};
+                                 .n_segments = n_segments,
+                                 .window = window_of(a),
+                                 .sinks = a->sinks != NULL};
     const struct fg_bind binds[] = {
-        {a->partial, 0, 0}, {a->tables->tokens, 0, 0}, {a->out.buffer, 0, 0}};
+        {a->partial, 0, 0}, {a->tables->tokens, 0, 0}, {a->out.buffer, 0, 0}, {sinks_of(a), 0, 0}};
     fg_ops_dispatch(o, &key,
                     &(struct fg_ops_call){.binds = binds,
-                                          .n_binds = 3,
+                                          .n_binds = 4,
                                           .push = &push,
                                           .push_bytes = sizeof push,
                                           .groups = {(h->head_dim + 63) / 64, h->n_head, n}});

@@ -11,6 +11,9 @@ struct fg_softmax_attention {
     const struct fg_heads *heads;
     struct fg_buffer *rotated, *kv; /* see rope_kv.h */
     struct fg_view out;             /* [tokens][n_head * head_dim] */
+    float scale;                    /* of scores */
+    uint32_t window;                /* keys of a token, its own the last; 0: all before it */
+    struct fg_buffer *sinks;        /* [n_head] one more score of each head, of no value; or NULL */
     struct fg_buffer *partial;      /* results of segments; those that do not fit are not cut */
     const struct fg_step_tables *tables;
     const struct fg_step_shape *shape;

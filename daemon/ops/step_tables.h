@@ -9,13 +9,14 @@ struct fg_buffer; /* gpu/buffer.h */
 
 /* In host memory; rows are structs of shaders/lib/rows.h. */
 struct fg_step_tables {
-    struct fg_buffer *tokens; /* a row a token: id, position, slot */
-    struct fg_buffer *rope;   /* [n_batch][rope_dim / 2] cos and sin of each token's angles */
-    struct fg_buffer *table;  /* [n_seq][max_pages] page tables */
-    struct fg_buffer *chunks; /* runs of tokens inside a chunk */
-    struct fg_buffer *groups; /* tokens of one sequence that softmax attention takes together */
-    struct fg_buffer *index;  /* rows of the head */
-    uint32_t max_pages;       /* of the longest sequence */
+    struct fg_buffer *tokens;     /* a row a token: id, position, slot */
+    struct fg_buffer *rope;       /* [n_batch][rope_dim / 2] cos and sin of each token's angles */
+    struct fg_buffer *rope_local; /* the same of layers that have frequencies of their own */
+    struct fg_buffer *table;      /* [n_seq][max_pages] page tables */
+    struct fg_buffer *chunks;     /* runs of tokens inside a chunk */
+    struct fg_buffer *groups;     /* tokens of one sequence that softmax attention takes together */
+    struct fg_buffer *index;      /* rows of the head */
+    uint32_t max_pages;           /* of the longest sequence */
 };
 
 /* Runs of tokens inside a chunk, one of each sequence at most. */

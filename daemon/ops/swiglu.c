@@ -2,9 +2,11 @@
 
 #include "shaders/ffn/params.h"
 
-void fg_record_swiglu(struct fg_ops *o, struct fg_view gate, struct fg_view up)
+void fg_record_swiglu(struct fg_ops *o, enum fg_ffn_gate kind, struct fg_view gate,
+                      struct fg_view up)
 {
-    const struct fg_kernel_key key = {.base = "swiglu"};
+    static const char *const names[] = {"swiglu", "swiglu.gelu", "swiglu.clamped"};
+    const struct fg_kernel_key key = {.base = names[kind]};
     struct fg_swiglu_push push = {.n_rows = gate.rows, .n = gate.k, .ld = gate.stride};
     const struct fg_bind binds[] = {{gate.buffer, 0, 0}, {up.buffer, 0, 0}};
 

@@ -1,4 +1,4 @@
-// y[t][k] = W[id of token t][k]: d * q (+ m), d * q + m * (the minimum of k) for Q2_K, or the element itself.
+// y[t][k] = W[id of token t][k]: d * q (+ m), d * q + m * (the minimum of k) for Q2_K, or the element itself; times a scale.
 // One invocation: one block of 32 k of one token. Dispatch: x = blocks / 32, y = tokens.
 // Tokens whose id lies outside this part's rows are left to the other parts.
 #version 450
@@ -22,6 +22,7 @@ layout(std430, binding = 2) writeonly buffer Y { vec4 y[]; };
     {                                          \
         precise vec4 v = FG_VALUES(g);         \
         FG_SCALED_BY(v, g)                     \
+        v = p.scale * v;                       \
         y[at + g] = fg_flush4(v);              \
     }
 #if FG_SCALED == 1

@@ -138,6 +138,18 @@ float fg_silu(float x)
     return y;
 }
 
+// x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), by 1 + tanh(z) = 2 sigmoid(2 z).
+float fg_gelu(float x)
+{
+    precise float z = x * x;
+    z = 0.044715 * z;
+    z = z + 1.0;
+    z = x * z;
+    z = 1.59576912 * z;
+    precise float y = x * fg_sigmoid(z);
+    return y;
+}
+
 // ln(1 + y) for y in [0, 1]: 2 artanh(y / (2 + y)), its series.
 float fg_log1p(float y)
 {

@@ -1,4 +1,4 @@
-/* Push constants of rmsnorm.comp. */
+/* Push constants of rmsnorm.comp, part.comp and add.comp. */
 #ifndef FG_SHADERS_NORM_PARAMS_H
 #define FG_SHADERS_NORM_PARAMS_H
 
@@ -12,5 +12,17 @@ struct fg_norm_push {
     FG_ABI_F32 inv_n, eps;
 };
 FG_SIZE_IS(fg_norm_push, 28)
+
+struct fg_norm_part_push {
+    FG_ABI_U32 at, n, ld; /* columns at .. at + n - 1 of rows ld apart */
+    FG_ABI_F32 inv_n, eps;
+};
+FG_SIZE_IS(fg_norm_part_push, 20)
+
+struct fg_norm_add_push {
+    FG_ABI_U32 n, ld;
+    FG_ABI_F32 alpha, inv_n, eps;
+};
+FG_SIZE_IS(fg_norm_add_push, 20)
 
 #endif

@@ -4,6 +4,8 @@
 // m' = max(m, tile max), c = e^(m - m'), p_j = e^(s_j - m'), l = l c + sum_j p_j, o = o c + sum_j p_j v_j, both sums
 // ascending in j from 0. A segment is 8 tiles and starts afresh; segments merge in ascending order
 // (merge.glsl); at the end o / l.
+// A window: a token sees itself and the window - 1 keys before it; tiles that none of the tokens sees are not read.
+// A sink is one more score of each head, merged after all keys, with no value: it adds to l alone.
 //
 // A workgroup of 64: QT tokens of one sequence (a row of `groups`), QH query heads of one kv head.
 // Dispatch: x = n_head / QH, y = token groups, z = segments (1 when n_segments is 0).
@@ -31,6 +33,7 @@ layout(std430, binding = 3) readonly buffer Tokens { fg_token_row tokens[]; };
 layout(std430, binding = 4) readonly buffer Table { uint table[]; };
 layout(std430, binding = 5) readonly buffer Groups { uvec2 groups[]; }; // first token, count
 layout(std430, binding = 6) writeonly buffer Partial { float part[]; }; // [token][head][segment][D + 2]
+layout(std430, binding = 7) readonly buffer Sinks { float sinks[]; }; // [n_head]
 
 const uint R = QT * QH;
 const uint E_LANES = D / 8u;                            // lanes along d in the second half
@@ -79,6 +82,12 @@ uint pos_of(uint r)
     return pos0 + min(r / QH, group.y - 1u);
 }
 
+// Whether row r sees the key at this position; of a later one the difference wraps.
+bool sees(uint r, uint key)
+{
+    return pos_of(r) - key < p.window;
+}
+
 // Row r of the workgroup: token r / QH of the group, head r % QH.
 void begin()
 {
@@ -110,7 +119,7 @@ void scores(uint tile, uint page)
     }
     [[unroll]] for (uint r = 0u; r < R; r++) {
         float s = fg_mul(fg_sum4(acc[r]), p.scale);
-        s_rows[r * 64u + lane] = tile * 64u + lane <= pos_of(r) ? s : FG_LOWEST;
+        s_rows[r * 64u + lane] = sees(r, tile * 64u + lane) ? s : FG_LOWEST;
     }
 }
 
@@ -131,7 +140,7 @@ void maximum()
 void weights(uint tile)
 {
     [[unroll]] for (uint r = 0u; r < R; r++) {
-        bool live = tile * 64u + lane <= pos_of(r);
+        bool live = sees(r, tile * 64u + lane);
         precise float d = s_rows[r * 64u + lane] - m_rows[r];
         s_rows[r * 64u + lane] = live ? fg_exp(d) : 0.0;
     }
@@ -140,7 +149,7 @@ void weights(uint tile)
 // The segment that ends with this tile joins those before it.
 void merge(uint tile, uint i, uint r)
 {
-    if (tile < FG_C_SEGMENT_TILES) {
+    if (tile / FG_C_SEGMENT_TILES == tile0 / FG_C_SEGMENT_TILES) {
         tm[i] = m_rows[r];
         tl[i] = l[i];
         t0[i] = o0[i];
@@ -170,13 +179,13 @@ void values(uint tile, uint page)
         [[unroll]] for (uint i = 0u; i < R_STEPS; i++) {
             uint r = min(r0 + i * R_LANES, R - 1u);
             float w = s_rows[r * 64u + j];
-            bool live = tile * 64u + j <= pos_of(r);
+            bool live = sees(r, tile * 64u + j);
             sum[i] = fg_add(sum[i], w);
             a0[i] = live ? fg_madd4(a0[i], vec4(w), v0) : a0[i];
             a1[i] = live ? fg_madd4(a1[i], vec4(w), v1) : a1[i];
         }
     }
-    bool fresh = tile % FG_C_SEGMENT_TILES == 0u;
+    bool fresh = tile % FG_C_SEGMENT_TILES == 0u || tile == tile0;
     bool full = tile % FG_C_SEGMENT_TILES == FG_C_SEGMENT_TILES - 1u || tile + 1u == tile1;
     [[unroll]] for (uint i = 0u; i < R_STEPS; i++) {
         uint r = min(r0 + i * R_LANES, R - 1u);
@@ -204,6 +213,12 @@ void write_segment(uint i, uint r, uint t, uint head)
 
 void write_output(uint i, uint t, uint head)
 {
+    if (p.sinks != 0u) {
+        fg_merge_factors f = fg_merge(tm[i], sinks[head]);
+        tl[i] = fg_merge_value(f, tl[i], 1.0);
+        t0[i] = fg_mul4(t0[i], f.c1);
+        t1[i] = fg_mul4(t1[i], f.c1);
+    }
     float inv = fg_rcp(tl[i]);
     uint at = t * p.ldo + head * D + e * 8u;
     vec4 y0 = fg_mul4(t0[i], inv);
@@ -223,12 +238,13 @@ void main()
     pos0 = tokens[group.x].pos;
     uint pages_at = tokens[group.x].seq * p.max_pages;
     uint n_tiles = (pos0 + group.y - 1u) / 64u + 1u;
-    tile0 = 0u;
+    tile0 = fg_first_key(pos0, p.window) / 64u;
     tile1 = n_tiles;
     if (p.n_segments != 0u) {
-        tile0 = gl_WorkGroupID.z * FG_C_SEGMENT_TILES;
-        tile1 = min(tile0 + FG_C_SEGMENT_TILES, n_tiles);
-        if (tile0 >= n_tiles)
+        uint from = gl_WorkGroupID.z * FG_C_SEGMENT_TILES;
+        tile0 = max(tile0, from);
+        tile1 = min(from + FG_C_SEGMENT_TILES, n_tiles);
+        if (tile0 >= tile1)
             return;
     }
     e = lane % E_LANES;
@@ -238,7 +254,7 @@ void main()
     barrier();
     for (uint tile = tile0; tile < tile1; tile++) {
         uint page = table[pages_at + tile];
-        if (tile % FG_C_SEGMENT_TILES == 0u && lane < R)
+        if ((tile % FG_C_SEGMENT_TILES == 0u || tile == tile0) && lane < R)
             m_rows[lane] = FG_LOWEST;
         scores(tile, page);
         barrier();

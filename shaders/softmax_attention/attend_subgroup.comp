@@ -2,7 +2,7 @@
 // buffers hold a layer's pages: a workgroup is S lanes (4 or 8) of one subgroup.
 //   scores: lane = key (64/S of them in registers); values: lane = D/S dimensions, 8 or 4 at a time
 // S divides the subgroup size; D is a multiple of 8. In f16 pages every value is finite, so that keys behind a
-// token, whose weight is 0, add nothing; f32 pages are masked.
+// token and before its window, whose weight is 0, add nothing; f32 pages are masked.
 // Dispatch: x = n_head / QH, y = token groups, z = segments (1 when n_segments is 0).
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -32,6 +32,7 @@ layout(std430, binding = 3) readonly buffer Tokens { fg_token_row tokens[]; };
 layout(std430, binding = 4) readonly buffer Table { uint table[]; };
 layout(std430, binding = 5) readonly buffer Groups { uvec2 groups[]; }; // first token, count
 layout(std430, binding = 6) writeonly buffer Partial { float part[]; }; // [token][head][segment][D + 2]
+layout(std430, binding = 7) readonly buffer Sinks { float sinks[]; }; // [n_head]
 
 const uint R = QT * QH;
 const uint M = 64u / S;                           // keys of a lane
@@ -41,7 +42,7 @@ const uint NV = 2u * V_STEPS;                     // vec4 of them
 shared vec4 of_lane[R * S / 4u]; // [row][lane], what the lanes of a subgroup tell each other
 
 #ifdef FG_KV_F32
-#define SEEN(r, j) (tile * 64u + (j) <= pos[r])
+#define SEEN(r, j) (pos[r] - (tile * 64u + (j)) < p.window)
 #else
 #define SEEN(r, j) true
 #endif
@@ -150,8 +151,8 @@ void scores_of(uint tile, uint page, uint m)
         }
     }
     [[unroll]] for (uint r = 0u; r < R; r++) {
-        float score = tile * 64u + m * S + lane <= pos[r] ? fg_mul(fg_sum4(sum[r]), p.scale)
-                                                          : FG_LOWEST;
+        bool seen = pos[r] - (tile * 64u + m * S + lane) < p.window;
+        float score = seen ? fg_mul(fg_sum4(sum[r]), p.scale) : FG_LOWEST;
         [[unroll]] for (uint k = 0u; k < M; k++)
             s[r * M + k] = k == m ? score : s[r * M + k];
     }
@@ -183,7 +184,8 @@ void weights(uint tile, bool fresh)
         l[r] = 0.0;
         [[unroll]] for (uint m = 0u; m < M; m++) {
             precise float d = s[r * M + m] - top;
-            s[r * M + m] = tile * 64u + m * S + lane <= pos[r] ? fg_exp(d) : 0.0;
+            bool seen = pos[r] - (tile * 64u + m * S + lane) < p.window;
+            s[r * M + m] = seen ? fg_exp(d) : 0.0;
         }
     }
 }
@@ -222,7 +224,7 @@ void join(uint tile, bool fresh)
         [[unroll]] for (uint n = 0u; n < NV; n++)
             o_seg[r * NV + n] = fresh ? acc[r * NV + n]
                                       : fg_madd4(acc[r * NV + n], o_seg[r * NV + n], vec4(c[r]));
-        bool first = tile < FG_C_SEGMENT_TILES;
+        bool first = tile / FG_C_SEGMENT_TILES == tile0 / FG_C_SEGMENT_TILES;
         // A segment that begins behind the row's token holds none of its keys.
         if (merge && (first || tile / FG_C_SEGMENT_TILES * FG_C_SEGMENT_TILES * 64u <= pos[r])) {
             fg_merge_factors f = fg_merge(m_all[r], m_seg[r]);
@@ -243,7 +245,13 @@ void write_row(uint r)
     uint t = group.x + r / QH, head = head0 + r % QH;
     uint part_at = ((t * p.n_head + head) * p.n_segments + gl_WorkGroupID.z) * (D + 2u);
     uint o_at = t * p.ldo + head * D;
-    float inv = p.n_segments == 0u ? fg_rcp(l_all[r]) : 0.0;
+    float from_keys = 1.0, total = l_all[r];
+    if (p.sinks != 0u) {
+        fg_merge_factors f = fg_merge(m_all[r], sinks[head]);
+        from_keys = f.c1;
+        total = fg_merge_value(f, l_all[r], 1.0);
+    }
+    float inv = p.n_segments == 0u ? fg_rcp(total) : 0.0;
     if (live && p.n_segments != 0u && lane == 0u) {
         part[part_at + D] = m_seg[r];
         part[part_at + D + 1u] = l_seg[r];
@@ -251,7 +259,7 @@ void write_row(uint r)
     [[unroll]] for (uint n = 0u; n < NV; n++) {
         uint d = ((n / 2u) * S + lane) * 8u + (n % 2u) * 4u;
         if (live && d < D) {
-            vec4 y = fg_mul4(o_all[r * NV + n], inv);
+            vec4 y = fg_mul4(fg_mul4(o_all[r * NV + n], from_keys), inv);
             [[unroll]] for (uint k = 0u; k < 4u; k++)
                 if (p.n_segments != 0u)
                     part[part_at + d + k] = o_seg[r * NV + n][k];
@@ -272,18 +280,19 @@ void main()
     // Software devices run the loop below until lanes beyond the workgroup have left it too, and what those
     // loaded is 0: one tile for them, not 2^26.
     uint n_tiles = (pos0 + max(group.y, 1u) - 1u) / 64u + 1u;
-    tile0 = 0u;
+    tile0 = fg_first_key(pos0, p.window) / 64u;
     tile1 = n_tiles;
     if (p.n_segments != 0u) {
-        tile0 = gl_WorkGroupID.z * FG_C_SEGMENT_TILES;
-        tile1 = min(tile0 + FG_C_SEGMENT_TILES, n_tiles);
-        if (tile0 >= n_tiles)
+        uint from = gl_WorkGroupID.z * FG_C_SEGMENT_TILES;
+        tile0 = max(tile0, from);
+        tile1 = min(from + FG_C_SEGMENT_TILES, n_tiles);
+        if (tile0 >= tile1)
             return;
     }
     begin();
     for (uint tile = tile0; tile < tile1; tile++) {
         uint page = table[pages_at + tile];
-        bool fresh = tile % FG_C_SEGMENT_TILES == 0u;
+        bool fresh = tile % FG_C_SEGMENT_TILES == 0u || tile == tile0;
         scores(tile, page);
         weights(tile, fresh);
         values(tile, page);

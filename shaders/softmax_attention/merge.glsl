@@ -24,4 +24,10 @@ float fg_merge_value(fg_merge_factors f, float a1, float a2)
     return v;
 }
 
+// The first position that a token sees.
+uint fg_first_key(uint pos, uint window)
+{
+    return pos < window ? 0u : pos - window + 1u;
+}
+
 #endif

@@ -354,8 +354,8 @@ static void models_unsupported(void **state)
     gguf_writer_str(w, "general.architecture", "qwen\n3");
     hparams_refuse(
         w, FG_EUNSUPPORTED,
-        "'qwen?3' is not supported; minimax-01, llama, qwen2, qwen3, qwen3moe, qwen35 and "
-        "qwen35moe are");
+        "'qwen?3' is not supported; minimax-01, minimax-m2, llama, qwen2, qwen3, qwen3moe, qwen35, "
+        "qwen35moe, gemma3 and gpt-oss are");
     hparams_refuse(with_u32(minimax(), "minimax-01.attention.value_length", 16), FG_EUNSUPPORTED,
                    "key 'minimax-01.attention.value_length': is 16, but key_length is 32");
     w = with_u32(minimax(), "minimax-01.attention.value_length", 31);

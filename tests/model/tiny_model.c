@@ -54,8 +54,10 @@ static void add_vector(struct maker *k, const char *name, const struct fg_tensor
         s = (struct spread){-1, 0.999f};
     else if (strcmp(row->name, "ssm_dt.bias") == 0)
         s = (struct spread){-1, 2};
-    else if (row->bare && strncmp(row->name, "attn_", 5) == 0)
+    else if (row->bare)
         s = (struct spread){0, 0.5f}; /* biases */
+    else if (strcmp(row->name, "attn_sinks") == 0)
+        s = (struct spread){0, 3};
     add(k, name, FG_F32, row->ne, s);
 }
 
@@ -97,7 +99,8 @@ static void add_table(struct maker *k, int layer, const struct fg_tensor_table *
 static bool is_plain(const struct tiny_model *m)
 {
     return m->family == &fg_llama || m->family == &fg_qwen2 || m->family == &fg_qwen3 ||
-           m->family == &fg_qwen3moe;
+           m->family == &fg_qwen3moe || m->family == &fg_minimax_m2 || m->family == &fg_gemma3 ||
+           m->family == &fg_gpt_oss;
 }
 
 static bool is_qwen35(const struct tiny_model *m)
@@ -159,6 +162,12 @@ static void add_keys(struct maker *k, const char *arch)
     gguf_writer_f32(k->w, key, 1e-5f);
     snprintf(key, sizeof key, "%s.rope.freq_base", arch);
     gguf_writer_f32(k->w, key, is_plain(m) ? 10000.0f : 1e7f);
+    snprintf(key, sizeof key, "%s.attention.sliding_window", arch);
+    if (m->window)
+        gguf_writer_u32(k->w, key, m->window);
+    snprintf(key, sizeof key, "%s.expert_gating_func", arch);
+    if (m->family == &fg_minimax_m2)
+        gguf_writer_u32(k->w, key, 2);
     if (is_qwen35(m))
         add_qwen35_keys(k, arch);
     if (is_plain(m) || is_qwen35(m))

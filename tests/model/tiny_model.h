@@ -17,6 +17,7 @@ struct tiny_model {
     uint32_t n_mixed;
     const uint8_t *recurrent; /* [n_layer], or NULL: the key is left out */
     bool tied;                /* no output.weight */
+    uint32_t window;          /* of attention; 0: the key is left out */
     bool rope_factors;        /* llama: rope_freqs.weight, 1 + i / 8 */
     uint64_t seed;
 };

@@ -55,27 +55,40 @@ static void merge(struct partial *a, const struct partial *b, size_t d)
         a->o[i] = a->o[i] * ca + b->o[i] * cb;
 }
 
-void fg_ref_attend(const float *q, const struct fg_ref_keys *keys, size_t d, float scale, float *o)
+/* The keys of a tile, from position `at` to its end or that of all keys. */
+static struct fg_ref_keys tile_at(const struct fg_ref_keys *keys, size_t at)
+{
+    size_t n = FG_REF_CHUNK - at % FG_REF_CHUNK;
+
+    return (struct fg_ref_keys){keys->k + at * keys->ld, keys->v + at * keys->ld, keys->ld,
+                                keys->n - at < n ? keys->n - at : n};
+}
+
+void fg_ref_attend(const float *q, const struct fg_ref_keys *keys,
+                   const struct fg_ref_attention *how, float *o)
 {
     struct partial all = {.m = FG_REF_LOWEST}, part = all;
+    size_t first = how->window && how->window < keys->n ? keys->n - how->window : 0;
     float inv;
 
-    for (size_t at = 0; at < keys->n; at += FG_REF_CHUNK) {
-        struct fg_ref_keys tile = {keys->k + at * keys->ld, keys->v + at * keys->ld, keys->ld,
-                                   keys->n - at < FG_REF_CHUNK ? keys->n - at : FG_REF_CHUNK};
+    for (size_t at = first, end; at < keys->n; at = end) {
+        struct fg_ref_keys tile = tile_at(keys, at);
 
+        end = at + tile.n;
         if (at % FG_REF_SEGMENT == 0)
             part = (struct partial){.m = FG_REF_LOWEST}; /* starts afresh */
-        add_tile(&part, q, &tile, d, scale);
-        if ((at + FG_REF_CHUNK) % FG_REF_SEGMENT != 0 && at + tile.n != keys->n)
+        add_tile(&part, q, &tile, how->d, how->scale);
+        if (end % FG_REF_SEGMENT != 0 && end != keys->n)
             continue;
-        if (at < FG_REF_SEGMENT)
+        if (at / FG_REF_SEGMENT == first / FG_REF_SEGMENT)
             all = part;
         else
-            merge(&all, &part, d);
+            merge(&all, &part, how->d);
     }
+    if (how->sink)
+        merge(&all, &(struct partial){.m = *how->sink, .l = 1}, how->d);
     inv = fg_ref_rcp(all.l);
-    for (size_t i = 0; i < d; i++)
+    for (size_t i = 0; i < how->d; i++)
         o[i] = fg_ref_flush(all.o[i] * inv);
 }
 

@@ -86,6 +86,14 @@ float fg_ref_silu(float x)
     return x * fg_ref_sigmoid(x);
 }
 
+float fg_ref_gelu(float x)
+{
+    float z = x * x;
+
+    z = 1.59576912f * (x * (0.044715f * z + 1.0f));
+    return x * fg_ref_sigmoid(z);
+}
+
 float fg_ref_log1p(float y)
 {
     /* 2 artanh(y / (2 + y)), its series in the square of at most 1/9. */

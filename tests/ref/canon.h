@@ -24,6 +24,8 @@ float fg_ref_rsqrt(float x);
 float fg_ref_sigmoid(float x);
 /* x * sigmoid(x) */
 float fg_ref_silu(float x);
+/* x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) */
+float fg_ref_gelu(float x);
 /* ln(1 + y) for y in [0, 1], and ln(1 + e^x). */
 float fg_ref_log1p(float y);
 float fg_ref_softplus(float x);

@@ -169,7 +169,7 @@ void fg_ref_matmul(const struct fg_ref_matrix *w, struct fg_ref_rows x, size_t n
     }
 }
 
-void fg_ref_embed(const struct fg_ref_matrix *w, uint32_t id, float *y)
+void fg_ref_embed(const struct fg_ref_matrix *w, uint32_t id, float scale, float *y)
 {
     const unsigned char *row =
         (const unsigned char *)w->rows + id * fg_dtype_row_bytes(w->type, w->k);
@@ -190,6 +190,6 @@ void fg_ref_embed(const struct fg_ref_matrix *w, uint32_t id, float *y)
             y[k] = y[k] + block.m;
         if (form == FG_REF_MINIMA)
             y[k] = y[k] + block.m * block.min[i];
-        y[k] = fg_ref_flush(y[k]);
+        y[k] = fg_ref_flush(scale * y[k]);
     }
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "model/gguf/dtype.h"
+#include "ops/swiglu.h"
 
 enum {
     FG_REF_CHUNK = 64,      /* tokens of a chunk, keys of a tile */
@@ -56,18 +57,26 @@ float fg_ref_quantize(const float x[FG_REF_BLOCK], float q[FG_REF_BLOCK]);
  * rows, not x. */
 void fg_ref_matmul(const struct fg_ref_matrix *w, struct fg_ref_rows x, size_t n_tokens,
                    const struct fg_ref_residual *residual, float *y, size_t ldy);
-/* y[k] = row `id` of w: d * q (+ m, or + m * min), or the element itself. */
-void fg_ref_embed(const struct fg_ref_matrix *w, uint32_t id, float *y);
+/* y[k] = scale * row `id` of w: d * q (+ m, or + m * min), or the element itself. */
+void fg_ref_embed(const struct fg_ref_matrix *w, uint32_t id, float scale, float *y);
 
 /* --- rows: rows.c --- */
 
+/* Of n columns. */
+struct fg_ref_norm {
+    const float *w;
+    size_t n;
+    float eps;
+};
 /* y[i] = (x[i] * r) * w[i], r = rsqrt(sum of x^2 * inv_n + eps), inv_n = (float)(1.0 / n). y may be
  * x. */
 void fg_ref_rmsnorm(const float *x, const float *w, size_t n, float eps, float *y);
 /* y[i] = sigmoid(g[i]) * ((o[i] * r) * w[i]), r as for the norm, of o. y may be o or g. */
 void fg_ref_gate(const float *o, const float *g, const float *w, size_t n, float eps, float *y);
-/* g[i] = silu(g[i]) * u[i] */
-void fg_ref_swiglu(float *g, const float *u, size_t n);
+/* g[i] = silu(g[i]) * u[i], or by another gate. */
+void fg_ref_swiglu(enum fg_ffn_gate kind, float *g, const float *u, size_t n);
+/* x[i] = alpha * x[i] + (y[i] * r) * w[i], r as for the norm, of y. */
+void fg_ref_norm_add(float *x, float alpha, const float *y, const struct fg_ref_norm *norm);
 /* x[i] = silu(x[i]): q, k and v of lightning attention. */
 void fg_ref_silu_rows(float *x, size_t n);
 /* One head: x[0..rope_dim) rotated, the rest of x[head_dim] only flushed. cos_sin: [rope_dim /
@@ -81,9 +90,15 @@ void fg_ref_bias(float *x, const float *b, size_t n, size_t n_rows);
 void fg_ref_sigmoid_rows(float *x, const float *g, size_t n);
 /* x[i] = x[i] * sigmoid(s) */
 void fg_ref_scale_row(float *x, float s, size_t n);
-/* The n_used best of n_expert logits by softmax, and their weights; experts and weights in rank
- * order. The logits are overwritten. */
-void fg_ref_route(float *logits, size_t n_expert, size_t n_used, uint32_t *experts, float *weights);
+/* The n_used best of n_expert experts, and their weights, in rank order. */
+struct fg_ref_choice {
+    size_t n_expert, n_used;
+    uint32_t *experts; /* [n_used] out */
+    float *weights;    /* [n_used] out */
+};
+/* By the softmax of the logits, or with a bias[n_expert] by sigmoid plus bias. The logits are
+ * overwritten. */
+void fg_ref_route(float *logits, const float *bias, const struct fg_ref_choice *c);
 /* x[i] = alpha * residual[i] + sum over ranks of weights[rank] * y[rank][i]. One row of a residual;
  * x may be that row. */
 void fg_ref_combine(struct fg_ref_rows y, const float *weights, size_t n_used,
@@ -97,9 +112,17 @@ struct fg_ref_keys {
     size_t ld, n;
 };
 
+/* How a head attends. */
+struct fg_ref_attention {
+    size_t d; /* <= FG_REF_HEAD_DIM_MAX */
+    float scale;
+    size_t window;     /* the last keys that count; 0: all do */
+    const float *sink; /* one more score, of no value; or NULL */
+};
 /* o[d] = softmax(scale * q K^T) V. The rows hold what the cache holds, already rounded to its type.
- * d <= FG_REF_HEAD_DIM_MAX. */
-void fg_ref_attend(const float *q, const struct fg_ref_keys *keys, size_t d, float scale, float *o);
+ */
+void fg_ref_attend(const float *q, const struct fg_ref_keys *keys,
+                   const struct fg_ref_attention *how, float *o);
 /* Four partial sums over d mod 4, (0 + 1) + (2 + 3). */
 float fg_ref_dot(const float *a, const float *b, size_t d);
 /* n <= 64 rows of a chunk: k + j * ld_k, and u + j * ld_u. */

@@ -45,10 +45,35 @@ void fg_ref_gate(const float *o, const float *g, const float *w, size_t n, float
         y[i] = fg_ref_flush(fg_ref_sigmoid(g[i]) * ((o[i] * r) * w[i]));
 }
 
-void fg_ref_swiglu(float *g, const float *u, size_t n)
+static float at_most(float x, float most)
+{
+    return x > most ? most : x;
+}
+
+static float gated(enum fg_ffn_gate kind, float g, float u)
+{
+    if (kind == FG_GATE_SILU)
+        return fg_ref_silu(g) * u;
+    if (kind == FG_GATE_GELU)
+        return fg_ref_gelu(g) * u;
+    g = at_most(g, 7);
+    u = at_most(u, 7);
+    u = u < -7 ? -7 : u;
+    return (g * fg_ref_sigmoid(1.702f * g)) * (u + 1);
+}
+
+void fg_ref_swiglu(enum fg_ffn_gate kind, float *g, const float *u, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        g[i] = fg_ref_flush(fg_ref_silu(g[i]) * u[i]);
+        g[i] = fg_ref_flush(gated(kind, g[i], u[i]));
+}
+
+void fg_ref_norm_add(float *x, float alpha, const float *y, const struct fg_ref_norm *norm)
+{
+    float r = inverse_rms(y, norm->n, norm->eps);
+
+    for (size_t i = 0; i < norm->n; i++)
+        x[i] = fg_ref_flush(alpha * x[i] + (y[i] * r) * norm->w[i]);
 }
 
 void fg_ref_silu_rows(float *x, size_t n)
@@ -119,25 +144,36 @@ static void softmax(float *x, size_t n)
         x[i] = x[i] * inv;
 }
 
-void fg_ref_route(float *logits, size_t n_expert, size_t n_used, uint32_t *experts, float *weights)
+/* What an expert of probability p is compared by; those that are taken lie below all others. */
+static float rank_of(float p, const float *bias, size_t e)
+{
+    if (!bias)
+        return p;
+    return p < 0 ? FG_REF_LOWEST : p + bias[e];
+}
+
+void fg_ref_route(float *logits, const float *bias, const struct fg_ref_choice *c)
 {
     float chosen = 0, scale;
 
-    softmax(logits, n_expert);
-    for (size_t r = 0; r < n_used; r++) {
+    if (!bias)
+        softmax(logits, c->n_expert);
+    for (size_t e = 0; bias && e < c->n_expert; e++)
+        logits[e] = fg_ref_sigmoid(logits[e]);
+    for (size_t r = 0; r < c->n_used; r++) {
         size_t best = 0;
 
-        for (size_t e = 1; e < n_expert; e++)
-            if (logits[e] > logits[best]) /* the lower index on a tie */
-                best = e;
-        experts[r] = (uint32_t)best;
-        weights[r] = logits[best];
+        for (size_t e = 1; e < c->n_expert; e++)
+            if (rank_of(logits[e], bias, e) > rank_of(logits[best], bias, best))
+                best = e; /* the lower index on a tie */
+        c->experts[r] = (uint32_t)best;
+        c->weights[r] = logits[best];
         chosen = chosen + logits[best];
         logits[best] = -2; /* below every probability: taken */
     }
     scale = fg_ref_rcp(chosen);
-    for (size_t r = 0; r < n_used; r++)
-        weights[r] = fg_ref_flush(weights[r] * scale);
+    for (size_t r = 0; r < c->n_used; r++)
+        c->weights[r] = fg_ref_flush(c->weights[r] * scale);
 }
 
 void fg_ref_combine(struct fg_ref_rows y, const float *weights, size_t n_used,

@@ -5,16 +5,20 @@
 
 #include <math.h>
 
-/* YaRN's part of frequency i that is not divided: a ramp between two whole indices, those of the
- * frequencies that turn beta_fast and beta_slow times. */
+/* YaRN's part of frequency i that is not divided: a ramp between two indices, usually whole, those
+ * of the frequencies that turn beta_fast and beta_slow times. */
 static double yarn_keeps(const struct fg_rope_scaling *s, uint32_t rope_dim, float base, uint32_t i)
 {
     const double two_pi = 6.283185307179586, log_base = log((double)base);
     double low = rope_dim * log(s->n_ctx / (s->beta_fast * two_pi)) / (2 * log_base);
     double high = rope_dim * log(s->n_ctx / (s->beta_slow * two_pi)) / (2 * log_base), ramp;
 
-    low = floor(low) < 0 ? 0 : floor(low);
-    high = ceil(high) > rope_dim - 1.0 ? rope_dim - 1.0 : ceil(high);
+    if (!s->fractional) {
+        low = floor(low);
+        high = ceil(high);
+    }
+    low = low < 0 ? 0 : low;
+    high = high > rope_dim - 1.0 ? rope_dim - 1.0 : high;
     ramp = (i - low) / (high - low < 0.001 ? 0.001 : high - low);
     ramp = ramp < 0 ? 0 : ramp > 1 ? 1 : ramp;
     return s->mix * (1 - ramp);

@@ -174,6 +174,9 @@ static void test_plain_families(void **state)
         {"qwen3moe-a", 0xe040a62d0431402d, 0xebac0ea09596688e},
         {"llama-a", 0xcfc301f01c13c129, 0x9822c85a50d77bb9},
         {"llama-b", 0xee666d2dc7b593b4, 0x9f053558c467b174},
+        {"minimax-m2-a", 0xcfd1e20cc8206b58, 0xd4c6d99eb2a048da},
+        {"gemma3-a", 0x330b68845776268d, 0x3d32545d2938ddb6},
+        {"gpt-oss-a", 0xa48a7cc945daaaa8, 0x878f2a7365b226ea},
     };
 
     (void)state;
@@ -252,12 +255,34 @@ static double dot_double(const float *a, const float *b, size_t n)
     return sum;
 }
 
-/* Keys that end inside, at and after tiles and segments. */
+/* What attention is in double, of keys that are all before the end. */
+static void attend_double(const float *q, const struct fg_ref_keys *keys,
+                          const struct fg_ref_attention *how, double *o)
+{
+    size_t from = how->window && how->window < keys->n ? keys->n - how->window : 0;
+    double l = how->sink ? exp(*how->sink) : 0;
+
+    memset(o, 0, D * sizeof *o);
+    for (size_t j = from; j < keys->n; j++) {
+        double p = exp(how->scale * dot_double(q, keys->k + j * keys->ld, D));
+
+        l += p;
+        for (size_t i = 0; i < D; i++)
+            o[i] += p * keys->v[j * keys->ld + i];
+    }
+    for (size_t i = 0; i < D; i++)
+        o[i] /= l;
+}
+
+/* Keys that end inside, at and after tiles and segments, all or those of a window, with a sink and
+ * without. */
 static void test_long_softmax(void **state)
 {
     static const size_t counts[] = {1, 63, 64, 65, 511, 512, 513, 1024, 1025, KEYS};
+    static const size_t windows[] = {0, 1, 64, 100, 512, 1000, 5000};
     static float k[KEYS * KV_HEADS * D], v[KEYS * KV_HEADS * D];
     float q[D], o[D];
+    double want[D];
     uint32_t seed = 1;
 
     (void)state;
@@ -267,20 +292,33 @@ static void test_long_softmax(void **state)
         k[i] = noise(&seed);
         v[i] = noise(&seed);
     }
-    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
-        double l = 0, sum[D] = {0};
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++)
+        for (size_t w = 0; w < 2 * sizeof windows / sizeof windows[0]; w++) {
+            const float sink = 6 * noise(&seed);
+            const struct fg_ref_keys keys = {k + D, v + D, KV_HEADS * D, counts[c]};
+            const struct fg_ref_attention how = {D, 0.5f, windows[w / 2], w % 2 ? &sink : NULL};
 
-        fg_ref_attend(q, &(struct fg_ref_keys){k + D, v + D, KV_HEADS * D, counts[c]}, D, 0.5f, o);
-        for (size_t j = 0; j < counts[c]; j++) {
-            double p = exp(0.5 * dot_double(q, k + (j * KV_HEADS + 1) * D, D));
-
-            l += p;
+            fg_ref_attend(q, &keys, &how, o);
+            attend_double(q, &keys, &how, want);
             for (size_t i = 0; i < D; i++)
-                sum[i] += p * v[(j * KV_HEADS + 1) * D + i];
+                assert_true(fabs(o[i] - want[i]) < 1e-6);
         }
-        for (size_t i = 0; i < D; i++)
-            assert_true(fabs(o[i] - sum[i] / l) < 1e-6);
+}
+
+/* gelu by tanh, of what is near 0 and of what is not. */
+static void test_gelu(void **state)
+{
+    uint32_t seed = 4;
+
+    (void)state;
+    for (int i = 0; i < 100000; i++) {
+        float x = noise(&seed) * (i % 2 ? 30.0f : 2.0f);
+        double z = 0.7978845608028654 * (x + 0.044715 * pow(x, 3));
+
+        /* Where x is negative, the exponential of a large number has few correct digits. */
+        assert_true(fabs(fg_ref_gelu(x) - 0.5 * x * (1 + tanh(z))) < 5e-7 * fmax(1, fabs(x)));
     }
+    assert_true(fg_ref_gelu(0) == 0 && fg_ref_gelu(100) == 100);
 }
 
 /* ln(1 + e^x), relatively, from where it is e^x to where it is x. */
@@ -436,8 +474,9 @@ int main(void)
         cmocka_unit_test(test_q35_a),          cmocka_unit_test(test_q35moe_b),
         cmocka_unit_test(test_plain_families), cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_refusals),       cmocka_unit_test(test_softplus),
-        cmocka_unit_test(test_long_softmax),   cmocka_unit_test(test_slopes),
-        cmocka_unit_test(test_smollm2_f32),    cmocka_unit_test(test_smollm2_f16),
+        cmocka_unit_test(test_gelu),           cmocka_unit_test(test_long_softmax),
+        cmocka_unit_test(test_slopes),         cmocka_unit_test(test_smollm2_f32),
+        cmocka_unit_test(test_smollm2_f16),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

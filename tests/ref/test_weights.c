@@ -117,7 +117,7 @@ static void check_type(enum fg_dtype type)
         float row[K], embd[K];
 
         fg_dtype_expand(type, rows + r * bytes, row, k);
-        fg_ref_embed(&w, (uint32_t)r, embd);
+        fg_ref_embed(&w, (uint32_t)r, 1, embd);
         for (size_t i = 0; i < k; i++)
             assert_true(embd[i] == row[i]);
         for (size_t t = 0; t < TOKENS; t++) {
@@ -156,7 +156,7 @@ static void mxfp4_scales_end(void **state)
         if (isinf(want)) /* e = 252 and above, times 12 */
             continue;
         fg_dtype_expand(FG_MXFP4, block, v, 32);
-        fg_ref_embed(&w, 0, embd);
+        fg_ref_embed(&w, 0, 1, embd);
         assert_true(v[0] == want && v[31] == want && embd[0] == want && embd[31] == want);
     }
 }

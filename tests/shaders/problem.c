@@ -65,7 +65,7 @@ void *problem_gate(struct problem *p, struct lab *lab, uint64_t *seed)
 
     fg_ref_matmul(&w, (struct fg_ref_rows){fg_buffer_map(p->x), p->ldx}, MOST_TOKENS, NULL, up,
                   p->rows);
-    fg_ref_swiglu(p->want[0], up, (size_t)MOST_TOKENS * p->rows);
+    fg_ref_swiglu(FG_GATE_SILU, p->want[0], up, (size_t)MOST_TOKENS * p->rows);
     free(up);
     return second;
 }

@@ -228,6 +228,58 @@ static void test_qwen3moe(void **state)
     check_model(*state, &m, UNMIXED, FG_KV_F16, "llama with experts", 100);
 }
 
+/* Norms over all heads together, a part of each head rotated, experts chosen by a bias. */
+static void test_minimax_m2(void **state)
+{
+    struct tiny_model m = tiny_llama();
+
+    m.family = &fg_minimax_m2;
+    m.n_layer = 2;
+    m.n_head = 6, m.head_dim = 24, m.rope_dim = 8;
+    m.n_expert = 9, m.n_expert_used = 4;
+    m.seed = 14;
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "minimax-m2", 140);
+    m.n_embd = m.n_ff = 256;
+    m.n_head = 8, m.head_dim = 32, m.rope_dim = 16;
+    check_model(*state, &m, MIXED, FG_KV_F32, "minimax-m2, mixed", 70);
+}
+
+/* A window in five of six layers and other angles there, norms of what blocks give, gelu. */
+static void test_gemma3(void **state)
+{
+    struct tiny_model m = tiny_llama();
+
+    m.family = &fg_gemma3;
+    m.n_layer = 7;
+    m.window = 50;
+    m.head_dim = 24, m.rope_dim = 24;
+    m.matrix = FG_F16;
+    m.seed = 15;
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "gemma3", 140);
+    m.n_layer = 2;
+    m.n_embd = m.n_ff = 256;
+    m.n_head = 8, m.head_dim = 32, m.rope_dim = 32;
+    check_model(*state, &m, MIXED, FG_KV_F32, "gemma3, mixed", 70);
+}
+
+/* Sinks, windows in every other layer, biases of everything, experts behind a clamped gate. */
+static void test_gpt_oss(void **state)
+{
+    struct tiny_model m = tiny_llama();
+
+    m.family = &fg_gpt_oss;
+    m.window = 30;
+    m.head_dim = 24, m.rope_dim = 24;
+    m.n_expert = 6, m.n_expert_used = 3;
+    m.matrix = FG_MXFP4;
+    m.seed = 16;
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "gpt-oss", 140);
+    m.n_layer = 2;
+    m.n_embd = m.n_ff = 256;
+    m.n_head = 8, m.head_dim = 32, m.rope_dim = 32;
+    check_model(*state, &m, MIXED, FG_KV_F32, "gpt-oss, mixed", 70);
+}
+
 /* --- several sequences --- */
 
 enum { SEQS = 4 };
@@ -436,6 +488,9 @@ int main(void)
         cmocka_unit_test(test_llama_odd),
         cmocka_unit_test(test_qwen2),
         cmocka_unit_test(test_qwen3moe),
+        cmocka_unit_test(test_minimax_m2),
+        cmocka_unit_test(test_gemma3),
+        cmocka_unit_test(test_gpt_oss),
         cmocka_unit_test(test_qwen35),
         cmocka_unit_test(test_qwen35moe),
         cmocka_unit_test(test_qwen35_mixed),

@@ -85,7 +85,7 @@ static void problem_init(struct problem *p, struct lab *lab, enum fg_dtype type,
             float *up = lab_alloc(s.rows, sizeof *up);
 
             product(p, p->second, p->experts[i], x_row, up);
-            fg_ref_swiglu(want, up, s.rows);
+            fg_ref_swiglu(FG_GATE_SILU, want, up, s.rows);
             free(up);
         }
     }

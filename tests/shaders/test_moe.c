@@ -9,6 +9,7 @@
 #include "lab.h"
 #include "shaders/moe/params.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,34 +29,41 @@ static void make_logits(uint64_t *seed, float *l, uint32_t n_tokens, uint32_t n_
             }
 }
 
-static void check_route(struct lab *lab, uint32_t n_tokens, uint32_t n_expert, uint32_t n_used,
-                        uint64_t *seed)
+/* biased: by sigmoid and a bias, which is noise, or as wide as to choose by itself. */
+static void check_route(struct lab *lab, const uint32_t n[3], bool biased, uint64_t *seed)
 {
+    const uint32_t n_tokens = n[0], n_expert = n[1], n_used = n[2];
     uint32_t ld = fg_round_up(n_expert, 32), pairs = n_tokens * n_used;
     struct fg_route_push push = {n_tokens, n_expert, n_used, ld};
     float *logits = lab_alloc((size_t)n_tokens * ld, sizeof *logits);
     float *weights = lab_alloc(pairs, sizeof *weights);
     uint32_t *experts = lab_alloc(pairs, sizeof *experts);
     uint32_t alone = n_tokens == 1 ? n_used : 0, *grouped, *tiles;
-    struct fg_buffer *b[5];
+    float bias[MOST_EXPERTS];
+    struct fg_buffer *b[6];
     char what[64];
 
+    lab_fill_noise(seed, bias, n_expert, n_used % 3 ? 0.1f : 100);
+    if (n_used == 5) /* ties are left to the index */
+        memset(bias, 0, sizeof bias);
     make_logits(seed, logits, n_tokens, n_expert, ld);
     b[0] = lab_buffer(lab, logits, (size_t)n_tokens * ld * 4);
     b[1] = lab_buffer(lab, NULL, pairs * 4u + 64);
     b[2] = lab_buffer(lab, NULL, pairs * 4u + 64);
     b[3] = lab_buffer(lab, NULL, pairs * 4u + 64);
     b[4] = lab_buffer(lab, NULL, pairs * 16u + 64);
-    lab_dispatch(lab, &(struct lab_dispatch){.shader = "moe_route",
+    b[5] = lab_buffer(lab, bias, sizeof bias);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = biased ? "moe_route.biased" : "moe_route",
                                              .buffers = b,
-                                             .n = 5,
+                                             .n = biased ? 6 : 5,
                                              .push = &push,
                                              .push_bytes = sizeof push,
                                              .groups = {(n_tokens + 7) / 8, 1, 1}});
     for (uint32_t t = 0; t < n_tokens; t++)
-        fg_ref_route(logits + (size_t)t * ld, n_expert, n_used, experts + t * n_used,
-                     weights + t * n_used);
-    snprintf(what, sizeof what, "%u of %u experts", n_used, n_expert);
+        fg_ref_route(
+            logits + (size_t)t * ld, biased ? bias : NULL,
+            &(struct fg_ref_choice){n_expert, n_used, experts + t * n_used, weights + t * n_used});
+    snprintf(what, sizeof what, "%u of %u experts%s", n_used, n_expert, biased ? ", biased" : "");
     lab_equal(what, fg_buffer_map(b[1]), experts, pairs);
     lab_equal(what, fg_buffer_map(b[2]), weights, pairs);
     lab_untouched(what, (uint32_t *)fg_buffer_map(b[1]) + pairs, 16);
@@ -69,7 +77,7 @@ static void check_route(struct lab *lab, uint32_t n_tokens, uint32_t n_expert, u
     }
     lab_untouched(what, grouped + alone, pairs - alone + 16);
     lab_untouched(what, tiles + 4 * alone, 4 * (pairs - alone) + 16);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         fg_buffer_destroy(b[i]);
     free(logits);
     free(weights);
@@ -83,8 +91,40 @@ static void test_route(void **state)
 
     for (size_t i = 0; i < sizeof experts / sizeof *experts; i++)
         for (uint32_t used = 1; used <= 8 && used <= experts[i]; used++)
-            for (int one = 0; one < 2; one++)
-                check_route(*state, one ? 1 : used == 2 ? MOST_TOKENS : 9, experts[i], used, &seed);
+            for (int way = 0; way < 4; way++) {
+                uint32_t tokens = way & 1 ? 1 : used == 2 ? MOST_TOKENS : 9;
+
+                check_route(*state, (const uint32_t[]){tokens, experts[i], used}, way >= 2, &seed);
+            }
+}
+
+/* What a bias chooses has the weight that it has without it. */
+static void test_route_biased(void **state)
+{
+    float logits[32] = {2, 1, 0, -1}, bias[32] = {-9, 0, 0, 9}, p[2];
+    struct fg_route_push push = {1, 4, 2, 32};
+    struct lab *lab = *state;
+    struct fg_buffer *b[6];
+    const float *got;
+
+    b[0] = lab_buffer(lab, logits, sizeof logits);
+    for (int i = 1; i < 4; i++)
+        b[i] = lab_buffer(lab, NULL, 64);
+    b[4] = lab_buffer(lab, NULL, 64);
+    b[5] = lab_buffer(lab, bias, sizeof bias);
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = "moe_route.biased",
+                                             .buffers = b,
+                                             .n = 6,
+                                             .push = &push,
+                                             .push_bytes = sizeof push,
+                                             .groups = {1, 1, 1}});
+    lab_equal("experts", fg_buffer_map(b[1]), (uint32_t[]){3, 1}, 2);
+    got = fg_buffer_map(b[2]);
+    p[0] = 1 / (1 + expf(1)), p[1] = 1 / (1 + expf(-1));
+    assert_true(fabsf(got[0] - p[0] / (p[0] + p[1])) < 1e-6f);
+    assert_true(fabsf(got[1] - p[1] / (p[0] + p[1])) < 1e-6f);
+    for (int i = 0; i < 6; i++)
+        fg_buffer_destroy(b[i]);
 }
 
 /* All logits alike: the first n_used, in order, with equal weights. */
@@ -281,7 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_route),        cmocka_unit_test(test_route_ties),
         cmocka_unit_test(test_group),        cmocka_unit_test(test_combine),
-        cmocka_unit_test(test_combine_norm),
+        cmocka_unit_test(test_combine_norm), cmocka_unit_test(test_route_biased),
     };
 
     return cmocka_run_group_tests(tests, lab_open, lab_close);

@@ -215,10 +215,11 @@ static void test_frequencies(void **state)
         {0},
         {.factor = 1, .magnitude = 1},
         {.factor = 2.5f, .magnitude = 1.25f},
-        {4, 1, true, 32, 1, 1, 4096},
-        {16, 0.5f, true, 16, 2, 0.75f, 1024},
-        {4, 1, true, 32, 1, 1, 8},        /* every frequency is low */
-        {1, 1, true, 32, 1, 1, 1u << 30}, /* every one is high, and nothing is stretched */
+        {4, 1, true, 32, 1, 1, 4096, false},
+        {16, 0.5f, true, 16, 2, 0.75f, 1024, false},
+        {4, 1, true, 32, 1, 1, 8, false},        /* every frequency is low */
+        {1, 1, true, 32, 1, 1, 1u << 30, false}, /* every one is high, and nothing is stretched */
+        {4, 1, true, 32, 1, 1, 512, true},
     };
     double inv_freq[8], plain[8], magnitude;
     float cos_sin[16];

@@ -26,9 +26,10 @@ enum { VOCAB = 173, TOKENS = 9 };
 static void check_embed(struct lab *lab, enum fg_dtype type, uint32_t k, uint64_t range,
                         uint64_t *seed)
 {
+    const float scale = k % 64 ? 1 : 5.5f;
     static const uint32_t ids[TOKENS] = {0, 31, 32, 172, 100, 63, 64, 172, 5};
     struct fg_matrix m;
-    struct fg_embed embed = {.m = &m};
+    struct fg_embed embed = {.m = &m, .scale = scale};
     uint32_t ld = fg_round_up(k, 32) + 32;
     struct fg_token_row tokens[TOKENS] = {0};
     void *raw = lab_rows(seed, type, VOCAB, k);
@@ -55,7 +56,7 @@ static void check_embed(struct lab *lab, enum fg_dtype type, uint32_t k, uint64_
     for (int t = 0; t < TOKENS; t++) {
         const float *row = got + (size_t)t * ld;
 
-        fg_ref_embed(&w, ids[t], want); /* what follows in the last block is 0 */
+        fg_ref_embed(&w, ids[t], scale, want); /* what follows in the last block is 0 */
         lab_equal(what, row, want, fg_round_up(k, 32));
         lab_untouched(what, row + ld - 32, 32);
     }
@@ -165,6 +166,68 @@ static void test_norm(void **state)
         check_norm(*state, widths[i], &seed);
 }
 
+/* In place, of columns in the middle; others stay. */
+static void test_norm_part(void **state)
+{
+    struct lab *lab = *state;
+    uint64_t seed = 5;
+
+    for (int i = 0; i < WIDTHS; i++) {
+        uint32_t n = widths[i], at = i + 1, ld = fg_round_up(at + n + 3, 4);
+        float *x = make_rows(&seed, NORM_ROWS, ld), *w = make_rows(&seed, 1, n);
+        struct fg_buffer *xb = lab_buffer(lab, x, (size_t)NORM_ROWS * ld * 4);
+        struct fg_buffer *wb = lab_buffer(lab, w, n * 4u);
+
+        lab_begin(lab);
+        fg_record_norm_part(
+            &lab->ops,
+            &(struct fg_norm_part){
+                .x = fg_view_of(xb, ld, NORM_ROWS, ld), .at = at, .n = n, .w = wb, .eps = 1e-5f});
+        lab_run(lab);
+        for (size_t r = 0; r < NORM_ROWS; r++)
+            fg_ref_rmsnorm(x + r * ld + at, w, n, 1e-5f, x + r * ld + at);
+        lab_equal("norm of a part", fg_buffer_map(xb), x, (size_t)NORM_ROWS * ld);
+        fg_buffer_destroy(xb);
+        fg_buffer_destroy(wb);
+        free(x);
+        free(w);
+    }
+}
+
+/* Added to another row, which is weighed. */
+static void test_norm_add(void **state)
+{
+    struct lab *lab = *state;
+    uint64_t seed = 6;
+
+    for (int i = 0; i < WIDTHS; i++) {
+        uint32_t n = widths[i], ld = fg_round_up(n + 1, 4);
+        const struct fg_ref_norm norm = {make_rows(&seed, 1, n), n, 1e-5f};
+        float *x = make_rows(&seed, NORM_ROWS, ld), *y = make_rows(&seed, NORM_ROWS + 1, ld);
+        struct fg_buffer *xb = lab_buffer(lab, x, (size_t)NORM_ROWS * ld * 4);
+        /* From the second row on: other kinds of values come together. */
+        struct fg_buffer *yb = lab_buffer(lab, y + ld, (size_t)NORM_ROWS * ld * 4);
+        struct fg_buffer *wb = lab_buffer(lab, norm.w, n * 4u);
+
+        lab_begin(lab);
+        fg_record_norm_add(&lab->ops, &(struct fg_norm_add){.n = fg_view_of(yb, ld, NORM_ROWS, n),
+                                                            .x = fg_view_of(xb, ld, NORM_ROWS, n),
+                                                            .w = wb,
+                                                            .alpha = i % 2 ? 1 : 0.75f,
+                                                            .eps = norm.eps});
+        lab_run(lab);
+        for (size_t r = 0; r < NORM_ROWS; r++)
+            fg_ref_norm_add(x + r * ld, i % 2 ? 1 : 0.75f, y + (r + 1) * ld, &norm);
+        lab_equal("norm added", fg_buffer_map(xb), x, (size_t)NORM_ROWS * ld);
+        fg_buffer_destroy(xb);
+        fg_buffer_destroy(yb);
+        fg_buffer_destroy(wb);
+        free(x);
+        free(y);
+        free((void *)norm.w);
+    }
+}
+
 static void check_gate(struct lab *lab, uint32_t n, uint64_t *seed)
 {
     enum { ROWS = 20 };
@@ -206,8 +269,9 @@ static void test_gate(void **state)
 
 /* --- SwiGLU --- */
 
-static void check_swiglu(struct lab *lab, uint32_t n, uint64_t *seed)
+static void check_swiglu(struct lab *lab, enum fg_ffn_gate kind, uint32_t n, uint64_t *seed)
 {
+    static const char *const names[] = {"swiglu", "swiglu.gelu", "swiglu.clamped"};
     enum { ROWS = 20 };
     uint32_t ld = n + 5;
     struct fg_swiglu_push push = {ROWS, n, ld};
@@ -215,15 +279,15 @@ static void check_swiglu(struct lab *lab, uint32_t n, uint64_t *seed)
     struct fg_buffer *b[] = {lab_buffer(lab, g, (size_t)ROWS * ld * 4),
                              lab_buffer(lab, u, (size_t)ROWS * ld * 4)};
 
-    lab_dispatch(lab, &(struct lab_dispatch){.shader = "swiglu",
+    lab_dispatch(lab, &(struct lab_dispatch){.shader = names[kind],
                                              .buffers = b,
                                              .n = 2,
                                              .push = &push,
                                              .push_bytes = sizeof push,
                                              .groups = {(n + 63) / 64, ROWS, 1}});
     for (uint32_t t = 0; t < ROWS; t++)
-        fg_ref_swiglu(g + (size_t)t * ld, u + (size_t)t * ld, n);
-    lab_equal("swiglu", fg_buffer_map(b[0]), g, (size_t)ROWS * ld); /* the padding stays */
+        fg_ref_swiglu(kind, g + (size_t)t * ld, u + (size_t)t * ld, n);
+    lab_equal(names[kind], fg_buffer_map(b[0]), g, (size_t)ROWS * ld); /* the padding stays */
     fg_buffer_destroy(b[0]);
     fg_buffer_destroy(b[1]);
     free(g);
@@ -235,16 +299,16 @@ static void test_swiglu(void **state)
     uint64_t seed = 4;
 
     for (int i = 0; i < WIDTHS; i++)
-        check_swiglu(*state, widths[i], &seed);
+        for (int kind = FG_GATE_SILU; kind <= FG_GATE_CLAMPED; kind++)
+            check_swiglu(*state, (enum fg_ffn_gate)kind, widths[i], &seed);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_embed),
-        cmocka_unit_test(test_norm),
-        cmocka_unit_test(test_gate),
-        cmocka_unit_test(test_swiglu),
+        cmocka_unit_test(test_embed),     cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_norm_part), cmocka_unit_test(test_norm_add),
+        cmocka_unit_test(test_gate),      cmocka_unit_test(test_swiglu),
     };
 
     return cmocka_run_group_tests(tests, lab_open, lab_close);

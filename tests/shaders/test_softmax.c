@@ -32,9 +32,10 @@ struct problem {
     struct shape s;
     enum fg_kv_type kv;
     uint32_t ldo;
-    float scale;
+    struct fg_ref_attention how; /* sink: of the first head */
+    float sinks[16];
     float *k, *v; /* [KEYS][n_kv * d], rounded to the cache's type */
-    struct fg_buffer *b_pages, *b_table;
+    struct fg_buffer *b_pages, *b_table, *b_sinks;
 };
 
 static float rounded(enum fg_kv_type kv, float x)
@@ -53,8 +54,12 @@ static void problem_init(struct problem *p, struct lab *lab, struct shape s, enu
     float *pages = lab_alloc(n, 4);
     uint16_t *halves = lab_alloc(n, 2);
 
-    *p = (struct problem){
-        .s = s, .kv = kv, .ldo = s.n_head * s.d + 4, .scale = fg_ref_attend_scale(s.d)};
+    *p = (struct problem){.s = s,
+                          .kv = kv,
+                          .ldo = s.n_head * s.d + 4,
+                          .how = {.d = s.d, .scale = fg_ref_attend_scale(s.d)}};
+    lab_fill_noise(seed, p->sinks, s.n_head, 8);
+    p->b_sinks = lab_buffer(lab, p->sinks, sizeof p->sinks);
     for (size_t i = 0; i < n; i++)
         pages[i] = 60000 * lab_noise(seed);
     p->k = lab_alloc(KEYS * width, 4);
@@ -85,6 +90,7 @@ static void problem_finish(struct problem *p)
 {
     fg_buffer_destroy(p->b_pages);
     fg_buffer_destroy(p->b_table);
+    fg_buffer_destroy(p->b_sinks);
     free(p->k);
     free(p->v);
 }
@@ -124,12 +130,15 @@ static void step_init(struct step *st, const struct problem *p, struct lab *lab,
     for (size_t i = 0; i < ((size_t)st->n_tokens + 1) * p->ldo; i++)
         st->want[i] = lab_canary();
     for (uint32_t t = 0; t < st->n_tokens; t++)
-        for (uint32_t h = 0; h < p->s.n_head; h++)
-            fg_ref_attend(q + t * width + h * p->s.d,
-                          &(struct fg_ref_keys){p->k + h / per_kv * p->s.d,
-                                                p->v + h / per_kv * p->s.d, kv_width,
-                                                st->tokens[t].pos + 1},
-                          p->s.d, p->scale, st->want + (size_t)t * p->ldo + h * p->s.d);
+        for (uint32_t h = 0; h < p->s.n_head; h++) {
+            const struct fg_ref_keys keys = {p->k + h / per_kv * p->s.d, p->v + h / per_kv * p->s.d,
+                                             kv_width, st->tokens[t].pos + 1};
+            struct fg_ref_attention how = p->how;
+
+            how.sink = how.sink ? p->sinks + h : NULL;
+            fg_ref_attend(q + t * width + h * p->s.d, &keys, &how,
+                          st->want + (size_t)t * p->ldo + h * p->s.d);
+        }
     st->b_q = lab_buffer(lab, q, st->n_tokens * width * 4);
     st->b_tokens = lab_buffer(lab, st->tokens, st->n_tokens * sizeof *st->tokens);
     st->b_groups = lab_buffer(lab, st->groups, (st->n_groups + 1) * 8u);
@@ -158,29 +167,31 @@ static void run_segments(struct lab *lab, const struct problem *p, const struct 
 {
     uint32_t n_segments = (KEYS + 511) / 512 + 1; /* one that nobody reaches */
     size_t floats = (size_t)st->n_tokens * p->s.n_head * n_segments * (p->s.d + 2);
-    struct fg_merge_push merge = {st->n_tokens, p->s.n_head, p->s.d, p->ldo, n_segments};
+    struct fg_merge_push merge = {st->n_tokens, p->s.n_head, p->s.d,    p->ldo,
+                                  n_segments,   push.window, push.sinks};
     struct fg_buffer *part = lab_buffer(lab, NULL, (floats + GUARD) * 4);
     struct fg_buffer *b[] = {st->b_q,    p->b_pages,   st->b_o, st->b_tokens,
-                             p->b_table, st->b_groups, part};
+                             p->b_table, st->b_groups, part,    p->b_sinks};
 
     push.n_segments = n_segments;
     lab_dispatch(
         lab, &(struct lab_dispatch){.shader = k->name,
                                     .spec = spec,
                                     .buffers = b,
-                                    .n = 7,
+                                    .n = 8,
                                     .push = &push,
                                     .push_bytes = sizeof push,
                                     .groups = {p->s.n_head / k->heads, st->n_groups, n_segments}});
     lab_untouched("outputs of segments", fg_buffer_map(st->b_o), (size_t)st->n_tokens * p->ldo);
     lab_untouched("partial results", (float *)fg_buffer_map(part) + floats, GUARD);
-    lab_dispatch(
-        lab, &(struct lab_dispatch){.shader = "softmax_combine",
-                                    .buffers = (struct fg_buffer *[]){part, st->b_tokens, st->b_o},
-                                    .n = 3,
-                                    .push = &merge,
-                                    .push_bytes = sizeof merge,
-                                    .groups = {(p->s.d + 63) / 64, p->s.n_head, st->n_tokens}});
+    lab_dispatch(lab,
+                 &(struct lab_dispatch){
+                     .shader = "softmax_combine",
+                     .buffers = (struct fg_buffer *[]){part, st->b_tokens, st->b_o, p->b_sinks},
+                     .n = 4,
+                     .push = &merge,
+                     .push_bytes = sizeof merge,
+                     .groups = {(p->s.d + 63) / 64, p->s.n_head, st->n_tokens}});
     fg_buffer_destroy(part);
 }
 
@@ -196,10 +207,13 @@ static void check_kernel(struct lab *lab, const struct problem *p, const struct 
                                   .ldo = p->ldo,
                                   .max_pages = MAX_PAGES,
                                   .group0 = 1,
-                                  .scale = p->scale};
+                                  .scale = p->how.scale,
+                                  .window =
+                                      p->how.window ? (uint32_t)p->how.window : FG_C_NO_WINDOW,
+                                  .sinks = p->how.sink != NULL};
     struct fg_buffer *part = lab_buffer(lab, NULL, 64);
     struct fg_buffer *b[] = {st->b_q,    p->b_pages,   st->b_o, st->b_tokens,
-                             p->b_table, st->b_groups, part};
+                             p->b_table, st->b_groups, part,    p->b_sinks};
     char what[160];
 
     lab_wipe(st->b_o);
@@ -210,13 +224,16 @@ static void check_kernel(struct lab *lab, const struct problem *p, const struct 
                      &(struct lab_dispatch){.shader = k->name,
                                             .spec = spec,
                                             .buffers = b,
-                                            .n = 7,
+                                            .n = 8,
                                             .push = &push,
                                             .push_bytes = sizeof push,
                                             .groups = {p->s.n_head / k->heads, st->n_groups, 1}});
     snprintf(what, sizeof what, "%s, %u tokens x %u heads a workgroup, %u/%u heads of %u, %s",
              k->name, k->tokens, k->heads, p->s.n_head, p->s.n_kv, p->s.d,
              segments ? "segments" : "whole");
+    if (p->how.window || p->how.sink)
+        snprintf(what + strlen(what), sizeof what - strlen(what), ", window %zu%s", p->how.window,
+                 p->how.sink ? ", sinks" : "");
     lab_equal(what, fg_buffer_map(st->b_o), st->want, ((size_t)st->n_tokens + 1) * p->ldo);
     fg_buffer_destroy(part);
 }
@@ -283,14 +300,19 @@ static bool has_turn(uint32_t variant, uint32_t shape, enum fg_kv_type kv)
     return of[0] == shape || of[1] == shape;
 }
 
-static void check_shape(struct lab *lab, uint32_t shape, enum fg_kv_type kv, uint64_t *seed)
+/* A window that begins inside a tile, at one, behind a segment, alone or with sinks. */
+static void check_shape(struct lab *lab, uint32_t shape, enum fg_kv_type kv, uint32_t way,
+                        uint64_t *seed)
 {
+    static const size_t windows[] = {0, 0, 1, 64, 100, 130, 700, 1200};
     const char *base = kv == FG_KV_F16 ? "softmax_attend.f16" : "softmax_attend.f32", *name;
     struct step steps[3];
     struct problem p;
     uint32_t n = 0;
 
     problem_init(&p, lab, shapes[shape], kv, seed);
+    p.how.window = windows[way];
+    p.how.sink = way % 2 ? p.sinks : NULL;
     step_init(&steps[0], &p, lab, 1, seed);
     step_init(&steps[1], &p, lab, 4, seed);
     step_init(&steps[2], &p, lab, 2, seed);
@@ -310,7 +332,7 @@ static void test_f16(void **state)
     uint64_t seed = 1;
 
     for (uint32_t i = 0; i < SHAPES; i++)
-        check_shape(*state, i, FG_KV_F16, &seed);
+        check_shape(*state, i, FG_KV_F16, 0, &seed);
 }
 
 static void test_f32(void **state)
@@ -318,7 +340,17 @@ static void test_f32(void **state)
     uint64_t seed = 2;
 
     for (uint32_t i = 0; i < SHAPES; i += 2)
-        check_shape(*state, i, FG_KV_F32, &seed);
+        check_shape(*state, i, FG_KV_F32, 0, &seed);
+}
+
+static void test_windows(void **state)
+{
+    uint64_t seed = 3;
+
+    for (uint32_t way = 1; way < 8; way++) {
+        check_shape(*state, (way + 3) % SHAPES, FG_KV_F16, way, &seed);
+        check_shape(*state, way % 3 * 2, FG_KV_F32, way, &seed);
+    }
 }
 
 int main(void)
@@ -326,6 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_f16),
         cmocka_unit_test(test_f32),
+        cmocka_unit_test(test_windows),
     };
 
     return cmocka_run_group_tests(tests, lab_open, lab_close);

@@ -72,6 +72,7 @@ static void record_softmax(const struct work *w, uint32_t i)
                                                 .rotated = b->rotated,
                                                 .kv = b->layers[i % FG_KERNEL_LAYERS].kv,
                                                 .out = rows_of(b->attn, w, h->n_head * h->head_dim),
+                                                .scale = 0.125f,
                                                 .partial = b->partial,
                                                 .tables = &b->tables,
                                                 .shape = &w->shape});

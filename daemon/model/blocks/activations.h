@@ -25,6 +25,7 @@ struct fg_activation_needs {
     uint32_t ff, ff_down;      /* of a token, all of its experts together */
     uint32_t router;           /* of a token */
     uint32_t pairs;            /* experts of a token */
+    bool apart;                /* a gate and its up are always two matrices */
     uint32_t n_expert;
     uint64_t quantized;     /* floats of a token's widest input as quantized */
     struct fg_heads attend; /* softmax attention with the largest partial results; 0 heads: none */

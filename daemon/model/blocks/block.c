@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ops/matmul.h"
+#include "ops/norm.h"
 #include "ops/quantize.h"
 
 void fg_need(uint32_t *most, uint32_t n)
@@ -23,6 +24,8 @@ void fg_block_tensors(const struct fg_block_shape *s, struct fg_tensor_table *t)
 {
     t->n = 0;
     fg_table_vector(t, FG_NORM_SLOT, s->norm, s->n_embd);
+    if (s->post)
+        fg_table_vector(t, FG_POST_SLOT, s->post, s->n_embd);
     s->kind->tensors(s, t);
 }
 
@@ -77,11 +80,24 @@ struct fg_buffer *fg_block_memory(const struct fg_block *b, const struct fg_bloc
 void fg_block_project(const struct fg_block *b, const struct fg_block_run *r, uint32_t matrix,
                       struct fg_view in)
 {
-    fg_record_matmul(r->ops,
-                     &(struct fg_matmul){.m = &b->matrices[matrix],
-                                         .x = fg_record_quantize(r->ops, in, &r->a->quantized),
-                                         .y = r->x,
-                                         .residual = fg_block_residual(b, r),
-                                         .alpha = b->shape.residual_scale});
+    struct fg_matmul product = {.m = &b->matrices[matrix],
+                                .x = fg_record_quantize(r->ops, in, &r->a->quantized),
+                                .y = r->x,
+                                .residual = fg_block_residual(b, r),
+                                .alpha = b->shape.residual_scale};
+
+    if (b->shape.post) {
+        product.y = r->n; /* which nobody needs any more */
+        product.residual = (struct fg_view){.buffer = NULL};
+    }
+    fg_record_matmul(r->ops, &product);
+    fg_cmd_barrier(r->ops->cmd);
+    if (!b->shape.post)
+        return;
+    fg_record_norm_add(r->ops, &(struct fg_norm_add){.n = r->n,
+                                                     .x = r->x,
+                                                     .w = b->vectors[FG_POST_SLOT],
+                                                     .alpha = b->shape.residual_scale,
+                                                     .eps = b->shape.norm_eps});
     fg_cmd_barrier(r->ops->cmd);
 }

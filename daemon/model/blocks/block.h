@@ -14,6 +14,7 @@
 #include "ops/delta_rule.h"
 #include "ops/matrix.h"
 #include "ops/rope_kv.h"
+#include "ops/swiglu.h"
 #include "tensor_table.h"
 
 struct fg_block;
@@ -33,7 +34,14 @@ struct fg_block_shape {
     bool post_norm;       /* the residual is the normed input */
     bool gated_heads;     /* softmax attention: behind each head of q lies a gate on its output */
     bool normed_heads;    /* softmax attention: RMS norms on each head of q and k */
-    unsigned biases;      /* softmax attention: bits of enum fg_attention_bias */
+    bool normed_rows;     /* softmax attention: RMS norms over all heads of q, and of k, together */
+    bool local_rope;      /* softmax attention: rotated by the model's second table */
+    bool sinks;           /* softmax attention: each head has one more score, of no value */
+    uint32_t window;      /* softmax attention: keys of a token, its own the last; 0: all */
+    float attend_scale;   /* softmax attention: of scores; 0: 1 / sqrt(head_dim) */
+    enum fg_ffn_gate gate; /* feed-forward: what gate and up become */
+    const char *post;      /* the tensor of a norm of its result, named as `norm`; NULL: none */
+    unsigned biases;       /* softmax attention: bits of enum fg_attention_bias */
     union {
         struct fg_heads heads; /* softmax attention */
         struct {
@@ -48,6 +56,8 @@ struct fg_block_shape {
             uint32_t n_ff, n_expert, n_used;
             uint32_t n_ff_shared; /* of the expert that every token goes to; 0: there is none */
             bool shared_gate;     /* sigmoid of a product with its own row weighs that expert */
+            bool biased;          /* router and experts have biases */
+            bool biased_choice;   /* experts by sigmoid, chosen by that plus a bias of their own */
             bool fused;           /* gate and up of the experts are one tensor */
         } moe;
     };
@@ -119,7 +129,8 @@ struct fg_view fg_block_residual(const struct fg_block *b, const struct fg_block
 /* The block's piece `i` of the memory. */
 struct fg_buffer *fg_block_memory(const struct fg_block *b, const struct fg_block_run *r,
                                   uint32_t i);
-/* x = alpha * residual + W in, of the rows of `in`, which are quantized where the mode says so. */
+/* x = alpha * residual + W in, or alpha * x + the norm of W in, where the block has one. The rows
+ * of `in` are quantized where the mode says so. */
 void fg_block_project(const struct fg_block *b, const struct fg_block_run *r, uint32_t matrix,
                       struct fg_view in);
 

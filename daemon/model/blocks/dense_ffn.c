@@ -1,4 +1,4 @@
-/* The dense feed-forward: down(silu(gate x) * (up x)). */
+/* The dense feed-forward: down(silu(gate x) * (up x)), or with another gate. */
 #include "swiglu_ffn.h"
 
 #include "ops/matmul.h"
@@ -20,20 +20,26 @@ struct fg_view fg_record_swiglu_ffn(const struct fg_block *b, const struct fg_bl
         fg_record_matmul(r->ops, &(struct fg_matmul){.m = up, .x = *x, .y = y_up});
     fg_cmd_barrier(r->ops->cmd);
     if (!gate->gated)
-        fg_record_swiglu(r->ops, y, y_up);
+        fg_record_swiglu(r->ops, b->shape.gate, y, y_up);
     return y;
+}
+
+enum fg_tensor_join fg_gate_join(const struct fg_block_shape *s)
+{
+    return s->gate == FG_GATE_SILU ? FG_JOIN_GATED : FG_JOIN_NONE;
 }
 
 static void tensors(const struct fg_block_shape *s, struct fg_tensor_table *t)
 {
     fg_table_matrix(t, GATE, "ffn_gate", s->n_embd, s->dense.n_ff);
-    fg_table_matrix(t, UP, "ffn_up", s->n_embd, s->dense.n_ff)->join = FG_JOIN_GATED;
+    fg_table_matrix(t, UP, "ffn_up", s->n_embd, s->dense.n_ff)->join = fg_gate_join(s);
     fg_table_matrix(t, DOWN, "ffn_down", s->dense.n_ff, s->n_embd);
 }
 
 static void needs(const struct fg_block_shape *s, struct fg_activation_needs *n)
 {
     fg_need(&n->ff, fg_round_up(s->dense.n_ff, 32));
+    n->apart |= s->gate != FG_GATE_SILU;
     fg_need_operand(n, 1, s->dense.n_ff);
 }
 

@@ -2,6 +2,7 @@
  * one, to an expert that all tokens share. */
 #include "swiglu_ffn.h"
 
+#include "ops/bias.h"
 #include "ops/moe.h"
 #include "ops/quantize.h"
 #include "ops/row_gate.h"
@@ -9,10 +10,27 @@
 
 /* Slots of matrices. */
 enum { ROUTER, GATE, UP, DOWN, SHARED_GATE, SHARED_UP, SHARED_DOWN, SHARED_ROUTER };
+enum { CHOICE_BIAS, ROUTER_BIAS, GATE_BIAS, UP_BIAS, DOWN_BIAS }; /* of vectors */
 
 static void expert_rows(struct fg_tensor_row *row, uint32_t n_expert)
 {
     row->ne[2] = n_expert;
+}
+
+/* A row an expert. */
+static void bias_rows(const struct fg_block_shape *s, struct fg_tensor_table *t)
+{
+    static const char *const names[] = {"ffn_gate_exps.bias", "ffn_up_exps.bias",
+                                        "ffn_down_exps.bias"};
+
+    fg_table_vector(t, ROUTER_BIAS, "ffn_gate_inp.bias", s->moe.n_expert)->bare = true;
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t n = i < 2 ? s->moe.n_ff : s->n_embd;
+        struct fg_tensor_row *row = fg_table_vector(t, GATE_BIAS + i, names[i], n);
+
+        row->ne[1] = s->moe.n_expert;
+        row->bare = true;
+    }
 }
 
 static void tensors(const struct fg_block_shape *s, struct fg_tensor_table *t)
@@ -27,24 +45,42 @@ static void tensors(const struct fg_block_shape *s, struct fg_tensor_table *t)
     } else {
         gate = fg_table_matrix(t, GATE, "ffn_gate_exps", s->n_embd, ff);
         up = fg_table_matrix(t, UP, "ffn_up_exps", s->n_embd, ff);
-        up->join = FG_JOIN_GATED;
+        up->join = fg_gate_join(s);
         expert_rows(up, s->moe.n_expert);
     }
     expert_rows(gate, s->moe.n_expert);
     expert_rows(fg_table_matrix(t, DOWN, "ffn_down_exps", ff, s->n_embd), s->moe.n_expert);
+    if (s->moe.biased)
+        bias_rows(s, t);
+    if (s->moe.biased_choice)
+        fg_table_vector(t, CHOICE_BIAS, "exp_probs_b.bias", s->moe.n_expert)->bare = true;
     if (!shared)
         return;
     fg_table_matrix(t, SHARED_GATE, "ffn_gate_shexp", s->n_embd, shared);
-    fg_table_matrix(t, SHARED_UP, "ffn_up_shexp", s->n_embd, shared)->join = FG_JOIN_GATED;
+    fg_table_matrix(t, SHARED_UP, "ffn_up_shexp", s->n_embd, shared)->join = fg_gate_join(s);
     fg_table_matrix(t, SHARED_DOWN, "ffn_down_shexp", shared, s->n_embd);
     if (s->moe.shared_gate)
         fg_table_matrix(t, SHARED_ROUTER, "ffn_gate_inp_shexp", s->n_embd, 1);
+}
+
+static int check(const struct fg_block_shape *s, struct fg_err *err)
+{
+    if (s->post)
+        return fg_fail(err, FG_EUNSUPPORTED, "a norm of the experts' result");
+    if (s->moe.fused && (s->gate != FG_GATE_SILU || s->moe.biased))
+        return fg_fail(err, FG_EUNSUPPORTED,
+                       "gate and up of the experts in one tensor, with another gate than silu or "
+                       "biases");
+    if (s->moe.biased && s->gate == FG_GATE_SILU)
+        return fg_fail(err, FG_EUNSUPPORTED, "biases of experts before a silu gate");
+    return 0;
 }
 
 static void needs(const struct fg_block_shape *s, struct fg_activation_needs *n)
 {
     uint32_t used = s->moe.n_used;
 
+    n->apart |= s->gate != FG_GATE_SILU;
     fg_need(&n->ff, used * fg_round_up(s->moe.n_ff, 32));
     fg_need(&n->ff, fg_round_up(s->moe.n_ff_shared, 32));
     fg_need(&n->ff_down, used * fg_round_up(s->n_embd, 32));
@@ -55,7 +91,7 @@ static void needs(const struct fg_block_shape *s, struct fg_activation_needs *n)
     fg_need_operand(n, 1, s->moe.n_ff_shared);
 }
 
-/* silu(gate x) * (up x) of the experts of each token. */
+/* silu(gate x) * (up x) of the experts of each token, or another gate. */
 static struct fg_view record_experts(const struct fg_block *b, const struct fg_block_run *r,
                                      const struct fg_operand *x,
                                      const struct fg_expert_groups *groups)
@@ -73,8 +109,13 @@ static struct fg_view record_experts(const struct fg_block *b, const struct fg_b
         fg_record_matmul_moe(r->ops, &product);
     }
     fg_cmd_barrier(r->ops->cmd);
+    if (b->shape.moe.biased) {
+        fg_record_expert_bias(r->ops, y, b->vectors[GATE_BIAS], r->a->experts);
+        fg_record_expert_bias(r->ops, up, b->vectors[UP_BIAS], r->a->experts);
+        fg_cmd_barrier(r->ops->cmd);
+    }
     if (!gate->gated)
-        fg_record_swiglu(r->ops, y, up);
+        fg_record_swiglu(r->ops, b->shape.gate, y, up);
     return y;
 }
 
@@ -88,7 +129,12 @@ static struct fg_view record_pairs(const struct fg_block *b, const struct fg_blo
 
     fg_record_matmul(r->ops, &(struct fg_matmul){.m = &b->matrices[ROUTER], .x = *x, .y = router});
     fg_cmd_barrier(r->ops->cmd);
+    if (b->shape.moe.biased) {
+        fg_record_bias(r->ops, router, b->vectors[ROUTER_BIAS], 0, b->shape.moe.n_expert);
+        fg_cmd_barrier(r->ops->cmd);
+    }
     fg_record_moe_route(r->ops, &(struct fg_moe_route){.logits = router,
+                                                       .bias = b->vectors[CHOICE_BIAS],
                                                        .experts = r->a->experts,
                                                        .weights = r->a->expert_weights,
                                                        .groups = groups});
@@ -100,6 +146,10 @@ static struct fg_view record_pairs(const struct fg_block *b, const struct fg_blo
                                         .groups = groups,
                                         .x_div = 1});
     fg_cmd_barrier(r->ops->cmd);
+    if (b->shape.moe.biased) {
+        fg_record_expert_bias(r->ops, out, b->vectors[DOWN_BIAS], r->a->experts);
+        fg_cmd_barrier(r->ops->cmd);
+    }
     return out;
 }
 
@@ -148,5 +198,8 @@ static bool record(const struct fg_block *b, const struct fg_block_run *r)
     return false;
 }
 
-const struct fg_block_kind fg_moe_block = {
-    .name = "mixture of experts", .tensors = tensors, .needs = needs, .record = record};
+const struct fg_block_kind fg_moe_block = {.name = "mixture of experts",
+                                           .tensors = tensors,
+                                           .needs = needs,
+                                           .check = check,
+                                           .record = record};

@@ -23,7 +23,8 @@ struct fg_tensor_row {
     enum fg_tensor_join join;
     uint32_t slot; /* among the block's matrices or vectors; FG_NORM_SLOT: its norm */
 };
-enum { FG_NORM_SLOT = 255 };
+/* FG_POST_SLOT: of the norm of a block's result, among its vectors. */
+enum { FG_NORM_SLOT = 255, FG_POST_SLOT = FG_BLOCK_VECTORS - 1 };
 
 struct fg_tensor_table {
     struct fg_tensor_row rows[FG_BLOCK_TENSORS];

@@ -18,6 +18,9 @@ struct fg_hparams {
     uint32_t n_ctx_train;
     uint32_t rope_dim; /* rotated leading dimensions of a head, even; 0: nothing is rotated */
     float rope_freq_base;
+    float rope_freq_base_local; /* of layers with a table of their own, not scaled; 0: there is none
+                                 */
+    float embd_scale;           /* of the embedding; 1 where a family does not set it */
     struct fg_rope_scaling rope_scaling;
     const float *rope_factors; /* rope_freqs.weight, divides each frequency; or NULL. In g */
     float norm_eps;

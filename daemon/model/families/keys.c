@@ -91,7 +91,7 @@ int fg_keys_refuse_variants(const struct fg_keys *s, bool residual_scale)
 }
 
 /* Those whose neutral value is no number, or another key's. */
-static int refuse_more(const struct fg_keys *s)
+static int refuse_more(const struct fg_keys *s, unsigned own)
 {
     const struct fg_key context = fg_key_of(s, "context_length");
     uint32_t window = 0, most = 0;
@@ -104,7 +104,7 @@ static int refuse_more(const struct fg_keys *s)
     if (!rc)
         rc = fg_key_u32(s, (struct fg_u32_key){"attention.sliding_window", 0, UINT32_MAX, 0, true},
                         &window);
-    if (rc || window == 0)
+    if (rc || window == 0 || own & FG_OWN_WINDOW)
         return rc;
     rc = fg_gguf_u32(s->g, context.text, &most, NULL);
     if (rc || window < most)
@@ -134,7 +134,7 @@ int fg_keys_refuse_variants_but(const struct fg_keys *s, unsigned own)
         {"attn_logit_softcapping", {0, 0}, 0},
         {"final_logit_softcapping", {0, 0}, 0},
         {"expert_shared_count", {0, 0}, FG_OWN_SHARED_COUNT},
-        {"expert_gating_func", {1, 0}, 0}, /* a softmax over all */
+        {"expert_gating_func", {1, 0}, FG_OWN_GATING}, /* a softmax over all */
         {"expert_weights_scale", {1, 0}, 0},
         {"expert_group_count", {0, 1}, 0},
         {"leading_dense_block_count", {0, 0}, 0},
@@ -145,6 +145,8 @@ int fg_keys_refuse_variants_but(const struct fg_keys *s, unsigned own)
         {"rope.scaling.alpha", {0, 0}, 0},
         {"nextn_predict_layers", {0, 0}, FG_OWN_LEFT_OUT},
         {"interleave_moe_layer_step", {0, 1}, 0},
+        {"swiglu_clamp_exp", {0, 0}, 0},
+        {"swiglu_clamp_shexp", {0, 0}, 0},
     };
 
     for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
@@ -167,7 +169,7 @@ int fg_keys_refuse_variants_but(const struct fg_keys *s, unsigned own)
                            "%s: key '%s': is set, which is not supported; it must be absent or %g",
                            fg_gguf_name(s->g), k.text, variants[i].neutral[0]);
     }
-    return refuse_more(s);
+    return refuse_more(s, own);
 }
 
 int fg_key_refuse_bool(const struct fg_keys *s, const char *suffix, bool neutral)

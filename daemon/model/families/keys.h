@@ -50,7 +50,13 @@ int fg_key_f32(const struct fg_keys *k, const char *suffix, bool optional, float
  * neutral value. residual_scale: 1 where that key is one of them. FG_EUNSUPPORTED. */
 int fg_keys_refuse_variants(const struct fg_keys *k, bool residual_scale);
 /* The same but for those that the family reads itself. */
-enum { FG_OWN_RESIDUAL_SCALE = 1, FG_OWN_SHARED_COUNT = 2, FG_OWN_LEFT_OUT = 4 };
+enum {
+    FG_OWN_RESIDUAL_SCALE = 1,
+    FG_OWN_SHARED_COUNT = 2,
+    FG_OWN_LEFT_OUT = 4,
+    FG_OWN_GATING = 8,  /* expert_gating_func */
+    FG_OWN_WINDOW = 16, /* attention.sliding_window */
+};
 int fg_keys_refuse_variants_but(const struct fg_keys *k, unsigned own);
 /* A key of a bool that must be absent, or `neutral`. FG_EUNSUPPORTED, FG_EFORMAT. */
 int fg_key_refuse_bool(const struct fg_keys *k, const char *suffix, bool neutral);
@@ -62,6 +68,11 @@ int fg_keys_heads(const struct fg_keys *k, uint32_t n_embd, uint32_t n_layer, st
  * needed: the keys must be there. Errors as above, FG_EUNSUPPORTED (scaling of other kinds). */
 int fg_keys_rope(const struct fg_keys *k, bool needed, struct fg_heads *heads,
                  struct fg_hparams *hp);
+
+/* Windows of the layers' attention, whose blocks are there: of a number of layers all but the last,
+ * which is `pattern` where the file does not say, or as it lists them; keys_windows.c. Errors of
+ * fg_key_u32(). */
+int fg_keys_windows(const struct fg_keys *k, uint32_t pattern, struct fg_hparams *hp);
 
 /* Experts, all layers alike: their number, how many of them a token takes, their width, which is
  * that of the key, or what `n_ff` holds where the key is optional; keys_experts.c. Errors of

@@ -16,7 +16,7 @@ static int read(const struct fg_keys *k, struct fg_hparams *hp)
         ffn = (struct fg_block_shape){.kind = &fg_moe_block, .moe = {.n_ff = ffn.dense.n_ff}};
         rc = fg_keys_experts(k, n, &ffn);
     }
-    return rc ? rc : fg_plain_layers_read(k, hp, &(struct fg_block_shape){.biases = 0}, &ffn);
+    return rc ? rc : fg_plain_layers_read(k, hp, &(struct fg_block_shape){.biases = 0}, &ffn, 0);
 }
 
 const struct fg_family fg_llama = {.arch = "llama", .read = read, .rope_factors = true};

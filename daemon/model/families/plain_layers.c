@@ -36,7 +36,8 @@ static void add(struct fg_hparams *hp, struct fg_block_shape s, uint32_t layer, 
 }
 
 int fg_plain_layers_read(const struct fg_keys *k, struct fg_hparams *hp,
-                         const struct fg_block_shape *attention, const struct fg_block_shape *ffn)
+                         const struct fg_block_shape *attention, const struct fg_block_shape *ffn,
+                         unsigned own)
 {
     struct fg_block_shape mixer = *attention, after = *ffn;
     int rc = fg_keys_heads(k, hp->n_embd, hp->n_layer, &mixer.heads);
@@ -44,7 +45,7 @@ int fg_plain_layers_read(const struct fg_keys *k, struct fg_hparams *hp,
     if (!rc)
         rc = fg_keys_rope(k, false, &mixer.heads, hp);
     if (!rc)
-        rc = fg_keys_refuse_variants(k, true);
+        rc = fg_keys_refuse_variants_but(k, own);
     if (!rc)
         rc = fg_family_blocks(k, hp);
     mixer.kind = &fg_softmax_attention_block;
@@ -53,7 +54,7 @@ int fg_plain_layers_read(const struct fg_keys *k, struct fg_hparams *hp,
         if (ffn->kind == &fg_moe_block)
             after.moe.fused = fg_keys_fused_experts(k, i);
         add(hp, mixer, i, "attn_norm");
-        add(hp, after, i, "ffn_norm");
+        add(hp, after, i, ffn->norm ? ffn->norm : "ffn_norm");
     }
     return rc;
 }
