@@ -17,6 +17,7 @@ static const struct {
 } specs[] = {
     {"softmax_attend", {1, 1, 64, 0, 1}},    {"softmax_attend", {1, 8, 128, 0, 1}},
     {"softmax_attend", {4, 3, 64, 0, 0}},    {"softmax_attend", {4, 2, 128, 0, 1}},
+    {"softmax_attend", {1, 2, 256, 0, 1}},   {"softmax_attend", {4, 2, 256, 0, 1}},
     {"lightning_attend", {1, 0, 128, 0, 0}}, {"lightning_attend", {4, 0, 128, 0, 0}},
     {"lightning_attend", {4, 0, 32, 0, 0}},  {"lightning_fold", {0, 0, 128, 0, 0}},
     {"delta_attend", {1, 0, 128, 0, 0}},     {"delta_attend", {4, 0, 128, 0, 0}},
