@@ -46,24 +46,41 @@ static void put(uint8_t *p, size_t at, uint32_t v)
         p[at / 8] |= (uint8_t)((v & 1) << at % 8);
 }
 
-static uint32_t nearest(const struct fg_grid *g, const struct kind *k, const float *want)
+static int distance(const struct fg_grid *g, const struct kind *k, uint32_t a, uint32_t b)
 {
-    uint32_t bits = 16 / g->elems, best = 0;
-    float least = INFINITY;
+    uint32_t bits = 16 / g->elems, mask = (1u << bits) - 1;
+    int sum = 0;
 
-    for (uint32_t i = 0; i < g->n; i++) {
-        float wrong = 0;
+    for (uint32_t at = 0; at < 16; at += bits) {
+        int d = k->values[a >> at & mask] - k->values[b >> at & mask];
 
-        for (uint32_t e = 0; e < g->elems && wrong < least; e++) {
-            float v = (float)k->values[g->entries[i] >> bits * e & ((1 << bits) - 1)] - want[e];
-
-            wrong += v * v;
-        }
-        if (wrong < least) {
-            least = wrong;
-            best = i;
-        }
+        sum += d * d;
     }
+    return sum;
+}
+
+/* The entry that is nearest to the values' own nearest places. It is searched for once. */
+static uint32_t nearest(enum fg_dtype type, const float *want)
+{
+    static uint16_t found[FG_DTYPE_END][1 << 16]; /* an entry's number + 1 */
+    const struct kind *k = kind_of(type);
+    struct fg_grid g = fg_grid_of(type);
+    uint32_t n_values = k->values[7] ? 8 : 3, places = 0, best = 0;
+
+    for (uint32_t e = 0; e < g.elems; e++) {
+        uint32_t place = 0;
+
+        for (uint32_t v = 1; v < n_values; v++)
+            if (fabsf((float)k->values[v] - want[e]) < fabsf((float)k->values[place] - want[e]))
+                place = v;
+        places |= place << e * (16 / g.elems);
+    }
+    if (found[type][places])
+        return found[type][places] - 1u;
+    for (uint32_t i = 1; i < g.n; i++)
+        if (distance(&g, k, g.entries[i], places) < distance(&g, k, g.entries[best], places))
+            best = i;
+    found[type][places] = (uint16_t)(best + 1);
     return best;
 }
 
@@ -84,7 +101,6 @@ static uint32_t even_signs(const float *src, uint32_t signs)
 static void put_eight(enum fg_dtype type, const float *src, uint32_t e, uint8_t *dst)
 {
     struct fg_grid g = fg_grid_of(type);
-    const struct kind *k = kind_of(type);
     uint32_t b = e / 4, l = e % 4, signs = 0, even, index, second = 0;
     float want[8];
 
@@ -93,9 +109,9 @@ static void put_eight(enum fg_dtype type, const float *src, uint32_t e, uint8_t 
         want[i] = is_iq1(type) ? src[i] : fabsf(src[i]);
     }
     even = even_signs(src, signs);
-    index = nearest(&g, k, want);
+    index = nearest(type, want);
     if (g.elems == 4)
-        second = nearest(&g, k, want + 4);
+        second = nearest(type, want + 4);
     switch (type) {
     case FG_IQ1_S:
         put(dst + 2, 8 * e, index & 255);

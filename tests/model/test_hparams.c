@@ -214,6 +214,19 @@ static void every_type_and_tied_or_not(void **state)
     }
 }
 
+/* Only NVFP4 has them. */
+static void scales_of_other_types(void **state)
+{
+    struct tiny_model m = tiny_llama();
+    struct gguf_writer *w;
+
+    (void)state;
+    m.matrix = FG_Q8_0;
+    w = tiny_model_write(&m);
+    gguf_writer_tensor(w, "blk.0.attn_q.scale", FG_F32, 1, (uint64_t[]){1}, ones);
+    hparams_refuse(w, FG_EUNSUPPORTED, "'blk.0.attn_q.scale': scales of tensors are not supported");
+}
+
 static void recurrent_layers(void **state)
 {
     static const uint8_t odd[] = {0, 1, 0, 1, 1, 0, 0, 0, 1};
@@ -496,6 +509,7 @@ int main(void)
         cmocka_unit_test(golden_models),
         cmocka_unit_test(llama_and_its_defaults),
         cmocka_unit_test(every_type_and_tied_or_not),
+        cmocka_unit_test(scales_of_other_types),
         cmocka_unit_test(recurrent_layers),
         cmocka_unit_test(arrays_for_each_layer),
         cmocka_unit_test(numbers_out_of_range),

@@ -115,11 +115,13 @@ static int refuse_variants(const struct fg_hparams *hp, const struct fg_gguf *g,
     };
 
     for (uint64_t i = 0; i < fg_gguf_tensor_count(g); i++) {
-        struct fg_str name = fg_gguf_tensor_at(g, i)->name;
+        const struct fg_tensor *t = fg_gguf_tensor_at(g, i);
+        struct fg_str name = t->name;
         char quote[FG_QUOTE_BYTES];
 
         for (size_t v = 0; v < COUNT(variants); v++)
-            if (ends_with(name, variants[v].end) && !is_wanted(hp, name) && !is_left_out(hp, name))
+            if (ends_with(name, variants[v].end) && !is_wanted(hp, name) &&
+                !is_left_out(hp, name) && !fg_gguf_is_scale(g, t))
                 return fg_fail(err, FG_EUNSUPPORTED, "%s: tensor '%s': %s not supported",
                                fg_gguf_name(g), fg_quote(quote, name), variants[v].what);
     }

@@ -52,6 +52,9 @@ const struct fg_tensor *fg_gguf_tensor_at(const struct fg_gguf *g, uint64_t i);
 /* NULL when there is none of that name. */
 const struct fg_tensor *fg_gguf_tensor(const struct fg_gguf *g, const char *name);
 
+/* True for a tensor that another one's `scales` are. */
+bool fg_gguf_is_scale(const struct fg_gguf *g, const struct fg_tensor *t);
+
 /* Metadata. Integers of any width convert when the value fits. FG_ENOTFOUND when the key is absent,
  * FG_EFORMAT (err names key, found and wanted type) when it has another type or does not fit. */
 int fg_gguf_u32(const struct fg_gguf *g, const char *key, uint32_t *out, struct fg_err *err);

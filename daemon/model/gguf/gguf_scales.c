@@ -32,6 +32,20 @@ static int link_scales(const struct fg_gguf *g, struct fg_tensor *t, struct fg_e
     return 0;
 }
 
+bool fg_gguf_is_scale(const struct fg_gguf *g, const struct fg_tensor *t)
+{
+    static const char scale[] = ".scale";
+    size_t end = sizeof scale - 1, n = t->name.n > end ? t->name.n - end : 0;
+    char name[FG_GGUF_MAX_NAME_BYTES + 8];
+    const struct fg_tensor *of;
+
+    if (n == 0 || memcmp(t->name.p + n, scale, end) != 0)
+        return false;
+    snprintf(name, sizeof name, "%.*s.weight", (int)n, t->name.p);
+    of = fg_gguf_tensor(g, name);
+    return of && of->scales;
+}
+
 int fg_gguf_link_scales(struct fg_gguf *g, struct fg_err *err)
 {
     int rc = 0;
