@@ -338,7 +338,7 @@ static void hide_keys(int argc, char **argv)
  * it: mallopt(3). */
 static void give_back_memory(void)
 {
-    (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_ARENA_MAX, 1);
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
     (void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }

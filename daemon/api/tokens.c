@@ -232,5 +232,8 @@ void fg_tokens_start(struct fg_service *s, struct fg_request *r, const struct fg
     x->work.run = run;
     x->work.done = on_done;
     fg_request_keep(&x->request, r, on_lost, x);
-    fg_workers_post(s->workers, &x->work, bytes > FG_WORK_SMALL);
+    fg_workers_post(s->workers, &x->work,
+                    bytes > FG_WORK_LARGE   ? FG_WORK_HUGE
+                    : bytes > FG_WORK_SMALL ? FG_WORK_SLOW
+                                            : FG_WORK_QUICK);
 }

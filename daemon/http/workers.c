@@ -7,7 +7,10 @@
 
 #include "event_queue.h"
 
-enum { THREADS = 3, SLOW_THREADS = 2, TRIM_S = 1 };
+enum { THREADS = 3, TRIMS_FOR_S = 16 };
+
+/* How many of a kind run at a time; what is huge counts as slow as well. */
+static const unsigned most[FG_WORK_KINDS] = {THREADS, THREADS - 1, 1};
 
 struct list {
     struct fg_link *first, **last;
@@ -16,8 +19,8 @@ struct list {
 struct fg_workers {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t filled;
-    struct list quick, slow;
-    unsigned n_slow; /* running */
+    struct list waiting[FG_WORK_KINDS];
+    unsigned running[FG_WORK_KINDS];
     bool closed;
 
     pthread_t threads[THREADS];
@@ -26,7 +29,8 @@ struct fg_workers {
     /* The loop's. */
     unsigned n_posted; /* and not done */
     struct event *turn;
-    bool trims; /* its turn is awaited, or it is posted */
+    unsigned rested; /* seconds since something slow was posted */
+    bool trims;      /* the next turn is awaited, or a trim is posted */
     struct fg_work trim;
 };
 
@@ -48,44 +52,51 @@ static struct fg_work *take_first(struct list *l)
     return (struct fg_work *)item;
 }
 
-/* Under the lock. */
-static struct fg_work *take(struct fg_workers *ws, bool *slow)
+static bool has_room(const struct fg_workers *ws, enum fg_work_kind kind)
 {
-    struct fg_work *w = NULL;
+    unsigned slow = ws->running[FG_WORK_SLOW] + ws->running[FG_WORK_HUGE];
 
-    *slow = false;
-    if (ws->n_slow < SLOW_THREADS)
-        w = take_first(&ws->slow);
-    if (w) {
-        *slow = true;
-        ws->n_slow++;
-        return w;
+    return ws->running[kind] < most[kind] && (kind == FG_WORK_QUICK || slow < most[FG_WORK_SLOW]);
+}
+
+/* Under the lock. */
+static struct fg_work *take(struct fg_workers *ws, enum fg_work_kind *kind)
+{
+    static const enum fg_work_kind order[] = {FG_WORK_HUGE, FG_WORK_SLOW, FG_WORK_QUICK};
+
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        struct fg_work *w = has_room(ws, order[i]) ? take_first(&ws->waiting[order[i]]) : NULL;
+
+        *kind = order[i];
+        if (w)
+            return w;
     }
-    return take_first(&ws->quick);
+    return NULL;
 }
 
 static void *work_main(void *arg)
 {
     struct fg_workers *ws = arg;
+    enum fg_work_kind kind;
     struct fg_work *w;
-    bool slow;
 
     pthread_mutex_lock(&ws->lock);
     for (;;) {
         bool run;
 
-        while (!(w = take(ws, &slow)) && !ws->closed)
+        while (!(w = take(ws, &kind)) && !ws->closed)
             pthread_cond_wait(&ws->filled, &ws->lock);
         if (!w)
             break;
         run = !ws->closed;
+        ws->running[kind]++;
         pthread_mutex_unlock(&ws->lock);
         if (run)
             w->run(w);
         fg_event_queue_post(&ws->done, &w->link);
         pthread_mutex_lock(&ws->lock);
-        ws->n_slow -= slow;
-        pthread_cond_signal(&ws->filled); /* the next slow one may have waited for this one */
+        ws->running[kind]--;
+        pthread_cond_signal(&ws->filled); /* the next of its kind may have waited for this one */
     }
     pthread_mutex_unlock(&ws->lock);
     return NULL;
@@ -99,38 +110,39 @@ static void run_trim(struct fg_work *work)
     (void)malloc_trim(0);
 }
 
-static void await_trim(struct fg_workers *ws)
+static void await_turn(struct fg_workers *ws)
 {
-    const struct timeval tv = {.tv_sec = TRIM_S};
+    const struct timeval tv = {.tv_sec = 1};
 
-    ws->trims = event_add(ws->turn, &tv) == 0;
+    ws->trims = ws->rested < TRIMS_FOR_S && event_add(ws->turn, &tv) == 0;
 }
 
 static void trimmed(struct fg_work *work)
 {
-    struct fg_workers *ws = (struct fg_workers *)((char *)work - offsetof(struct fg_workers, trim));
-
-    ws->trims = false;
-    if (ws->n_posted) /* it frees more */
-        await_trim(ws);
+    await_turn((struct fg_workers *)((char *)work - offsetof(struct fg_workers, trim)));
 }
 
-static void post(struct fg_workers *ws, struct fg_work *work, bool slow)
+static void post(struct fg_workers *ws, struct fg_work *work, enum fg_work_kind kind)
 {
     ws->n_posted++;
     pthread_mutex_lock(&ws->lock);
-    append(slow ? &ws->slow : &ws->quick, &work->link);
+    append(&ws->waiting[kind], &work->link);
     pthread_cond_signal(&ws->filled);
     pthread_mutex_unlock(&ws->lock);
 }
 
+/* 1, 2, 4, 8 and 16 s later: texts become tokens and answers on other threads meanwhile. */
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     struct fg_workers *ws = arg;
 
     (void)fd;
     (void)what;
-    post(ws, &ws->trim, true);
+    ws->rested++;
+    if (ws->rested & (ws->rested - 1))
+        await_turn(ws);
+    else
+        post(ws, &ws->trim, FG_WORK_SLOW);
 }
 
 static void on_done(void *ctx, struct fg_link *item)
@@ -152,8 +164,8 @@ int fg_workers_create(struct event_base *base, struct fg_workers **out, struct f
         return fg_fail(err, FG_ENOMEM, "no memory for the API's workers");
     pthread_mutex_init(&ws->lock, NULL);
     pthread_cond_init(&ws->filled, NULL);
-    ws->quick.last = &ws->quick.first;
-    ws->slow.last = &ws->slow.first;
+    for (int i = 0; i < FG_WORK_KINDS; i++)
+        ws->waiting[i].last = &ws->waiting[i].first;
     ws->done.deliver = on_done;
     ws->done.ctx = ws;
     ws->trim = (struct fg_work){.run = run_trim, .done = trimmed};
@@ -194,11 +206,13 @@ void fg_workers_destroy(struct fg_workers *ws)
     free(ws);
 }
 
-void fg_workers_post(struct fg_workers *ws, struct fg_work *work, bool slow)
+void fg_workers_post(struct fg_workers *ws, struct fg_work *work, enum fg_work_kind kind)
 {
-    if (slow && !ws->trims)
-        await_trim(ws);
-    post(ws, work, slow);
+    if (kind != FG_WORK_QUICK)
+        ws->rested = 0;
+    if (kind != FG_WORK_QUICK && !ws->trims)
+        await_turn(ws);
+    post(ws, work, kind);
 }
 
 void fg_workers_do(struct fg_work *work)

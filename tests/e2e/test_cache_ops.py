@@ -250,7 +250,7 @@ class Ops(e2e.TestCase):
                 status, text = door.request(method, "/v1/fulgur/cache/" + path, body)
                 self.assertEqual(status, 404, text)
             gone = door.ask("POST", "/v1/fulgur/cache/forget", {"all": True})
-            self.assertEqual(gone, {"blocks": 0, "states": 0, "bytes": 0})
+            self.assertEqual(gone, {"blocks": 0, "states": 0, "documents": 0, "bytes": 0})
         self.assertEqual(second.request("POST", "/v1/fulgur/cache/gc", {})[0], 403)
         self.assertEqual(Door(d).request("POST", "/v1/fulgur/cache/gc", {})[0], 200)
         again = first.complete(a)

@@ -132,5 +132,5 @@ void fg_responses_kept(const struct fg_service *s, const struct fg_tenant *tenan
     x->work.run = look;
     x->work.done = on_looked;
     fg_request_keep(&x->request, r, on_lost, x);
-    fg_workers_post(s->workers, &x->work, false);
+    fg_workers_post(s->workers, &x->work, FG_WORK_QUICK);
 }
