@@ -2,6 +2,7 @@
  * large answers. Whoever is held up here waits for ever, and the client gives up. */
 #include "fixture.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,6 +221,98 @@ static void large_bodies_are_refused_by_name(void **state)
     free(cut);
 }
 
+/* --- what JSON values are freed, and where --- */
+
+enum { TOKENS = 500, ALTERNATIVES = 20, AT_LEAST = TOKENS * ALTERNATIVES * 4 };
+
+static struct {
+    json_malloc_t allocate;
+    json_free_t release;
+    pthread_t loop;
+    atomic_size_t all, on_loop;
+    sem_t enough; /* AT_LEAST were freed */
+} freed;
+
+static void count_release(void *p)
+{
+    if (p && pthread_equal(pthread_self(), freed.loop))
+        freed.on_loop++;
+    if (p && ++freed.all == AT_LEAST)
+        sem_post(&freed.enough);
+    freed.release(p);
+}
+
+static void count_from_now(const struct fixture *f)
+{
+    freed.loop = f->thread;
+    freed.all = freed.on_loop = 0;
+    assert_int_equal(sem_init(&freed.enough, 0, 0), 0);
+    json_get_alloc_funcs(&freed.allocate, &freed.release);
+    json_set_alloc_funcs(freed.allocate, count_release);
+}
+
+static void count_no_more(void)
+{
+    json_set_alloc_funcs(freed.allocate, freed.release);
+    sem_destroy(&freed.enough);
+}
+
+/* An answer of many log probabilities, which is read, or whose client leaves. */
+static void free_many_logprobs(bool leaves)
+{
+    struct fg_job_token *tokens = calloc(TOKENS, sizeof *tokens);
+    struct fg_token_logprob top[ALTERNATIVES];
+    struct fixture f;
+    struct client c;
+    struct fg_job *job;
+    struct reply r;
+
+    assert_non_null(tokens);
+    for (int i = 0; i < ALTERNATIVES; i++)
+        top[i] = fake_token(i, "abc", -1.0f).chosen;
+    for (int i = 0; i < TOKENS; i++) {
+        tokens[i] = fake_token(i, "abc", -1.0f);
+        tokens[i].top = top;
+        tokens[i].n_top = ALTERNATIVES;
+    }
+    fixture_start(&f, NULL, NULL);
+    count_from_now(&f);
+    job = fixture_post(&f, &c, "/v1/chat/completions",
+                       "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}],"
+                       " \"logprobs\": true, \"top_logprobs\": 20}");
+    fake_job_delta(job, "abc", tokens, TOKENS);
+    expect_alive(&f);
+    if (leaves) {
+        client_close(&c);
+        fake_job_wait_canceled(job);
+        fake_job_fail(job, FG_ECANCELED, "canceled");
+    } else {
+        fake_job_done(job, FG_FINISH_STOP);
+        client_read(&c, &r, false);
+        assert_int_equal(r.status, 200);
+        assert_true(r.bytes > TOKENS * ALTERNATIVES * 16);
+        reply_free(&r);
+        client_close(&c);
+    }
+    sem_wait(&freed.enough);
+    fixture_stop(&f);
+    count_no_more();
+    assert_in_range(freed.on_loop, 0, AT_LEAST / 10);
+    free(tokens);
+}
+
+static void what_is_large_is_freed_elsewhere(void **state)
+{
+    (void)state;
+    free_many_logprobs(false);
+}
+
+static void what_is_large_is_freed_elsewhere_when_the_client_left(void **state)
+{
+    (void)state;
+    free_many_logprobs(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +322,8 @@ int main(void)
         cmocka_unit_test(the_end_comes_amid_work),
         cmocka_unit_test(sizes_make_no_difference),
         cmocka_unit_test(large_bodies_are_refused_by_name),
+        cmocka_unit_test(what_is_large_is_freed_elsewhere),
+        cmocka_unit_test(what_is_large_is_freed_elsewhere_when_the_client_left),
     };
 
     return cmocka_run_group_tests_name("api loop", tests, NULL, NULL);

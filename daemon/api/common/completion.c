@@ -35,7 +35,7 @@ struct fg_completion {
     struct fg_asking asking;
     struct fg_tenant tenant;
     char who[FG_JOB_WHO];
-    struct fg_work work; /* reads the body; builds a large answer */
+    struct fg_work work; /* reads the body; builds a large answer; frees it */
     struct part *parts;
     size_t n_parts, n_running;  /* jobs whose last event has not come */
     struct fg_http_error error; /* why it could not be read, when rc says so */
@@ -75,7 +75,7 @@ static void cancel(struct fg_completion *x)
     const struct fg_backend *b = &x->all->service->backend;
 
     if (!x->n_running)
-        return; /* a worker may be making the parts */
+        return; /* a worker may be making the parts, or freeing them */
     for (size_t i = 0; i < x->n_parts; i++)
         if (x->parts[i].job)
             b->cancel(b->ctx, x->parts[i].job);
@@ -92,24 +92,45 @@ static void on_lost(void *arg)
     cancel(arg);
 }
 
-static void end(struct fg_completion *x)
+/* Frees what may be large. */
+static void finish(struct fg_work *work)
 {
-    struct fg_service *s = x->all->service;
+    struct fg_completion *x = of_work(work);
 
-    TAILQ_REMOVE(&x->all->list, &x->pending, link);
-    for (size_t i = 0; i < x->n_parts; i++) {
-        if (x->parts[i].job)
-            s->backend.release(s->backend.ctx, x->parts[i].job);
+    for (size_t i = 0; i < x->n_parts; i++)
         fg_job_request_finish(&x->parts[i].asked);
-    }
     free(x->parts);
     json_decref(x->asking.json);
     x->dialect->finish(x->answer);
     free(x->answer);
-    if (x->tick)
-        event_free(x->tick);
+    x->answer = NULL;
+}
+
+static void on_finished(struct fg_work *work)
+{
+    struct fg_completion *x = of_work(work);
+    struct fg_service *s = x->all->service;
+
+    if (x->answer) /* the workers are gone */
+        finish(work);
+    TAILQ_REMOVE(&x->all->list, &x->pending, link);
     free(x);
     s->ended(s->ended_ctx);
+}
+
+/* It has been answered, or its client has left. */
+static void end(struct fg_completion *x)
+{
+    struct fg_service *s = x->all->service;
+
+    if (x->tick)
+        event_free(x->tick);
+    for (size_t i = 0; i < x->n_parts; i++)
+        if (x->parts[i].job)
+            s->backend.release(s->backend.ctx, x->parts[i].job);
+    x->work.run = finish;
+    x->work.done = on_finished;
+    fg_service_work(s, &x->work, x->dialect->size(x->answer));
 }
 
 static void log_end(const struct part *c)

@@ -49,14 +49,16 @@ struct fg_dialect {
     bool (*event)(struct fg_request *answer, size_t i, const struct fg_job_event *e);
     /* All jobs are done: the end of a stream. */
     void (*end)(struct fg_request *answer);
-    /* All jobs are done: builds the whole answer (any thread; nobody else is at it meanwhile), of
-     * about `size` bytes, and sends it. */
+    /* About how many bytes there are of it so far, at any time. */
     size_t (*size)(const struct fg_request *answer);
+    /* All jobs are done: builds the whole answer (any thread; nobody else is at it meanwhile), and
+     * sends it. */
     void (*build)(struct fg_request *answer);
     void (*send)(struct fg_request *answer);
     /* Ends the answer with an error, in whichever form still fits. */
     void (*fail)(struct fg_request *answer, const struct fg_http_error *e);
-    void (*finish)(struct fg_request *answer); /* frees what the answer leads to, not itself */
+    /* Frees what the answer leads to, not itself. Any thread; `size` says what it takes. */
+    void (*finish)(struct fg_request *answer);
 };
 
 #endif

@@ -558,11 +558,13 @@ void fg_writer_send(struct fg_writer *w)
 size_t fg_writer_bytes(const struct fg_writer *w)
 {
     const size_t token = 64; /* with its logprob and its alternatives' */
+    const size_t id = 8;
     size_t n = 0;
 
     for (size_t i = 0; i < w->n_choices; i++)
         n += w->choices[i].text.n +
              w->choices[i].n_logprobs * token *
-                 (size_t)(2 + w->answer.n_logprobs + w->answer.n_prompt_logprobs);
+                 (size_t)(2 + w->answer.n_logprobs + w->answer.n_prompt_logprobs) +
+             (json_array_size(w->choices[i].ids) + json_array_size(w->choices[i].prompt_ids)) * id;
     return n;
 }

@@ -79,7 +79,7 @@ void fg_writer_end_stream(struct fg_writer *w);
  * then sends it. */
 void fg_writer_build(struct fg_writer *w);
 void fg_writer_send(struct fg_writer *w);
-/* About how many bytes the whole answer has. */
+/* About how many bytes the whole answer has, so far. */
 size_t fg_writer_bytes(const struct fg_writer *w);
 
 #endif
