@@ -86,6 +86,7 @@ static int listen_for(struct fg_api *api, const struct fg_api_options *opt, stru
                                          .max_body = opt->max_body,
                                          .max_bodies = opt->max_bodies,
                                          .max_buffered = opt->max_buffered,
+                                         .max_answers = opt->max_answers,
                                          .max_connections = opt->max_connections,
                                          .head_ms = opt->head_ms,
                                          .stall_ms = opt->stall_ms,

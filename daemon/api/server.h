@@ -37,6 +37,7 @@ struct fg_api_options {
     size_t max_body;          /* bytes of one request; 0: 64 MiB */
     size_t max_bodies;        /* of all that are not read yet (http/server.h); 0: 128 MiB */
     size_t max_buffered;      /* bytes of a stream that its client has not read; 0: 16 MiB */
+    size_t max_answers;       /* of all answers that are not read yet (the same); 0: 96 MiB */
     uint32_t max_connections; /* 0: 512; those that ask nothing make room */
     uint32_t head_ms;   /* from accepting, or the first byte, to the end of a head; 0: 10000 */
     uint32_t stall_ms;  /* in which 4 bytes a ms of a body have to come; 0: 10000 */

@@ -84,13 +84,24 @@ static void drop_unused(struct fg_budget_share *s)
     free(s);
 }
 
-static int take(struct fg_hold *h, struct fg_budget *b, const uint8_t *tenant, size_t n)
+static bool fits(size_t used, size_t most, size_t n)
+{
+    return used <= most && n <= most - used;
+}
+
+/* `own`: NULL, or what is held alone has room, however much it is, and *own says what is full. */
+static int take(struct fg_hold *h, struct fg_budget *b, const uint8_t *tenant, size_t n, bool *own)
 {
     struct fg_budget_share *s = h->share ? h->share : share_of(b, tenant);
+    bool in_share, in_all;
 
     if (!s)
         return FG_ENOMEM;
-    if (n > b->total - b->used || n > b->share - s->used) {
+    in_share = fits(s->used, b->share, n) || (own && !s->used);
+    in_all = fits(b->used, b->total, n) || (own && !b->used);
+    if (!in_share || !in_all) {
+        if (own)
+            *own = !in_share;
         drop_unused(s);
         return FG_EBUSY;
     }
@@ -110,7 +121,18 @@ int fg_hold_more(struct fg_hold *h, struct fg_budget *b, const uint8_t tenant[FG
     int rc;
 
     pthread_mutex_lock(&b->lock);
-    rc = take(h, b, tenant, n);
+    rc = take(h, b, tenant, n, NULL);
+    pthread_mutex_unlock(&b->lock);
+    return rc;
+}
+
+int fg_hold_alone(struct fg_hold *h, struct fg_budget *b,
+                  const uint8_t tenant[FG_HTTP_TENANT_BYTES], size_t n, bool *own)
+{
+    int rc;
+
+    pthread_mutex_lock(&b->lock);
+    rc = take(h, b, tenant, n, own);
     pthread_mutex_unlock(&b->lock);
     return rc;
 }

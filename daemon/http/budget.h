@@ -1,8 +1,9 @@
-/* How many bytes may be in memory of what clients sent, and of what is made of it: of all callers
- * together, and of each tenant. Any thread. */
+/* How many bytes may be in memory of what clients sent, of what is made of it, and of answers: of
+ * all callers together, and of each tenant. Any thread. */
 #ifndef FG_HTTP_BUDGET_H
 #define FG_HTTP_BUDGET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <event2/buffer.h>
@@ -31,6 +32,11 @@ struct fg_hold {
  * there is, and nothing has changed; FG_ENOMEM. */
 int fg_hold_more(struct fg_hold *h, struct fg_budget *b, const uint8_t tenant[FG_HTTP_TENANT_BYTES],
                  size_t n);
+/* The same, but the only bytes that a tenant holds may be more than its share, and the only ones
+ * that anybody holds more than there are. With FG_EBUSY *own says whether it is the tenant's share
+ * that is full, else it is all of it. */
+int fg_hold_alone(struct fg_hold *h, struct fg_budget *b,
+                  const uint8_t tenant[FG_HTTP_TENANT_BYTES], size_t n, bool *own);
 /* Gives back what is more than n bytes. */
 void fg_hold_keep(struct fg_hold *h, size_t n);
 /* Gives it all back. */

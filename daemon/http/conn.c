@@ -9,6 +9,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 
+#include "answers.h"
 #include "errors.h"
 #include "gate.h"
 #include "json_out.h"
@@ -34,6 +35,8 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
     (void)output;
     if (info->n_deleted || !info->orig_size)
         fg_limits_moved(c);
+    if (info->n_deleted)
+        fg_answers_sent(c);
     if (info->n_added && !info->orig_size && !c->busy && !c->refused && c->phase != FG_CONN_REFUSED)
         event_active(c->page, EV_TIMEOUT, 0);
 }
@@ -113,6 +116,7 @@ static void free_conn(struct fg_conn *c)
         evbuffer_free(c->ahead);
     free(c->refusal);
     fg_hold_release(&c->hold);
+    fg_hold_release(&c->unread);
     free(c);
 }
 

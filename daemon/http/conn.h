@@ -60,6 +60,7 @@ struct fg_conn {
                                            * what is thrown away */
     struct evbuffer *ahead;               /* came before evhttp waits for the next request */
     struct fg_hold hold;                  /* for the body, until it is taken */
+    struct fg_hold unread;                /* for what is not sent of a stream (answers.c) */
     uint8_t tenant[FG_HTTP_TENANT_BYTES]; /* whose the request is */
     double since;  /* accepted, first byte of this request, answered or refused; in ms, as what
                       follows */
@@ -104,6 +105,7 @@ struct fg_http {
     size_t max_body, max_buffered;
     struct fg_budget *budget; /* of bodies */
     struct fg_budget *made;   /* of what is made of them */
+    struct fg_budget *answers;
     uint32_t max_connections, per_peer, per_tenant;
     double head_ms, stall_ms, idle_ms, request_ms;
     int (*admit)(void *ctx, const struct fg_arrival *a, uint8_t tenant[FG_HTTP_TENANT_BYTES],

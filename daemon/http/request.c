@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <event2/bufferevent.h>
 
+#include "answers.h"
 #include "conn.h"
 #include "json_in.h"
 #include "json_out.h"
@@ -118,13 +119,6 @@ void fg_reply_common(struct fg_request *r, const char *type)
         fg_reply_header(r, "Connection", "close");
 }
 
-static void free_body(const void *data, size_t n, void *body)
-{
-    (void)data;
-    (void)n;
-    free(body);
-}
-
 /* The request is evhttp's. */
 static void send_whole(struct fg_request *r, int status, struct evbuffer *out)
 {
@@ -137,24 +131,31 @@ static void send_whole(struct fg_request *r, int status, struct evbuffer *out)
 void fg_reply_text(struct fg_request *r, int status, char *body)
 {
     struct evbuffer *out = evbuffer_new();
-    struct fg_http_error nomem;
+    bool head = fg_request_is_head(r);
+    struct fg_http_error e;
     size_t n;
     char length[24];
 
     if (!body || !out)
         status = 500;
     if (!body) {
-        fg_json_nomem(&nomem);
-        body =
-            fg_request_error(r, &nomem); /* which is small; where there is not even that, nothing */
+        fg_json_nomem(&e);
+        body = fg_request_error(r, &e); /* which is small; where there is not even that, nothing */
     }
     n = body ? strlen(body) : 0;
+    if (body && out && !head) {
+        if (fg_answers_add(r->conn, out, body, n, &e)) {
+            evbuffer_free(out);
+            free(body);
+            fg_reply_error(r, &e);
+            return;
+        }
+        body = NULL;
+    }
     fg_reply_common(r, "application/json");
-    if (fg_request_is_head(r)) {
+    if (head) {
         snprintf(length, sizeof length, "%zu", n);
         fg_reply_header(r, "Content-Length", length);
-    } else if (body && out && evbuffer_add_reference(out, body, n, free_body, body) == 0) {
-        body = NULL;
     }
     send_whole(r, status, out);
     free(body);
@@ -178,9 +179,15 @@ char *fg_request_error(const struct fg_request *r, const struct fg_http_error *e
     return fg_conn_error(r->conn, id, e);
 }
 
+/* Is that one to come again? */
+static bool is_full(const char *code)
+{
+    return code && (strcmp(code, "bodies_full") == 0 || strcmp(code, "answers_full") == 0);
+}
+
 void fg_reply_error(struct fg_request *r, const struct fg_http_error *e)
 {
-    if (e->status == 429 || (e->code && strcmp(e->code, "bodies_full") == 0))
+    if (e->status == 429 || is_full(e->code))
         fg_reply_header(r, "Retry-After", "1");
     if (e->status == 401)
         fg_reply_header(r, "WWW-Authenticate", "Bearer");

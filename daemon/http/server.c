@@ -144,6 +144,13 @@ static struct fg_budget *new_made(const struct fg_http *http)
     return fg_budget_create(3 * http->max_body + MADE_LEAST, 3 * http->max_body + MADE_LEAST);
 }
 
+static struct fg_budget *new_answers(size_t total)
+{
+    if (!total)
+        total = (size_t)96 << 20;
+    return fg_budget_create(total, total / 2);
+}
+
 int fg_http_create(const struct fg_http_options *opt, struct fg_http **out, struct fg_err *err)
 {
     struct fg_http *http;
@@ -160,9 +167,11 @@ int fg_http_create(const struct fg_http_options *opt, struct fg_http **out, stru
     http->tick = event_new(http->base, -1, 0, fg_limits_tick, http);
     http->budget = new_budget(http, opt->max_bodies);
     http->made = new_made(http);
+    http->answers = new_answers(opt->max_answers);
     http->guessers = calloc(1, sizeof *http->guessers);
     fg_json_memory_init();
-    if (!http->guessers || !http->adopt || !http->tick || !http->budget || !http->made)
+    if (!http->guessers || !http->adopt || !http->tick || !http->budget || !http->made ||
+        !http->answers)
         rc = fg_fail(err, FG_ENOMEM, "no memory for the HTTP server");
     if (rc == 0)
         rc = open_doors(http, opt, err);
@@ -192,6 +201,7 @@ void fg_http_destroy(struct fg_http *http)
     fg_unix_socket_finish(&http->socket);
     fg_budget_destroy(http->budget);
     fg_budget_destroy(http->made);
+    fg_budget_destroy(http->answers);
     free(http->guessers);
     free(http);
 }

@@ -34,6 +34,8 @@ struct fg_http_options {
     size_t max_bodies;        /* bytes of all bodies that are not read yet; 0: 128 MiB. At least
                                * max_body; half of it, or max_body, is what a tenant may take */
     size_t max_buffered;      /* bytes of a stream that its client has not read; 0: 16 MiB */
+    size_t max_answers;       /* bytes of all answers that are not read yet (answers.h); 0: 96 MiB.
+                               * Half of it is what a tenant may take */
     uint32_t max_connections; /* 0: 512; those that ask nothing make room */
     uint32_t head_ms;   /* from accepting, or the first byte, to the end of a head; 0: 10000 */
     uint32_t stall_ms;  /* in which 4 bytes a ms of a body have to come; 0: 10000 */

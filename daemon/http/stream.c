@@ -3,6 +3,7 @@
 #include <event2/http_struct.h>
 
 #include "base/log.h"
+#include "answers.h"
 #include "conn.h"
 #include "server.h"
 
@@ -31,7 +32,8 @@ static void send_piece(struct fg_request *r, struct evbuffer *piece, bool ok)
         fg_request_abort(r); /* a stream with a hole in it would look whole */
     if (piece)
         evbuffer_free(piece);
-    if (r->ev && fg_conn_unsent(r->conn) > r->conn->http->max_buffered) {
+    if (r->ev &&
+        (fg_conn_unsent(r->conn) > r->conn->http->max_buffered || fg_answers_grow(r->conn))) {
         fg_log(FG_LOG_WARN, "api", "cause=\"the client does not read\" unsent=%zu",
                fg_conn_unsent(r->conn));
         fg_request_abort(r);
