@@ -216,7 +216,8 @@ class Calls(e2e.TestCase):
         """A form begins behind the thought that the prompt has begun, and in Harmony's last message."""
         path = os.path.join(self.home, "think.gguf")
         scripted_model.make_even(path, TEMPLATE % ("<tool_call>", "assistant: <think>"), ["<think>", "</think>"])
-        for d, end in ((self.daemon(path, "--ctx", "1024").start(), 3), (self.start(7), 5)):
+        for start, end in ((lambda: self.daemon(path, "--ctx", "1024").start(), 3), (lambda: self.start(7), 5)):
+            d = start()
             for seed in range(6):
                 choice = d.post("/v1/chat/completions", chat(
                     guided_regex="[ab]{5}", seed=seed, logit_bias={str(end): 9}))["choices"][0]
