@@ -20,7 +20,8 @@ VECTORS = pathlib.Path(sys.argv[2]).resolve()
 HASHES = VECTORS / "logits.sha256"
 SOAK = os.environ.get("FG_TEST_SOAK", "0") not in ("", "0")
 # One case each: int8 is exact for float weights, as m1-a and the others show, and ref.golden holds both KV types.
-PLAIN = ("qwen2-a", "qwen3-a", "qwen3moe-a", "llama-a", "llama-b", "minimax-m2-a", "gemma3-a", "gpt-oss-a")
+PLAIN = ("qwen2-a", "qwen3-a", "qwen3moe-a", "llama-a", "llama-b", "minimax-m2-a", "gemma3-a", "gpt-oss-a",
+         "lfm2-a")
 # model: (file, prompt). The shipped model's vocabulary holds the ids of m1-a's prompt.
 MODELS = {
     "m1-a": (VECTORS / "m1-a.gguf", VECTORS / "m1-a.tokens.i32"),
@@ -68,7 +69,7 @@ class LogitHashes(unittest.TestCase):
         """Modes, KV types and models that give different bits have different hashes; float weights have no int8."""
         want = read_hashes()
         self.assertEqual(len({v for (model, *_), v in want.items() if model == "fulgur-m1-q8_0"}), 4)
-        self.assertEqual(len({v for (model, *_), v in want.items() if model != "fulgur-m1-q8_0"}), 16)
+        self.assertEqual(len({v for (model, *_), v in want.items() if model != "fulgur-m1-q8_0"}), 17)
 
     def test_every_driver(self):
         """All cases on the default device; on others those with the KV type that is the default, and all in a soak."""

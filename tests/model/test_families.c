@@ -311,6 +311,40 @@ static void gpt_oss(void **state)
                    "[96, 4, 1] is wanted");
 }
 
+static struct gguf_writer *lfm2(void)
+{
+    struct tiny_model m = tiny_lfm2();
+
+    return tiny_model_write(&m);
+}
+
+static void lfm2_layers(void **state)
+{
+    const int32_t all[] = {2, 4, 1, 0}, uneven[] = {0, 3, 0, 0};
+    struct fg_hparams hp;
+    struct fg_gguf *g = hparams_accept(lfm2(), &hp);
+    struct gguf_writer *w = lfm2();
+
+    (void)state;
+    assert_string_equal(hp.output_norm, "token_embd_norm");
+    for (uint32_t i = 0; i < 4; i++)
+        assert_ptr_equal(hp.blocks[2 * i].kind,
+                         i == 1 ? &fg_softmax_attention_block : &fg_short_conv_block);
+    assert_int_equal(hp.blocks[0].conv.taps, 3);
+    assert_true(hp.blocks[2].normed_heads && hp.blocks[2].heads.n_head_kv == 2);
+    fg_hparams_finish(&hp);
+    fg_gguf_close(g);
+    hparams_refuse(with_i32s(lfm2(), "lfm2.attention.head_count_kv", all, 3), FG_EFORMAT,
+                   "key 'lfm2.attention.head_count_kv': has 3 elements, it must have block_count");
+    hparams_refuse(with_i32s(lfm2(), "lfm2.attention.head_count_kv", uneven, 4), FG_EFORMAT,
+                   "key 'lfm2.attention.head_count_kv': layer 1 has 3, it must be 0 or divide");
+    hparams_refuse(without(lfm2(), "lfm2.shortconv.l_cache"), FG_EFORMAT,
+                   "key 'lfm2.shortconv.l_cache': it is missing");
+    gguf_writer_drop_tensor(w, "blk.2.shortconv.conv.weight");
+    hparams_refuse(w, FG_EFORMAT,
+                   "tensor 'blk.2.shortconv.conv.weight': it is missing; one of shape [3, 64, 1]");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,7 +352,7 @@ int main(void)
         cmocka_unit_test(biases),           cmocka_unit_test(scaling_refused),
         cmocka_unit_test(variants_refused), cmocka_unit_test(minimax_m2_refused),
         cmocka_unit_test(windows),          cmocka_unit_test(gemma3),
-        cmocka_unit_test(gpt_oss),
+        cmocka_unit_test(gpt_oss),          cmocka_unit_test(lfm2_layers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

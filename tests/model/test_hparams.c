@@ -368,7 +368,7 @@ static void models_unsupported(void **state)
     hparams_refuse(
         w, FG_EUNSUPPORTED,
         "'qwen?3' is not supported; minimax-01, minimax-m2, llama, qwen2, qwen3, qwen3moe, qwen35, "
-        "qwen35moe, gemma3 and gpt-oss are");
+        "qwen35moe, gemma3, gpt-oss and lfm2 are");
     hparams_refuse(with_u32(minimax(), "minimax-01.attention.value_length", 16), FG_EUNSUPPORTED,
                    "key 'minimax-01.attention.value_length': is 16, but key_length is 32");
     w = with_u32(minimax(), "minimax-01.attention.value_length", 31);

@@ -48,7 +48,7 @@ static void add_vector(struct maker *k, const char *name, const struct fg_tensor
 {
     struct spread s = {1, 0.1f};
 
-    if (strcmp(row->name, "ssm_conv1d") == 0)
+    if (strcmp(row->name, "ssm_conv1d") == 0 || strcmp(row->name, "shortconv.conv") == 0)
         s = (struct spread){0, 1};
     else if (strcmp(row->name, "ssm_a") == 0)
         s = (struct spread){-1, 0.999f};
@@ -131,6 +131,21 @@ static void add_qwen35_keys(struct maker *k, const char *arch)
     }
 }
 
+/* Layers that are recurrent have no heads of keys. */
+static void add_lfm2_keys(struct maker *k)
+{
+    const struct tiny_model *m = k->m;
+    int32_t heads[64];
+
+    if (m->n_layer > 64)
+        abort();
+    for (uint32_t i = 0; i < m->n_layer; i++)
+        heads[i] = m->recurrent[i] ? 0 : (int32_t)m->n_head_kv;
+    gguf_writer_drop_key(k->w, "lfm2.attention.head_count_kv");
+    gguf_writer_i32_array(k->w, "lfm2.attention.head_count_kv", heads, m->n_layer);
+    gguf_writer_u32(k->w, "lfm2.shortconv.l_cache", m->taps);
+}
+
 static void add_keys(struct maker *k, const char *arch)
 {
     const struct tiny_model *m = k->m;
@@ -170,7 +185,9 @@ static void add_keys(struct maker *k, const char *arch)
         gguf_writer_u32(k->w, key, 2);
     if (is_qwen35(m))
         add_qwen35_keys(k, arch);
-    if (is_plain(m) || is_qwen35(m))
+    if (m->family == &fg_lfm2)
+        add_lfm2_keys(k);
+    if (is_plain(m) || is_qwen35(m) || m->family == &fg_lfm2)
         return;
     snprintf(key, sizeof key, "%s.residual_scale", arch);
     gguf_writer_f32(k->w, key, 3.5565588f);
@@ -217,6 +234,18 @@ struct tiny_model tiny_llama(void)
         .tied = true,
         .seed = 1,
     };
+}
+
+struct tiny_model tiny_lfm2(void)
+{
+    static const uint8_t recurrent[] = {1, 0, 1, 1};
+    struct tiny_model m = tiny_llama();
+
+    m.family = &fg_lfm2;
+    m.n_layer = 4;
+    m.recurrent = recurrent;
+    m.taps = 3;
+    return m;
 }
 
 struct tiny_model tiny_qwen35(void)

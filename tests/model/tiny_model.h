@@ -8,9 +8,10 @@
 struct tiny_model {
     const struct fg_family *family;
     uint32_t n_layer, n_embd, n_ff, n_head, n_head_kv, head_dim, n_vocab, rope_dim;
-    uint32_t n_expert, n_expert_used;             /* 0 for llama */
-    uint32_t n_ff_shared;                         /* qwen35moe */
-    uint32_t n_head_k, n_head_v, delta_dim, taps; /* qwen35: heads of the gated delta rule */
+    uint32_t n_expert, n_expert_used; /* 0 for llama */
+    uint32_t n_ff_shared;             /* qwen35moe */
+    uint32_t n_head_k, n_head_v, delta_dim,
+        taps;                   /* qwen35: heads of the gated delta rule; lfm2: taps */
     uint32_t n_left_out;        /* qwen35: layers behind the others that do not run */
     enum fg_dtype matrix;       /* type of every matrix but the router */
     const enum fg_dtype *mixed; /* [n_mixed]: those by turns instead, or NULL */
@@ -27,6 +28,9 @@ struct tiny_model {
 struct tiny_model tiny_minimax(void);
 /* 3 layers, hidden 64, 4 heads x 16, 2 KV heads, rotary 16, width 96, vocabulary 96, F32, tied. */
 struct tiny_model tiny_llama(void);
+
+/* The same with 4 layers, of which all but the second are short convolutions of 3 taps. */
+struct tiny_model tiny_lfm2(void);
 
 /* 4 layers (3 of the gated delta rule, 1 softmax), hidden 64, 4 heads x 32, 2 KV heads, rotary 16;
  * 2 heads of q and k and 4 of v, 16 wide, 4 taps; width 96, vocabulary 96, F32. */

@@ -23,7 +23,7 @@ int fg_ref_model_create(const struct fg_gguf *g, const struct fg_family *family,
     }
     m->embd = fg_ref_model_matrix(m, -1, "token_embd");
     m->head = m->hp.tied_output ? m->embd : fg_ref_model_matrix(m, -1, "output");
-    m->output_norm = fg_ref_model_vector(m, -1, "output_norm");
+    m->output_norm = fg_ref_model_vector(m, -1, m->hp.output_norm);
     m->blocks = calloc(m->hp.n_blocks + 1, sizeof *m->blocks);
     rc = m->blocks ? fg_ref_make_scratch(m) : FG_ENOMEM;
     for (uint32_t i = 0; i < m->hp.n_blocks && !rc; i++)
@@ -47,6 +47,7 @@ void fg_ref_model_destroy(struct fg_ref_model *m)
         free(m->blocks[i].k_rows);
         free(m->blocks[i].v_rows);
         free(m->blocks[i].state);
+        free(m->blocks[i].tail);
         free(m->blocks[i].decay);
         fg_ref_delta_finish(&m->blocks[i].delta);
     }
@@ -61,7 +62,10 @@ void fg_ref_model_reset(struct fg_ref_model *m)
 {
     m->length = 0;
     for (uint32_t i = 0; i < m->hp.n_blocks; i++)
-        if (fg_ref_is_delta(&m->blocks[i]))
+        if (m->blocks[i].tail)
+            memset(m->blocks[i].tail, 0,
+                   (m->blocks[i].s->conv.taps - 1) * m->hp.n_embd * sizeof(float));
+        else if (fg_ref_is_delta(&m->blocks[i]))
             fg_ref_delta_reset(&m->blocks[i].delta);
         else if (m->blocks[i].state)
             memset(m->blocks[i].state, 0,

@@ -81,6 +81,15 @@ static int open_lightning(struct fg_ref_model *m, struct fg_ref_model_block *b)
     return 0;
 }
 
+static int open_conv(struct fg_ref_model *m, struct fg_ref_model_block *b)
+{
+    b->conv_in = fg_ref_model_matrix(m, b->s->layer, "shortconv.in_proj");
+    b->attn_output = fg_ref_model_matrix(m, b->s->layer, "shortconv.out_proj");
+    b->taps = fg_ref_model_vector(m, b->s->layer, "shortconv.conv");
+    b->tail = floats(b->s->conv.taps - 1, b->s->n_embd);
+    return b->tail ? 0 : FG_ENOMEM;
+}
+
 static void open_ffn(struct fg_ref_model *m, struct fg_ref_model_block *b)
 {
     uint32_t l = b->s->layer;
@@ -116,6 +125,8 @@ int fg_ref_open_block(struct fg_ref_model *m, uint32_t i)
         return open_lightning(m, b);
     else if (fg_ref_is_delta(b))
         return open_delta(m, b);
+    else if (fg_ref_is_conv(b))
+        return open_conv(m, b);
     else
         open_ffn(m, b);
     return 0;

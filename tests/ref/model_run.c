@@ -135,6 +135,36 @@ static void lightning_attention(struct fg_ref_model *m, const struct fg_ref_mode
     }
 }
 
+/* One token of a short convolution: bcx is a row of products, B, C and X; the tail moves on. */
+static void convolve(const struct fg_ref_model_block *l, const float *bcx, size_t width, float *y)
+{
+    size_t kept = l->s->conv.taps - 1;
+
+    for (size_t c = 0; c < width; c++) {
+        const float *w = l->taps + c * (kept + 1);
+        float s = fg_ref_flush(bcx[c] * bcx[2 * width + c]), sum = 0;
+
+        for (size_t j = 0; j < kept; j++)
+            sum = sum + w[j] * l->tail[j * width + c];
+        sum = sum + w[kept] * s;
+        y[c] = fg_ref_flush(bcx[width + c] * sum);
+        for (size_t j = 0; j + 1 < kept; j++)
+            l->tail[j * width + c] = l->tail[(j + 1) * width + c];
+        l->tail[(kept - 1) * width + c] = s;
+    }
+}
+
+/* n tokens of a short convolution: m->n to m->o. */
+static void short_convolution(struct fg_ref_model *m, const struct fg_ref_model_block *l,
+                              uint32_t n)
+{
+    size_t width = l->s->n_embd;
+
+    fg_ref_matmul(&l->conv_in, (struct fg_ref_rows){m->n, width}, n, NULL, m->qkv, 3 * width);
+    for (size_t t = 0; t < n; t++)
+        convolve(l, m->qkv + t * 3 * width, width, m->o + t * width);
+}
+
 /* x = alpha * residual + W rows, or alpha * x + the norm of W rows. minimax-01 keeps the normed
  * input as the residual, llama the input itself. */
 static void project(struct fg_ref_model *m, const struct fg_ref_model_block *b,
@@ -250,6 +280,8 @@ static void run_block(struct fg_ref_model *m, struct fg_ref_model_block *b, uint
         softmax_attention(m, b, n);
     else if (fg_ref_is_delta(b))
         delta_rule(m, b, n);
+    else if (fg_ref_is_conv(b))
+        short_convolution(m, b, n);
     else
         lightning_attention(m, b, n);
     project(m, b, &b->attn_output, (struct fg_ref_rows){m->o, fg_ref_heads_width(b)}, n);

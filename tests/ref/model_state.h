@@ -20,6 +20,9 @@ struct fg_ref_model_block {
     struct fg_ref_matrix shared_router, shared_gate, shared_up, shared_down;
     struct fg_ref_delta delta;
     float *k_rows, *v_rows, *state;
+    struct fg_ref_matrix conv_in;
+    const float *taps;
+    float *tail;  /* of a short convolution: [taps - 1][n_embd], the latest last */
     float *decay; /* [n_head][65] */
 };
 
@@ -49,9 +52,16 @@ static inline bool fg_ref_is_delta(const struct fg_ref_model_block *b)
     return b->s->kind == &fg_delta_rule_block;
 }
 
+static inline bool fg_ref_is_conv(const struct fg_ref_model_block *b)
+{
+    return b->s->kind == &fg_short_conv_block;
+}
+
 /* Widths of queries, and of keys or values. */
 static inline size_t fg_ref_heads_width(const struct fg_ref_model_block *b)
 {
+    if (fg_ref_is_conv(b))
+        return b->s->n_embd;
     if (fg_ref_is_delta(b))
         return (size_t)b->s->delta.n_head_v * b->s->delta.head_dim;
     return fg_ref_is_softmax(b) ? (size_t)b->s->heads.n_head * b->s->heads.head_dim

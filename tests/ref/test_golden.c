@@ -176,6 +176,7 @@ static void test_plain_families(void **state)
         {"llama-b", 0xee666d2dc7b593b4, 0x9f053558c467b174},
         {"minimax-m2-a", 0xcfd1e20cc8206b58, 0xd4c6d99eb2a048da},
         {"gemma3-a", 0x330b68845776268d, 0x3d32545d2938ddb6},
+        {"lfm2-a", 0xfc0e70a7f09088f8, 0xb0aaa2468cc954bb},
         {"gpt-oss-a", 0xa48a7cc945daaaa8, 0x878f2a7365b226ea},
     };
 

@@ -280,6 +280,23 @@ static void test_gpt_oss(void **state)
     check_model(*state, &m, MIXED, FG_KV_F32, "gpt-oss, mixed", 70);
 }
 
+/* Short convolutions, of as few taps as there can be, and of more than a run has tokens. */
+static void test_lfm2(void **state)
+{
+    static const uint8_t recurrent[] = {1, 0};
+    struct tiny_model m = tiny_lfm2();
+
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "lfm2", 200);
+    m.n_layer = 2;
+    m.recurrent = recurrent;
+    m.n_embd = 100;
+    m.matrix = FG_F16;
+    m.taps = 2;
+    check_model(*state, &m, UNMIXED, FG_KV_F32, "lfm2, 2 taps", 70);
+    m.taps = 9;
+    check_model(*state, &m, UNMIXED, FG_KV_F16, "lfm2, 9 taps", 140);
+}
+
 /* --- several sequences --- */
 
 enum { SEQS = 4 };
@@ -491,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_minimax_m2),
         cmocka_unit_test(test_gemma3),
         cmocka_unit_test(test_gpt_oss),
+        cmocka_unit_test(test_lfm2),
         cmocka_unit_test(test_qwen35),
         cmocka_unit_test(test_qwen35moe),
         cmocka_unit_test(test_qwen35_mixed),

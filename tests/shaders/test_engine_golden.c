@@ -103,8 +103,9 @@ static void test_q35moe_b(void **state)
 /* Biases, norms of heads, experts, and each kind of rotary scaling. */
 static void test_plain_families(void **state)
 {
-    static const char *const names[] = {"qwen2-a", "qwen3-a",      "qwen3moe-a", "llama-a",
-                                        "llama-b", "minimax-m2-a", "gemma3-a",   "gpt-oss-a"};
+    static const char *const names[] = {"qwen2-a",  "qwen3-a",   "qwen3moe-a",
+                                        "llama-a",  "llama-b",   "minimax-m2-a",
+                                        "gemma3-a", "gpt-oss-a", "lfm2-a"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         check_golden(*state, names[i], FG_KV_F32, 1e-10);

@@ -228,6 +228,26 @@ static void test_llama(void **state)
     check(*state, &m, FG_KV_F32, "llama restored");
 }
 
+/* Pages behind a window are stored and restored as others are. */
+static void test_gemma3(void **state)
+{
+    struct tiny_model m = tiny_llama();
+
+    m.family = &fg_gemma3;
+    m.window = 50;
+    m.seed = 34;
+    check(*state, &m, FG_KV_F16, "gemma3 restored");
+}
+
+/* Of convolutions the tail is all that there is. */
+static void test_lfm2(void **state)
+{
+    struct tiny_model m = tiny_lfm2();
+
+    m.seed = 35;
+    check(*state, &m, FG_KV_F16, "lfm2 restored");
+}
+
 static void test_qwen35(void **state)
 {
     struct tiny_model m = tiny_qwen35();
@@ -307,9 +327,13 @@ static void test_page_references(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_minimax),         cmocka_unit_test(test_llama),
+        cmocka_unit_test(test_minimax),
+        cmocka_unit_test(test_llama),
         cmocka_unit_test(test_qwen35),
-        cmocka_unit_test(test_lightning_only),  cmocka_unit_test(test_memory_of_its_own),
+        cmocka_unit_test(test_gemma3),
+        cmocka_unit_test(test_lfm2),
+        cmocka_unit_test(test_lightning_only),
+        cmocka_unit_test(test_memory_of_its_own),
         cmocka_unit_test(test_page_references),
     };
 

@@ -56,6 +56,10 @@ MODELS["gpt-oss-a"] = (
                           "num_experts_per_tok": 3, "sliding_window": 40, "tie_word_embeddings": False,
                           "rope_parameters": rope("yarn", 150000.0, factor=32.0, beta_fast=32.0, beta_slow=1.0,
                                                   truncate=False, original_max_position_embeddings=512)}, np.float16)
+MODELS["lfm2-a"] = (
+    "lfm2", "Lfm2", {"hidden_size": 96, "num_attention_heads": 4, "num_hidden_layers": 4, "norm_eps": 1e-5,
+                     "conv_L_cache": 3, "full_attn_idxs": [1], "block_auto_adjust_ff_dim": False,
+                     "tie_word_embeddings": True, "rope_parameters": rope("default", 1e6)}, np.float16)
 # What a configuration is called where it is not the model's name.
 CONFIGS = {"Gemma3": "Gemma3Text"}
 # The published names of a layer's tensors, and those of files.
@@ -65,6 +69,11 @@ LAYER = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
          "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "mlp.gate": "ffn_gate_inp"}
 LAYER["mlp.router"] = "ffn_gate_inp"
 OSS = {**LAYER, "post_attention_layernorm": "post_attention_norm"}
+LFM = {"operator_norm": "attn_norm", "ffn_norm": "ffn_norm", "conv.conv": "shortconv.conv",
+       "conv.in_proj": "shortconv.in_proj", "conv.out_proj": "shortconv.out_proj", "self_attn.q_proj": "attn_q",
+       "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.out_proj": "attn_output",
+       "self_attn.q_layernorm": "attn_q_norm", "self_attn.k_layernorm": "attn_k_norm", "feed_forward.w1": "ffn_gate",
+       "feed_forward.w3": "ffn_up", "feed_forward.w2": "ffn_down"}
 # Of gemma3, whose norms are of what a block gives too.
 GEMMA = {**LAYER, "post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
          "post_feedforward_layernorm": "post_ffw_norm"}
@@ -106,7 +115,7 @@ def oss_experts(layer, stem, v):
 
 
 def is_f32(name, p):
-    return p.ndim == 1 or name.endswith(("mlp.gate.weight", "mlp.router.weight", "bias"))
+    return p.ndim == 1 or name.endswith(("mlp.gate.weight", "mlp.router.weight", "conv.conv.weight", "bias"))
 
 
 def tensors(model, arch, dtype):
@@ -121,9 +130,11 @@ def tensors(model, arch, dtype):
         parts = name.split(".")
         if parts[1] != "layers":
             yield {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
-                   "lm_head.weight": "output.weight"}[name], v
+                   "lm_head.weight": "output.weight", "model.embedding_norm.weight": "token_embd_norm.weight"}[name], v
             continue
         layer, stem = f"blk.{parts[2]}.", ".".join(parts[3:])
+        if stem == "conv.conv.weight":
+            v = v[:, 0]
         if arch == "gpt-oss" and stem.startswith("mlp.experts."):
             yield from oss_experts(layer, stem.removeprefix("mlp.experts."), v)
         elif stem == "self_attn.sinks":
@@ -137,7 +148,7 @@ def tensors(model, arch, dtype):
         else:
             stem, end = stem.rsplit(".", 1)
             heads = {"self_attn.q_proj": cfg.num_attention_heads, "self_attn.k_proj": cfg.num_key_value_heads}.get(stem)
-            names = {"gemma3": GEMMA, "gpt-oss": OSS}.get(arch, LAYER)
+            names = {"gemma3": GEMMA, "gpt-oss": OSS, "lfm2": LFM}.get(arch, LAYER)
             yield f"{layer}{names[stem]}.{end}", interleave(v, heads) if arch == "llama" and heads else v
 
 
@@ -156,10 +167,13 @@ def write_keys(w, cfg, dim):
     w.add_block_count(cfg.num_hidden_layers)
     w.add_feed_forward_length(cfg.intermediate_size)
     w.add_head_count(cfg.num_attention_heads)
-    w.add_head_count_kv(cfg.num_key_value_heads)
+    heads_kv = cfg.num_key_value_heads
+    w.add_head_count_kv([heads_kv * (kind != "conv") for kind in cfg.layer_types] if w.arch == "lfm2" else heads_kv)
     w.add_key_length(dim)
     w.add_value_length(dim)
-    w.add_layer_norm_rms_eps(cfg.rms_norm_eps)
+    w.add_layer_norm_rms_eps(getattr(cfg, "norm_eps", None) or cfg.rms_norm_eps)
+    if w.arch == "lfm2":
+        w.add_shortconv_l_cache(cfg.conv_L_cache)
     w.add_rope_freq_base(r["rope_theta"])
     w.add_rope_dimension_count(round(dim * r.get("partial_rotary_factor", 1)))
     if r["rope_type"] in ("linear", "yarn"):

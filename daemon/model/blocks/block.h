@@ -50,6 +50,9 @@ struct fg_block_shape {
         } lightning;
         struct fg_delta_shape delta; /* gated delta rule */
         struct {
+            uint32_t taps; /* the token's own included */
+        } conv;            /* short convolution */
+        struct {
             uint32_t n_ff;
         } dense;
         struct {
@@ -103,6 +106,7 @@ struct fg_block_kind {
 extern const struct fg_block_kind fg_softmax_attention_block; /* softmax_attention.c */
 extern const struct fg_block_kind fg_lightning_block;         /* lightning_attention.c */
 extern const struct fg_block_kind fg_delta_rule_block;        /* delta_rule.c */
+extern const struct fg_block_kind fg_short_conv_block;        /* short_conv.c */
 extern const struct fg_block_kind fg_dense_ffn_block;         /* dense_ffn.c */
 extern const struct fg_block_kind fg_moe_block;               /* moe.c */
 

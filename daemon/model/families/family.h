@@ -23,6 +23,7 @@ extern const struct fg_family fg_qwen35moe;  /* qwen35moe.c */
 extern const struct fg_family fg_minimax_m2; /* minimax_m2.c */
 extern const struct fg_family fg_gemma3;     /* gemma3.c */
 extern const struct fg_family fg_gpt_oss;    /* gpt_oss.c */
+extern const struct fg_family fg_lfm2;       /* lfm2.c */
 
 /* Room for hp->n_layer * 2 blocks, all of them zero. FG_ENOMEM. */
 int fg_family_blocks(const struct fg_keys *k, struct fg_hparams *hp);

@@ -10,8 +10,8 @@
 #include "model/gguf/quote.h"
 
 static const struct fg_family *const families[] = {
-    &fg_minimax_01, &fg_minimax_m2, &fg_llama,     &fg_qwen2,  &fg_qwen3,
-    &fg_qwen3moe,   &fg_qwen35,     &fg_qwen35moe, &fg_gemma3, &fg_gpt_oss};
+    &fg_minimax_01, &fg_minimax_m2, &fg_llama,  &fg_qwen2,   &fg_qwen3, &fg_qwen3moe,
+    &fg_qwen35,     &fg_qwen35moe,  &fg_gemma3, &fg_gpt_oss, &fg_lfm2};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 /* "a, b and c are" */
@@ -83,6 +83,7 @@ int fg_hparams_read_keys(struct fg_hparams *hp, const struct fg_gguf *g,
     memset(hp, 0, sizeof *hp);
     hp->family = family;
     hp->embd_scale = 1;
+    hp->output_norm = "output_norm";
     rc = read_widths(&k, hp);
     if (!rc)
         rc = family->read(&k, hp);

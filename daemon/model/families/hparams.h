@@ -24,7 +24,8 @@ struct fg_hparams {
     struct fg_rope_scaling rope_scaling;
     const float *rope_factors; /* rope_freqs.weight, divides each frequency; or NULL. In g */
     float norm_eps;
-    bool tied_output; /* no output.weight: the head is token_embd */
+    const char *output_norm; /* the tensor of the last norm, without ".weight" */
+    bool tied_output;        /* no output.weight: the head is token_embd */
     uint32_t n_blocks;
     struct fg_block_shape *blocks; /* [n_blocks], in the order that a token takes. Owned */
 };

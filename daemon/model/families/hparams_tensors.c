@@ -207,5 +207,5 @@ void fg_model_tensors(const struct fg_hparams *hp, struct fg_tensor_table *t)
     fg_table_matrix(t, 0, "token_embd", hp->n_embd, hp->n_vocab);
     if (!hp->tied_output)
         fg_table_matrix(t, 1, "output", hp->n_embd, hp->n_vocab);
-    fg_table_vector(t, FG_NORM_SLOT, "output_norm", hp->n_embd);
+    fg_table_vector(t, FG_NORM_SLOT, hp->output_norm, hp->n_embd);
 }

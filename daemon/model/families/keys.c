@@ -188,27 +188,11 @@ int fg_key_refuse_bool(const struct fg_keys *s, const char *suffix, bool neutral
     return 0;
 }
 
-int fg_keys_heads(const struct fg_keys *s, uint32_t n_embd, uint32_t n_layer,
-                  struct fg_heads *heads)
+int fg_keys_head_dim(const struct fg_keys *s, uint32_t n_embd, struct fg_heads *heads)
 {
     uint32_t value_dim;
-    int rc =
-        fg_key_u32(s, (struct fg_u32_key){"attention.head_count", 1, FG_MAX_HEADS, n_layer, false},
-                   &heads->n_head);
+    int rc;
 
-    if (rc)
-        return rc;
-    heads->n_head_kv = heads->n_head;
-    rc = fg_key_u32(s,
-                    (struct fg_u32_key){"attention.head_count_kv", 1, heads->n_head, n_layer, true},
-                    &heads->n_head_kv);
-    if (rc)
-        return rc;
-    if (heads->n_head % heads->n_head_kv != 0)
-        return fg_fail(s->err, FG_EFORMAT,
-                       "%s: key '%s.attention.head_count_kv': is %" PRIu32
-                       ", it must divide head_count, %" PRIu32,
-                       fg_gguf_name(s->g), s->arch, heads->n_head_kv, heads->n_head);
     /* 0 when heads do not divide the width: then key_length has to be there. */
     heads->head_dim = n_embd % heads->n_head == 0 ? n_embd / heads->n_head : 0;
     rc = fg_key_u32(s, (struct fg_u32_key){"attention.key_length", 1, FG_MAX_HEAD_DIM, 0, true},
@@ -231,4 +215,27 @@ int fg_keys_heads(const struct fg_keys *s, uint32_t n_embd, uint32_t n_layer,
                        "; only even ones are supported",
                        fg_gguf_name(s->g), s->arch, heads->head_dim);
     return 0;
+}
+
+int fg_keys_heads(const struct fg_keys *s, uint32_t n_embd, uint32_t n_layer,
+                  struct fg_heads *heads)
+{
+    int rc =
+        fg_key_u32(s, (struct fg_u32_key){"attention.head_count", 1, FG_MAX_HEADS, n_layer, false},
+                   &heads->n_head);
+
+    if (rc)
+        return rc;
+    heads->n_head_kv = heads->n_head;
+    rc = fg_key_u32(s,
+                    (struct fg_u32_key){"attention.head_count_kv", 1, heads->n_head, n_layer, true},
+                    &heads->n_head_kv);
+    if (rc)
+        return rc;
+    if (heads->n_head % heads->n_head_kv != 0)
+        return fg_fail(s->err, FG_EFORMAT,
+                       "%s: key '%s.attention.head_count_kv': is %" PRIu32
+                       ", it must divide head_count, %" PRIu32,
+                       fg_gguf_name(s->g), s->arch, heads->n_head_kv, heads->n_head);
+    return fg_keys_head_dim(s, n_embd, heads);
 }

@@ -64,6 +64,8 @@ int fg_key_refuse_bool(const struct fg_keys *k, const char *suffix, bool neutral
 /* Heads of softmax attention, all layers alike; rope_dim and neox are left alone. n_embd: the
  * model's width. Errors of fg_key_u32(). */
 int fg_keys_heads(const struct fg_keys *k, uint32_t n_embd, uint32_t n_layer, struct fg_heads *out);
+/* Their dimension alone, where their numbers differ by layer; n_head must be set. */
+int fg_keys_head_dim(const struct fg_keys *k, uint32_t n_embd, struct fg_heads *heads);
 /* What of the heads is rotated, and what of the model's rotary table the keys say; keys_rope.c.
  * needed: the keys must be there. Errors as above, FG_EUNSUPPORTED (scaling of other kinds). */
 int fg_keys_rope(const struct fg_keys *k, bool needed, struct fg_heads *heads,
