@@ -1,4 +1,5 @@
 """Clients that want the daemon's memory and its connections: others are served meanwhile."""
+import http.client
 import json
 import socket
 import threading
@@ -184,6 +185,62 @@ class Attacks(e2e.TestCase):
         body = ('{"tokens": [' + "65," * 8_000_000 + "65]}").encode()
         self.assertIn("values", self.refused("/detokenize", body))
         self.finish("8,000,001 ids")
+
+    def post(self, path, body):
+        """A connection on which that was asked."""
+        s = self.connect()
+        s.sendall(f"POST {path} HTTP/1.1\r\nAuthorization: Bearer {KEY}\r\n"
+                  f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        return s
+
+    def test_answers_that_nobody_reads(self):
+        """12 clients read the first bytes of 30 MB each; then one reads all of its own, a piece at a time."""
+        body = json.dumps({"content": "abc def ghi jkl " * 625_000}).encode()
+        clients, begun = [], []
+        for _ in range(12):
+            clients.append(self.post("/tokenize", body))
+            begun.append(clients[-1].recv(12))
+            self.health()
+        print("answers that nobody reads:", {b.decode(): begun.count(b) for b in begun})
+        self.assertEqual(begun[0], b"HTTP/1.1 200")
+        self.assertIn(b"HTTP/1.1 503", begun)
+        self.assertLess(self.memory("VmRSS"), self.resting + 256 * MIB)
+        for s in clients:
+            s.close()
+        while True:
+            with self.post("/tokenize", body) as s:
+                reader = http.client.HTTPResponse(s)
+                reader.begin()
+                text = b"".join(iter(lambda: reader.read(1 << 20), b""))
+            if reader.status == 200:  # else the daemon has not seen yet that the others left
+                break
+            self.assertEqual(reader.getheader("Retry-After"), "1")
+        self.assertGreater(json.loads(text)["count"], 1_000_000)
+        self.finish("answers that nobody reads")
+
+    def loop_ms(self):
+        """CPU time of the event loop's thread."""
+        pid = self.d.process.pid
+        with open(f"/proc/{pid}/task/{pid}/schedstat") as f:
+            return int(f.read().split()[0]) / 1e6
+
+    def test_many_log_probabilities(self):
+        """Between two answers of /health the loop never computes for long; freeing them on it took 70 ms."""
+        body = json.dumps({"prompt": [1, 2, 3], "n": 128, "max_tokens": 120, "ignore_eos": True, "logprobs": 20})
+        replies, most = [], 0.0
+        thread = threading.Thread(target=lambda: replies.append(self.d.request("POST", "/v1/completions", body)))
+        thread.start()
+        while thread.is_alive():
+            before = self.loop_ms()
+            self.assertEqual(self.d.get("/health")["status"], "ok")
+            most = max(most, self.loop_ms() - before)
+            thread.join(0.002)
+        (status, reply), = replies
+        self.assertEqual(status, 200, reply[:300])
+        self.assertEqual([len(c["logprobs"]["tokens"]) for c in json.loads(reply)["choices"]], [120] * 128)
+        print(f"128 answers of 120 tokens with log probabilities: at most {most:.0f} ms of the loop beside a /health")
+        self.assertLess(most, 40)
+        self.finish("many log probabilities")
 
 
 if __name__ == "__main__":
