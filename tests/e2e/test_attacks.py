@@ -226,7 +226,7 @@ class Attacks(e2e.TestCase):
 
     def test_many_log_probabilities(self):
         """Between two answers of /health the loop never computes for long; freeing them on it took 70 ms."""
-        body = json.dumps({"prompt": [1, 2, 3], "n": 128, "max_tokens": 120, "ignore_eos": True, "logprobs": 20})
+        body = {"prompt": [1, 2, 3], "n": 128, "max_tokens": 120, "ignore_eos": True, "logprobs": 20}
         replies, most = [], 0.0
         thread = threading.Thread(target=lambda: replies.append(self.d.request("POST", "/v1/completions", body)))
         thread.start()
