@@ -10,7 +10,7 @@
 enum { THREADS = 3, TRIMS_FOR_S = 16 };
 
 /* How many of a kind run at a time; what is huge counts as slow as well. */
-static const unsigned most[FG_WORK_KINDS] = {THREADS, THREADS - 1, 1};
+static const unsigned most[FG_WORK_KINDS] = {THREADS, 1, THREADS - 1, 1};
 
 struct list {
     struct fg_link *first, **last;
@@ -56,13 +56,14 @@ static bool has_room(const struct fg_workers *ws, enum fg_work_kind kind)
 {
     unsigned slow = ws->running[FG_WORK_SLOW] + ws->running[FG_WORK_HUGE];
 
-    return ws->running[kind] < most[kind] && (kind == FG_WORK_QUICK || slow < most[FG_WORK_SLOW]);
+    return ws->running[kind] < most[kind] && (kind < FG_WORK_SLOW || slow < most[FG_WORK_SLOW]);
 }
 
 /* Under the lock. */
 static struct fg_work *take(struct fg_workers *ws, enum fg_work_kind *kind)
 {
-    static const enum fg_work_kind order[] = {FG_WORK_HUGE, FG_WORK_SLOW, FG_WORK_QUICK};
+    static const enum fg_work_kind order[] = {FG_WORK_HUGE, FG_WORK_SLOW, FG_WORK_BODY,
+                                              FG_WORK_QUICK};
 
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         struct fg_work *w = has_room(ws, order[i]) ? take_first(&ws->waiting[order[i]]) : NULL;

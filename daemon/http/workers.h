@@ -9,11 +9,12 @@
 #include "fulgur/error.h"
 
 /* Bodies and answers up to this many bytes are dealt with on the loop: below a millisecond. Of those
- * larger than the other one is dealt with at a time: memory is what they take most of. */
+ * larger than the other, one is read and one is tokenized at a time: they take much memory. */
 enum { FG_WORK_SMALL = 64 * 1024, FG_WORK_LARGE = 1024 * 1024 };
 
-/* How long it may take: below a second; seconds; seconds, and much memory. */
-enum fg_work_kind { FG_WORK_QUICK, FG_WORK_SLOW, FG_WORK_HUGE, FG_WORK_KINDS };
+/* QUICK: below a second. BODY: the same, and much memory. SLOW: may take seconds; HUGE: and much
+ * memory. */
+enum fg_work_kind { FG_WORK_QUICK, FG_WORK_BODY, FG_WORK_SLOW, FG_WORK_HUGE, FG_WORK_KINDS };
 
 /* One piece of work; embedded in what it works on. */
 struct fg_work {
@@ -29,8 +30,8 @@ int fg_workers_create(struct event_base *base, struct fg_workers **out, struct f
 /* Waits for what is running; what waits is not run. The `done` of each is called. NULL is fine. */
 void fg_workers_destroy(struct fg_workers *ws);
 
-/* A thread is kept for what is quick, so that it never waits for what is not, and of what is huge one
- * runs at a time. In the seconds after, the memory that was freed goes back to the system. */
+/* A thread is kept for what is not slow, so that it never waits for what is. In the seconds after,
+ * the memory that was freed goes back to the system. */
 void fg_workers_post(struct fg_workers *ws, struct fg_work *work, enum fg_work_kind kind);
 /* Does it at once, on this thread. */
 void fg_workers_do(struct fg_work *work);

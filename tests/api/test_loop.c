@@ -74,7 +74,7 @@ static void a_slow_tokenizer_holds_up_nobody(void **state)
     fixture_stop(&f);
 }
 
-/* As many as there are threads for, and more: what is read and answered quickly still is. */
+/* One of them is tokenized at a time, and what is read and answered quickly still is. */
 static void many_large_texts_hold_up_no_prompt(void **state)
 {
     char *text = large("{\"content\": \"", "\"}"), *prompt = large("{\"prompt\": \"", "\"}");
@@ -89,7 +89,7 @@ static void many_large_texts_hold_up_no_prompt(void **state)
         client_unix(&tokens[i], &f);
         client_post(&tokens[i], "/tokenize", text);
     }
-    fake_tokenizer_wait_entered(f.backend, 2);
+    fake_tokenizer_wait_entered(f.backend, 1);
     expect_alive(&f);
     client_unix(&chat, &f);
     client_post(&chat, "/v1/completions", prompt);
@@ -145,7 +145,7 @@ static void the_end_comes_amid_work(void **state)
         client_unix(&c[i], &f);
         client_post(&c[i], "/tokenize", text);
     }
-    fake_tokenizer_wait_entered(f.backend, 2);
+    fake_tokenizer_wait_entered(f.backend, 1);
     fake_tokenizer_let_go(f.backend);
     fixture_stop(&f);
     for (int i = 0; i < 6; i++)

@@ -103,6 +103,7 @@ static const struct form_case {
      {"1", "123", "ab1", "ab \xe2\x82\xac"},
      {"", "a", "_a"}},
     {FG_FORM_REGEX, "[^\\s]", {"a", "\xc3\xa9"}, {" ", "\xc2\x85", "\x1c"}},
+    {FG_FORM_REGEX, "[^\\S_]", {" ", "\t"}, {"_", "a", "\xc2\x85", "\x1c"}},
     {FG_FORM_REGEX, "", {""}, {"a", " "}},
     {FG_FORM_REGEX, "a*", {"", "a", "aaaa"}, {"b", "aab"}},
     {FG_FORM_CHOICE,

@@ -27,7 +27,7 @@ static inline void fg_service_work(struct fg_service *s, struct fg_work *work, s
     if (bytes <= FG_WORK_SMALL || s->closing)
         fg_workers_do(work);
     else
-        fg_workers_post(s->workers, work, bytes > FG_WORK_LARGE ? FG_WORK_HUGE : FG_WORK_QUICK);
+        fg_workers_post(s->workers, work, bytes > FG_WORK_LARGE ? FG_WORK_BODY : FG_WORK_QUICK);
 }
 
 #endif

@@ -207,7 +207,8 @@ static int read_set(struct reader *r, fg_expr *out)
     uint32_t first, last;
 
     while (!take(r, ']')) {
-        if (inverted && r->at + 1 < r->text.n && memcmp(r->text.p + r->at, "\\s", 2) == 0)
+        if (inverted && r->at + 1 < r->text.n && r->text.p[r->at] == '\\' &&
+            (r->text.p[r->at + 1] | 0x20) == 's')
             add_doubtful_blanks(&set);
         int rc = peek(r) < 0 ? refuse(r, FG_EINVAL, "a ] is missing")
                              : set_element(r, &set, &first, &single, &ascii);
