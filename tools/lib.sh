@@ -166,7 +166,8 @@ need() {
 }
 
 # --- the build ---
-# build DIR [--target NAME] [CMAKE OPTION]...: configures DIR, and builds everything in it or that target.
+# build DIR [--target NAME] [CMAKE OPTION]...: configures DIR, and builds everything in it or that target. With
+# FG_SHADER_DIR the shaders of another build of the same tree are taken.
 build() {
     local dir=$1 log target=()
     shift
@@ -178,6 +179,7 @@ build() {
     log=$dir/configure.log
     local generator=()
     [[ -e $dir/CMakeCache.txt ]] || generator=(-G Ninja)
+    [[ -z ${FG_SHADER_DIR:-} || $dir/shaders == "$FG_SHADER_DIR" ]] || set -- "$@" -DFULGUR_SHADER_DIR="$FG_SHADER_DIR"
     if ! cmake -S "$FG_ROOT" -B "$dir" "${generator[@]}" "$@" >"$log" 2>&1; then
         cat "$log" >&2
         die "cmake could not configure $dir; its message is above"

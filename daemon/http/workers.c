@@ -7,7 +7,7 @@
 
 #include "event_queue.h"
 
-enum { THREADS = 3, TRIMS_FOR_S = 16 };
+enum { THREADS = 3, TRIMS_FOR_S = 256 };
 
 /* How many of a kind run at a time; what is huge counts as slow as well. */
 static const unsigned most[FG_WORK_KINDS] = {THREADS, 1, THREADS - 1, 1};
@@ -132,7 +132,7 @@ static void post(struct fg_workers *ws, struct fg_work *work, enum fg_work_kind 
     pthread_mutex_unlock(&ws->lock);
 }
 
-/* 1, 2, 4, 8 and 16 s later: texts become tokens and answers on other threads meanwhile. */
+/* 1, 2, 4 ... 256 s later: texts become tokens and answers on other threads meanwhile. */
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     struct fg_workers *ws = arg;

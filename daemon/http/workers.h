@@ -30,7 +30,7 @@ int fg_workers_create(struct event_base *base, struct fg_workers **out, struct f
 /* Waits for what is running; what waits is not run. The `done` of each is called. NULL is fine. */
 void fg_workers_destroy(struct fg_workers *ws);
 
-/* A thread is kept for what is not slow, so that it never waits for what is. In the seconds after,
+/* A thread is kept for what is not slow, so that it never waits for what is. In the minutes after,
  * the memory that was freed goes back to the system. */
 void fg_workers_post(struct fg_workers *ws, struct fg_work *work, enum fg_work_kind kind);
 /* Does it at once, on this thread. */
