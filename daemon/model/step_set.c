@@ -82,8 +82,9 @@ void fg_step_sets_finish(struct fg_engine *e)
             fg_cmd_destroy(s->submissions[j].cmd);
         free(s->submissions);
         const struct fg_step_tables *t = &s->tables;
-        struct fg_buffer *const tables[] = {t->tokens, t->rope,  t->table,    t->chunks,
-                                            t->groups, t->index, s->readback, s->best_readback};
+        struct fg_buffer *const tables[] = {t->tokens, t->rope,   t->rope_local,
+                                            t->table,  t->chunks, t->groups,
+                                            t->index,  s->readback, s->best_readback};
         for (size_t j = 0; s->owns_tables && j < sizeof tables / sizeof *tables; j++)
             fg_buffer_destroy(tables[j]);
         free(s);
