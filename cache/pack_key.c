@@ -1,4 +1,5 @@
 #include "pack_key.h"
+#include "dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,10 +79,7 @@ static int decode(const uint8_t *bytes, const char *dir, struct fg_pack_key *out
 int fg_pack_key_read(const char *path, struct fg_pack_key *out, struct fg_err *err)
 {
     int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* Without O_NONBLOCK a pipe would be waited for. */
-    int fd = dir >= 0
-                 ? openat(dir, FG_PACK_KEY_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-                 : -1;
+    int fd = dir >= 0 ? openat(dir, FG_PACK_KEY_FILE, FG_OPEN_READ) : -1;
     int e = errno, rc;
     uint8_t bytes[K_BYTES + 1];
     ssize_t n;

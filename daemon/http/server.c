@@ -138,10 +138,13 @@ static struct fg_budget *new_budget(const struct fg_http *http, size_t total)
     return fg_budget_create(total, total / 2 > http->max_body ? total / 2 : http->max_body);
 }
 
-/* A body that is one long string is there three times while it is parsed and copied. */
+/* A body that is one long string is there three times while it is parsed and copied. A tenant may
+ * have all of it. */
 static struct fg_budget *new_made(const struct fg_http *http)
 {
-    return fg_budget_create(3 * http->max_body + MADE_LEAST, 3 * http->max_body + MADE_LEAST);
+    const size_t total = 3 * http->max_body + MADE_LEAST;
+
+    return fg_budget_create(total, total);
 }
 
 static struct fg_budget *new_answers(size_t total)

@@ -17,24 +17,31 @@ static int twin(struct fg_engine *e, const struct fg_buffer *of, struct fg_buffe
     return 0;
 }
 
+/* What a set has of its own: tables, and what is read back. */
+enum { OWNED = 9 };
+struct owned {
+    struct fg_buffer **buffer[OWNED];
+};
+
+static struct owned owned_by(struct fg_step_tables *t, struct fg_buffer **readback,
+                             struct fg_buffer **best_readback)
+{
+    return (struct owned){{&t->tokens, &t->rope, &t->rope_local, &t->table, &t->chunks, &t->groups,
+                           &t->index, readback, best_readback}};
+}
+
 /* A set with tables like those of the scratch buffers. */
 static int make_tables(struct fg_engine *e, struct fg_step *s, struct fg_err *err)
 {
-    const struct {
-        const struct fg_buffer *of;
-        struct fg_buffer **out;
-    } all[] = {
-        {e->s.tables.tokens, &s->tables.tokens},         {e->s.tables.rope, &s->tables.rope},
-        {e->s.tables.rope_local, &s->tables.rope_local}, {e->s.tables.table, &s->tables.table},
-        {e->s.tables.chunks, &s->tables.chunks},         {e->s.tables.groups, &s->tables.groups},
-        {e->s.tables.index, &s->tables.index},           {e->s.readback, &s->readback},
-        {e->s.best_readback, &s->best_readback}};
+    struct fg_scratch *scratch = &e->s;
+    struct owned from = owned_by(&scratch->tables, &scratch->readback, &scratch->best_readback);
+    struct owned to = owned_by(&s->tables, &s->readback, &s->best_readback);
     int rc = 0;
 
     s->owns_tables = true;
-    s->tables.max_pages = e->s.tables.max_pages;
-    for (size_t i = 0; rc == 0 && i < sizeof all / sizeof *all; i++)
-        rc = twin(e, all[i].of, all[i].out, err);
+    s->tables.max_pages = scratch->tables.max_pages;
+    for (size_t i = 0; rc == 0 && i < OWNED; i++)
+        rc = twin(e, *from.buffer[i], to.buffer[i], err);
     return rc;
 }
 
@@ -81,12 +88,9 @@ void fg_step_sets_finish(struct fg_engine *e)
         for (uint32_t j = 0; j < s->n_made; j++)
             fg_cmd_destroy(s->submissions[j].cmd);
         free(s->submissions);
-        const struct fg_step_tables *t = &s->tables;
-        struct fg_buffer *const tables[] = {t->tokens, t->rope,   t->rope_local,
-                                            t->table,  t->chunks, t->groups,
-                                            t->index,  s->readback, s->best_readback};
-        for (size_t j = 0; s->owns_tables && j < sizeof tables / sizeof *tables; j++)
-            fg_buffer_destroy(tables[j]);
+        struct owned own = owned_by(&s->tables, &s->readback, &s->best_readback);
+        for (size_t j = 0; s->owns_tables && j < OWNED; j++)
+            fg_buffer_destroy(*own.buffer[j]);
         free(s);
         e->steps[i] = NULL;
     }

@@ -293,6 +293,11 @@ int fg_hint_strip_tools(struct fg_str list, char **out)
     struct fg_buffer text = {0};
     bool any = false;
 
+    *out = NULL;
+    /* Most have none, and are long. */
+    if (!list.n || (!memmem(list.p, list.n, FG_HINT_ANTHROPIC, sizeof FG_HINT_ANTHROPIC - 1) &&
+                    !memmem(list.p, list.n, FG_HINT_OPENAI, sizeof FG_HINT_OPENAI - 1)))
+        return 0;
     while (fg_scan_next(&s)) {
         fg_buffer_str(&text, text.n ? ", " : "[");
         if (s.value.p[0] == '{')
@@ -302,7 +307,6 @@ int fg_hint_strip_tools(struct fg_str list, char **out)
     }
     fg_buffer_str(&text, "]");
     fg_buffer_add(&text, "", 1);
-    *out = NULL;
     if (text.failed || !any) {
         bool failed = text.failed;
 
