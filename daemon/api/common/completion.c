@@ -375,7 +375,7 @@ static void on_read(struct fg_work *work)
     x->rc = FG_ECANCELED; /* until it is read */
     x->work.run = read_more;
     x->work.done = on_all_read;
-    fg_service_work(x->all->service, &x->work, SIZE_MAX);
+    fg_service_work(x->all->service, &x->work, fg_never_small(x->asking.body_bytes));
 }
 
 int fg_api_cache_use(const char *name, enum fg_cache_use *use)
@@ -464,7 +464,8 @@ void fg_completions_start(struct fg_pending_list *all, struct fg_request *r,
     fg_request_keep(x->answer, r, on_lost, x);
     x->work.run = read_body;
     x->work.done = on_read;
-    fg_service_work(all->service, &x->work, dialect->waits ? SIZE_MAX : x->asking.body_bytes);
+    fg_service_work(all->service, &x->work,
+                    dialect->waits ? fg_never_small(x->asking.body_bytes) : x->asking.body_bytes);
 }
 
 int fg_completions_create(struct fg_service *service, struct event_base *base,

@@ -21,6 +21,12 @@ struct fg_service {
     void *ended_ctx;
 };
 
+/* Bytes of what is not for the loop, however few they are. */
+static inline size_t fg_never_small(size_t bytes)
+{
+    return bytes > FG_WORK_SMALL ? bytes : FG_WORK_SMALL + 1;
+}
+
 /* Does the work: `bytes` that are few on the loop, more on a worker. */
 static inline void fg_service_work(struct fg_service *s, struct fg_work *work, size_t bytes)
 {
