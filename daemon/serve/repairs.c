@@ -3,12 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "fulgur/error.h"
-
-static bool is(struct fg_str s, const char *text)
-{
-    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
-}
 
 /* Others part where the text begins that was moved: its place is worth a state. */
 static void mark_moved(struct fg_repairs *r, size_t message, const struct fg_repaired *text)
@@ -47,9 +43,9 @@ int fg_repairs_apply(const struct fg_repair *rules, struct fg_repairs *r)
     if (!r->texts)
         return FG_ENOMEM;
     for (size_t i = 0; rc == 0 && i < r->n; i++) {
-        if (is(r->messages[i].role, "system"))
+        if (fg_str_is(r->messages[i].role, "system"))
             rc = apply(rules, FG_REPAIR_SYSTEM, i, r);
-        else if (is(r->messages[i].role, "user") && !user) {
+        else if (fg_str_is(r->messages[i].role, "user") && !user) {
             user = true;
             rc = apply(rules, FG_REPAIR_FIRST_MESSAGE, i, r);
         }

@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "base/log.h"
+#include "base/str.h"
 #include "text/tokenizer/pretokenizer.h"
 
 /* Absent is fine, malformed is not. */
@@ -32,11 +33,6 @@ static int read_id(const struct fg_gguf *g, const char *key, size_t n_tokens, in
     return 0;
 }
 
-static bool is(struct fg_str s, const char *text)
-{
-    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
-}
-
 static int read_scores(const struct fg_gguf *g, struct fg_vocab_spec *spec, struct fg_err *err)
 {
     size_t n = 0;
@@ -56,12 +52,12 @@ static int read_tokens(const struct fg_gguf *g, uint32_t n_vocab, struct fg_voca
     size_t n_types = 0;
     int rc = fg_gguf_str(g, "tokenizer.ggml.model", &model, err);
 
-    if (rc == 0 && !is(model, "gpt2") && !is(model, "llama"))
+    if (rc == 0 && !fg_str_is(model, "gpt2") && !fg_str_is(model, "llama"))
         return fg_fail(err, FG_EUNSUPPORTED,
                        "%s: tokenizer.ggml.model is `%.*s`; byte-level BPE (`gpt2`) and "
                        "SentencePiece's BPE (`llama`) are supported",
                        fg_gguf_name(g), (int)(model.n < 64 ? model.n : 64), model.p);
-    spec->spm = rc == 0 && is(model, "llama");
+    spec->spm = rc == 0 && fg_str_is(model, "llama");
     if (rc == 0)
         rc = fg_gguf_str_array(g, "tokenizer.ggml.tokens", &spec->tokens, &spec->n_tokens, err);
     if (rc == 0 && spec->n_tokens > n_vocab)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "base/utf8.h"
 #include "rules.h"
 
@@ -14,11 +15,6 @@ struct reading {
     bool where, action; /* were said of the rule */
     struct fg_err *err;
 };
-
-static bool is(struct fg_str s, const char *text)
-{
-    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
-}
 
 static struct fg_str trim(struct fg_str s)
 {
@@ -77,11 +73,11 @@ static int begin_rule(struct reading *f, struct fg_str line)
     if (!is_name(name))
         return REFUSE(f, f->line, "a name has 1 to %d of a-z, 0-9, \"-\", \"_\" and \".\"",
                       FG_REPAIR_MAX_NAME);
-    if (is(name, FG_REPAIR_BILLING))
+    if (fg_str_is(name, FG_REPAIR_BILLING))
         return REFUSE(f, f->line, "the name \"%s\" is that of a rule that is built in",
                       FG_REPAIR_BILLING);
     for (size_t i = 0; i < f->r->n; i++)
-        if (is(name, f->r->rules[i].name))
+        if (fg_str_is(name, f->r->rules[i].name))
             return REFUSE(f, f->line, "the name \"%s\" was there before", f->r->rules[i].name);
     if (f->r->n == FG_REPAIR_MAX_RULES)
         return REFUSE(f, f->line, "a file has at most %d rules", FG_REPAIR_MAX_RULES);
@@ -118,23 +114,23 @@ static int set_match(struct reading *f, struct fg_str pattern)
 
 static int set_member(struct reading *f, struct fg_str name, struct fg_str value)
 {
-    if (is(name, "match"))
+    if (fg_str_is(name, "match"))
         return set_match(f, value);
-    if (is(name, "where") && !f->where) {
+    if (fg_str_is(name, "where") && !f->where) {
         f->where = true;
-        f->rule->where = is(value, "system") ? FG_REPAIR_SYSTEM : FG_REPAIR_FIRST_MESSAGE;
-        return is(value, "system") || is(value, "first_message")
+        f->rule->where = fg_str_is(value, "system") ? FG_REPAIR_SYSTEM : FG_REPAIR_FIRST_MESSAGE;
+        return fg_str_is(value, "system") || fg_str_is(value, "first_message")
                    ? 0
                    : REFUSE(f, f->line, "where: it must be system or first_message");
     }
-    if (is(name, "action") && !f->action) {
+    if (fg_str_is(name, "action") && !f->action) {
         f->action = true;
-        f->rule->move = is(value, "move");
-        return f->rule->move || is(value, "omit")
+        f->rule->move = fg_str_is(value, "move");
+        return f->rule->move || fg_str_is(value, "omit")
                    ? 0
                    : REFUSE(f, f->line, "action: it must be move or omit");
     }
-    if (is(name, "where") || is(name, "action"))
+    if (fg_str_is(name, "where") || fg_str_is(name, "action"))
         return REFUSE(f, f->line, "%.*s was there before", (int)name.n, name.p);
     return REFUSE(f, f->line, "a rule has where, match and action");
 }

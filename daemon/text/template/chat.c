@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json_scan.h"
+#include "base/str.h"
 #include "chat_program.h"
 
 enum { MAX_VARIABLES = 64, TOKENS = 4 };
@@ -13,11 +14,6 @@ static const char *const token_names[TOKENS] = {"bos_token", "eos_token", "unk_t
 static struct fg_str view(const char *s)
 {
     return (struct fg_str){s, strlen(s)};
-}
-
-static bool is(struct fg_str s, const char *text)
-{
-    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
 }
 
 /* --- compiling --- */
@@ -198,7 +194,7 @@ void fg_chat_text_finish(struct fg_chat_text *t)
 
 bool fg_chat_of_content(const struct fg_jinja_span *s, size_t message)
 {
-    return s->source == FG_JINJA_MESSAGE && s->message == message && is(s->field, "content");
+    return s->source == FG_JINJA_MESSAGE && s->message == message && fg_str_is(s->field, "content");
 }
 
 static void mark_content(struct fg_chat_text *t, size_t begin, size_t end)

@@ -2,12 +2,8 @@
 #include <string.h>
 
 #include "base/json_scan.h"
+#include "base/str.h"
 #include "chat_program.h"
-
-static bool is(struct fg_str s, const char *text)
-{
-    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
-}
 
 static const struct fg_jinja_span *first_of_content(const struct fg_jinja_result *r, size_t message)
 {
@@ -101,7 +97,7 @@ static bool tools_until(struct fg_str tools, size_t last, struct fg_buffer *out,
 static size_t tools_end(const struct fg_jinja_result *r)
 {
     for (size_t i = r->n_spans; i > 0; i--)
-        if (r->spans[i - 1].source == FG_JINJA_INPUT && is(r->spans[i - 1].field, "tools"))
+        if (r->spans[i - 1].source == FG_JINJA_INPUT && fg_str_is(r->spans[i - 1].field, "tools"))
             return r->spans[i - 1].offset + r->spans[i - 1].length;
     return FG_CHAT_NOWHERE;
 }
@@ -169,7 +165,7 @@ static void find_turns(const struct fg_jinja_result *r, const struct fg_chat_req
         if (turn->message >= request->n_messages)
             continue;
         if (t->head_end == FG_CHAT_NOWHERE &&
-            !is(request->messages[turn->message].role, "system")) {
+            !fg_str_is(request->messages[turn->message].role, "system")) {
             t->head_end = turn->offset;
             t->first_end = turn->offset + turn->length;
         }
@@ -188,7 +184,7 @@ int fg_chat_find_places(const struct fg_chat *c, const struct fg_chat_program *p
     for (size_t i = 0; i < FG_CHAT_MARKS; i++)
         out->marks[i] = FG_CHAT_NOWHERE;
     for (size_t i = 0; i < request->n_messages; i++)
-        if (is(request->messages[i].role, "user"))
+        if (fg_str_is(request->messages[i].role, "user"))
             user = i;
     find_turns(r, request, user, out);
     if (user != FG_CHAT_NOWHERE && request->messages[user].last_part > 0)

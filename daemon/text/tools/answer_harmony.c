@@ -3,6 +3,8 @@
  *     <|channel|>analysis<|message|>...<|end|><|start|>assistant<|channel|>final<|message|>... */
 #include <string.h>
 
+#include "base/str.h"
+
 #include "answer_state.h"
 #include "tool_calls.h"
 
@@ -57,16 +59,11 @@ static struct fg_str word_behind(struct fg_str header, const char *what)
     return word;
 }
 
-static bool is(struct fg_str s, const char *text)
-{
-    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
-}
-
 static void begin_body(struct fg_answer_parts *p)
 {
     static const char functions[] = "functions.";
     struct fg_str header = view(&p->held), to = word_behind(header, "to=");
-    bool analysis = is(word_behind(header, "<|channel|>"), "analysis");
+    bool analysis = fg_str_is(word_behind(header, "<|channel|>"), "analysis");
 
     p->in_body = true;
     p->body = analysis && p->form.reasoning == FG_REASONING_HARMONY ? FG_ANSWER_REASONING
@@ -75,7 +72,8 @@ static void begin_body(struct fg_answer_parts *p)
         to.p += strlen(functions);
         to.n -= strlen(functions);
     }
-    if (to.n && p->form.tools == FG_TOOLS_HARMONY && !is(to, "user") && !is(to, "assistant")) {
+    if (to.n && p->form.tools == FG_TOOLS_HARMONY && !fg_str_is(to, "user") &&
+        !fg_str_is(to, "assistant")) {
         struct fg_buffer header_text = p->held;
 
         p->held = (struct fg_buffer){0};
